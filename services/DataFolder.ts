@@ -1,0 +1,36 @@
+/**
+ * The folder in which the embedded profile keeps everything.
+ * Owns: where things are in it. Does not own: the things.
+ */
+import { Context, Schema } from "effect"
+
+/** The data folder cannot be made, entered or written. */
+export class DataFolderUnusable extends Schema.TaggedError<DataFolderUnusable>()("DataFolderUnusable", {
+  path: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `The data folder ${this.path} cannot be used: ${this.reason}. Set FLOE_DATA to a folder that you may write to.`
+  }
+}
+
+/** Absolute paths. */
+export class DataFolder extends Context.Service<
+  DataFolder,
+  {
+    readonly root: string
+    /** The event log: a SQLite database. */
+    readonly log: string
+    /** How far the log was acknowledged, written beside it as a witness. */
+    readonly logWitness: string
+    /** Held by the one server that appends to the log. */
+    readonly serverLock: string
+    /** Held by the one sink that writes the table. */
+    readonly sinkLock: string
+    /** Requests to the sink and leases of running queries: a SQLite database. */
+    readonly control: string
+    readonly warehouse: string
+    /** The Iceberg table `default.weather`: `data/` and `metadata/` are in it. */
+    readonly table: string
+  }
+>()("floe/services/DataFolder") {}

@@ -1,0 +1,67 @@
+/**
+ * The Iceberg table `default.weather` as its one writer sees it.
+ * Owns: commits, what is committed, upkeep. Does not own: where events come from (EventLog), reading it with SQL (Query).
+ */
+import { Context, type Effect, type Option, Schema } from "effect"
+import type { WeatherRecord } from "./Weather.ts"
+
+/** How far the log is in the table; committed together with the rows. */
+export interface Progress {
+  readonly logId: string
+  /** The next offset to read. */
+  readonly offset: number
+}
+
+export interface Committed {
+  readonly snapshotId: number
+  /** Version N of `v<N>.metadata.json`. */
+  readonly version: number
+  readonly progress: Progress
+  /** Rows and data files of the whole table after this commit. */
+  readonly rows: number
+  readonly files: number
+}
+
+/** The table cannot be written now; the same call may be tried again. */
+export class TableUnavailable extends Schema.TaggedError<TableUnavailable>()("TableUnavailable", {
+  operation: Schema.String,
+  reason: Schema.String,
+  cause: Schema.Defect()
+}) {
+  override get message() {
+    return `The table is unavailable (${this.operation}): ${this.reason}.`
+  }
+}
+
+/** The table's files contradict each other or the specification; trying again does not help. */
+export class TableBroken extends Schema.TaggedError<TableBroken>()("TableBroken", {
+  file: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `The table is broken: ${this.file} ${this.reason}.`
+  }
+}
+
+export interface Upkeep {
+  readonly filesCompacted: number
+  readonly filesWritten: number
+  readonly snapshotsExpired: number
+  readonly filesRemoved: number
+}
+
+export class TableWriter extends Context.Service<
+  TableWriter,
+  {
+    /** What is committed; none before the first commit. */
+    readonly committed: Effect.Effect<Option.Option<Committed>>
+    /** Stages rows for the next commit, in memory and in bounded pieces on disk; they are not durable before it. */
+    readonly stage: (records: ReadonlyArray<WeatherRecord>) => Effect.Effect<void, TableUnavailable>
+    /** Rows staged since the last commit. */
+    readonly staged: Effect.Effect<number>
+    /** Makes the staged rows and the progress durable and visible in one step. On failure nothing is visible and the rows stay staged. */
+    readonly commit: (progress: Progress) => Effect.Effect<Committed, TableUnavailable | TableBroken>
+    /** One bounded piece of upkeep: merges small files, expires snapshots beyond those kept, removes files that nobody needs. Commits go on meanwhile. */
+    readonly maintain: Effect.Effect<Upkeep, TableUnavailable | TableBroken>
+  }
+>()("floe/services/TableWriter") {}

@@ -1,0 +1,59 @@
+/**
+ * What a weather event is. The one source for HTTP decoding, the OpenAPI document, the log's value and the table's columns.
+ * Owns: the fields, their rules, their order. Does not own: where an event is kept.
+ */
+import { Schema } from "effect"
+
+const codePoints = (text: string) => {
+  let count = 0
+  for (const _ of text) count++
+  return count
+}
+
+/** 1–256 code points of well-formed Unicode, no control characters, not only white space; never trimmed. */
+export const City = Schema.String.check(
+  Schema.makeFilter(
+    (city: string) => {
+      if (city === "") return "must not be empty"
+      if (!city.isWellFormed()) return "must be well-formed Unicode (it holds a lone surrogate)"
+      if (/\p{Cc}/u.test(city)) return "must not contain control characters"
+      if (!/\S/u.test(city)) return "must not be only white space"
+      if (city.length > 256 && codePoints(city) > 256) return "must be at most 256 characters"
+      return true
+    },
+    { title: "City", description: "1–256 characters, no control characters, not only white space" }
+  )
+).annotate({ description: "Name of the city", examples: ["North Sharonstad"] })
+
+/** A decimal number as text, kept exactly as sent; finite as a double, at most 32 characters. */
+export const Temperature = Schema.String.check(
+  Schema.makeFilter(
+    (temperature: string) => {
+      if (temperature === "") return "must not be empty"
+      if (temperature.length > 32) return "must be at most 32 characters"
+      if (!/^-?\d+(\.\d+)?([eE][+-]?\d+)?$/.test(temperature)) return "must be a decimal number such as 72.5"
+      if (!Number.isFinite(Number(temperature))) return "must be finite as a double"
+      return true
+    },
+    { title: "Temperature", description: "a decimal number as text, at most 32 characters" }
+  )
+).annotate({ description: "Temperature in °F, as text", examples: ["80.59"] })
+
+/** An hour in UTC, `YYYY-MM-DD-HH`: when the event was accepted, and the table's partition. */
+export const Hour = Schema.String.check(
+  Schema.isPattern(/^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])-([01]\d|2[0-3])$/)
+).annotate({ description: "Hour of acceptance in UTC, YYYY-MM-DD-HH", examples: ["2026-01-08-14"] })
+
+/** What a caller sends. */
+export const WeatherReading = Schema.Struct({ city: City, temperature: Temperature })
+export type WeatherReading = typeof WeatherReading.Type
+
+/** What is logged, and a row of the table: these three fields in this order. */
+export const WeatherRecord = Schema.Struct({ ...WeatherReading.fields, ts: Hour })
+export type WeatherRecord = typeof WeatherRecord.Type
+
+/** The table's columns, in order; field ids count from 1. */
+export const columns = ["city", "temperature", "ts"] as const satisfies ReadonlyArray<keyof WeatherRecord>
+
+/** The hour in UTC of a time in milliseconds since 1970. */
+export const hourOf = (millis: number) => new Date(millis).toISOString().slice(0, 13).replace("T", "-")

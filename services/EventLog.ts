@@ -102,7 +102,8 @@ export class EventLogReader extends Context.Service<
     readonly bounds: Effect.Effect<LogBounds, LogUnavailable | LogBroken>
     /**
      * Events of a partition from `from` on, in order and in chunks. With `until: "end"` the stream ends at the end
-     * that the log had when the stream started; otherwise it goes on with new events as they come.
+     * that the log had when the stream started; otherwise it goes on with new events as they come. A `from` beyond
+     * the end of the log is LogBroken at the end: whoever asks has seen more than there is.
      */
     readonly read: (
       from: Position,

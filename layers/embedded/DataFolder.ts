@@ -1,5 +1,5 @@
-import { accessSync, constants, mkdirSync, realpathSync } from "node:fs"
-import { join, resolve } from "node:path"
+import { accessSync, closeSync, constants, fsyncSync, mkdirSync, openSync, realpathSync } from "node:fs"
+import { dirname, join, resolve } from "node:path"
 import { Effect, Layer } from "effect"
 import { DataFolder, DataFolderUnusable } from "../../services/DataFolder.ts"
 import { dataFolder } from "../../services/Settings.ts"
@@ -18,6 +18,19 @@ const reasonOf = (cause: unknown) =>
     ? (reasons[cause.code] ?? cause.message)
     : String(cause)
 
+const sync = (folder: string) => {
+  const file = openSync(folder, "r")
+  fsyncSync(file)
+  closeSync(file)
+}
+
+/** Each folder that is made is synced into its parent, or a power loss could take the log with it. */
+const make = (wanted: string) => {
+  const first = mkdirSync(wanted, { recursive: true })
+  if (first === undefined) return
+  for (let made = wanted; made.length >= first.length; made = dirname(made)) sync(dirname(made))
+}
+
 /** The folder at `path`, which may be relative; made if it is not there. */
 export const at = (path: string) =>
   Layer.effect(
@@ -25,7 +38,7 @@ export const at = (path: string) =>
     Effect.try({
       try: () => {
         const wanted = resolve(path)
-        mkdirSync(wanted, { recursive: true })
+        make(wanted)
         accessSync(wanted, constants.R_OK | constants.W_OK | constants.X_OK)
         const root = realpathSync(wanted)
         const warehouse = join(root, "warehouse")

@@ -8,6 +8,8 @@ const positive = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
 const count = (name: string, byDefault: number) =>
   Config.schema(Schema.FiniteFromString.pipe(Schema.decodeTo(positive)), name).pipe(Config.withDefault(byDefault))
 
+export const profile = Config.Literals(["embedded", "distributed"], "FLOE_PROFILE").pipe(Config.withDefault("embedded"))
+export const logFormat = Config.Literals(["text", "json"], "FLOE_LOG_FORMAT").pipe(Config.withDefault("text"))
 export const host = Config.NonEmptyString("FLOE_HOST").pipe(Config.withDefault("127.0.0.1"))
 export const port = Config.Port("FLOE_PORT").pipe(Config.withDefault(9998))
 export const dataFolder = Config.NonEmptyString("FLOE_DATA").pipe(Config.withDefault("./data"))

@@ -21,9 +21,15 @@ export const City = Schema.String.check(
       if (city.length > 256 && codePoints(city) > 256) return "must be at most 256 characters"
       return true
     },
-    { title: "City", description: "1–256 characters, no control characters, not only white space" }
+    {
+      title: "City",
+      description: "1–256 characters, no control characters, not only white space",
+      toJsonSchema: () => ({ minLength: 1, maxLength: 256 })
+    }
   )
 ).annotate({ description: "Name of the city", examples: ["North Sharonstad"] })
+
+const decimal = /^-?\d+(\.\d+)?([eE][+-]?\d+)?$/u
 
 /** A decimal number as text, kept exactly as sent; finite as a double, at most 32 characters. */
 export const Temperature = Schema.String.check(
@@ -31,17 +37,21 @@ export const Temperature = Schema.String.check(
     (temperature: string) => {
       if (temperature === "") return "must not be empty"
       if (temperature.length > 32) return "must be at most 32 characters"
-      if (!/^-?\d+(\.\d+)?([eE][+-]?\d+)?$/.test(temperature)) return "must be a decimal number such as 72.5"
+      if (!decimal.test(temperature)) return "must be a decimal number such as 72.5"
       if (!Number.isFinite(Number(temperature))) return "must be finite as a double"
       return true
     },
-    { title: "Temperature", description: "a decimal number as text, at most 32 characters" }
+    {
+      title: "Temperature",
+      description: "a decimal number as text, at most 32 characters",
+      toJsonSchema: () => ({ pattern: decimal.source, maxLength: 32 })
+    }
   )
 ).annotate({ description: "Temperature in °F, as text", examples: ["80.59"] })
 
 /** An hour in UTC, `YYYY-MM-DD-HH`: when the event was accepted, and the table's partition. */
 export const Hour = Schema.String.check(
-  Schema.isPattern(/^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])-([01]\d|2[0-3])$/)
+  Schema.isPattern(/^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])-([01]\d|2[0-3])$/u)
 ).annotate({ description: "Hour of acceptance in UTC, YYYY-MM-DD-HH", examples: ["2026-01-08-14"] })
 
 /** What a caller sends. */

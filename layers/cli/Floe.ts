@@ -1,0 +1,20 @@
+import { Effect, Stdio } from "effect"
+import { Command } from "effect/cli"
+import { query } from "./Query.ts"
+
+const floe = Command.make("floe").pipe(
+  Command.withDescription(
+    "Weather events over HTTP, kept in a durable log, landed exactly once in an Apache Iceberg table."
+  ),
+  Command.withSubcommands([query])
+)
+
+/** A statement may begin with a comment, which would else be taken for an option. */
+const notAnOption = (argument: string) => (/^--\s/.test(argument) ? ` ${argument}` : argument)
+
+/** Runs the command that the process's arguments name. */
+export const run = (version: string) =>
+  Effect.gen(function* () {
+    const args = yield* (yield* Stdio.Stdio).args
+    yield* Command.runWith(floe, { version })(args.map(notAnOption))
+  })

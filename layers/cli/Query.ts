@@ -1,0 +1,71 @@
+import { Effect, Layer, Option, Stdio, Stream, Terminal } from "effect"
+import { Argument, CliError, Command, Flag } from "effect/cli"
+import { Query } from "../../services/Query.ts"
+import * as QueryLayer from "../duckdb/Query.ts"
+import * as DataFolder from "../embedded/DataFolder.ts"
+import * as Leases from "../sqlite/Leases.ts"
+import { csv, json, ndjson } from "./Formats.ts"
+import { print } from "./Output.ts"
+import { table } from "./TableFormat.ts"
+
+const live = QueryLayer.layer.pipe(Layer.provide(Leases.layer), Layer.provide(DataFolder.layer))
+
+const misuse = (message: string) =>
+  new CliError.ShowHelp({
+    commandPath: ["floe", "query"],
+    errors: [new CliError.UserError({ cause: message, userMessage: message })]
+  })
+
+/** The statement: the argument, the file, or standard input if that is not a terminal. */
+const statement = Effect.fnUntraced(function* (sql: Option.Option<string>, file: Option.Option<string>) {
+  if (Option.isSome(sql) && Option.isSome(file)) {
+    return yield* misuse("Give the statement as an argument or with --file, not both.")
+  }
+  const given = Option.orElse(sql, () => file)
+  if (Option.isSome(given)) return given.value
+  const stdio = yield* Stdio.Stdio
+  if (yield* stdio.stdinIsTerminal) return yield* misuse('Give a statement, such as "SELECT * FROM weather LIMIT 10".')
+  return yield* stdio.stdin.pipe(Stream.decodeText, Stream.mkString)
+})
+
+const formats = { csv, json, ndjson }
+
+export const query = Command.make(
+  "query",
+  {
+    sql: Argument.String("sql").pipe(Argument.withDescription("One SQL statement"), Argument.optional),
+    file: Flag.FileText("file").pipe(
+      Flag.withAlias("f"),
+      Flag.withDescription("Read the statement from this file"),
+      Flag.optional
+    ),
+    format: Flag.Literals("format", ["table", "json", "ndjson", "csv"]).pipe(
+      Flag.withDescription("How the rows are printed"),
+      Flag.withDefault("table")
+    )
+  },
+  Effect.fn("floe query")(function* ({ sql, file, format }) {
+    const { columns, rows } = yield* (yield* Query).execute(yield* statement(sql, file))
+    const terminal = yield* (yield* Terminal.Terminal).columns
+    yield* print(format === "table" ? table(columns, rows, terminal || 80) : formats[format](columns, rows))
+  }, Effect.scoped)
+).pipe(
+  Command.withDescription(
+    "Query the table iceberg.default.weather (city, temperature, ts) with SQL: one snapshot from start to end."
+  ),
+  Command.withShortDescription("Query the table with SQL"),
+  Command.withExamples([
+    { command: 'floe query "SELECT * FROM iceberg.default.weather LIMIT 10"', description: "Look at some rows" },
+    {
+      command: `floe query "SELECT count(*) FROM weather WHERE ts = '2026-01-08-14'"`,
+      description: "Count the rows of an hour, reading only its files"
+    },
+    {
+      command:
+        'floe query --format csv "SELECT city, AVG(CAST(temperature AS DOUBLE)) FROM weather GROUP BY city" > avg.csv',
+      description: "Write averages to a file"
+    },
+    { command: 'echo "SHOW TABLES FROM iceberg.default" | floe query', description: "Read the statement from a pipe" }
+  ]),
+  Command.provide(live)
+)

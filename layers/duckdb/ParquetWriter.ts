@@ -1,0 +1,219 @@
+/** Rows into Parquet files by an in-process DuckDB: a folder per partition, field ids, and the statistics that manifests need. */
+import { randomUUID } from "node:crypto"
+import { readdir, rm } from "node:fs/promises"
+import { join } from "node:path"
+import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api"
+import { Effect, Schema } from "effect"
+import { TableUnavailable } from "../../services/Table.ts"
+import { columns, type WeatherRecord } from "../../services/Weather.ts"
+
+export interface ColumnStatistics {
+  readonly bytes: number
+  readonly values: number
+  readonly nulls: number
+  /** The least and the greatest value by the bytes of UTF-8; absent if one of them is long. */
+  readonly min: string | undefined
+  readonly max: string | undefined
+}
+
+export interface WrittenFile {
+  readonly path: string
+  readonly ts: string
+  readonly rows: number
+  readonly bytes: number
+  /** In the order of the table's columns. */
+  readonly columns: ReadonlyArray<ColumnStatistics>
+}
+
+export interface ParquetWriterOptions {
+  /** What DuckDB may use; it spills to `tempFolder` beyond it. */
+  readonly memoryMegabytes: number
+  readonly tempFolder: string
+}
+
+/** DuckDB writes row groups of this many rows. */
+export const rowGroupRows = 122_880
+
+const pairs = <S extends Schema.Constraint>(value: S) => Schema.Array(Schema.Struct({ key: Schema.String, value }))
+const Count = Schema.FiniteFromString.pipe(Schema.decodeTo(Schema.Int))
+const decodeWritten = Schema.decodeUnknownEffect(
+  Schema.Array(
+    Schema.Struct({
+      filename: Schema.String,
+      count: Count,
+      file_size_bytes: Count,
+      column_statistics: pairs(pairs(Schema.String)),
+      partition_keys: pairs(Schema.String)
+    })
+  )
+)
+type Written = Effect.Success<ReturnType<typeof decodeWritten>>[number]
+
+const statisticsOf = (written: Written, column: string): ColumnStatistics => {
+  const found = written.column_statistics.find(({ key }) => key === `"${column}"`)
+  const values = Object.fromEntries(found?.value.map(({ key, value }) => [key, value]) ?? [])
+  return {
+    bytes: Number(values.column_size_bytes ?? 0),
+    values: Number(values.num_values ?? written.count),
+    nulls: Number(values.null_count ?? 0),
+    min: values.min,
+    max: values.max
+  }
+}
+
+const toWrittenFile = (written: Written): WrittenFile => ({
+  path: written.filename,
+  ts: written.partition_keys.find(({ key }) => key === "ts")?.value ?? "",
+  rows: written.count,
+  bytes: written.file_size_bytes,
+  columns: columns.map((column) => statisticsOf(written, column))
+})
+
+const quoted = (text: string) => `'${text.replaceAll("'", "''")}'`
+
+const copyTo = (query: string, folder: string, prefix: string) => `
+  COPY (${query}) TO ${quoted(folder)} (
+    FORMAT parquet, COMPRESSION zstd, PARTITION_BY (ts), WRITE_PARTITION_COLUMNS true, OVERWRITE_OR_IGNORE true,
+    FILENAME_PATTERN ${quoted(`${prefix}-{uuid}`)}, RETURN_STATS,
+    FIELD_IDS {${columns.map((column, i) => `${column}: ${i + 1}`).join(", ")}}
+  )`
+
+const createStaged = `CREATE OR REPLACE TABLE staged (${columns.map((column) => `${column} VARCHAR`).join(", ")})`
+
+const reasonOf = (cause: unknown) => {
+  const message = cause instanceof Error ? cause.message : String(cause)
+  return message.includes("No space left") ? "the disk is full; free some space" : (message.split("\n")[0] ?? "")
+}
+
+const unavailable = (operation: string) => (cause: unknown) =>
+  new TableUnavailable({ operation, reason: reasonOf(cause), cause })
+
+/** Interrupting it stops the statement, and waits for its end. */
+const execute = (connection: DuckDBConnection, operation: string, sql: string) =>
+  Effect.callback<unknown, TableUnavailable>((resume) => {
+    const running = connection.runAndReadAll(sql)
+    running.then(
+      (result) => resume(Effect.sync(() => result.getRowObjectsJson())),
+      (cause) => resume(Effect.fail(unavailable(operation)(cause)))
+    )
+    return Effect.promise(async () => {
+      connection.interrupt()
+      await running.catch(() => undefined)
+    })
+  })
+
+/** Part of the files of a statement that failed may be there. */
+const removeParts = (folder: string, prefix: string, partitions: Iterable<string>) =>
+  Effect.promise(async () => {
+    for (const ts of partitions) {
+      const partition = join(folder, `ts=${ts}`)
+      const names = await readdir(partition).catch(() => [])
+      for (const name of names.filter((name) => name.startsWith(prefix))) {
+        await rm(join(partition, name), { force: true }).catch(() => undefined)
+      }
+    }
+  })
+
+const copy = Effect.fnUntraced(function* (
+  connection: DuckDBConnection,
+  operation: string,
+  query: string,
+  folder: string,
+  writer: string,
+  partitions: ReadonlySet<string>
+) {
+  const prefix = `${writer}-${randomUUID().slice(0, 8)}`
+  return yield* execute(connection, operation, copyTo(query, folder, prefix)).pipe(
+    Effect.flatMap((rows) => Effect.mapError(decodeWritten(rows), unavailable(operation))),
+    Effect.map((rows) => rows.map(toWrittenFile)),
+    Effect.onError(() => removeParts(folder, prefix, partitions))
+  )
+})
+
+/** Calls of `stage` and `flush` must follow each other; `merge` may run at the same time. */
+export const make = Effect.fn("ParquetWriter.make")(function* (options: ParquetWriterOptions) {
+  const instance = yield* Effect.acquireRelease(
+    Effect.tryPromise({
+      try: () =>
+        DuckDBInstance.create(":memory:", {
+          memory_limit: `${options.memoryMegabytes}MB`,
+          temp_directory: options.tempFolder,
+          threads: "2",
+          preserve_insertion_order: "false",
+          partitioned_write_flush_threshold: "65536",
+          // Otherwise its allocator keeps what thousands of small statements have freed: 140 MB more after 5,000 of them.
+          allocator_flush_threshold: "1MB",
+          allocator_bulk_deallocation_flush_threshold: "1MB",
+          allocator_background_threads: "true",
+          autoinstall_known_extensions: "false",
+          autoload_known_extensions: "false"
+        }),
+      catch: unavailable("starting DuckDB")
+    }),
+    (instance) => Effect.sync(() => instance.closeSync())
+  )
+  const connect = Effect.acquireRelease(
+    Effect.tryPromise({ try: () => instance.connect(), catch: unavailable("starting DuckDB") }),
+    (connection) => Effect.sync(() => connection.closeSync())
+  )
+  const staging = yield* connect
+  const merging = yield* connect
+  yield* execute(staging, "starting DuckDB", createStaged)
+
+  let rows = 0
+  let bytes = 0
+  const partitions = new Set<string>()
+
+  const append = async (records: ReadonlyArray<WeatherRecord>) => {
+    let characters = 0
+    await staging.run("BEGIN")
+    try {
+      const appender = await staging.createAppender("staged")
+      for (const record of records) {
+        for (const column of columns) appender.appendVarchar(record[column])
+        appender.endRow()
+        characters += record.city.length + record.temperature.length
+      }
+      appender.closeSync()
+      await staging.run("COMMIT")
+    } catch (cause) {
+      await staging.run("ROLLBACK")
+      throw cause
+    }
+    rows += records.length
+    bytes += characters
+    for (const record of records) partitions.add(record.ts)
+  }
+
+  return {
+    /** All of the records or, on failure, none. */
+    stage: (records: ReadonlyArray<WeatherRecord>) =>
+      Effect.uninterruptible(Effect.tryPromise({ try: () => append(records), catch: unavailable("staging") })),
+    /** What is staged now: rows, and about how many bytes. */
+    staged: () => ({ rows, bytes }),
+    /** Writes what is staged into new files of `folder`, not yet synced. On failure it stays staged and no file is left. */
+    flush: Effect.fn("ParquetWriter.flush")(function* (folder: string, writer: string) {
+      if (rows === 0) return []
+      const query = `SELECT ${columns.join(", ")} FROM staged`
+      const files = yield* copy(staging, "writing Parquet files", query, folder, writer, partitions)
+      yield* execute(staging, "writing Parquet files", createStaged)
+      rows = 0
+      bytes = 0
+      partitions.clear()
+      return files
+    }, Effect.uninterruptible),
+    /** Writes the rows of these files into new ones of `folder`, not yet synced. On failure or interruption no new file is left. */
+    merge: Effect.fn("ParquetWriter.merge")(
+      (folder: string, writer: string, files: ReadonlyArray<{ readonly path: string; readonly ts: string }>) =>
+        copy(
+          merging,
+          "merging Parquet files",
+          `SELECT ${columns.join(", ")} FROM read_parquet([${files.map(({ path }) => quoted(path)).join(", ")}], hive_partitioning = false)`,
+          folder,
+          writer,
+          new Set(files.map(({ ts }) => ts))
+        )
+    )
+  }
+})
+export type ParquetWriter = Effect.Success<ReturnType<typeof make>>

@@ -1,0 +1,139 @@
+/**
+ * A fresh in-memory DuckDB in which `iceberg."default".weather` is a snapshot, and which reads the files of that
+ * snapshot and nothing else of the machine.
+ */
+import { availableParallelism } from "node:os"
+import type { DuckDBConnection, DuckDBPreparedStatement } from "@duckdb/node-api"
+import { Effect, Stream } from "effect"
+import { QueryFailed, type QueryResult } from "../../services/Query.ts"
+import type { TableFile } from "../iceberg/TableReader.ts"
+import { converter } from "./QueryValues.ts"
+import { explained, refusedFunction } from "./Statement.ts"
+
+/** Nothing is spilled to disk: what needs more memory fails. */
+const memoryLimit = "512MB"
+
+const quoted = (text: string) => `'${text.replaceAll("'", "''")}'`
+const list = (texts: ReadonlyArray<string>) => `[${texts.map(quoted).join(", ")}]`
+
+/** Only the snapshot's own files may be read, and no file may be made beside them. */
+const setup = (files: ReadonlyArray<TableFile>) => {
+  const paths = list(files.map((file) => file.path))
+  const rows =
+    files.length === 0
+      ? "SELECT NULL::VARCHAR AS city, NULL::VARCHAR AS temperature, NULL::VARCHAR AS ts WHERE false"
+      : `SELECT city, temperature, ts FROM read_parquet(${paths}, hive_partitioning = true, hive_types = {ts: VARCHAR})`
+  return `
+    ATTACH ':memory:' AS iceberg;
+    CREATE SCHEMA iceberg."default";
+    SET allowed_paths = ${paths};
+    SET enable_external_access = false;
+    CREATE VIEW iceberg."default".weather AS ${rows};
+    USE iceberg."default";
+    SET lock_configuration = true;
+  `
+}
+
+const failed = (cause: unknown) =>
+  new QueryFailed({
+    reason: (cause instanceof Error ? cause.message : String(cause))
+      .replace("Failed to extract statements: ", "")
+      .trim()
+  })
+
+const readOnly =
+  "Only statements that read are allowed, such as SELECT, SHOW, DESCRIBE, SUMMARIZE and EXPLAIN of a SELECT"
+
+/** Runs the engine; an interruption cancels the statement and waits until the engine has let go of it. */
+const run = <A>(connection: DuckDBConnection, evaluate: () => Promise<A>) =>
+  Effect.callback<A, QueryFailed>((resume) => {
+    const running = evaluate()
+    running.then(
+      (value) => resume(Effect.succeed(value)),
+      (cause) => resume(Effect.fail(failed(cause)))
+    )
+    return Effect.promise(() => {
+      // An interrupt that comes before the statement has started is forgotten, so it is said again.
+      const again = setInterval(() => connection.interrupt(), 10)
+      connection.interrupt()
+      return running.then(
+        () => clearInterval(again),
+        () => clearInterval(again)
+      )
+    })
+  })
+
+export const open = Effect.fnUntraced(function* (files: ReadonlyArray<TableFile>) {
+  const duckdb = yield* Effect.promise(() => import("@duckdb/node-api"))
+  const instance = yield* Effect.acquireRelease(
+    Effect.tryPromise({
+      try: () =>
+        duckdb.DuckDBInstance.create(":memory:", {
+          threads: String(Math.min(4, availableParallelism())),
+          memory_limit: memoryLimit,
+          temp_directory: "",
+          autoinstall_known_extensions: "false",
+          autoload_known_extensions: "false"
+        }),
+      catch: failed
+    }),
+    (instance) => Effect.sync(() => instance.closeSync())
+  )
+  const connect = Effect.acquireRelease(
+    Effect.tryPromise({ try: () => instance.connect(), catch: failed }),
+    (connection) => Effect.sync(() => connection.disconnectSync())
+  )
+  const connection = yield* connect
+  yield* run(connection, () => connection.run(setup(files)))
+
+  const prepare = Effect.fnUntraced(function* (sql: string): Effect.fn.Return<DuckDBPreparedStatement, QueryFailed> {
+    const refused = refusedFunction(sql)
+    if (refused !== undefined) {
+      return yield* new QueryFailed({ reason: `The function ${refused} cannot be used in a query.` })
+    }
+    const statements = yield* run(connection, () => connection.extractStatements(sql))
+    if (statements.count !== 1) {
+      return yield* new QueryFailed({ reason: `One statement at a time; there are ${statements.count}.` })
+    }
+    const statement = yield* run(connection, () => statements.prepare(0))
+    if (statement.statementType === duckdb.StatementType.SELECT) return statement
+    const inner = statement.statementType === duckdb.StatementType.EXPLAIN ? explained(sql) : undefined
+    if (inner === undefined) return yield* new QueryFailed({ reason: `${readOnly}.` })
+    yield* prepare(inner)
+    return statement
+  })
+
+  /**
+   * The engine ends a stream that fails half way as if its rows had ended (tried); only the transaction knows. The
+   * reason is found by running the statement again, without its rows.
+   */
+  const confirm = Effect.fnUntraced(function* (sql: string) {
+    const complete = yield* Effect.isSuccess(run(connection, () => connection.run("SELECT 1")))
+    if (complete) return
+    const second = yield* connect
+    yield* run(second, () => second.run(`USE iceberg."default"`))
+    yield* run(second, () => second.run(`EXPLAIN ANALYZE ${sql}`))
+    return yield* new QueryFailed({ reason: "The engine stopped before the last row; try again." })
+  }, Effect.scoped)
+
+  const execute = Effect.fnUntraced(function* (sql: string): Effect.fn.Return<QueryResult, QueryFailed> {
+    yield* run(connection, () => connection.run("BEGIN TRANSACTION"))
+    const statement = yield* prepare(sql)
+    const result = yield* run(connection, () => statement.stream())
+    const convert = converter(duckdb)
+    const columns = result.columnNames().map((name, i) => ({ name, type: result.columnType(i).toString() }))
+    const chunk = Effect.gen(function* () {
+      const chunk = yield* run(connection, () => result.fetchChunk())
+      if (chunk !== null && chunk.rowCount > 0) {
+        return yield* Effect.try({ try: () => chunk.convertRows(convert), catch: failed })
+      }
+      yield* confirm(sql)
+      return undefined
+    })
+    const rows = Stream.unfold(undefined, () =>
+      Effect.map(chunk, (rows) => (rows === undefined ? undefined : ([rows, undefined] as const)))
+    ).pipe(Stream.flattenIterable)
+    return { columns, rows }
+  })
+  return { execute }
+})

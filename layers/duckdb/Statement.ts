@@ -1,0 +1,47 @@
+/** What can be told of a statement from its text alone. */
+
+const space = String.raw`(?:\s|--[^\n]*(?:\n|$)|/\*[\s\S]*?\*/)`
+const before = new RegExp(`^(?:${space}|;)+`)
+const after = /[\s;]+$/
+
+/** Without comments, white space and semicolons before it, and white space and semicolons after it. */
+export const trimmed = (sql: string) => sql.replace(before, "").replace(after, "")
+
+/** `SHOW CATALOGS`, which the engine does not know. */
+export const isShowCatalogs = (sql: string) =>
+  new RegExp(`^SHOW${space}+CATALOGS(?:${space}|;)*$`, "i").test(trimmed(sql))
+
+/** The statement that an EXPLAIN explains; undefined if it is none. */
+export const explained = (sql: string) => {
+  const match = new RegExp(`^EXPLAIN${space}+(?:ANALYZE${space}+)?(?:\\([^)]*\\)${space}*)?`, "i").exec(trimmed(sql))
+  return match === null ? undefined : trimmed(sql).slice(match[0].length)
+}
+
+/**
+ * Functions that change the engine, run text as SQL past the checks, or take addresses of memory: `enable_logging` to
+ * a file that it may not write ends the process, and so can `arrow_scan` (tried).
+ */
+const refusedNames = [
+  "arrow_scan",
+  "arrow_scan_dumb",
+  "check_peg_parser",
+  "checkpoint",
+  "disable_logging",
+  "disable_peg_parser",
+  "disable_profiling",
+  "enable_logging",
+  "enable_peg_parser",
+  "enable_profiling",
+  "force_checkpoint",
+  "json_execute_serialized_sql",
+  "query",
+  "query_table",
+  "read_duckdb",
+  "seq_scan",
+  "truncate_duckdb_logs"
+]
+
+const refusedCall = new RegExp(`\\b(${refusedNames.join("|")})"?${space}*\\(`, "i")
+
+/** The first call of a function that a query may not use; a text that looks like one counts too. */
+export const refusedFunction = (sql: string) => refusedCall.exec(sql)?.[1]

@@ -1,0 +1,28 @@
+/** Trying again for as long as it takes, with one line in the log when trouble begins and one when it ends. */
+import { Effect, Random } from "effect"
+
+const firstDelay = 100
+const longestDelay = 5_000
+
+export interface Patience {
+  /** Notes a failure, and waits before the next try: exponentially longer, with jitter, up to 5 seconds. */
+  readonly wait: (error: Error) => Effect.Effect<void>
+  /** Notes that it works. */
+  readonly well: Effect.Effect<void>
+}
+
+export const make = (recovered: string): Patience => {
+  let failures = 0
+  return {
+    wait: Effect.fnUntraced(function* (error) {
+      if (failures === 0) yield* Effect.logWarning(`${error.message} Trying again until it works.`)
+      const delay = Math.min(longestDelay, firstDelay * 2 ** Math.min(failures++, 10))
+      yield* Effect.sleep(delay * (yield* Random.nextBetween(0.5, 1)))
+    }),
+    well: Effect.suspend(() => {
+      if (failures === 0) return Effect.void
+      failures = 0
+      return Effect.log(recovered)
+    })
+  }
+}

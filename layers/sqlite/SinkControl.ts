@@ -1,0 +1,74 @@
+import { Array, Clock, Effect, Layer } from "effect"
+import { DataFolder } from "../../services/DataFolder.ts"
+import { ControlUnavailable, SinkControl, SinkRequest, SinkStatus } from "../../services/SinkControl.ts"
+import { open } from "./Control.ts"
+
+/** Finished requests beyond the newest 1,000 are forgotten. */
+const requestsKept = 1000
+
+const unavailable = (operation: string) =>
+  Effect.mapError((cause: unknown) => new ControlUnavailable({ operation, cause }))
+
+const requestColumns = "id, command, state, requestedAt, heartbeatAt, finishedAt, outcome"
+
+export const layer = Layer.effect(
+  SinkControl,
+  Effect.gen(function* () {
+    const control = yield* open((yield* DataFolder).control).pipe(unavailable("open"))
+
+    const request = Effect.fn("SinkControl.request")(function* (command: SinkRequest["command"]) {
+      const now = yield* Clock.currentTimeMillis
+      const { id } = yield* control.change(
+        "INSERT INTO requests (command, state, requestedAt) VALUES (?, 'requested', ?)",
+        command,
+        now
+      )
+      yield* control.change("DELETE FROM requests WHERE finishedAt IS NOT NULL AND id <= ?", id - requestsKept)
+      return id
+    }, unavailable("request"))
+
+    const find = Effect.fn("SinkControl.find")(
+      (id: number) => control.rows(SinkRequest, `SELECT ${requestColumns} FROM requests WHERE id = ?`, id),
+      Effect.map(Array.head),
+      unavailable("find")
+    )
+
+    const next = control
+      .rows(SinkRequest, `SELECT ${requestColumns} FROM requests WHERE finishedAt IS NULL ORDER BY id LIMIT 1`)
+      .pipe(Effect.map(Array.head), unavailable("next"))
+
+    const mark = Effect.fn("SinkControl.mark")(function* (
+      id: number,
+      state: "running" | "done" | "failed",
+      outcome?: string
+    ) {
+      const now = yield* Clock.currentTimeMillis
+      yield* control.change(
+        "UPDATE requests SET state = ?, heartbeatAt = ?, finishedAt = ?, outcome = ? WHERE id = ?",
+        state,
+        now,
+        state === "running" ? null : now,
+        outcome ?? null,
+        id
+      )
+    }, unavailable("mark"))
+
+    const status = control
+      .rows(SinkStatus, "SELECT state, heartbeatAt, processId, reason FROM status")
+      .pipe(Effect.map(Array.head), unavailable("status"))
+
+    const report = Effect.fn("SinkControl.report")(function* (state: SinkStatus["state"], reason?: string) {
+      yield* control.change(
+        `INSERT INTO status (id, state, heartbeatAt, processId, reason) VALUES (1, ?, ?, ?, ?)
+         ON CONFLICT (id) DO UPDATE SET state = excluded.state, heartbeatAt = excluded.heartbeatAt,
+           processId = excluded.processId, reason = excluded.reason`,
+        state,
+        yield* Clock.currentTimeMillis,
+        process.pid,
+        reason ?? null
+      )
+    }, unavailable("report"))
+
+    return SinkControl.of({ request, find, next, mark, status, report })
+  })
+)

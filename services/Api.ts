@@ -1,0 +1,148 @@
+/**
+ * The HTTP API: the source of the OpenAPI document.
+ * Owns: paths, methods, parameters, answers, the shape of errors. Does not own: how they are served.
+ */
+import { Schema } from "effect"
+import * as HttpApi from "effect/http-api/HttpApi"
+import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
+import * as OpenApi from "effect/http-api/OpenApi"
+import { PositionRun } from "./EventLog.ts"
+import { Hour, WeatherReading, WeatherRecord } from "./Weather.ts"
+
+/** At most so many records in one `POST /events`. */
+export const maxRecords = 10_000
+/** At most so many bytes in its body, both as sent and inflated: 5 MiB. */
+export const maxBodyBytes = 5 * 1024 * 1024
+
+export const jsonTypes = ["application/json"]
+export const ndjsonTypes = ["application/x-ndjson", "application/ndjson", "application/jsonl"]
+
+/** Answer of every request that was refused or failed. */
+export const Refused = Schema.Struct({
+  status: Schema.Literal("error"),
+  message: Schema.String.annotate({ description: "A sentence for a person" }),
+  errors: Schema.Array(
+    Schema.Struct({
+      field: Schema.String.annotate({
+        description: "What is wrong: a field, a parameter, a header, or [index].field of a record"
+      }),
+      message: Schema.String
+    })
+  )
+}).annotate({ identifier: "Refused" })
+
+export const Logged = Schema.Struct({
+  status: Schema.Literal("success"),
+  message: Schema.String,
+  data: WeatherRecord
+}).annotate({ identifier: "Logged" })
+
+export const EventsLogged = Schema.Struct({
+  status: Schema.Literal("success"),
+  message: Schema.String,
+  data: Schema.Struct({
+    count: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: maxRecords })),
+    ts: Hour,
+    positions: Schema.Array(PositionRun).annotate({ description: "Where the records are, in their order" })
+  })
+}).annotate({ identifier: "EventsLogged" })
+
+export const Health = Schema.Struct({ status: Schema.Literal("healthy") })
+export const Readiness = Schema.Struct({ status: Schema.Literal("ready") })
+
+export const IdempotencyKey = Schema.String.check(Schema.isPattern(/^[\x21-\x7e]{1,255}$/u)).annotate({
+  description: "1–255 visible ASCII characters; a repeat with the same key logs nothing twice. Kept for 24 hours."
+})
+
+const Repeated = Schema.optionalKey(
+  Schema.Literal("true").annotate({ description: "The key had been used: this request logged nothing" })
+)
+const Position = Schema.String.annotate({
+  description: "<topic>/<partition>/<offset> of the event",
+  examples: ["weather/0/42"]
+})
+const RetryAfter = Schema.String.annotate({ description: "Seconds to wait before trying again" })
+
+const refused = (status: number, identifier: string, description: string) =>
+  Refused.annotate({ identifier, description }).pipe(HttpApiSchema.status(status))
+const refusedForNow = (status: number, identifier: string, description: string) =>
+  HttpApiSchema.WithHeaders(Refused.annotate({ identifier, description }), { "retry-after": RetryAfter }).pipe(
+    HttpApiSchema.status(status)
+  )
+
+const invalid = refused(
+  400,
+  "Invalid",
+  "A parameter, header or record is wrong, missing or unknown; nothing was logged"
+)
+const foreign = refused(
+  403,
+  "Foreign",
+  "A cross-site browser request, or a foreign Host while bound to a loopback address"
+)
+const stalled = refused(408, "Stalled", "The body did not come in time")
+const inFlight = refusedForNow(409, "InFlight", "A request with the same Idempotency-Key is in flight")
+const tooLarge = refused(413, "TooLarge", "More than 10,000 records, or more than 5 MiB as sent or inflated")
+const unsupported = refused(
+  415,
+  "Unsupported",
+  "A content type other than JSON and NDJSON, or an encoding other than gzip"
+)
+const reused = refused(422, "Reused", "The Idempotency-Key was used for a different request")
+const unavailable = refusedForNow(503, "Unavailable", "Nothing was logged; the same request may be tried again")
+
+class EventsGroup extends HttpApiGroup.make("events", { topLevel: true })
+  .add(
+    HttpApiEndpoint.get("log", "/log", {
+      query: WeatherReading.fields,
+      headers: { "idempotency-key": Schema.optionalKey(IdempotencyKey) },
+      success: HttpApiSchema.WithHeaders(Logged.annotate({ description: "The event is durable" }), {
+        "floe-position": Position,
+        "floe-repeated": Repeated
+      }),
+      error: [invalid, foreign, inFlight, reused, unavailable]
+    }).annotateMerge(OpenApi.annotations({ summary: "Log one reading" })),
+    HttpApiEndpoint.post("events", "/events", {
+      headers: { "idempotency-key": Schema.optionalKey(IdempotencyKey) },
+      payload: [
+        Schema.Union([
+          Schema.Array(WeatherReading).check(Schema.isMinLength(1), Schema.isMaxLength(maxRecords)),
+          WeatherReading
+        ]),
+        HttpApiSchema.StreamNdjson({ schema: WeatherReading, contentType: ndjsonTypes, maxBytes: maxBodyBytes })
+      ],
+      success: HttpApiSchema.WithHeaders(EventsLogged.annotate({ description: "All the events are durable" }), {
+        "floe-repeated": Repeated
+      }),
+      error: [invalid, foreign, stalled, inFlight, tooLarge, unsupported, reused, unavailable]
+    }).annotateMerge(
+      OpenApi.annotations({
+        summary: "Log up to 10,000 readings, all or none",
+        description: "A JSON array, one JSON object, or one JSON object per line; gzip is accepted."
+      })
+    )
+  )
+  .annotateMerge(OpenApi.annotations({ title: "Events", description: "Taking weather events in" })) {}
+
+class SystemGroup extends HttpApiGroup.make("system", { topLevel: true })
+  .add(
+    HttpApiEndpoint.get("health", "/health", { success: Health }).annotateMerge(
+      OpenApi.annotations({ summary: "Whether the process lives" })
+    ),
+    HttpApiEndpoint.get("ready", "/ready", { success: Readiness, error: unavailable }).annotateMerge(
+      OpenApi.annotations({ summary: "Whether events can be logged now" })
+    )
+  )
+  .annotateMerge(OpenApi.annotations({ title: "System", description: "The state of the server" })) {}
+
+export class Api extends HttpApi.make("floe")
+  .add(EventsGroup, SystemGroup)
+  .annotateMerge(
+    OpenApi.annotations({
+      title: "Floe",
+      version: "0.1.0",
+      description: "Takes weather events over HTTP; an answer 200 means that they are durable."
+    })
+  ) {}

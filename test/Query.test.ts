@@ -1,0 +1,260 @@
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { assert, describe, it, layer } from "@effect/vitest"
+import { Effect, Exit, Fiber, Layer, Option, Scope, Stream } from "effect"
+import * as QueryLayer from "../layers/duckdb/Query.ts"
+import { readTable } from "../layers/iceberg/TableReader.ts"
+import * as TableWriterLayer from "../layers/iceberg/TableWriter.ts"
+import * as LeasesLayer from "../layers/sqlite/Leases.ts"
+import { DataFolder } from "../services/DataFolder.ts"
+import { Leases } from "../services/Leases.ts"
+import { Query } from "../services/Query.ts"
+import { temporary } from "./dataFolder.ts"
+import { commitRows, reading } from "./weatherTable.ts"
+
+const live = Layer.mergeAll(QueryLayer.layer, TableWriterLayer.layer).pipe(
+  Layer.provideMerge(LeasesLayer.layer),
+  Layer.provideMerge(temporary)
+)
+
+const query = Effect.fnUntraced(function* (sql: string) {
+  const { columns, rows } = yield* (yield* Query).execute(sql)
+  return {
+    columns: columns.map(({ name }) => name),
+    types: columns.map(({ type }) => type),
+    rows: yield* Stream.runCollect(rows)
+  }
+}, Effect.scoped)
+
+const rowsOf = (sql: string) => Effect.map(query(sql), ({ rows }) => rows)
+const refusal = (sql: string) => Effect.map(Effect.flip(query(sql)), (error) => error.message)
+
+const oslo = reading("Oslo", "41.50", "2026-01-08-14")
+const lima = reading('Lima, "the" city', "72.50", "2026-01-08-14")
+const pune = reading("पुणे 🌧️", "80.59", "2026-01-08-15")
+const kiel = reading("Oslo", "43.50", "2026-01-08-16")
+
+const Filled = Layer.effectDiscard(Effect.andThen(commitRows([oslo, lima]), commitRows([pune, kiel]))).pipe(
+  Layer.provideMerge(live)
+)
+
+layer(Filled)("Query", (it) => {
+  it.effect("the plan's statements, with and without semicolon and comments", () =>
+    Effect.gen(function* () {
+      for (const sql of [
+        "SHOW CATALOGS",
+        "show  catalogs ;",
+        "-- Show catalogs\nSHOW CATALOGS;\n",
+        "/* all */ SHOW -- of them\n CATALOGS -- now"
+      ]) {
+        assert.deepStrictEqual(yield* query(sql), {
+          columns: ["Catalog"],
+          types: ["VARCHAR"],
+          rows: [["iceberg"], ["system"]]
+        })
+      }
+      assert.deepStrictEqual(yield* rowsOf("-- Show tables\nSHOW TABLES FROM iceberg.default;"), [["weather"]])
+      const all = yield* query("SELECT * FROM iceberg.default.weather")
+      assert.deepStrictEqual(all.columns, ["city", "temperature", "ts"])
+      assert.deepStrictEqual(all.types, ["VARCHAR", "VARCHAR", "VARCHAR"])
+      assert.sameDeepMembers(
+        [...all.rows],
+        [oslo, lima, pune, kiel].map((_) => [_.city, _.temperature, _.ts])
+      )
+      assert.deepStrictEqual(yield* rowsOf("SELECT city FROM iceberg.default.weather WHERE ts = '2026-01-08-15';"), [
+        [pune.city]
+      ])
+      assert.deepStrictEqual(
+        yield* rowsOf(
+          "SELECT city, AVG(CAST(temperature AS DOUBLE)) as avg_temp\nFROM iceberg.default.weather\nGROUP BY city ORDER BY city;"
+        ),
+        [
+          [lima.city, 72.5],
+          ["Oslo", 42.5],
+          [pune.city, 80.59]
+        ]
+      )
+      assert.deepStrictEqual(yield* rowsOf("SELECT count(*) FROM weather"), [["4"]])
+    })
+  )
+
+  it.effect("what a statement may be", () =>
+    Effect.gen(function* () {
+      assert.include(yield* refusal("SELEKT 1"), "Parser Error")
+      assert.include(yield* refusal("SELECT nothing FROM weather"), "Binder Error")
+      assert.include(yield* refusal("SELECT 1; SELECT 2"), "One statement at a time; there are 2.")
+      assert.include(yield* refusal(" -- nothing\n ;"), "There is no statement")
+      assert.deepStrictEqual(yield* rowsOf("DESCRIBE SELECT 1 AS one"), [["one", "INTEGER", "YES", null, null, null]])
+      assert.strictEqual((yield* query("EXPLAIN SELECT 1")).rows.length, 1)
+      for (const sql of [
+        "CREATE TABLE t AS SELECT 1",
+        "DROP VIEW weather",
+        "SET memory_limit = '10GB'",
+        "PRAGMA enable_profiling",
+        "CALL pragma_version()",
+        "BEGIN",
+        "EXPLAIN ANALYZE CREATE TABLE t AS SELECT 1",
+        "EXPLAIN /* */ ANALYZE /* */ CREATE TABLE t AS SELECT 1"
+      ]) {
+        assert.match(yield* refusal(sql), /^Only statements that read are allowed|^Parser Error/, sql)
+      }
+    })
+  )
+
+  it.effect("values keep their types in JSON", () =>
+    Effect.gen(function* () {
+      const { types, rows } = yield* query(`SELECT
+        1::TINYINT, 9007199254740993::BIGINT, 170141183460469231731687303715884105727::HUGEINT, 1.50::DECIMAL(9,2), 0.5::DOUBLE,
+        'NaN'::DOUBLE, true, NULL, DATE '2026-01-08', TIMESTAMP '2026-01-08 14:05:06.25', TIME '14:05:06',
+        TIMESTAMPTZ '2026-01-08 14:05:06.25+02:00', TIMESTAMPTZ '1969-12-31 23:59:59.999999+00', 'infinity'::TIMESTAMP,
+        [1, 2], {'a': 'x', 'b': [NULL, 'y']}, MAP {'k': 1}, INTERVAL 90 MINUTE`)
+      assert.deepStrictEqual(rows, [
+        [
+          1,
+          "9007199254740993",
+          "170141183460469231731687303715884105727",
+          "1.50",
+          0.5,
+          "NaN",
+          true,
+          null,
+          "2026-01-08",
+          "2026-01-08T14:05:06.25",
+          "14:05:06",
+          "2026-01-08T12:05:06.25Z",
+          "1969-12-31T23:59:59.999999Z",
+          "infinity",
+          [1, 2],
+          { a: "x", b: [null, "y"] },
+          [{ key: "k", value: 1 }],
+          "01:30:00"
+        ]
+      ])
+      assert.deepStrictEqual(types.slice(0, 5), ["TINYINT", "BIGINT", "HUGEINT", "DECIMAL(9,2)", "DOUBLE"])
+    })
+  )
+
+  it.effect("nothing of the machine can be read or written", () =>
+    Effect.gen(function* () {
+      const { root, table } = yield* DataFolder
+      const [file] = Option.getOrThrow(yield* readTable(table)).files
+      assert.isDefined(file)
+      const before = readdirSync(root, { recursive: true })
+      const bytes = readFileSync(file.path)
+      for (const sql of [
+        "SELECT * FROM read_text('/etc/hostname')",
+        "SELECT * FROM '/etc/hostname'",
+        "SELECT * FROM glob('/etc/*')",
+        `SELECT * FROM read_text('${join(table, "metadata", "v1.metadata.json")}')`,
+        `COPY weather TO '${join(root, "stolen.csv")}'`,
+        `COPY weather TO '${join(table, "stolen.csv")}'`,
+        `COPY (SELECT 1) TO '${file.path}'`,
+        `EXPLAIN ANALYZE COPY (SELECT 1) TO '${file.path}'`,
+        `ATTACH '${join(table, "other.db")}'`,
+        `EXPORT DATABASE '${join(table, "export")}'`,
+        "INSTALL httpfs",
+        "LOAD httpfs",
+        "COPY weather TO '.tmp/stolen.csv'",
+        "SELECT * FROM read_csv('http://127.0.0.1:9/')"
+      ]) {
+        assert.match(
+          yield* refusal(sql),
+          /^Permission Error|^Only statements that read are allowed|^Catalog Error: Table with name \/etc|requires the extension httpfs/,
+          sql
+        )
+      }
+      // Each of these would end the process.
+      for (const sql of [
+        `SELECT * FROM enable_logging(storage = 'file', storage_path = '${join(table, "log")}')`,
+        `FROM "Enable_Logging" /* ( */ (storage = 'file', storage_path = '${join(table, "log")}')`,
+        `FROM query('SELECT * FROM enable_' || 'logging(storage = ''file'', storage_path = ''/tmp/log'')')`,
+        "SELECT * FROM arrow_scan(1::POINTER, 1::POINTER, 1::POINTER)"
+      ]) {
+        assert.match(yield* refusal(sql), /^The function \w+ cannot be used in a query\.$/, sql)
+      }
+      assert.deepStrictEqual(readdirSync(root, { recursive: true }), before)
+      assert.isTrue(bytes.equals(readFileSync(file.path)))
+      assert.isFalse(existsSync(".tmp"))
+    })
+  )
+
+  it.effect("a statement that fails half way is an error, and not an end of rows", () =>
+    Effect.gen(function* () {
+      const seen: Array<number> = []
+      const failure = yield* Effect.gen(function* () {
+        const { rows } = yield* (yield* Query).execute(
+          "SELECT CASE WHEN range > 300000 THEN error('half way') ELSE range END FROM range(600000)"
+        )
+        return yield* Effect.flip(Stream.runForEachArray(rows, (chunk) => Effect.sync(() => seen.push(chunk.length))))
+      }).pipe(Effect.scoped)
+      assert.strictEqual(failure._tag, "QueryFailed")
+      assert.include(failure.message, "half way")
+      assert.isAbove(seen.length, 0)
+    })
+  )
+
+  it.effect("an interruption cancels the statement in the engine", () =>
+    Effect.gen(function* () {
+      const busyMicros = () => process.cpuUsage().user
+      const before = busyMicros()
+      const running = yield* Effect.forkChild(
+        query("SELECT sum(a.range * b.range) FROM range(10000000) a, range(10000000) b")
+      )
+      // Nothing but the statement itself takes so much of the processor; it would go on for hours.
+      while (busyMicros() - before < 700_000) {
+        yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 5)))
+      }
+      const leases = yield* Leases
+      assert.strictEqual((yield* leases.held).size, 1)
+      yield* Fiber.interrupt(running)
+      assert.strictEqual((yield* leases.held).size, 0)
+      assert.deepStrictEqual(yield* rowsOf("SELECT 1"), [[1]])
+    })
+  )
+
+  it.effect("a partition is read from its own files only", () =>
+    Effect.gen(function* () {
+      const { table } = yield* DataFolder
+      const [first, ...others] = Option.getOrThrow(yield* readTable(table)).files
+      assert.isDefined(first)
+      assert.isAbove(others.length, 1)
+      const count = `SELECT count(*) FROM weather WHERE ts = '${first.ts}'`
+      const expected = [[String(first.rows)]]
+      assert.deepStrictEqual(yield* rowsOf(count), expected)
+      const contents = others.map((file) => readFileSync(file.path))
+      for (const file of others) writeFileSync(file.path, "no parquet")
+      assert.deepStrictEqual(yield* rowsOf(count), expected)
+      assert.include(yield* refusal("SELECT count(city) FROM weather"), "parquet")
+      others.forEach((file, i) => {
+        const content = contents[i]
+        if (content !== undefined) writeFileSync(file.path, content)
+      })
+    })
+  )
+})
+
+describe("Query and a table that changes", () => {
+  it.effect("without a table it says what to do", () =>
+    Effect.gen(function* () {
+      const { table } = yield* DataFolder
+      const error = yield* Effect.flip(query("SELECT * FROM weather"))
+      assert.strictEqual(error._tag, "QueryUnavailable")
+      assert.include(error.message, `there is no table yet at ${table}; start the sink`)
+    }).pipe(Effect.provide(live))
+  )
+
+  it.effect("sees the snapshot at which it began, under a lease that ends with it", () =>
+    Effect.gen(function* () {
+      const first = yield* commitRows([oslo])
+      const leases = yield* Leases
+      const scope = yield* Scope.make()
+      const { rows } = yield* Scope.provide((yield* Query).execute("SELECT city FROM weather"), scope)
+      assert.deepStrictEqual(yield* leases.held, new Set([first.snapshotId]))
+      yield* commitRows([pune])
+      assert.deepStrictEqual(yield* Stream.runCollect(rows), [["Oslo"]])
+      yield* Scope.close(scope, Exit.void)
+      assert.deepStrictEqual(yield* leases.held, new Set())
+      assert.deepStrictEqual(yield* rowsOf("SELECT count(*) FROM weather"), [["2"]])
+    }).pipe(Effect.provide(live))
+  )
+})

@@ -1,0 +1,178 @@
+import { spawnSync } from "node:child_process"
+import { DatabaseSync } from "node:sqlite"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Layer, Option, Scope } from "effect"
+import { TestClock } from "effect/testing"
+import * as LeasesLayer from "../layers/sqlite/Leases.ts"
+import * as SinkControlLayer from "../layers/sqlite/SinkControl.ts"
+import { DataFolder } from "../services/DataFolder.ts"
+import { Leases } from "../services/Leases.ts"
+import { SinkControl } from "../services/SinkControl.ts"
+import { temporary } from "./dataFolder.ts"
+
+const live = Layer.mergeAll(SinkControlLayer.layer, LeasesLayer.layer).pipe(Layer.provideMerge(temporary))
+
+/** The same folder as another process sees it: a second connection. */
+const another = Effect.gen(function* () {
+  const folder = yield* DataFolder
+  return yield* Layer.build(SinkControlLayer.layer).pipe(Effect.provideService(DataFolder, folder))
+})
+
+const edit = (sql: string) =>
+  Effect.gen(function* () {
+    const database = new DatabaseSync((yield* DataFolder).control)
+    const changes = database.prepare(sql).run().changes
+    database.close()
+    return Number(changes)
+  })
+
+describe("SinkControl", () => {
+  it.effect("a request goes from requested over running to done, with times and outcome", () =>
+    Effect.gen(function* () {
+      const control = yield* SinkControl
+      yield* TestClock.setTime(1_000)
+      const id = yield* control.request("maintain")
+      yield* TestClock.setTime(2_000)
+      yield* control.mark(id, "running")
+      assert.deepStrictEqual(Option.getOrThrow(yield* control.find(id)), {
+        id,
+        command: "maintain",
+        state: "running",
+        requestedAt: 1_000,
+        heartbeatAt: 2_000,
+        finishedAt: null,
+        outcome: null
+      })
+      yield* TestClock.setTime(3_000)
+      yield* control.mark(id, "done", "There was nothing to do.")
+      assert.deepStrictEqual(Option.getOrThrow(yield* control.find(id)), {
+        id,
+        command: "maintain",
+        state: "done",
+        requestedAt: 1_000,
+        heartbeatAt: 3_000,
+        finishedAt: 3_000,
+        outcome: "There was nothing to do."
+      })
+      assert.isTrue(Option.isNone(yield* control.find(id + 1)))
+    }).pipe(Effect.provide(live))
+  )
+
+  it.effect("the oldest unfinished request comes next, also one that a dead sink left running", () =>
+    Effect.gen(function* () {
+      const control = yield* SinkControl
+      assert.isTrue(Option.isNone(yield* control.next))
+      const first = yield* control.request("pause")
+      const second = yield* control.request("resume")
+      yield* control.mark(first, "running")
+      const restarted = yield* Effect.provide(SinkControl, yield* another)
+      assert.strictEqual(Option.getOrThrow(yield* restarted.next).id, first)
+      yield* restarted.mark(first, "failed", "The table is unavailable.")
+      assert.strictEqual(Option.getOrThrow(yield* restarted.next).id, second)
+      yield* restarted.mark(second, "done")
+      assert.isTrue(Option.isNone(yield* control.next))
+    }).pipe(Effect.scoped, Effect.provide(live))
+  )
+
+  it.effect("the status is the last one reported, seen by every process", () =>
+    Effect.gen(function* () {
+      const control = yield* SinkControl
+      assert.isTrue(Option.isNone(yield* control.status))
+      yield* TestClock.setTime(5_000)
+      yield* control.report("running")
+      yield* TestClock.setTime(6_000)
+      yield* control.report("failed", "The log is gone.")
+      const reader = yield* Effect.provide(SinkControl, yield* another)
+      assert.deepStrictEqual(Option.getOrThrow(yield* reader.status), {
+        state: "failed",
+        heartbeatAt: 6_000,
+        processId: process.pid,
+        reason: "The log is gone."
+      })
+      yield* control.report("running")
+      assert.isNull(Option.getOrThrow(yield* reader.status).reason)
+    }).pipe(Effect.scoped, Effect.provide(live))
+  )
+
+  it.effect("finished requests are forgotten after a thousand more, unfinished ones never", () =>
+    Effect.gen(function* () {
+      const control = yield* SinkControl
+      const finished = yield* control.request("maintain")
+      yield* control.mark(finished, "done")
+      const unfinished = yield* control.request("pause")
+      for (let i = 0; i < 1001; i++) yield* control.request("resume")
+      assert.isTrue(Option.isNone(yield* control.find(finished)))
+      assert.strictEqual(Option.getOrThrow(yield* control.next).id, unfinished)
+    }).pipe(Effect.provide(live))
+  )
+
+  it.effect("a row that is not a request is an error, and not a request", () =>
+    Effect.gen(function* () {
+      const control = yield* SinkControl
+      yield* control.request("pause")
+      yield* edit("UPDATE requests SET command = 'explode'")
+      const error = yield* Effect.flip(control.next)
+      assert.strictEqual(error.message, "The sink's control table is unavailable (next).")
+    }).pipe(Effect.provide(live))
+  )
+})
+
+describe("Leases", () => {
+  it.effect("a lease counts until its scope closes", () =>
+    Effect.gen(function* () {
+      const leases = yield* Leases
+      const scope = yield* Scope.make()
+      yield* Scope.provide(leases.hold(7), scope)
+      yield* Effect.scoped(Effect.andThen(leases.hold(8), leases.held)).pipe(
+        Effect.tap((held) => Effect.sync(() => assert.deepStrictEqual(held, new Set([7, 8]))))
+      )
+      assert.deepStrictEqual(yield* leases.held, new Set([7]))
+      yield* Scope.close(scope, Exit.void)
+      assert.deepStrictEqual(yield* leases.held, new Set())
+      assert.strictEqual(yield* edit("DELETE FROM leases"), 0)
+    }).pipe(Effect.provide(live))
+  )
+
+  it.effect("a lease is renewed for as long as it is held", () =>
+    Effect.gen(function* () {
+      const leases = yield* Leases
+      yield* leases.hold(7)
+      for (let i = 0; i < 12; i++) yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual(yield* leases.held, new Set([7]))
+    }).pipe(Effect.scoped, Effect.provide(live))
+  )
+
+  it.effect("a lease that nobody renews expires after 30 seconds", () =>
+    Effect.gen(function* () {
+      const leases = yield* Leases
+      yield* leases.held
+      yield* edit(
+        `INSERT INTO leases (snapshotId, host, processId, expiresAt) VALUES (9, 'elsewhere', 1, 30000), (10, 'elsewhere', 1, 30001)`
+      )
+      yield* TestClock.setTime(29_999)
+      assert.deepStrictEqual(yield* leases.held, new Set([9, 10]))
+      yield* TestClock.setTime(30_000)
+      assert.deepStrictEqual(yield* leases.held, new Set([10]))
+    }).pipe(Effect.provide(live))
+  )
+
+  it.effect("a lease is written for 30 seconds", () =>
+    Effect.gen(function* () {
+      const leases = yield* Leases
+      yield* TestClock.setTime(1_000)
+      yield* leases.hold(7)
+      assert.strictEqual(yield* edit("UPDATE leases SET host = 'elsewhere' WHERE expiresAt = 31000"), 1)
+    }).pipe(Effect.scoped, Effect.provide(live))
+  )
+
+  it.effect("a lease of a process that is gone does not count, one of a process that lives does", () =>
+    Effect.gen(function* () {
+      const leases = yield* Leases
+      const gone = spawnSync(process.execPath, ["--version"]).pid
+      yield* leases.hold(7)
+      yield* leases.hold(8)
+      yield* edit(`UPDATE leases SET processId = ${gone} WHERE snapshotId = 8`)
+      assert.deepStrictEqual(yield* leases.held, new Set([7]))
+    }).pipe(Effect.scoped, Effect.provide(live))
+  )
+})

@@ -1,0 +1,67 @@
+/** A table whose folder was moved or copied: its files name each other by absolute paths, which are rewritten as one commit. */
+import { join } from "node:path"
+import { Clock, Effect } from "effect"
+import * as Files from "./Files.ts"
+import * as Manifest from "./Manifest.ts"
+import type * as Metadata from "./Metadata.ts"
+import { type Failpoint, publish } from "./Publish.ts"
+import { type CurrentMetadata, located, readList, readManifest } from "./TableReader.ts"
+
+/** The same table with the folder's real place in it; untouched if that is what it says already. */
+export const relocate = Effect.fn("Relocation.relocate")(function* (
+  tableFolder: string,
+  writer: string,
+  opened: CurrentMetadata,
+  failpoint: Failpoint | undefined
+) {
+  const { location } = opened.metadata
+  if (location === tableFolder) return opened
+  const metadataFolder = join(tableFolder, "metadata")
+  const moved = new Map<string, Pick<Manifest.ManifestFile, "manifest_path" | "manifest_length">>()
+
+  const moveManifest = Effect.fnUntraced(function* (manifest: Manifest.ManifestFile) {
+    const known = moved.get(manifest.manifest_path)
+    if (known !== undefined) return { ...manifest, ...known }
+    const entries = yield* Effect.forEach(yield* readManifest(tableFolder, location, manifest), (entry) =>
+      Effect.map(located(tableFolder, location, entry.data_file.file_path), (file_path) => ({
+        ...entry,
+        data_file: { ...entry.data_file, file_path }
+      }))
+    )
+    const bytes = Manifest.encodeEntries(entries)
+    const manifest_path = join(metadataFolder, `${writer}-moved${moved.size}.avro`)
+    yield* Files.writeNew(manifest_path, bytes)
+    moved.set(manifest.manifest_path, { manifest_path, manifest_length: bytes.length })
+    return { ...manifest, manifest_path, manifest_length: bytes.length }
+  })
+
+  const moveSnapshot = Effect.fnUntraced(function* (snapshot: Metadata.Snapshot) {
+    const manifests = yield* readList(tableFolder, location, snapshot["manifest-list"])
+    const bytes = Manifest.encodeList(
+      {
+        id: snapshot["snapshot-id"],
+        parent: snapshot["parent-snapshot-id"],
+        sequenceNumber: snapshot["sequence-number"]
+      },
+      yield* Effect.forEach(manifests, moveManifest)
+    )
+    const path = join(metadataFolder, `snap-${snapshot["snapshot-id"]}-${writer}.avro`)
+    yield* Files.writeNew(path, bytes)
+    return { ...snapshot, "manifest-list": path }
+  })
+
+  const snapshots = yield* Effect.forEach(opened.metadata.snapshots, moveSnapshot)
+  const version = opened.highest + 1
+  const metadata: Metadata.TableMetadata = {
+    ...opened.metadata,
+    location: tableFolder,
+    "last-updated-ms": Math.max(yield* Clock.currentTimeMillis, opened.metadata["last-updated-ms"]),
+    snapshots,
+    // Older metadata files name the old place.
+    "metadata-log": []
+  }
+  yield* publish({ tableFolder, writer, version, metadata, files: [], dataFiles: [], failpoint })
+  yield* Effect.logInfo(`The table was moved from ${location} to ${tableFolder}; its paths are rewritten`)
+  const snapshot = snapshots.find((one) => one["snapshot-id"] === opened.snapshot["snapshot-id"]) ?? opened.snapshot
+  return { version, highest: version, metadata, snapshot }
+})

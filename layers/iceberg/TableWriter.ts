@@ -1,0 +1,116 @@
+/** Writes an Iceberg table on the local disk. */
+import { randomUUID } from "node:crypto"
+import { join } from "node:path"
+import { Clock, Effect, Layer, Option, Semaphore } from "effect"
+import { DataFolder } from "../../services/DataFolder.ts"
+import { Leases } from "../../services/Leases.ts"
+import { snapshotKeep } from "../../services/Settings.ts"
+import { TableWriter } from "../../services/Table.ts"
+import type { WeatherRecord } from "../../services/Weather.ts"
+import * as ParquetWriter from "../duckdb/ParquetWriter.ts"
+import { acquire } from "../sqlite/Lock.ts"
+import { toDataFile } from "./DataFile.ts"
+import * as Files from "./Files.ts"
+import { type Failpoint, repairHint } from "./Publish.ts"
+import { relocate } from "./Relocation.ts"
+import * as TableCommits from "./TableCommits.ts"
+import { readMetadata } from "./TableReader.ts"
+import * as Upkeep from "./Upkeep.ts"
+
+export interface TableWriterOptions {
+  /** Absolute. The caller sees to it that nobody else writes this table. */
+  readonly tableFolder: string
+  /** For what does not fit into memory. */
+  readonly tempFolder: string
+  readonly snapshotKeep: number
+  readonly leases: Leases["Service"]
+  readonly failpoint?: Failpoint | undefined
+}
+
+/** DuckDB's share of the process, in megabytes, for staged rows, Parquet and compaction. */
+const memoryMegabytes = 96
+/** More than this is written to Parquet files before the commit: rows, or bytes of text. */
+const pieceRows = 250_000
+const pieceBytes = 48 * 1024 * 1024
+
+/** A writer over a table's folder, which need not exist. */
+export const make = Effect.fn("TableWriter.make")(function* (options: TableWriterOptions) {
+  const { tableFolder } = options
+  const dataFolder = join(tableFolder, "data")
+  yield* Files.makeFolder(dataFolder)
+  yield* Files.makeFolder(join(tableFolder, "metadata"))
+  const writer = randomUUID().slice(0, 13)
+  const found = yield* readMetadata(tableFolder)
+  const opened = Option.isNone(found)
+    ? found
+    : Option.some(yield* relocate(tableFolder, writer, found.value, options.failpoint))
+  const commits = yield* TableCommits.make({ ...options, writer }, opened)
+  if (Option.isSome(opened)) yield* repairHint(tableFolder, writer, opened.value.version)
+  const parquet = yield* ParquetWriter.make({ memoryMegabytes, tempFolder: options.tempFolder })
+
+  const staging = yield* Semaphore.make(1)
+  const committing = yield* Semaphore.make(1)
+  const maintaining = yield* Semaphore.make(1)
+  const upkeep = Upkeep.make({
+    tableFolder,
+    writer,
+    leases: options.leases,
+    parquet,
+    commits,
+    whileNotStaging: staging.withPermit
+  })
+  /** Parquet files with staged rows, not yet committed. */
+  let pieces: ReadonlyArray<ParquetWriter.WrittenFile> = []
+  let staged = 0
+
+  const flush = Effect.gen(function* () {
+    const written = yield* parquet.flush(dataFolder, writer)
+    pieces = [...pieces, ...written]
+  })
+
+  const stage = Effect.fnUntraced(function* (records: ReadonlyArray<WeatherRecord>) {
+    if (records.length === 0) return
+    const now = parquet.staged()
+    if (now.rows >= pieceRows || now.bytes >= pieceBytes) yield* flush
+    yield* parquet.stage(records)
+    staged += records.length
+  }, staging.withPermit)
+
+  const commit: TableWriter["Service"]["commit"] = Effect.fn("TableWriter.commit")(
+    function* (progress) {
+      const files = yield* staging.withPermit(Effect.andThen(flush, () => Effect.succeed(pieces)))
+      const committed = yield* commits.append(files.map(toDataFile), progress)
+      const done = new Set(files)
+      upkeep.appended(new Set(files.map((file) => file.ts)), yield* Clock.currentTimeMillis)
+      pieces = pieces.filter((piece) => !done.has(piece))
+      staged -= files.reduce((rows, file) => rows + file.rows, 0)
+      return committed
+    },
+    Effect.uninterruptible,
+    committing.withPermit
+  )
+
+  return TableWriter.of({
+    committed: Effect.sync(commits.committed),
+    stage,
+    staged: Effect.sync(() => staged),
+    commit,
+    maintain: maintaining.withPermit(upkeep.maintain)
+  })
+})
+
+export const layer = Layer.effect(
+  TableWriter,
+  Effect.gen(function* () {
+    const folder = yield* DataFolder
+    const leases = yield* Leases
+    const keep = yield* snapshotKeep
+    yield* acquire(folder.sinkLock, "sink")
+    return yield* make({
+      tableFolder: folder.table,
+      tempFolder: join(folder.root, "temp"),
+      snapshotKeep: keep,
+      leases
+    })
+  })
+)

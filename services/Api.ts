@@ -33,7 +33,7 @@ export const Refused = Schema.Struct({
   )
 }).annotate({ identifier: "Refused" })
 
-export const Logged = Schema.Struct({
+const Logged = Schema.Struct({
   status: Schema.Literal("success"),
   message: Schema.String,
   data: WeatherRecord
@@ -52,7 +52,7 @@ export const EventsLogged = Schema.Struct({
 export const Health = Schema.Struct({ status: Schema.Literal("healthy") })
 export const Readiness = Schema.Struct({ status: Schema.Literal("ready") })
 
-export const IdempotencyKey = Schema.String.check(Schema.isPattern(/^[\x21-\x7e]{1,255}$/u)).annotate({
+const IdempotencyKey = Schema.String.check(Schema.isPattern(/^[\x21-\x7e]{1,255}$/u)).annotate({
   description: "1–255 visible ASCII characters; a repeat with the same key logs nothing twice. Kept for 24 hours."
 })
 

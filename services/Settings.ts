@@ -11,7 +11,11 @@ const count = (name: string, byDefault: number) =>
 export const profile = Config.Literals(["embedded", "distributed"], "FLOE_PROFILE").pipe(Config.withDefault("embedded"))
 export const logFormat = Config.Literals(["text", "json"], "FLOE_LOG_FORMAT").pipe(Config.withDefault("text"))
 export const host = Config.NonEmptyString("FLOE_HOST").pipe(Config.withDefault("127.0.0.1"))
-export const port = Config.Port("FLOE_PORT").pipe(Config.withDefault(9998))
+/** 0 for one that is free. */
+export const port = Config.schema(
+  Schema.FiniteFromString.pipe(Schema.decodeTo(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65_535 })))),
+  "FLOE_PORT"
+).pipe(Config.withDefault(9998))
 export const dataFolder = Config.NonEmptyString("FLOE_DATA").pipe(Config.withDefault("./data"))
 export const target = Config.URL("FLOE_TARGET").pipe(Config.withDefault(new URL("http://127.0.0.1:9998")))
 export const interval = Config.Duration("FLOE_INTERVAL").pipe(Config.withDefault("5 seconds"))

@@ -1,14 +1,10 @@
-import { Effect, Layer, Option, Stdio, Stream, Terminal } from "effect"
+import { Effect, Option, Stdio, Stream, Terminal } from "effect"
 import { Argument, CliError, Command, Flag } from "effect/cli"
 import { Query } from "../../services/Query.ts"
-import * as QueryLayer from "../duckdb/Query.ts"
-import * as DataFolder from "../embedded/DataFolder.ts"
-import * as Leases from "../sqlite/Leases.ts"
+import * as Profile from "../Profile.ts"
 import { csv, json, ndjson } from "./Formats.ts"
 import { print } from "./Output.ts"
 import { table } from "./TableFormat.ts"
-
-const live = QueryLayer.layer.pipe(Layer.provide(Leases.layer), Layer.provide(DataFolder.layer))
 
 const misuse = (message: string) =>
   new CliError.ShowHelp({
@@ -67,5 +63,5 @@ export const query = Command.make(
     },
     { command: 'echo "SHOW TABLES FROM iceberg.default" | floe query', description: "Read the statement from a pipe" }
   ]),
-  Command.provide(live)
+  Command.provide(Profile.query)
 )

@@ -1,4 +1,14 @@
-import { accessSync, closeSync, constants, fsyncSync, mkdirSync, openSync, realpathSync } from "node:fs"
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  realpathSync,
+  statSync
+} from "node:fs"
 import { dirname, join, resolve } from "node:path"
 import { Effect, Layer } from "effect"
 import { DataFolder, DataFolderUnusable } from "../../services/DataFolder.ts"
@@ -6,6 +16,7 @@ import { dataFolder } from "../../services/Settings.ts"
 
 const reasons: Record<string, string> = {
   EACCES: "permission denied",
+  ENOENT: "no folder can be made there",
   EPERM: "permission denied",
   EROFS: "the file system is read-only",
   ENOSPC: "the disk is full",
@@ -24,37 +35,57 @@ const sync = (folder: string) => {
   closeSync(file)
 }
 
-/** Each folder that is made is synced into its parent, or a power loss could take the log with it. */
-const make = (wanted: string) => {
-  const first = mkdirSync(wanted, { recursive: true })
-  if (first === undefined) return
-  for (let made = wanted; made.length >= first.length; made = dirname(made)) sync(dirname(made))
+/**
+ * Each folder that is made is synced into its parent, or a power loss could take the log with it. Made one by one, as
+ * `recursive` goes round and round for ever where folders cannot be made, such as in /proc.
+ */
+const make = (wanted: string): void => {
+  if (existsSync(wanted) && statSync(wanted).isDirectory()) return
+  const parent = dirname(wanted)
+  if (!existsSync(parent)) make(parent)
+  try {
+    mkdirSync(wanted)
+  } catch (cause) {
+    // Another program may have made it at this moment.
+    if (!(existsSync(wanted) && statSync(wanted).isDirectory())) throw cause
+  }
+  sync(parent)
 }
 
-/** The folder at `path`, which may be relative; made if it is not there. */
-export const at = (path: string) =>
+const placesIn = (root: string) => {
+  const warehouse = join(root, "warehouse")
+  return DataFolder.of({
+    root,
+    log: join(root, "log.db"),
+    logWitness: join(root, "log.end"),
+    serverLock: join(root, "server.lock"),
+    sinkLock: join(root, "sink.lock"),
+    control: join(root, "control.db"),
+    warehouse,
+    table: join(warehouse, "default", "weather")
+  })
+}
+
+const rootAt = (path: string, find: (wanted: string) => string) =>
   Layer.effect(
     DataFolder,
     Effect.try({
-      try: () => {
-        const wanted = resolve(path)
-        make(wanted)
-        accessSync(wanted, constants.R_OK | constants.W_OK | constants.X_OK)
-        const root = realpathSync(wanted)
-        const warehouse = join(root, "warehouse")
-        return DataFolder.of({
-          root,
-          log: join(root, "log.db"),
-          logWitness: join(root, "log.end"),
-          serverLock: join(root, "server.lock"),
-          sinkLock: join(root, "sink.lock"),
-          control: join(root, "control.db"),
-          warehouse,
-          table: join(warehouse, "default", "weather")
-        })
-      },
+      try: () => placesIn(find(resolve(path))),
       catch: (cause) => new DataFolderUnusable({ path: resolve(path), reason: reasonOf(cause) })
     })
   )
 
+/** The folder at `path`, which may be relative; made if it is not there. */
+export const at = (path: string) =>
+  rootAt(path, (wanted) => {
+    make(wanted)
+    accessSync(wanted, constants.R_OK | constants.W_OK | constants.X_OK)
+    return realpathSync(wanted)
+  })
+
 export const layer = Layer.unwrap(Effect.map(dataFolder, at))
+
+/** For who only reads: nothing is made, and the folder need not be there. */
+export const layerToRead = Layer.unwrap(
+  Effect.map(dataFolder, (path) => rootAt(path, (wanted) => (existsSync(wanted) ? realpathSync(wanted) : wanted)))
+)

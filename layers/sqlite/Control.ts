@@ -32,7 +32,7 @@ const tables = `
 /** How long a statement waits for another process; the event loop waits with it. */
 const busyMillis = 2000
 
-interface Control {
+export interface Control {
   readonly rows: <A>(
     schema: Schema.Codec<A, unknown>,
     sql: string,

@@ -1,11 +1,13 @@
 import { hostname } from "node:os"
-import { Clock, Duration, Effect, Layer, Schedule, Schema } from "effect"
+import { Clock, Duration, Effect, Layer, RcRef, Schedule, Schema } from "effect"
 import { DataFolder } from "../../services/DataFolder.ts"
 import { Leases, LeaseUnavailable } from "../../services/Leases.ts"
-import { open } from "./Control.ts"
+import { type Control, open } from "./Control.ts"
 
 const expiry = Duration.seconds(30)
 const renewal = Duration.seconds(5)
+/** How long the control database stays open after its last use. */
+const idle = Duration.minutes(1)
 
 const Lease = Schema.Struct({
   id: Schema.Int,
@@ -30,11 +32,13 @@ const isGone = (processId: number) => {
 export const layer = Layer.effect(
   Leases,
   Effect.gen(function* () {
-    const control = yield* open((yield* DataFolder).control).pipe(unavailable("open"))
+    const { control } = yield* DataFolder
+    // Opened by the first lease: who finds no table to read must not leave a database behind.
+    const opened = yield* RcRef.make({ acquire: open(control), idleTimeToLive: idle })
     // Process ids mean nothing on another machine or in another container: there only the expiry counts.
     const host = hostname()
 
-    const take = Effect.fnUntraced(function* (snapshotId: number) {
+    const take = Effect.fnUntraced(function* (control: Control, snapshotId: number) {
       const { id } = yield* control.change(
         "INSERT INTO leases (snapshotId, host, processId, expiresAt) VALUES (?, ?, ?, ?)",
         snapshotId,
@@ -45,7 +49,7 @@ export const layer = Layer.effect(
       return id
     })
 
-    const renew = Effect.fnUntraced(function* (id: number, snapshotId: number) {
+    const renew = Effect.fnUntraced(function* (control: Control, id: number, snapshotId: number) {
       // Inserted again when it was swept away, as after a suspension of the machine.
       yield* control.change(
         `INSERT INTO leases (id, snapshotId, host, processId, expiresAt) VALUES (?, ?, ?, ?, ?)
@@ -59,11 +63,12 @@ export const layer = Layer.effect(
     })
 
     const hold = Effect.fn("Leases.hold")(function* (snapshotId: number) {
-      const id = yield* Effect.acquireRelease(take(snapshotId).pipe(unavailable("hold")), (id) =>
+      const control = yield* RcRef.get(opened).pipe(unavailable("open"))
+      const id = yield* Effect.acquireRelease(take(control, snapshotId).pipe(unavailable("hold")), (id) =>
         // What cannot be deleted now expires.
         Effect.ignore(control.change("DELETE FROM leases WHERE id = ?", id))
       )
-      yield* renew(id, snapshotId).pipe(
+      yield* renew(control, id, snapshotId).pipe(
         Effect.ignore,
         Effect.delay(renewal),
         Effect.repeat(Schedule.forever),
@@ -72,6 +77,7 @@ export const layer = Layer.effect(
     })
 
     const held = Effect.gen(function* () {
+      const control = yield* RcRef.get(opened)
       const now = yield* Clock.currentTimeMillis
       const leases = yield* control.rows(Lease, "SELECT id, snapshotId, host, processId, expiresAt FROM leases")
       const snapshots = new Set<number>()
@@ -81,7 +87,7 @@ export const layer = Layer.effect(
         else snapshots.add(lease.snapshotId)
       }
       return snapshots
-    }).pipe(unavailable("held"), Effect.withSpan("Leases.held"))
+    }).pipe(Effect.scoped, unavailable("held"), Effect.withSpan("Leases.held"))
 
     return Leases.of({ hold, held })
   })

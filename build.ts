@@ -1,0 +1,59 @@
+/**
+ * Bundles every program of src/ into dist/programs/, and puts a launcher for each into dist/. The launcher is written
+ * in a syntax that any Node can read, so that one that is too old says what to do instead of a SyntaxError.
+ */
+import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { basename, join } from "node:path"
+import { build } from "rolldown"
+
+const root = import.meta.dirname
+const dist = join(root, "dist")
+/** Built beside the old one, so that a failed build leaves it alone and a finished one leaves nothing of it. */
+const fresh = join(root, `dist.${process.pid}.tmp`)
+
+const launcher = (program: string) => `"use strict"
+var version = process.versions.node
+if (parseInt(version, 10) >= 24) {
+  import("./programs/${program}.js")
+} else {
+  console.error(
+    "Floe needs Node 24 or newer and this is " + version +
+      "; run it by the Node that npm installed with it: node_modules/.bin/node dist/${program}.js"
+  )
+  process.exitCode = 1
+}
+`
+
+const kilobytes = (file: string) => `${Math.ceil(statSync(file).size / 1024)} kB`
+
+const started = performance.now()
+const programs = readdirSync(join(root, "src")).map((file) => basename(file, ".ts"))
+try {
+  await build({
+    cwd: root,
+    input: Object.fromEntries(programs.map((program) => [program, join(root, "src", `${program}.ts`)])),
+    platform: "node",
+    external: [/^node:/, /^@duckdb\//, /^@confluentinc\//],
+    logLevel: "warn",
+    output: {
+      dir: join(fresh, "programs"),
+      format: "esm",
+      entryFileNames: "[name].js",
+      chunkFileNames: "chunks/[name]-[hash].js",
+      sourcemap: true
+    }
+  })
+  mkdirSync(fresh, { recursive: true })
+  for (const program of programs) writeFileSync(join(fresh, `${program}.js`), launcher(program))
+  rmSync(dist, { recursive: true, force: true })
+  renameSync(fresh, dist)
+} finally {
+  rmSync(fresh, { recursive: true, force: true })
+}
+
+for (const program of programs) {
+  console.log(`dist/${program}.js  ${kilobytes(join(dist, "programs", `${program}.js`))}`)
+}
+const chunks = readdirSync(join(dist, "programs", "chunks")).filter((file) => file.endsWith(".js"))
+for (const chunk of chunks) console.log(`  shared ${chunk}  ${kilobytes(join(dist, "programs", "chunks", chunk))}`)
+console.log(`Built ${programs.length} programs in ${((performance.now() - started) / 1000).toFixed(1)} s.`)

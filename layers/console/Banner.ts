@@ -1,0 +1,26 @@
+import { Config, Console, Effect, Layer } from "effect"
+import { DataFolder } from "../../services/DataFolder.ts"
+import { HttpAddress } from "../../services/HttpAddress.ts"
+import { logFormat } from "../../services/Settings.ts"
+
+const banner = (url: string, root: string, prefix: string) => `
+Floe runs at ${url}; everything it keeps is in ${root}
+
+  log a record    curl "${url}/log?city=TestCity&temperature=75.5"
+  query the table ${prefix}npx floe query "SELECT * FROM iceberg.default.weather WHERE city = 'TestCity'"
+  the API         ${url}/docs
+
+Ctrl-C stops it; the next start goes on where it stopped.
+`
+
+/** Where things are and what to try next; and, when the program stops, that it does. */
+export const layer = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const { url } = yield* HttpAddress
+    const { root } = yield* DataFolder
+    const elsewhere = yield* Config.option(Config.String("FLOE_DATA"))
+    const prefix = elsewhere._tag === "Some" ? `FLOE_DATA="${root}" ` : ""
+    if ((yield* logFormat) === "text") yield* Console.log(banner(url, root, prefix))
+    yield* Effect.addFinalizer(() => Effect.logInfo("Stopping: what was acknowledged is being committed."))
+  })
+)

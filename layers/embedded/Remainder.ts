@@ -1,0 +1,32 @@
+/** When a sink ends it still takes in what the log has by then, so that what was acknowledged is in the table. */
+import { Effect, Layer, Option } from "effect"
+import { EventLogReader } from "../../services/EventLog.ts"
+import { Sink } from "../../services/Sink.ts"
+import { TableWriter } from "../../services/Table.ts"
+
+/** A longer backlog is left to the next start. */
+const patience = "1500 millis"
+const pollInterval = "5 millis"
+
+export const layer = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const log = yield* EventLogReader
+    const table = yield* TableWriter
+    const sink = yield* Sink
+
+    const taken = Effect.gen(function* () {
+      const { partitions } = yield* log.bounds
+      const end = partitions[0]?.end ?? 0
+      while (true) {
+        const committed = yield* table.committed
+        const offset = Option.isSome(committed) ? committed.value.progress.offset : 0
+        if (offset + (yield* table.staged) >= end) return
+        yield* Effect.sleep(pollInterval)
+      }
+    })
+
+    yield* Effect.addFinalizer(() =>
+      taken.pipe(Effect.raceFirst(sink.failure), Effect.interruptible, Effect.timeoutOption(patience), Effect.ignore)
+    )
+  })
+)

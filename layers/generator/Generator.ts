@@ -1,0 +1,70 @@
+/** Makes weather records and sends each until it is acknowledged. */
+import { Cause, Effect, Layer, Schedule } from "effect"
+import * as SecureRandom from "effect/crypto/SecureRandom"
+import { LogClient, type ServerUnavailable } from "../../services/LogClient.ts"
+import { batch, interval, seed } from "../../services/Settings.ts"
+import type { WeatherReading } from "../../services/Weather.ts"
+import * as Readings from "./Readings.ts"
+
+const inFlight = 32
+
+const backoff = Schedule.min([Schedule.exponential("200 millis"), Schedule.spaced("5 seconds")]).pipe(Schedule.jittered)
+
+/** Says when the server goes away and when it is back, once each. */
+const makeReachability = () => {
+  let reachable = true
+  return {
+    lost: (error: ServerUnavailable) =>
+      Effect.suspend(() => {
+        if (!reachable) return Effect.void
+        reachable = false
+        return Effect.logWarning(`${error.message} Its records are kept and sent again until it answers.`)
+      }),
+    found: Effect.suspend(() => {
+      if (reachable) return Effect.void
+      reachable = true
+      return Effect.logInfo("The logging server answers again.")
+    })
+  }
+}
+
+export const layer = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const client = yield* LogClient
+    const random = yield* SecureRandom.SecureRandom
+    const every = yield* interval
+    const size = yield* batch
+    const nextReading = yield* Readings.from(yield* seed)
+    const reachability = makeReachability()
+
+    const sendUntilAcknowledged = Effect.fnUntraced(function* (reading: WeatherReading) {
+      const key = yield* random.uuidV4()
+      return yield* client.send(reading, key).pipe(
+        Effect.tapError((error) =>
+          error._tag === "ServerUnavailable" ? reachability.lost(error) : reachability.found
+        ),
+        Effect.retry({ schedule: backoff, while: (error) => error._tag === "ServerUnavailable" }),
+        Effect.andThen(reachability.found),
+        Effect.as(1),
+        Effect.catchTag("ReadingRefused", (refused) => Effect.as(Effect.logWarning(refused.message), 0))
+      )
+    })
+
+    let total = 0
+    const tick = Effect.gen(function* () {
+      const readings = yield* Effect.replicateEffect(nextReading, size)
+      const sent = yield* Effect.forEach(readings, sendUntilAcknowledged, { concurrency: inFlight })
+      const acknowledged = sent.reduce<number>((sum, one) => sum + one, 0)
+      total += acknowledged
+      yield* Effect.logInfo(`generator: ${acknowledged} of ${size} records acknowledged, ${total} in all`)
+    }).pipe(Effect.withSpan("Generator.tick"))
+
+    yield* tick.pipe(
+      Effect.repeat(Schedule.spaced(every)),
+      Effect.tapCause((cause) =>
+        Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError("The generator broke", cause)
+      ),
+      Effect.forkScoped
+    )
+  })
+).pipe(Layer.provide(SecureRandom.layerWebCrypto))

@@ -1,0 +1,58 @@
+/** What the log said of an append, as an answer. */
+import { hash } from "node:crypto"
+import { Cause, Clock, Effect, Option } from "effect"
+import { type Append, EventLog, type IdempotencyKey } from "../../services/EventLog.ts"
+import { hourOf } from "../../services/Weather.ts"
+import type { Exchange, Exchanges } from "./Exchanges.ts"
+import type { Fibers } from "./Fibers.ts"
+import type { Head } from "./Head.ts"
+import { defect, fromLog, type Refusal } from "./Refusal.ts"
+
+type LogFailure = Effect.Error<ReturnType<EventLog["Service"]["append"]>>
+
+/** The digest stands for the method and the readings, however they were written. */
+export const idempotencyOf = (head: Head, parts: () => ReadonlyArray<unknown>): IdempotencyKey | undefined =>
+  head.key === undefined ? undefined : { key: head.key, digest: hash("sha256", JSON.stringify(parts()), "base64url") }
+
+/** The hour of now, written anew once an hour. */
+const hours = (clock: Clock.Clock) => {
+  let hour = Number.NaN
+  let text = ""
+  return () => {
+    const now = clock.currentTimeMillisUnsafe()
+    const current = Math.floor(now / 3_600_000)
+    if (current !== hour) {
+      hour = current
+      text = hourOf(now)
+    }
+    return text
+  }
+}
+
+export const make = Effect.fnUntraced(function* (exchanges: Exchanges, fibers: Fibers) {
+  const log = yield* EventLog
+  const hour = hours(yield* Clock.Clock)
+
+  const append = (append: Append) => log.append(append)
+
+  const headers = (repeated: boolean) => {
+    const headers = ["Content-Type", "application/json", "Cache-Control", "no-store"]
+    if (repeated) headers.push("Floe-Repeated", "true")
+    return headers
+  }
+
+  /** Interruption says nothing of what became of the append: then the connection is cut, without an answer. */
+  const failed = (exchange: Exchange, cause: Cause.Cause<LogFailure | Refusal>) => {
+    const error = Cause.findErrorOption(cause)
+    if (Option.isSome(error)) {
+      const refusal = "_tag" in error.value ? fromLog(error.value) : error.value
+      return exchanges.refuse(exchange, refusal)
+    }
+    if (Cause.hasInterruptsOnly(cause)) return exchanges.abandon(exchange)
+    fibers.run(Effect.logError("A request failed", cause))
+    exchanges.refuse(exchange, defect)
+  }
+
+  return { append, hour, headers, failed }
+})
+export type Answers = Effect.Success<ReturnType<typeof make>>

@@ -1,0 +1,70 @@
+/** `POST /events`: up to 10,000 readings, all logged or none. */
+import { Effect } from "effect"
+import type { EventsLogged } from "../../services/Api.ts"
+import type { PositionRun } from "../../services/EventLog.ts"
+import { type Answers, idempotencyOf } from "./Answers.ts"
+import * as Body from "./Body.ts"
+import type { Exchange, Exchanges } from "./Exchanges.ts"
+import type { Fibers } from "./Fibers.ts"
+import { refuseKey } from "./Head.ts"
+import type { Limits } from "./Limits.ts"
+import { encodingOf, formatOf, recordsOf } from "./Records.ts"
+import { invalid, shown } from "./Refusal.ts"
+
+const unknownParameter = (query: string) =>
+  invalid([{ field: shown(query.replace(/[=&].*$/s, "")), message: "is not a known parameter" }])
+
+/** Runs that follow each other become one. */
+const joined = (positions: ReadonlyArray<PositionRun>) => {
+  const runs: Array<PositionRun> = []
+  for (const run of positions) {
+    const last = runs.at(-1)
+    if (last !== undefined && last.partition === run.partition && last.offset + last.count === run.offset) {
+      runs[runs.length - 1] = { ...last, count: last.count + run.count }
+    } else runs.push(run)
+  }
+  return runs
+}
+
+export const make = (exchanges: Exchanges, answers: Answers, fibers: Fibers, limits: Limits) => {
+  const bodies = Body.make(exchanges, limits)
+
+  const logged = Effect.fn("Http.events")(function* (exchange: Exchange, query: string, held: Body.Held) {
+    const { request, head } = exchange
+    if (query !== "") return yield* Effect.fail(unknownParameter(query))
+    const badKey = refuseKey(head)
+    if (badKey !== undefined) return yield* Effect.fail(badKey)
+    const format = yield* Effect.fromResult(formatOf(request.headers["content-type"]))
+    const gzipped = yield* Effect.fromResult(encodingOf(request.headers["content-encoding"]))
+    const text = yield* bodies.text(exchange, gzipped, held)
+    const readings = yield* Effect.fromResult(recordsOf(text, format))
+    const ts = answers.hour()
+    const records = readings.map(({ city, temperature }) => ({ city, temperature, ts }))
+    const idempotency = idempotencyOf(head, () => [
+      "POST",
+      ...readings.map(({ city, temperature }) => [city, temperature])
+    ])
+    const appended = yield* answers.append({ records, idempotency })
+    return { count: records.length, ...appended }
+  })
+
+  return (exchange: Exchange, query: string) =>
+    fibers.answer(
+      exchange,
+      bodies
+        .holding((held) => logged(exchange, query, held))
+        .pipe(
+          Effect.matchCause({
+            onFailure: (cause) => answers.failed(exchange, cause),
+            onSuccess: ({ count, positions, ts, repeated }) => {
+              const body: typeof EventsLogged.Type = {
+                status: "success",
+                message: count === 1 ? "1 event logged" : `${count} events logged`,
+                data: { count, ts, positions: joined(positions) }
+              }
+              exchanges.answer(exchange, 200, answers.headers(repeated), JSON.stringify(body))
+            }
+          })
+        )
+    )
+}

@@ -1,0 +1,65 @@
+/** What the server looks at in the headers of a request, found in one pass. */
+import type { IncomingMessage } from "node:http"
+import { type FieldError, invalid, type Refusal } from "./Refusal.ts"
+
+export interface Head {
+  readonly host: string | undefined
+  readonly hosts: number
+  readonly site: string | undefined
+  readonly key: string | undefined
+  readonly keys: number
+  /** Bytes of the body as announced; undefined if it comes in chunks. */
+  readonly length: number | undefined
+}
+
+/** Node's own table of headers costs more, and hides what was sent twice. */
+export const headOf = ({ rawHeaders }: IncomingMessage): Head => {
+  let host: string | undefined
+  let hosts = 0
+  let site: string | undefined
+  let key: string | undefined
+  let keys = 0
+  let length: number | undefined = 0
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] ?? ""
+    switch (name.length) {
+      case 4:
+        if (name.toLowerCase() === "host") {
+          host = rawHeaders[i + 1]
+          hosts++
+        }
+        break
+      case 14: {
+        const lower = name.toLowerCase()
+        if (lower === "sec-fetch-site") site = rawHeaders[i + 1]
+        else if (lower === "content-length") length = Number(rawHeaders[i + 1])
+        break
+      }
+      case 15:
+        if (name.toLowerCase() === "idempotency-key") {
+          key = rawHeaders[i + 1]
+          keys++
+        }
+        break
+      case 17:
+        if (name.toLowerCase() === "transfer-encoding") length = undefined
+        break
+    }
+  }
+  return { host, hosts, site, key, keys, length }
+}
+
+/** The client waits for a word of the server before it sends the body. */
+export const expectsContinue = ({ headers, httpVersion }: IncomingMessage) =>
+  httpVersion === "1.1" && headers.expect?.toLowerCase() === "100-continue"
+
+const badHost = invalid([{ field: "Host", message: "must be given once" }])
+
+export const refuseHost = (head: Head, { httpVersion }: IncomingMessage): Refusal | undefined =>
+  head.hosts === 1 || (head.hosts === 0 && httpVersion === "1.0") ? undefined : badHost
+
+const visible = /^[\x21-\x7e]{1,255}$/
+const badKey: FieldError = { field: "Idempotency-Key", message: "must be one value of 1–255 visible ASCII characters" }
+
+export const refuseKey = (head: Head): Refusal | undefined =>
+  head.key === undefined || (head.keys === 1 && visible.test(head.key)) ? undefined : invalid([badKey])

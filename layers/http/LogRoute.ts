@@ -1,0 +1,37 @@
+/** `GET /log`: the path that runs for every event. */
+import { Effect, Result } from "effect"
+import type { WeatherRecord } from "../../services/Weather.ts"
+import { type Answers, idempotencyOf } from "./Answers.ts"
+import type { Exchange, Exchanges } from "./Exchanges.ts"
+import type { Fibers } from "./Fibers.ts"
+import { refuseKey } from "./Head.ts"
+import { readingOf } from "./Query.ts"
+import { invalid, type Refusal } from "./Refusal.ts"
+
+const noBody = invalid([{ field: "body", message: "is not allowed with GET; use POST /events" }])
+
+export const make = (topic: string, exchanges: Exchanges, answers: Answers, fibers: Fibers) => {
+  return (exchange: Exchange, query: string) => {
+    const { head } = exchange
+    const refuse = (refusal: Refusal) => exchanges.refuse(exchange, refusal)
+    const decoded = readingOf(query)
+    if (Result.isFailure(decoded)) return refuse(decoded.failure)
+    const badKey = refuseKey(head)
+    if (badKey !== undefined) return refuse(badKey)
+    if (head.length !== 0) return refuse(noBody)
+    const { city, temperature } = decoded.success
+    const record: WeatherRecord = { city, temperature, ts: answers.hour() }
+    const idempotency = idempotencyOf(head, () => ["GET", city, temperature])
+    const appending = Effect.matchCause(answers.append({ records: [record], idempotency }), {
+      onFailure: (cause) => answers.failed(exchange, cause),
+      onSuccess: ({ positions: [at], ts, repeated }) => {
+        const headers = answers.headers(repeated)
+        if (at !== undefined) headers.push("Floe-Position", `${topic}/${at.partition}/${at.offset}`)
+        const data = JSON.stringify({ city, temperature, ts })
+        const body = `{"status":"success","message":"Weather data logged","data":${data}}`
+        exchanges.answer(exchange, 200, headers, body)
+      }
+    })
+    fibers.answer(exchange, appending)
+  }
+}

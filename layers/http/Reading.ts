@@ -1,0 +1,60 @@
+/** Readings from outside: queries and JSON, decoded by the one Schema, and what is wrong with them. */
+import { Result, Schema, SchemaIssue, SchemaParser } from "effect"
+import { WeatherReading } from "../../services/Weather.ts"
+import { type FieldError, invalid, maxErrors, type Refusal, shown } from "./Refusal.ts"
+
+const decode = SchemaParser.decodeUnknownResult(WeatherReading, { onExcessProperty: "error" })
+const decodeFully = SchemaParser.decodeUnknownResult(WeatherReading, { onExcessProperty: "error", errors: "all" })
+const decodeMany = SchemaParser.decodeUnknownResult(Schema.Array(WeatherReading), { onExcessProperty: "error" })
+
+const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1({
+  leafHook: (issue) => {
+    switch (issue._tag) {
+      case "MissingKey":
+        return "is required"
+      case "UnexpectedKey":
+        return "is not a known field"
+      case "InvalidType":
+        return issue.ast._tag === "String" ? "must be a string" : "must be an object with city and temperature"
+      default:
+        return SchemaIssue.defaultLeafHook(issue)
+    }
+  }
+})
+
+/** `place` is what the fields belong to: empty, or `[3]`. */
+const errorsOf = (issue: SchemaIssue.Issue, place: string): ReadonlyArray<FieldError> =>
+  issuesOf(issue).issues.map(({ path, message }) => {
+    const field = (path ?? []).map((key) => shown(String(typeof key === "object" ? key.key : key))).join(".")
+    if (field === "ts" && message === "is not a known field") {
+      return { field: place === "" ? field : `${place}.${field}`, message: "is set by the server" }
+    }
+    if (field === "") return { field: place === "" ? "body" : place, message }
+    return { field: place === "" ? field : `${place}.${field}`, message }
+  })
+
+/** An object with very many fields is refused for the first unknown one, not for each. */
+const decodeNaming = (input: unknown) =>
+  typeof input === "object" && input !== null && Object.keys(input).length > maxErrors
+    ? decode(input)
+    : decodeFully(input)
+
+/** One reading; the errors name its fields. */
+export const reading = (input: unknown): Result.Result<WeatherReading, ReadonlyArray<FieldError>> => {
+  const result = decode(input)
+  return Result.isSuccess(result)
+    ? Result.succeed(result.success)
+    : Result.mapError(decodeNaming(input), (issue) => errorsOf(issue, ""))
+}
+
+/** Readings of one request; every bad one is named by index and field, up to a bound. */
+export const readings = (inputs: ReadonlyArray<unknown>): Result.Result<ReadonlyArray<WeatherReading>, Refusal> => {
+  const result = decodeMany(inputs)
+  if (Result.isSuccess(result)) return Result.succeed(result.success)
+  const errors: Array<FieldError> = []
+  for (let index = 0; index < inputs.length && errors.length < maxErrors; index++) {
+    const one = decodeNaming(inputs[index])
+    if (Result.isFailure(one)) errors.push(...errorsOf(one.failure, `[${index}]`))
+  }
+  return Result.fail(invalid(errors.slice(0, maxErrors)))
+}

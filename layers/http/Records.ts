@@ -1,0 +1,107 @@
+/** The body of `POST /events` as readings: which formats there are, and what is wrong with a body. */
+import { Result } from "effect"
+import { jsonTypes, maxRecords, ndjsonTypes } from "../../services/Api.ts"
+import type { WeatherReading } from "../../services/Weather.ts"
+import { readings } from "./Reading.ts"
+import { type FieldError, invalid, maxErrors, type Refusal, refusal } from "./Refusal.ts"
+
+export type Format = "json" | "ndjson"
+
+const unsupportedType = refusal(
+  415,
+  "The content type must be application/json or application/x-ndjson, in UTF-8.",
+  [{ field: "Content-Type", message: "must be application/json or application/x-ndjson, in UTF-8" }],
+  { Accept: [...jsonTypes, ...ndjsonTypes].join(", ") }
+)
+const unsupportedEncoding = refusal(
+  415,
+  "The content encoding must be gzip or identity.",
+  [{ field: "Content-Encoding", message: "must be gzip or identity" }],
+  { "Accept-Encoding": "gzip, identity" }
+)
+const tooMany = refusal(
+  413,
+  "A request holds at most 10,000 records, of two fields each; send the rest in another one.",
+  [{ field: "body", message: "must hold at most 10,000 records" }]
+)
+const notJson = invalid([{ field: "body", message: "is not valid JSON" }])
+const neither = invalid([{ field: "body", message: "must be an array of records, or one record" }])
+const empty = invalid([{ field: "body", message: "must hold at least one record" }])
+
+export const formatOf = (contentType: string | undefined): Result.Result<Format, Refusal> => {
+  const [type = "", ...parameters] = (contentType ?? "").split(";").map((part) => part.trim().toLowerCase())
+  const charset = parameters.find((parameter) => parameter.startsWith("charset="))
+  if (charset !== undefined && !/^charset="?utf-?8"?$/.test(charset)) return Result.fail(unsupportedType)
+  if (jsonTypes.includes(type)) return Result.succeed("json")
+  return ndjsonTypes.includes(type) ? Result.succeed("ndjson") : Result.fail(unsupportedType)
+}
+
+/** Whether the body is gzipped. */
+export const encodingOf = (contentEncoding: string | undefined): Result.Result<boolean, Refusal> => {
+  const encoding = (contentEncoding ?? "identity").trim().toLowerCase()
+  if (encoding === "gzip" || encoding === "x-gzip") return Result.succeed(true)
+  return encoding === "identity" ? Result.succeed(false) : Result.fail(unsupportedEncoding)
+}
+
+/** Ten thousand records with a few fields too many, so that these are named. */
+const maxValues = 100_000
+/** Texts up to this length cannot hold enough values to matter. */
+const smallText = 256 * 1024
+
+/** JSON.parse takes a hundred times the text for `[{},{},…`: that is noticed before. */
+const holdsTooMuch = (text: string) => {
+  if (text.length <= smallText) return false
+  let values = 0
+  let quoted = false
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code === 0x22) quoted = !quoted
+    else if (quoted) {
+      if (code === 0x5c) i++
+    } else if (code === 0x7b || code === 0x5b || code === 0x2c) {
+      if (++values > maxValues) return true
+    }
+  }
+  return false
+}
+
+const parse = (text: string): Result.Result<unknown, undefined> => {
+  try {
+    return Result.succeed(JSON.parse(text))
+  } catch {
+    return Result.fail(undefined)
+  }
+}
+
+const ofJson = (text: string): Result.Result<ReadonlyArray<WeatherReading>, Refusal> => {
+  const parsed = parse(text)
+  if (Result.isFailure(parsed)) return Result.fail(notJson)
+  const value = parsed.success
+  if (Array.isArray(value)) return ofValues(value)
+  return typeof value === "object" && value !== null ? ofValues([value]) : Result.fail(neither)
+}
+
+const ofNdjson = (text: string): Result.Result<ReadonlyArray<WeatherReading>, Refusal> => {
+  const lines = text.trimEnd().split("\n", maxRecords + 1)
+  if (lines.length > maxRecords) return Result.fail(tooMany)
+  if (lines.length === 1 && lines[0] === "") return Result.fail(empty)
+  const values: Array<unknown> = []
+  const errors: Array<FieldError> = []
+  for (const [index, line] of lines.entries()) {
+    const parsed = parse(line)
+    if (Result.isSuccess(parsed)) values.push(parsed.success)
+    else errors.push({ field: `[${index}]`, message: "is not valid JSON" })
+    if (errors.length === maxErrors) break
+  }
+  return errors.length > 0 ? Result.fail(invalid(errors)) : ofValues(values)
+}
+
+const ofValues = (values: ReadonlyArray<unknown>) => {
+  if (values.length === 0) return Result.fail(empty)
+  return values.length > maxRecords ? Result.fail(tooMany) : readings(values)
+}
+
+export const recordsOf = (text: string, format: Format) => {
+  if (holdsTooMuch(text)) return Result.fail(tooMany)
+  return format === "json" ? ofJson(text) : ofNdjson(text)
+}

@@ -1,0 +1,101 @@
+/** Every answer that is not a success, and its one shape. */
+import { STATUS_CODES } from "node:http"
+import type { Refused } from "../../services/Api.ts"
+import type { KeyInFlight, KeyReused, LogUnavailable } from "../../services/EventLog.ts"
+
+export interface FieldError {
+  readonly field: string
+  readonly message: string
+}
+
+export interface Refusal {
+  readonly status: number
+  /** A sentence for a person. */
+  readonly message: string
+  readonly errors: ReadonlyArray<FieldError>
+  readonly headers: Readonly<Record<string, string>>
+}
+
+export const refusal = (
+  status: number,
+  message: string,
+  errors: ReadonlyArray<FieldError> = [],
+  headers: Readonly<Record<string, string>> = {}
+): Refusal => ({ status, message, errors, headers })
+
+/** So many errors are named; a caller who sends more bad records finds the rest after mending these. */
+export const maxErrors = 20
+
+/** Names from outside are shown shortened, and as well-formed text. */
+export const shown = (name: string) => (name.length > 64 ? `${name.slice(0, 64)}…` : name).toWellFormed()
+
+export const invalid = (errors: ReadonlyArray<FieldError>) => {
+  const [first] = errors
+  const rest = errors.length > 1 ? `, and ${errors.length - 1} more` : ""
+  return refusal(
+    400,
+    first === undefined ? "The request is invalid." : `The request is invalid: ${first.field} ${first.message}${rest}.`,
+    errors
+  )
+}
+
+export const notFound = refusal(404, "There is nothing at this path; GET /docs shows what there is.")
+
+export const methodNotAllowed = (method: string, allow: string) =>
+  refusal(405, `The method ${method} is not allowed here; use ${allow}.`, [], { Allow: allow })
+
+export const draining = refusal(503, "The server is shutting down; nothing was logged. Try again.", [], {
+  "Retry-After": "1"
+})
+
+export const busy = refusal(503, "The server has too many requests at a time; nothing was logged. Try again.", [], {
+  "Retry-After": "1"
+})
+
+export const defect = refusal(500, "The server failed in a way that it should not; its log says more.")
+
+export const badExpectation = refusal(417, "The only expectation that is met is 100-continue.", [
+  { field: "Expect", message: "must be 100-continue" }
+])
+
+export const noTunnels = refusal(405, "The method CONNECT is not allowed.", [], { Allow: "GET, HEAD, POST" })
+
+const late = refusal(408, "The request did not come in time; nothing was logged.")
+const wideHeaders = refusal(431, "The headers must be at most 16 KiB.", [
+  { field: "headers", message: "must be at most 16 KiB" }
+])
+const badTarget = refusal(400, "The path and query must be ASCII, with anything else percent-encoded.", [
+  { field: "query", message: "must be percent-encoded" }
+])
+const malformed = refusal(400, "The request is not valid HTTP; nothing was logged.")
+
+/** What Node says of a connection on which it could make out no request. */
+export const connectionRefusal = (code: string | undefined) => {
+  if (code === "HPE_HEADER_OVERFLOW") return wideHeaders
+  if (code === "HPE_INVALID_URL") return badTarget
+  return code === "ERR_HTTP_REQUEST_TIMEOUT" ? late : malformed
+}
+
+export const fromLog = (error: LogUnavailable | KeyReused | KeyInFlight): Refusal => {
+  switch (error._tag) {
+    case "LogUnavailable":
+      return refusal(503, `${error.message} Nothing was logged; try again.`, [], { "Retry-After": "1" })
+    case "KeyInFlight":
+      return refusal(409, error.message, [], { "Retry-After": "1" })
+    case "KeyReused":
+      return refusal(422, error.message, [{ field: "Idempotency-Key", message: "was used for a different request" }])
+  }
+}
+
+export const bodyOf = ({ message, errors }: Refusal) =>
+  JSON.stringify({ status: "error", message, errors } satisfies typeof Refused.Type)
+
+/** A whole answer as bytes, for connections on which Node made no response; it closes them. */
+export const rawAnswer = (refusal: Refusal) => {
+  const body = Buffer.from(bodyOf(refusal))
+  const headers = Object.entries(refusal.headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  const head =
+    `HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status] ?? ""}\r\nContent-Type: application/json\r\n` +
+    `Content-Length: ${body.length}\r\n${headers.join("")}Connection: close\r\n\r\n`
+  return Buffer.concat([Buffer.from(head), body])
+}

@@ -1,0 +1,20 @@
+/** The logging server: takes weather events over HTTP and answers once they are durable in the event log. */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import { Effect, Layer } from "effect"
+import * as Ending from "../layers/console/Ending.ts"
+import * as Lines from "../layers/console/Lines.ts"
+import * as Server from "../layers/http/Server.ts"
+import * as Profile from "../layers/Profile.ts"
+import { HttpAddress } from "../services/HttpAddress.ts"
+
+const announced = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const { url } = yield* HttpAddress
+    yield* Effect.logInfo(`The logging server listens on ${url}`)
+    yield* Effect.addFinalizer(() => Effect.logInfo("The logging server is stopping."))
+  })
+)
+
+const program = announced.pipe(Layer.provide(Server.layer), Layer.provide(Profile.log), Layer.provide(Lines.layer))
+
+NodeRuntime.runMain(Ending.launch(program), Ending.said)

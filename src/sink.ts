@@ -1,0 +1,22 @@
+/** The sink of the embedded profile: brings the event log into the Iceberg table. */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import { Effect, Layer } from "effect"
+import * as Ending from "../layers/console/Ending.ts"
+import * as Lines from "../layers/console/Lines.ts"
+import * as Profile from "../layers/Profile.ts"
+import { DataFolder } from "../services/DataFolder.ts"
+import { Sink } from "../services/Sink.ts"
+
+const announced = Layer.effectDiscard(
+  Effect.flatMap(DataFolder, ({ table }) => Effect.logInfo(`The sink writes ${table}`))
+)
+
+const program = announced.pipe(
+  Layer.provideMerge(Profile.sink),
+  Layer.provide(Profile.logReader),
+  Layer.provide(Lines.layer)
+)
+
+const sinking = Effect.flatMap(Sink, ({ failure }) => failure)
+
+NodeRuntime.runMain(Ending.launch(program, sinking), Ending.said)

@@ -1,0 +1,28 @@
+/** Server, generator and sink in one process, on the embedded profile: `npm start`. */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import { Effect, Layer } from "effect"
+import * as Banner from "../layers/console/Banner.ts"
+import * as Ending from "../layers/console/Ending.ts"
+import * as Lines from "../layers/console/Lines.ts"
+import * as Generator from "../layers/generator/Generator.ts"
+import * as LogClient from "../layers/http/LogClient.ts"
+import * as Server from "../layers/http/Server.ts"
+import * as Profile from "../layers/Profile.ts"
+import { HttpAddress } from "../services/HttpAddress.ts"
+import { Sink } from "../services/Sink.ts"
+
+const ownServer = Layer.unwrap(Effect.map(HttpAddress, ({ url }) => LogClient.at(new URL(url))))
+
+// Layers close in the order in which they stand here: each has what the ones above it leave.
+const program = Generator.layer.pipe(
+  Layer.provide(ownServer),
+  Layer.provide(Banner.layer),
+  Layer.provide(Server.layer),
+  Layer.provideMerge(Profile.sink),
+  Layer.provide(Profile.log),
+  Layer.provide(Lines.layer)
+)
+
+const sinking = Effect.flatMap(Sink, ({ failure }) => failure)
+
+NodeRuntime.runMain(Ending.launch(program, sinking), Ending.said)

@@ -1,0 +1,78 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { basename, join } from "node:path"
+import { Script } from "node:vm"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { built, root, run } from "./program.ts"
+
+const programs = readdirSync(join(root, "src")).map((file) => basename(file, ".ts"))
+
+/** A Node that says it is another version, and that has no program to load. */
+const pretending = (version: string) =>
+  `data:text/javascript,${encodeURIComponent(
+    `Object.defineProperty(process, "versions", { value: { ...process.versions, node: "${version}" } })`
+  )}`
+
+const versionOf = Effect.fnUntraced(function* (node: string) {
+  const asked = yield* run(node, ["-p", "process.versions.node"])
+  yield* Effect.promise(() => asked.ended)
+  return asked.output()
+})
+
+const assertRefused = Effect.fnUntraced(function* (node: string, args: ReadonlyArray<string>, program: string) {
+  const refused = yield* run(node, [...args, built(program)])
+  assert.deepStrictEqual(yield* Effect.promise(() => refused.ended), { code: 1, signal: null })
+  const [sentence, ...more] = refused.output().trimEnd().split("\n")
+  assert.deepStrictEqual(more, [])
+  assert.match(sentence ?? "", /^Floe needs Node 24 or newer and this is \d+\.\d+\.\d+; run it by /)
+  assert.include(sentence, `node_modules/.bin/node dist/${program}.js`)
+})
+
+describe("the build", () => {
+  it("has a launcher and a bundle for each program, and nothing else", () => {
+    assert.includeMembers(programs, ["server", "generator", "sink", "admin", "standalone"])
+    const dist = readdirSync(join(root, "dist"))
+    assert.sameMembers(dist, ["programs", ...programs.map((program) => `${program}.js`)])
+    for (const program of programs) assert.isTrue(existsSync(join(root, "dist", "programs", `${program}.js`)))
+    assert.deepStrictEqual(
+      readdirSync(root).filter((file) => file.startsWith("dist.")),
+      []
+    )
+  })
+
+  it("has launchers in a syntax that an old Node can read, as a module and as a script", () => {
+    for (const program of programs) {
+      const source = readFileSync(built(program), "utf8")
+      new Script(source)
+      assert.notMatch(source, /=>|`|\?\.|\?\?|^\s*(import|export|const|let|class|async|await)\s/m)
+    }
+  })
+
+  it.live("refuses, in one sentence, a Node that is too old", () =>
+    Effect.forEach(
+      programs,
+      (program) => assertRefused(process.execPath, ["--import", pretending("22.21.0")], program),
+      {
+        concurrency: 2
+      }
+    )
+  )
+
+  it.live("starts on the oldest Node that will do", () =>
+    Effect.gen(function* () {
+      const program = yield* run(process.execPath, ["--import", pretending("24.0.0"), built("server")], {
+        FLOE_PORT: "nowhere"
+      })
+      yield* Effect.promise(() => program.ended)
+      assert.include(program.output(), "FLOE_PORT")
+    })
+  )
+
+  const system = "/usr/bin/node"
+  it.live("refuses the machine's own Node if that is too old", (context) =>
+    Effect.gen(function* () {
+      if (!existsSync(system) || Number.parseInt(yield* versionOf(system), 10) >= 24) return context.skip()
+      yield* assertRefused(system, [], "server")
+    })
+  )
+})

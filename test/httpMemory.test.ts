@@ -1,0 +1,84 @@
+import { type ChildProcess, fork } from "node:child_process"
+import { join } from "node:path"
+import { gzipSync } from "node:zlib"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, Schema } from "effect"
+import { assertRefused, connection, exchange, request } from "./httpConnection.ts"
+
+const mebibyte = 1024 * 1024
+const asJson = { "Content-Type": "application/json" }
+
+const said = <S extends Schema.ConstraintDecoder<unknown>>(child: ChildProcess, schema: S) =>
+  Effect.callback<S["Type"]>((resume) => {
+    child.once("message", (message) => resume(Effect.sync(() => Schema.decodeUnknownSync(schema)(message))))
+  })
+
+const server = Effect.acquireRelease(
+  Effect.sync(() => fork(join(import.meta.dirname, "httpServingProcess.ts"))),
+  (child) =>
+    Effect.callback<void>((resume) => {
+      child.once("exit", () => resume(Effect.void))
+      child.kill("SIGKILL")
+    })
+)
+
+describe("the memory of the server", () => {
+  it.live("stays under 512 MiB, whatever bodies come", () =>
+    Effect.gen(function* () {
+      const child = yield* server
+      const { port } = yield* said(child, Schema.Struct({ port: Schema.Int }))
+      const post = (body: Uint8Array, headers = {}) =>
+        exchange(port, "POST", "/events", { ...asJson, ...headers }, body)
+
+      const boundedSoFar = (after: string) =>
+        Effect.gen(function* () {
+          const saying = yield* Effect.forkChild(said(child, Schema.Struct({ peak: Schema.Number })), {
+            startImmediately: true
+          })
+          child.send("peak")
+          const { peak } = yield* Fiber.join(saying)
+          assert.isBelow(peak / 1024, 512, `MiB after ${after}`)
+        })
+
+      // Members of gzip follow each other: 3.2 GiB of zeros in 3.2 MB.
+      const bomb = Buffer.concat(Array(200).fill(gzipSync(Buffer.alloc(16 * mebibyte))))
+      assert.isBelow(bomb.length, 5 * mebibyte)
+      const bombed = yield* Effect.all(
+        Array.from({ length: 8 }, () => post(bomb, { "Content-Encoding": "gzip" })),
+        { concurrency: "unbounded" }
+      )
+      for (const answer of bombed) assertRefused(answer, 413, "body")
+
+      yield* boundedSoFar("gzip bombs")
+      const many = Buffer.from(`[${"{},".repeat(1_700_000)}{}]`)
+      assert.isBelow(many.length, 5 * mebibyte)
+      for (const answer of yield* Effect.all(
+        Array.from({ length: 5 }, () => post(many)),
+        { concurrency: "unbounded" }
+      )) {
+        assertRefused(answer, 413, "body")
+      }
+
+      yield* boundedSoFar("many empty objects")
+      const slow = request("POST", "/events", { ...asJson, "Content-Length": String(5 * mebibyte) })
+      const almost = Buffer.alloc(5 * mebibyte - 1, " ")
+      let refused = 0
+      yield* Effect.forEach(
+        Array.from({ length: 110 }),
+        () =>
+          Effect.gen(function* () {
+            const { send, answer } = yield* connection(port)
+            send(slow)
+            send(almost)
+            assertRefused(yield* answer(), 503)
+            refused++
+          }),
+        // Six whole bodies fit into what the server holds; those are never answered here.
+        { concurrency: "unbounded", discard: true }
+      ).pipe(Effect.raceFirst(Effect.repeat(Effect.yieldNow, { until: () => refused >= 110 - 6 })))
+
+      assert.strictEqual((yield* exchange(port, "GET", "/health")).status, 200)
+      yield* boundedSoFar("slow bodies")
+    })
+  )
+})

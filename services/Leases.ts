@@ -6,10 +6,11 @@ import { Context, type Effect, Schema, type Scope } from "effect"
 
 export class LeaseUnavailable extends Schema.TaggedError<LeaseUnavailable>()("LeaseUnavailable", {
   operation: Schema.String,
+  reason: Schema.String,
   cause: Schema.Defect()
 }) {
   override get message() {
-    return `Leases on snapshots are unavailable (${this.operation}).`
+    return `Leases on snapshots are unavailable (${this.operation}): ${this.reason}.`
   }
 }
 

@@ -2,7 +2,7 @@
  * Every setting of Floe: its name in the environment, its meaning and its default. docs/configuration.md lists them.
  * Owns: names, types, defaults. Does not own: what a setting does.
  */
-import { Config, Schema } from "effect"
+import { Config, Duration, Schema } from "effect"
 
 const positive = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
 const count = (name: string, byDefault: number) =>
@@ -21,6 +21,11 @@ export const target = Config.URL("FLOE_TARGET").pipe(Config.withDefault(new URL(
 export const interval = Config.Duration("FLOE_INTERVAL").pipe(Config.withDefault("5 seconds"))
 export const batch = count("FLOE_BATCH", 10)
 export const seed = Config.option(Config.Int("FLOE_SEED"))
-export const commitInterval = Config.Duration("FLOE_COMMIT_INTERVAL").pipe(Config.withDefault("1 second"))
+const commitTime = Schema.makeFilter(Duration.between({ minimum: Duration.millis(1), maximum: Duration.days(1) }), {
+  message: "expected a time from 1 millisecond to 1 day"
+})
+export const commitInterval = Config.schema(Schema.DurationFromString.check(commitTime), "FLOE_COMMIT_INTERVAL").pipe(
+  Config.withDefault("1 second")
+)
 export const snapshotKeep = count("FLOE_SNAPSHOT_KEEP", 100)
 export const topic = Config.NonEmptyString("FLOE_TOPIC").pipe(Config.withDefault("weather"))

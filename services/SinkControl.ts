@@ -33,10 +33,11 @@ export type SinkStatus = typeof SinkStatus.Type
 
 export class ControlUnavailable extends Schema.TaggedError<ControlUnavailable>()("ControlUnavailable", {
   operation: Schema.String,
+  reason: Schema.String,
   cause: Schema.Defect()
 }) {
   override get message() {
-    return `The sink's control table is unavailable (${this.operation}).`
+    return `The sink's control table is unavailable (${this.operation}): ${this.reason}.`
   }
 }
 

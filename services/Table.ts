@@ -10,6 +10,8 @@ export interface Progress {
   readonly logId: string
   /** The next offset to read. */
   readonly offset: number
+  /** A digest of the event before `offset`: a log that was put back and went on otherwise has another one there. */
+  readonly lastEvent?: string | undefined
 }
 
 export interface Committed {

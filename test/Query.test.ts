@@ -3,19 +3,23 @@ import { join } from "node:path"
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect, Exit, Fiber, Layer, Option, Scope, Stream } from "effect"
 import * as QueryLayer from "../layers/duckdb/Query.ts"
+import { at } from "../layers/embedded/DataFolder.ts"
 import { readTable } from "../layers/iceberg/TableReader.ts"
 import * as TableWriterLayer from "../layers/iceberg/TableWriter.ts"
 import * as LeasesLayer from "../layers/sqlite/Leases.ts"
 import { DataFolder } from "../services/DataFolder.ts"
 import { Leases } from "../services/Leases.ts"
 import { Query } from "../services/Query.ts"
-import { temporary } from "./dataFolder.ts"
+import { temporary, temporaryFolder } from "./dataFolder.ts"
 import { commitRows, reading } from "./weatherTable.ts"
 
-const live = Layer.mergeAll(QueryLayer.layer, TableWriterLayer.layer).pipe(
-  Layer.provideMerge(LeasesLayer.layer),
-  Layer.provideMerge(temporary)
-)
+const over = <E>(folder: Layer.Layer<DataFolder, E>) =>
+  Layer.mergeAll(QueryLayer.layer, TableWriterLayer.layer).pipe(
+    Layer.provideMerge(LeasesLayer.layer),
+    Layer.provideMerge(folder)
+  )
+
+const live = over(temporary)
 
 const query = Effect.fnUntraced(function* (sql: string) {
   const { columns, rows } = yield* (yield* Query).execute(sql)
@@ -45,7 +49,8 @@ layer(Filled)("Query", (it) => {
         "SHOW CATALOGS",
         "show  catalogs ;",
         "-- Show catalogs\nSHOW CATALOGS;\n",
-        "/* all */ SHOW -- of them\n CATALOGS -- now"
+        "/* all */ SHOW -- of them\n CATALOGS -- now",
+        `SHOW ${"/* ** */".repeat(100)} CATALOGS /**/`
       ]) {
         assert.deepStrictEqual(yield* query(sql), {
           columns: ["Catalog"],
@@ -85,7 +90,11 @@ layer(Filled)("Query", (it) => {
       assert.include(yield* refusal("SELECT 1; SELECT 2"), "One statement at a time; there are 2.")
       assert.include(yield* refusal(" -- nothing\n ;"), "There is no statement")
       assert.deepStrictEqual(yield* rowsOf("DESCRIBE SELECT 1 AS one"), [["one", "INTEGER", "YES", null, null, null]])
-      assert.strictEqual((yield* query("EXPLAIN SELECT 1")).rows.length, 1)
+      for (const sql of ["EXPLAIN SELECT 1", "EXPLAIN (SELECT 1)", "EXPLAIN (ANALYZE, FORMAT JSON) SELECT 1"]) {
+        assert.strictEqual((yield* query(sql)).rows.length, 1, sql)
+      }
+      assert.include(yield* refusal("SHOW /* all */ of /* them */ CATALOGS"), "Parser Error")
+      assert.include(yield* refusal(`SHOW ${"/**/".repeat(100)} nothing`), "Catalog Error")
       for (const sql of [
         "CREATE TABLE t AS SELECT 1",
         "DROP VIEW weather",
@@ -167,6 +176,10 @@ layer(Filled)("Query", (it) => {
       for (const sql of [
         `SELECT * FROM enable_logging(storage = 'file', storage_path = '${join(table, "log")}')`,
         `FROM "Enable_Logging" /* ( */ (storage = 'file', storage_path = '${join(table, "log")}')`,
+        "FROM query\u200b('SELECT 1')",
+        "FROM query-- ends here\r('SELECT 1')",
+        "FROM query/* /* */ */('SELECT 1')",
+        `FROM query${"/**/".repeat(100)}('SELECT 1')`,
         `FROM query('SELECT * FROM enable_' || 'logging(storage = ''file'', storage_path = ''/tmp/log'')')`,
         "SELECT * FROM arrow_scan(1::POINTER, 1::POINTER, 1::POINTER)"
       ]) {
@@ -230,6 +243,21 @@ layer(Filled)("Query", (it) => {
         if (content !== undefined) writeFileSync(file.path, content)
       })
     })
+  )
+})
+
+describe("Query", () => {
+  it.effect("takes no column from the names of the folders above the table", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      const inFolder = at(join(folder, "city=Paris", "ts=1999-01-01-00"))
+      const rows = Effect.andThen(
+        commitRows([oslo, pune]),
+        rowsOf(`SELECT * FROM weather WHERE ts = '${oslo.ts}' OR ts < '2000'`)
+      )
+      const seen = yield* Effect.provide(rows, Layer.fresh(over(inFolder)))
+      assert.deepStrictEqual(seen, [[oslo.city, oslo.temperature, oslo.ts]])
+    }).pipe(Effect.scoped)
   )
 })
 

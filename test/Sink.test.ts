@@ -1,6 +1,7 @@
 import { join } from "node:path"
+import { DatabaseSync } from "node:sqlite"
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, ConfigProvider, Context, Effect, Exit, Layer, Option, Schedule, Scope, Stream } from "effect"
+import { Clock, ConfigProvider, Context, Effect, Exit, Layer, Logger, Option, Schedule, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import type { Failpoint } from "../layers/iceberg/Publish.ts"
 import * as TableWriterLayer from "../layers/iceberg/TableWriter.ts"
@@ -112,6 +113,15 @@ describe("Sink", () => {
     }).pipe(Effect.scoped, Effect.provide(environment))
   )
 
+  it.live("refuses an interval in which nothing can be done", () =>
+    Effect.gen(function* () {
+      for (const interval of ["0 seconds", "-1 second", "Infinity"]) {
+        const error = yield* Effect.flip(start(interval))
+        assert.include(error.message, "FLOE_COMMIT_INTERVAL")
+      }
+    }).pipe(Effect.scoped, Effect.provide(environment))
+  )
+
   it.live("commits nothing when there is nothing", () =>
     Effect.gen(function* () {
       yield* append(3)
@@ -186,6 +196,34 @@ describe("Sink, when to commit", () => {
     }).pipe(Effect.scoped, Effect.provide(environment))
   )
 
+  it.live("says once that commits fail, and once that they work again, while events go on coming", () =>
+    Effect.gen(function* () {
+      const lines: Array<string> = []
+      const logger = Logger.make(({ message }) => lines.push(String(message)))
+      yield* Effect.gen(function* () {
+        let failures = 0
+        const full = new TableUnavailable({ operation: "test", reason: "the disk is full", cause: undefined })
+        const table = yield* startWith("20 millis", () =>
+          Effect.suspend(() => (failures++ < 4 ? Effect.fail(full) : Effect.void))
+        )
+        let count = 0
+        while (failures <= 4) {
+          yield* append(1)
+          count++
+          yield* Effect.sleep("5 millis")
+        }
+        yield* committedAt(table, count)
+      }).pipe(Effect.scoped, Effect.provide(Logger.layer([logger])))
+      assert.deepStrictEqual(
+        lines.filter((line) => !line.startsWith("committed")),
+        [
+          "The table is unavailable (test): the disk is full. Trying again until it works.",
+          "The table can be written again."
+        ]
+      )
+    }).pipe(Effect.provide(environment))
+  )
+
   /** The clock stands still while files are written, so this waits for them in real time. */
   const untilReally = Effect.fnUntraced(function* <A, E, R>(
     effect: Effect.Effect<A, E, R>,
@@ -258,6 +296,29 @@ describe("Sink, on request", () => {
     }).pipe(Effect.scoped, Effect.provide(environment))
   )
 
+  it.live("says once that it cannot write its control table, and neither spins nor stops", () =>
+    Effect.gen(function* () {
+      const { control } = yield* DataFolder
+      const lines: Array<string> = []
+      const logger = Logger.make(({ message }) => lines.push(String(message)))
+      yield* Effect.gen(function* () {
+        yield* (yield* SinkControl).request("pause")
+        const database = new DatabaseSync(control)
+        database.exec("CREATE TRIGGER stuck BEFORE UPDATE ON requests BEGIN SELECT RAISE(FAIL, 'disk full'); END")
+        database.close()
+        yield* start()
+        yield* Effect.sleep("1500 millis")
+      }).pipe(Effect.scoped, Effect.provide(Logger.layer([logger])))
+      assert.sameMembers(
+        lines.map((line) => line.replace(control, "control.db")),
+        [
+          "The sink's control table is unavailable (mark): control.db: disk full. The sink goes on without it.",
+          "paused on request"
+        ]
+      )
+    }).pipe(Effect.provide(environment))
+  )
+
   it.live("maintains until nothing is left to do, and says what it did", () =>
     Effect.gen(function* () {
       const control = yield* SinkControl
@@ -328,6 +389,19 @@ describe("Sink and a log that does not fit", () => {
       })
       assert.include(reason, "holds the log up to offset 10, but the log at")
       assert.include(reason, "ends at 9")
+    }).pipe(Effect.scoped, Effect.provide(environment))
+  )
+
+  it.live("an older copy of the log that was put back and went on past the table's offset stops it", () =>
+    Effect.gen(function* () {
+      const records = yield* filled
+      const { logId } = yield* (yield* EventLogReader).bounds
+      const other = yield* anotherLog
+      yield* Context.get(other, EventLog).append({ records: someRecords(50) })
+      const { bounds, read } = Context.get(other, EventLogReader)
+      const reason = yield* reasonToStop({ bounds: Effect.map(bounds, (found) => ({ ...found, logId })), read })
+      assert.include(reason, "has another event at offset 9")
+      assert.deepStrictEqual(sorted(yield* rowsInTable), sorted(records))
     }).pipe(Effect.scoped, Effect.provide(environment))
   )
 

@@ -1,4 +1,5 @@
 import { spawnSync } from "node:child_process"
+import { existsSync, writeFileSync } from "node:fs"
 import { DatabaseSync } from "node:sqlite"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Option, Scope } from "effect"
@@ -110,14 +111,51 @@ describe("SinkControl", () => {
     Effect.gen(function* () {
       const control = yield* SinkControl
       yield* control.request("pause")
-      yield* edit("UPDATE requests SET command = 'explode'")
+      yield* edit("UPDATE requests SET state = 'exploded'")
       const error = yield* Effect.flip(control.next)
-      assert.strictEqual(error.message, "The sink's control table is unavailable (next).")
+      assert.match(error.message, /^The sink's control table is unavailable \(next\): .*\/control\.db: .*\.$/)
     }).pipe(Effect.provide(live))
+  )
+
+  it.effect("a command of another version fails, and does not hold up the next one", () =>
+    Effect.gen(function* () {
+      const control = yield* SinkControl
+      const unknown = yield* control.request("pause")
+      yield* edit("UPDATE requests SET command = 'explode'")
+      const known = yield* control.request("resume")
+      yield* TestClock.setTime(1_000)
+      assert.strictEqual(Option.getOrThrow(yield* control.next).id, known)
+      yield* edit("UPDATE requests SET command = 'pause' WHERE command = 'explode'")
+      const { state, finishedAt, outcome } = Option.getOrThrow(yield* control.find(unknown))
+      assert.deepStrictEqual([state, finishedAt], ["failed", 1_000])
+      assert.strictEqual(outcome, "This version of the sink has no command explode.")
+    }).pipe(Effect.provide(live))
+  )
+
+  it.live("says which file cannot be used, and why", () =>
+    Effect.gen(function* () {
+      const folder = yield* DataFolder
+      writeFileSync(folder.control, "no database, but as long as the header of one, and then some: ".repeat(4))
+      const error = yield* Layer.build(SinkControlLayer.layer).pipe(Effect.flip)
+      assert.strictEqual(
+        error.message,
+        `The sink's control table is unavailable (open): ${folder.control}: file is not a database.`
+      )
+    }).pipe(Effect.scoped, Effect.provide(temporary))
   )
 })
 
 describe("Leases", () => {
+  it.effect("nothing is made before there is a lease", () =>
+    Effect.gen(function* () {
+      const { control } = yield* DataFolder
+      const leases = yield* Leases
+      assert.isFalse(existsSync(control))
+      yield* Effect.scoped(leases.hold(7))
+      assert.isTrue(existsSync(control))
+    }).pipe(Effect.provide(LeasesLayer.layer.pipe(Layer.provideMerge(temporary))))
+  )
+
   it.effect("a lease counts until its scope closes", () =>
     Effect.gen(function* () {
       const leases = yield* Leases

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process"
-import { copyFileSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs"
+import { copyFileSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect, Layer, Schema, Stream } from "effect"
@@ -73,7 +73,7 @@ layer(Filled)("floe", (it) => {
       const [asTable, asJson, asNdjson, asCsv] = yield* Effect.all(
         [
           onTable(["query", select]),
-          onTable(["query", "--format", "json", `-- all of it\n${select};`]),
+          onTable(["query", "--format", "json", `--all of it\n${select};`]),
           onTable(["query", "--format", "ndjson"], { input: select }),
           onTable(["query", select, "--format=csv"])
         ],
@@ -112,7 +112,7 @@ layer(Filled)("floe", (it) => {
       const folder = yield* temporaryFolder
       const file = join(folder, "a.sql")
       writeFileSync(file, "SHOW CATALOGS")
-      const [refused, unknown, two, format, fromFile, help, noTable] = yield* Effect.all(
+      const [refused, unknown, two, format, fromFile, help, noTable, profile, aFile] = yield* Effect.all(
         [
           onTable(["query", "SELEKT 1"]),
           onTable(["qwery"]),
@@ -120,7 +120,9 @@ layer(Filled)("floe", (it) => {
           onTable(["query", "SELECT 1", "--format", "xml"]),
           onTable(["query", "--file", file, "--format", "csv"]),
           onTable(["query", "--help"]),
-          floe(["query", "SELECT 1"], { cwd: folder, env: { FLOE_DATA: "./here" } })
+          floe(["query", "SELECT 1"], { cwd: folder, env: { FLOE_DATA: "./here" } }),
+          onTable(["query", "SELECT 1"], { env: { FLOE_PROFILE: "other" } }),
+          floe(["query", "SELECT 1"], { env: { FLOE_DATA: file } })
         ],
         { concurrency: 2 }
       )
@@ -135,6 +137,11 @@ layer(Filled)("floe", (it) => {
       assert.strictEqual(help.code, 0)
       assert.include(help.out, "EXAMPLES")
       assert.strictEqual(noTable.code, 1)
+      assert.isFalse(existsSync(join(folder, "here")))
+      assert.strictEqual(profile.code, 1)
+      assert.match(profile.err, /^FLOE_PROFILE cannot be used as it is set: .*\.\n$/)
+      assert.strictEqual(aFile.code, 1)
+      assert.match(aFile.err, /^The data folder .*a\.sql cannot be used: .* is a file\. .*\n$/)
       assert.match(
         noTable.err,
         /^The table cannot be queried: there is no table yet at .*\/here\/.*; start the sink.*\.\n$/

@@ -7,7 +7,7 @@ import { temporaryFolder } from "./dataFolder.ts"
 import { icebirdRows, sorted } from "./icebirdReader.ts"
 import { freePort, type Program, start } from "./program.ts"
 
-const kills = 4
+const kills = 6
 /** Acknowledged records between two kills: no two kills come at the same moment of a commit. */
 const between = [700, 1_150, 430, 910]
 const singles = 24
@@ -33,8 +33,9 @@ const makeLoad = (base: string) => {
 
   const nextReading = (): WeatherReading => {
     const n = made++
-    // Some records are equal to others: it is the number of them that must be right.
-    return { city: `${cities[n % cities.length]} ${Math.floor(n / 3)}`, temperature: `${n % 120}.50` }
+    // Every record is there twice: it is the number of them that must be right.
+    const block = Math.floor(n / (2 * cities.length))
+    return { city: `${cities[n % cities.length]} ${block}`, temperature: `${block % 120}.50` }
   }
 
   const keep = (records: ReadonlyArray<WeatherRecord>) => {

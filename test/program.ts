@@ -7,7 +7,7 @@ import { Effect } from "effect"
 export const root = join(import.meta.dirname, "..")
 export const built = (program: string) => join(root, "dist", `${program}.js`)
 
-export interface Ended {
+interface Ended {
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
 }

@@ -9,8 +9,8 @@ const floe = Command.make("floe").pipe(
   Command.withSubcommands([query])
 )
 
-/** A statement may begin with a comment, which would else be taken for an option. */
-const notAnOption = (argument: string) => (/^--\s/.test(argument) ? ` ${argument}` : argument)
+/** A statement may begin with a comment, which would else be taken for an option: no option's name has a space in it. */
+const notAnOption = (argument: string) => (/^--[^\s=]*\s/.test(argument) ? ` ${argument}` : argument)
 
 /** Runs the command that the process's arguments name. */
 export const run = (version: string) =>

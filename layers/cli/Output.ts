@@ -1,6 +1,7 @@
 /** Standard output and standard error of a command, and its exit code: 0 done, 1 failed, 2 misused, 130 interrupted. */
 import { Cause, Console, Effect, Exit, Layer, PlatformError, Runtime, Schema, Stdio, Stream } from "effect"
 import { CliError, CliOutput } from "effect/cli"
+import { sentenceOf } from "../console/Ending.ts"
 
 class OutputFailed extends Schema.TaggedError<OutputFailed>()("OutputFailed", { cause: Schema.Defect() }) {
   override get message() {
@@ -58,7 +59,7 @@ export const reportFailure = (cause: Cause.Cause<unknown>) => {
   if (Cause.hasInterruptsOnly(cause)) return Effect.void
   const error = Cause.squash(cause)
   if (CliError.isCliError(error) && error._tag === "ShowHelp") return Effect.void
-  return Console.error(Cause.hasDies(cause) || !(error instanceof Error) ? Cause.pretty(cause) : error.message)
+  return Console.error(Cause.hasDies(cause) ? Cause.pretty(cause) : sentenceOf(error))
 }
 
 export const teardown: Runtime.Teardown = (exit, onExit) => {

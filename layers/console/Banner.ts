@@ -20,7 +20,8 @@ export const layer = Layer.effectDiscard(
     const { root } = yield* DataFolder
     const elsewhere = yield* Config.option(Config.String("FLOE_DATA"))
     const prefix = elsewhere._tag === "Some" ? `FLOE_DATA="${root}" ` : ""
-    if ((yield* logFormat) === "text") yield* Console.log(banner(url, root, prefix))
+    if ((yield* logFormat) === "json") yield* Effect.logInfo(`Floe runs at ${url}; everything it keeps is in ${root}`)
+    else yield* Console.log(banner(url, root, prefix))
     yield* Effect.addFinalizer(() => Effect.logInfo("Stopping: what was acknowledged is being committed."))
   })
 )

@@ -49,7 +49,8 @@ export const launch = <A, E, E2 = never>(
 
 const issueOf = SchemaIssue.makeFormatterStandardSchemaV1()
 
-const sentenceOf = (error: unknown) => {
+/** An error as a sentence for a person; for a setting, one that names it. */
+export const sentenceOf = (error: unknown) => {
   if (error instanceof Config.ConfigError && error.cause._tag === "SchemaError") {
     const [issue] = issueOf(error.cause.issue).issues
     const name = issue?.path?.map(String).join(".")

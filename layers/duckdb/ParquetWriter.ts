@@ -78,6 +78,9 @@ const copyTo = (query: string, folder: string, prefix: string) => `
     FIELD_IDS {${columns.map((column, i) => `${column}: ${i + 1}`).join(", ")}}
   )`
 
+/** The limit is otherwise what the disk has free at the first use, for ever: nothing if it is full then. Given as an option it is not heeded. */
+const limitTemporary = "SET max_temp_directory_size = '64GB'"
+
 const createStaged = `CREATE OR REPLACE TABLE staged (${columns.map((column) => `${column} VARCHAR`).join(", ")})`
 
 const reasonOf = (cause: unknown) => {
@@ -158,6 +161,7 @@ export const make = Effect.fn("ParquetWriter.make")(function* (options: ParquetW
   )
   const staging = yield* connect
   const merging = yield* connect
+  yield* execute(staging, "starting DuckDB", limitTemporary)
   yield* execute(staging, "starting DuckDB", createStaged)
 
   let rows = 0

@@ -16,13 +16,22 @@ const memoryLimit = "512MB"
 const quoted = (text: string) => `'${text.replaceAll("'", "''")}'`
 const list = (texts: ReadonlyArray<string>) => `[${texts.map(quoted).join(", ")}]`
 
+/**
+ * The partition in a file's path spares opening the others. But the engine takes every `name=value` of a path for a
+ * column, also above the table; where there are such folders it looks into each file.
+ */
+const partitioning = (files: ReadonlyArray<TableFile>) =>
+  files.every(({ path }) => path.indexOf("=") === path.lastIndexOf("="))
+    ? "hive_partitioning = true, hive_types = {ts: VARCHAR}"
+    : "hive_partitioning = false"
+
 /** Only the snapshot's own files may be read, and no file may be made beside them. */
 const setup = (files: ReadonlyArray<TableFile>) => {
   const paths = list(files.map((file) => file.path))
   const rows =
     files.length === 0
       ? "SELECT NULL::VARCHAR AS city, NULL::VARCHAR AS temperature, NULL::VARCHAR AS ts WHERE false"
-      : `SELECT city, temperature, ts FROM read_parquet(${paths}, hive_partitioning = true, hive_types = {ts: VARCHAR})`
+      : `SELECT city, temperature, ts FROM read_parquet(${paths}, ${partitioning(files)})`
   return `
     ATTACH ':memory:' AS iceberg;
     CREATE SCHEMA iceberg."default";

@@ -6,6 +6,7 @@ import {
   fsyncSync,
   mkdirSync,
   openSync,
+  readdirSync,
   realpathSync,
   statSync
 } from "node:fs"
@@ -87,5 +88,11 @@ export const layer = Layer.unwrap(Effect.map(dataFolder, at))
 
 /** For who only reads: nothing is made, and the folder need not be there. */
 export const layerToRead = Layer.unwrap(
-  Effect.map(dataFolder, (path) => rootAt(path, (wanted) => (existsSync(wanted) ? realpathSync(wanted) : wanted)))
+  Effect.map(dataFolder, (path) =>
+    rootAt(path, (wanted) => {
+      if (!existsSync(wanted)) return wanted
+      readdirSync(wanted)
+      return realpathSync(wanted)
+    })
+  )
 )

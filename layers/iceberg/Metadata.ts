@@ -33,7 +33,8 @@ const Summary = Schema.Struct({
   "total-position-deletes": Count,
   "total-equality-deletes": Count,
   "floe.log.id": Schema.String,
-  "floe.log.offset": Count
+  "floe.log.offset": Count,
+  "floe.log.last": Schema.optionalKey(Schema.String)
 })
 export type Summary = typeof Summary.Type
 
@@ -96,7 +97,8 @@ export const encode = Schema.encodeSync(Json)
 
 export const progressOf = ({ summary }: Snapshot): Progress => ({
   logId: summary["floe.log.id"],
-  offset: summary["floe.log.offset"]
+  offset: summary["floe.log.offset"],
+  ...(summary["floe.log.last"] !== undefined && { lastEvent: summary["floe.log.last"] })
 })
 
 export const currentSnapshot = (metadata: TableMetadata) =>

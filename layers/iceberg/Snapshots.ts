@@ -41,7 +41,8 @@ const summaryOf = (before: Metadata.Summary | undefined, change: Change): Metada
     "total-position-deletes": 0,
     "total-equality-deletes": 0,
     "floe.log.id": progress.logId,
-    "floe.log.offset": progress.offset
+    "floe.log.offset": progress.offset,
+    ...(progress.lastEvent !== undefined && { "floe.log.last": progress.lastEvent })
   }
 }
 

@@ -1,4 +1,5 @@
 /** The way of events from the log into the table: reading, staging, committing, and how far it has come. */
+import { hash } from "node:crypto"
 import { type Array as Arr, Clock, Duration, Effect, Latch, Option, Semaphore, Stream } from "effect"
 import type { DataFolder } from "../../services/DataFolder.ts"
 import { type EventLogReader, LogBroken, type LoggedEvent } from "../../services/EventLog.ts"
@@ -20,10 +21,16 @@ export interface IntakeOptions {
 const mostStaged = 500_000
 const partition = 0
 
+/** When it was accepted tells events with the same record apart. */
+const digestOf = ({ acceptedAt, record: { city, temperature, ts } }: LoggedEvent) =>
+  hash("sha256", JSON.stringify([acceptedAt, city, temperature, ts]), "hex").slice(0, 16)
+
 export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, interval, committed }: IntakeOptions) {
   const start = yield* table.committed
   let logId = Option.getOrUndefined(start)?.progress.logId
   let next = Option.getOrUndefined(start)?.progress.offset ?? 0
+  /** Digest of the event before `next`. */
+  let lastEvent = Option.getOrUndefined(start)?.progress.lastEvent
   /** When the last commit was due, in milliseconds. */
   let last = yield* Clock.currentTimeMillis
 
@@ -31,7 +38,8 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
   /** Staging and committing take turns, so that a commit's progress says exactly what is staged. */
   const turn = yield* Semaphore.make(1)
   const logPatience = Patience.make("The event log can be read again.")
-  const tablePatience = Patience.make("The table can be written again.")
+  const stagePatience = Patience.make("Events can be staged again.")
+  const commitPatience = Patience.make("The table can be written again.")
 
   const check = Effect.gen(function* () {
     const bounds = yield* log.bounds
@@ -52,21 +60,32 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
         reason: `The table at ${folder.table} holds the log up to offset ${next}, but the log at ${folder.log} begins at ${start}. ${choice}.`
       })
     }
+    if (lastEvent !== undefined) {
+      const before = yield* Stream.runHead(log.read({ partition, offset: next - 1 }, { until: "end" }))
+      if (!Option.exists(before, (event) => digestOf(event) === lastEvent)) {
+        return yield* new SinkStopped({
+          reason: `The log at ${folder.log} has another event at offset ${next - 1} than the one that is in the table at ${folder.table}: it was put back from an older copy and went on from there. ${choice}.`
+        })
+      }
+    }
     logId = bounds.logId
   })
 
   /** Runs what uses the table until it works. */
-  const persist = Effect.fnUntraced(function* <A, E>(effect: Effect.Effect<A, E | TableUnavailable>) {
+  const persist = Effect.fnUntraced(function* <A, E>(
+    effect: Effect.Effect<A, E | TableUnavailable>,
+    patience: Patience.Patience
+  ) {
     for (;;) {
       const result = yield* effect.pipe(
         Effect.asSome,
         Effect.catchIf(
           (error) => error instanceof TableUnavailable,
-          (error) => Effect.as(tablePatience.wait(error), Option.none<A>())
+          (error) => Effect.as(patience.wait(error), Option.none<A>())
         )
       )
       if (Option.isNone(result)) continue
-      yield* tablePatience.well
+      yield* patience.well
       return result.value
     }
   })
@@ -75,7 +94,7 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
     const rows = yield* table.staged
     if (rows === 0 || logId === undefined) return 0
     const began = yield* Clock.currentTimeMillis
-    const { snapshotId } = yield* table.commit({ logId, offset: next })
+    const { snapshotId } = yield* table.commit({ logId, offset: next, lastEvent })
     const took = (yield* Clock.currentTimeMillis) - began
     yield* Effect.log(
       `committed ${rows.toLocaleString("en-US")} ${rows === 1 ? "row" : "rows"} up to ${topic}/${partition}/${next - 1} (snapshot ${snapshotId}, ${took} ms)`
@@ -85,7 +104,7 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
   }).pipe(Effect.uninterruptible, turn.withPermit)
 
   /** Commits what is staged; the answer is the number of rows. */
-  const commit = persist(commitOnce)
+  const commit = persist(commitOnce, commitPatience)
 
   const stageOnce = Effect.fnUntraced(
     function* (chunk: Arr.NonEmptyReadonlyArray<LoggedEvent>) {
@@ -100,6 +119,7 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
       }
       yield* table.stage(chunk.map(({ record }) => record))
       next += chunk.length
+      lastEvent = digestOf(chunk[chunk.length - 1] ?? chunk[0])
       return true
     },
     Effect.uninterruptible,
@@ -109,7 +129,7 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
   const take = Effect.fnUntraced(function* (chunk: Arr.NonEmptyReadonlyArray<LoggedEvent>) {
     yield* logPatience.well
     const staging = gate.whenOpen(stageOnce(chunk))
-    while (!(yield* persist(staging)));
+    while (!(yield* persist(staging, stagePatience)));
     if ((yield* table.staged) >= mostStaged) {
       yield* commit
       last = yield* Clock.currentTimeMillis

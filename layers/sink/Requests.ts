@@ -16,50 +16,56 @@ export interface RequestsOptions {
 export const make = ({ control, intake, upkeep }: RequestsOptions) => {
   let state: SinkStatus["state"] = "running"
   let reason: string | undefined
-  let silent = false
 
-  /** Without its control table the sink goes on; it says so once. */
-  const tolerant = <A>(effect: Effect.Effect<A, ControlUnavailable>) =>
-    effect.pipe(
-      Effect.tap(
-        Effect.sync(() => {
-          silent = false
+  /** Without its control table the sink goes on; for each thing that it cannot do there it says so once. */
+  const tolerating = () => {
+    let silent = false
+    return <A>(effect: Effect.Effect<A, ControlUnavailable>) =>
+      effect.pipe(
+        Effect.tap(
+          Effect.sync(() => {
+            silent = false
+          })
+        ),
+        Effect.asSome,
+        Effect.catch((error) => {
+          const said = silent
+          silent = true
+          return Effect.as(
+            said ? Effect.void : Effect.logWarning(`${error.message} The sink goes on without it.`),
+            Option.none<A>()
+          )
         })
-      ),
-      Effect.asSome,
-      Effect.catch((error) => {
-        const said = silent
-        silent = true
-        return Effect.as(
-          said ? Effect.void : Effect.logWarning(`${error.message} The sink goes on without it.`),
-          Option.none<A>()
-        )
-      })
-    )
+      )
+  }
+  const [reporting, asking, marking] = [tolerating(), tolerating(), tolerating()]
 
-  const report = Effect.suspend(() => tolerant(control.report(state, reason)))
+  const report = Effect.suspend(() => reporting(control.report(state, reason)))
+
+  const become = (next: "running" | "paused", said: string) =>
+    Effect.suspend(() => {
+      if (state === next) return Effect.void
+      state = next
+      return Effect.andThen(report, Effect.log(said))
+    })
 
   const work: Record<SinkRequest["command"], Effect.Effect<string, { readonly message: string }>> = {
     pause: Effect.gen(function* () {
       yield* intake.pause
       const rows = yield* intake.commit
-      state = "paused"
-      yield* report
-      yield* Effect.log("paused on request")
+      yield* become("paused", "paused on request")
       return `Paused at offset ${yield* intake.offset}, after committing ${rows.toLocaleString("en-US")} rows.`
     }),
     resume: Effect.gen(function* () {
       yield* intake.resume
-      state = "running"
-      yield* report
-      yield* Effect.log("resumed on request")
+      yield* become("running", "resumed on request")
       return `Resumed at offset ${yield* intake.offset}.`
     }),
     maintain: upkeep.now
   }
 
   const carryOut = Effect.fn("Sink.carryOut")(function* ({ id, command }: SinkRequest) {
-    const heartbeat = tolerant(control.mark(id, "running")).pipe(
+    const heartbeat = marking(control.mark(id, "running")).pipe(
       Effect.andThen(Effect.sleep(heartbeatInterval)),
       Effect.forever
     )
@@ -68,19 +74,19 @@ export const make = ({ control, intake, upkeep }: RequestsOptions) => {
       Effect.andThen(work[command]),
       Effect.raceFirst(heartbeat),
       Effect.matchEffect({
-        onSuccess: (outcome) => tolerant(control.mark(id, "done", outcome)),
-        onFailure: (error) => tolerant(control.mark(id, "failed", error.message))
+        onSuccess: (outcome) => marking(control.mark(id, "done", outcome)),
+        onFailure: (error) => marking(control.mark(id, "failed", error.message))
       })
     )
   })
 
   return {
     heartbeat: report.pipe(Effect.repeat(Schedule.spaced(heartbeatInterval)), Effect.asVoid),
-    poll: tolerant(control.next).pipe(
-      Effect.flatMap((answer) => {
-        const request = Option.flatten(answer)
-        return Option.isSome(request) ? carryOut(request.value) : Effect.sleep(pollInterval)
-      }),
+    // It waits after a request too: one that cannot be marked as done comes again at once.
+    poll: asking(control.next).pipe(
+      Effect.map(Option.flatten),
+      Effect.flatMap(Option.match({ onNone: () => Effect.void, onSome: carryOut })),
+      Effect.andThen(Effect.sleep(pollInterval)),
       Effect.forever
     ),
     failed: (message: string) =>

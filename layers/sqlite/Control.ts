@@ -1,6 +1,7 @@
 /** The database that the sink shares with other programs: requests, the sink's status, leases of running queries. */
 import { DatabaseSync, type SQLInputValue } from "node:sqlite"
 import { Effect, Schedule, Schema } from "effect"
+import { reasonOf } from "./logFailures.ts"
 
 const tables = `
   CREATE TABLE IF NOT EXISTS requests (
@@ -37,12 +38,12 @@ export interface Control {
     schema: Schema.Codec<A, unknown>,
     sql: string,
     ...values: ReadonlyArray<SQLInputValue>
-  ) => Effect.Effect<ReadonlyArray<A>, unknown>
+  ) => Effect.Effect<ReadonlyArray<A>, Error>
   /** Changes one thing; the answer is the number of rows changed and the id of the last one inserted. */
   readonly change: (
     sql: string,
     ...values: ReadonlyArray<SQLInputValue>
-  ) => Effect.Effect<{ readonly changes: number; readonly id: number }, unknown>
+  ) => Effect.Effect<{ readonly changes: number; readonly id: number }, Error>
 }
 
 const connect = (path: string) => {
@@ -58,26 +59,28 @@ const connect = (path: string) => {
   }
 }
 
-/** Open until the scope closes. */
+/** Open until the scope closes. Its errors say which file cannot be used, and why. */
 export const open = Effect.fnUntraced(function* (path: string) {
+  const failed = (cause: unknown) => new Error(`${path}: ${reasonOf(cause)}`, { cause })
+  const attempt = <A>(run: () => A) => Effect.try({ try: run, catch: failed })
+
   const database = yield* Effect.acquireRelease(
     // The switch to WAL fails at once while another process makes it, whatever the time-out says.
-    Effect.try({ try: () => connect(path), catch: (cause) => cause }).pipe(
-      Effect.retry(Schedule.spaced("50 millis").pipe(Schedule.upTo({ times: 20 })))
-    ),
+    attempt(() => connect(path)).pipe(Effect.retry(Schedule.spaced("50 millis").pipe(Schedule.upTo({ times: 20 })))),
     (database) => Effect.sync(() => database.close())
   )
   const rows: Control["rows"] = (schema, sql, ...values) =>
-    Effect.try({ try: () => database.prepare(sql).all(...values), catch: (cause) => cause }).pipe(
-      Effect.flatMap(Schema.decodeUnknownEffect(Schema.Array(schema)))
+    Effect.flatMap(
+      attempt(() => database.prepare(sql).all(...values)),
+      (rows) =>
+        Schema.decodeUnknownEffect(Schema.Array(schema))(rows).pipe(
+          Effect.mapError((cause) => new Error(`${path}: it holds a row of another version of Floe`, { cause }))
+        )
     )
   const change: Control["change"] = (sql, ...values) =>
-    Effect.try({
-      try: () => {
-        const { changes, lastInsertRowid } = database.prepare(sql).run(...values)
-        return { changes: Number(changes), id: Number(lastInsertRowid) }
-      },
-      catch: (cause) => cause
+    attempt(() => {
+      const { changes, lastInsertRowid } = database.prepare(sql).run(...values)
+      return { changes: Number(changes), id: Number(lastInsertRowid) }
     })
   return { rows, change } satisfies Control
 })

@@ -18,7 +18,7 @@ const Lease = Schema.Struct({
 })
 
 const unavailable = (operation: string) =>
-  Effect.mapError((cause: unknown) => new LeaseUnavailable({ operation, cause }))
+  Effect.mapError((cause: Error) => new LeaseUnavailable({ operation, reason: cause.message, cause }))
 
 const isGone = (processId: number) => {
   try {

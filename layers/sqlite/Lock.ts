@@ -2,7 +2,7 @@
 import { DatabaseSync } from "node:sqlite"
 import { Effect, Schema } from "effect"
 
-export class LockHeld extends Schema.TaggedError<LockHeld>()("LockHeld", {
+class LockHeld extends Schema.TaggedError<LockHeld>()("LockHeld", {
   path: Schema.String,
   /** Who may hold it only once, such as "logging server". */
   holder: Schema.String
@@ -12,7 +12,7 @@ export class LockHeld extends Schema.TaggedError<LockHeld>()("LockHeld", {
   }
 }
 
-export class LockUnusable extends Schema.TaggedError<LockUnusable>()("LockUnusable", {
+class LockUnusable extends Schema.TaggedError<LockUnusable>()("LockUnusable", {
   path: Schema.String,
   cause: Schema.Defect()
 }) {

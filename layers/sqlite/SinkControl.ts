@@ -1,13 +1,17 @@
-import { Array, Clock, Effect, Layer } from "effect"
+import { Array, Clock, Effect, Layer, Option, Schema } from "effect"
 import { DataFolder } from "../../services/DataFolder.ts"
-import { ControlUnavailable, SinkControl, SinkRequest, SinkStatus } from "../../services/SinkControl.ts"
+import { ControlUnavailable, SinkCommand, SinkControl, SinkRequest, SinkStatus } from "../../services/SinkControl.ts"
 import { open } from "./Control.ts"
 
 /** Finished requests beyond the newest 1,000 are forgotten. */
 const requestsKept = 1000
 
 const unavailable = (operation: string) =>
-  Effect.mapError((cause: unknown) => new ControlUnavailable({ operation, cause }))
+  Effect.mapError((cause: Error) => new ControlUnavailable({ operation, reason: cause.message, cause }))
+
+/** Another version of Floe may ask for what this one does not know. */
+const AnyRequest = Schema.Struct({ ...SinkRequest.fields, command: Schema.String })
+const isCommand = Schema.is(SinkCommand)
 
 const requestColumns = "id, command, state, requestedAt, heartbeatAt, finishedAt, outcome"
 
@@ -33,10 +37,6 @@ export const layer = Layer.effect(
       unavailable("find")
     )
 
-    const next = control
-      .rows(SinkRequest, `SELECT ${requestColumns} FROM requests WHERE finishedAt IS NULL ORDER BY id LIMIT 1`)
-      .pipe(Effect.map(Array.head), unavailable("next"))
-
     const mark = Effect.fn("SinkControl.mark")(function* (
       id: number,
       state: "running" | "done" | "failed",
@@ -52,6 +52,18 @@ export const layer = Layer.effect(
         id
       )
     }, unavailable("mark"))
+
+    const next = Effect.gen(function* () {
+      for (;;) {
+        const [oldest] = yield* control
+          .rows(AnyRequest, `SELECT ${requestColumns} FROM requests WHERE finishedAt IS NULL ORDER BY id LIMIT 1`)
+          .pipe(unavailable("next"))
+        if (oldest === undefined) return Option.none()
+        const { id, command } = oldest
+        if (isCommand(command)) return Option.some({ ...oldest, command })
+        yield* mark(id, "failed", `This version of the sink has no command ${command}.`)
+      }
+    })
 
     const status = control
       .rows(SinkStatus, "SELECT state, heartbeatAt, processId, reason FROM status")

@@ -41,6 +41,9 @@ const passing = (cause: unknown) => {
 
 const messageOf = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause))
 
+/** What is wrong, as the end of a sentence. */
+export const reasonOf = (cause: unknown) => passing(cause) ?? messageOf(cause)
+
 export const unavailable = (operation: string, reason: string, cause?: unknown) =>
   new LogUnavailable({ operation, reason, cause })
 

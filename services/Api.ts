@@ -143,6 +143,8 @@ export class Api extends HttpApi.make("floe")
     OpenApi.annotations({
       title: "Floe",
       version: "0.1.0",
-      description: "Takes weather events over HTTP; an answer 200 means that they are durable."
+      description: "Takes weather events over HTTP; an answer 200 means that they are durable.",
+      // Made empty, it would let the page offer to log in.
+      transform: ({ components: { securitySchemes: _, ...components }, ...rest }) => ({ ...rest, components })
     })
   ) {}

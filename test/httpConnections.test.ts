@@ -48,6 +48,21 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("connect
     })
   )
 
+  it.effect("looks at nothing that follows an answer that closes the connection", () =>
+    loggingNothing(
+      Effect.gen(function* () {
+        const { port } = yield* HttpAddress
+        const { send, answer, closed } = yield* connection(port)
+        const refused = request("POST", "/events", { "Content-Type": "text/plain" }, "x".repeat(100_000))
+        send(Buffer.concat([refused, request("GET", good)]))
+        const last = yield* answer()
+        assertRefused(last, 415)
+        assert.strictEqual(last.headers.get("connection"), "close")
+        assert.strictEqual(yield* closed, "")
+      })
+    )
+  )
+
   const malformed: ReadonlyArray<readonly [name: string, bytes: string, status: number, field: string | undefined]> = [
     ["noise", "\x16\x03\x01\x02\x00\r\n\r\n", 400, undefined],
     ["an unknown method", `BREW ${good} HTTP/1.1\r\nHost: localhost\r\n\r\n`, 400, undefined],
@@ -86,6 +101,8 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("connect
       431,
       "headers"
     ],
+    // Node drops those beyond its limit, and an Idempotency-Key would be among them.
+    ["1,001 headers", `GET ${good} HTTP/1.1\r\n${"X:\r\n".repeat(1000)}Host: localhost\r\n\r\n`, 431, "headers"],
     ["a target of 1 MiB", `GET /log?city=${"x".repeat(mebibyte)} HTTP/1.1\r\nHost: localhost\r\n\r\n`, 431, "headers"]
   ]
   for (const [name, bytes, status, field] of malformed) {
@@ -118,6 +135,10 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("connect
     ["GET", "/logs?city=a&temperature=1", 404],
     ["POST", "/nothing", 404],
     ["GET", "/%zz", 404],
+    ["GET", "/health/", 404],
+    ["GET", "/Health", 404],
+    ["GET", "//health", 404],
+    ["POST", "/health/", 404],
     ["GET", "/../../etc/passwd", 404],
     ["OPTIONS", "*", 404],
     ["POST", "/health", 405],
@@ -170,6 +191,22 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("connect
         assert.strictEqual(socket.bytesRead, "HTTP/1.1 100 Continue\r\n\r\n".length)
         yield* TestClock.adjust("1 second")
         assertRefused(yield* answer(), 408, "body")
+        assert.strictEqual(yield* closed, "")
+      })
+    )
+  )
+
+  it.effect("closes the connection of a small body that stalls, too", () =>
+    loggingNothing(
+      Effect.gen(function* () {
+        const { port } = yield* HttpAddress
+        const { send, answer, closed } = yield* connection(port)
+        send(request("POST", "/events", { ...asJson, "Content-Length": "100" }, oslo))
+        yield* exchange(port, "GET", "/health")
+        yield* TestClock.adjust("30 seconds")
+        const late = yield* answer()
+        assertRefused(late, 408, "body")
+        assert.strictEqual(late.headers.get("connection"), "close")
         assert.strictEqual(yield* closed, "")
       })
     )

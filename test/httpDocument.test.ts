@@ -34,7 +34,10 @@ const Document = Schema.Struct({
   openapi: Schema.String.check(Schema.isPattern(/^3\.1\.\d+$/)),
   info: Schema.Struct({ title: Schema.NonEmptyString, version: Schema.NonEmptyString }),
   paths: Schema.Record(Schema.String.check(Schema.isPattern(/^\//)), Schema.Record(Schema.String, Operation)),
-  components: Schema.Struct({ schemas: Schema.Record(Schema.String, Schema.Unknown) })
+  components: Schema.Struct({
+    schemas: Schema.Record(Schema.String, Schema.Unknown),
+    securitySchemes: Schema.optionalKey(Schema.Unknown)
+  })
 })
 
 const references = (value: unknown): ReadonlyArray<string> => {
@@ -61,6 +64,8 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(onDisk)))("the OpenAPI d
       const operations = Object.values(document.paths).flatMap((path) => Object.values(path))
       const ids = operations.map(({ operationId }) => operationId)
       assert.strictEqual(new Set(ids).size, ids.length)
+      // With any, even none, the page would offer to log in.
+      assert.notProperty(document.components, "securitySchemes")
       for (const reference of references(raw)) {
         const name = /^#\/components\/schemas\/([\w.-]+)$/.exec(reference)?.[1] ?? ""
         assert.property(document.components.schemas, name)

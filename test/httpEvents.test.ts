@@ -16,6 +16,9 @@ const oslo = { city: "Oslo", temperature: "1.5" }
 const lima = { city: "Lima", temperature: "-2e1" }
 const lines = (values: ReadonlyArray<unknown>) => values.map((value) => JSON.stringify(value)).join("\n")
 
+const gzippedLines = { ...asNdjson, "Content-Encoding": "gzip" }
+const damaged = gzipSync(`\n${lines([lima])}`).fill(0, 0, 1)
+
 const post = (body: string | Uint8Array, headers: Readonly<Record<string, string>> = asJson) =>
   Effect.flatMap(HttpAddress, ({ port }) => exchange(port, "POST", "/events", headers, body))
 
@@ -49,6 +52,7 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("POST /e
 
   const bodies: ReadonlyArray<readonly [string, string | Uint8Array, Record<string, string>, number]> = [
     ["one object", JSON.stringify(oslo), asJson, 1],
+    ["what looks like fields", JSON.stringify([{ ...oslo, city: `{"city":"a","city":` }, lima]), asJson, 2],
     ["fields in another order", `[{"temperature":"1","city":"a"}]`, asJson, 1],
     ["a charset", JSON.stringify([oslo]), { "Content-Type": `Application/JSON; charset="UTF-8"` }, 1],
     ["NDJSON", lines([oslo, lima]), asNdjson, 2],
@@ -57,6 +61,7 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("POST /e
     ["application/ndjson", lines([oslo]), { "Content-Type": "application/ndjson" }, 1],
     ["application/jsonl", lines([oslo]), { "Content-Type": "application/jsonl" }, 1],
     ["gzip", gzipSync(JSON.stringify([oslo, lima])), { ...asJson, "Content-Encoding": "gzip" }, 2],
+    ["gzip in members", Buffer.concat([gzipSync(lines([oslo])), gzipSync(`\n${lines([lima])}`)]), gzippedLines, 2],
     ["identity", JSON.stringify([oslo]), { ...asJson, "Content-Encoding": "identity" }, 1],
     [
       "chunks",
@@ -114,6 +119,15 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("POST /e
     ["invalid UTF-8", Buffer.from(`[{"city":"\xff","temperature":"1"}]`, "latin1"), asJson, 400, "body"],
     ["an unknown field", bad({ ...oslo, humidity: "1" }), asJson, 400, "[3].humidity"],
     ["__proto__", `[{"city":"a","temperature":"1","__proto__":{"a":1}}]`, asJson, 400, "[0].__proto__"],
+    ["a field twice", `[{"city":"a","temperature":"1"},{"city":"a","city":"b","temperature":"1"}]`, asJson, 400, "[1]"],
+    ["a field twice, once escaped", String.raw`{"city":"a","\u0063ity":"a","temperature":"1"}`, asJson, 400, "[0]"],
+    [
+      "a field twice in a line",
+      `${lines([oslo])}\n{"city":"a","temperature":"1","temperature":"2"}`,
+      asNdjson,
+      400,
+      "[1]"
+    ],
     ["ts from the caller", bad({ ...oslo, ts: "2026-01-08-14" }), asJson, 400, "[3].ts"],
     ["ts in a single object", JSON.stringify({ ...oslo, ts: "2026-01-08-14" }), asJson, 400, "[0].ts"],
     ["a bad line", `${lines([oslo])}\n{"city"\n${lines([oslo])}`, asNdjson, 400, "[1]"],
@@ -137,6 +151,21 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("POST /e
       "gzip cut off",
       gzipSync(JSON.stringify([oslo])).subarray(0, 30),
       { ...asJson, "Content-Encoding": "gzip" },
+      400,
+      "body"
+    ],
+    [
+      "gzip with more after it",
+      Buffer.concat([gzipSync(lines([oslo])), Buffer.from("more")]),
+      gzippedLines,
+      400,
+      "body"
+    ],
+    // Node takes what begins with a zero for padding.
+    [
+      "gzip with a member that is damaged",
+      Buffer.concat([gzipSync(lines([oslo])), damaged]),
+      gzippedLines,
       400,
       "body"
     ],

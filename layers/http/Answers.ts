@@ -1,7 +1,7 @@
 /** What the log said of an append, as an answer. */
 import { hash } from "node:crypto"
 import { Cause, Clock, Effect, Option } from "effect"
-import { type Append, EventLog, type IdempotencyKey } from "../../services/EventLog.ts"
+import { EventLog, type IdempotencyKey } from "../../services/EventLog.ts"
 import { hourOf } from "../../services/Weather.ts"
 import type { Exchange, Exchanges } from "./Exchanges.ts"
 import type { Fibers } from "./Fibers.ts"
@@ -33,8 +33,6 @@ export const make = Effect.fnUntraced(function* (exchanges: Exchanges, fibers: F
   const log = yield* EventLog
   const hour = hours(yield* Clock.Clock)
 
-  const append = (append: Append) => log.append(append)
-
   const headers = (repeated: boolean) => {
     const headers = ["Content-Type", "application/json", "Cache-Control", "no-store"]
     if (repeated) headers.push("Floe-Repeated", "true")
@@ -53,6 +51,6 @@ export const make = Effect.fnUntraced(function* (exchanges: Exchanges, fibers: F
     exchanges.refuse(exchange, defect)
   }
 
-  return { append, hour, headers, failed }
+  return { append: log.append, hour, headers, failed }
 })
 export type Answers = Effect.Success<ReturnType<typeof make>>

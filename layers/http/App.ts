@@ -3,7 +3,6 @@ import { Cause, Effect, Layer } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import * as HttpApi from "effect/http-api/HttpApi"
 import * as HttpApiSwagger from "effect/http-api/HttpApiSwagger"
 import * as OpenApi from "effect/http-api/OpenApi"
 import { Api, type Health, type Readiness } from "../../services/Api.ts"
@@ -26,21 +25,9 @@ const refuse = (refusal: Refusal) =>
     headers: { "cache-control": "no-store", ...refusal.headers }
   })
 
-/** Methods of each path, with those of the paths that the document itself does not describe. */
-const methods = () => {
-  const known = new Map<string, ReadonlyArray<string>>([
-    ["/openapi.json", ["GET", "HEAD"]],
-    ["/docs", ["GET", "HEAD"]]
-  ])
-  HttpApi.reflect(Api, {
-    onGroup: () => {},
-    onEndpoint: ({ endpoint: { method, path } }) => {
-      const more = method === "GET" && path !== "/log" ? ["GET", "HEAD"] : [method]
-      known.set(path, [...(known.get(path) ?? []), ...more])
-    }
-  })
-  return known
-}
+/** The router would also take other cases, and more slashes, than the document names. */
+const paths = ["/health", "/ready", "/openapi.json", "/docs"]
+const methods = ["GET", "HEAD"]
 
 /** The page runs one script of its own, and nothing in it may come from elsewhere. */
 const contentPolicy =
@@ -48,7 +35,6 @@ const contentPolicy =
 
 export const make = Effect.fnUntraced(function* (exchanges: Exchanges) {
   const log = yield* EventLog
-  const known = methods()
 
   const ready = Effect.suspend(
     (): Effect.Effect<void, Refusal | LogUnavailable> => (exchanges.draining ? Effect.fail(draining) : log.ready)
@@ -69,20 +55,17 @@ export const make = Effect.fnUntraced(function* (exchanges: Exchanges) {
   )
   const router = yield* HttpRouter.toHttpEffect(routes)
 
-  const unrouted = Effect.map(HttpServerRequest, ({ method, url }) => {
-    const allow = known.get(url.split("?", 1)[0] ?? "")
-    return refuse(allow === undefined ? notFound : methodNotAllowed(method, allow.join(", ")))
+  const routed = Effect.flatMap(HttpServerRequest, ({ method, url }) => {
+    if (!paths.includes(url.split("?", 1)[0] ?? "")) return Effect.succeed(refuse(notFound))
+    if (!methods.includes(method)) return Effect.succeed(refuse(methodNotAllowed(method, methods.join(", "))))
+    return router
   })
 
-  return router.pipe(
+  return routed.pipe(
     Effect.map((response) =>
       response.headers["content-type"]?.startsWith("text/html") === true
         ? HttpServerResponse.setHeader(response, "content-security-policy", contentPolicy)
         : response
-    ),
-    Effect.catchIf(
-      (error) => error.reason._tag === "RouteNotFound",
-      () => unrouted
     ),
     Effect.catchCause((cause) =>
       Cause.hasInterruptsOnly(cause)

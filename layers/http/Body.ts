@@ -17,6 +17,9 @@ const notGzip = invalid([{ field: "body", message: "is not valid gzip" }])
 const notText = invalid([{ field: "body", message: "is not valid UTF-8" }])
 const cut = invalid([{ field: "body", message: "ended too early" }])
 
+/** By itself Node takes what follows a zero for padding, also where that was the first byte of another member. */
+const inflation = { maxOutputLength: maxBodyBytes, rejectGarbageAfterEnd: true }
+
 const utf8 = new TextDecoder("utf-8", { fatal: true })
 
 /** Bytes of bodies that are in memory for one request. */
@@ -89,7 +92,7 @@ export const make = (exchanges: Exchanges, limits: Limits) => {
 
   const inflate = (body: Buffer) =>
     Effect.callback<Buffer, Refusal>((resume) => {
-      gunzip(body, { maxOutputLength: maxBodyBytes }, (error, inflated) => {
+      gunzip(body, inflation, (error, inflated) => {
         if (error === null) return resume(Effect.succeed(inflated))
         resume(Effect.fail("code" in error && error.code === "ERR_BUFFER_TOO_LARGE" ? tooLarge : notGzip))
       })

@@ -34,7 +34,7 @@ export class Exchanges {
   // all that follow for alive: pauses of 15 ms, measured.
   readonly #open: Array<Exchange> = []
   readonly #bodies = new WeakMap<IncomingMessage, (refusal: Refusal) => void>()
-  readonly #refused = new WeakSet<Duplex>()
+  readonly #ended = new WeakSet<Duplex>()
   #onIdle: (() => void) | undefined
 
   get size() {
@@ -43,6 +43,11 @@ export class Exchanges {
 
   get fibers() {
     return this.#open.flatMap(({ fiber }) => (fiber === undefined ? [] : [fiber]))
+  }
+
+  /** Its last answer is written: a request that follows on it would be carried out and never answered. */
+  hasEnded(socket: Duplex) {
+    return this.#ended.has(socket)
   }
 
   open(exchange: Exchange) {
@@ -85,8 +90,9 @@ export class Exchanges {
     for (const name in refusal.headers) headers.push(name, refusal.headers[name] ?? "")
     const unread = head.length !== 0 && !request.complete
     if (!unread || response.destroyed) return this.answer(exchange, refusal.status, headers, bodyOf(refusal))
-    const skippable = head.length !== undefined && head.length <= skippedBytes && !expectsContinue(request)
-    if (skippable) {
+    // Where reading was begun and given up, the rest may never come.
+    const isUntouched = request.readableFlowing === null && !expectsContinue(request)
+    if (isUntouched && head.length !== undefined && head.length <= skippedBytes) {
       request.resume()
       return this.answer(exchange, refusal.status, headers, bodyOf(refusal))
     }
@@ -94,6 +100,7 @@ export class Exchanges {
     headers.push("Content-Length", String(Buffer.byteLength(body)), "Connection", "close")
     response.writeHead(refusal.status, headers)
     response.write(body)
+    this.#ended.add(request.socket)
     this.#linger(exchange)
   }
 
@@ -127,11 +134,11 @@ export class Exchanges {
 
   /** Node could not make a request of what came: the answer follows those of the requests before it. */
   refuseConnection(socket: Duplex, refusal: Refusal) {
-    if (this.#refused.has(socket)) return
+    if (this.#ended.has(socket)) return
     const before = this.#open.filter(({ request }) => request.socket === socket)
     const unfinished = before.find(({ request }) => !request.complete && this.#bodies.has(request))
     if (unfinished !== undefined) return this.#bodies.get(unfinished.request)?.(refusal)
-    this.#refused.add(socket)
+    this.#ended.add(socket)
     let waiting = before.length
     const write = () => {
       if (!socket.writable) return void socket.destroy()

@@ -45,24 +45,33 @@ export const encodingOf = (contentEncoding: string | undefined): Result.Result<b
 
 /** Ten thousand records with a few fields too many, so that these are named. */
 const maxValues = 100_000
-/** Texts up to this length cannot hold enough values to matter. */
-const smallText = 256 * 1024
 
-/** JSON.parse takes a hundred times the text for `[{},{},…`: that is noticed before. */
-const holdsTooMuch = (text: string) => {
-  if (text.length <= smallText) return false
+/**
+ * What JSON.parse does not tell: how many values the text holds (for `[{},{},…` it takes a hundred times the text), and
+ * which object is the first with more than two members (of two with one name it keeps the last).
+ */
+const shapeOf = (text: string) => {
   let values = 0
+  let objects = 0
+  let members = 0
+  let crowded: number | undefined
   let quoted = false
-  for (let i = 0; i < text.length; i++) {
+  for (let i = 0; i < text.length && values <= maxValues; i++) {
     const code = text.charCodeAt(i)
     if (code === 0x22) quoted = !quoted
     else if (quoted) {
       if (code === 0x5c) i++
+    } else if (code === 0x3a) {
+      if (++members === 3) crowded ??= objects - 1
     } else if (code === 0x7b || code === 0x5b || code === 0x2c) {
-      if (++values > maxValues) return true
+      values++
+      if (code === 0x7b) {
+        objects++
+        members = 0
+      }
     }
   }
-  return false
+  return { values, crowded }
 }
 
 const parse = (text: string): Result.Result<unknown, undefined> => {
@@ -102,6 +111,10 @@ const ofValues = (values: ReadonlyArray<unknown>) => {
 }
 
 export const recordsOf = (text: string, format: Format) => {
-  if (holdsTooMuch(text)) return Result.fail(tooMany)
-  return format === "json" ? ofJson(text) : ofNdjson(text)
+  const { values, crowded } = shapeOf(text)
+  if (values > maxValues) return Result.fail(tooMany)
+  const records = format === "json" ? ofJson(text) : ofNdjson(text)
+  if (Result.isFailure(records) || crowded === undefined) return records
+  // Each record has its two fields and no other, so a third member is one of them again.
+  return Result.fail(invalid([{ field: `[${crowded}]`, message: "names a field twice" }]))
 }

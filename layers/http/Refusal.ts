@@ -61,8 +61,8 @@ export const badExpectation = refusal(417, "The only expectation that is met is 
 export const noTunnels = refusal(405, "The method CONNECT is not allowed.", [], { Allow: "GET, HEAD, POST" })
 
 const late = refusal(408, "The request did not come in time; nothing was logged.")
-const wideHeaders = refusal(431, "The headers must be at most 16 KiB.", [
-  { field: "headers", message: "must be at most 16 KiB" }
+const wideHeaders = refusal(431, "The headers must be at most 1,000, and 16 KiB together.", [
+  { field: "headers", message: "must be at most 1,000, and 16 KiB together" }
 ])
 const badTarget = refusal(400, "The path and query must be ASCII, with anything else percent-encoded.", [
   { field: "query", message: "must be percent-encoded" }

@@ -59,6 +59,7 @@ const dispatcher = Effect.fnUntraced(function* (
   }
 
   return (request: IncomingMessage, response: ServerResponse) => {
+    if (exchanges.hasEnded(request.socket)) return
     const url = request.url ?? "/"
     const found = url.startsWith("/") ? null : absolute.exec(url)
     const target = found === null ? url : found[2] || "/"

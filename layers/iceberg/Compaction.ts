@@ -81,7 +81,7 @@ export const compact = Effect.fn("Compaction.compact")(function* (
   const startSequence = commits.metadata()?.["last-sequence-number"] ?? 0
   const written = yield* parquet.merge(dataFolder, writer, files)
   const paths = written.map((file) => file.path)
-  yield* Effect.gen(function* () {
+  const prepare = Effect.gen(function* () {
     if (!sameRows(files, written)) {
       return yield* new TableBroken({
         file: [...new Set(files.map((file) => dirname(file.path)))].join(", "),
@@ -89,7 +89,13 @@ export const compact = Effect.fn("Compaction.compact")(function* (
       })
     }
     yield* Effect.forEach([...paths, ...new Set(paths.map(dirname))], Files.sync, { concurrency: 16, discard: true })
-    return yield* Effect.uninterruptible(commits.replace(files, written.map(toDataFile), startSequence))
-  }).pipe(Effect.onError(() => Effect.forEach(paths, (path) => Effect.ignore(Files.remove(path)), { discard: true })))
+  })
+  // An interruption that comes during the commit must not take its files away.
+  yield* Effect.uninterruptibleMask((restore) =>
+    restore(prepare).pipe(
+      Effect.andThen(commits.replace(files, written.map(toDataFile), startSequence)),
+      Effect.onError(() => Effect.forEach(paths, (path) => Effect.ignore(Files.remove(path)), { discard: true }))
+    )
+  )
   return written.length
 })

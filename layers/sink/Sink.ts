@@ -37,7 +37,7 @@ export const layer = Layer.effect(
     yield* Effect.addFinalizer(() =>
       Effect.gen(function* () {
         const last = yield* Effect.forkDetach(Effect.ignore(intake.commitOnce))
-        const ended = yield* Effect.interruptible(Effect.timeoutOption(Fiber.await(last), farewell))
+        const ended = yield* Effect.timeoutOption(Effect.interruptible(Fiber.await(last)), farewell)
         if (Option.isNone(ended))
           yield* Effect.logWarning("The last commit was left unfinished; its rows are still in the log.")
         yield* requests.stopped

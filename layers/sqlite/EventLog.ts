@@ -31,7 +31,7 @@ const make = Effect.gen(function* () {
   const folder = yield* DataFolder
   const clock = yield* Clock.Clock
   const commits: Reader.Commits = { end: 0, waiting: new Set() }
-  const inFlight = new Set<string>()
+  let inFlight = new Set<string>()
   const queue: Array<Waiting> = []
   let records = 0
   let scheduled = false
@@ -83,18 +83,21 @@ const make = Effect.gen(function* () {
     }
   }
 
+  // New Sets, and none that is emptied: the tables that one discards as it changes are chained, and once one is old, the
+  // garbage collector takes all that follow for alive.
   const flush = (writer: LogWriter.LogWriter) => {
     scheduled = false
     if (queue.length === 0) return
     const group = take()
     const outcomes = written(writer, group)
-    for (const { append } of group) if (append.idempotency !== undefined) inFlight.delete(append.idempotency.key)
+    inFlight = new Set(queue.flatMap(({ append }) => append.idempotency?.key ?? []))
     if (queue.length > 0) schedule()
     for (const [i, outcome] of outcomes.entries()) group[i]?.resume(outcome)
     commits.end = writer.end() ?? commits.end
-    const readers = [...commits.waiting]
-    commits.waiting.clear()
-    for (const wake of readers) wake()
+    if (commits.waiting.size === 0) return
+    const { waiting } = commits
+    commits.waiting = new Set()
+    for (const wake of waiting) wake()
   }
 
   const schedule = () => {

@@ -11,7 +11,7 @@ import * as Witness from "./Witness.ts"
 /** The writer of the same process tells its readers at once. */
 export interface Commits {
   end: number
-  readonly waiting: Set<() => void>
+  waiting: Set<() => void>
 }
 
 /** Events in a piece: some 5 ms of reading, in a short transaction of its own, as a long one stops checkpoints. */

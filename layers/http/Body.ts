@@ -1,5 +1,5 @@
 /** Bodies of requests: read within bounds of size, time and memory, and inflated within the same bound. */
-import { gunzip } from "node:zlib"
+import { createGunzip } from "node:zlib"
 import { Clock, Effect, Semaphore } from "effect"
 import { maxBodyBytes } from "../../services/Api.ts"
 import type { Exchange, Exchanges } from "./Exchanges.ts"
@@ -16,9 +16,6 @@ const stalled = refusal(408, "The body did not come in time; nothing was logged.
 const notGzip = invalid([{ field: "body", message: "is not valid gzip" }])
 const notText = invalid([{ field: "body", message: "is not valid UTF-8" }])
 const cut = invalid([{ field: "body", message: "ended too early" }])
-
-/** By itself Node takes what follows a zero for padding, also where that was the first byte of another member. */
-const inflation = { maxOutputLength: maxBodyBytes, rejectGarbageAfterEnd: true }
 
 const utf8 = new TextDecoder("utf-8", { fatal: true })
 
@@ -92,10 +89,23 @@ export const make = (exchanges: Exchanges, limits: Limits) => {
 
   const inflate = (body: Buffer) =>
     Effect.callback<Buffer, Refusal>((resume) => {
-      gunzip(body, inflation, (error, inflated) => {
-        if (error === null) return resume(Effect.succeed(inflated))
-        resume(Effect.fail("code" in error && error.code === "ERR_BUFFER_TOO_LARGE" ? tooLarge : notGzip))
+      const engine = createGunzip()
+      const pieces: Array<Buffer> = []
+      let size = 0
+      engine.on("data", (piece: Buffer) => {
+        size += piece.length
+        if (size <= maxBodyBytes) return void pieces.push(piece)
+        engine.destroy()
+        resume(Effect.fail(tooLarge))
       })
+      engine.on("error", () => resume(Effect.fail(notGzip)))
+      engine.on("end", () => {
+        // It ends at a zero after a member, taking it for padding; a damaged member may begin with one.
+        const isWhole = engine.bytesWritten === body.length
+        resume(isWhole ? Effect.succeed(Buffer.concat(pieces, size)) : Effect.fail(notGzip))
+      })
+      engine.end(body)
+      return Effect.sync(() => void engine.destroy())
     }).pipe(inflating.withPermits(1))
 
   /** The body as text. */

@@ -13,7 +13,7 @@ import * as App from "./App.ts"
 import * as EventsRoute from "./EventsRoute.ts"
 import { Exchange, Exchanges } from "./Exchanges.ts"
 import * as Fibers from "./Fibers.ts"
-import { expectsContinue, headOf, refuseHost } from "./Head.ts"
+import { headOf, refuseHost } from "./Head.ts"
 import { Limits } from "./Limits.ts"
 import * as LogRoute from "./LogRoute.ts"
 import { badExpectation, busy, connectionRefusal, draining, methodNotAllowed, noTunnels } from "./Refusal.ts"
@@ -54,7 +54,7 @@ const dispatcher = Effect.fnUntraced(function* (
     const refused = refuseHost(head, request)
     if (refused !== undefined) return exchanges.refuse(exchange, refused)
     response.once("close", () => exchanges.close(exchange))
-    if (exchanges.draining || expectsContinue(request)) response.setHeader("Connection", "close")
+    if (exchanges.draining) response.setHeader("Connection", "close")
     rest(request, response)
   }
 

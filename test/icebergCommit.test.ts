@@ -5,11 +5,12 @@ import { Effect, Option } from "effect"
 import type { Step } from "../layers/iceberg/Publish.ts"
 import { listSnapshots, readTable } from "../layers/iceberg/TableReader.ts"
 import { DataFolder } from "../services/DataFolder.ts"
-import { TableUnavailable } from "../services/Table.ts"
+import { hourOf } from "../services/Weather.ts"
 import { temporaryFolder } from "./dataFolder.ts"
 import {
   add,
   assertRows,
+  diskFull,
   environment,
   filesUnder,
   hour,
@@ -21,12 +22,6 @@ import {
 } from "./icebergTable.ts"
 
 const steps: ReadonlyArray<Step> = ["written", "durable", "linked", "hinted"]
-
-const diskFull = new TableUnavailable({
-  operation: "writing",
-  reason: "the disk is full",
-  cause: Object.assign(new Error("ENOSPC"), { code: "ENOSPC" })
-})
 
 const tableOf = Effect.map(DataFolder, (folder) => folder.table)
 
@@ -211,6 +206,35 @@ layer(environment)("staging more than a piece holds", (it) => {
       assert.deepStrictEqual(yield* readTable(table), Option.none())
       const committed = yield* writer.commit({ logId: "a-log", offset: 600_000 })
       assert.deepStrictEqual([committed.rows, committed.files], [600_000, 2])
+    })
+  )
+})
+
+layer(environment)("staging more partitions than fit into memory at once", (it) => {
+  const hours = Array.from({ length: 1200 }, (_, i) => hourOf(i * 3_600_000))
+  const rows = hours.flatMap((ts) => someRows(3, "rare", ts))
+
+  it.effect("commits a file for each", () =>
+    Effect.gen(function* () {
+      const writer = yield* openWriter()
+      const committed = yield* add(writer, rows)
+      assert.deepStrictEqual([committed.rows, committed.files], [rows.length, hours.length])
+      assert.strictEqual(yield* writer.staged, 0)
+      yield* assertRows(yield* tableOf, rows)
+    })
+  )
+
+  it.effect("leaves no file when one of them cannot be written", () =>
+    Effect.gen(function* () {
+      const { warehouse } = yield* DataFolder
+      const other = join(warehouse, "other")
+      const writer = yield* openWriter({ tableFolder: other })
+      yield* writer.stage(rows)
+      const inTheWay = join(other, "data", `ts=${hours.at(-1)}`)
+      writeFileSync(inTheWay, "")
+      const error = yield* Effect.flip(writer.commit({ logId: "a-log", offset: 1 }))
+      assert.deepStrictEqual([error._tag, yield* writer.staged], ["TableUnavailable", rows.length])
+      assert.deepStrictEqual(filesUnder(join(other, "data")), [inTheWay])
     })
   )
 })

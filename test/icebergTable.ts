@@ -8,12 +8,18 @@ import * as TableWriter from "../layers/iceberg/TableWriter.ts"
 import * as SqliteLeases from "../layers/sqlite/Leases.ts"
 import { DataFolder } from "../services/DataFolder.ts"
 import { Leases } from "../services/Leases.ts"
-import type { TableWriter as Table } from "../services/Table.ts"
+import { type TableWriter as Table, TableUnavailable } from "../services/Table.ts"
 import type { WeatherRecord } from "../services/Weather.ts"
 import { temporary } from "./dataFolder.ts"
 import { icebirdRows, sorted } from "./icebirdReader.ts"
 
 export const environment = SqliteLeases.layer.pipe(Layer.provideMerge(temporary))
+
+export const diskFull = new TableUnavailable({
+  operation: "writing",
+  reason: "the disk is full",
+  cause: Object.assign(new Error("ENOSPC"), { code: "ENOSPC" })
+})
 
 export const hour = "2026-01-08-14"
 

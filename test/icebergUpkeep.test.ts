@@ -12,6 +12,7 @@ import { temporaryFolder } from "./dataFolder.ts"
 import {
   add,
   assertRows,
+  diskFull,
   environment,
   filesUnder,
   hour,
@@ -310,6 +311,18 @@ layer(environment)("a table that was moved", (it) => {
       const moved = Option.getOrThrow(yield* readTable(second))
       assert.strictEqual(moved.location, first)
       assert.isTrue(moved.files.every((file) => file.path.startsWith(second) && existsSync(file.path)))
+
+      const files = filesUnder(second)
+      const failed = yield* Effect.flip(
+        Effect.scoped(
+          openWriter({
+            tableFolder: second,
+            failpoint: (step) => (step === "durable" ? Effect.fail(diskFull) : Effect.void)
+          })
+        )
+      )
+      assert.strictEqual(failed._tag, "TableUnavailable")
+      assert.deepStrictEqual(filesUnder(second), files)
 
       const copies = yield* temporaryFolder
       yield* Effect.scoped(

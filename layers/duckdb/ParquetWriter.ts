@@ -31,9 +31,6 @@ export interface ParquetWriterOptions {
   readonly tempFolder: string
 }
 
-/** DuckDB writes row groups of this many rows. */
-export const rowGroupRows = 122_880
-
 const pairs = <S extends Schema.Constraint>(value: S) => Schema.Array(Schema.Struct({ key: Schema.String, value }))
 const Count = Schema.FiniteFromString.pipe(Schema.decodeTo(Schema.Int))
 const decodeWritten = Schema.decodeUnknownEffect(
@@ -78,31 +75,43 @@ const copyTo = (query: string, folder: string, prefix: string) => `
     FIELD_IDS {${columns.map((column, i) => `${column}: ${i + 1}`).join(", ")}}
   )`
 
-/** The limit is otherwise what the disk has free at the first use, for ever: nothing if it is full then. Given as an option it is not heeded. */
-const limitTemporary = "SET max_temp_directory_size = '64GB'"
+/**
+ * What is spilled is otherwise limited to what the disk has free at the first use, for ever: to nothing if it is full then;
+ * and files that are merged, each read once, would stay in the cache. The limit is not heeded as an option of the instance.
+ */
+const settings = "SET max_temp_directory_size = '64GB'; SET enable_external_file_cache = false"
 
 const createStaged = `CREATE OR REPLACE TABLE staged (${columns.map((column) => `${column} VARCHAR`).join(", ")})`
 
 const reasonOf = (cause: unknown) => {
   const message = cause instanceof Error ? cause.message : String(cause)
-  return message.includes("No space left") ? "the disk is full; free some space" : (message.split("\n")[0] ?? "")
+  return message.includes("No space left")
+    ? "the disk is full; free some space"
+    : (message.split("\n")[0] ?? "").replace(/\.$/, "")
 }
 
 const unavailable = (operation: string) => (cause: unknown) =>
   new TableUnavailable({ operation, reason: reasonOf(cause), cause })
 
+/** Statements that run, by connection. */
+const statements = new WeakMap<DuckDBConnection, Promise<unknown>>()
+
+const stopStatement = (connection: DuckDBConnection) =>
+  Effect.promise(async () => {
+    connection.interrupt()
+    await statements.get(connection)?.catch(() => undefined)
+  })
+
 /** Interrupting it stops the statement, and waits for its end. */
 const execute = (connection: DuckDBConnection, operation: string, sql: string) =>
   Effect.callback<unknown, TableUnavailable>((resume) => {
     const running = connection.runAndReadAll(sql)
+    statements.set(connection, running)
     running.then(
       (result) => resume(Effect.sync(() => result.getRowObjectsJson())),
       (cause) => resume(Effect.fail(unavailable(operation)(cause)))
     )
-    return Effect.promise(async () => {
-      connection.interrupt()
-      await running.catch(() => undefined)
-    })
+    return stopStatement(connection)
   })
 
 /** Part of the files of a statement that failed may be there. */
@@ -117,20 +126,38 @@ const removeParts = (folder: string, prefix: string, partitions: Iterable<string
     }
   })
 
+/** DuckDB keeps as many files open, and starts further ones in place of those that it closes; each takes about 100 KB. */
+const mostPartitions = 100
+
+const inGroups = (partitions: Iterable<string>) => {
+  const ordered = [...partitions].sort()
+  return Array.from({ length: Math.ceil(ordered.length / mostPartitions) }, (_, i) =>
+    ordered.slice(i * mostPartitions, (i + 1) * mostPartitions)
+  )
+}
+
+/** Writes the rows of `source` into new files, a group of partitions after the other. On failure or interruption none is left. */
 const copy = Effect.fnUntraced(function* (
   connection: DuckDBConnection,
   operation: string,
-  query: string,
+  source: string,
   folder: string,
   writer: string,
   partitions: ReadonlySet<string>
 ) {
   const prefix = `${writer}-${randomUUID().slice(0, 8)}`
-  return yield* execute(connection, operation, copyTo(query, folder, prefix)).pipe(
-    Effect.flatMap((rows) => Effect.mapError(decodeWritten(rows), unavailable(operation))),
-    Effect.map((rows) => rows.map(toWrittenFile)),
-    Effect.onError(() => removeParts(folder, prefix, partitions))
-  )
+  const groups = yield* Effect.forEach(inGroups(partitions), (group) =>
+    execute(
+      connection,
+      operation,
+      copyTo(
+        `SELECT ${columns.join(", ")} FROM ${source} WHERE ts BETWEEN ${quoted(group[0] ?? "")} AND ${quoted(group.at(-1) ?? "")}`,
+        folder,
+        prefix
+      )
+    ).pipe(Effect.flatMap((rows) => Effect.mapError(decodeWritten(rows), unavailable(operation))))
+  ).pipe(Effect.onError(() => removeParts(folder, prefix, partitions)))
+  return groups.flat().map(toWrittenFile)
 })
 
 /** Calls of `stage` and `flush` must follow each other; `merge` may run at the same time. */
@@ -157,11 +184,12 @@ export const make = Effect.fn("ParquetWriter.make")(function* (options: ParquetW
   )
   const connect = Effect.acquireRelease(
     Effect.tryPromise({ try: () => instance.connect(), catch: unavailable("starting DuckDB") }),
-    (connection) => Effect.sync(() => connection.closeSync())
+    // Closed while a statement runs, such as a last commit that takes too long, it would keep the process from ever ending.
+    (connection) => Effect.andThen(stopStatement(connection), () => Effect.sync(() => connection.closeSync()))
   )
   const staging = yield* connect
   const merging = yield* connect
-  yield* execute(staging, "starting DuckDB", limitTemporary)
+  yield* execute(staging, "starting DuckDB", settings)
   yield* execute(staging, "starting DuckDB", createStaged)
 
   let rows = 0
@@ -170,9 +198,9 @@ export const make = Effect.fn("ParquetWriter.make")(function* (options: ParquetW
 
   const append = async (records: ReadonlyArray<WeatherRecord>) => {
     let characters = 0
+    const appender = await staging.createAppender("staged")
     await staging.run("BEGIN")
     try {
-      const appender = await staging.createAppender("staged")
       for (const record of records) {
         for (const column of columns) appender.appendVarchar(record[column])
         appender.endRow()
@@ -181,7 +209,10 @@ export const make = Effect.fn("ParquetWriter.make")(function* (options: ParquetW
       appender.closeSync()
       await staging.run("COMMIT")
     } catch (cause) {
-      await staging.run("ROLLBACK")
+      // It would append what it still holds when it is collected as garbage.
+      appender.clear()
+      // A commit that fails has rolled back already.
+      await staging.run("ROLLBACK").catch(() => undefined)
       throw cause
     }
     rows += records.length
@@ -198,8 +229,7 @@ export const make = Effect.fn("ParquetWriter.make")(function* (options: ParquetW
     /** Writes what is staged into new files of `folder`, not yet synced. On failure it stays staged and no file is left. */
     flush: Effect.fn("ParquetWriter.flush")(function* (folder: string, writer: string) {
       if (rows === 0) return []
-      const query = `SELECT ${columns.join(", ")} FROM staged`
-      const files = yield* copy(staging, "writing Parquet files", query, folder, writer, partitions)
+      const files = yield* copy(staging, "writing Parquet files", "staged", folder, writer, partitions)
       yield* execute(staging, "writing Parquet files", createStaged)
       rows = 0
       bytes = 0
@@ -212,7 +242,7 @@ export const make = Effect.fn("ParquetWriter.make")(function* (options: ParquetW
         copy(
           merging,
           "merging Parquet files",
-          `SELECT ${columns.join(", ")} FROM read_parquet([${files.map(({ path }) => quoted(path)).join(", ")}], hive_partitioning = false)`,
+          `read_parquet([${files.map(({ path }) => quoted(path)).join(", ")}], hive_partitioning = false)`,
           folder,
           writer,
           new Set(files.map(({ ts }) => ts))

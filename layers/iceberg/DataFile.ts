@@ -1,5 +1,5 @@
 /** What a manifest says of a data file, from what was written. */
-import { type ColumnStatistics, rowGroupRows, type WrittenFile } from "../duckdb/ParquetWriter.ts"
+import type { ColumnStatistics, WrittenFile } from "../duckdb/ParquetWriter.ts"
 import type { DataFile } from "./Manifest.ts"
 
 /** Bounds longer than this many code points are cut, as Iceberg's own writers do. */
@@ -47,7 +47,7 @@ export const toDataFile = (file: WrittenFile): DataFile => ({
   null_value_counts: perColumn(file, ({ nulls }) => nulls),
   lower_bounds: perColumn(file, ({ min }) => bytesOf(min === undefined ? undefined : lowerBound(min))),
   upper_bounds: perColumn(file, ({ max }) => bytesOf(max === undefined ? undefined : upperBound(max))),
-  // The first row group starts behind the file's magic number; where others start is not known here.
-  split_offsets: file.rows <= rowGroupRows ? [4] : null,
+  // DuckDB does not tell where row groups start.
+  split_offsets: null,
   sort_order_id: 0
 })

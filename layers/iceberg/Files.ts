@@ -1,5 +1,5 @@
 /** Files that stay: written, fsynced and named so that a crash leaves the old ones or the new. */
-import { link, mkdir, open, readdir, readFile, rename, rmdir, unlink } from "node:fs/promises"
+import { link, mkdir, open, readdir, readFile, rename, rm, rmdir, unlink } from "node:fs/promises"
 import { basename, dirname } from "node:path"
 import { Effect } from "effect"
 import { TableUnavailable } from "../../services/Table.ts"
@@ -72,6 +72,10 @@ export const remove = (path: string) =>
     Effect.as(true),
     Effect.catchIf(isMissing, () => Effect.succeed(false))
   )
+
+/** Removes a folder with all that is in it. */
+export const removeFolder = (path: string) =>
+  attempt(`removing the folder ${basename(path)}`, () => rm(path, { recursive: true, force: true }))
 
 /** Removes a folder if it is empty. */
 export const removeEmpty = (path: string) => Effect.promise(() => rmdir(path).catch(() => undefined))

@@ -2,6 +2,7 @@
 import { join } from "node:path"
 import { Effect } from "effect"
 import * as Manifest from "./Manifest.ts"
+import { fullManifest } from "./ManifestMerge.ts"
 import type { NewFile } from "./Publish.ts"
 import { readManifest } from "./TableReader.ts"
 
@@ -11,8 +12,8 @@ export interface NewManifest {
   readonly entries: ReadonlyArray<Manifest.ManifestEntry>
 }
 
-/** How many entries the cache holds, of all manifests together. */
-const cachedEntries = 2048
+/** How many entries the cache holds, of all manifests together: enough that what the pieces of a compaction rewrite one after another is read once. */
+const cachedEntries = fullManifest * 2
 
 export const make = (tableFolder: string, writer: string) => {
   const cache = new Map<string, ReadonlyArray<Manifest.ManifestEntry>>()

@@ -1,10 +1,9 @@
 /** A table whose folder was moved or copied: its files name each other by absolute paths, which are rewritten as one commit. */
 import { join } from "node:path"
 import { Clock, Effect } from "effect"
-import * as Files from "./Files.ts"
 import * as Manifest from "./Manifest.ts"
 import type * as Metadata from "./Metadata.ts"
-import { type Failpoint, publish } from "./Publish.ts"
+import { type Failpoint, type NewFile, publish } from "./Publish.ts"
 import { type CurrentMetadata, located, readList, readManifest } from "./TableReader.ts"
 
 /** The same table with the folder's real place in it; untouched if that is what it says already. */
@@ -17,6 +16,7 @@ export const relocate = Effect.fn("Relocation.relocate")(function* (
   const { location } = opened.metadata
   if (location === tableFolder) return opened
   const metadataFolder = join(tableFolder, "metadata")
+  const files: Array<NewFile> = []
   const moved = new Map<string, Pick<Manifest.ManifestFile, "manifest_path" | "manifest_length">>()
 
   const moveManifest = Effect.fnUntraced(function* (manifest: Manifest.ManifestFile) {
@@ -30,7 +30,7 @@ export const relocate = Effect.fn("Relocation.relocate")(function* (
     )
     const bytes = Manifest.encodeEntries(entries)
     const manifest_path = join(metadataFolder, `${writer}-moved${moved.size}.avro`)
-    yield* Files.writeNew(manifest_path, bytes)
+    files.push({ path: manifest_path, bytes })
     moved.set(manifest.manifest_path, { manifest_path, manifest_length: bytes.length })
     return { ...manifest, manifest_path, manifest_length: bytes.length }
   })
@@ -46,7 +46,7 @@ export const relocate = Effect.fn("Relocation.relocate")(function* (
       yield* Effect.forEach(manifests, moveManifest)
     )
     const path = join(metadataFolder, `snap-${snapshot["snapshot-id"]}-${writer}.avro`)
-    yield* Files.writeNew(path, bytes)
+    files.push({ path, bytes })
     return { ...snapshot, "manifest-list": path }
   })
 
@@ -60,7 +60,7 @@ export const relocate = Effect.fn("Relocation.relocate")(function* (
     // Older metadata files name the old place.
     "metadata-log": []
   }
-  yield* publish({ tableFolder, writer, version, metadata, files: [], dataFiles: [], failpoint })
+  yield* publish({ tableFolder, writer, version, metadata, files, dataFiles: [], failpoint })
   yield* Effect.logInfo(`The table was moved from ${location} to ${tableFolder}; its paths are rewritten`)
   const snapshot = snapshots.find((one) => one["snapshot-id"] === opened.snapshot["snapshot-id"]) ?? opened.snapshot
   return { version, highest: version, metadata, snapshot }

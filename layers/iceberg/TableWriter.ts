@@ -105,10 +105,13 @@ export const layer = Layer.effect(
     const folder = yield* DataFolder
     const leases = yield* Leases
     const keep = yield* snapshotKeep
+    const tempFolder = join(folder.root, "temp")
     yield* acquire(folder.sinkLock, "sink")
+    // What a sink that was killed had spilled.
+    yield* Files.removeFolder(tempFolder)
     return yield* make({
       tableFolder: folder.table,
-      tempFolder: join(folder.root, "temp"),
+      tempFolder,
       snapshotKeep: keep,
       leases
     })

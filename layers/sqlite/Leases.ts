@@ -83,8 +83,12 @@ export const layer = Layer.effect(
       const snapshots = new Set<number>()
       for (const lease of leases) {
         const dead = lease.expiresAt <= now || (lease.host === host && isGone(lease.processId))
-        if (dead) yield* control.change("DELETE FROM leases WHERE id = ? AND expiresAt = ?", lease.id, lease.expiresAt)
-        else snapshots.add(lease.snapshotId)
+        if (!dead) snapshots.add(lease.snapshotId)
+        // On a full disk it stays, and must not keep upkeep from making room.
+        else
+          yield* Effect.ignore(
+            control.change("DELETE FROM leases WHERE id = ? AND expiresAt = ?", lease.id, lease.expiresAt)
+          )
       }
       return snapshots
     }).pipe(Effect.scoped, unavailable("held"), Effect.withSpan("Leases.held"))

@@ -304,10 +304,14 @@ describe("Sink, on request", () => {
       yield* Effect.gen(function* () {
         yield* (yield* SinkControl).request("pause")
         const database = new DatabaseSync(control)
-        database.exec("CREATE TRIGGER stuck BEFORE UPDATE ON requests BEGIN SELECT RAISE(FAIL, 'disk full'); END")
-        database.close()
+        // FAIL keeps what the statement did before it.
+        database.exec(`CREATE TABLE tries (n INTEGER);
+          CREATE TRIGGER stuck BEFORE UPDATE ON requests
+          BEGIN INSERT INTO tries VALUES (1); SELECT RAISE(FAIL, 'disk full'); END`)
+        yield* Effect.addFinalizer(() => Effect.sync(() => database.close()))
+        const tries = Effect.sync(() => database.prepare("SELECT count(*) AS count FROM tries").get()?.count)
         yield* start()
-        yield* Effect.sleep("1500 millis")
+        yield* until(tries, (count) => typeof count === "number" && count >= 6)
       }).pipe(Effect.scoped, Effect.provide(Logger.layer([logger])))
       assert.sameMembers(
         lines.map((line) => line.replace(control, "control.db")),

@@ -92,6 +92,11 @@ const unsupported = refused(
 )
 const reused = refused(422, "Reused", "The Idempotency-Key was used for a different request")
 const unavailable = refusedForNow(503, "Unavailable", "Nothing was logged; the same request may be tried again")
+const uncertain = refusedForNow(
+  504,
+  "Uncertain",
+  "Not known what was logged, as the log did not answer in time; a repeat with the same Idempotency-Key doubles nothing"
+)
 
 class EventsGroup extends HttpApiGroup.make("events", { topLevel: true })
   .add(
@@ -102,7 +107,7 @@ class EventsGroup extends HttpApiGroup.make("events", { topLevel: true })
         "floe-position": Position,
         "floe-repeated": Repeated
       }),
-      error: [invalid, foreign, inFlight, reused, unavailable]
+      error: [invalid, foreign, inFlight, reused, unavailable, uncertain]
     }).annotateMerge(OpenApi.annotations({ summary: "Log one reading" })),
     HttpApiEndpoint.post("events", "/events", {
       headers: { "idempotency-key": Schema.optionalKey(IdempotencyKey) },
@@ -116,7 +121,7 @@ class EventsGroup extends HttpApiGroup.make("events", { topLevel: true })
       success: HttpApiSchema.WithHeaders(EventsLogged.annotate({ description: "All the events are durable" }), {
         "floe-repeated": Repeated
       }),
-      error: [invalid, foreign, stalled, inFlight, tooLarge, unsupported, reused, unavailable]
+      error: [invalid, foreign, stalled, inFlight, tooLarge, unsupported, reused, unavailable, uncertain]
     }).annotateMerge(
       OpenApi.annotations({
         summary: "Log up to 10,000 readings, all or none",

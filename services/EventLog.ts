@@ -71,6 +71,21 @@ export class LogUnavailable extends Schema.TaggedError<LogUnavailable>()("LogUna
   }
 }
 
+/**
+ * Whether the records were logged, all, some or none of them, is not known. A repeat with the same Idempotency-Key
+ * completes what is missing and doubles nothing.
+ */
+export class LogUncertain extends Schema.TaggedError<LogUncertain>()("LogUncertain", {
+  operation: Schema.String,
+  /** What happened, as the end of a sentence. */
+  reason: Schema.String,
+  cause: Schema.Defect()
+}) {
+  override get message() {
+    return `It is not known what was logged (${this.operation}): ${this.reason}.`
+  }
+}
+
 /** The log's own evidence contradicts it from `position` on: a flipped bit, a missing row, an end below what was acknowledged. Trying again does not help. */
 export class LogBroken extends Schema.TaggedError<LogBroken>()("LogBroken", {
   position: Position,
@@ -115,8 +130,10 @@ export class EventLogReader extends Context.Service<
 export class EventLog extends Context.Service<
   EventLog,
   {
-    /** Succeeds once all the records are durable; on failure none is logged. */
-    readonly append: (append: Append) => Effect.Effect<Appended, LogUnavailable | KeyReused | KeyInFlight>
+    /** Succeeds once all the records are durable; on every failure but LogUncertain none is logged. */
+    readonly append: (
+      append: Append
+    ) => Effect.Effect<Appended, LogUnavailable | LogUncertain | KeyReused | KeyInFlight>
     /** Succeeds if an append would be taken now; after a failed write it tries one that leaves no event behind. */
     readonly ready: Effect.Effect<void, LogUnavailable>
   }

@@ -1,4 +1,7 @@
-import { assert, describe, it } from "@effect/vitest"
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { assert, describe, it, vi } from "@effect/vitest"
 import { Clock, ConfigProvider, Deferred, Effect, Layer, Logger, Option, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import * as Generator from "../layers/generator/Generator.ts"
@@ -117,6 +120,27 @@ describe("the generator", () => {
       assert.include(lines[1], "answers again")
       assert.include(lines[2], "4 of 4")
       assert.deepStrictEqual(new Set(sent.slice(-4).map(({ key }) => key)), keys)
+    })
+  )
+
+  it.effect("writes the time of its last whole tick where a health check finds it", () =>
+    Effect.gen(function* () {
+      const folder = yield* Effect.acquireRelease(
+        Effect.sync(() => mkdtempSync(join(tmpdir(), "floe-"))),
+        (folder) => Effect.sync(() => rmSync(folder, { recursive: true }))
+      )
+      const file = join(folder, "acknowledged")
+      const wrote = Effect.promise(() => vi.waitUntil(() => existsSync(file) && readFileSync(file, "utf8") !== ""))
+      let refuse = true
+      const { lines } = yield* generating({ FLOE_HEARTBEAT: file, FLOE_BATCH: "2" }, () =>
+        refuse ? Effect.fail(new ReadingRefused({ status: 400, reason: "No." })) : Effect.void
+      )
+      assert.include(lines.at(-1), "0 of 2")
+      assert.isFalse(existsSync(file))
+      refuse = false
+      yield* TestClock.adjust("5 seconds")
+      yield* wrote
+      assert.strictEqual(readFileSync(file, "utf8"), "1970-01-01T00:00:05.000Z\n")
     })
   )
 

@@ -1,7 +1,7 @@
 /** A log in memory whose appends wait until they are let go, and that can be made to fail. */
 import { Context, Deferred, Effect, Layer, Queue } from "effect"
 import * as Memory from "../layers/memory/EventLog.ts"
-import { EventLog, KeyInFlight, LogUnavailable } from "../services/EventLog.ts"
+import { EventLog, KeyInFlight, LogUnavailable, LogUncertain } from "../services/EventLog.ts"
 
 export class Gate extends Context.Service<
   Gate,
@@ -28,15 +28,23 @@ export const held = Layer.effectContext(
 
 const full = new LogUnavailable({ operation: "append", reason: "the disk is full", cause: "ENOSPC" })
 
-export class Disk extends Context.Service<Disk, { full: boolean }>()("floe/test/Disk") {}
+const silent = new LogUncertain({ operation: "append", reason: "the broker was silent for 4 s", cause: "a test" })
 
-/** Fails while the disk is full. */
+export class Disk extends Context.Service<Disk, { full: boolean; silent: boolean }>()("floe/test/Disk") {}
+
+/** Fails while the disk is full; while it is silent it logs and does not say so. */
 export const onDisk = Layer.effectContext(
   Effect.gen(function* () {
     const log = yield* EventLog
-    const disk = { full: false }
+    const disk = { full: false, silent: false }
     const check = Effect.suspend(() => (disk.full ? Effect.fail(full) : Effect.void))
-    const append: typeof log.append = (append) => Effect.andThen(check, log.append(append))
+    const append: typeof log.append = (append) =>
+      Effect.andThen(check, log.append(append)).pipe(
+        Effect.filterOrFail(
+          () => !disk.silent,
+          () => silent
+        )
+      )
     return Context.make(EventLog, EventLog.of({ append, ready: check })).pipe(Context.add(Disk, disk))
   })
 ).pipe(Layer.provideMerge(Memory.layer))

@@ -345,6 +345,24 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(onDisk)))("a log that ca
       assert.strictEqual((yield* exchange(port, "GET", good)).status, 200)
     })
   )
+
+  it.effect("is 504 while it does not say what it logged; a repeat with the same key logs nothing twice", () =>
+    Effect.gen(function* () {
+      const { port } = yield* HttpAddress
+      const disk = yield* Disk
+      const before = (yield* logged).length
+      const keyed = { "Idempotency-Key": "silence" }
+      disk.silent = true
+      const answer = yield* exchange(port, "GET", good, keyed)
+      assert.include(assertRefused(answer, 504).message, "the same Idempotency-Key")
+      assert.match(answer.headers.get("retry-after") ?? "", /^\d+$/)
+      disk.silent = false
+      const again = yield* exchange(port, "GET", good, keyed)
+      assert.strictEqual(again.status, 200)
+      assert.strictEqual(again.headers.get("floe-repeated"), "true")
+      assert.strictEqual((yield* logged).length, before + 1)
+    })
+  )
 })
 
 layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(contended)))("a key that is in flight", (it) => {

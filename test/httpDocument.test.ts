@@ -137,6 +137,9 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(onDisk)))("the OpenAPI d
       matches("post", "/events", 422, yield* post(oslo, key))
       matches("get", "/health", 200, yield* exchange(port, "GET", "/health"))
       matches("get", "/ready", 200, yield* exchange(port, "GET", "/ready"))
+      disk.silent = true
+      matches("get", "/log", 504, yield* log("city=Oslo&temperature=1.5"))
+      matches("post", "/events", 504, yield* post(oslo))
       disk.full = true
       matches("get", "/log", 503, yield* log("city=Oslo&temperature=1.5"))
       matches("post", "/events", 503, yield* post(oslo))

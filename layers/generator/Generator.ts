@@ -4,6 +4,7 @@ import * as SecureRandom from "effect/crypto/SecureRandom"
 import { LogClient, type ServerUnavailable } from "../../services/LogClient.ts"
 import { batch, interval, seed } from "../../services/Settings.ts"
 import type { WeatherReading } from "../../services/Weather.ts"
+import * as Heartbeat from "./Heartbeat.ts"
 import * as Readings from "./Readings.ts"
 
 const inFlight = 32
@@ -34,6 +35,7 @@ export const layer = Layer.effectDiscard(
     const random = yield* SecureRandom.SecureRandom
     const every = yield* interval
     const size = yield* batch
+    const beat = yield* Heartbeat.make
     const nextReading = yield* Readings.from(yield* seed)
     const reachability = makeReachability()
 
@@ -56,6 +58,7 @@ export const layer = Layer.effectDiscard(
       const sent = yield* Effect.forEach(readings, sendUntilAcknowledged, { concurrency: inFlight })
       const acknowledged = sent.reduce<number>((sum, one) => sum + one, 0)
       total += acknowledged
+      if (acknowledged === size) yield* beat
       yield* Effect.logInfo(`generator: ${acknowledged} of ${size} records acknowledged, ${total} in all`)
     }).pipe(Effect.withSpan("Generator.tick"))
 

@@ -1,13 +1,9 @@
 /** `npm run bench backlog [events] [partitions]`: how fast the sink takes in a log that is ahead of it, and in how much memory. */
-import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout as delay } from "node:timers/promises"
-import { Effect, Layer, Option } from "effect"
-import * as DataFolder from "../layers/embedded/DataFolder.ts"
+import { Effect, Option } from "effect"
 import { readTable } from "../layers/iceberg/TableReader.ts"
-import * as SqliteEventLog from "../layers/sqlite/EventLog.ts"
-import { EventLog } from "../services/EventLog.ts"
-import { hourOf } from "../services/Weather.ts"
+import { fillLog, peak } from "./log.ts"
 import { describe } from "./machine.ts"
 import { rounded, start, stop, temporaryFolder } from "./programs.ts"
 
@@ -17,25 +13,7 @@ const folder = temporaryFolder()
 const data = join(folder, "data")
 console.log(describe(folder))
 
-const hour = (n: number) => hourOf(Date.UTC(2026, 0, 1) + n * 3_600_000)
-const perAppend = 10_000
-const fill = Effect.gen(function* () {
-  const log = yield* EventLog
-  for (let first = 0; first < events; first += perAppend) {
-    const ts = hour(Math.floor((first / events) * partitions))
-    const records = Array.from({ length: Math.min(perAppend, events - first) }, (_, i) => ({
-      city: `North Sharonstad ${(first + i) % 5000}`,
-      temperature: (((first + i) % 12_000) / 100).toFixed(2),
-      ts
-    }))
-    yield* log.append({ records })
-  }
-})
-await Effect.runPromise(fill.pipe(Effect.provide(SqliteEventLog.layer.pipe(Layer.provide(DataFolder.at(data))))))
-
-/** The most memory that the process has had, in MiB. */
-const peak = (pid: number) =>
-  Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1] ?? 0) / 1024
+await fillLog(data, events, partitions)
 
 const table = join(data, "warehouse", "default", "weather")
 const offset = () =>

@@ -1,5 +1,5 @@
-/** `npm run bench [name …]`: http, backlog, freshness, commits; all of them without a name. */
-const names = ["http", "backlog", "freshness", "commits"] as const
+/** `npm run bench [name …]`: http, backlog, freshness, commits, audit; all of them without a name. */
+const names = ["http", "backlog", "freshness", "commits", "audit"] as const
 
 const wanted = process.argv[2]
 if (wanted !== undefined && !names.some((name) => name === wanted)) {

@@ -28,3 +28,22 @@ export const sink = chosen((layers) => layers.sink)
 
 /** SQL over the table; where there is none, nothing is made. */
 export const query = chosen((layers) => layers.query)
+
+/** A table as it is described; nothing is made. */
+export const tableReader = (table = "weather") => chosen((layers) => layers.tableReader(table))
+
+/** The log and the table to compare; nothing is made. */
+export const audit = chosen((layers) => layers.audit)
+
+/** The log to read, where there is one; nothing is made. */
+export const logToRead = chosen((layers) => layers.logToRead)
+
+export const maintenance = chosen((layers) => layers.maintenance)
+
+export const replay = chosen((layers) => layers.replay)
+
+/** The parts of the pipeline, its log and its table to look at; nothing is made. */
+export const status = chosen((layers) => layers.status)
+
+/** What can be wrong with an installation; nothing is made. */
+export const checks = chosen((layers) => layers.checks)

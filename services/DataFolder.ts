@@ -27,10 +27,14 @@ export class DataFolder extends Context.Service<
     readonly serverLock: string
     /** Held by the one sink that writes the table. */
     readonly sinkLock: string
+    /** Held by the one replay that rebuilds a table from the log. */
+    readonly replayLock: string
     /** Requests to the sink and leases of running queries: a SQLite database. */
     readonly control: string
     readonly warehouse: string
     /** The Iceberg table `default.weather`: `data/` and `metadata/` are in it. */
     readonly table: string
+    /** Where the table `default.<name>` is. */
+    readonly tableAt: (name: string) => string
   }
 >()("floe/services/DataFolder") {}

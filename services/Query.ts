@@ -3,6 +3,7 @@
  * Owns: running SQL, types, errors. Does not own: printing, the table's files.
  */
 import { Context, type Effect, Schema, type Scope, type Stream } from "effect"
+import type { AsOf, SnapshotMissing } from "./TableReader.ts"
 
 export interface QueryColumn {
   readonly name: string
@@ -42,7 +43,10 @@ export class QueryUnavailable extends Schema.TaggedError<QueryUnavailable>()("Qu
 export class Query extends Context.Service<
   Query,
   {
-    /** One statement. Interrupting it cancels it in the engine. */
-    readonly execute: (sql: string) => Effect.Effect<QueryResult, QueryFailed | QueryUnavailable, Scope.Scope>
+    /** One statement, over the newest snapshot or the one asked for. Interrupting it cancels it in the engine. */
+    readonly execute: (
+      sql: string,
+      options?: { readonly asOf?: AsOf | undefined }
+    ) => Effect.Effect<QueryResult, QueryFailed | QueryUnavailable | SnapshotMissing, Scope.Scope>
   }
 >()("floe/services/Query") {}

@@ -1,71 +1,212 @@
 /**
- * Every setting of Floe: its name in the environment, its meaning and its default. docs/configuration.md lists them.
+ * Every setting of Floe: its name in the environment, its meaning, its default, and who reads it. docs/configuration.md
+ * is made from this list, and `floe config` prints it.
  * Owns: names, types, defaults. Does not own: what a setting does.
  */
 import { Config, Duration, Redacted, Schema } from "effect"
 
-const positive = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
-const count = (name: string, byDefault: number) =>
-  Config.schema(Schema.FiniteFromString.pipe(Schema.decodeTo(positive)), name).pipe(Config.withDefault(byDefault))
+/** In Markdown, as docs/configuration.md has it. */
+interface About {
+  readonly meaning: string
+  readonly readBy: string
+  /** Which profile it belongs to; both if none is given. */
+  readonly profile?: "embedded" | "distributed"
+  readonly secret?: boolean
+}
 
-export const profile = Config.Literals(["embedded", "distributed"], "FLOE_PROFILE").pipe(Config.withDefault("embedded"))
-export const logFormat = Config.Literals(["text", "json"], "FLOE_LOG_FORMAT").pipe(Config.withDefault("text"))
-export const host = Config.NonEmptyString("FLOE_HOST").pipe(Config.withDefault("127.0.0.1"))
-/** 0 for one that is free. */
-export const port = Config.schema(
-  Schema.FiniteFromString.pipe(Schema.decodeTo(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65_535 })))),
-  "FLOE_PORT"
-).pipe(Config.withDefault(9998))
-export const dataFolder = Config.NonEmptyString("FLOE_DATA").pipe(Config.withDefault("./data"))
-export const target = Config.URL("FLOE_TARGET").pipe(Config.withDefault(new URL("http://127.0.0.1:9998")))
-export const interval = Config.Duration("FLOE_INTERVAL").pipe(Config.withDefault("5 seconds"))
-export const batch = count("FLOE_BATCH", 10)
-export const seed = Config.option(Config.Int("FLOE_SEED"))
+export interface Setting extends About {
+  readonly name: string
+  /** As it would be written in the environment; undefined if there is none. */
+  readonly byDefault: string | undefined
+  /** What holds where there is no default. */
+  readonly without: string
+  readonly config: Config.Config<unknown>
+}
+
+const described: Array<Setting> = []
+/** In the order of the documentation. */
+export const settings: ReadonlyArray<Setting> = described
+
+const written = (value: unknown) => {
+  if (value instanceof URL) return value.href.replace(/\/$/, "")
+  return Redacted.isRedacted(value) ? String(Redacted.value(value)) : String(value)
+}
+
+const setting = <A, const D>(name: string, of: (name: string) => Config.Config<A>, byDefault: D, about: About) => {
+  const config = of(name).pipe(Config.withDefault(byDefault))
+  described.push({ ...about, name, byDefault: written(byDefault), without: "none", config })
+  return config
+}
+
+/** One that need not be set. */
+const optional = <A>(name: string, of: (name: string) => Config.Config<A>, about: About, without = "none") => {
+  const config = Config.option(of(name))
+  described.push({ ...about, name, byDefault: undefined, without, config })
+  return config
+}
+
+const oneOf =
+  <const L extends ReadonlyArray<string>>(literals: L) =>
+  (name: string) =>
+    Config.Literals(literals, name)
+const number = Schema.FiniteFromString
+const positive = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
+const count = (name: string) => Config.schema(number.pipe(Schema.decodeTo(positive)), name)
+
+export const profile = setting("FLOE_PROFILE", oneOf(["embedded", "distributed"]), "embedded", {
+  readBy: "all",
+  meaning: "Which layers stand behind the programs: `embedded` or `distributed`."
+})
+export const logFormat = setting("FLOE_LOG_FORMAT", oneOf(["text", "json"]), "text", {
+  readBy: "programs",
+  meaning: "`text` for people, `json` for one JSON object per line."
+})
+export const host = setting("FLOE_HOST", Config.NonEmptyString, "127.0.0.1", {
+  readBy: "server",
+  meaning: "Address to listen on. While it is a loopback address, requests with a foreign `Host` are refused."
+})
+const portNumber = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65_535 }))
+export const port = setting(
+  "FLOE_PORT",
+  (name) => Config.schema(number.pipe(Schema.decodeTo(portNumber)), name),
+  9998,
+  { readBy: "server", meaning: "Port to listen on; 0 for one that is free." }
+)
+export const target = setting("FLOE_TARGET", Config.URL, new URL("http://127.0.0.1:9998"), {
+  readBy: "generator, `floe`",
+  meaning: "The logging server that the generator and `floe send` send to."
+})
+export const interval = setting("FLOE_INTERVAL", Config.Duration, "5 seconds", {
+  readBy: "generator",
+  meaning: "Time between the end of one tick and the next."
+})
+export const batch = setting("FLOE_BATCH", count, 10, { readBy: "generator", meaning: "Records per tick." })
+export const seed = optional("FLOE_SEED", Config.Int, {
+  readBy: "generator",
+  meaning:
+    "A whole number: the same seed gives the same cities and temperatures. Idempotency keys are new in every run."
+})
+export const heartbeat = optional("FLOE_HEARTBEAT", Config.NonEmptyString, {
+  readBy: "generator",
+  meaning:
+    "A file that gets the time of each tick whose records were all acknowledged; a health check looks at its age."
+})
 const commitTime = Schema.makeFilter(Duration.between({ minimum: Duration.millis(1), maximum: Duration.days(1) }), {
   message: "expected a time from 1 millisecond to 1 day"
 })
-export const commitInterval = Config.schema(Schema.DurationFromString.check(commitTime), "FLOE_COMMIT_INTERVAL").pipe(
-  Config.withDefault("1 second")
+export const commitInterval = setting(
+  "FLOE_COMMIT_INTERVAL",
+  (name) => Config.schema(Schema.DurationFromString.check(commitTime), name),
+  "1 second",
+  {
+    readBy: "sink, `floe connector`",
+    meaning:
+      "Time from one commit of the table to the next, 1 millisecond to 1 day; nothing is committed when nothing has come. compose.yaml has `10 seconds`."
+  }
 )
-export const snapshotKeep = count("FLOE_SNAPSHOT_KEEP", 100)
-/** A file that the generator touches after each tick of which every record was acknowledged. */
-export const heartbeat = Config.option(Config.NonEmptyString("FLOE_HEARTBEAT"))
-export const topic = Config.NonEmptyString("FLOE_TOPIC").pipe(Config.withDefault("weather"))
+export const topic = setting("FLOE_TOPIC", Config.NonEmptyString, "weather", {
+  readBy: "server, `floe`",
+  meaning: "Name of the topic: in Kafka, and in `Floe-Position`."
+})
 
-export const kafkaBrokers = Config.NonEmptyString("FLOE_KAFKA_BROKERS").pipe(Config.withDefault("localhost:9092"))
-/** For an append: from handing it to the client until the broker has acknowledged it. */
-export const kafkaTimeout = Config.Duration("FLOE_KAFKA_TIMEOUT").pipe(Config.withDefault("4 seconds"))
+export const dataFolder = setting("FLOE_DATA", Config.NonEmptyString, "./data", {
+  profile: "embedded",
+  readBy: "server, sink, `floe`",
+  meaning: "The data folder: log, table and locks. Relative to the folder the program is started in."
+})
+export const snapshotKeep = setting("FLOE_SNAPSHOT_KEEP", count, 100, {
+  profile: "embedded",
+  readBy: "sink",
+  meaning: "Snapshots of the table that are kept for time travel and running queries."
+})
+
+const ofKafka = { profile: "distributed", readBy: "server, `floe`" } as const
+
+export const kafkaBrokers = setting("FLOE_KAFKA_BROKERS", Config.NonEmptyString, "localhost:9092", {
+  ...ofKafka,
+  meaning: "Brokers to begin with, separated by commas."
+})
+export const kafkaTimeout = setting("FLOE_KAFKA_TIMEOUT", Config.Duration, "4 seconds", {
+  profile: "distributed",
+  readBy: "server",
+  meaning: "From handing an event to the client until the broker has acknowledged it; after that the answer is 504."
+})
 /** Security of the connections to Kafka. */
 export const kafkaSecurity = Config.all({
-  protocol: Config.Literals(["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"], "FLOE_KAFKA_SECURITY").pipe(
-    Config.withDefault("plaintext")
+  protocol: setting("FLOE_KAFKA_SECURITY", oneOf(["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"]), "plaintext", {
+    ...ofKafka,
+    meaning: "`plaintext`, `ssl`, `sasl_plaintext` or `sasl_ssl`."
+  }),
+  mechanism: setting("FLOE_KAFKA_SASL_MECHANISM", oneOf(["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]), "SCRAM-SHA-512", {
+    ...ofKafka,
+    meaning: "`PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`."
+  }),
+  user: optional("FLOE_KAFKA_USER", Config.NonEmptyString, { ...ofKafka, meaning: "With SASL." }),
+  password: optional("FLOE_KAFKA_PASSWORD", Config.Redacted, { ...ofKafka, meaning: "With SASL.", secret: true }),
+  authority: optional(
+    "FLOE_KAFKA_CA_FILE",
+    Config.NonEmptyString,
+    { ...ofKafka, meaning: "With TLS: PEM file of the authority that signed the brokers' certificates." },
+    "the system's authorities"
   ),
-  mechanism: Config.Literals(["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"], "FLOE_KAFKA_SASL_MECHANISM").pipe(
-    Config.withDefault("SCRAM-SHA-512")
-  ),
-  user: Config.option(Config.NonEmptyString("FLOE_KAFKA_USER")),
-  password: Config.option(Config.Redacted("FLOE_KAFKA_PASSWORD")),
-  /** PEM files: of the authority, of this client, and its key. */
-  authority: Config.option(Config.NonEmptyString("FLOE_KAFKA_CA_FILE")),
-  certificate: Config.option(Config.NonEmptyString("FLOE_KAFKA_CERTIFICATE_FILE")),
-  key: Config.option(Config.NonEmptyString("FLOE_KAFKA_KEY_FILE"))
+  certificate: optional("FLOE_KAFKA_CERTIFICATE_FILE", Config.NonEmptyString, {
+    ...ofKafka,
+    meaning: "With TLS: PEM file of this client's certificate, where the brokers ask for one."
+  }),
+  key: optional("FLOE_KAFKA_KEY_FILE", Config.NonEmptyString, {
+    ...ofKafka,
+    meaning: "With TLS: PEM file of its key."
+  })
 })
-export const partitions = count("FLOE_PARTITIONS", 1)
-export const replication = count("FLOE_REPLICATION", 1)
-/** Idempotency keys are known for 24 hours, or for so many later events if that is shorter. */
-export const keysMax = count("FLOE_KEYS_MAX", 500_000)
-/** True where several servers append to one topic: each then learns the keys of the others. */
-export const keysShared = Config.Boolean("FLOE_KEYS_SHARED").pipe(Config.withDefault(false))
+export const partitions = setting("FLOE_PARTITIONS", count, 1, {
+  profile: "distributed",
+  readBy: "`floe topics create`",
+  meaning: "Partitions of the topic."
+})
+export const replication = setting("FLOE_REPLICATION", count, 1, {
+  profile: "distributed",
+  readBy: "`floe topics create`",
+  meaning: "Replicas of each topic, at most the number of brokers."
+})
+export const keysMax = setting("FLOE_KEYS_MAX", count, 500_000, {
+  profile: "distributed",
+  readBy: "server",
+  meaning: "Idempotency keys are known for 24 hours, or for so many later events of the topic if that is shorter."
+})
+export const keysShared = setting("FLOE_KEYS_SHARED", Config.Boolean, false, {
+  profile: "distributed",
+  readBy: "server",
+  meaning: "`true` where several servers write to one topic: each follows it, and knows the keys of the others."
+})
 
-const url = (name: string, byDefault: string) => Config.URL(name).pipe(Config.withDefault(new URL(byDefault)))
+const ofFloe = { profile: "distributed", readBy: "`floe`" } as const
 
-export const connectUrl = url("FLOE_CONNECT_URL", "http://localhost:8083")
-export const trinoUrl = url("FLOE_TRINO_URL", "http://localhost:8080")
-export const trinoUser = Config.NonEmptyString("FLOE_TRINO_USER").pipe(Config.withDefault("floe"))
+export const connectUrl = setting("FLOE_CONNECT_URL", Config.URL, new URL("http://localhost:8083"), {
+  ...ofFloe,
+  meaning: "Kafka Connect."
+})
+export const trinoUrl = setting("FLOE_TRINO_URL", Config.URL, new URL("http://localhost:8080"), {
+  ...ofFloe,
+  meaning: "Trino."
+})
+export const trinoUser = setting("FLOE_TRINO_USER", Config.NonEmptyString, "floe", {
+  ...ofFloe,
+  meaning: "The user that queries run as."
+})
 export const s3 = Config.all({
-  endpoint: url("FLOE_S3_ENDPOINT", "http://localhost:9000"),
-  region: Config.NonEmptyString("FLOE_S3_REGION").pipe(Config.withDefault("us-east-1")),
-  bucket: Config.NonEmptyString("FLOE_S3_BUCKET").pipe(Config.withDefault("warehouse")),
-  accessKey: Config.NonEmptyString("FLOE_S3_ACCESS_KEY").pipe(Config.withDefault("admin")),
-  secretKey: Config.Redacted("FLOE_S3_SECRET_KEY").pipe(Config.withDefault(Redacted.make("password")))
+  endpoint: setting("FLOE_S3_ENDPOINT", Config.URL, new URL("http://localhost:9000"), {
+    ...ofFloe,
+    meaning: "MinIO, or another S3 store."
+  }),
+  region: setting("FLOE_S3_REGION", Config.NonEmptyString, "us-east-1", { ...ofFloe, meaning: "Its region." }),
+  bucket: setting("FLOE_S3_BUCKET", Config.NonEmptyString, "warehouse", {
+    ...ofFloe,
+    meaning: "The bucket of the tables."
+  }),
+  accessKey: setting("FLOE_S3_ACCESS_KEY", Config.NonEmptyString, "admin", { ...ofFloe, meaning: "The user there." }),
+  secretKey: setting("FLOE_S3_SECRET_KEY", Config.Redacted, Redacted.make("password"), {
+    ...ofFloe,
+    meaning: "The user's password.",
+    secret: true
+  })
 })

@@ -4,13 +4,17 @@
  */
 import { Context, type Effect, type Option, Schema } from "effect"
 
-/** pause and resume taking events in; maintain: upkeep until there is nothing left to do. */
-export const SinkCommand = Schema.Literals(["pause", "resume", "maintain"])
+/**
+ * pause and resume taking events in; maintain: upkeep until there is nothing left to do; swap: puts the table that the
+ * argument names, made by a replay, in place of `default.weather`.
+ */
+export const SinkCommand = Schema.Literals(["pause", "resume", "maintain", "swap"])
 export type SinkCommand = typeof SinkCommand.Type
 
 export const SinkRequest = Schema.Struct({
   id: Schema.Int,
   command: SinkCommand,
+  argument: Schema.NullOr(Schema.String),
   state: Schema.Literals(["requested", "running", "done", "failed"]),
   /** Milliseconds since 1970; null until then. The heartbeat moves while the sink works on it. */
   requestedAt: Schema.Int,
@@ -45,7 +49,7 @@ export class SinkControl extends Context.Service<
   SinkControl,
   {
     /** Asks; the answer is the request's id. */
-    readonly request: (command: SinkCommand) => Effect.Effect<number, ControlUnavailable>
+    readonly request: (command: SinkCommand, argument?: string) => Effect.Effect<number, ControlUnavailable>
     readonly find: (id: number) => Effect.Effect<Option.Option<SinkRequest>, ControlUnavailable>
     /** The oldest request not finished; one that a dead sink left running comes again. */
     readonly next: Effect.Effect<Option.Option<SinkRequest>, ControlUnavailable>
@@ -56,6 +60,9 @@ export class SinkControl extends Context.Service<
     ) => Effect.Effect<void, ControlUnavailable>
     /** What the sink last said of itself; none if none ever ran here. */
     readonly status: Effect.Effect<Option.Option<SinkStatus>, ControlUnavailable>
+    /** Whether the sink is to be paused; outlasts it. */
+    readonly paused: Effect.Effect<boolean, ControlUnavailable>
+    readonly setPaused: (paused: boolean) => Effect.Effect<void, ControlUnavailable>
     readonly report: (state: SinkStatus["state"], reason?: string) => Effect.Effect<void, ControlUnavailable>
   }
 >()("floe/services/SinkControl") {}

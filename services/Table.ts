@@ -63,6 +63,13 @@ export class TableWriter extends Context.Service<
     readonly staged: Effect.Effect<number>
     /** Makes the staged rows and the progress durable and visible in one step. On failure nothing is visible and the rows stay staged. */
     readonly commit: (progress: Progress) => Effect.Effect<Committed, TableUnavailable | TableBroken>
+    /** Forgets the rows staged since the last commit. */
+    readonly discard: Effect.Effect<void, TableUnavailable>
+    /**
+     * As `commit`, and in the same step all rows of the table in the folder `from` take the place of all that was
+     * committed here. The snapshots before it stay as long as they would anyway, and `from` stays as it is.
+     */
+    readonly supersede: (from: string, progress: Progress) => Effect.Effect<Committed, TableUnavailable | TableBroken>
     /** One bounded piece of upkeep: merges small files, expires snapshots beyond those kept, removes files that nobody needs. Commits go on meanwhile. */
     readonly maintain: Effect.Effect<Upkeep, TableUnavailable | TableBroken>
   }

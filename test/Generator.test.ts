@@ -30,7 +30,8 @@ const generating = (
         const one = { at: yield* Clock.currentTimeMillis, reading, key }
         sent.push(one)
         yield* answer(one)
-      })
+      }),
+      sendAll: () => Effect.die(new Error("the generator sends one by one"))
     })
     const logger = Logger.make(({ message }) => void lines.push(String(message)))
     yield* Layer.build(
@@ -133,7 +134,7 @@ describe("the generator", () => {
       const wrote = Effect.promise(() => vi.waitUntil(() => existsSync(file) && readFileSync(file, "utf8") !== ""))
       let refuse = true
       const { lines } = yield* generating({ FLOE_HEARTBEAT: file, FLOE_BATCH: "2" }, () =>
-        refuse ? Effect.fail(new ReadingRefused({ status: 400, reason: "No." })) : Effect.void
+        refuse ? Effect.fail(new ReadingRefused({ status: 400, reason: "No.", errors: [] })) : Effect.void
       )
       assert.include(lines.at(-1), "0 of 2")
       assert.isFalse(existsSync(file))
@@ -151,7 +152,7 @@ describe("the generator", () => {
         Effect.suspend(() => {
           if (!refuse) return Effect.void
           refuse = false
-          return Effect.fail(new ReadingRefused({ status: 400, reason: "The city is not known." }))
+          return Effect.fail(new ReadingRefused({ status: 400, reason: "The city is not known.", errors: [] }))
         })
       )
       assert.strictEqual(sent.length, 3)

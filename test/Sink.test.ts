@@ -296,6 +296,30 @@ describe("Sink, on request", () => {
     }).pipe(Effect.scoped, Effect.provide(environment))
   )
 
+  it.live("stays paused when it starts again, until it is resumed", () =>
+    Effect.gen(function* () {
+      const control = yield* SinkControl
+      yield* append(10)
+      const first = yield* start()
+      yield* committedAt(first.table, 10)
+      yield* finished(yield* control.request("pause"))
+      yield* first.stop
+      yield* append(10)
+      const second = yield* start()
+      yield* until(control.status, (status) => Option.exists(status, ({ state }) => state === "paused"))
+      // The answer to a request shows that the sink had its time to take the events in.
+      yield* finished(yield* control.request("maintain"))
+      assert.strictEqual(yield* second.table.staged, 0)
+      assert.strictEqual(Option.getOrThrow(yield* second.table.committed).progress.offset, 10)
+      yield* finished(yield* control.request("resume"))
+      yield* committedAt(second.table, 20)
+      yield* second.stop
+      const third = yield* start()
+      yield* append(1)
+      yield* committedAt(third.table, 21)
+    }).pipe(Effect.scoped, Effect.provide(environment))
+  )
+
   it.live("says once that it cannot write its control table, and neither spins nor stops", () =>
     Effect.gen(function* () {
       const { control } = yield* DataFolder

@@ -38,6 +38,7 @@ describe("SinkControl", () => {
       assert.deepStrictEqual(Option.getOrThrow(yield* control.find(id)), {
         id,
         command: "maintain",
+        argument: null,
         state: "running",
         requestedAt: 1_000,
         heartbeatAt: 2_000,
@@ -49,6 +50,7 @@ describe("SinkControl", () => {
       assert.deepStrictEqual(Option.getOrThrow(yield* control.find(id)), {
         id,
         command: "maintain",
+        argument: null,
         state: "done",
         requestedAt: 1_000,
         heartbeatAt: 3_000,

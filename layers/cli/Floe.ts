@@ -1,12 +1,34 @@
 import { Effect, Stdio } from "effect"
 import { Command } from "effect/cli"
+import { audit } from "./Audit.ts"
+import { completions } from "./Completions.ts"
+import { config } from "./Config.ts"
+import { doctor } from "./Doctor.ts"
+import { maintain } from "./Maintain.ts"
 import { query } from "./Query.ts"
+import { replay } from "./Replay.ts"
+import { send } from "./Send.ts"
+import { status } from "./Status.ts"
+import { table } from "./Table.ts"
+import { tail } from "./Tail.ts"
 
-const floe = Command.make("floe").pipe(
+export const floe = Command.make("floe").pipe(
   Command.withDescription(
     "Weather events over HTTP, kept in a durable log, landed exactly once in an Apache Iceberg table."
   ),
-  Command.withSubcommands([query])
+  Command.withSubcommands([
+    status,
+    doctor,
+    query,
+    table,
+    audit,
+    maintain,
+    replay,
+    tail,
+    send,
+    config,
+    completions((): Command.Command.Any => floe)
+  ])
 )
 
 /** A statement may begin with a comment, which would else be taken for an option: no option's name has a space in it. */

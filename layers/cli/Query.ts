@@ -1,27 +1,27 @@
 import { Effect, Option, Stdio, Stream, Terminal } from "effect"
-import { Argument, CliError, Command, Flag } from "effect/cli"
+import { Argument, Command, Flag } from "effect/cli"
 import { Query } from "../../services/Query.ts"
 import * as Profile from "../Profile.ts"
+import { asOf } from "./AsOf.ts"
 import { csv, json, ndjson } from "./Formats.ts"
+import { misuse } from "./Misuse.ts"
 import { print } from "./Output.ts"
+import { prompt } from "./Prompt.ts"
 import { table } from "./TableFormat.ts"
 
-const misuse = (message: string) =>
-  new CliError.ShowHelp({
-    commandPath: ["floe", "query"],
-    errors: [new CliError.UserError({ cause: message, userMessage: message })]
-  })
-
-/** The statement: the argument, the file, or standard input if that is not a terminal. */
+/** The statement: the argument, the file, or standard input; none if it is to be typed. */
 const statement = Effect.fnUntraced(function* (sql: Option.Option<string>, file: Option.Option<string>) {
   if (Option.isSome(sql) && Option.isSome(file)) {
-    return yield* misuse("Give the statement as an argument or with --file, not both.")
+    return yield* misuse(["floe", "query"], "Give the statement as an argument or with --file, not both.")
   }
   const given = Option.orElse(sql, () => file)
-  if (Option.isSome(given)) return given.value
+  if (Option.isSome(given)) return given
   const stdio = yield* Stdio.Stdio
-  if (yield* stdio.stdinIsTerminal) return yield* misuse('Give a statement, such as "SELECT * FROM weather LIMIT 10".')
-  return yield* stdio.stdin.pipe(Stream.decodeText, Stream.mkString)
+  if (!(yield* stdio.stdinIsTerminal)) {
+    return Option.some(yield* stdio.stdin.pipe(Stream.decodeText, Stream.mkString))
+  }
+  if (yield* stdio.stdoutIsTerminal) return Option.none()
+  return yield* misuse(["floe", "query"], 'Give a statement, such as "SELECT * FROM weather LIMIT 10".')
 })
 
 const formats = { csv, json, ndjson }
@@ -38,16 +38,23 @@ export const query = Command.make(
     format: Flag.Literals("format", ["table", "json", "ndjson", "csv"]).pipe(
       Flag.withDescription("How the rows are printed"),
       Flag.withDefault("table")
-    )
+    ),
+    asOf
   },
-  Effect.fn("floe query")(function* ({ sql, file, format }) {
-    const { columns, rows } = yield* (yield* Query).execute(yield* statement(sql, file))
-    const terminal = yield* (yield* Terminal.Terminal).columns
-    yield* print(format === "table" ? table(columns, rows, terminal || 80) : formats[format](columns, rows))
-  }, Effect.scoped)
+  Effect.fn("floe query")(function* ({ asOf, sql, file, format }) {
+    const query = yield* Query
+    const run = Effect.fnUntraced(function* (sql: string) {
+      const { columns, rows } = yield* query.execute(sql, { asOf: Option.getOrUndefined(asOf) })
+      const terminal = yield* (yield* Terminal.Terminal).columns
+      yield* print(format === "table" ? table(columns, rows, terminal || 80) : formats[format](columns, rows))
+    }, Effect.scoped)
+    const given = yield* statement(sql, file)
+    if (Option.isSome(given)) yield* run(given.value)
+    else yield* prompt(run)
+  })
 ).pipe(
   Command.withDescription(
-    "Query the table iceberg.default.weather (city, temperature, ts) with SQL: one snapshot from start to end."
+    "Query the table iceberg.default.weather (city, temperature, ts) with SQL: one snapshot from start to end. Without a statement, on a terminal, it prompts for them."
   ),
   Command.withShortDescription("Query the table with SQL"),
   Command.withExamples([
@@ -61,6 +68,11 @@ export const query = Command.make(
         'floe query --format csv "SELECT city, AVG(CAST(temperature AS DOUBLE)) FROM weather GROUP BY city" > avg.csv',
       description: "Write averages to a file"
     },
+    {
+      command: 'floe query --as-of 2026-01-08T14:30 "SELECT count(*) FROM weather"',
+      description: "Query the table as it was at half past two (UTC)"
+    },
+    { command: "floe query", description: "Type statements, each ended by a semicolon" },
     { command: 'echo "SHOW TABLES FROM iceberg.default" | floe query', description: "Read the statement from a pipe" }
   ]),
   Command.provide(Profile.query)

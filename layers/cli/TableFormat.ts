@@ -34,7 +34,7 @@ const cut = (text: string, width: number) => {
   return `${kept}…`
 }
 
-const cell = (value: QueryValue | undefined) =>
+export const cell = (value: QueryValue | undefined) =>
   value === null || value === undefined ? "NULL" : visible(typeof value === "string" ? value : JSON.stringify(value))
 
 /** The widest columns give way until a line fits. */

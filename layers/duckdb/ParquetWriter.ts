@@ -236,6 +236,14 @@ export const make = Effect.fn("ParquetWriter.make")(function* (options: ParquetW
       partitions.clear()
       return files
     }, Effect.uninterruptible),
+    /** Forgets what is staged. */
+    discard: Effect.gen(function* () {
+      if (rows === 0) return
+      yield* execute(staging, "discarding staged rows", createStaged)
+      rows = 0
+      bytes = 0
+      partitions.clear()
+    }).pipe(Effect.uninterruptible),
     /** Writes the rows of these files into new ones of `folder`, not yet synced. On failure or interruption no new file is left. */
     merge: Effect.fn("ParquetWriter.merge")(
       (folder: string, writer: string, files: ReadonlyArray<{ readonly path: string; readonly ts: string }>) =>

@@ -1,8 +1,10 @@
-import { Effect, Layer, Option, Stream } from "effect"
+import { Effect, Layer, Stream } from "effect"
 import { DataFolder } from "../../services/DataFolder.ts"
 import { Leases } from "../../services/Leases.ts"
 import { Query, QueryFailed, QueryUnavailable } from "../../services/Query.ts"
-import { readMetadata, readTable } from "../iceberg/TableReader.ts"
+import type { AsOf } from "../../services/TableReader.ts"
+import { leased } from "../iceberg/Leased.ts"
+import { readFiles } from "../iceberg/TableReader.ts"
 import * as QueryEngine from "./QueryEngine.ts"
 import { isShowCatalogs, trimmed } from "./Statement.ts"
 
@@ -11,9 +13,7 @@ const catalogs = {
   rows: Stream.make(["iceberg"], ["system"])
 }
 
-const unavailable = Effect.mapError(
-  (error: Error) => new QueryUnavailable({ reason: error.message.replace(/\.$/, ""), cause: error })
-)
+const unavailable = (error: Error) => new QueryUnavailable({ reason: error.message.replace(/\.$/, ""), cause: error })
 
 export const layer = Layer.effect(
   Query,
@@ -21,32 +21,25 @@ export const layer = Layer.effect(
     const { table } = yield* DataFolder
     const leases = yield* Leases
 
-    /** The newest snapshot, under a lease; read again when it expired before the lease was there. */
-    const leased = Effect.gen(function* () {
-      for (;;) {
-        const snapshot = yield* unavailable(readTable(table))
-        if (Option.isNone(snapshot)) {
-          return yield* new QueryUnavailable({
-            reason: `there is no table yet at ${table}; start the sink (npm start) and log a record`,
-            cause: undefined
-          })
-        }
-        const { snapshotId, files } = snapshot.value
-        yield* unavailable(leases.hold(snapshotId))
-        const now = yield* unavailable(readMetadata(table))
-        const kept = Option.exists(now, ({ metadata }) =>
-          metadata.snapshots.some((kept) => kept["snapshot-id"] === snapshotId)
-        )
-        if (kept) return files
-      }
-    })
+    /** The files of a snapshot, under a lease. */
+    const files = Effect.fnUntraced(
+      function* (asOf: AsOf | undefined) {
+        return yield* readFiles(table, yield* leased(table, leases, asOf))
+      },
+      Effect.catchTags({
+        TableMissing: ({ advice, table }) =>
+          Effect.fail(new QueryUnavailable({ reason: `there is no table yet ${table}; ${advice}`, cause: undefined })),
+        TableUnavailable: (error) => Effect.fail(unavailable(error)),
+        TableBroken: (error) => Effect.fail(unavailable(error))
+      })
+    )
 
-    const execute = Effect.fn("Query.execute")(function* (sql: string) {
+    const execute = Effect.fn("Query.execute")(function* (sql: string, options?: { readonly asOf?: AsOf | undefined }) {
       if (trimmed(sql) === "") {
         return yield* new QueryFailed({ reason: "There is no statement; give one such as SELECT * FROM weather." })
       }
       if (isShowCatalogs(sql)) return catalogs
-      const engine = yield* QueryEngine.open(yield* leased)
+      const engine = yield* QueryEngine.open(yield* files(options?.asOf))
       return yield* engine.execute(sql)
     })
 

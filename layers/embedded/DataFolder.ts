@@ -55,15 +55,18 @@ const make = (wanted: string): void => {
 
 const placesIn = (root: string) => {
   const warehouse = join(root, "warehouse")
+  const tableAt = (name: string) => join(warehouse, "default", name)
   return DataFolder.of({
     root,
     log: join(root, "log.db"),
     logWitness: join(root, "log.end"),
     serverLock: join(root, "server.lock"),
     sinkLock: join(root, "sink.lock"),
+    replayLock: join(root, "replay.lock"),
     control: join(root, "control.db"),
     warehouse,
-    table: join(warehouse, "default", "weather")
+    table: tableAt("weather"),
+    tableAt
   })
 }
 

@@ -1,12 +1,18 @@
 /** The layers of the embedded profile: npm alone, one data folder. */
 import { Layer } from "effect"
 import * as Query from "../duckdb/Query.ts"
+import * as TableSums from "../duckdb/TableSums.ts"
+import * as Inspection from "../iceberg/Inspection.ts"
 import * as TableWriter from "../iceberg/TableWriter.ts"
+import * as Maintenance from "../sink/Maintenance.ts"
+import * as Replay from "../sink/Replay.ts"
 import * as Sink from "../sink/Sink.ts"
 import * as EventLog from "../sqlite/EventLog.ts"
 import * as EventLogReader from "../sqlite/EventLogReader.ts"
 import * as Leases from "../sqlite/Leases.ts"
 import * as SinkControl from "../sqlite/SinkControl.ts"
+import * as Checks from "./Checks.ts"
+import * as Components from "./Components.ts"
 import * as DataFolder from "./DataFolder.ts"
 import * as Remainder from "./Remainder.ts"
 
@@ -22,3 +28,31 @@ export const sink = Remainder.layer.pipe(
 )
 
 export const query = Query.layer.pipe(Layer.provide(Leases.layer), Layer.provide(DataFolder.layerToRead))
+
+export const tableReader = (table: string) =>
+  Inspection.at(table).pipe(Layer.provide(Leases.layer), Layer.provide(DataFolder.layerToRead))
+
+export const logToRead = EventLogReader.layer.pipe(Layer.provide(DataFolder.layerToRead))
+
+export const audit = Layer.merge(
+  logToRead,
+  TableSums.layer.pipe(Layer.provide(Leases.layer), Layer.provide(DataFolder.layerToRead))
+)
+
+export const maintenance = Maintenance.layer.pipe(Layer.provide(Leases.layer), Layer.provide(DataFolder.layerToRead))
+
+export const replay = Replay.layer.pipe(
+  Layer.provide([Leases.layer, EventLogReader.layer]),
+  Layer.provide(DataFolder.layerToRead)
+)
+
+export const status = Components.layer.pipe(
+  Layer.provide(query),
+  Layer.provideMerge(Layer.merge(logToRead, tableReader("weather"))),
+  Layer.provide(DataFolder.layerToRead)
+)
+
+export const checks = Checks.layer.pipe(
+  Layer.provide([logToRead, tableReader("weather")]),
+  Layer.provide(DataFolder.layerToRead)
+)

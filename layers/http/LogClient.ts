@@ -1,8 +1,10 @@
 import { Effect, Layer, Option, Schema } from "effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
+import type * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
+import { EventsLogged } from "../../services/Api.ts"
 import { LogClient, ReadingRefused, ServerUnavailable } from "../../services/LogClient.ts"
 import { target } from "../../services/Settings.ts"
 import type { WeatherReading } from "../../services/Weather.ts"
@@ -11,7 +13,13 @@ import type { WeatherReading } from "../../services/Weather.ts"
 const timeLimit = "10 seconds"
 
 const Acknowledged = Schema.fromJsonString(Schema.Struct({ status: Schema.Literal("success") }))
-const Explained = Schema.fromJsonString(Schema.Struct({ message: Schema.String }))
+const AllAcknowledged = Schema.fromJsonString(EventsLogged)
+const Explained = Schema.fromJsonString(
+  Schema.Struct({
+    message: Schema.String,
+    errors: Schema.optionalKey(Schema.Array(Schema.Struct({ field: Schema.String, message: Schema.String })))
+  })
+)
 
 const isAcknowledged = (body: string) => Option.isSome(Schema.decodeUnknownOption(Acknowledged)(body))
 
@@ -28,7 +36,7 @@ const codes: Record<string, string> = {
   ENETUNREACH: "the network cannot be reached"
 }
 
-const transportReason = (cause: unknown) => {
+export const transportReason = (cause: unknown) => {
   const chain = causes(cause)
   for (const error of chain) {
     if (error instanceof Error && "code" in error && typeof error.code === "string") {
@@ -43,22 +51,30 @@ const transportReason = (cause: unknown) => {
 const isTemporary = (status: number) => status === 408 || status === 409 || status === 429 || status >= 500
 
 const explanation = (body: string) =>
-  Schema.decodeUnknownEffect(Explained)(body).pipe(
-    Effect.map(({ message }) => message),
-    Effect.orElseSucceed(() => "it gave no reason")
-  )
+  Option.getOrElse(Schema.decodeUnknownOption(Explained)(body), () => ({ message: "it gave no reason", errors: [] }))
+
+/** Why the server did not acknowledge. */
+const refused = (server: string, status: number, body: string) => {
+  const { message, errors = [] } = explanation(body)
+  const temporary = isTemporary(status)
+  if (!temporary && status >= 400) return Effect.fail(new ReadingRefused({ status, reason: message, errors }))
+  const reason = temporary
+    ? `it answered ${status} (${message})`
+    : `its answer ${status} is not that of a logging server`
+  return Effect.fail(new ServerUnavailable({ target: server, reason, cause: status }))
+}
 
 const judge = Effect.fnUntraced(function* (server: string, response: HttpClientResponse.HttpClientResponse) {
   const body = yield* response.text
-  if (response.status === 200 && isAcknowledged(body)) return
-  const temporary = isTemporary(response.status)
-  if (!temporary && response.status >= 400) {
-    return yield* new ReadingRefused({ status: response.status, reason: yield* explanation(body) })
-  }
-  const reason = temporary
-    ? `it answered ${response.status} (${yield* explanation(body)})`
-    : `its answer ${response.status} is not that of a logging server`
-  return yield* new ServerUnavailable({ target: server, reason, cause: response.status })
+  if (response.status !== 200 || !isAcknowledged(body)) yield* refused(server, response.status, body)
+})
+
+const judgeAll = Effect.fnUntraced(function* (server: string, response: HttpClientResponse.HttpClientResponse) {
+  const body = yield* response.text
+  const logged = Schema.decodeUnknownOption(AllAcknowledged)(body)
+  if (response.status !== 200 || Option.isNone(logged)) return yield* refused(server, response.status, body)
+  const { positions, ts } = logged.value.data
+  return { positions, ts, repeated: response.headers["floe-repeated"] === "true" }
 })
 
 /** The logging server at `base`; a path in it is kept as a prefix. */
@@ -68,11 +84,16 @@ export const at = (base: URL) =>
     Effect.gen(function* () {
       const client = yield* HttpClient.HttpClient
       const server = `${base.origin}${base.pathname.replace(/\/$/, "")}`
-      const send = Effect.fn("LogClient.send")(function* (reading: WeatherReading, idempotencyKey: string) {
-        const city = encodeURIComponent(reading.city)
-        const temperature = encodeURIComponent(reading.temperature)
-        yield* HttpClientRequest.get(`${server}/log?city=${city}&temperature=${temperature}`).pipe(
-          HttpClientRequest.setHeader("idempotency-key", idempotencyKey),
+      const execute = <A>(
+        request: HttpClientRequest.HttpClientRequest,
+        key: string,
+        judge: (
+          server: string,
+          response: HttpClientResponse.HttpClientResponse
+        ) => Effect.Effect<A, ServerUnavailable | ReadingRefused | HttpClientError.HttpClientError>
+      ) =>
+        request.pipe(
+          HttpClientRequest.setHeader("idempotency-key", key),
           client.execute,
           Effect.flatMap((response) => judge(server, response)),
           Effect.catchTag("HttpClientError", (cause) =>
@@ -86,8 +107,18 @@ export const at = (base: URL) =>
               )
           })
         )
+      const send = Effect.fn("LogClient.send")((reading: WeatherReading, key: string) => {
+        const city = encodeURIComponent(reading.city)
+        const temperature = encodeURIComponent(reading.temperature)
+        const request = HttpClientRequest.get(`${server}/log?city=${city}&temperature=${temperature}`)
+        return execute(request, key, judge)
       })
-      return LogClient.of({ send })
+      const sendAll = Effect.fn("LogClient.sendAll")((readings: ReadonlyArray<WeatherReading>, key: string) => {
+        const request = HttpClientRequest.post(`${server}/events`)
+        const body = JSON.stringify(readings.map(({ city, temperature }) => ({ city, temperature })))
+        return execute(HttpClientRequest.bodyText(request, body, "application/json"), key, judgeAll)
+      })
+      return LogClient.of({ send, sendAll })
     })
   ).pipe(Layer.provide(FetchHttpClient.layer))
 

@@ -18,7 +18,7 @@ export const heldNow = (leases: Leases["Service"]) =>
 
 /** The data files that a snapshot has and the next one has not: those that the next one marked as deleted. */
 const replacedFiles = Effect.fnUntraced(function* (tableFolder: string, { next }: Expired) {
-  if (next.summary.operation !== "replace") return []
+  if (next.summary.operation === "append") return []
   const manifests = yield* readList(tableFolder, tableFolder, next["manifest-list"])
   const own = manifests.filter(
     (manifest) => manifest.added_snapshot_id === next["snapshot-id"] && manifest.deleted_files_count > 0

@@ -18,7 +18,7 @@ const Count = Schema.FiniteFromString.pipe(Schema.decodeTo(Schema.Int.check(Sche
 
 /** Numbers are text in the file. */
 const Summary = Schema.Struct({
-  operation: Schema.Literals(["append", "replace"]),
+  operation: Schema.Literals(["append", "replace", "overwrite"]),
   "added-data-files": Schema.optionalKey(Count),
   "added-records": Schema.optionalKey(Count),
   "added-files-size": Schema.optionalKey(Count),

@@ -52,6 +52,25 @@ const existing = (entry: Manifest.ManifestEntry): Manifest.ManifestEntry => ({
   status: Manifest.status.existing
 })
 
+/** Without a sequence number it takes the snapshot's own. */
+const newEntry = (
+  snapshotId: number,
+  data_file: Manifest.DataFile,
+  sequence: number | null
+): Manifest.ManifestEntry => ({
+  status: Manifest.status.added,
+  snapshot_id: snapshotId,
+  sequence_number: sequence,
+  file_sequence_number: null,
+  data_file
+})
+
+/** As many entries as a manifest takes, again and again. */
+const inParts = (entries: ReadonlyArray<Manifest.ManifestEntry>) =>
+  Array.from({ length: Math.ceil(entries.length / fullManifest) }, (_, i) =>
+    entries.slice(i * fullManifest, (i + 1) * fullManifest)
+  )
+
 export const make = Effect.fn("TableCommits.make")(function* (
   options: CommitOptions,
   opened: Option.Option<CurrentMetadata>
@@ -151,15 +170,7 @@ export const make = Effect.fn("TableCommits.make")(function* (
       const manifests = manifestsNow()
       const merged = toMerge(manifests)
       const moved = (yield* store.liveEntries(merged)).map(existing)
-      const fresh = files.map(
-        (data_file): Manifest.ManifestEntry => ({
-          status: Manifest.status.added,
-          snapshot_id: id,
-          sequence_number: null,
-          file_sequence_number: null,
-          data_file
-        })
-      )
+      const fresh = files.map((data_file) => newEntry(id, data_file, null))
       return yield* advance(
         id,
         { operation: "append", added: files, removed: [], progress },
@@ -195,13 +206,7 @@ export const make = Effect.fn("TableCommits.make")(function* (
             ? { ...entry, status: Manifest.status.deleted, snapshot_id: id }
             : existing(entry)
         ),
-        ...added.map((data_file) => ({
-          status: Manifest.status.added,
-          snapshot_id: id,
-          sequence_number: startSequence,
-          file_sequence_number: null,
-          data_file
-        }))
+        ...added.map((data_file) => newEntry(id, data_file, startSequence))
       ]
       const removedFiles = entries
         .filter((entry) => gone.has(entry.data_file.file_path))
@@ -209,15 +214,34 @@ export const make = Effect.fn("TableCommits.make")(function* (
       if (removedFiles.length !== gone.size) {
         return yield* new TableBroken({ file: tableFolder, reason: "lost data files that were to be merged" })
       }
-      const parts = Array.from({ length: Math.ceil(next.length / fullManifest) }, (_, i) =>
-        next.slice(i * fullManifest, (i + 1) * fullManifest)
-      )
       return yield* advance(
         id,
         { operation: "replace", added, removed: removedFiles, progress: progress.value },
         manifests.filter((manifest) => !touched.has(manifest.manifest_path)),
-        parts.map((part) => store.prepare(id, sequenceNumber, part)),
+        inParts(next).map((part) => store.prepare(id, sequenceNumber, part)),
         []
+      )
+    },
+    Effect.uninterruptible,
+    oneAtATime.withPermit
+  )
+
+  /** Adds data files, written but not yet synced, in the place of all that are there, together with the progress. */
+  const overwrite = Effect.fn("TableCommits.overwrite")(
+    function* (added: ReadonlyArray<Manifest.DataFile>, progress: Progress) {
+      const { id, sequenceNumber } = yield* newSnapshot
+      const before = yield* store.liveEntries(manifestsNow())
+      const next = [
+        ...before.map((entry) => ({ ...entry, status: Manifest.status.deleted, snapshot_id: id })),
+        ...added.map((data_file) => newEntry(id, data_file, null))
+      ]
+      const removed = before.map((entry) => entry.data_file)
+      return yield* advance(
+        id,
+        { operation: "overwrite", added, removed, progress },
+        [],
+        inParts(next).map((part) => store.prepare(id, sequenceNumber, part)),
+        added.map((file) => file.file_path)
       )
     },
     Effect.uninterruptible,
@@ -239,6 +263,7 @@ export const make = Effect.fn("TableCommits.make")(function* (
     live,
     append,
     replace,
+    overwrite,
     trim,
     committed: () => (current === undefined ? Option.none<Committed>() : committedOf(current)),
     metadata: () => current?.metadata,

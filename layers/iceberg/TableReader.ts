@@ -20,7 +20,7 @@ export interface TableFile {
 export interface SnapshotInfo {
   readonly snapshotId: number
   readonly parentId: Option.Option<number>
-  readonly operation: "append" | "replace"
+  readonly operation: Metadata.Summary["operation"]
   /** Milliseconds since 1970. */
   readonly committedAt: number
   readonly progress: Progress
@@ -132,7 +132,11 @@ export const readManifest = Effect.fnUntraced(function* (
   return yield* parse(path, () => Manifest.inherit(manifest, Manifest.decodeEntries(bytes)))
 })
 
-const readFiles = Effect.fnUntraced(function* (tableFolder: string, { metadata, snapshot }: CurrentMetadata) {
+/** The data files of a snapshot. */
+export const readFiles = Effect.fnUntraced(function* (
+  tableFolder: string,
+  { metadata, snapshot }: Pick<CurrentMetadata, "metadata" | "snapshot">
+) {
   const { location } = metadata
   const manifests = yield* readList(tableFolder, location, snapshot["manifest-list"])
   const entries = yield* Effect.forEach(manifests, (manifest) => readManifest(tableFolder, location, manifest), {

@@ -5,10 +5,11 @@ import { Clock, Effect, Layer, Option, Semaphore } from "effect"
 import { DataFolder } from "../../services/DataFolder.ts"
 import { Leases } from "../../services/Leases.ts"
 import { snapshotKeep } from "../../services/Settings.ts"
-import { TableWriter } from "../../services/Table.ts"
+import { TableBroken, TableWriter } from "../../services/Table.ts"
 import type { WeatherRecord } from "../../services/Weather.ts"
 import * as ParquetWriter from "../duckdb/ParquetWriter.ts"
 import { acquire } from "../sqlite/Lock.ts"
+import { adopt, removeLinks } from "./Adoption.ts"
 import { toDataFile } from "./DataFile.ts"
 import * as Files from "./Files.ts"
 import { type Failpoint, repairHint } from "./Publish.ts"
@@ -62,6 +63,10 @@ export const make = Effect.fn("TableWriter.make")(function* (options: TableWrite
   /** Parquet files with staged rows, not yet committed. */
   let pieces: ReadonlyArray<ParquetWriter.WrittenFile> = []
   let staged = 0
+  let adoptions = 0
+  /** Rows that should have been discarded are still staged: nothing may be committed any more. */
+  let spoiled: TableBroken | undefined
+  const unspoiled = Effect.suspend(() => (spoiled === undefined ? Effect.void : Effect.fail(spoiled)))
 
   const flush = Effect.gen(function* () {
     const written = yield* parquet.flush(dataFolder, writer)
@@ -76,18 +81,58 @@ export const make = Effect.fn("TableWriter.make")(function* (options: TableWrite
     staged += records.length
   }, staging.withPermit)
 
+  const unstage = (files: ReadonlyArray<ParquetWriter.WrittenFile>) => {
+    const done = new Set(files)
+    pieces = pieces.filter((piece) => !done.has(piece))
+    staged -= files.reduce((rows, file) => rows + file.rows, 0)
+  }
+
   const commit: TableWriter["Service"]["commit"] = Effect.fn("TableWriter.commit")(
     function* (progress) {
+      yield* unspoiled
       const files = yield* staging.withPermit(Effect.andThen(flush, () => Effect.succeed(pieces)))
       const committed = yield* commits.append(files.map(toDataFile), progress)
-      const done = new Set(files)
       upkeep.appended(new Set(files.map((file) => file.ts)), yield* Clock.currentTimeMillis)
-      pieces = pieces.filter((piece) => !done.has(piece))
-      staged -= files.reduce((rows, file) => rows + file.rows, 0)
+      unstage(files)
       return committed
     },
     Effect.uninterruptible,
     committing.withPermit
+  )
+
+  const discard = Effect.gen(function* () {
+    yield* parquet.discard.pipe(
+      Effect.tapError((error) =>
+        Effect.sync(() => {
+          spoiled = new TableBroken({
+            file: tableFolder,
+            reason: `cannot be written on (${error.reason}); start the sink again`
+          })
+        })
+      )
+    )
+    const spilled = pieces
+    pieces = []
+    staged = 0
+    // What cannot be removed now is an orphan of a later start.
+    yield* Effect.forEach(spilled, ({ path }) => Effect.ignore(Files.remove(path)), { discard: true })
+  }).pipe(Effect.uninterruptible, staging.withPermit)
+
+  /** Upkeep waits, as it would merge files that are taken away. */
+  const supersede: TableWriter["Service"]["supersede"] = Effect.fn("TableWriter.supersede")(
+    function* (from, progress) {
+      yield* unspoiled
+      const adopted = yield* adopt(from, tableFolder, `${writer}-${adoptions++}`)
+      const files = yield* staging.withPermit(Effect.andThen(flush, () => Effect.succeed(pieces)))
+      const all = [...adopted, ...files.map(toDataFile)]
+      const committed = yield* commits.overwrite(all, progress).pipe(Effect.onError(() => removeLinks(adopted)))
+      upkeep.appended(new Set(all.map((file) => file.partition.ts)), yield* Clock.currentTimeMillis)
+      unstage(files)
+      return committed
+    },
+    Effect.uninterruptible,
+    committing.withPermit,
+    maintaining.withPermit
   )
 
   return TableWriter.of({
@@ -95,6 +140,8 @@ export const make = Effect.fn("TableWriter.make")(function* (options: TableWrite
     stage,
     staged: Effect.sync(() => staged),
     commit,
+    discard,
+    supersede,
     maintain: maintaining.withPermit(upkeep.maintain)
   })
 })

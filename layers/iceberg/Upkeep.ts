@@ -22,7 +22,7 @@ export interface UpkeepOptions {
 }
 
 /** A partition to which nothing was added for as long no longer grows. */
-const quietMillis = 5 * 60 * 1000
+export const quietMillis = 5 * 60 * 1000
 
 export const make = (options: UpkeepOptions) => {
   const { tableFolder, writer, leases, parquet, commits } = options

@@ -1,10 +1,10 @@
 /** The way of events from the log into the table: reading, staging, committing, and how far it has come. */
-import { hash } from "node:crypto"
-import { type Array as Arr, Clock, Duration, Effect, Latch, Option, Semaphore, Stream } from "effect"
+import { Array as Arr, Clock, Duration, Effect, Latch, Option, Semaphore, Stream } from "effect"
 import type { DataFolder } from "../../services/DataFolder.ts"
 import { type EventLogReader, LogBroken, type LoggedEvent } from "../../services/EventLog.ts"
 import { SinkStopped } from "../../services/Sink.ts"
-import { TableUnavailable, type TableWriter } from "../../services/Table.ts"
+import { type Progress, TableUnavailable, type TableWriter } from "../../services/Table.ts"
+import * as Fit from "./Fit.ts"
 import * as Patience from "./Patience.ts"
 
 export interface IntakeOptions {
@@ -19,11 +19,7 @@ export interface IntakeOptions {
 
 /** Rows that are staged at most before a commit, whatever the interval says. */
 const mostStaged = 500_000
-const partition = 0
-
-/** When it was accepted tells events with the same record apart. */
-const digestOf = ({ acceptedAt, record: { city, temperature, ts } }: LoggedEvent) =>
-  hash("sha256", JSON.stringify([acceptedAt, city, temperature, ts]), "hex").slice(0, 16)
+const { partition } = Fit
 
 export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, interval, committed }: IntakeOptions) {
   const start = yield* table.committed
@@ -41,34 +37,10 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
   const stagePatience = Patience.make("Events can be staged again.")
   const commitPatience = Patience.make("The table can be written again.")
 
+  const fits = Fit.make(log, folder)
   const check = Effect.gen(function* () {
-    const bounds = yield* log.bounds
-    const { start, end } = bounds.partitions.find((_) => _.partition === partition) ?? { start: 0, end: 0 }
-    const choice = "Put that log back, or move the table away and a new one is made from this log"
-    if (logId !== undefined && bounds.logId !== logId) {
-      return yield* new SinkStopped({
-        reason: `The table at ${folder.table} was written from another log (id ${logId}) than the one at ${folder.log} (id ${bounds.logId}). ${choice}.`
-      })
-    }
-    if (next > end) {
-      return yield* new SinkStopped({
-        reason: `The table at ${folder.table} holds the log up to offset ${next}, but the log at ${folder.log} ends at ${end}: it is an older copy, or was cut. ${choice}.`
-      })
-    }
-    if (next < start) {
-      return yield* new SinkStopped({
-        reason: `The table at ${folder.table} holds the log up to offset ${next}, but the log at ${folder.log} begins at ${start}. ${choice}.`
-      })
-    }
-    if (lastEvent !== undefined) {
-      const before = yield* Stream.runHead(log.read({ partition, offset: next - 1 }, { until: "end" }))
-      if (!Option.exists(before, (event) => digestOf(event) === lastEvent)) {
-        return yield* new SinkStopped({
-          reason: `The log at ${folder.log} has another event at offset ${next - 1} than the one that is in the table at ${folder.table}: it was put back from an older copy and went on from there. ${choice}.`
-        })
-      }
-    }
-    logId = bounds.logId
+    const progress = logId === undefined ? undefined : { logId, offset: next, lastEvent }
+    logId = (yield* fits(folder.table, progress)).logId
   })
 
   /** Runs what uses the table until it works. */
@@ -90,7 +62,7 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
     }
   })
 
-  const commitOnce = Effect.gen(function* () {
+  const commitStaged = Effect.gen(function* () {
     const rows = yield* table.staged
     if (rows === 0 || logId === undefined) return 0
     const began = yield* Clock.currentTimeMillis
@@ -101,15 +73,19 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
     )
     yield* committed
     return rows
-  }).pipe(Effect.uninterruptible, turn.withPermit)
+  })
+  const commitOnce = commitStaged.pipe(Effect.uninterruptible, turn.withPermit)
 
   /** Commits what is staged; the answer is the number of rows. */
   const commit = persist(commitOnce, commitPatience)
 
   const stageOnce = Effect.fnUntraced(
-    function* (chunk: Arr.NonEmptyReadonlyArray<LoggedEvent>) {
+    function* (read: Arr.NonEmptyReadonlyArray<LoggedEvent>) {
       // Paused while it waited for its turn.
       if (!gate.isOpen()) return false
+      // A table that was put in place may be ahead of what was being read.
+      const chunk = read[0].position.offset < next ? read.filter(({ position }) => position.offset >= next) : read
+      if (!Arr.isReadonlyArrayNonEmpty(chunk)) return true
       const { offset } = chunk[0].position
       if (offset !== next) {
         return yield* new LogBroken({
@@ -119,7 +95,7 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
       }
       yield* table.stage(chunk.map(({ record }) => record))
       next += chunk.length
-      lastEvent = digestOf(chunk[chunk.length - 1] ?? chunk[0])
+      lastEvent = Fit.digestOf(chunk[chunk.length - 1] ?? chunk[0])
       return true
     },
     Effect.uninterruptible,
@@ -135,6 +111,50 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
       last = yield* Clock.currentTimeMillis
     }
   })
+
+  /** Takes in what the log has now and then ends, giving the next offset to read again and again. Fails where `read` would wait. */
+  const catchUp = Effect.gen(function* () {
+    yield* check
+    const step = Effect.fnUntraced(function* (chunk: Arr.NonEmptyReadonlyArray<LoggedEvent>) {
+      yield* stageOnce(chunk)
+      if ((yield* table.staged) >= mostStaged) yield* commitOnce
+      return next
+    })
+    const last = Effect.map(commitOnce, () => next)
+    return log
+      .read({ partition, offset: next }, { until: "end" })
+      .pipe(Stream.chunks, Stream.mapEffect(step), Stream.concat(Stream.fromEffect(last)))
+  }).pipe(Stream.unwrap)
+
+  /**
+   * Makes the table in the folder `from` the table, in one step. It is brought to the log's end first, so that no event
+   * that was in the table is missing in it; on failure all is as it was.
+   */
+  const supersede = Effect.fn("Intake.supersede")(
+    function* (from: string, progress: Progress) {
+      yield* commitStaged
+      const bounds = yield* fits(from, progress)
+      let { lastEvent: last, offset } = progress
+      const stage = Effect.fnUntraced(function* (chunk: Arr.NonEmptyReadonlyArray<LoggedEvent>) {
+        yield* table.stage(chunk.map(({ record }) => record))
+        offset += chunk.length
+        last = Fit.digestOf(chunk[chunk.length - 1] ?? chunk[0])
+      })
+      const done = yield* log.read({ partition, offset }, { until: "end" }).pipe(
+        Stream.chunks,
+        Stream.runForEach(stage),
+        Effect.andThen(() => table.supersede(from, { logId: bounds.logId, offset, lastEvent: last })),
+        Effect.onError(() => Effect.ignore(table.discard))
+      )
+      logId = bounds.logId
+      next = offset
+      lastEvent = last
+      yield* committed
+      return done
+    },
+    Effect.uninterruptible,
+    turn.withPermit
+  )
 
   const readOnce = Effect.gen(function* () {
     yield* check
@@ -179,6 +199,8 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
     /** What was being staged is staged; nothing more is until `resume`. */
     pause: gate.close,
     resume: gate.open,
+    catchUp,
+    supersede,
     offset: Effect.sync(() => next)
   }
 })

@@ -2,6 +2,7 @@
 import { Effect, Option, Schedule } from "effect"
 import type { ControlUnavailable, SinkControl, SinkRequest, SinkStatus } from "../../services/SinkControl.ts"
 import type { Intake } from "./Intake.ts"
+import type { Swap } from "./Swap.ts"
 import type { Upkeeper } from "./Upkeep.ts"
 
 const pollInterval = "250 millis"
@@ -11,10 +12,13 @@ export interface RequestsOptions {
   readonly control: SinkControl["Service"]
   readonly intake: Intake
   readonly upkeep: Upkeeper
+  readonly swap: Swap
+  /** Whether it begins as paused. */
+  readonly paused: boolean
 }
 
-export const make = ({ control, intake, upkeep }: RequestsOptions) => {
-  let state: SinkStatus["state"] = "running"
+export const make = ({ control, intake, upkeep, swap, paused }: RequestsOptions) => {
+  let state: SinkStatus["state"] = paused ? "paused" : "running"
   let reason: string | undefined
 
   /** Without its control table the sink goes on; for each thing that it cannot do there it says so once. */
@@ -49,32 +53,49 @@ export const make = ({ control, intake, upkeep }: RequestsOptions) => {
       return Effect.andThen(report, Effect.log(said))
     })
 
-  const work: Record<SinkRequest["command"], Effect.Effect<string, { readonly message: string }>> = {
-    pause: Effect.gen(function* () {
-      yield* intake.pause
-      const rows = yield* intake.commit
-      yield* become("paused", "paused on request")
-      return `Paused at offset ${yield* intake.offset}, after committing ${rows.toLocaleString("en-US")} rows.`
-    }),
-    resume: Effect.gen(function* () {
-      yield* intake.resume
-      yield* become("running", "resumed on request")
-      return `Resumed at offset ${yield* intake.offset}.`
-    }),
-    maintain: upkeep.now
+  type Work = Effect.Effect<string, { readonly message: string }>
+  const pause: Work = Effect.gen(function* () {
+    yield* control.setPaused(true)
+    yield* intake.pause
+    const rows = yield* intake.commit
+    yield* become("paused", "paused on request")
+    return `Paused at offset ${yield* intake.offset}, after committing ${rows.toLocaleString("en-US")} rows.`
+  })
+  const resume: Work = Effect.gen(function* () {
+    yield* control.setPaused(false)
+    yield* intake.resume
+    yield* become("running", "resumed on request")
+    return `Resumed at offset ${yield* intake.offset}.`
+  })
+  const workOf = ({ argument, command }: SinkRequest): Work => {
+    switch (command) {
+      case "pause":
+        return pause
+      case "resume":
+        return resume
+      case "maintain":
+        return upkeep.now
+      case "swap":
+        return swap.put(argument ?? "")
+    }
   }
 
-  const carryOut = Effect.fn("Sink.carryOut")(function* ({ id, command }: SinkRequest) {
+  const carryOut = Effect.fn("Sink.carryOut")(function* (request: SinkRequest) {
+    const { id } = request
     const heartbeat = marking(control.mark(id, "running")).pipe(
       Effect.andThen(Effect.sleep(heartbeatInterval)),
       Effect.forever
     )
     const failedBefore = Effect.suspend(() => (reason === undefined ? Effect.void : Effect.fail({ message: reason })))
     yield* failedBefore.pipe(
-      Effect.andThen(work[command]),
+      Effect.andThen(workOf(request)),
       Effect.raceFirst(heartbeat),
       Effect.matchEffect({
-        onSuccess: (outcome) => marking(control.mark(id, "done", outcome)),
+        onSuccess: (outcome) =>
+          Effect.andThen(
+            marking(control.mark(id, "done", outcome)),
+            request.command === "swap" ? swap.clear(request.argument ?? "") : Effect.void
+          ),
         onFailure: (error) => marking(control.mark(id, "failed", error.message))
       })
     )

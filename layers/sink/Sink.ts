@@ -8,6 +8,7 @@ import { SinkControl } from "../../services/SinkControl.ts"
 import { TableWriter } from "../../services/Table.ts"
 import * as Intake from "./Intake.ts"
 import * as Requests from "./Requests.ts"
+import * as Swap from "./Swap.ts"
 import * as Upkeep from "./Upkeep.ts"
 
 /** How long the last commit may take when the sink ends. */
@@ -21,16 +22,25 @@ export const layer = Layer.effect(
     setFlagsFromString("--heap-growing-percent=30")
     const table = yield* TableWriter
     const control = yield* SinkControl
+    const folder = yield* DataFolder
     const upkeep = yield* Upkeep.make(table)
     const intake = yield* Intake.make({
       log: yield* EventLogReader,
       table,
-      folder: yield* DataFolder,
+      folder,
       topic: yield* topic,
       interval: yield* commitInterval,
       committed: upkeep.wanted
     })
-    const requests = Requests.make({ control, intake, upkeep })
+    const paused = yield* Effect.catch(control.paused, (error) =>
+      Effect.as(Effect.logWarning(`${error.message} The sink goes on without it.`), false)
+    )
+    if (paused) {
+      yield* intake.pause
+      yield* Effect.log("still paused on request")
+    }
+    const swap = Swap.make(folder, intake.supersede)
+    const requests = Requests.make({ control, intake, upkeep, swap, paused })
     const failure = yield* Deferred.make<never, SinkStopped>()
 
     // Finalizers run last to first: the fibers below have ended when this one commits what they left.

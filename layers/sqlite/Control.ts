@@ -7,6 +7,7 @@ const tables = `
   CREATE TABLE IF NOT EXISTS requests (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     command TEXT NOT NULL,
+    argument TEXT,
     state TEXT NOT NULL,
     requestedAt INTEGER NOT NULL,
     heartbeatAt INTEGER,
@@ -20,6 +21,10 @@ const tables = `
     heartbeatAt INTEGER NOT NULL,
     processId INTEGER NOT NULL,
     reason TEXT
+  ) STRICT;
+  CREATE TABLE IF NOT EXISTS pause (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    since INTEGER NOT NULL
   ) STRICT;
   CREATE TABLE IF NOT EXISTS leases (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -52,6 +57,9 @@ const connect = (path: string) => {
     // A loss of power may take the last requests and the last heartbeat with it, but never damages the database.
     database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
     database.exec(tables)
+    // Made before requests had arguments.
+    const argument = database.prepare("SELECT 1 FROM pragma_table_info('requests') WHERE name = 'argument'").get()
+    if (argument === undefined) database.exec("ALTER TABLE requests ADD COLUMN argument TEXT")
     return database
   } catch (cause) {
     database.close()

@@ -13,18 +13,19 @@ const unavailable = (operation: string) =>
 const AnyRequest = Schema.Struct({ ...SinkRequest.fields, command: Schema.String })
 const isCommand = Schema.is(SinkCommand)
 
-const requestColumns = "id, command, state, requestedAt, heartbeatAt, finishedAt, outcome"
+const requestColumns = "id, command, argument, state, requestedAt, heartbeatAt, finishedAt, outcome"
 
 export const layer = Layer.effect(
   SinkControl,
   Effect.gen(function* () {
     const control = yield* open((yield* DataFolder).control).pipe(unavailable("open"))
 
-    const request = Effect.fn("SinkControl.request")(function* (command: SinkRequest["command"]) {
+    const request = Effect.fn("SinkControl.request")(function* (command: SinkRequest["command"], argument?: string) {
       const now = yield* Clock.currentTimeMillis
       const { id } = yield* control.change(
-        "INSERT INTO requests (command, state, requestedAt) VALUES (?, 'requested', ?)",
+        "INSERT INTO requests (command, argument, state, requestedAt) VALUES (?, ?, 'requested', ?)",
         command,
+        argument ?? null,
         now
       )
       yield* control.change("DELETE FROM requests WHERE finishedAt IS NOT NULL AND id <= ?", id - requestsKept)
@@ -81,6 +82,17 @@ export const layer = Layer.effect(
       )
     }, unavailable("report"))
 
-    return SinkControl.of({ request, find, next, mark, status, report })
+    const paused = control
+      .rows(Schema.Struct({ since: Schema.Int }), "SELECT since FROM pause")
+      .pipe(Effect.map(Array.isReadonlyArrayNonEmpty), unavailable("paused"))
+
+    const setPaused = Effect.fn("SinkControl.setPaused")(function* (paused: boolean) {
+      if (paused) {
+        const now = yield* Clock.currentTimeMillis
+        yield* control.change("INSERT INTO pause (id, since) VALUES (1, ?) ON CONFLICT DO NOTHING", now)
+      } else yield* control.change("DELETE FROM pause")
+    }, unavailable("setPaused"))
+
+    return SinkControl.of({ request, find, next, mark, status, paused, setPaused, report })
   })
 )

@@ -1,0 +1,39 @@
+/** `npm run bench audit [events] [partitions]`: how long `floe audit` takes over a log and its table, and in how much memory. */
+import { join } from "node:path"
+import { setTimeout as delay } from "node:timers/promises"
+import { Effect, Option } from "effect"
+import { readTable } from "../layers/iceberg/TableReader.ts"
+import { fillLog, peak } from "./log.ts"
+import { describe } from "./machine.ts"
+import { rounded, start, stop, temporaryFolder } from "./programs.ts"
+
+const events = Number(process.argv[3] ?? 1_000_000)
+const partitions = Number(process.argv[4] ?? 20)
+const folder = temporaryFolder()
+const data = join(folder, "data")
+console.log(describe(folder))
+await fillLog(data, events, partitions)
+
+const table = join(data, "warehouse", "default", "weather")
+const offset = () =>
+  Effect.runPromise(
+    readTable(table).pipe(
+      Effect.map(Option.match({ onNone: () => 0, onSome: (_) => _.progress.offset })),
+      Effect.orElseSucceed(() => 0)
+    )
+  )
+const sink = start("dist/sink.js", [], { FLOE_DATA: data })
+while ((await offset()) < events) await delay(20)
+await stop(sink)
+
+const started = performance.now()
+const audit = start("dist/admin.js", ["audit", "--json"], { FLOE_DATA: data })
+let most = 0
+const watch = setInterval(() => (most = Math.max(most, peak(audit.pid ?? 0))), 20)
+audit.stdout?.resume()
+const code = await new Promise((resolve) => audit.on("exit", resolve))
+clearInterval(watch)
+const seconds = (performance.now() - started) / 1000
+console.log(
+  `audit, ${rounded(events)} events over ${partitions} hours: ${seconds.toFixed(1)} s with its start, exit code ${code}, at most ${Math.round(most)} MiB`
+)

@@ -1,0 +1,94 @@
+import { Clock, Effect, Option, Schema, Stream } from "effect"
+import { Command, Flag } from "effect/cli"
+import { Hour } from "../../services/Weather.ts"
+import { type AuditReport, audit as reconcile } from "../audit/Audit.ts"
+import type { Example } from "../audit/HourDifference.ts"
+import * as Profile from "../Profile.ts"
+import { json, printJson } from "./Json.ts"
+import { print } from "./Output.ts"
+import { type Paint, paint as painter } from "./Paint.ts"
+import { counted, withProgress } from "./Progress.ts"
+import { cell } from "./TableFormat.ts"
+
+class Differs extends Schema.TaggedError<Differs>()("Differs", { missing: Schema.Int, extra: Schema.Int }) {
+  override get message() {
+    return `The table differs from the log: rows missing ${counted(this.missing)}, rows too many ${counted(this.extra)}. floe replay --into <table> makes a new one from the log.`
+  }
+}
+
+class NoTable extends Schema.TaggedError<NoTable>()("NoTable", {}) {
+  override get message() {
+    return "There is no table yet to compare with the log; start the sink (npm start) and log a record."
+  }
+}
+
+const hour = (name: string, description: string) =>
+  Flag.String(name).pipe(
+    Flag.withDescription(description),
+    Flag.withMetavar("YYYY-MM-DD-HH"),
+    Flag.withSchema(Hour),
+    Flag.optional
+  )
+
+const columns = ["hour", "logged", "in table", "missing", "extra"]
+
+const text = (report: AuditReport, millis: number, paint: Paint) => {
+  const shown = report.hours.map((_) => [_.ts ?? "NULL", ...[_.logged, _.inTable, _.missing, _.extra].map(counted)])
+  const total = ["all", ...[report.logged, report.inTable, report.missing, report.extra].map(counted)]
+  const widths = columns.map((name, i) =>
+    Math.max(name.length, 13, ...[...shown, total].map((row) => row[i]?.length ?? 0))
+  )
+  const line = (row: ReadonlyArray<string>) =>
+    row.map((text, i) => (i === 0 ? text.padEnd(widths[i] ?? 0) : text.padStart(widths[i] ?? 0))).join(" ")
+  const isWrong = (i: number) => (report.hours[i]?.missing ?? 0) + (report.hours[i]?.extra ?? 0) > 0
+  const rows = shown.map((row, i) => (isWrong(i) ? paint("red", line(row)) : line(row)))
+  const example = ({ kind, ts, city, temperature, rows }: Example) =>
+    `  ${kind.padEnd(7)} ${cell(ts)}  ${cell(city)}  ${cell(temperature)}${rows > 1 ? `  ${counted(rows)} times` : ""}`
+  const examples = report.examples.length === 0 ? [] : ["", "Among them:", ...report.examples.map(example)]
+  const places = report.upTo.map(({ partition, offset }) => `${partition}/${offset}`).join(", ")
+  const compared =
+    report.settledBefore === null
+      ? `Compared: the log up to ${places} (partition/offset), which is what snapshot ${report.snapshotId} has of it.`
+      : `Compared: the hours before ${report.settledBefore}, as the table does not tell how far the log is in it.`
+  const seconds = (millis / 1000).toFixed(1)
+  return [paint("bold", line(columns)), ...rows, line(total), ...examples, "", `${compared} ${seconds} s.`, ""].join(
+    "\n"
+  )
+}
+
+export const audit = Command.make(
+  "audit",
+  {
+    from: hour("from", "First hour to compare"),
+    to: hour("to", "Last hour to compare"),
+    json
+  },
+  Effect.fn("floe audit")(function* ({ from, to, json }) {
+    const started = yield* Clock.currentTimeMillis
+    const found = yield* withProgress(({ show }) =>
+      reconcile({
+        from: Option.getOrUndefined(from),
+        to: Option.getOrUndefined(to),
+        progress: (events, of) => show(() => `${counted(events)} of ${counted(of)} events read`)
+      })
+    )
+    if (Option.isNone(found)) return yield* new NoTable()
+    const report = found.value
+    const millis = (yield* Clock.currentTimeMillis) - started
+    if (json) yield* printJson({ ...report, millis })
+    else yield* print(Stream.make(text(report, millis, yield* painter)))
+    if (report.missing + report.extra > 0) {
+      return yield* new Differs({ missing: report.missing, extra: report.extra })
+    }
+  })
+).pipe(
+  Command.withDescription(
+    "Compare the log with the table, hour by hour: each event once, and nothing else. Both sides are counted and summed up apart from each other; where the sums differ, the records that are missing or too many are found. Exit code 1 if there are any."
+  ),
+  Command.withShortDescription("Prove that the table holds the log, each event once"),
+  Command.withExamples([
+    { command: "floe audit", description: "All that the table has of the log" },
+    { command: "floe audit --from 2026-01-08-00 --to 2026-01-08-23", description: "One day" }
+  ]),
+  Command.provide(Profile.audit)
+)

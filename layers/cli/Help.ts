@@ -1,0 +1,45 @@
+/** Help that fits 80 columns. */
+import { stripVTControlCharacters } from "node:util"
+import { Effect, Layer } from "effect"
+import { CliConfig, CliOutput, GlobalFlag, TerminalCapabilities } from "effect/cli"
+
+const width = 80
+
+const widthOf = (text: string) => stripVTControlCharacters(text).length
+
+/** Where the text after a flag's name begins, or the line itself. */
+const hangOf = (line: string) => {
+  const plain = stripVTControlCharacters(line)
+  return (/^ +\S+(?: \S+)* {2,}(?=\S)/.exec(plain) ?? /^ */.exec(plain))?.[0].length ?? 0
+}
+
+const wrap = (line: string) => {
+  if (widthOf(line) <= width) return line
+  const hang = hangOf(line)
+  const indent = " ".repeat(hang)
+  const lines = [""]
+  for (const word of line.split(/(?<=\S)(?= )/)) {
+    const last = lines.length - 1
+    const extended = `${lines[last]}${word}`
+    if (widthOf(extended) <= width || widthOf(lines[last] ?? "") <= hang) lines[last] = extended
+    else lines.push(`${indent}${word.trimStart()}`)
+  }
+  return lines.join("\n")
+}
+
+/** The commands of the examples stay in one line each. */
+const fitted = (help: string) => {
+  const lines = help.split("\n")
+  const examples = lines.findIndex((line) => stripVTControlCharacters(line).startsWith("EXAMPLES"))
+  return lines.map((line, i) => (examples >= 0 && i >= examples ? line : wrap(line))).join("\n")
+}
+
+const formatter = Effect.map(TerminalCapabilities.TerminalCapabilities, ({ canColor }) => {
+  const plain = CliOutput.defaultFormatter({ colors: canColor })
+  return CliOutput.layer({ ...plain, formatHelpDoc: (doc) => fitted(plain.formatHelpDoc(doc)) })
+})
+
+export const layer = Layer.merge(
+  Layer.unwrap(formatter),
+  CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version] })
+)

@@ -1,0 +1,15 @@
+/** Colours, on a terminal that has them and unless NO_COLOR is set. */
+import { styleText } from "node:util"
+import { Effect } from "effect"
+import { TerminalCapabilities } from "effect/cli"
+
+type Style = Parameters<typeof styleText>[0]
+
+export type Paint = (style: Style, text: string) => string
+
+export const paint = Effect.map(
+  TerminalCapabilities.TerminalCapabilities,
+  ({ canColor }): Paint =>
+    (style, text) =>
+      canColor ? styleText(style, text, { validateStream: false }) : text
+)

@@ -1,0 +1,75 @@
+import { Clock, Console, Effect, Stream } from "effect"
+import { Command, Flag } from "effect/cli"
+import { Replay, type ReplayProgress } from "../../services/Replay.ts"
+import { TableName } from "../../services/TableReader.ts"
+import * as Profile from "../Profile.ts"
+import { json, printJson } from "./Json.ts"
+import { following } from "./News.ts"
+import { print } from "./Output.ts"
+import { counted, make as makeProgress } from "./Progress.ts"
+import { warnings } from "./Warnings.ts"
+
+/** Brings the log into the table; the answer is how far it came, and how long it took. */
+const replayed = Effect.fnUntraced(function* (table: string, finished: boolean) {
+  const began = yield* Clock.currentTimeMillis
+  const progress = yield* makeProgress
+  let last: ReplayProgress = { events: 0, total: 0, found: 0 }
+  const show = Effect.fnUntraced(function* (now: ReplayProgress) {
+    last = now
+    const seconds = ((yield* Clock.currentTimeMillis) - began) / 1000
+    const { events, found, total } = now
+    const share = total === 0 ? 100 : Math.floor((events / total) * 100)
+    yield* progress.show(
+      () =>
+        `${counted(events)} of ${counted(total)} events, ${share} %, ${counted((events - found) / Math.max(0.001, seconds))} a second`
+    )
+  })
+  yield* (yield* Replay).into(table, { finished }).pipe(
+    Stream.runForEach(show),
+    Effect.onInterrupt(() =>
+      Console.error(`Stopped at event ${counted(last.events)} of ${counted(last.total)}; the same command goes on.`)
+    )
+  )
+  const seconds = ((yield* Clock.currentTimeMillis) - began) / 1000
+  return { ...last, seconds }
+}, Effect.scoped)
+
+export const replay = Command.make(
+  "replay",
+  {
+    into: Flag.String("into").pipe(
+      Flag.withDescription("The table to make, in the schema default"),
+      Flag.withMetavar("table"),
+      Flag.withSchema(TableName)
+    ),
+    swap: Flag.Boolean("swap").pipe(
+      Flag.withDescription("Put it in place of default.weather when it is finished"),
+      Flag.withDefault(false)
+    ),
+    json
+  },
+  Effect.fn("floe replay")(function* ({ into, json, swap }) {
+    const { events, found, seconds, total } = yield* replayed(into, swap)
+    if (!json) {
+      const before = found === 0 ? "" : `, ${counted(found)} of them found there`
+      yield* print(
+        Stream.make(`${counted(events)} events are in default.${into}${before} (${seconds.toFixed(1)} s).\n`)
+      )
+    }
+    const service = yield* Replay
+    const outcome = swap ? yield* following((told) => service.swap(into, told)) : null
+    if (json) return yield* printJson({ table: into, events, total, found, seconds, swapped: outcome })
+    if (outcome !== null) yield* print(Stream.make(`${outcome}\n`))
+  }, Effect.scoped)
+).pipe(
+  Command.withDescription(
+    "Rebuild a table from the log, each event once, up to the log's end as it is now. The table is made beside default.weather; after a Ctrl-C or a crash the same command goes on where it stopped. With --swap it then takes the place of default.weather in one step, with what has come meanwhile: queries that run go on, and older snapshots stay for --as-of."
+  ),
+  Command.withShortDescription("Rebuild a table from the log"),
+  Command.withExamples([
+    { command: "floe replay --into weather_again", description: "Make a second table beside the first" },
+    { command: "floe replay --into weather_again --swap", description: "And put it in place of default.weather" }
+  ]),
+  Command.provide(Profile.replay),
+  Command.provide(warnings)
+)

@@ -1,0 +1,48 @@
+/** The checks of the embedded profile. */
+import { Duration, Effect, Layer } from "effect"
+import { Checks } from "../../services/Checks.ts"
+import { DataFolder } from "../../services/DataFolder.ts"
+import { EventLogReader } from "../../services/EventLog.ts"
+import { commitInterval, host, port, target } from "../../services/Settings.ts"
+import { TableReader } from "../../services/TableReader.ts"
+import { clock } from "./checks/Clock.ts"
+import { files } from "./checks/Files.ts"
+import * as FolderChecks from "./checks/Folder.ts"
+import { log } from "./checks/Log.ts"
+import * as ServerChecks from "./checks/Server.ts"
+import { sink } from "./checks/Sink.ts"
+
+/** From where on something is too little or too much. */
+export interface Limits {
+  readonly roomBytes: number
+  readonly patience: Duration.Duration
+  readonly smallFilesEnded: number
+  readonly smallFilesGrowing: number
+  readonly snapshots: number
+}
+
+const longest = (a: Duration.Duration, b: Duration.Duration) => (Duration.isGreaterThan(a, b) ? a : b)
+
+export const make = Effect.fnUntraced(function* (limits: Partial<Limits> = {}) {
+  const folder = yield* DataFolder
+  const reader = yield* EventLogReader
+  const table = yield* TableReader
+  const base = yield* target
+  const interval = Duration.fromInputUnsafe(yield* commitInterval)
+  const { roomBytes = 2 ** 30, smallFilesEnded = 32, smallFilesGrowing = 200, snapshots = 1000 } = limits
+  const patience = limits.patience ?? longest(Duration.seconds(30), Duration.times(interval, 5))
+  return Checks.of({
+    all: [
+      ServerChecks.port(yield* host, yield* port),
+      ServerChecks.server(base, folder),
+      FolderChecks.disk(folder, roomBytes),
+      FolderChecks.folder(folder),
+      clock(reader, table, base),
+      log(folder, reader, table),
+      sink({ folder, log: reader, table, patience }),
+      files({ table, ended: smallFilesEnded, growing: smallFilesGrowing, snapshots })
+    ]
+  })
+})
+
+export const layer = Layer.effect(Checks, make())

@@ -1,0 +1,86 @@
+import { Clock, Effect, Layer, Stream } from "effect"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import { type Component, Components } from "../../services/Components.ts"
+import { DataFolder } from "../../services/DataFolder.ts"
+import { EventLogReader } from "../../services/EventLog.ts"
+import { Query } from "../../services/Query.ts"
+import { target } from "../../services/Settings.ts"
+import { addressOf, health } from "../http/Health.ts"
+import { type SinkState, sinkState } from "./SinkState.ts"
+
+const timeLimit = "5 seconds"
+
+type Looked = Pick<Component, "state" | "detail"> & { readonly version?: string | null }
+
+/** An error is what is wrong with it. */
+const component = <E extends Error, R>(name: string, look: Effect.Effect<Looked, E, R>) =>
+  look.pipe(
+    Effect.timeoutOrElse({
+      duration: timeLimit,
+      orElse: () => Effect.succeed<Looked>({ state: "down", detail: `no answer within ${timeLimit}` })
+    }),
+    Effect.catch((error: Error) => Effect.succeed<Looked>({ state: "down", detail: error.message })),
+    (looked) =>
+      Effect.gen(function* () {
+        const clock = yield* Clock.Clock
+        const started = clock.currentTimeNanosUnsafe()
+        const { state, detail, version = null } = yield* looked
+        const millis = Number(clock.currentTimeNanosUnsafe() - started) / 1e6
+        return { name, state, detail, version, millis } satisfies Component
+      })
+  )
+
+const ofSink = (state: SinkState, now: number): Looked => {
+  const ago = (millis: number) => `${Math.max(0, Math.round((now - millis) / 1000))} s ago`
+  switch (state._tag) {
+    case "Running":
+      return { state: "up", detail: `process ${state.processId}` }
+    case "Paused":
+      return { state: "paused", detail: `process ${state.processId}, paused on request` }
+    case "Failed":
+      return { state: "down", detail: `failed: ${state.reason}` }
+    case "Stopped":
+      return { state: "down", detail: `stopped ${ago(state.heartbeatAt)}` }
+    case "Died":
+      return { state: "down", detail: `died, last heard of ${ago(state.heartbeatAt)}` }
+    case "Silent":
+      return { state: "down", detail: `process ${state.processId} hangs, last heard of ${ago(state.heartbeatAt)}` }
+    case "Never":
+      return { state: "down", detail: "was never started on this data" }
+  }
+}
+
+export const layer = Layer.effect(
+  Components,
+  Effect.gen(function* () {
+    const folder = yield* DataFolder
+    const log = yield* EventLogReader
+    const query = yield* Query
+    const base = yield* target
+
+    const server = Effect.map(health(base), ({ version, notReady }): Looked => {
+      if (notReady !== null) return { state: "down", version, detail: `takes no events: ${notReady}` }
+      return { state: "up", version, detail: addressOf(base) }
+    }).pipe(Effect.provide(FetchHttpClient.layer))
+    const events = Effect.as(log.bounds, {
+      state: "up",
+      version: `SQLite ${process.versions.sqlite}`,
+      detail: folder.log
+    } as const)
+    const sink = Effect.gen(function* () {
+      const state = yield* sinkState(folder)
+      return ofSink(state, yield* Clock.currentTimeMillis)
+    })
+    const engine = Effect.gen(function* () {
+      const { rows } = yield* query.execute("SELECT version()")
+      const [[version] = []] = yield* Stream.runCollect(rows)
+      return { state: "up", version: `DuckDB ${version}`, detail: folder.table } as const
+    }).pipe(Effect.scoped)
+
+    const look = Effect.all(
+      [component("server", server), component("log", events), component("sink", sink), component("query", engine)],
+      { concurrency: "unbounded" }
+    ).pipe(Effect.withSpan("Components.look"))
+    return Components.of({ look })
+  })
+)

@@ -1,0 +1,50 @@
+/** Check of the clock: nothing that was ever written may be later than now. */
+import { Clock, Effect, Option, Stream } from "effect"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import type { Check, Finding } from "../../../services/Checks.ts"
+import type { EventLogReader } from "../../../services/EventLog.ts"
+import type { TableReader } from "../../../services/TableReader.ts"
+import { addressOf, health } from "../../http/Health.ts"
+
+/** Clocks of machines that are kept by NTP, and the whole seconds of an HTTP header, differ by less. */
+const toleranceMillis = 5_000
+
+const seconds = (millis: number) => `${Math.round(millis / 1000).toLocaleString("en-US")} s`
+
+export const clock = (log: EventLogReader["Service"], table: TableReader["Service"], target: URL): Check => ({
+  name: "clock",
+  well: "The clock is right: nothing was logged or committed later than now, and the server's is the same.",
+  run: Effect.gen(function* () {
+    const newestEvent = Effect.gen(function* () {
+      const { end = 0 } = (yield* log.bounds).partitions[0] ?? {}
+      if (end === 0) return undefined
+      const last = yield* Stream.runHead(log.read({ partition: 0, offset: end - 1 }, { until: "end" }))
+      return Option.getOrUndefined(last)?.acceptedAt
+    }).pipe(Effect.orElseSucceed(() => undefined))
+    const newestCommit = Effect.map(
+      Effect.option(table.current),
+      (found) => Option.getOrUndefined(Option.flatten(found))?.committedAt
+    )
+    const written = { "event was accepted": yield* newestEvent, "commit was made": yield* newestCommit }
+    const now = yield* Clock.currentTimeMillis
+    const findings: Array<Finding> = []
+    for (const [what, at] of Object.entries(written)) {
+      if (at === undefined || at <= now + toleranceMillis) continue
+      findings.push({
+        finding: `The newest ${what} ${seconds(at - now)} later than this machine's clock shows now.`,
+        consequence: "New events get hours that have passed already, and the table's history is out of order.",
+        mend: "Set the clock (timedatectl status; sudo timedatectl set-ntp true), then start the server again."
+      })
+    }
+    const server = yield* Effect.option(health(target).pipe(Effect.provide(FetchHttpClient.layer)))
+    const ahead = Option.getOrUndefined(server)?.clockAhead ?? 0
+    if (Math.abs(ahead) > toleranceMillis) {
+      findings.push({
+        finding: `The clock of the server at ${addressOf(target)} is ${seconds(Math.abs(ahead))} ${ahead > 0 ? "ahead of" : "behind"} this one.`,
+        consequence: "The hours of events are not those that this machine would give them.",
+        mend: "Set the clock that is wrong (timedatectl status; sudo timedatectl set-ntp true)."
+      })
+    }
+    return findings
+  })
+})

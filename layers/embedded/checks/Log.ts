@@ -1,0 +1,57 @@
+/** Check of the log: that it is whole, and the one that the table is made from. */
+import { existsSync } from "node:fs"
+import { Effect, Option, Stream } from "effect"
+import type { Check, Finding } from "../../../services/Checks.ts"
+import type { DataFolder } from "../../../services/DataFolder.ts"
+import type { EventLogReader, LogBroken } from "../../../services/EventLog.ts"
+import type { TableReader } from "../../../services/TableReader.ts"
+
+/** The newest events; some 300 ms. */
+const eventsRead = 100_000
+
+const restore = "Stop the server and put the newest copy of log.db, log.db-wal and log.end back."
+
+const broken = ({ message }: LogBroken): Finding => ({
+  finding: message,
+  consequence: "The sink does not go on past it, and a server does not start on it.",
+  mend: `${restore} What the table has of it stays (floe query).`
+})
+
+export const log = (
+  folder: DataFolder["Service"],
+  log: EventLogReader["Service"],
+  table: TableReader["Service"]
+): Check => ({
+  name: "log",
+  well: "The log is whole, as far as its newest 100,000 events tell, and the one in the table (floe audit reads all).",
+  run: Effect.gen(function* () {
+    const committed = Option.getOrUndefined(yield* table.current)?.log
+    if (!existsSync(folder.log) && !existsSync(folder.logWitness) && committed == null) return []
+    const { logId, partitions } = yield* log.bounds
+    const { start = 0, end = 0 } = partitions[0] ?? {}
+    if (committed != null && committed.logId !== logId) {
+      const finding: Finding = {
+        finding: `The table was written from another log (id ${committed.logId}) than the one at ${folder.log} (id ${logId}).`,
+        consequence: "The sink refuses to write, and the table gets no new events.",
+        mend: `Put that log back, or move ${folder.table} away: the sink makes a new table from this log.`
+      }
+      return [finding]
+    }
+    if (committed != null && committed.offset > end) {
+      const finding: Finding = {
+        finding: `The log ends at offset ${end}, and the table holds it up to ${committed.offset}: events were lost from the log.`,
+        consequence: "The sink refuses to write, and the table gets no new events.",
+        mend: restore
+      }
+      return [finding]
+    }
+    const from = Math.max(start, end - eventsRead)
+    if (from < end) yield* Stream.runDrain(log.read({ partition: 0, offset: from }, { until: "end" }))
+    return []
+  }).pipe(
+    Effect.catchIf(
+      (error) => error._tag === "LogBroken",
+      (error) => Effect.succeed([broken(error)])
+    )
+  )
+})

@@ -1,0 +1,67 @@
+/** A snapshot to read at leisure: the newest one or an older one, with a lease on it. */
+import { basename } from "node:path"
+import { Effect, Option } from "effect"
+import type { Leases } from "../../services/Leases.ts"
+import { TableUnavailable } from "../../services/Table.ts"
+import { type AsOf, SnapshotMissing, TableMissing, weather } from "../../services/TableReader.ts"
+import type * as Metadata from "./Metadata.ts"
+import { currentSnapshot } from "./Metadata.ts"
+import { readMetadata } from "./TableReader.ts"
+
+const missing = (tableFolder: string) => {
+  const name = basename(tableFolder)
+  return new TableMissing({
+    table: `at ${tableFolder}`,
+    advice: name === weather ? "start the sink (npm start) and log a record" : `floe replay --into ${name} makes one`
+  })
+}
+
+/** The newest metadata. */
+export const metadataOf = Effect.fnUntraced(function* (tableFolder: string) {
+  const found = yield* readMetadata(tableFolder)
+  if (Option.isNone(found)) return yield* missing(tableFolder)
+  return found.value.metadata
+})
+
+const find = (metadata: Metadata.TableMetadata, asOf: AsOf) => {
+  if (asOf._tag === "Snapshot") return metadata.snapshots.find((one) => String(one["snapshot-id"]) === asOf.id)
+  const then = metadata["snapshot-log"].findLast((entry) => entry["timestamp-ms"] <= asOf.millis)
+  return metadata.snapshots.find((one) => one["snapshot-id"] === then?.["snapshot-id"])
+}
+
+const chosen = (metadata: Metadata.TableMetadata, asOf: AsOf | undefined) => {
+  const snapshot = asOf === undefined ? currentSnapshot(metadata) : find(metadata, asOf)
+  if (snapshot !== undefined || asOf === undefined) return Effect.succeed(snapshot)
+  const [oldest] = metadata.snapshots
+  return Effect.fail(
+    new SnapshotMissing({
+      asOf,
+      kept: metadata.snapshots.length,
+      oldest: String(oldest?.["snapshot-id"]),
+      oldestAt: oldest?.["timestamp-ms"] ?? 0
+    })
+  )
+}
+
+/** A snapshot whose files stay until the scope closes, and the metadata that have it. */
+export const leased = Effect.fn("Leased.leased")(function* (
+  tableFolder: string,
+  leases: Leases["Service"],
+  asOf: AsOf | undefined
+) {
+  for (;;) {
+    const snapshot = yield* chosen(yield* metadataOf(tableFolder), asOf)
+    if (snapshot === undefined) return yield* missing(tableFolder)
+    yield* leases
+      .hold(snapshot["snapshot-id"])
+      .pipe(
+        Effect.mapError(
+          (cause) => new TableUnavailable({ operation: "holding a snapshot", reason: cause.reason, cause })
+        )
+      )
+    // It may have expired before the lease was there.
+    const metadata = yield* metadataOf(tableFolder)
+    const kept = metadata.snapshots.find((one) => one["snapshot-id"] === snapshot["snapshot-id"])
+    if (kept !== undefined) return { metadata, snapshot: kept }
+  }
+})

@@ -1,0 +1,141 @@
+/** What upkeep would do to a table at this moment, found without changing anything. */
+import { stat } from "node:fs/promises"
+import { join } from "node:path"
+import { Clock, Effect } from "effect"
+import type { MaintenancePlan } from "../../services/Maintenance.ts"
+import { hourOf } from "../../services/Weather.ts"
+import { toCompact } from "./Compaction.ts"
+import * as Files from "./Files.ts"
+import { metadataOf } from "./Leased.ts"
+import type { LiveFile } from "./LiveFiles.ts"
+import { status } from "./Manifest.ts"
+import type * as Metadata from "./Metadata.ts"
+import { fileName } from "./Metadata.ts"
+import { located, readFiles, readList, readManifest } from "./TableReader.ts"
+import { quietMillis } from "./Upkeep.ts"
+
+/** A running sink may be about to commit a file that nobody names yet. */
+const freshMillis = 60_000
+
+const sum = (files: ReadonlyArray<{ readonly bytes: number }>) => files.reduce((bytes, file) => bytes + file.bytes, 0)
+
+/** Merges on paper until there is nothing more to merge; a file that would be merged twice counts once. */
+const compaction = (files: ReadonlyArray<LiveFile>, growing: boolean) => {
+  let now = files
+  let into = 0
+  const merged = new Set<LiveFile>()
+  for (;;) {
+    const chosen = toCompact(now, growing)
+    if (chosen.length === 0) return { merged: files.filter((file) => merged.has(file)), into }
+    for (const file of chosen) {
+      if (merged.has(file) || files.includes(file)) merged.add(file)
+      else into--
+    }
+    const [first] = chosen
+    if (first === undefined) return { merged: [], into }
+    into++
+    const one = {
+      ...first,
+      path: `${first.path}+`,
+      rows: chosen.reduce((rows, file) => rows + file.rows, 0),
+      bytes: sum(chosen)
+    }
+    now = [...now.filter((file) => !chosen.includes(file)), one]
+  }
+}
+
+/** Paths of all files that these snapshots need, with what is in the metadata folder. */
+const neededBy = Effect.fnUntraced(function* (
+  tableFolder: string,
+  location: string,
+  snapshots: ReadonlyArray<Metadata.Snapshot>
+) {
+  const needed = new Set<string>()
+  for (const snapshot of snapshots) {
+    needed.add(yield* located(tableFolder, location, snapshot["manifest-list"]))
+    for (const manifest of yield* readList(tableFolder, location, snapshot["manifest-list"])) {
+      const path = yield* located(tableFolder, location, manifest.manifest_path)
+      if (needed.has(path)) continue
+      needed.add(path)
+      for (const entry of yield* readManifest(tableFolder, location, manifest)) {
+        if (entry.status === status.deleted) continue
+        needed.add(yield* located(tableFolder, location, entry.data_file.file_path))
+      }
+    }
+  }
+  return needed
+})
+
+/** Files that a writer of ours may have made; a file that is gone meanwhile is left out. */
+const filesIn = Effect.fnUntraced(function* (tableFolder: string) {
+  const metadataFolder = join(tableFolder, "metadata")
+  const dataFolder = join(tableFolder, "data")
+  const paths = (yield* Files.list(metadataFolder))
+    .filter((name) => /\.(avro|tmp|json)$/.test(name))
+    .map((name) => join(metadataFolder, name))
+  for (const partition of yield* Files.list(dataFolder)) {
+    if (!partition.startsWith("ts=")) continue
+    for (const name of yield* Files.list(join(dataFolder, partition))) {
+      if (name.endsWith(".parquet")) paths.push(join(dataFolder, partition, name))
+    }
+  }
+  const found = yield* Effect.forEach(
+    paths,
+    (path) =>
+      Files.attempt("looking at a file", () => stat(path)).pipe(
+        Effect.map(({ mtimeMs, size }) => [{ path, bytes: size, modifiedAt: mtimeMs }]),
+        Effect.catchIf(Files.isMissing, () => Effect.succeed([]))
+      ),
+    { concurrency: 16 }
+  )
+  return found.flat()
+})
+
+/** Tried again when a snapshot expires while it is looked at. */
+export const plan = Effect.fn("Plan.plan")(
+  function* (tableFolder: string, snapshotKeep: number) {
+    const now = yield* Clock.currentTimeMillis
+    const metadata = yield* metadataOf(tableFolder)
+    const { location, snapshots } = metadata
+    const current = snapshots.at(-1)
+    const live = current === undefined ? [] : yield* readFiles(tableFolder, { metadata, snapshot: current })
+    const still = hourOf(now - quietMillis)
+    const merges = [...Map.groupBy(live, ({ ts }) => ts)].map(([ts, files]) =>
+      compaction(
+        files.map((file) => ({ ...file, manifest: "" })),
+        ts >= still
+      )
+    )
+    const merged = merges.flatMap((merge) => merge.merged)
+
+    const all = yield* neededBy(tableFolder, location, snapshots)
+    const kept = yield* neededBy(tableFolder, location, snapshots.slice(-snapshotKeep))
+    for (const entry of metadata["metadata-log"]) {
+      const path = yield* located(tableFolder, location, entry["metadata-file"])
+      all.add(path)
+      kept.add(path)
+    }
+    const files = yield* filesIn(tableFolder)
+    const newest = Math.max(0, ...files.map(({ path }) => Number(/v(\d+)\.metadata\.json$/.exec(path)?.[1] ?? 0)))
+    all.add(join(tableFolder, "metadata", fileName(newest)))
+    const expired = files.filter(({ path }) => all.has(path) && !kept.has(path) && !path.endsWith(".json"))
+    const orphans = files.filter(({ modifiedAt, path }) => !all.has(path) && modifiedAt < now - freshMillis)
+
+    const found: MaintenancePlan = {
+      compact: {
+        partitions: merges.filter((merge) => merge.merged.length > 0).length,
+        files: merged.length,
+        bytes: sum(merged),
+        into: merges.reduce((into, merge) => into + merge.into, 0)
+      },
+      expire: {
+        snapshots: Math.max(0, snapshots.length - snapshotKeep),
+        files: expired.length,
+        bytes: sum(expired)
+      },
+      remove: { files: orphans.length, bytes: sum(orphans) }
+    }
+    return found
+  },
+  Effect.retry({ times: 3, while: (error) => error._tag === "TableBroken" })
+)

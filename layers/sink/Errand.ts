@@ -1,0 +1,67 @@
+/**
+ * Work on the table that only the holder of the sink's lock may do: a running sink carries it out on request, and where
+ * none runs it is done here.
+ */
+import { Clock, Effect, Option, Schema } from "effect"
+import { type SinkCommand, SinkControl, type SinkStatus } from "../../services/SinkControl.ts"
+import { LockHeld } from "../sqlite/Lock.ts"
+
+/** The sink tried and could not; the reason is its own sentence. */
+class ErrandFailed extends Schema.TaggedError<ErrandFailed>()("ErrandFailed", { reason: Schema.String }) {
+  override get message() {
+    return this.reason
+  }
+}
+
+export interface Errand<E, R> {
+  readonly command: SinkCommand
+  readonly argument?: string
+  /** Fails with LockHeld where a sink runs. The answer is a sentence. */
+  readonly here: Effect.Effect<string, E, R>
+  readonly told: (news: string) => Effect.Effect<void>
+}
+
+const pollInterval = "200 millis"
+/** A sink says every second that it lives. */
+const silence = 5_000
+
+const isQuiet = (status: Option.Option<SinkStatus>, now: number) =>
+  Option.isNone(status) || status.value.state === "stopped" || now - status.value.heartbeatAt > silence
+
+/** A sink that has taken up the request, or will, goes on with it when this is interrupted. */
+export const run = Effect.fn("Errand.run")(function* <E, R>({ argument, command, here, told }: Errand<E, R>) {
+  const control = yield* SinkControl
+  const tried = here.pipe(
+    Effect.map(Option.some),
+    Effect.catchIf(
+      (error) => error instanceof LockHeld && error.holder === "sink",
+      () => Effect.succeedNone
+    )
+  )
+  const done = yield* tried
+  if (Option.isSome(done)) return done.value
+
+  const id = yield* control.request(command, argument)
+  for (;;) {
+    const request = yield* control.find(id)
+    if (Option.isNone(request))
+      return yield* new ErrandFailed({ reason: "The sink's control table was replaced; try again." })
+    const { outcome, state } = request.value
+    if (state === "failed") return yield* new ErrandFailed({ reason: outcome ?? "The sink failed." })
+    if (state === "done") return outcome ?? "Done."
+    yield* told(state === "running" ? "the sink is at it" : "waiting for the sink to take it up")
+    // A sink that died leaves its lock, and the request to whoever comes.
+    if (isQuiet(yield* control.status, yield* Clock.currentTimeMillis)) {
+      const done = yield* tried.pipe(
+        Effect.onExit((exit) =>
+          exit._tag === "Failure" ? Effect.ignore(control.mark(id, "failed", "It was given up.")) : Effect.void
+        )
+      )
+      if (Option.isSome(done)) {
+        yield* control.mark(id, "done", done.value)
+        return done.value
+      }
+    }
+    yield* Effect.sleep(pollInterval)
+  }
+})

@@ -1,0 +1,44 @@
+import { Effect, Layer } from "effect"
+import { DataFolder } from "../../services/DataFolder.ts"
+import type { Leases } from "../../services/Leases.ts"
+import { Maintenance, MaintenanceFailed } from "../../services/Maintenance.ts"
+import { snapshotKeep } from "../../services/Settings.ts"
+import { TableWriter } from "../../services/Table.ts"
+import { metadataOf } from "../iceberg/Leased.ts"
+import { plan } from "../iceberg/Plan.ts"
+import * as TableWriterLayer from "../iceberg/TableWriter.ts"
+import * as SinkControl from "../sqlite/SinkControl.ts"
+import * as Errand from "./Errand.ts"
+import * as Upkeep from "./Upkeep.ts"
+
+export const layer = Layer.effect(
+  Maintenance,
+  Effect.gen(function* () {
+    const folder = yield* DataFolder
+    const keep = yield* snapshotKeep
+    const services = yield* Effect.context<DataFolder | Leases>()
+
+    const here = Effect.gen(function* () {
+      const upkeep = yield* Upkeep.make(yield* TableWriter)
+      return yield* upkeep.now
+    }).pipe(Effect.provide(Layer.fresh(TableWriterLayer.layer)))
+
+    const run = Effect.fn("Maintenance.run")(
+      function* (told: (news: string) => Effect.Effect<void>) {
+        return yield* Errand.run({ command: "maintain", here, told })
+      },
+      // Only here, as it makes its database, which a folder without a table must not get.
+      Effect.provide(SinkControl.layer),
+      Effect.provide(services),
+      Effect.catchIf(
+        (error) => error._tag !== "TableUnavailable" && error._tag !== "TableBroken",
+        (error) => Effect.fail(new MaintenanceFailed({ reason: error.message, cause: error }))
+      )
+    )
+
+    return Maintenance.of({
+      plan: plan(folder.table, keep),
+      run: (told) => Effect.andThen(metadataOf(folder.table), run(told))
+    })
+  })
+)

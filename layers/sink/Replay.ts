@@ -1,0 +1,144 @@
+import { join } from "node:path"
+import { setFlagsFromString } from "node:v8"
+import { Effect, Layer, Option, Stream } from "effect"
+import { DataFolder } from "../../services/DataFolder.ts"
+import { EventLogReader } from "../../services/EventLog.ts"
+import { Leases } from "../../services/Leases.ts"
+import { Replay, type ReplayProgress, ReplayRefused, ReplayUnavailable } from "../../services/Replay.ts"
+import { commitInterval, topic } from "../../services/Settings.ts"
+import { TableBroken, TableWriter } from "../../services/Table.ts"
+import { weather } from "../../services/TableReader.ts"
+import * as Files from "../iceberg/Files.ts"
+import * as TableWriterLayer from "../iceberg/TableWriter.ts"
+import { acquire } from "../sqlite/Lock.ts"
+import * as SinkControl from "../sqlite/SinkControl.ts"
+import * as Errand from "./Errand.ts"
+import * as Intake from "./Intake.ts"
+import * as Replayed from "./Replayed.ts"
+import * as Swap from "./Swap.ts"
+import * as Upkeep from "./Upkeep.ts"
+
+/** A table that is rebuilt has no past to look at. */
+const snapshotKeep = 1
+
+export const layer = Layer.effect(
+  Replay,
+  Effect.gen(function* () {
+    const folder = yield* DataFolder
+    const log = yield* EventLogReader
+    const leases = yield* Leases
+    const services = yield* Effect.context<DataFolder | EventLogReader | Leases>()
+    const [name, interval] = [yield* topic, yield* commitInterval]
+
+    /** The state of the table, made if there is none. */
+    const opened = Effect.fnUntraced(function* (table: string, logId: string, finished: boolean) {
+      const tableFolder = folder.tableAt(table)
+      const state = yield* Replayed.read(tableFolder)
+      if (state._tag === "Nothing") {
+        const made = { logId, finished: false }
+        yield* Replayed.write(tableFolder, made)
+        return made
+      }
+      const another = "choose another name, or remove that folder"
+      if (state._tag === "Other") {
+        return yield* new ReplayRefused({ reason: `There is a table at ${tableFolder} already; ${another}.` })
+      }
+      if (state.logId !== logId) {
+        return yield* new ReplayRefused({
+          reason: `The table at ${tableFolder} is a replay of another log; ${another}.`
+        })
+      }
+      if (state.finished && !finished) {
+        return yield* new ReplayRefused({
+          reason: `A replay into ${table} is finished already: --swap puts it in place. Or ${another}.`
+        })
+      }
+      return state
+    })
+
+    const into: Replay["Service"]["into"] = (table, options) =>
+      Effect.gen(function* () {
+        if (table === weather) {
+          return yield* new ReplayRefused({
+            reason: `${weather} is the table that the sink writes; replay into another one, and put that in its place with --swap.`
+          })
+        }
+        // While it catches up, V8 would let the heap grow by 150 MiB of garbage before it collects.
+        setFlagsFromString("--heap-growing-percent=30")
+        const { logId, partitions } = yield* log.bounds
+        yield* acquire(folder.replayLock, "replay").pipe(
+          Effect.mapError((cause) => new ReplayUnavailable({ reason: cause.message, cause }))
+        )
+        yield* opened(table, logId, options?.finished ?? false)
+        const tableFolder = folder.tableAt(table)
+        const tempFolder = join(folder.root, "temp-replay")
+        yield* Files.removeFolder(tempFolder)
+        const writer = yield* TableWriterLayer.make({ tableFolder, tempFolder, snapshotKeep, leases })
+        const intake = yield* Intake.make({
+          log,
+          table: writer,
+          folder: { ...folder, table: tableFolder },
+          topic: name,
+          interval,
+          committed: Effect.void
+        })
+        const total = partitions[0]?.end ?? 0
+        const found = Option.match(yield* writer.committed, {
+          onNone: () => 0,
+          onSome: ({ progress }) => progress.offset
+        })
+        const finish = Effect.gen(function* () {
+          yield* (yield* Upkeep.make(writer)).now
+          yield* Replayed.write(tableFolder, { logId, finished: true })
+        })
+        return Stream.succeed(found).pipe(
+          Stream.concat(intake.catchUp),
+          Stream.map((events): ReplayProgress => ({ events, total: Math.max(total, events), found })),
+          Stream.concat(Stream.drain(Stream.fromEffect(finish)))
+        )
+      }).pipe(
+        Stream.unwrap,
+        Stream.catchTag("SinkStopped", (error) => Stream.fail(new ReplayRefused({ reason: error.message })))
+      )
+
+    const isOfOldTable = (error: unknown): error is TableBroken =>
+      error instanceof TableBroken && error.file.startsWith(folder.table)
+
+    const here = Effect.fnUntraced(
+      function* (table: string) {
+        const writer = yield* TableWriter
+        const intake = yield* Intake.make({ log, table: writer, folder, topic: name, interval, committed: Effect.void })
+        const swap = Swap.make(folder, intake.supersede)
+        const outcome = yield* swap.put(table)
+        yield* swap.clear(table)
+        return outcome
+      },
+      Effect.provide(Layer.fresh(TableWriterLayer.layer)),
+      Effect.catchIf(isOfOldTable, (error) =>
+        Effect.fail(
+          new ReplayRefused({
+            reason: `${error.message} Move the folder ${folder.table} away; the same command then puts the new table there.`
+          })
+        )
+      )
+    )
+
+    const swap = Effect.fn("Replay.swap")(
+      function* (table: string, told: (news: string) => Effect.Effect<void>) {
+        return yield* Errand.run({ command: "swap", argument: table, here: here(table), told })
+      },
+      Effect.provide(SinkControl.layer),
+      Effect.provide(services),
+      Effect.catchTags({
+        SinkStopped: (error) => Effect.fail(new ReplayRefused({ reason: error.message })),
+        ErrandFailed: (error) => Effect.fail(new ReplayRefused({ reason: error.message })),
+        ControlUnavailable: (error) => Effect.fail(new ReplayUnavailable({ reason: error.message, cause: error })),
+        LockUnusable: (error) => Effect.fail(new ReplayUnavailable({ reason: error.message, cause: error })),
+        LockHeld: (error) => Effect.fail(new ReplayUnavailable({ reason: error.message, cause: error })),
+        ConfigError: (error) => Effect.fail(new ReplayUnavailable({ reason: error.message, cause: error }))
+      })
+    )
+
+    return Replay.of({ into, swap })
+  })
+)

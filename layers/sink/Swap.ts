@@ -1,0 +1,49 @@
+/** Putting a table that a replay has made in place of `default.weather`: by the sink on request, or by who holds its lock. */
+import { randomUUID } from "node:crypto"
+import { join } from "node:path"
+import { Effect, Option } from "effect"
+import type { DataFolder } from "../../services/DataFolder.ts"
+import { ReplayRefused } from "../../services/Replay.ts"
+import * as Files from "../iceberg/Files.ts"
+import * as Metadata from "../iceberg/Metadata.ts"
+import { readMetadata } from "../iceberg/TableReader.ts"
+import { acquire } from "../sqlite/Lock.ts"
+import type { Intake } from "./Intake.ts"
+import * as Replayed from "./Replayed.ts"
+
+export const make = (folder: DataFolder["Service"], supersede: Intake["supersede"]) => ({
+  put: Effect.fn("Swap.put")(function* (table: string) {
+    // While a replay writes the table it must not be taken.
+    yield* acquire(folder.replayLock, "replay")
+    const from = folder.tableAt(table)
+    const state = yield* Replayed.read(from)
+    if (state._tag !== "Replayed" || !state.finished) {
+      return yield* new ReplayRefused({
+        reason: `There is no finished replay ${table} to put in place; floe replay --into ${table} --swap makes one.`
+      })
+    }
+    const found = yield* readMetadata(from)
+    if (Option.isNone(found)) {
+      return yield* new ReplayRefused({ reason: "The log is empty: there is nothing to put in place." })
+    }
+    const done = yield* supersede(from, Metadata.progressOf(found.value.snapshot))
+    return `default.${table} is in place of default.weather: ${done.rows.toLocaleString("en-US")} rows, the log up to offset ${done.progress.offset}, snapshot ${done.snapshotId}.`
+  }, Effect.scoped),
+  /** Removes what was put in place from where it was. Only once all know that it is done: until then it may be put again. */
+  clear: Effect.fn("Swap.clear")(
+    function* (table: string) {
+      yield* acquire(folder.replayLock, "replay")
+      const temporary = join(folder.root, "temp")
+      yield* Files.makeFolder(temporary)
+      const away = join(temporary, `${table}-${randomUUID()}`)
+      // In one step: what is left of it after a crash must not look like a table.
+      yield* Files.renameOver(folder.tableAt(table), away)
+      yield* Files.removeFolder(away)
+    },
+    Effect.scoped,
+    Effect.catch((error) =>
+      Effect.logWarning(`The replayed table's own folder stays, as it cannot be removed. ${error.message}`)
+    )
+  )
+})
+export type Swap = ReturnType<typeof make>

@@ -1,0 +1,26 @@
+/**
+ * What can be wrong with an installation, and how to find out.
+ * Owns: the list of checks of a profile. Does not own: mending.
+ */
+import { Context, type Effect, Schema } from "effect"
+
+export const Finding = Schema.Struct({
+  /** What is wrong, as a sentence. */
+  finding: Schema.String,
+  /** What it leads to, as a sentence. */
+  consequence: Schema.String,
+  /** What mends it: a command, or what to do by hand. */
+  mend: Schema.String
+})
+export type Finding = typeof Finding.Type
+
+export interface Check {
+  /** One word for it, such as `disk`. */
+  readonly name: string
+  /** What is well if nothing is found. */
+  readonly well: string
+  /** Empty if nothing is wrong; a failure says why it could not be checked. */
+  readonly run: Effect.Effect<ReadonlyArray<Finding>, Error>
+}
+
+export class Checks extends Context.Service<Checks, { readonly all: ReadonlyArray<Check> }>()("floe/services/Checks") {}

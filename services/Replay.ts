@@ -1,0 +1,65 @@
+/**
+ * Rebuilding the table from the log.
+ * Owns: making a table beside the old one, going on after an interruption, putting it in place. Does not own: the log (EventLogReader), how rows are written.
+ */
+import { Context, type Effect, Schema, type Stream } from "effect"
+import type { LogBroken, LogUnavailable } from "./EventLog.ts"
+import type { TableBroken, TableUnavailable } from "./Table.ts"
+
+export interface ReplayProgress {
+  /** Events of the log that are in the table or on their way into it. */
+  readonly events: number
+  /** Events of the log when the replay began, which is where it ends. */
+  readonly total: number
+  /** Of those, how many an earlier replay had brought in. */
+  readonly found: number
+}
+
+/** It must not be done; nothing was changed. */
+export class ReplayRefused extends Schema.TaggedError<ReplayRefused>()("ReplayRefused", {
+  /** A sentence that says what to do. */
+  reason: Schema.String
+}) {
+  override get message() {
+    return this.reason
+  }
+}
+
+/** It cannot be done now; what was done is kept, and the same call goes on from there. */
+export class ReplayUnavailable extends Schema.TaggedError<ReplayUnavailable>()("ReplayUnavailable", {
+  /** A sentence. */
+  reason: Schema.String,
+  cause: Schema.Defect()
+}) {
+  override get message() {
+    return this.reason
+  }
+}
+
+export type ReplayError =
+  | ReplayRefused
+  | ReplayUnavailable
+  | LogUnavailable
+  | LogBroken
+  | TableUnavailable
+  | TableBroken
+
+export class Replay extends Context.Service<
+  Replay,
+  {
+    /**
+     * Brings the log, up to its end as it is now, into the table `default.<table>`: a new one, or one that an earlier
+     * replay has left unfinished. With `finished`, also one that it has finished. Each event is in it once, whatever
+     * was killed and when.
+     */
+    readonly into: (
+      table: string,
+      options?: { readonly finished?: boolean | undefined }
+    ) => Stream.Stream<ReplayProgress, ReplayError>
+    /**
+     * Puts a finished table in place of `default.weather`, in one step; the answer is a sentence. `told` is given
+     * another whenever there is news.
+     */
+    readonly swap: (table: string, told: (news: string) => Effect.Effect<void>) => Effect.Effect<string, ReplayError>
+  }
+>()("floe/services/Replay") {}

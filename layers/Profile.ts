@@ -2,29 +2,82 @@
 import { Effect, Layer, Schema } from "effect"
 import { profile } from "../services/Settings.ts"
 
-class ProfileMissing extends Schema.TaggedError<ProfileMissing>()("ProfileMissing", { profile: Schema.String }) {
+class OnlyEmbedded extends Schema.TaggedError<OnlyEmbedded>()("OnlyEmbedded", {}) {
   override get message() {
-    return `The profile ${this.profile} is not in this version of Floe; unset FLOE_PROFILE, or set it to embedded.`
+    return "This runs on the embedded profile alone, and FLOE_PROFILE is distributed: there Kafka Connect writes the table, and docker compose up starts everything."
+  }
+}
+
+/** What one profile has and the other does not need. */
+class OnlyDistributed extends Schema.TaggedError<OnlyDistributed>()("OnlyDistributed", { instead: Schema.String }) {
+  override get message() {
+    return `This needs the distributed profile (FLOE_PROFILE=distributed); in the embedded one ${this.instead}.`
   }
 }
 
 const embedded = Effect.promise(() => import("./embedded/Layers.ts"))
 type Embedded = Effect.Success<typeof embedded>
 
-const chosen = <A, E, R>(ofEmbedded: (layers: Embedded) => Layer.Layer<A, E, R>) =>
+const distributed = Effect.promise(() => import("./distributed/Layers.ts"))
+type Distributed = Effect.Success<typeof distributed>
+
+const chosen = <A, E, R, E2>(
+  ofEmbedded: (layers: Embedded) => Layer.Layer<A, E, R>,
+  ofDistributed: (layers: Distributed) => Layer.Layer<A, E2>
+) =>
   Layer.unwrap(
-    Effect.flatMap(profile, (profile) =>
-      profile === "embedded" ? Effect.map(embedded, ofEmbedded) : Effect.fail(new ProfileMissing({ profile }))
+    Effect.flatMap(
+      profile,
+      (profile): Effect.Effect<Layer.Layer<A, E | E2, R>> =>
+        profile === "embedded" ? Effect.map(embedded, ofEmbedded) : Effect.map(distributed, ofDistributed)
     )
   )
 
-/** The log to append to and to read; at most one process has it. */
-export const log = chosen((layers) => layers.log)
+/** The log to append to and to read; of the embedded one, at most one process has it. */
+export const log = chosen(
+  (layers) => layers.log,
+  (layers) => layers.log
+)
 
-/** The log to read, beside the process that appends. */
-export const logReader = chosen((layers) => layers.logReader)
+/** The log to read, beside the processes that append. */
+export const logReader = chosen(
+  (layers) => layers.logReader,
+  (layers) => layers.logReader
+)
 
-export const sink = chosen((layers) => layers.sink)
+export const sink = chosen(
+  (layers) => layers.sink,
+  () => Layer.effectContext(Effect.fail(new OnlyEmbedded()))
+)
 
 /** SQL over the table; where there is none, nothing is made. */
-export const query = chosen((layers) => layers.query)
+export const query = chosen(
+  (layers) => layers.query,
+  (layers) => layers.query
+)
+
+/** The files of the table, with their sizes. */
+export const storage = chosen(
+  (layers) => layers.storage,
+  (layers) => layers.storage
+)
+
+/** Fails in the embedded profile with what there is instead, as the end of a sentence. */
+export const onlyDistributed = (instead: string) =>
+  Effect.flatMap(profile, (profile) =>
+    profile === "distributed" ? Effect.void : Effect.fail(new OnlyDistributed({ instead }))
+  )
+
+export const connector = Layer.unwrap(
+  Effect.andThen(
+    onlyDistributed("the sink is a program of its own and needs no connector"),
+    Effect.map(distributed, (layers) => layers.connector)
+  )
+)
+
+export const topics = Layer.unwrap(
+  Effect.andThen(
+    onlyDistributed("the log is a file and needs no topic"),
+    Effect.map(distributed, (layers) => layers.topics)
+  )
+)

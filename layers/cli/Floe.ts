@@ -1,12 +1,16 @@
 import { Effect, Stdio } from "effect"
 import { Command } from "effect/cli"
+import { connector } from "./Connector.ts"
 import { query } from "./Query.ts"
+import { storage } from "./Storage.ts"
+import { table } from "./Table.ts"
+import { topics } from "./Topics.ts"
 
 const floe = Command.make("floe").pipe(
   Command.withDescription(
     "Weather events over HTTP, kept in a durable log, landed exactly once in an Apache Iceberg table."
   ),
-  Command.withSubcommands([query])
+  Command.withSubcommands([query, table, topics, connector, storage])
 )
 
 /** A statement may begin with a comment, which would else be taken for an option: no option's name has a space in it. */

@@ -9,6 +9,7 @@ import * as Leases from "../sqlite/Leases.ts"
 import * as SinkControl from "../sqlite/SinkControl.ts"
 import * as DataFolder from "./DataFolder.ts"
 import * as Remainder from "./Remainder.ts"
+import * as Storage from "./Storage.ts"
 
 export const log = EventLog.layer.pipe(Layer.provide(DataFolder.layer))
 
@@ -22,3 +23,5 @@ export const sink = Remainder.layer.pipe(
 )
 
 export const query = Query.layer.pipe(Layer.provide(Leases.layer), Layer.provide(DataFolder.layerToRead))
+
+export const storage = Storage.layer.pipe(Layer.provide(DataFolder.layerToRead))

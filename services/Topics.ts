@@ -8,6 +8,8 @@ import { Context, type Effect, type Option, Schema } from "effect"
 export const deadLettersOf = (topic: string) => `${topic}-dlq`
 /** The sink's tasks agree over it on what is committed. */
 export const control = "control-iceberg"
+/** The sink's reader of that topic. */
+export const coordinator = "connect-iceberg-sink-coord"
 
 export interface WantedTopic {
   readonly name: string
@@ -61,6 +63,8 @@ export class Topics extends Context.Service<
   {
     /** Makes a topic in which nothing ever expires. One that is there is compared and never changed. */
     readonly create: (topic: WantedTopic) => Effect.Effect<TopicOutcome, TopicsUnavailable | TopicRefused>
+    /** Gives a group of readers that has no offset in a topic the offset of its start; true if it had none. */
+    readonly begin: (group: string, topic: string) => Effect.Effect<boolean, TopicsUnavailable>
     /** None if there is no such topic. */
     readonly describe: (name: string) => Effect.Effect<Option.Option<TopicDescription>, TopicsUnavailable>
     /** The names of all topics but Kafka's own. */

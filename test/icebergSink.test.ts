@@ -20,7 +20,8 @@ it("no message makes or alters a table", () => {
 
 it("nothing is skipped where no offset is known, and one task writes", () => {
   assert.strictEqual(sink["consumer.override.auto.offset.reset"], "earliest")
-  assert.strictEqual(sink["iceberg.kafka.auto.offset.reset"], "earliest")
+  assert.isUndefined(sink["iceberg.kafka.auto.offset.reset"])
+  assert.strictEqual(sink["consumer.override.isolation.level"], "read_committed")
   assert.strictEqual(sink["tasks.max"], "1")
   assert.strictEqual(sink["iceberg.control.topic"], "control-iceberg")
 })

@@ -239,7 +239,7 @@ describe("Handing records to the client", () => {
         failure
       )
       const { what, outcomes } = sending(2)
-      assert.strictEqual((yield* Effect.flip(sender.send(what)))._tag, "LogUnavailable")
+      assert.strictEqual((yield* Effect.flip(sender.hand(what)))._tag, "LogUnavailable")
       assert.deepStrictEqual(outcomes, ["refused"])
       assert.strictEqual(sender.waiting(), 0)
     })
@@ -254,7 +254,7 @@ describe("Handing records to the client", () => {
         failure
       )
       const { what, outcomes } = sending(5)
-      const answer = yield* Effect.forkChild(Effect.flip(sender.send(what)), { startImmediately: true })
+      const answer = yield* Effect.forkChild(Effect.flip(sender.hand(what)), { startImmediately: true })
       assert.strictEqual(taken.length, 2)
       for (const { batch, index } of taken) {
         batch.delivered(index, 0, index)
@@ -274,8 +274,8 @@ describe("Handing records to the client", () => {
         () => undefined,
         failure
       )
-      yield* Effect.forkChild(sender.send(sending(50_000).what), { startImmediately: true })
-      const error = yield* Effect.flip(sender.send(sending(1).what))
+      yield* Effect.forkChild(sender.hand(sending(50_000).what), { startImmediately: true })
+      const error = yield* Effect.flip(sender.hand(sending(1).what))
       assert.include(error.message, "50000 records are waiting for the broker already")
     })
   )

@@ -1,7 +1,14 @@
 import { Console, Effect, Option } from "effect"
 import { Argument, Command } from "effect/cli"
 import { partitions, replication, topic } from "../../services/Settings.ts"
-import { control, deadLettersOf, type TopicDescription, type TopicOutcome, Topics } from "../../services/Topics.ts"
+import {
+  control,
+  coordinator,
+  deadLettersOf,
+  type TopicDescription,
+  type TopicOutcome,
+  Topics
+} from "../../services/Topics.ts"
 import * as Profile from "../Profile.ts"
 import { patiently, wait } from "./Waiting.ts"
 
@@ -24,6 +31,8 @@ const create = Command.make(
       const outcome = yield* topics.create(one).pipe(patiently(wait, (error) => error._tag === "TopicsUnavailable"))
       for (const line of linesOf(outcome)) yield* Console.log(line)
     }
+    // A sink that starts without an offset would begin at the end of its own topic, and leave out what it wrote before.
+    yield* topics.begin(coordinator, control).pipe(patiently(wait, () => true))
   })
 ).pipe(
   Command.withDescription(

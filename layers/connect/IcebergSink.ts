@@ -43,7 +43,13 @@ export const config = ({ topic, commitInterval, replication }: SinkSettings): Co
   "iceberg.control.commit.interval-ms": String(Math.ceil(Duration.toMillis(commitInterval))),
   // The worker that the first record makes misses the commit already announced, so nothing is committed before this.
   "iceberg.control.commit.timeout-ms": "5000",
-  "iceberg.kafka.auto.offset.reset": "earliest",
+  // Not `iceberg.kafka.auto.offset.reset=earliest`: at each start the sink would answer every commit that was ever
+  // announced, after some days for longer than its consumer may be away. `floe topics create` gives its coordinator an
+  // offset to begin at.
+  "iceberg.kafka.session.timeout.ms": "10000",
+  "iceberg.kafka.heartbeat.interval.ms": "2000",
+  // A transaction that a killed sink left open holds up the control topic for so long, and not for Kafka's 60 seconds.
+  "iceberg.kafka.transaction.timeout.ms": "20000",
 
   "iceberg.catalog": "iceberg",
   "iceberg.catalog.type": "hive",
@@ -62,6 +68,8 @@ export const config = ({ topic, commitInterval, replication }: SinkSettings): Co
   "iceberg.hadoop.iceberg.hive.lock-creation-timeout-ms": "90000",
 
   "consumer.override.auto.offset.reset": "earliest",
+  // Offsets of a transaction whose end is not written yet are waited for; else its records would be read twice.
+  "consumer.override.isolation.level": "read_committed",
   // A killed worker's place is taken after this, and not after the 45 seconds of Kafka's default.
   "consumer.override.session.timeout.ms": "10000",
   "consumer.override.heartbeat.interval.ms": "2000"

@@ -161,7 +161,8 @@ export const make = Effect.fnUntraced(function* (
       sender.abandon("the server stopped before the broker had acknowledged")
     })
   )
-  yield* Effect.forkScoped(supervise)
+  const failing = Effect.tapDefect((defect: unknown) => Effect.logError("The event log's own work failed.", defect))
+  yield* supervise.pipe(failing, Effect.forkScoped)
   if (shared) {
     const follow = Effect.suspend(() => (away === undefined ? Effect.ignore(tail.catchUp) : Effect.void))
     yield* Effect.forkScoped(Effect.repeat(follow, Schedule.spaced(following)))

@@ -1,5 +1,5 @@
 /** Messages of a topic from given offsets on. No group, no commits: who reads knows where. */
-import type { KafkaConsumer, Message } from "@confluentinc/kafka-javascript"
+import type { ClientConfig, KafkaConsumer, Message } from "@confluentinc/kafka-javascript"
 import { Effect, type Scope } from "effect"
 import { ask } from "./Client.ts"
 import type { Cluster } from "./Cluster.ts"
@@ -16,7 +16,7 @@ const look = 500
 /** Consumers kept for the next reader, as making one takes 60 ms. */
 const maxIdle = 2
 
-export interface Place {
+interface Place {
   readonly partition: number
   readonly offset: number
 }
@@ -50,7 +50,7 @@ export const make = Effect.fnUntraced(function* (cluster: Cluster["Service"], to
 
   const connect = Effect.gen(function* () {
     const ended = new Map<number, number>()
-    const consumer = new kafka.KafkaConsumer({
+    const settings: ClientConfig = {
       ...config,
       // The client wants one; it is never joined.
       "group.id": "floe",
@@ -65,6 +65,10 @@ export const make = Effect.fnUntraced(function* (cluster: Cluster["Service"], to
         one.more = true
         one.wake()
       }
+    }
+    const consumer = yield* Effect.try({
+      try: () => new kafka.KafkaConsumer(settings),
+      catch: (cause) => failure(cause, topic)
     })
     const one: Idle = { consumer, ended, wake: () => {}, more: true, downSince: undefined }
     consumer.on("event.error", ({ message }) => {

@@ -53,53 +53,57 @@ const make = Effect.gen(function* () {
 
   const reached = (_: number, { partition, offset }: Position) => keys.reached(partition, offset + 1)
 
-  const unkeyed = ({ records }: Append) =>
-    Effect.map(
-      sender.send({
-        records,
-        key: null,
-        headers: noHeaders,
-        acceptedAt: now(),
-        delivered: reached,
-        over: () => {}
-      }),
+  const unkeyed = ({ records }: Append) => {
+    const sent = sender.hand({
+      records,
+      key: null,
+      headers: noHeaders,
+      acceptedAt: now(),
+      delivered: reached,
+      over: () => {}
+    })
+    return Effect.map(
+      sent,
       (positions): Appended => ({ positions: Keys.runsOf(positions), ts: records[0]?.ts ?? "", repeated: false })
     )
+  }
 
-  /** Sends those records of a request that are not in the topic yet. */
-  const complete = Effect.fnUntraced(function* (
-    { records }: Append,
-    idempotency: IdempotencyKey,
-    receipt: Keys.Receipt,
-    isNew: boolean
-  ) {
+  /** Hands over those records of a request that are not in the topic yet, at once: an interruption finds it done or not begun. */
+  const complete = ({ records }: Append, idempotency: IdempotencyKey, receipt: Keys.Receipt, isNew: boolean) => {
     const { key } = idempotency
     const missing = [...records.keys()].filter((index) => receipt.parts !== undefined && !receipt.parts.has(index))
     const indexOf = (i: number) => missing[i] ?? 0
     const before = keys.ends()
-    if (missing.length === 0) receipt.busy = false
-    else {
-      yield* sender.send({
-        records: missing.flatMap((index) => {
-          const record = records[index]
-          return record === undefined ? [] : [{ ...record, ts: receipt.ts }]
-        }),
-        key,
-        headers: (i) => headersOf(idempotency, indexOf(i), records.length),
-        acceptedAt: now(),
-        delivered: (i, position) => {
-          reached(i, position)
-          keys.placed(receipt, indexOf(i), position)
-        },
-        over: (outcome) => {
-          receipt.busy = false
-          if (outcome === "refused" && isNew) keys.forget(key, receipt)
-          if (outcome === "uncertain") connection.uncertain(receipt, before)
-        }
-      })
+    const appended = (repeated: boolean): Appended => ({ positions: receipt.positions, ts: receipt.ts, repeated })
+    if (missing.length === 0) {
+      receipt.busy = false
+      return Effect.succeed(appended(true))
     }
-    return { positions: receipt.positions, ts: receipt.ts, repeated: missing.length === 0 } satisfies Appended
-  })
+    const sent = sender.hand({
+      records: missing.flatMap((index) => {
+        const record = records[index]
+        return record === undefined ? [] : [{ ...record, ts: receipt.ts }]
+      }),
+      key,
+      headers: (i) => headersOf(idempotency, indexOf(i), records.length),
+      acceptedAt: now(),
+      delivered: (i, position) => {
+        reached(i, position)
+        keys.placed(receipt, indexOf(i), position)
+      },
+      over: (outcome) => {
+        receipt.busy = false
+        if (outcome === "refused" && isNew) keys.forget(key, receipt)
+        if (outcome === "uncertain") connection.uncertain(receipt, before)
+      }
+    })
+    return sent.pipe(
+      Effect.mapError((error) =>
+        error._tag === "LogUnavailable" && !isNew ? stillUncertain(error.reason, error) : error
+      ),
+      Effect.map(() => appended(false))
+    )
+  }
 
   const read = tail.catchUp.pipe(
     Effect.mapError(unavailable("append")),
@@ -138,7 +142,8 @@ const make = Effect.gen(function* () {
 
   const append: EventLog["Service"]["append"] = (append) => {
     if (append.records.length === 0) return Effect.die(new Error("an append has at least one record"))
-    return append.idempotency === undefined ? unkeyed(append) : keyed(append, append.idempotency)
+    const { idempotency } = append
+    return idempotency === undefined ? Effect.suspend(() => unkeyed(append)) : keyed(append, idempotency)
   }
 
   const reader = yield* Reader.make(cluster, consumers, name)

@@ -1,5 +1,5 @@
 /** The idempotent producer: what is handed to it is acknowledged by all replicas, or reported as not delivered. */
-import type { Header, KafkaError } from "@confluentinc/kafka-javascript"
+import type { ClientConfig, Header, KafkaError } from "@confluentinc/kafka-javascript"
 import { Effect, type Scope } from "effect"
 import { ask, codeOf } from "./Client.ts"
 import type { Cluster } from "./Cluster.ts"
@@ -59,7 +59,7 @@ export const connect = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Producer, KafkaFailure, Scope.Scope> {
   const { kafka, config, timeout, failure } = cluster
   let seen: string | undefined
-  const client = new kafka.Producer<Opaque>({
+  const settings: ClientConfig = {
     ...config,
     "enable.idempotence": true,
     acks: "all",
@@ -73,6 +73,10 @@ export const connect = Effect.fnUntraced(function* (
     partitioner: "murmur2_random",
     "allow.auto.create.topics": false,
     dr_cb: true
+  }
+  const client = yield* Effect.try({
+    try: () => new kafka.Producer<Opaque>(settings),
+    catch: (cause) => failure(cause, topic)
   })
 
   client.on("event.log", ({ message }) => {

@@ -11,7 +11,7 @@ import { valueOf } from "./records.ts"
 /** Records that may wait for the broker; one append alone may be larger. */
 const maxWaiting = 50_000
 
-export interface Sending {
+interface Sending {
   readonly records: ReadonlyArray<WeatherRecord>
   readonly key: string | null
   readonly headers: (index: number) => ReadonlyArray<Header> | undefined
@@ -22,7 +22,8 @@ export interface Sending {
 }
 
 export interface Sender {
-  readonly send: (sending: Sending) => Effect.Effect<ReadonlyArray<Position>, LogUnavailable | LogUncertain>
+  /** Hands the records over at once, and not when the effect runs: that waits for the outcome. */
+  readonly hand: (sending: Sending) => Effect.Effect<ReadonlyArray<Position>, LogUnavailable | LogUncertain>
   /** Why so many records would be refused now. */
   readonly refusal: (records: number) => LogUnavailable | undefined
   readonly waiting: () => number
@@ -51,58 +52,64 @@ export const make = (
     return undefined
   }
 
-  const send: Sender["send"] = ({ records, key, headers, acceptedAt, delivered, over }) =>
-    Effect.callback((resume) => {
-      const to = producer()
-      const no = refusal(records.length) ?? (to === undefined ? refused("it is being connected") : undefined)
-      if (no !== undefined || to === undefined) {
-        over("refused")
-        return resume(Effect.fail(no ?? refused("it is being connected")))
-      }
-      const positions: Array<Position> = []
-      let handed = 0
-      let stopped: unknown
+  const hand: Sender["hand"] = ({ records, key, headers, acceptedAt, delivered, over }) => {
+    const to = producer()
+    const no = refusal(records.length)
+    if (no !== undefined || to === undefined) {
+      over("refused")
+      return Effect.fail(no ?? refused("it is being connected"))
+    }
+    const positions: Array<Position> = []
+    let handed = 0
+    let stopped: unknown
+    let outcome: Effect.Effect<ReadonlyArray<Position>, LogUncertain> | undefined
+    let resume = (_: Effect.Effect<ReadonlyArray<Position>, LogUncertain>) => {}
 
-      const end = (reason: string | undefined, cause?: unknown) => {
-        if (!unanswered.delete(abandoned)) return
-        waiting -= handed
-        over(reason === undefined ? "delivered" : "uncertain")
-        resume(reason === undefined ? Effect.succeed(positions) : Effect.fail(uncertain(reason, cause)))
+    const end = (reason: string | undefined, cause?: unknown) => {
+      if (!unanswered.delete(abandoned)) return
+      waiting -= handed
+      over(reason === undefined ? "delivered" : "uncertain")
+      outcome = reason === undefined ? Effect.succeed(positions) : Effect.fail(uncertain(reason, cause))
+      resume(outcome)
+    }
+    const abandoned = (reason: string) => end(reason)
+    const batch: Batch = {
+      open: 0,
+      failure: undefined,
+      delivered: (index, partition, offset) => {
+        const position = { partition, offset }
+        positions[index] = position
+        delivered(index, position)
+      },
+      done: () => {
+        if (batch.failure !== undefined) return end(failure(batch.failure).reason, batch.failure)
+        end(handed < records.length ? "the client's queue was full" : undefined, stopped)
       }
-      const abandoned = (reason: string) => end(reason)
-      const batch: Batch = {
-        open: 0,
-        failure: undefined,
-        delivered: (index, partition, offset) => {
-          const position = { partition, offset }
-          positions[index] = position
-          delivered(index, position)
-        },
-        done: () => {
-          if (batch.failure !== undefined) return end(failure(batch.failure).reason, batch.failure)
-          end(handed < records.length ? "the client's queue was full" : undefined, stopped)
-        }
+    }
+    for (const [index, record] of records.entries()) {
+      try {
+        to.send(batch, index, valueOf(record), key, acceptedAt, headers(index))
+        handed++
+      } catch (cause) {
+        stopped = cause
+        break
       }
-      for (const [index, record] of records.entries()) {
-        try {
-          to.send(batch, index, valueOf(record), key, acceptedAt, headers(index))
-          handed++
-        } catch (cause) {
-          stopped = cause
-          break
-        }
-      }
-      if (handed === 0) {
-        over("refused")
-        const reason = codeOf(stopped) === codes.queueFull ? "the client's queue is full" : failure(stopped).reason
-        return resume(Effect.fail(refused(reason, stopped)))
-      }
-      waiting += handed
-      unanswered.add(abandoned)
+    }
+    if (handed === 0) {
+      over("refused")
+      const reason = codeOf(stopped) === codes.queueFull ? "the client's queue is full" : failure(stopped).reason
+      return Effect.fail(refused(reason, stopped))
+    }
+    waiting += handed
+    unanswered.add(abandoned)
+    return Effect.callback((answer) => {
+      if (outcome === undefined) resume = answer
+      else answer(outcome)
     })
+  }
 
   return {
-    send,
+    hand,
     refusal,
     waiting: () => waiting,
     abandon: (reason) => {

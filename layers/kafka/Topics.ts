@@ -1,5 +1,6 @@
 import { Effect, Layer, Option } from "effect"
 import { TopicRefused, Topics, TopicsUnavailable, type WantedTopic } from "../../services/Topics.ts"
+import { ask } from "./Client.ts"
 import * as Cluster from "./Cluster.ts"
 import { codes, isAway, type KafkaFailure } from "./failures.ts"
 
@@ -65,6 +66,38 @@ const make = Effect.gen(function* () {
     return { name, made, differences: [] }
   })
 
+  const begin = Effect.fn("Topics.begin")(
+    function* (group: string, topic: string) {
+      const count = (yield* cluster.describe(topic)).partitions.length
+      const starts = yield* cluster.offsets(topic, count, "start")
+      const config = { ...cluster.config, "group.id": group, "enable.auto.commit": false }
+      const failed = Effect.mapError((cause: unknown) => cluster.failure(cause, topic))
+      const reader = yield* Effect.acquireRelease(
+        Effect.sync(() => new cluster.kafka.KafkaConsumer(config)),
+        (reader) => Effect.ignore(ask((answer) => reader.disconnect(answer)))
+      )
+      yield* ask((answer) => reader.connect({ timeout: asking }, answer)).pipe(failed)
+      const wanted = starts.map((offset, partition) => ({ topic, partition, offset }))
+      const found = yield* ask<ReadonlyArray<{ partition: number; offset?: number }>>((answer) =>
+        reader.committed(wanted, asking, answer)
+      ).pipe(failed)
+      const known = new Set(found.flatMap(({ partition, offset }) => (offset === undefined ? [] : [partition])))
+      const missing = wanted.filter(({ partition }) => !known.has(partition))
+      if (missing.length === 0) return false
+      return yield* Effect.try({ try: () => reader.commitSync(missing), catch: (cause) => cause }).pipe(
+        Effect.as(true),
+        failed,
+        // The group reads already, and has its offsets in hand.
+        Effect.catchIf(
+          ({ code }) => code === codes.unknownMember,
+          () => Effect.succeed(false)
+        )
+      )
+    },
+    Effect.scoped,
+    Effect.mapError(unavailable("begin"))
+  )
+
   const describe = Effect.fn("Topics.describe")(
     function* (name: string) {
       const found = yield* cluster.find(name)
@@ -91,7 +124,7 @@ const make = Effect.gen(function* () {
       Effect.withSpan("Topics.list")
     )
 
-  return Topics.of({ create, describe, list })
+  return Topics.of({ create, begin, describe, list })
 })
 
 export const layer = Layer.effect(Topics, make).pipe(Layer.provide(Cluster.layer))

@@ -30,6 +30,7 @@ export const codes = {
   messageTimedOut: -192,
   offsetOutOfRange: 1,
   topicMissing: 3,
+  unknownMember: 25,
   topicExists: 36,
   replicationTooLarge: 38
 } as const

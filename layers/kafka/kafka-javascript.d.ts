@@ -64,6 +64,16 @@ declare module "@confluentinc/kafka-javascript" {
       partitions: ReadonlyArray<{ readonly topic: string; readonly partition: number; readonly offset: number }>
     ): this
     unassign(): this
+    /** Without an offset where the group has none. */
+    committed(
+      partitions: ReadonlyArray<{ readonly topic: string; readonly partition: number }>,
+      millis: number,
+      answer: Answer<ReadonlyArray<{ readonly partition: number; readonly offset?: number }>>
+    ): this
+    /** Throws a KafkaError. */
+    commitSync(
+      partitions: ReadonlyArray<{ readonly topic: string; readonly partition: number; readonly offset: number }>
+    ): this
     consume(count: number, answer: Answer<ReadonlyArray<Message>>): void
     disconnect(answer: Answer<unknown>): this
   }

@@ -11,5 +11,3 @@ const unpause = Effect.promise(() => docker("unpause", container))
 /** Goes on by itself when the scope closes. */
 export const paused = Effect.acquireRelease(pause, () => Effect.ignoreCause(unpause))
 export const goOn = unpause
-export const stop = Effect.promise(() => docker("stop", container))
-export const start = Effect.promise(() => docker("start", container))

@@ -4,7 +4,7 @@ import { headersOf, valueOf } from "../../layers/kafka/records.ts"
 import { EventLog, EventLogReader } from "../../services/EventLog.ts"
 import { everything, positionsOf, record } from "../eventLogContract.ts"
 import { goOn, paused } from "./kafkaBroker.ts"
-import { logOn, temporaryTopic, written } from "./kafkaTopic.ts"
+import { create, logOn, remove, temporaryTopic, written } from "./kafkaTopic.ts"
 
 const citiesOf = (prefix: string) =>
   Effect.map(everything, (events) => events.map(({ record }) => record.city).filter((city) => city.startsWith(prefix)))
@@ -131,16 +131,28 @@ it.live(
 )
 
 it.live(
-  "a topic that is missing is named, and taken up once it is there",
+  "a topic that is missing is named, and taken up once it is there; made anew, it has none of the old keys",
   () =>
     Effect.gen(function* () {
-      const topic = `x-missing-${yield* Effect.sync(() => crypto.randomUUID())}`
+      const topic = yield* temporaryTopic()
+      yield* remove(topic)
       yield* Effect.gen(function* () {
         const log = yield* EventLog
-        const error = yield* Effect.flip(log.append({ records: [record("Oslo")] }))
-        assert.strictEqual(error._tag, "LogUnavailable")
-        assert.include(error.message, `the topic ${topic} does not exist; make it with floe topics create`)
-      }).pipe(Effect.provide(logOn(topic)))
+        const append = { records: [record("Oslo")], idempotency: { key: "k", digest: "d1" } }
+        const missing = yield* Effect.flip(log.append(append))
+        assert.strictEqual(missing._tag, "LogUnavailable")
+        assert.include(missing.message, `the topic ${topic} does not exist; make it with floe topics create`)
+        yield* create(topic, 1)
+        yield* taking
+        assert.isFalse((yield* log.append(append)).repeated)
+        assert.isTrue((yield* log.append(append)).repeated)
+        yield* remove(topic)
+        yield* Effect.flip(log.append({ records: [record("Lima")] }))
+        yield* create(topic, 1)
+        yield* taking
+        assert.isFalse((yield* log.append(append)).repeated)
+        assert.strictEqual((yield* citiesOf("Oslo")).length, 1)
+      }).pipe(Effect.provide(logOn(topic, { FLOE_KAFKA_TIMEOUT: "2 seconds" })))
     }),
   patient
 )

@@ -32,17 +32,17 @@ export const written = (topic: string, messages: ReadonlyArray<Written>) =>
     }
   }).pipe(Effect.scoped, Effect.provide(Cluster.layer))
 
-export const settings = (values: Readonly<Record<string, string>>) =>
+const settings = (values: Readonly<Record<string, string>>) =>
   ConfigProvider.layerAdd(ConfigProvider.fromUnknown(values), { asPrimary: true })
+
+export const create = (name: string, partitions: number) =>
+  Effect.flatMap(TopicsService, (topics) => topics.create({ name, partitions, replication: 1 })).pipe(
+    Effect.provide(Topics.layer)
+  )
 
 export const temporaryTopic = Effect.fnUntraced(function* (partitions = 1) {
   const name = `x-test-${randomUUID()}`
-  yield* Effect.acquireRelease(
-    Effect.flatMap(TopicsService, (topics) => topics.create({ name, partitions, replication: 1 })).pipe(
-      Effect.provide(Topics.layer)
-    ),
-    () => Effect.ignore(remove(name))
-  )
+  yield* Effect.acquireRelease(create(name, partitions), () => Effect.ignore(remove(name)))
   return name
 })
 

@@ -2,6 +2,13 @@
 import { Effect, Layer, Schema } from "effect"
 import { profile } from "../services/Settings.ts"
 
+/** The packages of the embedded profile are not there: the image of the distributed one has none of them. */
+class EmbeddedMissing extends Schema.TaggedError<EmbeddedMissing>()("EmbeddedMissing", { cause: Schema.Defect() }) {
+  override get message() {
+    return "The embedded profile cannot run here, as its packages are not installed: set FLOE_PROFILE to distributed, as in the image, or run npm ci."
+  }
+}
+
 class OnlyEmbedded extends Schema.TaggedError<OnlyEmbedded>()("OnlyEmbedded", {}) {
   override get message() {
     return "This runs on the embedded profile alone, and FLOE_PROFILE is distributed: there Kafka Connect writes the table, and docker compose up starts everything."
@@ -15,7 +22,12 @@ class OnlyDistributed extends Schema.TaggedError<OnlyDistributed>()("OnlyDistrib
   }
 }
 
-const embedded = Effect.promise(() => import("./embedded/Layers.ts"))
+const isNotInstalled = (cause: unknown) =>
+  cause instanceof Error && "code" in cause && cause.code === "ERR_MODULE_NOT_FOUND"
+
+const embedded = Effect.tryPromise({ try: () => import("./embedded/Layers.ts"), catch: (cause) => cause }).pipe(
+  Effect.catch((cause) => (isNotInstalled(cause) ? Effect.fail(new EmbeddedMissing({ cause })) : Effect.die(cause)))
+)
 type Embedded = Effect.Success<typeof embedded>
 
 const distributed = Effect.promise(() => import("./distributed/Layers.ts"))
@@ -28,7 +40,7 @@ const chosen = <A, E, R, E2>(
   Layer.unwrap(
     Effect.flatMap(
       profile,
-      (profile): Effect.Effect<Layer.Layer<A, E | E2, R>> =>
+      (profile): Effect.Effect<Layer.Layer<A, E | E2, R>, EmbeddedMissing> =>
         profile === "embedded" ? Effect.map(embedded, ofEmbedded) : Effect.map(distributed, ofDistributed)
     )
   )
@@ -45,10 +57,12 @@ export const logReader = chosen(
   (layers) => layers.logReader
 )
 
-export const sink = chosen(
-  (layers) => layers.sink,
-  () => Layer.effectContext(Effect.fail(new OnlyEmbedded()))
+/** For a program of the embedded profile: in the other one it fails before anything else is made. */
+export const onlyEmbedded = Layer.effectDiscard(
+  Effect.flatMap(profile, (profile) => (profile === "embedded" ? Effect.void : Effect.fail(new OnlyEmbedded())))
 )
+
+export const sink = Layer.unwrap(Effect.map(embedded, (layers) => layers.sink)).pipe(Layer.provide(onlyEmbedded))
 
 /** SQL over the table; where there is none, nothing is made. */
 export const query = chosen(

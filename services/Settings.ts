@@ -17,7 +17,16 @@ export const port = Config.schema(
   "FLOE_PORT"
 ).pipe(Config.withDefault(9998))
 export const dataFolder = Config.NonEmptyString("FLOE_DATA").pipe(Config.withDefault("./data"))
-export const target = Config.URL("FLOE_TARGET").pipe(Config.withDefault(new URL("http://127.0.0.1:9998")))
+
+/** localhost:9998 is a URL too, with the protocol `localhost:`. */
+const isWebAddress = Schema.makeFilter(({ protocol }: URL) => protocol === "http:" || protocol === "https:", {
+  message: "expected an address that begins with http:// or https://"
+})
+const url = (name: string, byDefault: string) =>
+  Config.schema(Schema.URLFromString.check(isWebAddress), name).pipe(Config.withDefault(new URL(byDefault)))
+
+/** The logging server that the generator sends to. */
+export const target = url("FLOE_TARGET", "http://127.0.0.1:9998")
 export const interval = Config.Duration("FLOE_INTERVAL").pipe(Config.withDefault("5 seconds"))
 export const batch = count("FLOE_BATCH", 10)
 export const seed = Config.option(Config.Int("FLOE_SEED"))
@@ -56,8 +65,6 @@ export const replication = count("FLOE_REPLICATION", 1)
 export const keysMax = count("FLOE_KEYS_MAX", 500_000)
 /** True where several servers append to one topic: each then learns the keys of the others. */
 export const keysShared = Config.Boolean("FLOE_KEYS_SHARED").pipe(Config.withDefault(false))
-
-const url = (name: string, byDefault: string) => Config.URL(name).pipe(Config.withDefault(new URL(byDefault)))
 
 export const connectUrl = url("FLOE_CONNECT_URL", "http://localhost:8083")
 export const trinoUrl = url("FLOE_TRINO_URL", "http://localhost:8080")

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Deferred, Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
 import * as ConnectorLayer from "../layers/connect/Connector.ts"
 import { Connector } from "../services/Connector.ts"
 import { type Answer, type Request, serving } from "./httpService.ts"
@@ -154,6 +155,24 @@ describe("Kafka Connect", () => {
           "DELETE /connectors/a%2Fb%20c"
         ]
       )
+    })
+  )
+
+  it.effect("a request that hangs is given up, and a password is not to be had", () =>
+    Effect.gen(function* () {
+      const arrived = yield* Deferred.make<void>()
+      const { base } = yield* serving(() => void Deferred.doneUnsafe(arrived, Effect.void))
+      const fiber = yield* Effect.forkChild(Effect.flip(using(base, (connector) => connector.pause("x-a"))))
+      yield* Deferred.await(arrived)
+      yield* TestClock.adjust("25 seconds")
+      const hung = yield* Fiber.join(fiber)
+      assert.strictEqual(hung._tag, "ConnectUnavailable")
+      assert.include(hung.message, `${base} does not answer within 25 seconds; look at its log`)
+      const locked = yield* serving(() => ({ status: 401, body: "User cannot access the resource." }))
+      const refused = yield* Effect.flip(using(locked.base, (connector) => connector.status("x-a")))
+      assert.strictEqual(refused._tag, "ConnectRefused")
+      assert.include(refused.message, "(status, 401)")
+      assert.include(refused.message, "does not let Floe in")
     })
   )
 

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Scope, Stream } from "effect"
+import { Deferred, Effect, Exit, Fiber, Queue, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as QueryLayer from "../layers/trino/Query.ts"
 import { withoutEnd } from "../layers/trino/Statement.ts"
@@ -128,15 +128,15 @@ describe("Trino", () => {
   )
 
   it.effect.each([
-    { answer: no(401), says: /user floe in \(401\); set FLOE_TRINO_USER/ },
-    { answer: no(404), says: /is not Trino \(404\); set FLOE_TRINO_URL/ },
-    { answer: ok("<html>It works!</html>"), says: /is not Trino; set FLOE_TRINO_URL/ },
-    { answer: ok('{"status":"healthy"}'), says: /is not Trino; set FLOE_TRINO_URL/ }
-  ])("says what to do about $answer", ({ answer, says }) =>
+    { answer: no(401), tag: "QueryFailed", says: /user floe in \(401\): set FLOE_TRINO_USER/ },
+    { answer: no(404), tag: "QueryUnavailable", says: /is not Trino \(404\); set FLOE_TRINO_URL/ },
+    { answer: ok("<html>It works!</html>"), tag: "QueryUnavailable", says: /is not Trino; set FLOE_TRINO_URL/ },
+    { answer: ok('{"status":"healthy"}'), tag: "QueryUnavailable", says: /is not Trino; set FLOE_TRINO_URL/ }
+  ])("says what to do about $answer", ({ answer, tag, says }) =>
     Effect.gen(function* () {
       const { base, seen } = yield* serving(() => answer)
       const error = yield* Effect.flip(rowsAt(base, "SELECT 1"))
-      assert.strictEqual(error._tag, "QueryUnavailable")
+      assert.strictEqual(error._tag, tag)
       assert.match(error.message, says)
       assert.strictEqual(seen.length, 1)
     })
@@ -150,6 +150,49 @@ describe("Trino", () => {
       assert.strictEqual(error._tag, "QueryUnavailable")
       assert.include(error.message, `Trino at ${base} cannot be reached (nothing listens there)`)
       assert.include(error.message, "FLOE_TRINO_URL")
+    })
+  )
+
+  it.effect("says at once that it speaks no TLS", () =>
+    Effect.gen(function* () {
+      const { base } = yield* serving(() => no(404))
+      const error = yield* Effect.flip(rowsAt(base.replace("http:", "https:"), "SELECT 1"))
+      assert.include(error.message, "(it does not speak TLS, so its address begins with http://)")
+    })
+  )
+
+  it.effect("a statement that hangs is given up after 20 seconds, and not sent again", () =>
+    Effect.gen(function* () {
+      const arrived = yield* Deferred.make<void>()
+      const { base, seen } = yield* serving(() => void Deferred.doneUnsafe(arrived, Effect.void))
+      const fiber = yield* Effect.forkChild(Effect.flip(rowsAt(base, "SELECT 1")))
+      yield* Deferred.await(arrived)
+      yield* TestClock.adjust("20 seconds")
+      const error = yield* Fiber.join(fiber)
+      assert.strictEqual(error._tag, "QueryUnavailable")
+      assert.include(error.message, "does not answer within 20 seconds; look at its log")
+      assert.strictEqual(seen.length, 1)
+    })
+  )
+
+  it.effect("a query whose page hangs is asked for again, given up after a minute, and cancelled", () =>
+    Effect.gen(function* () {
+      const pages = pagesOf(recorded.types)
+      const gets = yield* Queue.unbounded<void>()
+      const { base, seen } = yield* serving((request, base) => {
+        if (request.method === "GET") return void Queue.offerUnsafe(gets, undefined)
+        return pages(request, base)
+      })
+      const fiber = yield* Effect.forkChild(Effect.flip(rowsAt(base, "SELECT 1")))
+      for (let attempt = 0; attempt < 3; attempt++) {
+        yield* Queue.take(gets)
+        yield* TestClock.adjust("20 seconds")
+        yield* TestClock.adjust("500 millis")
+      }
+      const error = yield* Fiber.join(fiber)
+      assert.strictEqual(error._tag, "QueryUnavailable")
+      assert.include(error.message, "does not answer within 20 seconds")
+      assert.deepStrictEqual(methods(seen), ["POST", "GET", "GET", "GET", "DELETE"])
     })
   )
 

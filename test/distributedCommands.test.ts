@@ -104,6 +104,38 @@ describe("the commands of the distributed profile", () => {
     })
   )
 
+  it.live("query says that a statement without a result is done", () =>
+    Effect.gen(function* () {
+      const paths = trino.created.map((page) => /"nextUri":"\{base\}([^"]*)"/.exec(page)?.[1])
+      const { base } = yield* serving(({ method, url }, base) => {
+        const page = trino.created[method === "POST" ? 0 : paths.indexOf(url) + 1] ?? ""
+        return { status: 200, body: page.replaceAll("{base}", base) }
+      })
+      const printed = (format: string) =>
+        floe(["query", "--format", format, "CREATE TABLE t (a integer)"], { FLOE_TRINO_URL: base })
+      assert.deepStrictEqual(yield* Effect.all(["table", "csv", "json", "ndjson"].map(printed)), [
+        { code: 0, output: "Done; the statement has no rows.\n" },
+        { code: 0, output: "" },
+        { code: 0, output: "[]\n" },
+        { code: 0, output: "" }
+      ])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("an address without http:// is named as what it is", () =>
+    Effect.gen(function* () {
+      const { code, output } = yield* floe(["query", "SELECT 1"], { FLOE_TRINO_URL: "localhost:8080" })
+      assert.deepStrictEqual(
+        { code, output },
+        {
+          code: 1,
+          output:
+            "FLOE_TRINO_URL cannot be used as it is set: expected an address that begins with http:// or https://.\n"
+        }
+      )
+    })
+  )
+
   it.live("storage ls prints sizes, and totals of each partition", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder

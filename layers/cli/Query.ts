@@ -26,6 +26,9 @@ const statement = Effect.fnUntraced(function* (sql: Option.Option<string>, file:
 
 const formats = { csv, json, ndjson }
 
+/** What is printed of a statement that has no columns, such as CREATE TABLE. */
+const nothing = { table: "Done; the statement has no rows.\n", csv: "", json: "[]\n", ndjson: "" }
+
 export const query = Command.make(
   "query",
   {
@@ -42,6 +45,10 @@ export const query = Command.make(
   },
   Effect.fn("floe query")(function* ({ sql, file, format }) {
     const { columns, rows } = yield* (yield* Query).execute(yield* statement(sql, file))
+    if (columns.length === 0) {
+      yield* Stream.runDrain(rows)
+      return yield* print(Stream.make(nothing[format]))
+    }
     const terminal = yield* (yield* Terminal.Terminal).columns
     yield* print(format === "table" ? table(columns, rows, terminal || 80) : formats[format](columns, rows))
   }, Effect.scoped)

@@ -2,6 +2,7 @@
 import { Config, Duration } from "effect"
 import type { ConnectorConfig } from "../../services/Connector.ts"
 import { commitInterval, replication, topic } from "../../services/Settings.ts"
+import { control, deadLettersOf } from "../../services/Topics.ts"
 
 export const name = "iceberg-sink"
 
@@ -30,7 +31,7 @@ export const config = ({ topic, commitInterval, replication }: SinkSettings): Co
 
   // What is no record of the table goes to a topic of its own, with the reason in its headers.
   "errors.tolerance": "all",
-  "errors.deadletterqueue.topic.name": `${topic}-dlq`,
+  "errors.deadletterqueue.topic.name": deadLettersOf(topic),
   "errors.deadletterqueue.topic.replication.factor": String(replication),
   "errors.deadletterqueue.context.headers.enable": "true",
   "errors.log.enable": "true",
@@ -39,7 +40,7 @@ export const config = ({ topic, commitInterval, replication }: SinkSettings): Co
   "iceberg.tables": "default.weather",
   "iceberg.tables.auto-create-enabled": "false",
   "iceberg.tables.evolve-schema-enabled": "false",
-  "iceberg.control.topic": "control-iceberg",
+  "iceberg.control.topic": control,
   "iceberg.control.commit.interval-ms": String(Math.ceil(Duration.toMillis(commitInterval))),
   // The worker that the first record makes misses the commit already announced, so nothing is committed before this.
   "iceberg.control.commit.timeout-ms": "5000",

@@ -5,8 +5,8 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import { ConnectRefused, ConnectUnavailable } from "../../services/Connector.ts"
 import { transportReason } from "../http/Transport.ts"
 
-/** Connect itself gives up on a request after 90 seconds. */
-const answerLimit = "100 seconds"
+/** Connect itself gives up on a request after 90 seconds, such as when Kafka is away. */
+const answerLimit = "25 seconds"
 
 /** A rebalance takes some seconds: half a minute in all. */
 const rebalance = Schedule.max([Schedule.spaced("1 second"), Schedule.recurs(30)])
@@ -38,10 +38,21 @@ export const make = Effect.fnUntraced(function* (server: string) {
       ),
       Effect.timeoutOrElse({
         duration: answerLimit,
-        orElse: () => Effect.fail(unavailable(operation, `${server} gives no answer within ${answerLimit}`, "time-out"))
+        orElse: () =>
+          Effect.fail(
+            unavailable(
+              operation,
+              `${server} does not answer within ${answerLimit}; look at its log, and whether its Kafka runs, or ${elsewhere}`,
+              "time-out"
+            )
+          )
       })
     )
     if (status < 400) return { status, body }
+    if (status === 401 || status === 403) {
+      const reason = `${server} does not let Floe in, which has no password for it; let it in without one, or ${elsewhere}.`
+      return yield* new ConnectRefused({ operation, status, reason })
+    }
     const refusal = refusalOf(body)
     // While it starts, everything is an HTML page of status 404 (tried).
     if (Option.isNone(refusal)) {
@@ -49,7 +60,7 @@ export const make = Effect.fnUntraced(function* (server: string) {
       return yield* unavailable(operation, reason, status)
     }
     const { message } = refusal.value
-    if (status === 503 || (status === 500 && /request timed out/i.test(message))) {
+    if (status === 503) {
       return yield* unavailable(operation, `it answers ${status} (${message}); try again`, status)
     }
     return yield* new ConnectRefused({ operation, status, reason: message })

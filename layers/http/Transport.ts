@@ -10,7 +10,10 @@ const reasons: Record<string, string> = {
   ENOTFOUND: "there is no host of that name",
   EAI_AGAIN: "the name of the host cannot be looked up",
   EHOSTUNREACH: "the host cannot be reached",
-  ENETUNREACH: "the network cannot be reached"
+  ENETUNREACH: "the network cannot be reached",
+  ETIMEDOUT: "the host does not answer",
+  UND_ERR_CONNECT_TIMEOUT: "the host does not answer",
+  ERR_SSL_WRONG_VERSION_NUMBER: "it does not speak TLS, so its address begins with http://"
 }
 
 /** The operating system's or the client's name of the reason, such as ECONNREFUSED. */
@@ -28,6 +31,10 @@ export const transportReason = (cause: unknown) => {
   return last instanceof Error ? last.message : String(cause)
 }
 
-/** A request to such an address is sent in vain, again and again: nobody is there. */
-export const isNobodyThere = (cause: unknown) =>
-  ["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH"].includes(transportCode(cause) ?? "")
+const broken = ["ECONNRESET", "UND_ERR_SOCKET"]
+
+/** A request to such an address is sent in vain, again and again: nobody is there, or somebody else. */
+export const isNobodyThere = (cause: unknown) => {
+  const code = transportCode(cause) ?? ""
+  return code in reasons && !broken.includes(code)
+}

@@ -32,6 +32,9 @@ export const layer = Layer.effect(
           advice: "no bucket can have this name, set FLOE_S3_BUCKET to one that is"
         })
       }
+      if (cause instanceof S3Errors.InvalidArgumentError) {
+        return new StorageRefused({ warehouse, reason: `${cause.message.replace(/\.$/, "")}; set FLOE_S3_ACCESS_KEY` })
+      }
       if (!(cause instanceof S3Errors.ServerError)) {
         return unavailable(
           `nothing answers at ${endpoint.origin} (${transportReason(cause)}); start it, or ${elsewhere}`,
@@ -53,17 +56,26 @@ export const layer = Layer.effect(
             cause
           )
       }
+      // The object store's own message names the port, the region or the right that is wrong.
+      const answer = `${endpoint.origin} answers ${cause.statusCode} ${cause.code}: ${cause.message.replace(/\.$/, "")}`
       return cause.statusCode >= 500
-        ? unavailable(`${endpoint.origin} answers ${cause.statusCode} ${cause.code}; try again`, cause)
-        : new StorageRefused({ warehouse, reason: `${endpoint.origin} answers ${cause.statusCode} ${cause.code}` })
+        ? unavailable(`${answer}; try again`, cause)
+        : new StorageRefused({
+            warehouse,
+            reason: `${answer}; look at FLOE_S3_ENDPOINT, FLOE_S3_REGION and what the key may do`
+          })
     }
 
-    const client = new S3Client({
-      endPoint: endpoint.origin,
-      region,
-      bucket,
-      accessKey,
-      secretKey: Redacted.value(secretKey)
+    const client = yield* Effect.try({
+      try: () =>
+        new S3Client({
+          endPoint: endpoint.origin,
+          region,
+          bucket,
+          accessKey,
+          secretKey: Redacted.value(secretKey)
+        }),
+      catch: errorOf
     })
 
     /** The client's own listing garbles names with quotes, spaces at the start and control characters (tried). */
@@ -82,7 +94,13 @@ export const layer = Layer.effect(
       }).pipe(
         Effect.timeoutOrElse({
           duration: answerLimit,
-          orElse: () => Effect.fail(unavailable(`${endpoint.origin} gives no answer within ${answerLimit}`, "time-out"))
+          orElse: () =>
+            Effect.fail(
+              unavailable(
+                `${endpoint.origin} does not answer within ${answerLimit}; look at its log, or ${elsewhere}`,
+                "time-out"
+              )
+            )
         })
       )
       return yield* Effect.fromResult(parse(body)).pipe(

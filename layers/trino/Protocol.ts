@@ -2,21 +2,20 @@
 import { Effect, Schedule, Schema } from "effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
-import { QueryUnavailable } from "../../services/Query.ts"
+import { QueryFailed, QueryUnavailable } from "../../services/Query.ts"
 import { isNobodyThere, transportReason } from "../http/Transport.ts"
 import { Page, parseExactly } from "./Page.ts"
 
-/** Trino answers within a second or two, also while a statement runs; this is for a connection that has died. */
-const answerLimit = "60 seconds"
+/** Trino answers within a second or two, also while a statement runs; this is for one that hangs, or a dead connection. */
+const answerLimit = "20 seconds"
 const cancelLimit = "5 seconds"
 
 /** 0.1, 0.2, … 1.6 s: 3 s in all. */
 const postAgain = Schedule.max([Schedule.exponential("100 millis"), Schedule.recurs(5)])
-/** A statement that has begun is worth more patience: half a minute. */
-const getAgain = Schedule.max([
-  Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("3 seconds")]),
-  Schedule.recurs(14)
-])
+/** A statement that has begun is worth more patience: half a minute, and not much more than one if every request hangs. */
+const getAgain = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("3 seconds")]).pipe(
+  Schedule.upTo({ duration: "30 seconds" })
+)
 
 /** What the protocol lets a client try again; 429 is an overloaded gateway's. */
 const temporary = [429, 502, 503, 504]
@@ -51,9 +50,6 @@ export const make = Effect.fnUntraced(function* ({ server, user }: Session) {
 
   const refused = (method: string, status: number) => {
     if (temporary.includes(status)) return `Trino at ${server} is overloaded or starting (${status}); try again later`
-    if (status === 401 || status === 403) {
-      return `Trino at ${server} does not let the user ${user} in (${status}); set FLOE_TRINO_USER to one that needs no password, or ${elsewhere}`
-    }
     if (method === "GET" && (status === 404 || status === 410)) {
       return `Trino at ${server} does not know the query any more: it was started again, or the rows were left unread for minutes; run the query again`
     }
@@ -81,12 +77,17 @@ export const make = Effect.fnUntraced(function* ({ server, user }: Session) {
           Effect.fail(
             new NoPage({
               reason: `Trino at ${server} does not answer within ${answerLimit}; look at its log, or ${elsewhere}`,
-              again: true,
+              again: request.method === "GET",
               cause: "time-out"
             })
           )
       })
     )
+    if (status === 401 || status === 403) {
+      return yield* new QueryFailed({
+        reason: `Trino at ${server} does not let the user ${user} in (${status}): set FLOE_TRINO_USER to one that needs no password, which Floe has none of, or ${elsewhere}.`
+      })
+    }
     if (status !== 200) {
       return yield* new NoPage({
         reason: refused(request.method, status),
@@ -104,8 +105,8 @@ export const make = Effect.fnUntraced(function* ({ server, user }: Session) {
 
   const patiently = (request: HttpClientRequest.HttpClientRequest, schedule: typeof postAgain | typeof getAgain) =>
     page(request).pipe(
-      Effect.retry({ schedule, while: ({ again }) => again }),
-      Effect.mapError(({ reason, cause }) => new QueryUnavailable({ reason, cause }))
+      Effect.retry({ schedule, while: (error) => error._tag === "NoPage" && error.again }),
+      Effect.catchTag("NoPage", ({ reason, cause }) => Effect.fail(new QueryUnavailable({ reason, cause })))
     )
 
   return {

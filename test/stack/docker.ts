@@ -17,38 +17,39 @@ export const compose = (...args: ReadonlyArray<string>) => run("docker", ["compo
 /** A line of a shell, as it stands in the documents. */
 export const shell = (line: string, timeout?: number) => run("bash", ["-c", line], timeout)
 
-/** The same under a pseudo-terminal, with what a person types: a line at a time, each once the terminal shows what it waits for. */
-export const terminal = (line: string, typed: ReadonlyArray<{ readonly after: RegExp; readonly text: string }> = []) =>
+// biome-ignore lint/suspicious/noControlCharactersInRegex: what a terminal takes for commands begins with them
+const commands = /\x1b(\[[0-9;?]*[A-Za-z]|[=>])/g
+
+/**
+ * The same under a pseudo-terminal of 50 lines; `person` is shown what came since the last typing, and types what it
+ * answers. The whole output, without the terminal's own commands.
+ */
+export const terminal = (line: string, person: (shown: string) => string | undefined = () => undefined) =>
   new Promise<string>((resolve, reject) => {
-    const child = spawn("script", ["-qec", line, "/dev/null"], {
+    const child = spawn("script", ["-qec", `stty cols 150 rows 50; ${line}`, "/dev/null"], {
       cwd: root,
-      env: { ...process.env, TERM: "xterm", COLUMNS: "200", LINES: "100" },
+      env: { ...process.env, TERM: "xterm" },
       stdio: ["pipe", "pipe", "inherit"]
     })
     let output = ""
-    let seen = 0
-    const rest = [...typed]
-    const look = () => {
-      const [next] = rest
-      if (next === undefined) return
-      const found = next.after.exec(output.slice(seen))
-      if (found === null) return
-      seen += found.index + found[0].length
-      rest.shift()
-      child.stdin.write(next.text)
-    }
+    let shown = ""
     const limit = setTimeout(() => {
       child.kill("SIGKILL")
       reject(new Error(`${line} did not end; it printed:\n${output}`))
     }, 100_000)
     child.stdout.on("data", (chunk: Buffer) => {
-      output += chunk.toString()
-      look()
+      const text = chunk.toString()
+      output += text
+      shown += text
+      const typed = person(shown.replace(commands, ""))
+      if (typed === undefined) return
+      shown = ""
+      child.stdin.write(typed)
     })
     child.on("error", reject)
     child.on("exit", (code) => {
       clearTimeout(limit)
-      if (code === 0) resolve(output)
+      if (code === 0) resolve(output.replace(commands, ""))
       else reject(new Error(`${line} ended with ${code}; it printed:\n${output}`))
     })
   })

@@ -24,8 +24,12 @@ export const freePort = () =>
     })
   })
 
-export const start = (program: string, args: ReadonlyArray<string>, env: Record<string, string>) => {
-  const child = spawn(process.execPath, [program, ...args], {
+/** A program of this project, by Node. */
+export const start = (program: string, args: ReadonlyArray<string>, env: Record<string, string>) =>
+  spawned(process.execPath, [program, ...args], env)
+
+export const spawned = (command: string, args: ReadonlyArray<string>, env: Record<string, string>) => {
+  const child = spawn(command, args, {
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "inherit"]
   })
@@ -43,6 +47,19 @@ export const printed = (child: ChildProcess, pattern: RegExp) =>
       if (match) resolve(match)
     })
     child.on("exit", (code) => reject(new Error(`the program ended with ${code}: ${text}`)))
+  })
+
+/** What a program prints that ends by itself, and well. */
+export const finished = (program: string, args: ReadonlyArray<string>, env: Record<string, string>) =>
+  new Promise<string>((resolve, reject) => {
+    const child = start(program, args, env)
+    let text = ""
+    child.stdout?.on("data", (chunk: Buffer) => {
+      text += chunk.toString()
+    })
+    child.on("close", (code) =>
+      code === 0 ? resolve(text) : reject(new Error(`${program} ended with ${code}: ${text}`))
+    )
   })
 
 /** Waits until `GET path` answers 200. */

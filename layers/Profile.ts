@@ -2,48 +2,148 @@
 import { Effect, Layer, Schema } from "effect"
 import { profile } from "../services/Settings.ts"
 
-class ProfileMissing extends Schema.TaggedError<ProfileMissing>()("ProfileMissing", { profile: Schema.String }) {
+/** The packages of the embedded profile are not there: the image of the distributed one has none of them. */
+class EmbeddedMissing extends Schema.TaggedError<EmbeddedMissing>()("EmbeddedMissing", { cause: Schema.Defect() }) {
   override get message() {
-    return `The profile ${this.profile} is not in this version of Floe; unset FLOE_PROFILE, or set it to embedded.`
+    return "The embedded profile cannot run here, as its packages are not installed: set FLOE_PROFILE to distributed, as in the image, or run npm ci."
   }
 }
 
-const embedded = Effect.promise(() => import("./embedded/Layers.ts"))
+/** A command that has no layers on the distributed profile. */
+class NotDistributed extends Schema.TaggedError<NotDistributed>()("NotDistributed", { instead: Schema.String }) {
+  override get message() {
+    return `This command works on the embedded profile alone in this version, and FLOE_PROFILE is distributed; there ${this.instead}.`
+  }
+}
+
+class OnlyEmbedded extends Schema.TaggedError<OnlyEmbedded>()("OnlyEmbedded", {}) {
+  override get message() {
+    return "This runs on the embedded profile alone, and FLOE_PROFILE is distributed: there Kafka Connect writes the table, and docker compose up starts everything."
+  }
+}
+
+/** What one profile has and the other does not need. */
+class OnlyDistributed extends Schema.TaggedError<OnlyDistributed>()("OnlyDistributed", { instead: Schema.String }) {
+  override get message() {
+    return `This needs the distributed profile (FLOE_PROFILE=distributed); in the embedded one ${this.instead}.`
+  }
+}
+
+const isNotInstalled = (cause: unknown) =>
+  cause instanceof Error && "code" in cause && cause.code === "ERR_MODULE_NOT_FOUND"
+
+const embedded = Effect.tryPromise({ try: () => import("./embedded/Layers.ts"), catch: (cause) => cause }).pipe(
+  Effect.catch((cause) => (isNotInstalled(cause) ? Effect.fail(new EmbeddedMissing({ cause })) : Effect.die(cause)))
+)
 type Embedded = Effect.Success<typeof embedded>
 
-const chosen = <A, E, R>(ofEmbedded: (layers: Embedded) => Layer.Layer<A, E, R>) =>
+const distributed = Effect.promise(() => import("./distributed/Layers.ts"))
+type Distributed = Effect.Success<typeof distributed>
+
+const chosen = <A, E, R, E2>(
+  ofEmbedded: (layers: Embedded) => Layer.Layer<A, E, R>,
+  ofDistributed: (layers: Distributed) => Layer.Layer<A, E2>
+) =>
   Layer.unwrap(
-    Effect.flatMap(profile, (profile) =>
-      profile === "embedded" ? Effect.map(embedded, ofEmbedded) : Effect.fail(new ProfileMissing({ profile }))
+    Effect.flatMap(
+      profile,
+      (profile): Effect.Effect<Layer.Layer<A, E | E2, R>, EmbeddedMissing> =>
+        profile === "embedded" ? Effect.map(embedded, ofEmbedded) : Effect.map(distributed, ofDistributed)
     )
   )
 
-/** The log to append to and to read; at most one process has it. */
-export const log = chosen((layers) => layers.log)
+const embeddedOnly = <A, E, R>(instead: string, of: (layers: Embedded) => Layer.Layer<A, E, R>) =>
+  chosen(of, () => Layer.effectContext(Effect.fail(new NotDistributed({ instead }))))
 
-/** The log to read, beside the process that appends. */
-export const logReader = chosen((layers) => layers.logReader)
+/** The log to append to and to read; of the embedded one, at most one process has it. */
+export const log = chosen(
+  (layers) => layers.log,
+  (layers) => layers.log
+)
 
-export const sink = chosen((layers) => layers.sink)
+/** The log to read, beside the processes that append. */
+export const logReader = chosen(
+  (layers) => layers.logReader,
+  (layers) => layers.logReader
+)
+
+/** For a program of the embedded profile: in the other one it fails before anything else is made. */
+export const onlyEmbedded = Layer.effectDiscard(
+  Effect.flatMap(profile, (profile) => (profile === "embedded" ? Effect.void : Effect.fail(new OnlyEmbedded())))
+)
+
+export const sink = Layer.unwrap(Effect.map(embedded, (layers) => layers.sink)).pipe(Layer.provide(onlyEmbedded))
 
 /** SQL over the table; where there is none, nothing is made. */
-export const query = chosen((layers) => layers.query)
+export const query = chosen(
+  (layers) => layers.query,
+  (layers) => layers.query
+)
 
 /** A table as it is described; nothing is made. */
-export const tableReader = (table = "weather") => chosen((layers) => layers.tableReader(table))
+export const tableReader = (table = "weather") =>
+  embeddedOnly('query iceberg.default."weather$snapshots", $files and $history', (layers) => layers.tableReader(table))
 
 /** The log and the table to compare; nothing is made. */
-export const audit = chosen((layers) => layers.audit)
+export const audit = embeddedOnly("compare the offsets of floe topics describe with count(*)", (layers) => layers.audit)
 
 /** The log to read, where there is one; nothing is made. */
-export const logToRead = chosen((layers) => layers.logToRead)
+export const logToRead = chosen(
+  (layers) => layers.logToRead,
+  (layers) => layers.logReader
+)
 
-export const maintenance = chosen((layers) => layers.maintenance)
+export const maintenance = embeddedOnly(
+  "Trino does it: ALTER TABLE iceberg.default.weather EXECUTE optimize",
+  (layers) => layers.maintenance
+)
 
-export const replay = chosen((layers) => layers.replay)
+export const replay = embeddedOnly(
+  "a second connector with a control topic of its own reads the topic again into another table",
+  (layers) => layers.replay
+)
 
 /** The parts of the pipeline, its log and its table to look at; nothing is made. */
-export const status = chosen((layers) => layers.status)
+export const status = embeddedOnly(
+  "docker compose ps and floe connector status show how things are",
+  (layers) => layers.status
+)
 
 /** What can be wrong with an installation; nothing is made. */
-export const checks = chosen((layers) => layers.checks)
+export const checks = embeddedOnly(
+  "docker compose ps and floe connector status show how things are",
+  (layers) => layers.checks
+)
+
+/** The files of the table, with their sizes. */
+export const storage = chosen(
+  (layers) => layers.storage,
+  (layers) => layers.storage
+)
+
+/** Fails in the embedded profile with what there is instead, as the end of a sentence. */
+export const onlyDistributed = (instead: string) =>
+  Effect.flatMap(profile, (profile) =>
+    profile === "distributed" ? Effect.void : Effect.fail(new OnlyDistributed({ instead }))
+  )
+
+/** What brings the log into the table: Kafka Connect's connector, or the embedded sink as if it were one. */
+export const connector = chosen(
+  (layers) => layers.connector,
+  (layers) => layers.connector
+)
+
+/** Kafka Connect, for what the embedded sink has nothing of. */
+export const kafkaConnect = Layer.unwrap(
+  Effect.andThen(
+    onlyDistributed("the sink is a program of its own, which floe connector can show, pause and resume"),
+    Effect.map(distributed, (layers) => layers.connector)
+  )
+)
+
+export const topics = Layer.unwrap(
+  Effect.andThen(
+    onlyDistributed("the log is a file and needs no topic"),
+    Effect.map(distributed, (layers) => layers.topics)
+  )
+)

@@ -14,10 +14,13 @@ export interface QueryColumn {
 /** A value as JSON can carry it: decimals, 64-bit integers and times as text, nested values as arrays and objects. */
 export type QueryValue = Schema.Json
 
+/** Rows may fail half way for the same reasons as the statement itself. */
+export type QueryError = QueryFailed | QueryUnavailable | QueryCancelled
+
 export interface QueryResult {
   readonly columns: ReadonlyArray<QueryColumn>
   /** Rows in chunks, each with a value per column; to be read once, within the scope. */
-  readonly rows: Stream.Stream<ReadonlyArray<QueryValue>, QueryFailed>
+  readonly rows: Stream.Stream<ReadonlyArray<QueryValue>, QueryError>
 }
 
 /** The engine refused or failed the statement; trying the same again does not help. */
@@ -40,6 +43,16 @@ export class QueryUnavailable extends Schema.TaggedError<QueryUnavailable>()("Qu
   }
 }
 
+/** Someone else ended the statement in the engine: its administrator, or another client. */
+export class QueryCancelled extends Schema.TaggedError<QueryCancelled>()("QueryCancelled", {
+  /** The engine's own message. */
+  reason: Schema.String
+}) {
+  override get message() {
+    return `The query was cancelled in the engine: ${this.reason}`
+  }
+}
+
 export class Query extends Context.Service<
   Query,
   {
@@ -47,6 +60,6 @@ export class Query extends Context.Service<
     readonly execute: (
       sql: string,
       options?: { readonly asOf?: AsOf | undefined }
-    ) => Effect.Effect<QueryResult, QueryFailed | QueryUnavailable | SnapshotMissing, Scope.Scope>
+    ) => Effect.Effect<QueryResult, QueryError | SnapshotMissing, Scope.Scope>
   }
 >()("floe/services/Query") {}

@@ -52,6 +52,11 @@ const oneOf =
 const number = Schema.FiniteFromString
 const positive = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
 const count = (name: string) => Config.schema(number.pipe(Schema.decodeTo(positive)), name)
+/** localhost:9998 is a URL too, with the protocol `localhost:`. */
+const isWebAddress = Schema.makeFilter(({ protocol }: URL) => protocol === "http:" || protocol === "https:", {
+  message: "expected an address that begins with http:// or https://"
+})
+const webAddress = (name: string) => Config.schema(Schema.URLFromString.check(isWebAddress), name)
 
 export const profile = setting("FLOE_PROFILE", oneOf(["embedded", "distributed"]), "embedded", {
   readBy: "all",
@@ -72,7 +77,7 @@ export const port = setting(
   9998,
   { readBy: "server", meaning: "Port to listen on; 0 for one that is free." }
 )
-export const target = setting("FLOE_TARGET", Config.URL, new URL("http://127.0.0.1:9998"), {
+export const target = setting("FLOE_TARGET", webAddress, new URL("http://127.0.0.1:9998"), {
   readBy: "generator, `floe`",
   meaning: "The logging server that the generator and `floe send` send to."
 })
@@ -181,11 +186,11 @@ export const keysShared = setting("FLOE_KEYS_SHARED", Config.Boolean, false, {
 
 const ofFloe = { profile: "distributed", readBy: "`floe`" } as const
 
-export const connectUrl = setting("FLOE_CONNECT_URL", Config.URL, new URL("http://localhost:8083"), {
+export const connectUrl = setting("FLOE_CONNECT_URL", webAddress, new URL("http://localhost:8083"), {
   ...ofFloe,
   meaning: "Kafka Connect."
 })
-export const trinoUrl = setting("FLOE_TRINO_URL", Config.URL, new URL("http://localhost:8080"), {
+export const trinoUrl = setting("FLOE_TRINO_URL", webAddress, new URL("http://localhost:8080"), {
   ...ofFloe,
   meaning: "Trino."
 })
@@ -194,7 +199,7 @@ export const trinoUser = setting("FLOE_TRINO_USER", Config.NonEmptyString, "floe
   meaning: "The user that queries run as."
 })
 export const s3 = Config.all({
-  endpoint: setting("FLOE_S3_ENDPOINT", Config.URL, new URL("http://localhost:9000"), {
+  endpoint: setting("FLOE_S3_ENDPOINT", webAddress, new URL("http://localhost:9000"), {
     ...ofFloe,
     meaning: "MinIO, or another S3 store."
   }),

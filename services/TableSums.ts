@@ -9,7 +9,7 @@
 import { hash } from "node:crypto"
 import { Context, type Effect, type Option, Schema, type Scope, type Stream } from "effect"
 import type { Position } from "./EventLog.ts"
-import type { QueryFailed, QueryUnavailable } from "./Query.ts"
+import type { QueryError } from "./Query.ts"
 
 export interface Sum {
   readonly rows: number
@@ -56,7 +56,7 @@ export class TableSumsUnreadable extends Schema.TaggedError<TableSumsUnreadable>
   }
 }
 
-export type TableSumsError = QueryFailed | QueryUnavailable | TableSumsUnreadable
+export type TableSumsError = QueryError | TableSumsUnreadable
 
 export class TableSums extends Context.Service<
   TableSums,

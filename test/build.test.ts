@@ -1,8 +1,9 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { cpSync, existsSync, readdirSync, readFileSync } from "node:fs"
 import { basename, join } from "node:path"
 import { Script } from "node:vm"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { temporaryFolder } from "./dataFolder.ts"
 import { built, root, run } from "./program.ts"
 
 const programs = readdirSync(join(root, "src")).map((file) => basename(file, ".ts"))
@@ -56,6 +57,22 @@ describe("the build", () => {
         concurrency: 2
       }
     )
+  )
+
+  it.live("says in one sentence that the packages of the embedded profile are not installed", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      cpSync(join(root, "dist"), join(folder, "dist"), { recursive: true })
+      cpSync(join(root, "package.json"), join(folder, "package.json"))
+      for (const args of [["server.js"], ["sink.js"], ["standalone.js"], ["admin.js", "storage", "ls"]]) {
+        const [program = "", ...rest] = args
+        const alone = yield* run(process.execPath, [join(folder, "dist", program), ...rest], {
+          FLOE_PROFILE: "embedded"
+        })
+        assert.deepStrictEqual(yield* Effect.promise(() => alone.ended), { code: 1, signal: null })
+        assert.match(alone.output(), /^The embedded profile cannot run here, .*FLOE_PROFILE to distributed.*\.\n$/)
+      }
+    })
   )
 
   it.live("starts on the oldest Node that will do", () =>

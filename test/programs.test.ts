@@ -179,6 +179,21 @@ describe("the programs", () => {
     })
   )
 
+  it.live.each(["standalone", "sink"])("%s refuses the distributed profile before it looks for a broker", (program) =>
+    Effect.gen(function* () {
+      const refused = yield* start(program, { FLOE_PROFILE: "distributed", FLOE_KAFKA_BROKERS: "127.0.0.1:2" })
+      assert.deepStrictEqual(yield* Effect.promise(() => refused.ended), { code: 1, signal: null })
+      assert.match(refused.output(), /^This runs on the embedded profile alone, .*docker compose up.*\.\n$/)
+    })
+  )
+
+  it.live("an address without http:// is a sentence, and not a generator that tries for ever", () =>
+    Effect.gen(function* () {
+      const generator = yield* start("generator", { FLOE_TARGET: "localhost:9998" })
+      yield* assertSays(generator, /^FLOE_TARGET cannot be used as it is set: .* http:\/\/ or https:\/\/\.$/)
+    })
+  )
+
   it.live("takes two signals of the same moment for one, as npm passes Ctrl-C on", () =>
     Effect.gen(function* () {
       const server = yield* start("server", { FLOE_DATA: yield* temporaryFolder, FLOE_PORT: "0" })

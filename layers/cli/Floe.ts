@@ -3,14 +3,17 @@ import { Command } from "effect/cli"
 import { audit } from "./Audit.ts"
 import { completions } from "./Completions.ts"
 import { config } from "./Config.ts"
+import { connector } from "./Connector.ts"
 import { doctor } from "./Doctor.ts"
 import { maintain } from "./Maintain.ts"
 import { query } from "./Query.ts"
 import { replay } from "./Replay.ts"
 import { send } from "./Send.ts"
 import { status } from "./Status.ts"
+import { storage } from "./Storage.ts"
 import { table } from "./Table.ts"
 import { tail } from "./Tail.ts"
+import { topics } from "./Topics.ts"
 
 export const floe = Command.make("floe").pipe(
   Command.withDescription(
@@ -26,6 +29,9 @@ export const floe = Command.make("floe").pipe(
     replay,
     tail,
     send,
+    topics,
+    connector,
+    storage,
     config,
     completions((): Command.Command.Any => floe)
   ])

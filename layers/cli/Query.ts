@@ -26,6 +26,9 @@ const statement = Effect.fnUntraced(function* (sql: Option.Option<string>, file:
 
 const formats = { csv, json, ndjson }
 
+/** What is printed of a statement that has no columns, such as CREATE TABLE. */
+const nothing = { table: "Done; the statement has no rows.\n", csv: "", json: "[]\n", ndjson: "" }
+
 export const query = Command.make(
   "query",
   {
@@ -45,6 +48,10 @@ export const query = Command.make(
     const query = yield* Query
     const run = Effect.fnUntraced(function* (sql: string) {
       const { columns, rows } = yield* query.execute(sql, { asOf: Option.getOrUndefined(asOf) })
+      if (columns.length === 0) {
+        yield* Stream.runDrain(rows)
+        return yield* print(Stream.make(nothing[format]))
+      }
       const terminal = yield* (yield* Terminal.Terminal).columns
       yield* print(format === "table" ? table(columns, rows, terminal || 80) : formats[format](columns, rows))
     }, Effect.scoped)

@@ -4,6 +4,7 @@ import * as Query from "../duckdb/Query.ts"
 import * as TableSums from "../duckdb/TableSums.ts"
 import * as Inspection from "../iceberg/Inspection.ts"
 import * as TableWriter from "../iceberg/TableWriter.ts"
+import * as Connector from "../sink/Connector.ts"
 import * as Maintenance from "../sink/Maintenance.ts"
 import * as Replay from "../sink/Replay.ts"
 import * as Sink from "../sink/Sink.ts"
@@ -15,6 +16,7 @@ import * as Checks from "./Checks.ts"
 import * as Components from "./Components.ts"
 import * as DataFolder from "./DataFolder.ts"
 import * as Remainder from "./Remainder.ts"
+import * as Storage from "./Storage.ts"
 
 export const log = EventLog.layer.pipe(Layer.provide(DataFolder.layer))
 
@@ -39,6 +41,8 @@ export const audit = Layer.merge(
   TableSums.layer.pipe(Layer.provide(Leases.layer), Layer.provide(DataFolder.layerToRead))
 )
 
+export const connector = Connector.layer.pipe(Layer.provide(SinkControl.layer), Layer.provide(DataFolder.layerToRead))
+
 export const maintenance = Maintenance.layer.pipe(Layer.provide(Leases.layer), Layer.provide(DataFolder.layerToRead))
 
 export const replay = Replay.layer.pipe(
@@ -56,3 +60,5 @@ export const checks = Checks.layer.pipe(
   Layer.provide([logToRead, tableReader("weather")]),
   Layer.provide(DataFolder.layerToRead)
 )
+
+export const storage = Storage.layer.pipe(Layer.provide(DataFolder.layerToRead))

@@ -3,7 +3,7 @@ import { Clock, Effect, Option, Schema } from "effect"
 import * as HttpClient from "effect/http/HttpClient"
 import { Health } from "../../services/Api.ts"
 import { ServerUnavailable } from "../../services/LogClient.ts"
-import { transportReason } from "./LogClient.ts"
+import { transportReason } from "./Transport.ts"
 
 const timeLimit = "3 seconds"
 

@@ -8,6 +8,7 @@ import { EventsLogged } from "../../services/Api.ts"
 import { LogClient, ReadingRefused, ServerUnavailable } from "../../services/LogClient.ts"
 import { target } from "../../services/Settings.ts"
 import type { WeatherReading } from "../../services/Weather.ts"
+import { transportReason } from "./Transport.ts"
 
 /** From connecting to the last byte of the answer; the server answers or gives up well before. */
 const timeLimit = "10 seconds"
@@ -22,30 +23,6 @@ const Explained = Schema.fromJsonString(
 )
 
 const isAcknowledged = (body: string) => Option.isSome(Schema.decodeUnknownOption(Acknowledged)(body))
-
-const causes = (cause: unknown): ReadonlyArray<unknown> =>
-  cause instanceof Error ? [cause, ...causes(cause.cause)] : []
-
-const codes: Record<string, string> = {
-  ECONNREFUSED: "nothing listens there",
-  ECONNRESET: "it closed the connection",
-  UND_ERR_SOCKET: "it closed the connection",
-  ENOTFOUND: "there is no host of that name",
-  EAI_AGAIN: "the name of the host cannot be looked up",
-  EHOSTUNREACH: "the host cannot be reached",
-  ENETUNREACH: "the network cannot be reached"
-}
-
-export const transportReason = (cause: unknown) => {
-  const chain = causes(cause)
-  for (const error of chain) {
-    if (error instanceof Error && "code" in error && typeof error.code === "string") {
-      return codes[error.code] ?? error.code
-    }
-  }
-  const last = chain.at(-1)
-  return last instanceof Error ? last.message : String(cause)
-}
 
 /** Worth another try: an overloaded or restarting server, or the same key still in flight. */
 const isTemporary = (status: number) => status === 408 || status === 409 || status === 429 || status >= 500

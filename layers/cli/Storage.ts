@@ -1,0 +1,129 @@
+import { Effect, Schema, Stream } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
+import { Storage, type StoredFile, type StoredFolder } from "../../services/Storage.ts"
+import * as Profile from "../Profile.ts"
+import { print } from "./Output.ts"
+
+class NothingThere extends Schema.TaggedError<NothingThere>()("NothingThere", { place: Schema.String }) {
+  override get message() {
+    return `There is nothing at ${this.place}.`
+  }
+}
+
+const units = ["B", "KiB", "MiB", "GiB", "TiB"]
+
+/** 1536 → 1.5 KiB */
+export const size = (bytes: number) => {
+  const power = bytes < 1024 ? 0 : Math.min(Math.floor(Math.log2(bytes) / 10), units.length - 1)
+  return `${power === 0 ? bytes : (bytes / 1024 ** power).toFixed(1)} ${units[power]}`
+}
+
+interface Sum {
+  files: number
+  bytes: number
+}
+
+/** The folder `ts=…` that a file is in. */
+const partitionOf = (path: string) => path.split("/").find((part) => part.startsWith("ts="))
+
+/** What was listed, counted on the way. */
+const counter = () => {
+  const total: Sum = { files: 0, bytes: 0 }
+  const partitions = new Map<string, Sum>()
+  const add = (file: StoredFile) => {
+    const partition = partitionOf(file.path)
+    const of = partition === undefined ? undefined : (partitions.get(partition) ?? { files: 0, bytes: 0 })
+    if (partition !== undefined && of !== undefined) partitions.set(partition, of)
+    for (const sum of of === undefined ? [total] : [total, of]) {
+      sum.files += 1
+      sum.bytes += file.bytes
+    }
+  }
+  return { total, add, byPartition: () => [...partitions].sort(([a], [b]) => (a < b ? -1 : 1)) }
+}
+
+const visible = (path: string) => path.replace(/\p{Cc}/gu, "�")
+const timeOf = (millis: number) => new Date(millis).toISOString().slice(0, 19).replace("T", " ")
+const files = (count: number) => `${count} ${count === 1 ? "file" : "files"}`
+
+const line = (entry: StoredFile | StoredFolder) =>
+  entry._tag === "Folder"
+    ? `${"".padStart(11)}  ${"".padStart(19)}  ${visible(entry.path)}\n`
+    : `${size(entry.bytes).padStart(11)}  ${timeOf(entry.modifiedAt)}  ${visible(entry.path)}\n`
+
+const jsonLine = (entry: StoredFile | StoredFolder) => {
+  const shown =
+    entry._tag === "Folder"
+      ? { type: "folder", path: entry.path }
+      : {
+          type: "file",
+          path: entry.path,
+          bytes: entry.bytes,
+          modifiedAt: new Date(entry.modifiedAt).toISOString()
+        }
+  return `${JSON.stringify(shown)}\n`
+}
+
+const ls = Command.make(
+  "ls",
+  {
+    path: Argument.String("path").pipe(
+      Argument.withDescription("A folder of the warehouse, such as default/weather/data"),
+      Argument.withDefault("")
+    ),
+    recursive: Flag.Boolean("recursive").pipe(
+      Flag.withAlias("r"),
+      Flag.withDescription("All the files below it, and the totals of each partition"),
+      Flag.withDefault(false)
+    ),
+    json: Flag.Boolean("json").pipe(Flag.withDescription("Print one JSON object a line"), Flag.withDefault(false))
+  },
+  Effect.fn("floe storage ls")(function* ({ path, recursive, json }) {
+    const storage = yield* Storage
+    const folder = path.replace(/^\/+|\/+$/g, "")
+    const place = folder === "" ? storage.warehouse : `${storage.warehouse}/${folder}`
+    const count = counter()
+    let entries = 0
+    const listed: Stream.Stream<StoredFile | StoredFolder, unknown> = recursive
+      ? storage.listAll(folder)
+      : storage.list(folder)
+    const lines = Stream.mapArray(listed, (chunk) => {
+      entries += chunk.length
+      for (const entry of chunk) if (entry._tag === "File") count.add(entry)
+      return [chunk.map(json ? jsonLine : line).join("")]
+    })
+    const totals = Stream.suspend(() => {
+      if (entries === 0 && folder !== "") return Stream.fail(new NothingThere({ place }))
+      const partitions = recursive ? count.byPartition() : []
+      if (json) {
+        return Stream.make(
+          ...partitions.map(([partition, sum]) => `${JSON.stringify({ type: "partition", partition, ...sum })}\n`),
+          `${JSON.stringify({ type: "total", place, ...count.total })}\n`
+        )
+      }
+      return Stream.make(
+        ...(partitions.length === 0 ? [] : ["\n"]),
+        ...partitions.map(([name, sum]) => `${size(sum.bytes).padStart(11)}  ${visible(name)}, ${files(sum.files)}\n`),
+        `${size(count.total.bytes).padStart(11)}  ${place}, ${files(count.total.files)}\n`
+      )
+    })
+    yield* print(Stream.concat(lines, totals))
+  })
+).pipe(
+  Command.withDescription("List what is in the warehouse, with sizes."),
+  Command.withExamples([
+    { command: "floe storage ls", description: "The folders of the warehouse" },
+    {
+      command: "floe storage ls default/weather/data -r",
+      description: "All data files, and the totals of each partition"
+    },
+    { command: "floe storage ls -r --json", description: "The same for a program, one JSON object a line" }
+  ])
+)
+
+export const storage = Command.make("storage").pipe(
+  Command.withDescription("The warehouse: the files of the table."),
+  Command.withShortDescription("List the files of the table"),
+  Command.withSubcommands([ls]),
+  Command.provide(Profile.storage)
+)

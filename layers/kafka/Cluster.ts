@@ -1,0 +1,153 @@
+/** The connection to the brokers that asks: which topics, which partitions, which offsets. */
+import { accessSync, constants } from "node:fs"
+import type {
+  AdminClient,
+  ClientConfig,
+  Kafka,
+  KafkaError,
+  OffsetSpec,
+  PartitionOffset,
+  TopicDescription
+} from "@confluentinc/kafka-javascript"
+import { type Config, Context, Duration, Effect, Layer } from "effect"
+import { kafkaBrokers, kafkaSecurity, kafkaTimeout } from "../../services/Settings.ts"
+import { ask, type KafkaClientMissing, load } from "./Client.ts"
+import { codes, failureOf, KafkaFailure, missingTopic, reasonOfLine } from "./failures.ts"
+import { configOf, KafkaSettingsWrong } from "./Security.ts"
+
+/** A broker that lives answers such a question in some milliseconds. */
+const patience = 1_500
+
+export interface Described {
+  /** The topic's own id: one that is made again has another. */
+  readonly id: string
+  /** In the order of their numbers: 0, 1, 2, … */
+  readonly partitions: ReadonlyArray<{ readonly replicas: number }>
+}
+
+const isReadable = (path: string) => {
+  try {
+    accessSync(path, constants.R_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+export class Cluster extends Context.Service<
+  Cluster,
+  {
+    readonly kafka: Kafka
+    readonly brokers: string
+    /** For an append, in milliseconds. */
+    readonly timeout: number
+    /** What all clients have in common. */
+    readonly config: ClientConfig
+    readonly failure: (cause: unknown, topic: string, seen?: string) => KafkaFailure
+    /** Undefined if there is no such topic. */
+    readonly find: (topic: string) => Effect.Effect<Described | undefined, KafkaFailure>
+    /** As `find`, and a topic that is missing, or has no leader, is a failure. */
+    readonly describe: (topic: string) => Effect.Effect<Described, KafkaFailure>
+    /** An offset for each partition: of the first event, of the next one, or of the first that is not older than a time. */
+    readonly offsets: (
+      topic: string,
+      partitions: number,
+      at: "start" | "end" | number
+    ) => Effect.Effect<ReadonlyArray<number>, KafkaFailure>
+    readonly admin: <A>(
+      topic: string,
+      call: (admin: AdminClient, answer: (error: KafkaError | null | undefined, value: A) => void) => void
+    ) => Effect.Effect<A, KafkaFailure>
+  }
+>()("floe/layers/kafka/Cluster") {}
+
+const make = Effect.gen(function* () {
+  const brokers = yield* kafkaBrokers
+  const timeout = Duration.toMillis(yield* kafkaTimeout)
+  const security = yield* Effect.fromResult(configOf(brokers, yield* kafkaSecurity, isReadable))
+  const kafka = yield* load
+  const config: ClientConfig = {
+    ...security,
+    "client.id": "floe",
+    // A connection on which nobody answers is given up, so that the next one can be tried.
+    "socket.timeout.ms": timeout,
+    "reconnect.backoff.max.ms": 1_000
+  }
+
+  let seen: string | undefined
+  const client = yield* Effect.acquireRelease(
+    Effect.try({
+      try: () =>
+        kafka.AdminClient.create(config, {
+          "event.log": ({ message }) => {
+            seen = reasonOfLine(message) ?? seen
+          }
+        }),
+      catch: () =>
+        new KafkaSettingsWrong({
+          reason:
+            "The Kafka client does not take the settings of FLOE_KAFKA_SECURITY; see that each file that is named is a PEM file and the key has no password."
+        })
+    }),
+    (client) => Effect.sync(() => client.disconnect())
+  )
+
+  const failure = (cause: unknown, topic: string, said = seen) => failureOf(cause, brokers, topic, said)
+  const admin: Cluster["Service"]["admin"] = (topic, call) =>
+    ask((answer: Parameters<typeof call>[1]) => call(client, answer)).pipe(
+      Effect.tap(() => Effect.sync(() => (seen = undefined))),
+      Effect.mapError((cause) => failure(cause, topic))
+    )
+
+  const find: Cluster["Service"]["find"] = Effect.fnUntraced(function* (topic) {
+    const [description] = yield* admin<ReadonlyArray<TopicDescription>>(topic, (client, answer) =>
+      client.describeTopics([topic], { timeout: patience }, answer)
+    )
+    if (description === undefined || description.error?.code === codes.topicMissing) return undefined
+    if (description.error !== undefined && description.error.code !== 0) {
+      return yield* failure(description.error, topic)
+    }
+    const partitions = [...description.partitions].sort((a, b) => a.partition - b.partition)
+    const leaderless = partitions.find(({ leader }) => leader === undefined || leader.id < 0)
+    if (leaderless !== undefined) {
+      const reason = `partition ${leaderless.partition} of the topic ${topic} has no leader; wait, or look at its brokers`
+      return yield* new KafkaFailure({ reason, cause: leaderless })
+    }
+    return {
+      id: description.topicId?.base64 ?? topic,
+      partitions: partitions.map(({ replicas }) => ({ replicas: replicas.length }))
+    }
+  })
+
+  const describe: Cluster["Service"]["describe"] = Effect.fnUntraced(function* (topic) {
+    const found = yield* find(topic)
+    if (found === undefined) return yield* failure({ code: codes.topicMissing, message: missingTopic(topic) }, topic)
+    return found
+  })
+
+  const specOf = (at: "start" | "end" | number): OffsetSpec =>
+    at === "start"
+      ? kafka.OffsetSpec.EARLIEST
+      : at === "end"
+        ? kafka.OffsetSpec.LATEST
+        : new kafka.OffsetSpec(Math.max(0, at))
+
+  const offsets: Cluster["Service"]["offsets"] = Effect.fnUntraced(function* (topic, partitions, at) {
+    const offset = specOf(at)
+    const wanted = Array.from({ length: partitions }, (_, partition) => ({ topic, partition, offset }))
+    const found = yield* admin<ReadonlyArray<PartitionOffset>>(topic, (client, answer) =>
+      client.listOffsets(wanted, { timeout: patience }, answer)
+    )
+    const wrong = found.find(({ error }) => error !== undefined && error.code !== 0)
+    if (wrong !== undefined) return yield* failure(wrong.error, topic)
+    const offsetOf = new Map(found.map(({ partition, offset }) => [partition, offset]))
+    return wanted.map(({ partition }) => offsetOf.get(partition) ?? 0)
+  })
+
+  return Cluster.of({ kafka, brokers, timeout, config, failure, find, describe, offsets, admin })
+})
+
+export const layer: Layer.Layer<Cluster, KafkaClientMissing | KafkaSettingsWrong | Config.ConfigError> = Layer.effect(
+  Cluster,
+  make
+)

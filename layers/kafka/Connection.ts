@@ -1,0 +1,172 @@
+/**
+ * Whether the log takes events. It stops at the first sign that brokers are away, and goes on once one has answered, the
+ * producer is a sound one and the keys are known.
+ */
+import { Clock, Deferred, Duration, Effect, Exit, Latch, Schedule, Scope } from "effect"
+import type { Cluster } from "./Cluster.ts"
+import type { Receipt } from "./Keys.ts"
+import * as Producer from "./Producer.ts"
+import * as Sender from "./Sender.ts"
+import type { Tail } from "./Tail.ts"
+
+/** Milliseconds for the last appends when the log closes; the program's drain has 5 seconds in all. */
+const flushMillis = 1_500
+/** Milliseconds between two tries. */
+const patience = { first: 250, longest: 2_000 }
+/** A broker that comes back first takes in what waits in its sockets, and then this is over. */
+const settling = "500 millis"
+/** Milliseconds after an uncertain answer in which a record may still come: TCP gives up by then. */
+const lateness = 120_000
+/** Between two looks for the keys of other servers; an append with a key looks by itself. */
+const following = "200 millis"
+/** A log that cannot be used yet opens nevertheless, and says why it takes nothing. */
+const starting = "2 seconds"
+
+export const make = Effect.fnUntraced(function* (
+  cluster: Cluster["Service"],
+  topic: string,
+  tail: Tail,
+  shared: boolean
+) {
+  const clock = yield* Clock.Clock
+  const now = () => clock.currentTimeMillisUnsafe()
+  const suspected = yield* Latch.make()
+  let away: string | undefined = "it is being connected"
+  let stopping = false
+  let rebuilt = false
+  let logId: string | undefined
+  let current: { readonly producer: Producer.Producer; readonly scope: Scope.Closeable } | undefined
+  let broken = false
+  /** What was uncertain lately, and when it was. */
+  let doubtful = new Map<Receipt, number>()
+
+  const failure = (cause: unknown) => cluster.failure(cause, topic, current?.producer.seen())
+  const sender = Sender.make(
+    () => current?.producer,
+    () => (stopping ? "the server is stopping" : away),
+    failure
+  )
+
+  const trouble = ({ fatal, cause }: Producer.Trouble) => {
+    broken ||= fatal
+    away ??= failure(cause).reason
+    suspected.openUnsafe()
+  }
+
+  const stillDoubtful = () => {
+    const since = now() - lateness
+    doubtful = new Map([...doubtful].filter(([, at]) => at > since))
+    return doubtful.size > 0
+  }
+
+  const uncertain = (receipt: Receipt, before: ReadonlyArray<number>) => {
+    if (!shared) {
+      const places = tail.places()
+      const wasDoubtful = stillDoubtful()
+      tail.seek(before.map((end, partition) => (wasDoubtful ? Math.min(end, places[partition] ?? end) : end)))
+    }
+    doubtful.set(receipt, now())
+  }
+
+  const close = Effect.suspend(() => {
+    const scope = current?.scope
+    current = undefined
+    return scope === undefined ? Effect.void : Scope.close(scope, Exit.void)
+  })
+
+  const connect = Effect.gen(function* () {
+    if (current !== undefined && !broken) return
+    if (current !== undefined) {
+      yield* Effect.logWarning("The Kafka producer can deliver nothing any more and is replaced.")
+      yield* current.producer.flush(flushMillis)
+      yield* close
+      sender.abandon("the producer failed before the broker had acknowledged")
+    }
+    broken = false
+    const scope = yield* Scope.make()
+    const producer = yield* Producer.connect(cluster, topic, trouble).pipe(
+      Scope.provide(scope),
+      Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
+    )
+    current = { producer, scope }
+  })
+
+  const rebuild = Effect.gen(function* () {
+    const events = yield* tail.toWindow
+    const started = performance.now()
+    const seconds = () => ((performance.now() - started) / 1000).toFixed(1)
+    away = `the idempotency keys are being read from the topic ${topic} (${events} events)`
+    const saying = yield* Effect.logInfo(
+      `Reading the idempotency keys of ${events} events from the topic ${topic}.`
+    ).pipe(Effect.delay("1 second"), Effect.forkChild)
+    yield* tail.catchUp.pipe(Effect.ensuring(Effect.sync(() => saying.interruptUnsafe())))
+    if (performance.now() - started > 1_000)
+      yield* Effect.logInfo(`The idempotency keys are known, after ${seconds()} s.`)
+    rebuilt = true
+  })
+
+  const recover = Effect.gen(function* () {
+    const { id } = yield* cluster.describe(topic)
+    if (logId !== undefined && logId !== id) {
+      yield* Effect.logWarning(`The topic ${topic} was deleted and made anew: what was in it is gone, with its keys.`)
+      tail.forget()
+      doubtful.clear()
+      rebuilt = false
+    }
+    logId = id
+    yield* connect
+    if (!rebuilt) return yield* rebuild
+    if (!stillDoubtful()) return
+    yield* Effect.sleep(settling)
+    yield* tail.catchUp
+  })
+
+  const first = yield* Deferred.make<void>()
+  let said: string | undefined
+  const supervise = Effect.gen(function* () {
+    let pause = patience.first
+    while (true) {
+      suspected.closeUnsafe()
+      const failed = yield* Effect.match(recover, { onFailure: ({ reason }) => reason, onSuccess: () => undefined })
+      away = failed
+      yield* Deferred.succeed(first, undefined)
+      if (failed !== undefined) {
+        if (failed !== said) yield* Effect.logWarning(`The event log takes no events: ${failed}.`)
+        said = failed
+        yield* Effect.sleep(Duration.millis(pause))
+        pause = Math.min(2 * pause, patience.longest)
+        continue
+      }
+      if (said !== undefined) yield* Effect.logInfo("The event log takes events again.")
+      said = undefined
+      pause = patience.first
+      yield* suspected.await
+    }
+  })
+
+  const ready = Effect.suspend(() => {
+    const refused = sender.refusal(1)
+    return refused === undefined ? Effect.void : Effect.fail(refused)
+  }).pipe(Effect.withSpan("EventLog.ready"))
+
+  yield* Effect.addFinalizer(() =>
+    Effect.gen(function* () {
+      stopping = true
+      if (current === undefined) return
+      yield* current.producer.flush(flushMillis)
+      const left = sender.waiting()
+      if (left > 0)
+        yield* Effect.logWarning(`Stopped with ${left} records not acknowledged; their requests got no answer 200.`)
+      yield* close
+      sender.abandon("the server stopped before the broker had acknowledged")
+    })
+  )
+  const failing = Effect.tapDefect((defect: unknown) => Effect.logError("The event log's own work failed.", defect))
+  yield* supervise.pipe(failing, Effect.forkScoped)
+  if (shared) {
+    const follow = Effect.suspend(() => (away === undefined ? Effect.ignore(tail.catchUp) : Effect.void))
+    yield* Effect.forkScoped(Effect.repeat(follow, Schedule.spaced(following)))
+  }
+  yield* Effect.timeoutOption(Deferred.await(first), starting)
+  return { sender, ready, uncertain, mayBeLate: (receipt: Receipt) => shared || doubtful.has(receipt) }
+})

@@ -1,0 +1,155 @@
+/**
+ * The distributed log: a Kafka topic. An append is answered once all replicas in sync have its records. While the brokers
+ * are known to be away nothing is handed to the producer, so that a refusal is certain.
+ */
+import { Clock, Context, Effect, Layer } from "effect"
+import {
+  type Append,
+  type Appended,
+  EventLog,
+  EventLogReader,
+  type IdempotencyKey,
+  KeyInFlight,
+  KeyReused,
+  LogUncertain,
+  type Position
+} from "../../services/EventLog.ts"
+import { keysMax, keysShared, topic } from "../../services/Settings.ts"
+import * as Cluster from "./Cluster.ts"
+import * as Connection from "./Connection.ts"
+import * as Consumer from "./Consumer.ts"
+import * as Reader from "./EventLogReader.ts"
+import { codes, unavailable } from "./failures.ts"
+import * as Keys from "./Keys.ts"
+import { headersOf } from "./records.ts"
+import * as Tail from "./Tail.ts"
+
+/** For looking into the topic before an append that needs it; the append has its own time after that. */
+const reading = "3 seconds"
+
+/** The repeat of an uncertain request, which logged nothing itself. */
+const stillUncertain = (reason: string, cause: unknown) =>
+  new LogUncertain({
+    operation: "append",
+    reason: `the first request with this key is not settled yet: ${reason}`,
+    cause
+  })
+
+const noHeaders = () => undefined
+
+const make = Effect.gen(function* () {
+  const clock = yield* Clock.Clock
+  const cluster = yield* Cluster.Cluster
+  const name = yield* topic
+  const max = yield* keysMax
+  const shared = yield* keysShared
+  const now = () => clock.currentTimeMillisUnsafe()
+
+  const consumers = yield* Consumer.make(cluster, name)
+  const keys = Keys.make(max)
+  const tail = yield* Tail.make(cluster, consumers, name, keys, max, now)
+  const connection = yield* Connection.make(cluster, name, tail, shared)
+  const { sender } = connection
+
+  const reached = (_: number, { partition, offset }: Position) => keys.reached(partition, offset + 1)
+
+  const unkeyed = ({ records }: Append) => {
+    const sent = sender.hand({
+      records,
+      key: null,
+      headers: noHeaders,
+      acceptedAt: now(),
+      delivered: reached,
+      over: () => {}
+    })
+    return Effect.map(
+      sent,
+      (positions): Appended => ({ positions: Keys.runsOf(positions), ts: records[0]?.ts ?? "", repeated: false })
+    )
+  }
+
+  /** Hands over those records of a request that are not in the topic yet, at once: an interruption finds it done or not begun. */
+  const complete = ({ records }: Append, idempotency: IdempotencyKey, receipt: Keys.Receipt, isNew: boolean) => {
+    const { key } = idempotency
+    const missing = [...records.keys()].filter((index) => receipt.parts !== undefined && !receipt.parts.has(index))
+    const indexOf = (i: number) => missing[i] ?? 0
+    const before = keys.ends()
+    const appended = (repeated: boolean): Appended => ({ positions: receipt.positions, ts: receipt.ts, repeated })
+    if (missing.length === 0) {
+      receipt.busy = false
+      return Effect.succeed(appended(true))
+    }
+    const sent = sender.hand({
+      records: missing.flatMap((index) => {
+        const record = records[index]
+        return record === undefined ? [] : [{ ...record, ts: receipt.ts }]
+      }),
+      key,
+      headers: (i) => headersOf(idempotency, indexOf(i), records.length),
+      acceptedAt: now(),
+      delivered: (i, position) => {
+        reached(i, position)
+        keys.placed(receipt, indexOf(i), position)
+      },
+      over: (outcome) => {
+        receipt.busy = false
+        if (outcome === "refused" && isNew) keys.forget(key, receipt)
+        if (outcome === "uncertain") connection.uncertain(receipt, before)
+      }
+    })
+    return sent.pipe(
+      Effect.mapError((error) =>
+        error._tag === "LogUnavailable" && !isNew ? stillUncertain(error.reason, error) : error
+      ),
+      Effect.map(() => appended(false))
+    )
+  }
+
+  const read = tail.catchUp.pipe(
+    Effect.mapError(unavailable("append")),
+    Effect.timeoutOrElse({
+      duration: reading,
+      orElse: () => Effect.fail(unavailable("append")(cluster.failure({ code: codes.timedOut }, name)))
+    })
+  )
+
+  const keyed = Effect.fnUntraced(function* (append: Append, idempotency: IdempotencyKey) {
+    const { records } = append
+    const { key, digest } = idempotency
+    const known = keys.find(key, now())
+    const refused = sender.refusal(records.length)
+    if (refused !== undefined) {
+      return yield* known?.parts !== undefined && !known.busy ? stillUncertain(refused.reason, refused) : refused
+    }
+    if (shared) yield* read
+    const receipt = keys.find(key, now())
+    if (receipt === undefined) {
+      const made = keys.begin(idempotency, records.length, records[0]?.ts ?? "", now())
+      return yield* complete(append, idempotency, made, true)
+    }
+    if (receipt.busy) return yield* new KeyInFlight()
+    if (receipt.digest !== digest || receipt.count !== records.length) return yield* new KeyReused()
+    if (receipt.parts === undefined) return { positions: receipt.positions, ts: receipt.ts, repeated: true }
+    receipt.busy = true
+    if (connection.mayBeLate(receipt)) {
+      yield* read.pipe(
+        Effect.mapError(({ reason, cause }) => stillUncertain(reason, cause)),
+        Effect.onError(() => Effect.sync(() => (receipt.busy = false)))
+      )
+    }
+    return yield* complete(append, idempotency, receipt, false)
+  })
+
+  const append: EventLog["Service"]["append"] = (append) => {
+    if (append.records.length === 0) return Effect.die(new Error("an append has at least one record"))
+    const { idempotency } = append
+    return idempotency === undefined ? Effect.suspend(() => unkeyed(append)) : keyed(append, idempotency)
+  }
+
+  const reader = yield* Reader.make(cluster, consumers, name)
+  return Context.make(EventLog, EventLog.of({ append, ready: connection.ready })).pipe(
+    Context.add(EventLogReader, reader)
+  )
+})
+
+export const layer = Layer.effectContext(make).pipe(Layer.provide(Cluster.layer))

@@ -1,0 +1,90 @@
+/** What the client reports, as the end of a sentence for a person. */
+import { Predicate, Schema } from "effect"
+import { LogUnavailable } from "../../services/EventLog.ts"
+import { codeOf } from "./Client.ts"
+
+/** A call to Kafka failed. */
+export class KafkaFailure extends Schema.TaggedError<KafkaFailure>()("KafkaFailure", {
+  /** What is wrong, and what to do, as the end of a sentence. */
+  reason: Schema.String,
+  /** The client's or the broker's code. */
+  code: Schema.optionalKey(Schema.Int),
+  cause: Schema.Defect()
+}) {
+  override get message() {
+    return `Kafka cannot be used: ${this.reason}.`
+  }
+}
+
+/** The codes of the client that are acted on; negative ones are its own, the others the broker's. */
+export const codes = {
+  fatal: -150,
+  queueFull: -184,
+  timedOut: -185,
+  transport: -195,
+  allBrokersDown: -187,
+  authentication: -169,
+  noOffset: -140,
+  unknownPartition: -190,
+  unknownTopic: -188,
+  messageTimedOut: -192,
+  offsetOutOfRange: 1,
+  topicMissing: 3,
+  unknownMember: 25,
+  topicExists: 36,
+  replicationTooLarge: 38
+} as const
+
+const away = new Set<number | undefined>([codes.timedOut, codes.transport, codes.allBrokersDown])
+
+export const isAway = ({ code }: KafkaFailure) => away.has(code)
+
+const check = "check FLOE_KAFKA_BROKERS and that the broker runs"
+
+/** A broker that wants other security closes a connection that has just been made. */
+const justMade = 1_000
+
+/** What a line of the client's log says of a connection that failed; undefined if it says nothing that helps. */
+export const reasonOfLine = (line: string): string | undefined => {
+  const text = line.replace(/^\[thrd:[^\]]*\]: \S+: /, "")
+  const host = /^Failed to resolve '([^']+)'/.exec(text)?.[1]
+  if (host !== undefined) return `the host of ${host} is not known; ${check}`
+  const refused = /^Connect to \S+#(\S+) failed: ([^(]+)/.exec(text)
+  if (refused !== null) return `no broker answers at ${refused[1]} (${refused[2]?.trim().toLowerCase()}); ${check}`
+  if (text.startsWith("SASL ")) {
+    return "the broker refuses the user, the password or the mechanism; check FLOE_KAFKA_USER, FLOE_KAFKA_PASSWORD and FLOE_KAFKA_SASL_MECHANISM"
+  }
+  if (/^SSL |SSL routines|certificate/.test(text)) {
+    const detail = /SSL routines:[^:]*:([^:(]+)/.exec(text)?.[1]?.trim()
+    return `the TLS connection to the broker fails${detail === undefined ? "" : ` (${detail})`}; check FLOE_KAFKA_SECURITY and FLOE_KAFKA_CA_FILE`
+  }
+  const closed = /^Disconnected: .*\(after (\d+)ms in state (APIVERSION_QUERY|UP)/.exec(text)
+  if (closed !== null && Number(closed[1]) < justMade) {
+    return "the broker closes the connection at once; it may want another FLOE_KAFKA_SECURITY"
+  }
+  return undefined
+}
+
+export const missingTopic = (topic: string) =>
+  `the topic ${topic} does not exist; make it with floe topics create, or set FLOE_TOPIC`
+
+const messageOf = (cause: unknown) =>
+  Predicate.hasProperty(cause, "message") && typeof cause.message === "string" ? cause.message : String(cause)
+
+/** `seen` is what the connections last said, if that is why nobody answers. */
+export const failureOf = (cause: unknown, brokers: string, topic: string, seen: string | undefined) => {
+  if (cause instanceof KafkaFailure) return cause
+  const code = codeOf(cause)
+  const reason =
+    code === codes.messageTimedOut
+      ? (seen ?? `the brokers (${brokers}) did not acknowledge it in time`)
+      : away.has(code)
+        ? (seen ?? `no broker of ${brokers} answers in time; ${check}`)
+        : code === codes.topicMissing || code === codes.unknownTopic || code === codes.unknownPartition
+          ? missingTopic(topic)
+          : `Kafka says: ${messageOf(cause).replace(/\.$/, "")}`
+  return new KafkaFailure({ reason, cause, ...(code === undefined ? {} : { code }) })
+}
+
+export const unavailable = (operation: string) => (failure: KafkaFailure) =>
+  new LogUnavailable({ operation, reason: failure.reason, cause: failure })

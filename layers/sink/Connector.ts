@@ -1,0 +1,78 @@
+/** The embedded sink as if it were a connector of one task: what it is told to do goes by its control table. */
+import { hostname } from "node:os"
+import { Clock, Effect, Layer, Option } from "effect"
+import { Connector, ConnectorMissing, ConnectRefused, ConnectUnavailable } from "../../services/Connector.ts"
+import { DataFolder } from "../../services/DataFolder.ts"
+import { SinkControl, type SinkStatus } from "../../services/SinkControl.ts"
+import { acquire } from "../sqlite/Lock.ts"
+import * as Errand from "./Errand.ts"
+
+const name = "iceberg-sink"
+/** A sink says every second that it lives. */
+const silence = 5_000
+
+const states = { running: "RUNNING", paused: "PAUSED", failed: "FAILED", stopped: "STOPPED" } as const
+
+const refused = (operation: string, reason: string) => Effect.fail(new ConnectRefused({ operation, reason }))
+const unavailable = (operation: string) =>
+  Effect.mapError(
+    (cause: Error) => new ConnectUnavailable({ operation, reason: cause.message.replace(/\.$/, ""), cause })
+  )
+
+export const layer = Layer.effect(
+  Connector,
+  Effect.gen(function* () {
+    const control = yield* SinkControl
+    const { sinkLock } = yield* DataFolder
+    const known = (asked: string) => (asked === name ? Effect.void : Effect.fail(new ConnectorMissing({ name: asked })))
+
+    const status = Effect.fn("Connector.status")(function* (asked: string) {
+      yield* known(asked)
+      const found = Option.getOrUndefined(yield* unavailable("status")(control.status))
+      const now = yield* Clock.currentTimeMillis
+      const quiet = found === undefined || now - found.heartbeatAt > silence
+      const paused = yield* unavailable("status")(control.paused)
+      const last: SinkStatus["state"] = found?.state === "failed" ? "failed" : "stopped"
+      const state = states[quiet ? last : found.state]
+      const worker = quiet ? null : `${hostname()}, process ${found.processId}`
+      const trace = found?.reason ?? null
+      return {
+        name,
+        connector: { state: state === "STOPPED" && paused ? "PAUSED" : state, worker, trace: null },
+        tasks: [{ id: 0, state, worker, trace }]
+      }
+    })
+
+    /** Where no sink runs it is noted for the next one. */
+    const setPaused = (asked: string, paused: boolean) => {
+      const command = paused ? "pause" : "resume"
+      const here = Effect.scoped(
+        Effect.andThen(acquire(sinkLock, "sink"), Effect.as(control.setPaused(paused), "Done."))
+      )
+      return known(asked).pipe(
+        Effect.andThen(
+          Errand.run({ command, here, told: () => Effect.void }).pipe(
+            Effect.provideService(SinkControl, control),
+            unavailable(command)
+          )
+        ),
+        Effect.asVoid,
+        Effect.withSpan(`Connector.${command}`)
+      )
+    }
+
+    const restarting = "the embedded sink is a program of its own; stop it and start it again (npm start)"
+    return Connector.of({
+      register: (asked) =>
+        asked === name ? Effect.succeed("unchanged") : refused("register", `there is only ${name}`),
+      validate: () => Effect.succeed([]),
+      config: (asked) => Effect.as(known(asked), {}),
+      status,
+      pause: (asked) => setPaused(asked, true),
+      resume: (asked) => setPaused(asked, false),
+      restart: () => refused("restart", restarting),
+      restartTask: () => refused("restart", restarting),
+      remove: () => refused("delete", "the embedded sink is no connector that could be deleted; stop it instead")
+    })
+  })
+)

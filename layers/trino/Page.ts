@@ -1,0 +1,45 @@
+/** What Trino answers: a page of a statement's results, with the address of the next one until it has ended. */
+import { Schema } from "effect"
+
+export interface TypeSignature {
+  readonly rawType: string
+  /** Numbers such as a precision, types of elements, or named types of fields. */
+  readonly arguments: ReadonlyArray<{ readonly kind: string; readonly value: Schema.Json }>
+}
+
+export const TypeSignature = Schema.Struct({
+  rawType: Schema.String,
+  arguments: Schema.Array(Schema.Struct({ kind: Schema.String, value: Schema.Json }))
+})
+
+const Column = Schema.Struct({ name: Schema.String, type: Schema.String, typeSignature: TypeSignature })
+export type Column = typeof Column.Type
+
+const Failure = Schema.Struct({
+  message: Schema.optionalKey(Schema.NullOr(Schema.String)),
+  errorName: Schema.String,
+  errorType: Schema.String
+})
+export type Failure = typeof Failure.Type
+
+export const Page = Schema.Struct({
+  id: Schema.String,
+  nextUri: Schema.optionalKey(Schema.String),
+  columns: Schema.optionalKey(Schema.Array(Column)),
+  /** Rows; their values are read by the types of the columns. */
+  data: Schema.optionalKey(Schema.Array(Schema.Unknown)),
+  error: Schema.optionalKey(Failure)
+})
+export type Page = typeof Page.Type
+
+const integer = /^-?\d+$/
+/** More digits than any integer has that a number keeps exactly. */
+const manyDigits = /\d{16}/
+
+const exact = (_key: string, value: unknown, context?: { readonly source?: string }) =>
+  typeof value === "number" && !Number.isSafeInteger(value) && integer.test(context?.source ?? "")
+    ? context?.source
+    : value
+
+/** JSON with every integer exact: one that a number cannot hold is text. Looking at each value takes ten times as long (tried). */
+export const parseExactly = (text: string): unknown => JSON.parse(text, manyDigits.test(text) ? exact : undefined)

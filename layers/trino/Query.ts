@@ -1,0 +1,103 @@
+import { Effect, Layer, Option, type Scope, Stream } from "effect"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import {
+  Query,
+  QueryCancelled,
+  type QueryError,
+  QueryFailed,
+  type QueryResult,
+  QueryUnavailable
+} from "../../services/Query.ts"
+import { trinoUrl, trinoUser } from "../../services/Settings.ts"
+import type { Column, Failure, Page } from "./Page.ts"
+import * as Protocol from "./Protocol.ts"
+import { converter } from "./QueryValues.ts"
+import { withoutEnd } from "./Statement.ts"
+
+const cancelled = ["ADMINISTRATIVELY_KILLED", "ADMINISTRATIVELY_PREEMPTED", "USER_CANCELED"]
+const starting = ["SERVER_STARTING_UP", "SERVER_SHUTTING_DOWN", "NO_NODES_AVAILABLE"]
+/** The metastore or the object store does not answer Trino. */
+const elsewhere = /(METASTORE|FILESYSTEM|CATALOG|CANNOT_OPEN_SPLIT)(_ERROR)?$/
+/** It has answered, and to look again is of no use. */
+const settled = /non-empty location/
+
+const errorOf = ({ message, errorName, errorType }: Failure): QueryError => {
+  const reason = message ?? errorName
+  if (cancelled.includes(errorName)) return new QueryCancelled({ reason })
+  if (starting.includes(errorName)) {
+    return new QueryUnavailable({ reason: "Trino is still starting; try again in some seconds", cause: reason })
+  }
+  if (errorType === "EXTERNAL" && elsewhere.test(errorName) && !settled.test(reason)) {
+    return new QueryUnavailable({
+      reason: `Trino cannot reach the table's catalog or files (${reason}); look at the metastore and the object store`,
+      cause: errorName
+    })
+  }
+  return new QueryFailed({ reason })
+}
+
+const rowsOf = (columns: ReadonlyArray<Column>) => {
+  const converts = columns.map(({ typeSignature }) => converter(typeSignature))
+  const row = (values: unknown) => {
+    if (!Array.isArray(values) || values.length !== converts.length) throw new Error("The engine sent a broken row")
+    return converts.map((convert, i) => convert(values[i]))
+  }
+  return ({ data = [] }: Page) =>
+    Effect.try({
+      try: () => data.map(row),
+      catch: (cause) => new QueryFailed({ reason: cause instanceof Error ? `${cause.message}.` : String(cause) })
+    })
+}
+
+/** Trino at `base`; a path in it is kept as a prefix. */
+export const at = (base: URL, user: string) =>
+  Layer.effect(
+    Query,
+    Effect.gen(function* () {
+      const server = `${base.origin}${base.pathname.replace(/\/$/, "")}`
+      const trino = yield* Protocol.make({ server, user })
+
+      const execute = Effect.fn("Query.execute")(function* (
+        sql: string
+      ): Effect.fn.Return<QueryResult, QueryError, Scope.Scope> {
+        const statement = withoutEnd(sql)
+        if (statement === "") {
+          return yield* new QueryFailed({ reason: "There is no statement; give one such as SELECT * FROM weather." })
+        }
+        let next: string | undefined
+        yield* Effect.addFinalizer(() => (next === undefined ? Effect.void : trino.cancel(next)))
+        const step = Effect.fnUntraced(function* (request: Effect.Effect<Page, QueryError>) {
+          const page = yield* request
+          next = page.nextUri
+          return page.error === undefined ? page : yield* errorOf(page.error)
+        })
+        let page = yield* step(trino.post(statement))
+        while (page.columns === undefined && next !== undefined) page = yield* step(trino.get(next))
+
+        const columns = page.columns ?? []
+        const rows = rowsOf(columns)
+        const pageAfter = (held: Option.Option<Page>) => {
+          if (Option.isSome(held)) return Effect.succeed(held.value)
+          return next === undefined ? Effect.succeed(undefined) : step(trino.get(next))
+        }
+        return {
+          columns: columns.map(({ name, type }) => ({ name, type })),
+          rows: Stream.paginate(
+            Option.some<Page>(page),
+            Effect.fnUntraced(function* (held: Option.Option<Page>) {
+              const page = yield* pageAfter(held)
+              const values = page === undefined ? [] : yield* rows(page)
+              return [
+                values,
+                next === undefined ? Option.none<Option.Option<Page>>() : Option.some(Option.none<Page>())
+              ] as const
+            })
+          )
+        }
+      })
+
+      return Query.of({ execute })
+    })
+  ).pipe(Layer.provide(FetchHttpClient.layer))
+
+export const layer = Layer.unwrap(Effect.map(Effect.all([trinoUrl, trinoUser]), ([url, user]) => at(url, user)))

@@ -1,0 +1,77 @@
+/** The stack of compose.yaml as a person at a shell sees it. */
+import { execFile, spawn } from "node:child_process"
+import { join } from "node:path"
+import { promisify } from "node:util"
+
+export const root = join(import.meta.dirname, "..", "..")
+const maxBuffer = 64 * 1024 * 1024
+const executed = promisify(execFile)
+
+/** Standard output of a program; it rejects with standard error when the program fails. */
+const run = async (command: string, args: ReadonlyArray<string>, timeout = 60_000) =>
+  (await executed(command, [...args], { cwd: root, maxBuffer, timeout })).stdout
+
+export const docker = (...args: ReadonlyArray<string>) => run("docker", args)
+export const compose = (...args: ReadonlyArray<string>) => run("docker", ["compose", ...args], 600_000)
+
+/** A line of a shell, as it stands in the documents. */
+export const shell = (line: string, timeout?: number) => run("bash", ["-c", line], timeout)
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: what a terminal takes for commands begins with them
+const commands = /\x1b(\[[0-9;?]*[A-Za-z]|[=>])/g
+
+/**
+ * The same under a pseudo-terminal of 50 lines; `person` is shown what came since the last typing, and types what it
+ * answers. The whole output, without the terminal's own commands.
+ */
+export const terminal = (line: string, person: (shown: string) => string | undefined = () => undefined) =>
+  new Promise<string>((resolve, reject) => {
+    const child = spawn("script", ["-qec", `stty cols 150 rows 50; ${line}`, "/dev/null"], {
+      cwd: root,
+      env: { ...process.env, TERM: "xterm" },
+      stdio: ["pipe", "pipe", "inherit"]
+    })
+    let output = ""
+    let shown = ""
+    const limit = setTimeout(() => {
+      child.kill("SIGKILL")
+      reject(new Error(`${line} did not end; it printed:\n${output}`))
+    }, 100_000)
+    child.stdout.on("data", (chunk: Buffer) => {
+      const text = chunk.toString()
+      output += text
+      shown += text
+      const typed = person(shown.replace(commands, ""))
+      if (typed === undefined) return
+      shown = ""
+      child.stdin.write(typed)
+    })
+    child.on("error", reject)
+    child.on("exit", (code) => {
+      clearTimeout(limit)
+      if (code === 0) resolve(output.replace(commands, ""))
+      else reject(new Error(`${line} ended with ${code}; it printed:\n${output}`))
+    })
+  })
+
+interface State {
+  readonly pid: number
+  readonly restarts: number
+  readonly running: boolean
+  /** healthy, starting, unhealthy. */
+  readonly health: string
+}
+
+export const stateOf = async (container: string): Promise<State> => {
+  const format =
+    "{{.State.Pid}} {{.RestartCount}} {{.State.Running}} {{if .State.Health}}{{.State.Health.Status}}{{end}}"
+  const [pid, restarts, running, health] = (await docker("inspect", "--format", format, container)).trim().split(" ")
+  return { pid: Number(pid), restarts: Number(restarts), running: running === "true", health: health ?? "" }
+}
+
+/** As a crash does: `docker kill` would count as a stop by hand, after which nothing restarts. */
+export const killHard = async (container: string) => {
+  const { pid } = await stateOf(container)
+  process.kill(pid, "SIGKILL")
+  return pid
+}

@@ -1,0 +1,240 @@
+import { assert, it } from "@effect/vitest"
+import { Context, Effect, Exit, Fiber, Layer, Schedule, Scope, Stream } from "effect"
+import { headersOf, valueOf } from "../../layers/kafka/records.ts"
+import { EventLog, EventLogReader } from "../../services/EventLog.ts"
+import { everything, positionsOf, record } from "../eventLogContract.ts"
+import { goOn, paused } from "./kafkaBroker.ts"
+import { create, logOn, remove, temporaryTopic, written } from "./kafkaTopic.ts"
+
+const citiesOf = (prefix: string) =>
+  Effect.map(everything, (events) => events.map(({ record }) => record.city).filter((city) => city.startsWith(prefix)))
+
+/** Until the log takes events again. */
+const taking = Effect.flatMap(EventLog, ({ ready }) => Effect.retry(ready, Schedule.spaced("100 millis")))
+
+const patient = { timeout: 60_000 }
+
+it.live(
+  "knows the keys of the topic after a restart, with their positions and their first hour",
+  () =>
+    Effect.gen(function* () {
+      const topic = yield* temporaryTopic(2)
+      const one = { records: [record("Oslo")], idempotency: { key: "one", digest: "d1" } }
+      const many = {
+        records: Array.from({ length: 1000 }, (_, i) => record(`Many ${i}`)),
+        idempotency: { key: "many", digest: "d2" }
+      }
+      const first = yield* Effect.gen(function* () {
+        const log = yield* EventLog
+        return [yield* log.append(one), yield* log.append(many)] as const
+      }).pipe(Effect.provide(logOn(topic)))
+      yield* Effect.gen(function* () {
+        const log = yield* EventLog
+        const later = { ...one, records: [record("Oslo", "2026-01-08-15")] }
+        assert.deepStrictEqual(yield* log.append(later), { ...first[0], repeated: true })
+        assert.deepStrictEqual(yield* log.append(many), { ...first[1], repeated: true })
+        const other = { ...one, idempotency: { key: "one", digest: "d9" } }
+        assert.strictEqual((yield* Effect.flip(log.append(other)))._tag, "KeyReused")
+        assert.strictEqual((yield* everything).length, 1001)
+      }).pipe(Effect.provide(logOn(topic)))
+    }),
+  patient
+)
+
+it.live(
+  "forgets keys by the number of later events",
+  () =>
+    Effect.gen(function* () {
+      const topic = yield* temporaryTopic()
+      const append = { records: [record("Old")], idempotency: { key: "old", digest: "d1" } }
+      yield* Effect.gen(function* () {
+        const log = yield* EventLog
+        yield* log.append(append)
+        yield* log.append({ records: Array.from({ length: 99 }, () => record("Later")) })
+        assert.isTrue((yield* log.append(append)).repeated)
+        yield* log.append({ records: [record("Later")] })
+        assert.isFalse((yield* log.append(append)).repeated)
+      }).pipe(Effect.provide(logOn(topic, { FLOE_KEYS_MAX: "100" })))
+    }),
+  patient
+)
+
+it.live(
+  "two servers that share their keys log a request once",
+  () =>
+    Effect.gen(function* () {
+      const topic = yield* temporaryTopic(2)
+      const scope = yield* Effect.scope
+      const server = Layer.buildWithScope(logOn(topic, { FLOE_KEYS_SHARED: "true" }), scope)
+      const [one, two] = yield* Effect.all([server, server])
+      for (let i = 0; i < 20; i++) {
+        const append = { records: [record(`Shared ${i}`)], idempotency: { key: `shared-${i}`, digest: "d1" } }
+        const first = yield* Context.get(one, EventLog).append(append)
+        assert.deepStrictEqual(yield* Context.get(two, EventLog).append(append), { ...first, repeated: true })
+      }
+      const logged = yield* Effect.provide(citiesOf("Shared"), one)
+      assert.strictEqual(logged.length, 20)
+    }),
+  patient
+)
+
+it.live(
+  "completes a request of which the topic has a part only, under its first hour",
+  () =>
+    Effect.gen(function* () {
+      const topic = yield* temporaryTopic()
+      const idempotency = { key: "half", digest: "d1" }
+      yield* written(topic, [{ value: valueOf(record("Half 1")), headers: headersOf(idempotency, 1, 3), key: "half" }])
+      yield* Effect.gen(function* () {
+        const log = yield* EventLog
+        const records = [0, 1, 2].map((i) => record(`Half ${i}`, "2026-01-08-23"))
+        const appended = yield* log.append({ records, idempotency })
+        assert.strictEqual(appended.ts, "2026-01-08-14")
+        assert.isFalse(appended.repeated)
+        assert.deepStrictEqual(
+          positionsOf(appended).map(({ offset }) => offset),
+          [1, 0, 2]
+        )
+        const events = yield* everything
+        assert.deepStrictEqual(
+          events.map(({ record }) => [record.city, record.ts]),
+          ["Half 1", "Half 0", "Half 2"].map((city) => [city, "2026-01-08-14"])
+        )
+        assert.isTrue((yield* log.append({ records, idempotency })).repeated)
+      }).pipe(Effect.provide(logOn(topic)))
+    }),
+  patient
+)
+
+it.live(
+  "reads over what other programs wrote",
+  () =>
+    Effect.gen(function* () {
+      const topic = yield* temporaryTopic()
+      yield* written(topic, [
+        { value: Buffer.from("42"), key: null },
+        { value: valueOf(record("Oslo")), key: "theirs" },
+        { value: Buffer.from([0xff, 0xfe]), key: null }
+      ])
+      yield* Effect.gen(function* () {
+        yield* (yield* EventLog).append({ records: [record("Lima")] })
+        assert.deepStrictEqual(
+          (yield* everything).map(({ record, position }) => [record.city, position.offset]),
+          [
+            ["Oslo", 1],
+            ["Lima", 3]
+          ]
+        )
+      }).pipe(Effect.provide(logOn(topic)))
+    }),
+  patient
+)
+
+it.live(
+  "a topic that is missing is named, and taken up once it is there; made anew, it has none of the old keys",
+  () =>
+    Effect.gen(function* () {
+      const topic = yield* temporaryTopic()
+      yield* remove(topic)
+      yield* Effect.gen(function* () {
+        const log = yield* EventLog
+        const append = { records: [record("Oslo")], idempotency: { key: "k", digest: "d1" } }
+        const missing = yield* Effect.flip(log.append(append))
+        assert.strictEqual(missing._tag, "LogUnavailable")
+        assert.include(missing.message, `the topic ${topic} does not exist; make it with floe topics create`)
+        yield* create(topic, 1)
+        yield* taking
+        assert.isFalse((yield* log.append(append)).repeated)
+        assert.isTrue((yield* log.append(append)).repeated)
+        yield* remove(topic)
+        yield* Effect.flip(log.append({ records: [record("Lima")] }))
+        yield* create(topic, 1)
+        yield* taking
+        assert.isFalse((yield* log.append(append)).repeated)
+        assert.strictEqual((yield* citiesOf("Oslo")).length, 1)
+      }).pipe(Effect.provide(logOn(topic, { FLOE_KAFKA_TIMEOUT: "2 seconds" })))
+    }),
+  patient
+)
+
+it.live(
+  "no broker at the address is named, and certainly nothing is logged",
+  () =>
+    Effect.gen(function* () {
+      const log = yield* EventLog
+      const error = yield* Effect.flip(log.append({ records: [record("Oslo")] }))
+      assert.strictEqual(error._tag, "LogUnavailable")
+      assert.match(error.message, /no broker answers at 127\.0\.0\.1:1 \(connection refused\)/)
+      const unready = yield* Effect.flip(log.ready)
+      assert.strictEqual(unready.message.replace("ready", "append"), error.message)
+    }).pipe(Effect.provide(logOn("weather", { FLOE_KAFKA_BROKERS: "127.0.0.1:1" }))),
+  patient
+)
+
+for (const partitions of [1, 4])
+  it.live(
+    `a broker that stops answering: uncertain, then unavailable; a repeat completes it and doubles nothing (${partitions} partitions)`,
+    () =>
+      Effect.gen(function* () {
+        const topic = yield* temporaryTopic(partitions)
+        yield* Effect.gen(function* () {
+          const log = yield* EventLog
+          if (partitions === 1) yield* log.append({ records: [record("Before")] })
+          const appends = Array.from({ length: 50 }, (_, i) => ({
+            records: [record(`Late ${i} a`), record(`Late ${i} b`)],
+            idempotency: { key: `late-${i}`, digest: `d${i}` }
+          }))
+          yield* Effect.gen(function* () {
+            yield* paused
+            const errors = yield* Effect.forEach(appends, (append) => Effect.flip(log.append(append)), {
+              concurrency: "unbounded"
+            })
+            for (const error of errors) assert.strictEqual(error._tag, "LogUncertain")
+            const refused = yield* Effect.flip(log.append({ records: [record("Refused")] }))
+            assert.strictEqual(refused._tag, "LogUnavailable")
+            const again = yield* Effect.flip(log.append(appends[0] ?? { records: [] }))
+            assert.strictEqual(again._tag, "LogUncertain")
+          }).pipe(Effect.scoped)
+          yield* taking
+          const repeated = yield* Effect.forEach(appends, (append) => log.append(append), { concurrency: "unbounded" })
+          assert.strictEqual((yield* citiesOf("Refused")).length, 0)
+          assert.deepStrictEqual(
+            (yield* citiesOf("Late")).sort(),
+            appends.flatMap(({ records }) => records.map(({ city }) => city)).sort()
+          )
+          const reader = yield* EventLogReader
+          for (const [i, appended] of repeated.entries()) {
+            const found = yield* Effect.forEach(positionsOf(appended), (position) =>
+              reader.read(position, { until: "end" }).pipe(Stream.runHead, Effect.flatMap(Effect.fromOption))
+            )
+            assert.deepStrictEqual(
+              found.map(({ record }) => record.city),
+              [`Late ${i} a`, `Late ${i} b`]
+            )
+          }
+        }).pipe(Effect.provide(logOn(topic, { FLOE_KAFKA_TIMEOUT: "2 seconds" })))
+      }),
+    patient
+  )
+
+it.live(
+  "closing flushes what is in flight, and answers what cannot be delivered",
+  () =>
+    Effect.gen(function* () {
+      const topic = yield* temporaryTopic()
+      const scope = yield* Scope.make()
+      const context = yield* Layer.buildWithScope(logOn(topic), scope)
+      const log = Context.get(context, EventLog)
+      yield* log.append({ records: [record("Before")] })
+      yield* paused
+      const append = yield* Effect.forkChild(Effect.flip(log.append({ records: [record("Lost")] })), {
+        startImmediately: true
+      })
+      const started = performance.now()
+      yield* Scope.close(scope, Exit.void)
+      assert.isBelow(performance.now() - started, 4_000)
+      assert.strictEqual((yield* Fiber.join(append))._tag, "LogUncertain")
+      yield* goOn
+    }),
+  patient
+)

@@ -1,0 +1,59 @@
+/** A topic of a test's own on the broker of FLOE_KAFKA_BROKERS, and the log on it; both go when the scope closes. */
+import { randomUUID } from "node:crypto"
+import type { Header } from "@confluentinc/kafka-javascript"
+import { ConfigProvider, Effect, Layer } from "effect"
+import * as Cluster from "../../layers/kafka/Cluster.ts"
+import * as EventLog from "../../layers/kafka/EventLog.ts"
+import * as Producer from "../../layers/kafka/Producer.ts"
+import * as Topics from "../../layers/kafka/Topics.ts"
+import { Topics as TopicsService } from "../../services/Topics.ts"
+
+interface Written {
+  readonly value: Buffer
+  readonly key: string | null
+  readonly headers?: ReadonlyArray<Header>
+}
+
+/** As another program writes them, one after the other. */
+export const written = (topic: string, messages: ReadonlyArray<Written>) =>
+  Effect.gen(function* () {
+    const cluster = yield* Cluster.Cluster
+    const producer = yield* Producer.connect(cluster, topic, () => {})
+    for (const { value, key, headers } of messages) {
+      yield* Effect.callback<void>((resume) => {
+        const batch: Producer.Batch = {
+          open: 0,
+          failure: undefined,
+          delivered: () => {},
+          done: () => resume(batch.failure === undefined ? Effect.void : Effect.die(batch.failure))
+        }
+        producer.send(batch, 0, value, key, 0, headers)
+      })
+    }
+  }).pipe(Effect.scoped, Effect.provide(Cluster.layer))
+
+const settings = (values: Readonly<Record<string, string>>) =>
+  ConfigProvider.layerAdd(ConfigProvider.fromUnknown(values), { asPrimary: true })
+
+export const create = (name: string, partitions: number) =>
+  Effect.flatMap(TopicsService, (topics) => topics.create({ name, partitions, replication: 1 })).pipe(
+    Effect.provide(Topics.layer)
+  )
+
+export const temporaryTopic = Effect.fnUntraced(function* (partitions = 1) {
+  const name = `x-test-${randomUUID()}`
+  yield* Effect.acquireRelease(create(name, partitions), () => Effect.ignore(remove(name)))
+  return name
+})
+
+export const remove = (name: string) =>
+  Effect.flatMap(Cluster.Cluster, (cluster) =>
+    cluster.admin<void>(name, (admin, answer) => admin.deleteTopic(name, 5_000, answer))
+  ).pipe(Effect.provide(Cluster.layer))
+
+export const logOn = (topic: string, values: Readonly<Record<string, string>> = {}) =>
+  EventLog.layer.pipe(Layer.provide(settings({ FLOE_TOPIC: topic, ...values })))
+
+/** The log on a topic of its own. */
+export const temporaryLog = (partitions: number) =>
+  Layer.unwrap(Effect.map(temporaryTopic(partitions), (topic) => logOn(topic)))

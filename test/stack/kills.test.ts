@@ -1,0 +1,48 @@
+/** Each container killed as by a crash, under load: it comes back by itself, and nothing acknowledged is missing or there twice. */
+import { randomUUID } from "node:crypto"
+import { assert, test } from "vitest"
+import { killHard, stateOf } from "./docker.ts"
+import { landed, load, rowCount, until } from "./weather.ts"
+
+const containers = [
+  "logging-server",
+  "client",
+  "trino",
+  "kafka-connect",
+  "hive-metastore",
+  "postgres",
+  "minio",
+  "zookeeper",
+  "kafka"
+]
+
+test.each(containers)("%s killed", { timeout: 600_000 }, async (container) => {
+  const prefix = `kill-${container}-${randomUUID()}`
+  const sending = load(prefix)
+  await until(
+    "the first rows in the table",
+    () => rowCount(prefix),
+    (rows) => rows > 0,
+    { seconds: 120, every: 2_000 }
+  )
+  const { restarts } = await stateOf(container)
+  const pid = await killHard(container)
+  const back = await until(
+    `${container} running and healthy again`,
+    () => stateOf(container),
+    (state) => state.running && state.pid !== pid && state.health === "healthy",
+    { seconds: 240 }
+  )
+  assert.strictEqual(back.restarts, restarts + 1)
+  // Load goes on beyond the recovery: what comes after it must land as well.
+  const then = sending.acknowledged()
+  await until(
+    "more acknowledged",
+    async () => sending.acknowledged(),
+    (count) => count >= then + 100,
+    { seconds: 180 }
+  )
+  const acknowledged = await sending.stop()
+  const { rows, wanted } = await landed(prefix, acknowledged)
+  assert.deepStrictEqual(rows, wanted)
+})

@@ -1,0 +1,152 @@
+/** Events sent to the logging server as a careful client sends them, and the table read back through Trino's own command line. */
+import { randomUUID } from "node:crypto"
+import { docker } from "./docker.ts"
+
+export const server = "http://localhost:9998"
+
+export interface Reading {
+  readonly city: string
+  readonly temperature: string
+}
+
+interface Row extends Reading {
+  readonly ts: string
+}
+
+const pause = (millis: number) => new Promise<void>((resolve) => setTimeout(resolve, millis))
+
+/** Looks again and again until what is looked at is as wanted; the error says what it was last. */
+export const until = async <A>(
+  what: string,
+  look: () => Promise<A>,
+  wanted: (found: A) => boolean,
+  { seconds = 120, every = 1_000 } = {}
+): Promise<A> => {
+  const end = Date.now() + seconds * 1_000
+  let last: unknown
+  while (Date.now() < end) {
+    try {
+      const found = await look()
+      if (wanted(found)) return found
+      last = found
+    } catch (error) {
+      last = error
+    }
+    await pause(every)
+  }
+  throw new Error(
+    `${what}: not within ${seconds} s; last seen: ${last instanceof Error ? last.message : JSON.stringify(last)}`
+  )
+}
+
+const isSuccess = (body: unknown): body is { readonly data: Row } =>
+  typeof body === "object" && body !== null && "status" in body && body.status === "success" && "data" in body
+
+/** Sends one reading under one key until it is acknowledged; the row as it was acknowledged. */
+export const log = async ({ city, temperature }: Reading): Promise<Row> => {
+  const key = randomUUID()
+  const url = `${server}/log?city=${encodeURIComponent(city)}&temperature=${encodeURIComponent(temperature)}`
+  while (true) {
+    try {
+      const response = await fetch(url, { headers: { "idempotency-key": key }, signal: AbortSignal.timeout(10_000) })
+      const body: unknown = await response.json()
+      if (response.status === 200 && isSuccess(body)) return body.data
+      if (response.status < 500 && response.status !== 409)
+        throw new Refused(`${response.status}: ${JSON.stringify(body)}`)
+    } catch (error) {
+      if (error instanceof Refused) throw error
+    }
+    await pause(200)
+  }
+}
+
+class Refused extends Error {}
+
+/** The same for up to 10,000 readings in one request. */
+export const logAll = async (readings: ReadonlyArray<Reading>): Promise<ReadonlyArray<Row>> => {
+  const key = randomUUID()
+  const body = JSON.stringify(readings)
+  while (true) {
+    try {
+      const response = await fetch(`${server}/events`, {
+        method: "POST",
+        headers: { "idempotency-key": key, "content-type": "application/json" },
+        body,
+        signal: AbortSignal.timeout(20_000)
+      })
+      const answer: unknown = await response.json()
+      if (response.status === 200 && isSuccess(answer)) {
+        const { ts } = answer.data
+        return readings.map(({ city, temperature }) => ({ city, temperature, ts }))
+      }
+      if (response.status < 500 && response.status !== 409)
+        throw new Refused(`${response.status}: ${JSON.stringify(answer)}`)
+    } catch (error) {
+      if (error instanceof Refused) throw error
+    }
+    await pause(200)
+  }
+}
+
+export interface Load {
+  /** Stops after what is in flight is acknowledged; all that was. */
+  readonly stop: () => Promise<ReadonlyArray<Row>>
+  readonly acknowledged: () => number
+}
+
+/** Single readings, `perSecond` at most, until it is stopped. */
+export const load = (prefix: string, perSecond = 40): Load => {
+  const acknowledged: Array<Row> = []
+  const inFlight = new Set<Promise<unknown>>()
+  let count = 0
+  const send = () => {
+    if (inFlight.size >= 400) return
+    const sent = log({ city: `${prefix} ${count}`, temperature: `${count % 120}.25` }).then((row) =>
+      acknowledged.push(row)
+    )
+    count++
+    inFlight.add(sent)
+    sent.finally(() => inFlight.delete(sent)).catch(() => {})
+  }
+  const timer = setInterval(send, 1_000 / perSecond)
+  return {
+    acknowledged: () => acknowledged.length,
+    stop: async () => {
+      clearInterval(timer)
+      await Promise.all(inFlight)
+      return acknowledged
+    }
+  }
+}
+
+/** Rows of one statement, by Trino's command line, as tab-separated text. */
+export const trino = async (sql: string): Promise<ReadonlyArray<ReadonlyArray<string>>> => {
+  const text = await docker("exec", "trino", "trino", "--output-format", "TSV", "--execute", sql)
+  return text
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => line.split("\t"))
+}
+
+const rowsOf = async (prefix: string) =>
+  (await trino(`SELECT city, temperature, ts FROM iceberg.default.weather WHERE city LIKE '${prefix} %'`))
+    .map((row) => row.join("\t"))
+    .sort()
+
+export const rowCount = async (prefix: string) =>
+  Number((await trino(`SELECT count(*) FROM iceberg.default.weather WHERE city LIKE '${prefix} %'`))[0]?.[0])
+
+/** Waits until the table has at least as many rows as were acknowledged; then both, sorted, to be compared. */
+export const landed = async (prefix: string, acknowledged: ReadonlyArray<Row>, seconds = 240) => {
+  await until(
+    `${acknowledged.length} rows of ${prefix} in the table`,
+    () => rowCount(prefix),
+    (rows) => rows >= acknowledged.length,
+    {
+      seconds,
+      every: 2_000
+    }
+  )
+  const wanted = acknowledged.map(({ city, temperature, ts }) => [city, temperature, ts].join("\t")).sort()
+  return { rows: await rowsOf(prefix), wanted }
+}

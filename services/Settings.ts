@@ -42,8 +42,14 @@ export const heartbeat = Config.option(Config.NonEmptyString("FLOE_HEARTBEAT"))
 export const topic = Config.NonEmptyString("FLOE_TOPIC").pipe(Config.withDefault("weather"))
 
 export const kafkaBrokers = Config.NonEmptyString("FLOE_KAFKA_BROKERS").pipe(Config.withDefault("localhost:9092"))
+const acknowledgement = Schema.makeFilter(
+  Duration.between({ minimum: Duration.millis(100), maximum: Duration.minutes(1) }),
+  { message: "expected a time from 100 milliseconds to 1 minute" }
+)
 /** For an append: from handing it to the client until the broker has acknowledged it. */
-export const kafkaTimeout = Config.Duration("FLOE_KAFKA_TIMEOUT").pipe(Config.withDefault("4 seconds"))
+export const kafkaTimeout = Config.schema(Schema.DurationFromString.check(acknowledgement), "FLOE_KAFKA_TIMEOUT").pipe(
+  Config.withDefault("4 seconds")
+)
 /** Security of the connections to Kafka. */
 export const kafkaSecurity = Config.all({
   protocol: Config.Literals(["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"], "FLOE_KAFKA_SECURITY").pipe(
@@ -62,7 +68,7 @@ export const kafkaSecurity = Config.all({
 export const partitions = count("FLOE_PARTITIONS", 1)
 export const replication = count("FLOE_REPLICATION", 1)
 /** Idempotency keys are known for 24 hours, or for so many later events if that is shorter. */
-export const keysMax = count("FLOE_KEYS_MAX", 500_000)
+export const keysMax = count("FLOE_KEYS_MAX", 300_000)
 /** True where several servers append to one topic: each then learns the keys of the others. */
 export const keysShared = Config.Boolean("FLOE_KEYS_SHARED").pipe(Config.withDefault(false))
 

@@ -63,7 +63,7 @@ export class Cluster extends Context.Service<
 
 const make = Effect.gen(function* () {
   const brokers = yield* kafkaBrokers
-  const timeout = Duration.toMillis(yield* kafkaTimeout)
+  const timeout = Math.round(Duration.toMillis(yield* kafkaTimeout))
   const security = yield* Effect.fromResult(configOf(brokers, yield* kafkaSecurity, isReadable))
   const kafka = yield* load
   const config: ClientConfig = {

@@ -58,6 +58,8 @@ export const make = Effect.fnUntraced(function* (cluster: Cluster["Service"], to
       "enable.auto.offset.store": false,
       "auto.offset.reset": "error",
       "enable.partition.eof": true,
+      // As the sink reads. Behind another program's open transaction a reader would stand still.
+      "isolation.level": "read_uncommitted",
       "allow.auto.create.topics": false,
       "queued.max.messages.kbytes": ahead,
       "fetch.wait.max.ms": held,

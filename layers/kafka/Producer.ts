@@ -36,8 +36,6 @@ export interface Producer {
   ) => void
   /** Why the connections fail, as the end of a sentence, if they said so lately. */
   readonly seen: () => string | undefined
-  /** Waits for so many milliseconds until everything is delivered or has failed. */
-  readonly flush: (millis: number) => Effect.Effect<void>
 }
 
 export interface Trouble {
@@ -114,7 +112,6 @@ export const connect = Effect.fnUntraced(function* (
       }
       batch.open++
     },
-    seen: () => seen,
-    flush: (millis) => Effect.ignore(ask((answer) => client.flush(millis, (error) => answer(error, undefined))))
+    seen: () => seen
   }
 })

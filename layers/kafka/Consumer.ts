@@ -1,6 +1,6 @@
 /** Messages of a topic from given offsets on. No group, no commits: who reads knows where. */
 import type { ClientConfig, KafkaConsumer, Message } from "@confluentinc/kafka-javascript"
-import { Effect, type Scope } from "effect"
+import { Effect, Exit, type Scope } from "effect"
 import { ask } from "./Client.ts"
 import type { Cluster } from "./Cluster.ts"
 import type { KafkaFailure } from "./failures.ts"
@@ -86,8 +86,8 @@ export const make = Effect.fnUntraced(function* (cluster: Cluster["Service"], to
 
   const disconnect = ({ consumer }: Idle) => Effect.ignore(ask((answer) => consumer.disconnect(answer)))
 
-  const release = (one: Idle) => {
-    if (closed || one.downSince !== undefined || idle.length >= maxIdle) return disconnect(one)
+  const release = (one: Idle, exit: Exit.Exit<unknown, unknown>) => {
+    if (closed || Exit.isFailure(exit) || one.downSince !== undefined || idle.length >= maxIdle) return disconnect(one)
     one.consumer.unassign()
     idle.push(one)
     return Effect.void

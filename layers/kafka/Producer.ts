@@ -44,6 +44,9 @@ export interface Trouble {
   readonly cause: unknown
 }
 
+/** One to whom a restarting broker said that there is no such topic believes it for long after the topic is back. */
+const isDeadly = (code: number | undefined) => code === codes.fatal || code === codes.unknownTopic
+
 interface Opaque {
   readonly batch: Batch
   readonly index: number
@@ -90,7 +93,7 @@ export const connect = Effect.fnUntraced(function* (
       batch.delivered(index, partition, offset)
     } else {
       batch.failure = error
-      trouble({ fatal: error.code === codes.fatal, cause: error })
+      trouble({ fatal: isDeadly(error.code), cause: error })
     }
     if (--batch.open === 0) batch.done()
   })
@@ -107,7 +110,7 @@ export const connect = Effect.fnUntraced(function* (
       try {
         client.produce(topic, null, value, key, acceptedAt, { batch, index }, headers)
       } catch (cause) {
-        if (codeOf(cause) === codes.fatal) trouble({ fatal: true, cause })
+        if (isDeadly(codeOf(cause))) trouble({ fatal: true, cause })
         throw cause
       }
       batch.open++

@@ -63,8 +63,13 @@ export const make = Effect.fnUntraced(function* (
     })
     if (behind.length === 0) return
     const cursor = yield* consumers.open(behind)
+    let heard = now()
     while (!isThere(ends, cursor)) {
-      for (const message of yield* cursor.next) {
+      const messages = yield* cursor.next
+      if (messages.length > 0) heard = now()
+      // After a restart of the broker a consumer can wait for ever for a topic that it saw missing; the next one does not.
+      if (now() - heard > cluster.timeout) return yield* cluster.failure({ code: codes.timedOut }, topic)
+      for (const message of messages) {
         const doubled = take(message)
         if (doubled === undefined) continue
         yield* Effect.logWarning(

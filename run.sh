@@ -16,7 +16,7 @@ case "${1:-}" in
     ;;
 esac
 
-docker compose version >/dev/null 2>&1 || fail "Docker with Compose 2.20 or newer is needed: https://docs.docker.com/compose/install/"
+docker compose version >/dev/null 2>&1 || fail "Docker with Compose 2.24 or newer is needed: https://docs.docker.com/compose/install/"
 docker info >/dev/null 2>&1 || fail "The Docker engine does not answer: start it, or see whether you may use it (docker info says why)."
 
 echo "1/2 Building the images (some minutes the first time; the native Kafka client is compiled) ..."

@@ -4,6 +4,9 @@
  * named by PYTHON.
  */
 import { randomUUID } from "node:crypto"
+import { Effect } from "effect"
+import { deadLettersOf } from "../services/Topics.ts"
+import { remove } from "../test/stack/kafkaTopic.ts"
 import { run } from "./load.ts"
 import { describe } from "./machine.ts"
 import {
@@ -104,3 +107,5 @@ console.log(
 )
 
 await Promise.all([...servers.values()].map(({ child }) => stop(child)))
+// Nothing in them would ever expire.
+for (const name of [topic, deadLettersOf(topic)]) await Effect.runPromise(remove(name))

@@ -131,11 +131,21 @@ export const kafkaBrokers = setting("FLOE_KAFKA_BROKERS", Config.NonEmptyString,
   ...ofKafka,
   meaning: "Brokers to begin with, separated by commas."
 })
-export const kafkaTimeout = setting("FLOE_KAFKA_TIMEOUT", Config.Duration, "4 seconds", {
-  profile: "distributed",
-  readBy: "server",
-  meaning: "From handing an event to the client until the broker has acknowledged it; after that the answer is 504."
-})
+const acknowledgement = Schema.makeFilter(
+  Duration.between({ minimum: Duration.millis(100), maximum: Duration.minutes(1) }),
+  { message: "expected a time from 100 milliseconds to 1 minute" }
+)
+export const kafkaTimeout = setting(
+  "FLOE_KAFKA_TIMEOUT",
+  (name) => Config.schema(Schema.DurationFromString.check(acknowledgement), name),
+  "4 seconds",
+  {
+    profile: "distributed",
+    readBy: "server",
+    meaning:
+      "From handing an event to the client until the broker has acknowledged it; after that the answer is 504. From 100 milliseconds to 1 minute."
+  }
+)
 /** Security of the connections to Kafka. */
 export const kafkaSecurity = Config.all({
   protocol: setting("FLOE_KAFKA_SECURITY", oneOf(["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"]), "plaintext", {
@@ -173,10 +183,11 @@ export const replication = setting("FLOE_REPLICATION", count, 1, {
   readBy: "`floe topics create`",
   meaning: "Replicas of each topic, at most the number of brokers."
 })
-export const keysMax = setting("FLOE_KEYS_MAX", count, 500_000, {
+export const keysMax = setting("FLOE_KEYS_MAX", count, 300_000, {
   profile: "distributed",
   readBy: "server",
-  meaning: "Idempotency keys are known for 24 hours, or for so many later events of the topic if that is shorter."
+  meaning:
+    "Idempotency keys are known for 24 hours, or for so many later events of the topic if that is shorter. Each takes some 500 bytes of memory; with several partitions, for a while after a start, twice as many are held."
 })
 export const keysShared = setting("FLOE_KEYS_SHARED", Config.Boolean, false, {
   profile: "distributed",
@@ -188,7 +199,7 @@ const ofFloe = { profile: "distributed", readBy: "`floe`" } as const
 
 export const connectUrl = setting("FLOE_CONNECT_URL", webAddress, new URL("http://localhost:8083"), {
   ...ofFloe,
-  meaning: "Kafka Connect."
+  meaning: "Kafka Connect. Floe has no password for it."
 })
 export const trinoUrl = setting("FLOE_TRINO_URL", webAddress, new URL("http://localhost:8080"), {
   ...ofFloe,
@@ -196,7 +207,7 @@ export const trinoUrl = setting("FLOE_TRINO_URL", webAddress, new URL("http://lo
 })
 export const trinoUser = setting("FLOE_TRINO_USER", Config.NonEmptyString, "floe", {
   ...ofFloe,
-  meaning: "The user that queries run as."
+  meaning: "The user that queries run as, without a password."
 })
 export const s3 = Config.all({
   endpoint: setting("FLOE_S3_ENDPOINT", webAddress, new URL("http://localhost:9000"), {

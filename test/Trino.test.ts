@@ -72,6 +72,44 @@ describe("Trino", () => {
     })
   )
 
+  it.effect.each([
+    { said: "line 1:1: Catalog 'iceberg' not found", advice: "give Trino the folder deploy/trino/etc as /etc/trino" },
+    { said: "line 1:15: Table 'iceberg.default.weather' does not exist", advice: "floe table create makes it" }
+  ])("what is missing comes with what to do: $said", ({ said, advice }) =>
+    Effect.gen(function* () {
+      const page = (recorded.syntaxError.at(-1) ?? "").replaceAll("line 2:2: Column 'nothing' cannot be resolved", said)
+      const { base } = yield* serving(() => ok(page))
+      const error = yield* Effect.flip(rowsAt(base, "SELECT city FROM weather"))
+      assert.strictEqual(error.message, `${said}; ${advice}.`)
+    })
+  )
+
+  it.effect.each([
+    {
+      name: "wrong key",
+      root: "Forbidden (Service: S3, Status Code: 403, Request ID: 18EA7F3441366572, Extended Request ID: dd90)",
+      said: "Forbidden"
+    },
+    {
+      name: "no host",
+      root: "nominio: Name or service not known",
+      said: "nominio: Name or service not known"
+    }
+  ])("an object store that Trino cannot read is named with the first cause: $name", ({ root, said }) =>
+    Effect.gen(function* () {
+      const message = "Error accessing metadata file for table default.weather"
+      const failureInfo = {
+        message,
+        cause: { message: "S3 HEAD request failed", cause: { message: root, cause: null } }
+      }
+      const error = { message, errorName: "ICEBERG_INVALID_METADATA", errorType: "EXTERNAL", failureInfo }
+      const { base } = yield* serving(() => ok(JSON.stringify({ id: "1", error })))
+      const failure = yield* Effect.flip(rowsAt(base, "SELECT city FROM weather"))
+      assert.strictEqual(failure._tag, "QueryUnavailable")
+      assert.include(failure.message, `(${message}: ${said}); look at the metastore and the object store`)
+    })
+  )
+
   it.effect("one that fails half way is an error after the rows that came, and not an end of rows", () =>
     Effect.gen(function* () {
       const { base, seen } = yield* serving(pagesOf(recorded.halfWay))

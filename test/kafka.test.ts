@@ -7,7 +7,7 @@ import { headersOf, keyOf, recordOf, valueOf } from "../layers/kafka/records.ts"
 import { configOf } from "../layers/kafka/Security.ts"
 import * as Sender from "../layers/kafka/Sender.ts"
 import { differencesOf } from "../layers/kafka/Topics.ts"
-import { kafkaSecurity } from "../services/Settings.ts"
+import { kafkaSecurity, kafkaTimeout } from "../services/Settings.ts"
 import { record } from "./eventLogContract.ts"
 
 const hour = 60 * 60 * 1000
@@ -48,6 +48,21 @@ describe("Security of the connections to Kafka", () => {
         "ssl.certificate.location": "/me.pem",
         "ssl.key.location": "/me.key"
       })
+    })
+  )
+
+  it.effect("and the time for an acknowledgement are refused if the client could not take them", () =>
+    Effect.gen(function* () {
+      for (const [time, isTaken] of [
+        ["0 seconds", false],
+        ["99 millis", false],
+        ["100 millis", true],
+        ["1 minute", true],
+        ["1 hour", false]
+      ] as const) {
+        const read = yield* Effect.result(kafkaTimeout.parse(ConfigProvider.fromUnknown({ FLOE_KAFKA_TIMEOUT: time })))
+        assert.strictEqual(Result.isSuccess(read), isTaken, time)
+      }
     })
   )
 
@@ -106,6 +121,11 @@ describe("What the Kafka client reports", () => {
     const failure = failureOf({ code: 3, message: "Unknown topic" }, "localhost:9092", "weather", undefined)
     assert.include(failure.reason, "the topic weather does not exist; make it with floe topics create")
   })
+
+  it("says of a name that no topic can have what to set", () => {
+    const failure = failureOf({ code: 17, message: "Broker: Invalid topic" }, "localhost:9092", "a b", undefined)
+    assert.include(failure.reason, 'no topic of the name "a b"; set FLOE_TOPIC')
+  })
 })
 
 describe("Records as messages", () => {
@@ -117,11 +137,14 @@ describe("Records as messages", () => {
     )
   })
 
-  it("carry their key, and the headers say which record of how many they are", () => {
+  it("carry their key, and a header says which record of how many they are", () => {
     const headers = headersOf({ key: "k", digest: "d" }, 2, 5)
     const message = { partition: 0, offset: 0, value: valueOf(record("Oslo")), key: Buffer.from("k"), headers }
     assert.deepStrictEqual(keyOf(message), { key: "k", digest: "d", index: 2, count: 5 })
-    assert.isUndefined(keyOf({ ...message, headers: [{ other: "x" }] }))
+    assert.deepStrictEqual(headers, [{ "floe-request": "2/5 d" }])
+    for (const other of [[], [{ other: "x" }], [{ "floe-request": "5/5 d" }], [{ "floe-request": "a/5 d" }]]) {
+      assert.isUndefined(keyOf({ ...message, headers: other }))
+    }
     assert.isUndefined(keyOf({ ...message, key: null }))
   })
 
@@ -187,6 +210,19 @@ describe("Keys", () => {
     assert.isFalse(keys.read({ key: "k", digest: "d", index: 0, count: 3 }, { partition: 0, offset: 12 }, at))
   })
 
+  it("that are logged anew after so many events stand for the later request", () => {
+    const keys = Keys.make(100)
+    const read = (offset: number) => {
+      keys.reached(0, offset + 1)
+      const at = { acceptedAt: offset, ts: () => "2026-01-08-14" }
+      return keys.read({ key: "k", digest: "d", index: 0, count: 1 }, { partition: 0, offset }, at)
+    }
+    assert.isTrue(read(0))
+    assert.isFalse(read(100))
+    assert.isTrue(read(101))
+    assert.deepStrictEqual(keys.find("k", 200)?.positions, [{ partition: 0, offset: 101, count: 1 }])
+  })
+
   it("of which a part is missing say which", () => {
     const keys = Keys.make(100)
     keys.read(
@@ -208,8 +244,7 @@ describe("Handing records to the client", () => {
         batch.open++
         taken.push({ batch, index })
       },
-      seen: () => undefined,
-      flush: () => Effect.void
+      seen: () => undefined
     }
     return { producer, taken }
   }
@@ -289,9 +324,14 @@ describe("A topic that is there", () => {
   })
 
   it("is compared in partitions and replicas", () => {
-    assert.deepStrictEqual(differencesOf(wanted, partitions(4, 3)), [])
-    assert.match(differencesOf(wanted, partitions(1, 3))[0] ?? "", /has 1 partition, not 4; kafka-topics --alter/)
-    assert.match(differencesOf(wanted, partitions(6, 3))[0] ?? "", /has 6 partitions, not 4; Kafka cannot take/)
-    assert.match(differencesOf(wanted, partitions(4, 1))[0] ?? "", /has 1 replica, not 3/)
+    assert.deepStrictEqual(differencesOf(wanted, partitions(4, 3), [0, 0, 0, 0]), [])
+    assert.match(differencesOf(wanted, partitions(1, 3), [])[0] ?? "", /has 1 partition, not 4; kafka-topics --alter/)
+    assert.match(differencesOf(wanted, partitions(6, 3), [])[0] ?? "", /has 6 partitions, not 4; Kafka cannot take/)
+    assert.match(differencesOf(wanted, partitions(4, 1), [])[0] ?? "", /has 1 replica, not 3/)
+  })
+
+  it("is said to have lost something if it begins later", () => {
+    const [difference] = differencesOf(wanted, partitions(4, 3), [0, 0, 12, 0])
+    assert.match(difference ?? "", /begins at offset 12 of partition 2.*retention\.ms=-1/)
   })
 })

@@ -69,6 +69,8 @@ export const config = ({ topic, commitInterval, replication }: SinkSettings): Co
   "iceberg.hadoop.iceberg.hive.lock-creation-timeout-ms": "90000",
 
   "consumer.override.auto.offset.reset": "earliest",
+  // Partitions that are added to the topic are read after this, and not after 5 minutes.
+  "consumer.override.metadata.max.age.ms": "30000",
   // Offsets of a transaction whose end is not written yet are waited for; else its records would be read twice.
   "consumer.override.isolation.level": "read_committed",
   // A killed worker's place is taken after this, and not after the 45 seconds of Kafka's default.

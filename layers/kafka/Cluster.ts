@@ -63,7 +63,7 @@ export class Cluster extends Context.Service<
 
 const make = Effect.gen(function* () {
   const brokers = yield* kafkaBrokers
-  const timeout = Duration.toMillis(yield* kafkaTimeout)
+  const timeout = Math.round(Duration.toMillis(yield* kafkaTimeout))
   const security = yield* Effect.fromResult(configOf(brokers, yield* kafkaSecurity, isReadable))
   const kafka = yield* load
   const config: ClientConfig = {
@@ -71,7 +71,9 @@ const make = Effect.gen(function* () {
     "client.id": "floe",
     // A connection on which nobody answers is given up, so that the next one can be tried.
     "socket.timeout.ms": timeout,
-    "reconnect.backoff.max.ms": 1_000
+    "reconnect.backoff.max.ms": 1_000,
+    // A topic that a starting broker did not know yet is asked for again after this, and not after 5 minutes.
+    "topic.metadata.refresh.interval.ms": 5_000
   }
 
   let seen: string | undefined

@@ -9,12 +9,14 @@ import * as Producer from "./Producer.ts"
 import * as Sender from "./Sender.ts"
 import type { Tail } from "./Tail.ts"
 
-/** Milliseconds for the last appends when the log closes; the program's drain has 5 seconds in all. */
-const flushMillis = 1_500
+/** For the last appends when the log closes; the program's drain has 5 seconds in all. */
+const settlement = "1500 millis"
 /** Milliseconds between two tries. */
 const patience = { first: 250, longest: 2_000 }
 /** A broker that comes back first takes in what waits in its sockets, and then this is over. */
 const settling = "500 millis"
+/** Between two looks at a topic with which nothing seems wrong: it may be made anew, or a silent broker hang. */
+const probing = "5 seconds"
 /** Milliseconds after an uncertain answer in which a record may still come: TCP gives up by then. */
 const lateness = 120_000
 /** Between two looks for the keys of other servers; an append with a key looks by itself. */
@@ -60,7 +62,7 @@ export const make = Effect.fnUntraced(function* (
   }
 
   const uncertain = (receipt: Receipt, before: ReadonlyArray<number>) => {
-    if (!shared) {
+    if (!shared && rebuilt) {
       const places = tail.places()
       const wasDoubtful = stillDoubtful()
       tail.seek(before.map((end, partition) => (wasDoubtful ? Math.min(end, places[partition] ?? end) : end)))
@@ -68,27 +70,34 @@ export const make = Effect.fnUntraced(function* (
     doubtful.set(receipt, now())
   }
 
-  const close = Effect.suspend(() => {
-    const scope = current?.scope
-    current = undefined
-    return scope === undefined ? Effect.void : Scope.close(scope, Exit.void)
-  })
+  /** Whatever happens, every append is answered. */
+  const close = (reason: string) =>
+    Effect.suspend(() => {
+      const scope = current?.scope
+      current = undefined
+      return scope === undefined ? Effect.void : Scope.close(scope, Exit.void)
+    }).pipe(Effect.ensuring(Effect.sync(() => sender.abandon(reason))))
 
-  const connect = Effect.gen(function* () {
-    if (current !== undefined && !broken) return
-    if (current !== undefined) {
-      yield* Effect.logWarning("The Kafka producer can deliver nothing any more and is replaced.")
-      yield* current.producer.flush(flushMillis)
-      yield* close
-      sender.abandon("the producer failed before the broker had acknowledged")
-    }
-    broken = false
+  const settle = Effect.timeoutOption(sender.settled, settlement)
+
+  const open = Effect.gen(function* () {
     const scope = yield* Scope.make()
     const producer = yield* Producer.connect(cluster, topic, trouble).pipe(
       Scope.provide(scope),
       Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
     )
     current = { producer, scope }
+  })
+
+  const connect = Effect.gen(function* () {
+    if (current !== undefined && !broken) return
+    if (current !== undefined) {
+      yield* Effect.logWarning("The Kafka producer can deliver nothing any more and is replaced.")
+      yield* settle
+      yield* close("the producer failed before the broker had acknowledged")
+    }
+    broken = false
+    yield* Effect.uninterruptible(open)
   })
 
   const rebuild = Effect.gen(function* () {
@@ -109,6 +118,9 @@ export const make = Effect.fnUntraced(function* (
     const { id } = yield* cluster.describe(topic)
     if (logId !== undefined && logId !== id) {
       yield* Effect.logWarning(`The topic ${topic} was deleted and made anew: what was in it is gone, with its keys.`)
+      away = `the topic ${topic} was made anew`
+      // What is in flight goes to the new one, and is then read with it.
+      yield* settle
       tail.forget()
       doubtful.clear()
       rebuilt = false
@@ -140,7 +152,7 @@ export const make = Effect.fnUntraced(function* (
       if (said !== undefined) yield* Effect.logInfo("The event log takes events again.")
       said = undefined
       pause = patience.first
-      yield* suspected.await
+      yield* Effect.timeoutOption(suspected.await, probing)
     }
   })
 
@@ -152,13 +164,11 @@ export const make = Effect.fnUntraced(function* (
   yield* Effect.addFinalizer(() =>
     Effect.gen(function* () {
       stopping = true
-      if (current === undefined) return
-      yield* current.producer.flush(flushMillis)
+      yield* settle
       const left = sender.waiting()
       if (left > 0)
         yield* Effect.logWarning(`Stopped with ${left} records not acknowledged; their requests got no answer 200.`)
-      yield* close
-      sender.abandon("the server stopped before the broker had acknowledged")
+      yield* close("the server stopped before the broker had acknowledged")
     })
   )
   const failing = Effect.tapDefect((defect: unknown) => Effect.logError("The event log's own work failed.", defect))
@@ -168,5 +178,5 @@ export const make = Effect.fnUntraced(function* (
     yield* Effect.forkScoped(Effect.repeat(follow, Schedule.spaced(following)))
   }
   yield* Effect.timeoutOption(Deferred.await(first), starting)
-  return { sender, ready, uncertain, mayBeLate: (receipt: Receipt) => shared || doubtful.has(receipt) }
+  return { sender, ready, uncertain, mayBeLate: (receipt: Receipt) => doubtful.has(receipt) }
 })

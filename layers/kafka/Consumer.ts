@@ -1,6 +1,6 @@
 /** Messages of a topic from given offsets on. No group, no commits: who reads knows where. */
 import type { ClientConfig, KafkaConsumer, Message } from "@confluentinc/kafka-javascript"
-import { Effect, type Scope } from "effect"
+import { Effect, Exit, type Scope } from "effect"
 import { ask } from "./Client.ts"
 import type { Cluster } from "./Cluster.ts"
 import type { KafkaFailure } from "./failures.ts"
@@ -58,6 +58,8 @@ export const make = Effect.fnUntraced(function* (cluster: Cluster["Service"], to
       "enable.auto.offset.store": false,
       "auto.offset.reset": "error",
       "enable.partition.eof": true,
+      // As the sink reads. Behind another program's open transaction a reader would stand still.
+      "isolation.level": "read_uncommitted",
       "allow.auto.create.topics": false,
       "queued.max.messages.kbytes": ahead,
       "fetch.wait.max.ms": held,
@@ -84,8 +86,8 @@ export const make = Effect.fnUntraced(function* (cluster: Cluster["Service"], to
 
   const disconnect = ({ consumer }: Idle) => Effect.ignore(ask((answer) => consumer.disconnect(answer)))
 
-  const release = (one: Idle) => {
-    if (closed || one.downSince !== undefined || idle.length >= maxIdle) return disconnect(one)
+  const release = (one: Idle, exit: Exit.Exit<unknown, unknown>) => {
+    if (closed || Exit.isFailure(exit) || one.downSince !== undefined || idle.length >= maxIdle) return disconnect(one)
     one.consumer.unassign()
     idle.push(one)
     return Effect.void

@@ -11,6 +11,7 @@ import {
   type IdempotencyKey,
   KeyInFlight,
   KeyReused,
+  type LogUnavailable,
   LogUncertain,
   type Position
 } from "../../services/EventLog.ts"
@@ -74,11 +75,7 @@ const make = Effect.gen(function* () {
     const missing = [...records.keys()].filter((index) => receipt.parts !== undefined && !receipt.parts.has(index))
     const indexOf = (i: number) => missing[i] ?? 0
     const before = keys.ends()
-    const appended = (repeated: boolean): Appended => ({ positions: receipt.positions, ts: receipt.ts, repeated })
-    if (missing.length === 0) {
-      receipt.busy = false
-      return Effect.succeed(appended(true))
-    }
+    receipt.busy = true
     const sent = sender.hand({
       records: missing.flatMap((index) => {
         const record = records[index]
@@ -101,7 +98,7 @@ const make = Effect.gen(function* () {
       Effect.mapError((error) =>
         error._tag === "LogUnavailable" && !isNew ? stillUncertain(error.reason, error) : error
       ),
-      Effect.map(() => appended(false))
+      Effect.map((): Appended => ({ positions: receipt.positions, ts: receipt.ts, repeated: false }))
     )
   }
 
@@ -113,31 +110,36 @@ const make = Effect.gen(function* () {
     })
   )
 
+  /** What needs no record to be handed over; undefined if one may be missing. */
+  const answerOf = (
+    receipt: Keys.Receipt | undefined,
+    { digest }: IdempotencyKey,
+    count: number
+  ): Effect.Effect<Appended, KeyInFlight | KeyReused> | undefined => {
+    if (receipt === undefined) return undefined
+    if (receipt.busy) return Effect.fail(new KeyInFlight())
+    if (receipt.digest !== digest || receipt.count !== count) return Effect.fail(new KeyReused())
+    if (receipt.parts !== undefined) return undefined
+    return Effect.succeed({ positions: receipt.positions, ts: receipt.ts, repeated: true })
+  }
+
   const keyed = Effect.fnUntraced(function* (append: Append, idempotency: IdempotencyKey) {
     const { records } = append
-    const { key, digest } = idempotency
-    const known = keys.find(key, now())
+    const { key } = idempotency
+    const first = keys.find(key, now())
+    const known = answerOf(first, idempotency, records.length)
+    if (known !== undefined) return yield* known
+    // The first request may have logged a part: that this one logged nothing says too little.
+    const unsettled = (error: LogUnavailable) => (first === undefined ? error : stillUncertain(error.reason, error))
     const refused = sender.refusal(records.length)
-    if (refused !== undefined) {
-      return yield* known?.parts !== undefined && !known.busy ? stillUncertain(refused.reason, refused) : refused
-    }
-    if (shared) yield* read
+    if (refused !== undefined) return yield* unsettled(refused)
+    if (shared || (first !== undefined && connection.mayBeLate(first))) yield* Effect.mapError(read, unsettled)
+    // From here to the handing over nothing else runs.
     const receipt = keys.find(key, now())
-    if (receipt === undefined) {
-      const made = keys.begin(idempotency, records.length, records[0]?.ts ?? "", now())
-      return yield* complete(append, idempotency, made, true)
-    }
-    if (receipt.busy) return yield* new KeyInFlight()
-    if (receipt.digest !== digest || receipt.count !== records.length) return yield* new KeyReused()
-    if (receipt.parts === undefined) return { positions: receipt.positions, ts: receipt.ts, repeated: true }
-    receipt.busy = true
-    if (connection.mayBeLate(receipt)) {
-      yield* read.pipe(
-        Effect.mapError(({ reason, cause }) => stillUncertain(reason, cause)),
-        Effect.onError(() => Effect.sync(() => (receipt.busy = false)))
-      )
-    }
-    return yield* complete(append, idempotency, receipt, false)
+    const found = answerOf(receipt, idempotency, records.length)
+    if (found !== undefined) return yield* found
+    const made = receipt ?? keys.begin(idempotency, records.length, records[0]?.ts ?? "", now())
+    return yield* complete(append, idempotency, made, receipt === undefined)
   })
 
   const append: EventLog["Service"]["append"] = (append) => {

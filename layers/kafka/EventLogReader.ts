@@ -51,7 +51,7 @@ export const make = Effect.fnUntraced(function* (
   })
 
   const failed = Effect.fnUntraced(function* (failure: KafkaFailure, next: Position) {
-    if (failure.code === codes.noOffset || failure.code === codes.offsetOutOfRange) {
+    if (failure.code === codes.offsetReset || failure.code === codes.offsetOutOfRange) {
       yield* Effect.mapError(within(next), (error) => (error._tag === "LogBroken" ? error : unavailable("read")(error)))
     }
     return yield* unavailable("read")(failure)

@@ -55,38 +55,57 @@ export const runsOf = (positions: Iterable<Position>): ReadonlyArray<PositionRun
   return runs
 }
 
-/** Keys go by the generation; one that is looked up is judged by itself. */
-const generations = 4
+/** Keys go by the generation, so many of which are a whole window; one that is looked up is judged by itself. */
+const parts = 4
+/** Keys of uncertain requests may not count as events yet. */
+const maxGenerations = 4 * parts
+
+interface Generation {
+  readonly keys: Map<string, Receipt>
+  /** Of its youngest. */
+  place: number
+  acceptedAt: number
+}
+
+const generation = (): Generation => ({
+  keys: new Map(),
+  place: Number.NEGATIVE_INFINITY,
+  acceptedAt: Number.NEGATIVE_INFINITY
+})
 
 export const make = (keysMax: number): Keys => {
-  let young = new Map<string, Receipt>()
-  let older: ReadonlyArray<Map<string, Receipt>> = []
+  let young = generation()
   let youngSince = { place: 0, at: Number.NEGATIVE_INFINITY }
+  let older: ReadonlyArray<Generation> = []
   const ends: Array<number> = []
   let total = 0
 
-  const rotate = (now: number) => {
-    if (total - youngSince.place < keysMax / generations && now - youngSince.at < kept / generations) return
-    older = [young, ...older.slice(0, generations - 1)]
-    young = new Map()
-    youngSince = { place: total, at: now }
-  }
-
   const stored = (key: string) => {
-    const receipt = young.get(key)
+    const receipt = young.keys.get(key)
     if (receipt !== undefined) return receipt
-    for (const generation of older) {
-      const receipt = generation.get(key)
+    for (const { keys } of older) {
+      const receipt = keys.get(key)
       if (receipt !== undefined) return receipt
     }
     return undefined
   }
 
-  const isKnown = (receipt: Receipt, now: number) =>
-    receipt.busy || (now - receipt.acceptedAt < kept && total - receipt.place <= keysMax)
+  const isWithin = (since: { readonly place: number; readonly acceptedAt: number }, place: number, at: number) =>
+    at - since.acceptedAt < kept && place - since.place <= keysMax
+
+  const isKnown = (receipt: Receipt, now: number) => receipt.busy || isWithin(receipt, total, now)
 
   const add = (key: string, receipt: Receipt) => {
-    young.set(key, receipt)
+    const { place, acceptedAt } = receipt
+    const room = keysMax / parts
+    if (young.keys.size >= room || place - youngSince.place >= room || acceptedAt - youngSince.at >= kept / parts) {
+      older = [young, ...older.filter((generation) => isWithin(generation, total, acceptedAt))].slice(0, maxGenerations)
+      young = generation()
+      youngSince = { place, at: acceptedAt }
+    }
+    young.keys.set(key, receipt)
+    young.place = Math.max(young.place, place)
+    young.acceptedAt = Math.max(young.acceptedAt, acceptedAt)
     return receipt
   }
 
@@ -113,22 +132,20 @@ export const make = (keysMax: number): Keys => {
       return receipt !== undefined && isKnown(receipt, now) ? receipt : undefined
     },
     begin: ({ key, digest }, count, ts, acceptedAt) => {
-      rotate(acceptedAt)
       const parts = new Map<number, Position>()
       return add(key, { digest, count, place: total, acceptedAt, ts, busy: true, parts, positions: [] })
     },
     forget: (key, receipt) => {
-      for (const generation of [young, ...older]) if (generation.get(key) === receipt) generation.delete(key)
+      for (const { keys } of [young, ...older]) if (keys.get(key) === receipt) keys.delete(key)
     },
     placed,
     read: ({ key, digest, index, count }, position, { acceptedAt, ts }) => {
       const known = stored(key)
+      const place = total - Math.max(0, (ends[position.partition] ?? 0) - position.offset)
       // The key was used anew after its time, or by a server that did not know of it: the later one counts.
       const same = known !== undefined && known.digest === digest && known.count === count
-      if (same && (known.busy || acceptedAt - known.acceptedAt < kept)) return placed(known, index, position)
-      rotate(acceptedAt)
+      if (same && (known.busy || isWithin(known, place, acceptedAt))) return placed(known, index, position)
       const parts = new Map<number, Position>()
-      const place = total - Math.max(0, (ends[position.partition] ?? 0) - position.offset)
       const receipt = { digest, count, place, acceptedAt, ts: ts(), busy: false, parts, positions: [] }
       return placed(add(key, receipt), index, position)
     },
@@ -138,10 +155,10 @@ export const make = (keysMax: number): Keys => {
       total += Math.max(0, end - before)
     },
     clear: () => {
-      young = new Map()
+      young = generation()
       older = []
       ends.length = 0
     },
-    ends: () => [...ends]
+    ends: () => Array.from(ends, (end) => end ?? 0)
   }
 }

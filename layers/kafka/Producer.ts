@@ -36,8 +36,6 @@ export interface Producer {
   ) => void
   /** Why the connections fail, as the end of a sentence, if they said so lately. */
   readonly seen: () => string | undefined
-  /** Waits for so many milliseconds until everything is delivered or has failed. */
-  readonly flush: (millis: number) => Effect.Effect<void>
 }
 
 export interface Trouble {
@@ -45,6 +43,9 @@ export interface Trouble {
   readonly fatal: boolean
   readonly cause: unknown
 }
+
+/** One to whom a restarting broker said that there is no such topic believes it for long after the topic is back. */
+const isDeadly = (code: number | undefined) => code === codes.fatal || code === codes.unknownTopic
 
 interface Opaque {
   readonly batch: Batch
@@ -92,7 +93,7 @@ export const connect = Effect.fnUntraced(function* (
       batch.delivered(index, partition, offset)
     } else {
       batch.failure = error
-      trouble({ fatal: error.code === codes.fatal, cause: error })
+      trouble({ fatal: isDeadly(error.code), cause: error })
     }
     if (--batch.open === 0) batch.done()
   })
@@ -109,12 +110,11 @@ export const connect = Effect.fnUntraced(function* (
       try {
         client.produce(topic, null, value, key, acceptedAt, { batch, index }, headers)
       } catch (cause) {
-        if (codeOf(cause) === codes.fatal) trouble({ fatal: true, cause })
+        if (isDeadly(codeOf(cause))) trouble({ fatal: true, cause })
         throw cause
       }
       batch.open++
     },
-    seen: () => seen,
-    flush: (millis) => Effect.ignore(ask((answer) => client.flush(millis, (error) => answer(error, undefined))))
+    seen: () => seen
   }
 })

@@ -1,6 +1,6 @@
 /** Hands records to the producer and waits for all of their acknowledgements. */
 import type { Header } from "@confluentinc/kafka-javascript"
-import { Effect } from "effect"
+import { Effect, Latch } from "effect"
 import { LogUnavailable, LogUncertain, type Position } from "../../services/EventLog.ts"
 import type { WeatherRecord } from "../../services/Weather.ts"
 import { codeOf } from "./Client.ts"
@@ -27,6 +27,8 @@ export interface Sender {
   /** Why so many records would be refused now. */
   readonly refusal: (records: number) => LogUnavailable | undefined
   readonly waiting: () => number
+  /** Waits until all that was handed over is answered; a flush of the client's ends before its last reports have come. */
+  readonly settled: Effect.Effect<void>
   /** Answers what is left, as nobody will report it. */
   readonly abandon: (reason: string) => void
 }
@@ -41,13 +43,14 @@ export const make = (
   failure: (cause: unknown) => KafkaFailure
 ): Sender => {
   let waiting = 0
-  let unanswered = new Set<(reason: string) => void>()
+  const unanswered = new Set<(reason: string) => void>()
+  const settled = Latch.makeUnsafe(true)
 
   const refusal = (records: number) => {
     const reason = closed()
     if (reason !== undefined) return refused(reason)
     if (waiting > 0 && waiting + records > maxWaiting) {
-      return refused(`${waiting} records are waiting for the broker already`)
+      return refused(`${waiting} records are waiting for the broker already; try again later`)
     }
     return undefined
   }
@@ -71,6 +74,7 @@ export const make = (
       over(reason === undefined ? "delivered" : "uncertain")
       outcome = reason === undefined ? Effect.succeed(positions) : Effect.fail(uncertain(reason, cause))
       resume(outcome)
+      if (unanswered.size === 0) settled.openUnsafe()
     }
     const abandoned = (reason: string) => end(reason)
     const batch: Batch = {
@@ -102,6 +106,7 @@ export const make = (
     }
     waiting += handed
     unanswered.add(abandoned)
+    settled.closeUnsafe()
     return Effect.callback((answer) => {
       if (outcome === undefined) resume = answer
       else answer(outcome)
@@ -112,9 +117,9 @@ export const make = (
     hand,
     refusal,
     waiting: () => waiting,
+    settled: settled.await,
     abandon: (reason) => {
       for (const answer of unanswered) answer(reason)
-      unanswered = new Set()
     }
   }
 }

@@ -9,19 +9,24 @@ import { keyOf, recordOf } from "./records.ts"
 
 /** Records of one request that the HTTP API takes: a request that begins before the window is seen whole. */
 const longest = 10_000
+/** Milliseconds by which the beginning of the window is known well enough. */
+const exactness = 100
 
 export interface Tail {
   /** Goes back to where the keys that are kept begin; the answer is the number of events from there to the end. */
   readonly toWindow: Effect.Effect<number, KafkaFailure>
   /** Of all that was read nothing counts any more. */
   readonly forget: () => void
-  /** Reads from these offsets on next. */
+  /** Reads from these offsets on from the next look on. */
   readonly seek: (places: ReadonlyArray<number>) => void
   /** The next offset to read of each partition. */
   readonly places: () => ReadonlyArray<number>
   /** Reads up to the end that the topic has when it is asked for. */
   readonly catchUp: Effect.Effect<void, KafkaFailure>
 }
+
+const eventsIn = (places: ReadonlyArray<number>, ends: ReadonlyArray<number>) =>
+  ends.reduce((sum, end, partition) => sum + end - (places[partition] ?? 0), 0)
 
 export const make = Effect.fnUntraced(function* (
   cluster: Cluster["Service"],
@@ -34,6 +39,7 @@ export const make = Effect.fnUntraced(function* (
   const scope = yield* Effect.scope
   const one = yield* Semaphore.make(1)
   let places: Array<number> = []
+  let sought: ReadonlyArray<number> | undefined
 
   /** The same record a second time, if it is. */
   const take = (message: Message) => {
@@ -57,8 +63,13 @@ export const make = Effect.fnUntraced(function* (
     })
     if (behind.length === 0) return
     const cursor = yield* consumers.open(behind)
+    let heard = now()
     while (!isThere(ends, cursor)) {
-      for (const message of yield* cursor.next) {
+      const messages = yield* cursor.next
+      if (messages.length > 0) heard = now()
+      // After a restart of the broker a consumer can wait for ever for a topic that it saw missing; the next one does not.
+      if (now() - heard > cluster.timeout) return yield* cluster.failure({ code: codes.timedOut }, topic)
+      for (const message of messages) {
         const doubled = take(message)
         if (doubled === undefined) continue
         yield* Effect.logWarning(
@@ -70,35 +81,60 @@ export const make = Effect.fnUntraced(function* (
     for (const [partition, end] of ends.entries()) places[partition] = Math.max(places[partition] ?? 0, end)
   }, Effect.scoped)
 
-  const toWindow = Effect.gen(function* () {
-    const count = (yield* cluster.describe(topic)).partitions.length
-    const [starts, ends, recent] = yield* Effect.all([
-      cluster.offsets(topic, count, "start"),
-      cluster.offsets(topic, count, "end"),
-      cluster.offsets(topic, count, now() - Keys.kept)
-    ])
-    places = ends.map((end, partition) => {
-      const since = recent[partition] ?? -1
-      const first = Math.max(since < 0 ? end : since, end - keysMax)
-      return Math.max(starts[partition] ?? 0, first - longest)
-    })
-    for (const [partition, end] of ends.entries()) keys.reached(partition, end)
-    return ends.reduce((sum, end, partition) => sum + end - (places[partition] ?? 0), 0)
+  const countOf = Effect.map(cluster.describe(topic), ({ partitions }) => partitions.length)
+
+  /** Where the last of so many events begin, by their time, and at most those of 24 hours. */
+  const windowOf = Effect.fnUntraced(function* (ends: ReadonlyArray<number>) {
+    const since = (at: number) =>
+      Effect.map(cluster.offsets(topic, ends.length, at), (found) =>
+        // None is as young.
+        ends.map((end, partition) => ((found[partition] ?? -1) < 0 ? end : (found[partition] ?? end)))
+      )
+    let young = now()
+    let old = young - Keys.kept
+    let window = yield* since(old)
+    while (eventsIn(window, ends) > keysMax && young - old > exactness) {
+      const middle = Math.floor((old + young) / 2)
+      const shorter = yield* since(middle)
+      if (eventsIn(shorter, ends) < keysMax) young = middle
+      else {
+        old = middle
+        window = shorter
+      }
+    }
+    return window.map((first, partition) => Math.max(first, (ends[partition] ?? 0) - keysMax))
   })
 
-  const look = Effect.suspend(() => cluster.offsets(topic, places.length, "end")).pipe(
-    Effect.flatMap(read),
+  const toWindow = Effect.gen(function* () {
+    const count = yield* countOf
+    const starts = yield* cluster.offsets(topic, count, "start")
+    const ends = yield* cluster.offsets(topic, count, "end")
+    const window = yield* windowOf(ends)
+    places = window.map((first, partition) => Math.max(starts[partition] ?? 0, first - longest))
+    sought = undefined
+    for (const [partition, end] of ends.entries()) keys.reached(partition, end)
+    return eventsIn(places, ends)
+  })
+
+  /** Partitions can be added at any time. */
+  const readToEnd = Effect.flatMap(countOf, (count) => Effect.flatMap(cluster.offsets(topic, count, "end"), read))
+
+  const look = Effect.suspend(() => {
+    if (sought !== undefined) places = [...sought]
+    sought = undefined
+    return readToEnd
+  }).pipe(
     // The topic was cut, or made anew: what is left of it is read.
     Effect.catchIf(
-      ({ code }) => code === codes.noOffset || code === codes.offsetOutOfRange,
-      () => Effect.andThen(toWindow, Effect.flatMap(cluster.offsets(topic, places.length, "end"), read))
+      ({ code }) => code === codes.offsetReset || code === codes.offsetOutOfRange,
+      () => Effect.andThen(toWindow, readToEnd)
     )
   )
 
   /** Those who ask while one look is under way wait for the next, which sees all that was logged before they asked. */
   let next: Deferred.Deferred<void, KafkaFailure> | undefined
-  const catchUp = Effect.suspend(() => {
-    if (next !== undefined) return Deferred.await(next)
+  const catchUp = Effect.uninterruptibleMask((restore) => {
+    if (next !== undefined) return restore(Deferred.await(next))
     const mine = Deferred.makeUnsafe<void, KafkaFailure>()
     next = mine
     const looking = one.withPermit(
@@ -107,20 +143,20 @@ export const make = Effect.fnUntraced(function* (
         return look
       })
     )
-    return looking.pipe(
+    return restore(looking).pipe(
       Effect.onExit((exit) => Deferred.done(mine, exit)),
       Effect.forkIn(scope),
-      Effect.andThen(Deferred.await(mine))
+      Effect.andThen(restore(Deferred.await(mine)))
     )
   })
 
   return {
-    toWindow,
+    toWindow: one.withPermit(toWindow),
     forget: keys.clear,
     seek: (from) => {
-      places = [...from]
+      sought = from
     },
-    places: () => places,
+    places: () => sought ?? places,
     catchUp
   } satisfies Tail
 })

@@ -17,7 +17,7 @@ const unavailable = (operation: string) => (cause: KafkaFailure) =>
 const several = (count: number, what: string) => `${count} ${what}${count === 1 ? "" : "s"}`
 
 /** In what a topic that is there differs. */
-export const differencesOf = (wanted: WantedTopic, found: Cluster.Described) => {
+export const differencesOf = (wanted: WantedTopic, found: Cluster.Described, starts: ReadonlyArray<number>) => {
   const { name, partitions, replication } = wanted
   const there = found.partitions.length
   const replicas = Math.min(...found.partitions.map((partition) => partition.replicas))
@@ -37,6 +37,13 @@ export const differencesOf = (wanted: WantedTopic, found: Cluster.Described) => 
       `The topic ${name} has ${several(replicas, "replica")}, not ${replication}; kafka-reassign-partitions changes that.`
     )
   }
+  // The client cannot ask for a topic's configuration; this is what shows of it.
+  const cut = starts.findIndex((start) => start > 0)
+  if (cut >= 0) {
+    differences.push(
+      `The topic ${name} begins at offset ${starts[cut]} of partition ${cut}: what was before has expired or was deleted; kafka-configs --alter --topic ${name} --add-config retention.ms=-1,retention.bytes=-1 keeps the rest.`
+    )
+  }
   return differences
 }
 
@@ -50,7 +57,10 @@ const make = Effect.gen(function* () {
         ? unavailable("create")(failure)
         : new TopicRefused({ name, reason: failure.reason, cause: failure })
     const found = yield* Effect.mapError(cluster.find(name), failed)
-    if (found !== undefined) return { name, made: false, differences: differencesOf(wanted, found) }
+    if (found !== undefined) {
+      const starts = yield* Effect.mapError(cluster.offsets(name, found.partitions.length, "start"), failed)
+      return { name, made: false, differences: differencesOf(wanted, found, starts) }
+    }
     const topic = { topic: name, num_partitions: partitions, replication_factor: replication, config: forEver }
     const made = yield* cluster
       .admin<void>(name, (admin, answer) => admin.createTopic(topic, making, answer))

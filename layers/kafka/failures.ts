@@ -24,13 +24,15 @@ export const codes = {
   transport: -195,
   allBrokersDown: -187,
   authentication: -169,
-  noOffset: -140,
+  offsetReset: -140,
   unknownPartition: -190,
   unknownTopic: -188,
   messageTimedOut: -192,
   offsetOutOfRange: 1,
   topicMissing: 3,
+  topicInvalid: 17,
   unknownMember: 25,
+  topicForbidden: 29,
   topicExists: 36,
   replicationTooLarge: 38
 } as const
@@ -68,6 +70,22 @@ export const reasonOfLine = (line: string): string | undefined => {
 export const missingTopic = (topic: string) =>
   `the topic ${topic} does not exist; make it with floe topics create, or set FLOE_TOPIC`
 
+/** What to do about an answer of the broker that a repeat does not change. */
+const lasting = (code: number | undefined, topic: string) => {
+  switch (code) {
+    case codes.topicMissing:
+    case codes.unknownTopic:
+    case codes.unknownPartition:
+      return missingTopic(topic)
+    case codes.topicInvalid:
+      return `Kafka allows no topic of the name "${topic}"; set FLOE_TOPIC to letters, digits, ".", "_" and "-"`
+    case codes.topicForbidden:
+      return `the broker refuses this user the topic ${topic}; grant FLOE_KAFKA_USER to describe, read and write it`
+    default:
+      return undefined
+  }
+}
+
 const messageOf = (cause: unknown) =>
   Predicate.hasProperty(cause, "message") && typeof cause.message === "string" ? cause.message : String(cause)
 
@@ -80,9 +98,7 @@ export const failureOf = (cause: unknown, brokers: string, topic: string, seen: 
       ? (seen ?? `the brokers (${brokers}) did not acknowledge it in time`)
       : away.has(code)
         ? (seen ?? `no broker of ${brokers} answers in time; ${check}`)
-        : code === codes.topicMissing || code === codes.unknownTopic || code === codes.unknownPartition
-          ? missingTopic(topic)
-          : `Kafka says: ${messageOf(cause).replace(/\.$/, "")}`
+        : (lasting(code, topic) ?? `Kafka says: ${messageOf(cause).replace(/\.$/, "")}`)
   return new KafkaFailure({ reason, cause, ...(code === undefined ? {} : { code }) })
 }
 

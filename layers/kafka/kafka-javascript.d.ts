@@ -49,7 +49,8 @@ declare module "@confluentinc/kafka-javascript" {
       opaque: Opaque,
       headers?: ReadonlyArray<Header>
     ): void
-    flush(millis: number, answer: (error: KafkaError | null | undefined) => void): this
+    initTransactions(millis: number, answer: Answer<void>): void
+    beginTransaction(answer: Answer<void>): void
     /** Flushes for so many milliseconds first, and does not say how that went. */
     disconnect(millis: number, answer: Answer<unknown>): this
   }
@@ -109,6 +110,7 @@ declare module "@confluentinc/kafka-javascript" {
   export interface AdminClient {
     createTopic(topic: NewTopic, millis: number, answer: Answer<void>): void
     deleteTopic(topic: string, millis: number, answer: Answer<void>): void
+    createPartitions(topic: string, total: number, millis: number, answer: Answer<void>): void
     describeTopics(
       topics: ReadonlyArray<string>,
       options: { readonly timeout: number },

@@ -20,15 +20,12 @@ export const eventOf = (message: Message): LoggedEvent | undefined => {
   return { position: { partition, offset }, record: record.value, acceptedAt: timestamp ?? 0 }
 }
 
-const digestHeader = "floe-digest"
-const indexHeader = "floe-index"
-const countHeader = "floe-count"
+/** One header and not three: each costs a message some 2 µs. */
+const header = "floe-request"
 
-/** The message's key is the Idempotency-Key; the headers say which record of how many it is. */
+/** The message's key is the Idempotency-Key; the header says which record of how many it is, and of what request. */
 export const headersOf = ({ digest }: IdempotencyKey, index: number, count: number): ReadonlyArray<Header> => [
-  { [digestHeader]: digest },
-  { [indexHeader]: String(index) },
-  { [countHeader]: String(count) }
+  { [header]: `${index}/${count} ${digest}` }
 ]
 
 export interface KeyedRecord {
@@ -38,21 +35,11 @@ export interface KeyedRecord {
   readonly count: number
 }
 
-const headerOf = (headers: ReadonlyArray<Header>, name: string) => {
-  for (const header of headers) {
-    const value = header[name]
-    if (value !== undefined) return value.toString()
-  }
-  return undefined
-}
-
-/** Undefined for a message without a key, and for one whose headers are not ours. */
+/** Undefined for a message without a key, and for one whose header is not ours. */
 export const keyOf = ({ key, headers }: Message): KeyedRecord | undefined => {
-  if (key === null || headers === undefined) return undefined
-  const digest = headerOf(headers, digestHeader)
-  const index = Number(headerOf(headers, indexHeader))
-  const count = Number(headerOf(headers, countHeader))
-  if (digest === undefined || !Number.isSafeInteger(index) || !Number.isSafeInteger(count)) return undefined
-  if (index < 0 || index >= count) return undefined
-  return { key: key.toString(), digest, index, count }
+  const value = headers?.find((one) => header in one)?.[header]
+  if (key === null || value === undefined) return undefined
+  const [, index, count, digest] = /^(\d{1,9})\/(\d{1,9}) (.*)$/s.exec(value.toString()) ?? []
+  if (digest === undefined || Number(index) >= Number(count)) return undefined
+  return { key: key.toString(), digest, index: Number(index), count: Number(count) }
 }

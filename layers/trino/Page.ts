@@ -15,12 +15,31 @@ export const TypeSignature = Schema.Struct({
 const Column = Schema.Struct({ name: Schema.String, type: Schema.String, typeSignature: TypeSignature })
 export type Column = typeof Column.Type
 
+interface FailureInfo {
+  readonly message?: string | null
+  readonly cause?: FailureInfo | null
+}
+
+const FailureInfo: Schema.Codec<FailureInfo> = Schema.Struct({
+  message: Schema.optionalKey(Schema.NullOr(Schema.String)),
+  cause: Schema.optionalKey(Schema.NullOr(Schema.suspend((): Schema.Codec<FailureInfo> => FailureInfo)))
+})
+
 const Failure = Schema.Struct({
   message: Schema.optionalKey(Schema.NullOr(Schema.String)),
   errorName: Schema.String,
-  errorType: Schema.String
+  errorType: Schema.String,
+  /** What led to it; its last cause is where it began. */
+  failureInfo: Schema.optionalKey(FailureInfo)
 })
 export type Failure = typeof Failure.Type
+
+/** The message of the last cause. */
+export const rootOf = ({ failureInfo }: Failure) => {
+  let root: string | undefined
+  for (let info: FailureInfo | null | undefined = failureInfo; info; info = info.cause) root = info.message ?? root
+  return root
+}
 
 export const Page = Schema.Struct({
   id: Schema.String,

@@ -9,7 +9,7 @@ import {
   QueryUnavailable
 } from "../../services/Query.ts"
 import { trinoUrl, trinoUser } from "../../services/Settings.ts"
-import type { Column, Failure, Page } from "./Page.ts"
+import { type Column, type Failure, type Page, rootOf } from "./Page.ts"
 import * as Protocol from "./Protocol.ts"
 import { converter } from "./QueryValues.ts"
 import { withoutEnd } from "./Statement.ts"
@@ -17,23 +17,34 @@ import { withoutEnd } from "./Statement.ts"
 const cancelled = ["ADMINISTRATIVELY_KILLED", "ADMINISTRATIVELY_PREEMPTED", "USER_CANCELED"]
 const starting = ["SERVER_STARTING_UP", "SERVER_SHUTTING_DOWN", "NO_NODES_AVAILABLE"]
 /** The metastore or the object store does not answer Trino. */
-const elsewhere = /(METASTORE|FILESYSTEM|CATALOG|CANNOT_OPEN_SPLIT)(_ERROR)?$/
-/** It has answered, and to look again is of no use. */
-const settled = /non-empty location/
+const elsewhere = /(METASTORE|FILESYSTEM|CATALOG|CURSOR|CANNOT_OPEN_SPLIT|INVALID_METADATA)(_ERROR)?$/
+/** They have answered, and to look again is of no use. */
+const settled = /non-empty location|Metadata not found/
+/** Numbers of the request and of the tries. */
+const numbers = / \((Service: S3|SDK Attempt Count).*$/s
 
-const errorOf = ({ message, errorName, errorType }: Failure): QueryError => {
+const advices: ReadonlyArray<readonly [said: RegExp, advice: string]> = [
+  [/Catalog 'iceberg' not found$/, "give Trino the folder deploy/trino/etc as /etc/trino"],
+  [/Table 'iceberg\.default\.weather' does not exist$/, "floe table create makes it"]
+]
+
+const errorOf = (failure: Failure): QueryError => {
+  const { message, errorName, errorType } = failure
   const reason = message ?? errorName
   if (cancelled.includes(errorName)) return new QueryCancelled({ reason })
   if (starting.includes(errorName)) {
     return new QueryUnavailable({ reason: "Trino is still starting; try again in some seconds", cause: reason })
   }
   if (errorType === "EXTERNAL" && elsewhere.test(errorName) && !settled.test(reason)) {
+    const root = rootOf(failure)?.replace(numbers, "") ?? reason
+    const said = reason.includes(root) ? reason : `${reason}: ${root}`
     return new QueryUnavailable({
-      reason: `Trino cannot reach the table's catalog or files (${reason}); look at the metastore and the object store`,
+      reason: `Trino cannot reach the table's catalog or files (${said}); look at the metastore and the object store, and at Trino's settings for them`,
       cause: errorName
     })
   }
-  return new QueryFailed({ reason })
+  const advice = advices.find(([said]) => said.test(reason))?.[1]
+  return new QueryFailed({ reason: advice === undefined ? reason : `${reason}; ${advice}.` })
 }
 
 const rowsOf = (columns: ReadonlyArray<Column>) => {

@@ -47,7 +47,7 @@ export const terminal = (line: string, person: (shown: string) => string | undef
       child.stdin.write(typed)
     })
     child.on("error", reject)
-    child.on("exit", (code) => {
+    child.on("close", (code) => {
       clearTimeout(limit)
       if (code === 0) resolve(output.replace(commands, ""))
       else reject(new Error(`${line} ended with ${code}; it printed:\n${output}`))

@@ -4,7 +4,7 @@ import { headersOf, valueOf } from "../../layers/kafka/records.ts"
 import { EventLog, EventLogReader } from "../../services/EventLog.ts"
 import { everything, positionsOf, record } from "../eventLogContract.ts"
 import { goOn, paused } from "./kafkaBroker.ts"
-import { create, logOn, remove, temporaryTopic, written } from "./kafkaTopic.ts"
+import { addPartitions, create, logOn, openTransaction, remove, temporaryTopic, written } from "./kafkaTopic.ts"
 
 const citiesOf = (prefix: string) =>
   Effect.map(everything, (events) => events.map(({ record }) => record.city).filter((city) => city.startsWith(prefix)))
@@ -158,6 +158,114 @@ it.live(
 )
 
 it.live(
+  "a topic that is made anew at once is noticed, though nothing failed",
+  () =>
+    Effect.gen(function* () {
+      const topic = yield* temporaryTopic()
+      yield* Effect.gen(function* () {
+        const log = yield* EventLog
+        const append = { records: [record("Oslo")], idempotency: { key: "k", digest: "d1" } }
+        yield* log.append(append)
+        yield* remove(topic)
+        yield* Effect.retry(create(topic, 1), Schedule.spaced("50 millis"))
+        yield* log
+          .append(append)
+          .pipe(
+            Effect.repeat({ while: ({ repeated }) => repeated, schedule: Schedule.spaced("100 millis") }),
+            Effect.retry({ while: ({ _tag }) => _tag === "LogUnavailable", schedule: Schedule.spaced("100 millis") }),
+            Effect.timeout("15 seconds")
+          )
+        assert.deepStrictEqual(yield* citiesOf("Oslo"), ["Oslo"])
+      }).pipe(Effect.provide(logOn(topic)))
+    }),
+  patient
+)
+
+it.live(
+  "knows the keys of partitions that are added while it runs",
+  () =>
+    Effect.gen(function* () {
+      const topic = yield* temporaryTopic()
+      const scope = yield* Effect.scope
+      const server = Layer.buildWithScope(logOn(topic, { FLOE_KEYS_SHARED: "true" }), scope)
+      const before = yield* server
+      yield* Context.get(before, EventLog).append({ records: [record("Before")] })
+      yield* addPartitions(topic, 4)
+      const after = yield* server
+      const partitions = new Set<number>()
+      for (let i = 0; i < 20; i++) {
+        const append = { records: [record(`Added ${i}`)], idempotency: { key: `added-${i}`, digest: "d1" } }
+        const first = yield* Context.get(after, EventLog).append(append)
+        for (const { partition } of first.positions) partitions.add(partition)
+        assert.deepStrictEqual(yield* Context.get(before, EventLog).append(append), { ...first, repeated: true })
+      }
+      assert.isAbove(partitions.size, 1)
+    }),
+  patient
+)
+
+it.live(
+  "does not stand still behind the open transaction of another program",
+  () =>
+    Effect.gen(function* () {
+      const topic = yield* temporaryTopic()
+      yield* openTransaction(topic, valueOf(record("Theirs")))
+      yield* Effect.gen(function* () {
+        yield* taking
+        yield* (yield* EventLog).append({ records: [record("Ours")] })
+        const events = yield* everything
+        assert.deepStrictEqual(
+          events.map(({ record }) => record.city),
+          ["Theirs", "Ours"]
+        )
+      }).pipe(Effect.provide(logOn(topic)), Effect.timeout("20 seconds"))
+    }),
+  patient
+)
+
+it.live(
+  "with shared keys, what may be logged in part stays uncertain when the topic cannot be read",
+  () =>
+    Effect.gen(function* () {
+      const topic = yield* temporaryTopic()
+      const idempotency = { key: "half", digest: "d1" }
+      yield* written(topic, [{ value: valueOf(record("Half 0")), headers: headersOf(idempotency, 0, 2), key: "half" }])
+      yield* Effect.gen(function* () {
+        const log = yield* EventLog
+        const append = { records: [record("Half 0"), record("Half 1")], idempotency }
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            yield* paused
+            assert.strictEqual((yield* Effect.flip(log.append(append)))._tag, "LogUncertain")
+          })
+        )
+        yield* taking
+        yield* log.append(append)
+        assert.deepStrictEqual(yield* citiesOf("Half"), ["Half 0", "Half 1"])
+      }).pipe(Effect.provide(logOn(topic, { FLOE_KEYS_SHARED: "true" })))
+    }),
+  patient
+)
+
+it.live(
+  "notices a silent broker though nobody appends",
+  () =>
+    Effect.gen(function* () {
+      const topic = yield* temporaryTopic()
+      yield* Effect.gen(function* () {
+        const { ready } = yield* EventLog
+        yield* ready
+        yield* paused
+        yield* Effect.repeat(Effect.exit(ready), {
+          until: Exit.isFailure,
+          schedule: Schedule.spaced("100 millis")
+        }).pipe(Effect.timeout("15 seconds"))
+      }).pipe(Effect.scoped, Effect.provide(logOn(topic)))
+    }),
+  patient
+)
+
+it.live(
   "no broker at the address is named, and certainly nothing is logged",
   () =>
     Effect.gen(function* () {
@@ -180,6 +288,8 @@ for (const partitions of [1, 4])
         yield* Effect.gen(function* () {
           const log = yield* EventLog
           if (partitions === 1) yield* log.append({ records: [record("Before")] })
+          const settled = { records: [record("Settled")], idempotency: { key: "settled", digest: "d" } }
+          yield* log.append(settled)
           const appends = Array.from({ length: 50 }, (_, i) => ({
             records: [record(`Late ${i} a`), record(`Late ${i} b`)],
             idempotency: { key: `late-${i}`, digest: `d${i}` }
@@ -194,6 +304,7 @@ for (const partitions of [1, 4])
             assert.strictEqual(refused._tag, "LogUnavailable")
             const again = yield* Effect.flip(log.append(appends[0] ?? { records: [] }))
             assert.strictEqual(again._tag, "LogUncertain")
+            assert.isTrue((yield* log.append(settled)).repeated)
           }).pipe(Effect.scoped)
           yield* taking
           const repeated = yield* Effect.forEach(appends, (append) => log.append(append), { concurrency: "unbounded" })
@@ -218,7 +329,24 @@ for (const partitions of [1, 4])
   )
 
 it.live(
-  "closing flushes what is in flight, and answers what cannot be delivered",
+  "closing waits for what is in flight",
+  () =>
+    Effect.gen(function* () {
+      const topic = yield* temporaryTopic()
+      const scope = yield* Scope.make()
+      const log = Context.get(yield* Layer.buildWithScope(logOn(topic), scope), EventLog)
+      const records = Array.from({ length: 10_000 }, (_, i) => record(`Last ${i}`))
+      const appends = yield* Effect.forEach([1, 2, 3, 4], () =>
+        Effect.forkChild(log.append({ records }), { startImmediately: true })
+      )
+      yield* Scope.close(scope, Exit.void)
+      for (const append of appends) assert.strictEqual(positionsOf(yield* Fiber.join(append)).length, 10_000)
+    }),
+  patient
+)
+
+it.live(
+  "closing answers what cannot be delivered",
   () =>
     Effect.gen(function* () {
       const topic = yield* temporaryTopic()

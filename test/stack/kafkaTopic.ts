@@ -1,7 +1,8 @@
 /** A topic of a test's own on the broker of FLOE_KAFKA_BROKERS, and the log on it; both go when the scope closes. */
 import { randomUUID } from "node:crypto"
 import type { Header } from "@confluentinc/kafka-javascript"
-import { ConfigProvider, Effect, Layer } from "effect"
+import { ConfigProvider, Deferred, Effect, Exit, Layer } from "effect"
+import { ask } from "../../layers/kafka/Client.ts"
 import * as Cluster from "../../layers/kafka/Cluster.ts"
 import * as EventLog from "../../layers/kafka/EventLog.ts"
 import * as Producer from "../../layers/kafka/Producer.ts"
@@ -31,6 +32,31 @@ export const written = (topic: string, messages: ReadonlyArray<Written>) =>
       })
     }
   }).pipe(Effect.scoped, Effect.provide(Cluster.layer))
+
+/** A record of a transaction that another program has begun and not ended; it ends when the scope closes. */
+export const openTransaction = (topic: string, value: Buffer) =>
+  Effect.gen(function* () {
+    const { kafka, config } = yield* Cluster.Cluster
+    const producer = new kafka.Producer<null>({ ...config, "transactional.id": topic, dr_cb: true })
+    const written = yield* Deferred.make<void, unknown>()
+    producer.on("delivery-report", (error) =>
+      Deferred.doneUnsafe(written, error === null ? Exit.void : Exit.fail(error))
+    )
+    yield* Effect.acquireRelease(
+      ask((answer) => producer.connect({ timeout: 5_000 }, answer)),
+      () => ask((answer) => producer.disconnect(1, answer)).pipe(Effect.ignore)
+    )
+    producer.setPollInBackground(true)
+    yield* ask<void>((answer) => producer.initTransactions(30_000, answer))
+    yield* ask<void>((answer) => producer.beginTransaction(answer))
+    producer.produce(topic, null, value, null, 0, null)
+    yield* Deferred.await(written)
+  }).pipe(Effect.provide(Cluster.layer))
+
+export const addPartitions = (name: string, total: number) =>
+  Effect.flatMap(Cluster.Cluster, (cluster) =>
+    cluster.admin<void>(name, (admin, answer) => admin.createPartitions(name, total, 5_000, answer))
+  ).pipe(Effect.provide(Cluster.layer))
 
 const settings = (values: Readonly<Record<string, string>>) =>
   ConfigProvider.layerAdd(ConfigProvider.fromUnknown(values), { asPrimary: true })

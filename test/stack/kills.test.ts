@@ -33,7 +33,8 @@ test.each(containers)("%s killed", { timeout: 600_000 }, async (container) => {
     (state) => state.running && state.pid !== pid && state.health === "healthy",
     { seconds: 240 }
   )
-  assert.strictEqual(back.restarts, restarts + 1)
+  // A killed broker's first start can fail, as its old session with ZooKeeper has not ended yet.
+  assert.isAtLeast(back.restarts, restarts + 1)
   // Load goes on beyond the recovery: what comes after it must land as well.
   const then = sending.acknowledged()
   await until(

@@ -106,7 +106,11 @@ export const load = (prefix: string, perSecond = 40): Load => {
     )
     count++
     inFlight.add(sent)
-    sent.finally(() => inFlight.delete(sent)).catch(() => {})
+    // One that is refused stays, and fails the test when the load is stopped.
+    sent.then(
+      () => inFlight.delete(sent),
+      () => {}
+    )
   }
   const timer = setInterval(send, 1_000 / perSecond)
   return {
@@ -136,7 +140,10 @@ const rowsOf = async (prefix: string) =>
 export const rowCount = async (prefix: string) =>
   Number((await trino(`SELECT count(*) FROM iceberg.default.weather WHERE city LIKE '${prefix} %'`))[0]?.[0])
 
-/** Waits until the table has at least as many rows as were acknowledged; then both, sorted, to be compared. */
+/**
+ * Waits until the table has at least as many rows as were acknowledged, and one that was logged after them: what the sink
+ * reads twice comes before that one, so that doubled rows are there by then. Then both, sorted, to be compared.
+ */
 export const landed = async (prefix: string, acknowledged: ReadonlyArray<Row>, seconds = 240) => {
   await until(
     `${acknowledged.length} rows of ${prefix} in the table`,
@@ -146,6 +153,14 @@ export const landed = async (prefix: string, acknowledged: ReadonlyArray<Row>, s
       seconds,
       every: 2_000
     }
+  )
+  const last = `${prefix}-last ${randomUUID()}`
+  await log({ city: last, temperature: "0" })
+  await until(
+    "the row logged after them in the table",
+    () => trino(`SELECT 1 FROM iceberg.default.weather WHERE city = '${last}'`),
+    (found) => found.length > 0,
+    { seconds: 120, every: 2_000 }
   )
   const wanted = acknowledged.map(({ city, temperature, ts }) => [city, temperature, ts].join("\t")).sort()
   return { rows: await rowsOf(prefix), wanted }

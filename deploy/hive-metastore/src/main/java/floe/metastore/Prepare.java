@@ -45,12 +45,13 @@ public final class Prepare {
     URI warehouse = URI.create(MetastoreConf.getVar(settings, ConfVars.WAREHOUSE));
     String endpoint = settings.get("fs.s3a.endpoint");
     Configuration quick = new Configuration(settings);
-    // 2: the bucket must exist and the key must be allowed to read it
     quick.setInt("fs.s3a.bucket.probe", 2);
     quick.setInt("fs.s3a.attempts.maximum", 2);
     quick.setInt("fs.s3a.retry.limit", 2);
     quick.setInt("fs.s3a.connection.establish.timeout", 3000);
     try (FileSystem bucket = FileSystem.newInstance(warehouse, quick)) {
+      // The probe takes a bucket that it may not read for one that is there.
+      bucket.exists(new org.apache.hadoop.fs.Path(warehouse));
       say("The bucket " + warehouse.getHost() + " is there.");
     } catch (UnknownStoreException missing) {
       throw new Refusal("The bucket " + warehouse.getHost() + " does not exist at " + endpoint + ": make it, or correct FLOE_WAREHOUSE.", missing);

@@ -72,8 +72,6 @@ const make = Effect.gen(function* () {
     // A connection on which nobody answers is given up, so that the next one can be tried.
     "socket.timeout.ms": timeout,
     "reconnect.backoff.max.ms": 1_000,
-    // A request that waits for the acknowledgement of its first packet waits for up to 40 ms.
-    "socket.nagle.disable": true,
     // A topic that a starting broker did not know yet is asked for again after this, and not after 5 minutes.
     "topic.metadata.refresh.interval.ms": 5_000
   }

@@ -12,7 +12,7 @@ const run = async (command: string, args: ReadonlyArray<string>, timeout = 60_00
   (await executed(command, [...args], { cwd: root, maxBuffer, timeout })).stdout
 
 export const docker = (...args: ReadonlyArray<string>) => run("docker", args)
-export const compose = (...args: ReadonlyArray<string>) => run("docker", ["compose", ...args], 600_000)
+export const compose = (...args: ReadonlyArray<string>) => run("docker", ["compose", ...args], 1_800_000)
 
 /** A line of a shell, as it stands in the documents. */
 export const shell = (line: string, timeout?: number) => run("bash", ["-c", line], timeout)
@@ -69,9 +69,21 @@ export const stateOf = async (container: string): Promise<State> => {
   return { pid: Number(pid), restarts: Number(restarts), running: running === "true", health: health ?? "" }
 }
 
-/** As a crash does: `docker kill` would count as a stop by hand, after which nothing restarts. */
+/** As a crash does: `docker kill` would count as a stop by hand, after which nothing restarts. By a container, as the pid is the engine's. */
 export const killHard = async (container: string) => {
   const { pid } = await stateOf(container)
-  process.kill(pid, "SIGKILL")
+  await docker(
+    "run",
+    "--rm",
+    "--pid",
+    "host",
+    "--user",
+    "0",
+    "--entrypoint",
+    "sh",
+    "postgres:15",
+    "-c",
+    `kill -9 ${pid}`
+  )
   return pid
 }

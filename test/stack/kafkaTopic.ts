@@ -1,7 +1,7 @@
 /** A topic of a test's own on the broker of FLOE_KAFKA_BROKERS, and the log on it; both go when the scope closes. */
 import { randomUUID } from "node:crypto"
 import type { Header } from "@confluentinc/kafka-javascript"
-import { ConfigProvider, Deferred, Effect, Exit, Layer } from "effect"
+import { ConfigProvider, Deferred, Effect, Exit, Layer, Schedule } from "effect"
 import { ask } from "../../layers/kafka/Client.ts"
 import * as Cluster from "../../layers/kafka/Cluster.ts"
 import * as EventLog from "../../layers/kafka/EventLog.ts"
@@ -61,10 +61,17 @@ export const addPartitions = (name: string, total: number) =>
 const settings = (values: Readonly<Record<string, string>>) =>
   ConfigProvider.layerAdd(ConfigProvider.fromUnknown(values), { asPrimary: true })
 
+/** A topic that was deleted is there for a while yet. */
 export const create = (name: string, partitions: number) =>
-  Effect.flatMap(TopicsService, (topics) => topics.create({ name, partitions, replication: 1 })).pipe(
-    Effect.provide(Topics.layer)
-  )
+  Effect.flatMap(TopicsService, (topics) =>
+    topics
+      .create({ name, partitions, replication: 1 })
+      .pipe(
+        Effect.retry(Schedule.spaced("50 millis")),
+        Effect.repeat({ until: ({ made }) => made, schedule: Schedule.spaced("50 millis") }),
+        Effect.timeout("20 seconds")
+      )
+  ).pipe(Effect.provide(Topics.layer))
 
 export const temporaryTopic = Effect.fnUntraced(function* (partitions = 1) {
   const name = `x-test-${randomUUID()}`

@@ -21,9 +21,7 @@ test("docker compose down keeps the data: up again, the rows are there and new o
 })
 
 test("everything that lives is healthy, restarts by itself and is limited", async () => {
-  const services: ReadonlyArray<string> = JSON.parse(
-    JSON.stringify((await compose("config", "--services")).trim().split("\n"))
-  )
+  const services = (await compose("config", "--services")).trim().split("\n")
   const oneShots = ["minio-init", "setup"]
   for (const service of services.filter((name) => !oneShots.includes(name))) {
     const { health } = await stateOf(service)

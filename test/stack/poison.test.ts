@@ -52,6 +52,8 @@ test("poisoned messages are refused with their context, one by one", { timeout: 
   const letters = await until("the dead letters", deadLetters, (text) => lines(text).length >= before + all.length + 1)
   const refused = lines(letters).slice(before)
   assert.strictEqual(refused.length, all.length + 1)
+  const offsets = new Set(refused.map((line) => /__connect\.errors\.offset:(\d+)/.exec(line)?.[1]))
+  assert.strictEqual(offsets.size, all.length + 1, "each of them once")
   for (const line of refused) {
     assert.include(line, "__connect.errors.topic:weather")
     assert.include(line, "__connect.errors.connector.name:iceberg-sink")

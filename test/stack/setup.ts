@@ -20,15 +20,21 @@ const saveLogs = async () => {
   console.log(`The containers' logs are in ${folder}.`)
 }
 
-const down = () => compose("down", "--volumes", "--remove-orphans", "--timeout", "20")
-
 const isTaken = async () => {
-  const names = new Set(
-    (await docker("ps", "--all", "--format", '{{.Names}} {{.Label "com.docker.compose.project"}}')).trim().split("\n")
+  const lines = (await docker("ps", "--all", "--format", '{{.Names}} {{.Label "com.docker.compose.project"}}')).split(
+    "\n"
   )
-  return [...names].some(
-    (line) => / (?!floe-test$)/.test(line) && /^(kafka|trino|minio|postgres|zookeeper|client) /.test(line)
-  )
+  const services = new Set((await compose("config", "--services")).trim().split("\n"))
+  return lines.some((line) => {
+    const [name = "", owner] = line.split(" ")
+    return services.has(name) && owner !== project
+  })
+}
+
+const down = async () => {
+  await compose("down", "--volumes", "--remove-orphans", "--timeout", "20")
+  const left = await docker("volume", "ls", "--quiet", "--filter", `label=com.docker.compose.project=${project}`)
+  if (left.trim() !== "") throw new Error(`docker compose down -v left volumes: ${left}`)
 }
 
 export default async (vitest: TestProject) => {

@@ -93,11 +93,13 @@ describe("Kafka Connect", () => {
   it.live("tries again while the workers rebalance", () =>
     Effect.gen(function* () {
       const path = "/connectors/x-a/restart?includeTasks=true&onlyFailed=true"
-      const { base, seen } = yield* serving(script({ [`POST ${path}`]: [recorded.conflict, recorded.restarted] }))
+      const { base, seen } = yield* serving(
+        script({ [`POST ${path}`]: [recorded.conflict, recorded.rebalancing, recorded.restarted] })
+      )
       yield* using(base, (connector) => connector.restart("x-a", { onlyFailed: true }))
       assert.deepStrictEqual(
         seen.map(({ url }) => url),
-        [path, path]
+        [path, path, path]
       )
     })
   )

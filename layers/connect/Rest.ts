@@ -11,6 +11,10 @@ const answerLimit = "25 seconds"
 /** A rebalance takes some seconds: half a minute in all. */
 const rebalance = Schedule.max([Schedule.spaced("1 second"), Schedule.recurs(30)])
 
+/** Mostly 409, and for some requests 500. */
+const isRebalancing = (error: ConnectUnavailable | ConnectRefused) =>
+  error._tag === "ConnectRefused" && (error.status === 409 || (error.status === 500 && /rebalanc/i.test(error.reason)))
+
 const Refusal = Schema.fromJsonString(Schema.Struct({ error_code: Schema.Int, message: Schema.String }))
 const refusalOf = Schema.decodeUnknownOption(Refusal)
 
@@ -69,11 +73,9 @@ export const make = Effect.fnUntraced(function* (server: string) {
   /** A request to `path`, and the answer if it is a success. */
   const send = (operation: string, request: HttpClientRequest.HttpClientRequest) =>
     once(operation, HttpClientRequest.prependUrl(request, server)).pipe(
-      Effect.retry({ schedule: rebalance, while: (error) => error._tag === "ConnectRefused" && error.status === 409 }),
-      Effect.catchIf(
-        (error) => error._tag === "ConnectRefused" && error.status === 409,
-        (error) =>
-          Effect.fail(unavailable(operation, "its workers keep rebalancing; look at its log and try again", error))
+      Effect.retry({ schedule: rebalance, while: isRebalancing }),
+      Effect.catchIf(isRebalancing, (error) =>
+        Effect.fail(unavailable(operation, "its workers keep rebalancing; look at its log and try again", error))
       )
     )
 

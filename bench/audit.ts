@@ -1,9 +1,6 @@
 /** `npm run bench audit [events] [partitions]`: how long `floe audit` takes over a log and its table, and in how much memory. */
 import { join } from "node:path"
-import { setTimeout as delay } from "node:timers/promises"
-import { Effect, Option } from "effect"
-import { readTable } from "../layers/iceberg/TableReader.ts"
-import { fillLog, peak } from "./log.ts"
+import { fillLog, peak, takenIn } from "./log.ts"
 import { describe } from "./machine.ts"
 import { rounded, start, stop, temporaryFolder } from "./programs.ts"
 
@@ -14,16 +11,8 @@ const data = join(folder, "data")
 console.log(describe(folder))
 await fillLog(data, events, partitions)
 
-const table = join(data, "warehouse", "default", "weather")
-const offset = () =>
-  Effect.runPromise(
-    readTable(table).pipe(
-      Effect.map(Option.match({ onNone: () => 0, onSome: (_) => _.progress.offset })),
-      Effect.orElseSucceed(() => 0)
-    )
-  )
 const sink = start("dist/sink.js", [], { FLOE_DATA: data })
-while ((await offset()) < events) await delay(20)
+await takenIn(data, events)
 await stop(sink)
 
 const started = performance.now()

@@ -1,9 +1,6 @@
 /** `npm run bench backlog [events] [partitions]`: how fast the sink takes in a log that is ahead of it, and in how much memory. */
 import { join } from "node:path"
-import { setTimeout as delay } from "node:timers/promises"
-import { Effect, Option } from "effect"
-import { readTable } from "../layers/iceberg/TableReader.ts"
-import { fillLog, peak } from "./log.ts"
+import { fillLog, peak, takenIn } from "./log.ts"
 import { describe } from "./machine.ts"
 import { rounded, start, stop, temporaryFolder } from "./programs.ts"
 
@@ -15,18 +12,9 @@ console.log(describe(folder))
 
 await fillLog(data, events, partitions)
 
-const table = join(data, "warehouse", "default", "weather")
-const offset = () =>
-  Effect.runPromise(
-    readTable(table).pipe(
-      Effect.map(Option.match({ onNone: () => 0, onSome: (_) => _.progress.offset })),
-      Effect.orElseSucceed(() => 0)
-    )
-  )
-
 const started = performance.now()
 const sink = start("dist/sink.js", [], { FLOE_DATA: data })
-while ((await offset()) < events) await delay(20)
+await takenIn(data, events)
 const seconds = (performance.now() - started) / 1000
 console.log(
   `sink, ${rounded(events)} events over ${partitions} partitions: ${seconds.toFixed(1)} s from its start, ` +

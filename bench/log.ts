@@ -1,7 +1,10 @@
 /** A log of made-up events, and what a process uses while it reads one. */
 import { readFileSync } from "node:fs"
-import { Effect, Layer } from "effect"
+import { join } from "node:path"
+import { setTimeout as delay } from "node:timers/promises"
+import { Effect, Layer, Option } from "effect"
 import * as DataFolder from "../layers/embedded/DataFolder.ts"
+import { readTable } from "../layers/iceberg/TableReader.ts"
 import * as SqliteEventLog from "../layers/sqlite/EventLog.ts"
 import { EventLog } from "../services/EventLog.ts"
 import { hourOf } from "../services/Weather.ts"
@@ -23,6 +26,15 @@ export const fillLog = (data: string, events: number, partitions: number) =>
       yield* log.append({ records })
     }
   }).pipe(Effect.provide(SqliteEventLog.layer.pipe(Layer.provide(DataFolder.at(data)))), Effect.runPromise)
+
+/** Waits until so many events of the log are in the table of a data folder. */
+export const takenIn = async (data: string, events: number) => {
+  const offset = readTable(join(data, "warehouse", "default", "weather")).pipe(
+    Effect.map(Option.match({ onNone: () => 0, onSome: (_) => _.progress.offset })),
+    Effect.orElseSucceed(() => 0)
+  )
+  while ((await Effect.runPromise(offset)) < events) await delay(20)
+}
 
 /** The most memory that the process has had, in MiB; 0 if it has ended. */
 export const peak = (pid: number) => {

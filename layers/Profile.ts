@@ -127,6 +127,9 @@ export const onlyDistributed = (instead: string) =>
     profile === "distributed" ? Effect.void : Effect.fail(new OnlyDistributed({ instead }))
   )
 
+const distributedOnly = <A, E, R>(instead: string, of: (layers: Distributed) => Layer.Layer<A, E, R>) =>
+  Layer.unwrap(Effect.andThen(onlyDistributed(instead), Effect.map(distributed, of)))
+
 /** What brings the log into the table: Kafka Connect's connector, or the embedded sink as if it were one. */
 export const connector = chosen(
   (layers) => layers.connector,
@@ -134,16 +137,9 @@ export const connector = chosen(
 )
 
 /** Kafka Connect, for what the embedded sink has nothing of. */
-export const kafkaConnect = Layer.unwrap(
-  Effect.andThen(
-    onlyDistributed("the sink is a program of its own, which floe connector can show, pause and resume"),
-    Effect.map(distributed, (layers) => layers.connector)
-  )
+export const kafkaConnect = distributedOnly(
+  "the sink is a program of its own, which floe connector can show, pause and resume",
+  (layers) => layers.connector
 )
 
-export const topics = Layer.unwrap(
-  Effect.andThen(
-    onlyDistributed("the log is a file and needs no topic"),
-    Effect.map(distributed, (layers) => layers.topics)
-  )
-)
+export const topics = distributedOnly("the log is a file and needs no topic", (layers) => layers.topics)

@@ -3,14 +3,13 @@ import { Argument, Command, Flag } from "effect/cli"
 import { Connector, type ConnectorConfig, ConnectorInvalid, type ConnectorStatus } from "../../services/Connector.ts"
 import * as IcebergSink from "../connect/IcebergSink.ts"
 import * as Profile from "../Profile.ts"
+import { json, printJson } from "./Json.ts"
 import { patiently, wait } from "./Waiting.ts"
 
 const name = Argument.String("name").pipe(
   Argument.withDescription("Name of the connector"),
   Argument.withDefault(IcebergSink.name)
 )
-
-const json = Flag.Boolean("json").pipe(Flag.withDescription("Print JSON"), Flag.withDefault(false))
 
 const Given = Schema.Record(Schema.String, Schema.Union([Schema.String, Schema.Number, Schema.Boolean]))
 
@@ -96,7 +95,7 @@ const validate = Command.make(
   { name, config, json },
   Effect.fn("floe connector validate")(function* ({ name, config, json }) {
     const errors = yield* (yield* Connector).validate(name, yield* configOf(config))
-    if (json) yield* Console.log(JSON.stringify(errors, undefined, 2))
+    if (json) yield* printJson(errors)
     if (errors.length > 0) return yield* new ConnectorInvalid({ name, errors })
     if (!json) yield* Console.log(`The settings of the connector ${name} are valid.`)
   })
@@ -113,7 +112,7 @@ const status = Command.make(
   { name, json },
   Effect.fn("floe connector status")(function* ({ name, json }) {
     const status = yield* (yield* Connector).status(name)
-    yield* Console.log(json ? JSON.stringify(status, undefined, 2) : linesOf(status).join("\n"))
+    yield* json ? printJson(status) : Console.log(linesOf(status).join("\n"))
     const failure = notRunning(status)
     if (Option.isSome(failure)) return yield* failure.value
   })

@@ -2,20 +2,13 @@ import { Effect, Schema, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { Storage, type StoredFile, type StoredFolder } from "../../services/Storage.ts"
 import * as Profile from "../Profile.ts"
+import { size } from "./Listing.ts"
 import { print } from "./Output.ts"
 
 class NothingThere extends Schema.TaggedError<NothingThere>()("NothingThere", { place: Schema.String }) {
   override get message() {
     return `There is nothing at ${this.place}.`
   }
-}
-
-const units = ["B", "KiB", "MiB", "GiB", "TiB"]
-
-/** 1536 → 1.5 KiB */
-export const size = (bytes: number) => {
-  const power = bytes < 1024 ? 0 : Math.min(Math.floor(Math.log2(bytes) / 10), units.length - 1)
-  return `${power === 0 ? bytes : (bytes / 1024 ** power).toFixed(1)} ${units[power]}`
 }
 
 interface Sum {

@@ -42,13 +42,14 @@ export const until = async <A>(
 const isSuccess = (body: unknown): body is { readonly data: Row } =>
   typeof body === "object" && body !== null && "status" in body && body.status === "success" && "data" in body
 
-/** Sends one reading under one key until it is acknowledged; the row as it was acknowledged. */
-export const log = async ({ city, temperature }: Reading): Promise<Row> => {
-  const key = randomUUID()
-  const url = `${server}/log?city=${encodeURIComponent(city)}&temperature=${encodeURIComponent(temperature)}`
+class Refused extends Error {}
+
+/** The same request under the same key until it is acknowledged. */
+const acknowledged = async (url: string, limit: number, request: RequestInit = {}): Promise<Row> => {
+  const headers = { ...request.headers, "idempotency-key": randomUUID() }
   while (true) {
     try {
-      const response = await fetch(url, { headers: { "idempotency-key": key }, signal: AbortSignal.timeout(10_000) })
+      const response = await fetch(url, { ...request, headers, signal: AbortSignal.timeout(limit) })
       const body: unknown = await response.json()
       if (response.status === 200 && isSuccess(body)) return body.data
       if (response.status < 500 && response.status !== 409)
@@ -60,32 +61,18 @@ export const log = async ({ city, temperature }: Reading): Promise<Row> => {
   }
 }
 
-class Refused extends Error {}
+/** Sends one reading; the row as it was acknowledged. */
+export const log = ({ city, temperature }: Reading) =>
+  acknowledged(`${server}/log?city=${encodeURIComponent(city)}&temperature=${encodeURIComponent(temperature)}`, 10_000)
 
 /** The same for up to 10,000 readings in one request. */
 export const logAll = async (readings: ReadonlyArray<Reading>): Promise<ReadonlyArray<Row>> => {
-  const key = randomUUID()
-  const body = JSON.stringify(readings)
-  while (true) {
-    try {
-      const response = await fetch(`${server}/events`, {
-        method: "POST",
-        headers: { "idempotency-key": key, "content-type": "application/json" },
-        body,
-        signal: AbortSignal.timeout(20_000)
-      })
-      const answer: unknown = await response.json()
-      if (response.status === 200 && isSuccess(answer)) {
-        const { ts } = answer.data
-        return readings.map(({ city, temperature }) => ({ city, temperature, ts }))
-      }
-      if (response.status < 500 && response.status !== 409)
-        throw new Refused(`${response.status}: ${JSON.stringify(answer)}`)
-    } catch (error) {
-      if (error instanceof Refused) throw error
-    }
-    await pause(200)
-  }
+  const { ts } = await acknowledged(`${server}/events`, 20_000, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(readings)
+  })
+  return readings.map(({ city, temperature }) => ({ city, temperature, ts }))
 }
 
 export interface Load {

@@ -92,6 +92,8 @@ export class Connector extends Context.Service<
     readonly config: (name: string) => Effect.Effect<ConnectorConfig, ConnectError | ConnectorMissing>
     readonly status: (name: string) => Effect.Effect<ConnectorStatus, ConnectError | ConnectorMissing>
     readonly pause: (name: string) => Effect.Effect<void, ConnectError | ConnectorMissing>
+    /** As `pause`, and its tasks are ended: its readers leave their groups. `resume` starts it again. */
+    readonly stop: (name: string) => Effect.Effect<void, ConnectError | ConnectorMissing>
     readonly resume: (name: string) => Effect.Effect<void, ConnectError | ConnectorMissing>
     /** The connector and its tasks, or only those of them that have failed. */
     readonly restart: (

@@ -3,6 +3,7 @@
  * Owns: describing, listing. Does not own: rows (Query), writing (TableWriter).
  */
 import { Context, type Effect, type Option, Schema, type Stream } from "effect"
+import { Position } from "./EventLog.ts"
 import type { TableBroken, TableUnavailable } from "./Table.ts"
 
 /** A name that every engine takes as it is; `weather` is the table that the sink writes. */
@@ -15,9 +16,10 @@ export const weather = "weather"
 
 /** How far the log is in a table. */
 const LogPosition = Schema.Struct({
-  logId: Schema.String,
-  /** The next offset to read. */
-  offset: Schema.Int
+  /** Null where the writer does not tell from which log it wrote. */
+  logId: Schema.NullOr(Schema.String),
+  /** Of each partition the next offset to read. */
+  positions: Schema.Array(Position)
 })
 
 const Count = Schema.NullOr(Schema.Int)
@@ -39,7 +41,7 @@ export const TableSnapshot = Schema.Struct({
   rows: Count,
   files: Count,
   bytes: Count,
-  /** Null if the snapshot does not carry one. */
+  /** Null if it is not known. */
   log: Schema.NullOr(LogPosition)
 })
 export type TableSnapshot = typeof TableSnapshot.Type

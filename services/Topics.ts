@@ -29,6 +29,25 @@ export interface TopicDescription {
   }>
 }
 
+/** What of a topic's records is kept. */
+export interface TopicRetention {
+  /** Null is for ever. */
+  readonly millis: number | null
+  /** Of each partition; null is without a limit. */
+  readonly bytes: number | null
+  /** `delete`, `compact` or both. */
+  readonly cleanup: string
+}
+
+/** A folder in which a broker keeps its records. */
+export interface BrokerDisk {
+  readonly broker: number
+  readonly folder: string
+  /** Null where the broker does not tell. */
+  readonly totalBytes: number | null
+  readonly freeBytes: number | null
+}
+
 export interface TopicOutcome {
   readonly name: string
   readonly made: boolean
@@ -67,6 +86,11 @@ export class Topics extends Context.Service<
     readonly begin: (group: string, topic: string) => Effect.Effect<boolean, TopicsUnavailable>
     /** None if there is no such topic. */
     readonly describe: (name: string) => Effect.Effect<Option.Option<TopicDescription>, TopicsUnavailable>
+    /** None if there is no such topic. */
+    readonly retention: (name: string) => Effect.Effect<Option.Option<TopicRetention>, TopicsUnavailable>
+    /** Deletes a topic and all that is in it; nothing if there is none. */
+    readonly remove: (name: string) => Effect.Effect<void, TopicsUnavailable>
+    readonly disks: Effect.Effect<ReadonlyArray<BrokerDisk>, TopicsUnavailable>
     /** The names of all topics but Kafka's own. */
     readonly list: Effect.Effect<ReadonlyArray<string>, TopicsUnavailable>
   }

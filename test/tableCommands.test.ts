@@ -88,7 +88,7 @@ describe("floe table", () => {
         })),
         newestFirst.map((id, i) => ({
           id,
-          log: { logId: "a-log", offset: 9 - 3 * i },
+          log: { logId: "a-log", positions: [{ partition: 0, offset: 9 - 3 * i }] },
           operation: "append",
           parentId: newestFirst[i + 1] ?? null,
           rows: 9 - 3 * i,

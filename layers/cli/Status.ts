@@ -33,7 +33,7 @@ const look = Effect.gen(function* () {
   const now = yield* Clock.currentTimeMillis
   const end = bounds === null ? null : bounds.partitions.reduce((sum, { end }) => sum + end, 0)
   const isEmpty = Option.isSome(read) && Option.isNone(read.value)
-  const committed = isEmpty ? 0 : (current?.log?.offset ?? null)
+  const committed = isEmpty ? 0 : (current?.log?.positions[0]?.offset ?? null)
   const events = end === null || committed === null ? null : Math.max(0, end - committed)
 
   /** Age of the oldest event that is not in the table. */

@@ -51,7 +51,12 @@ const describe = Command.make(
           ? "not known"
           : `${counted(current.files)}${current.bytes === null ? "" : ` (${size(current.bytes)})`}`
       ],
-      ["log position", current?.log == null ? "not in the snapshot" : counted(current.log.offset)]
+      [
+        "log position",
+        current?.log == null
+          ? "not in the snapshot"
+          : current.log.positions.map(({ partition, offset }) => `${partition}/${offset}`).join(", ")
+      ]
     ])
   })
 ).pipe(
@@ -67,7 +72,10 @@ const snapshotColumns = [
   text<TableSnapshot>("operation", ({ operation }) => operation),
   count<TableSnapshot>("rows", ({ rows }) => rows),
   count<TableSnapshot>("files", ({ files }) => files),
-  count<TableSnapshot>("log", ({ log }) => log?.offset ?? null)
+  text<TableSnapshot>(
+    "log",
+    ({ log }) => log?.positions.map(({ partition, offset }) => `${partition}/${offset}`).join(" ") ?? null
+  )
 ]
 
 /** In JSON all that there is. */

@@ -126,6 +126,7 @@ export const at = (base: URL) =>
         config,
         status,
         pause: Effect.fn("Connector.pause")((name) => told("pause", name, HttpClientRequest.put(path(name, "/pause")))),
+        stop: Effect.fn("Connector.stop")((name) => told("stop", name, HttpClientRequest.put(path(name, "/stop")))),
         resume: Effect.fn("Connector.resume")((name) =>
           told("resume", name, HttpClientRequest.put(path(name, "/resume")))
         ),

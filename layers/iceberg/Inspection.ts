@@ -26,7 +26,7 @@ const toSnapshot = (snapshot: Metadata.Snapshot): TableSnapshot => {
     rows: summary["total-records"],
     files: summary["total-data-files"],
     bytes: summary["total-files-size"],
-    log: { logId, offset }
+    log: { logId, positions: [{ partition: 0, offset }] }
   }
 }
 

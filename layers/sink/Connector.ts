@@ -70,6 +70,7 @@ export const layer = Layer.effect(
       status,
       pause: (asked) => setPaused(asked, true),
       resume: (asked) => setPaused(asked, false),
+      stop: () => refused("stop", "the embedded sink is a program of its own; stop it there, or floe connector pause"),
       restart: () => refused("restart", restarting),
       restartTask: () => refused("restart", restarting),
       remove: () => refused("delete", "the embedded sink is no connector that could be deleted; stop it instead")

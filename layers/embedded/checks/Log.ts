@@ -37,9 +37,10 @@ export const log = (
       }
       return [finding]
     }
-    if (committed != null && committed.offset > end) {
+    const committedTo = committed?.positions[0]?.offset ?? 0
+    if (committedTo > end) {
       const finding: Finding = {
-        finding: `The log ends at offset ${end}, and the table holds it up to ${committed.offset}: events were lost from the log.`,
+        finding: `The log ends at offset ${end}, and the table holds it up to ${committedTo}: events were lost from the log.`,
         consequence: "The sink refuses to write, and the table gets no new events.",
         mend: restore
       }

@@ -60,7 +60,7 @@ export const sink = ({ folder, log, table, patience }: SinkOptions): Check => ({
   run: Effect.gen(function* () {
     const found = ofState(yield* sinkState(folder))
     if (found !== undefined) return [found]
-    const committed = Option.getOrUndefined(yield* table.current)?.log?.offset ?? 0
+    const committed = Option.getOrUndefined(yield* table.current)?.log?.positions[0]?.offset ?? 0
     const { end = 0 } = (yield* log.bounds).partitions[0] ?? {}
     if (committed >= end) return []
     const oldest = yield* Stream.runHead(log.read({ partition: 0, offset: committed }, { until: "end" }))

@@ -34,6 +34,8 @@ try {
     input: Object.fromEntries(programs.map((program) => [program, join(root, "src", `${program}.ts`)])),
     platform: "node",
     external: [/^node:/, /^@duckdb\//, /^@confluentinc\//],
+    // Its other build reads a file that lies beside it.
+    resolve: { alias: { "@platformatic/wasm-utils": "@platformatic/wasm-utils/bundled" } },
     logLevel: "warn",
     output: {
       dir: join(fresh, "programs"),

@@ -2,7 +2,7 @@
  * Groups of readers of Kafka's topics: who is in them, how far they are.
  * Owns: members, committed offsets, setting these. Does not own: what a group's readers do.
  */
-import { Context, type Effect, type Option, Schema } from "effect"
+import { Context, type Effect, type Option, Schema, type Scope } from "effect"
 
 export interface GroupMember {
   readonly id: string
@@ -51,5 +51,7 @@ export class ConsumerGroups extends Context.Service<
     readonly move: (id: string, offsets: ReadonlyArray<GroupOffset>) => Effect.Effect<void, GroupsUnavailable>
     /** Forgets a group without members; nothing if there is none. */
     readonly remove: (id: string) => Effect.Effect<void, GroupsUnavailable>
+    /** Is the group's only member until the scope closes; false if there is another, which is waited for a while. */
+    readonly alone: (id: string) => Effect.Effect<boolean, GroupsUnavailable, Scope.Scope>
   }
 >()("floe/services/ConsumerGroups") {}

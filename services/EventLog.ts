@@ -47,16 +47,18 @@ export interface Appended {
   readonly repeated: boolean
 }
 
+export interface PartitionBounds {
+  readonly partition: number
+  /** First offset that can be read. */
+  readonly start: number
+  /** Offset that the next event gets. */
+  readonly end: number
+}
+
 export interface LogBounds {
   /** Made with the log; another log has another id. */
   readonly logId: string
-  readonly partitions: ReadonlyArray<{
-    readonly partition: number
-    /** First offset that can be read. */
-    readonly start: number
-    /** Offset that the next event gets. */
-    readonly end: number
-  }>
+  readonly partitions: ReadonlyArray<PartitionBounds>
 }
 
 /** The log cannot be used now, and nothing was logged; the same call may be tried again. */
@@ -124,6 +126,8 @@ export class EventLogReader extends Context.Service<
       from: Position,
       options?: { readonly until?: "end" | undefined }
     ) => Stream.Stream<LoggedEvent, LogUnavailable | LogBroken>
+    /** Offset of the first event between these bounds that was accepted at this time (ms since 1970) or later; their end if there is none. */
+    readonly firstAt: (bounds: PartitionBounds, millis: number) => Effect.Effect<number, LogUnavailable | LogBroken>
   }
 >()("floe/services/EventLogReader") {}
 

@@ -412,8 +412,8 @@ describe("Sink and a log that does not fit", () => {
       const log = yield* EventLogReader
       const { logId } = yield* log.bounds
       const reason = yield* reasonToStop({
-        bounds: Effect.succeed({ logId, partitions: [{ partition: 0, start: 0, end: 9 }] }),
-        read: log.read
+        ...log,
+        bounds: Effect.succeed({ logId, partitions: [{ partition: 0, start: 0, end: 9 }] })
       })
       assert.include(reason, "holds the log up to offset 10, but the log at")
       assert.include(reason, "ends at 9")
@@ -426,8 +426,9 @@ describe("Sink and a log that does not fit", () => {
       const { logId } = yield* (yield* EventLogReader).bounds
       const other = yield* anotherLog
       yield* Context.get(other, EventLog).append({ records: someRecords(50) })
-      const { bounds, read } = Context.get(other, EventLogReader)
-      const reason = yield* reasonToStop({ bounds: Effect.map(bounds, (found) => ({ ...found, logId })), read })
+      const log = Context.get(other, EventLogReader)
+      const bounds = Effect.map(log.bounds, (found) => ({ ...found, logId }))
+      const reason = yield* reasonToStop({ ...log, bounds })
       assert.include(reason, "has another event at offset 9")
       assert.deepStrictEqual(sorted(yield* rowsInTable), sorted(records))
     }).pipe(Effect.scoped, Effect.provide(environment))
@@ -438,7 +439,7 @@ describe("Sink and a log that does not fit", () => {
       const records = yield* append(10)
       const log = yield* EventLogReader
       const reason = yield* reasonToStop({
-        bounds: log.bounds,
+        ...log,
         read: (from) =>
           log
             .read(from, { until: "end" })
@@ -461,14 +462,14 @@ describe("Sink and a log that does not fit", () => {
       let tries = 0
       const { table } = yield* start().pipe(
         Effect.provideService(EventLogReader, {
+          ...log,
           bounds: Effect.suspend(() =>
             ++tries <= 2
               ? Effect.fail(
                   new LogUnavailable({ operation: "bounds", reason: "there is no log yet", cause: undefined })
                 )
               : log.bounds
-          ),
-          read: log.read
+          )
         })
       )
       yield* committedAt(table, 10)

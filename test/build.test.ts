@@ -75,6 +75,21 @@ describe("the build", () => {
     })
   )
 
+  it.live("has the client for Kafka's administration in it, with all that it loads", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      cpSync(join(root, "dist"), join(folder, "dist"), { recursive: true })
+      cpSync(join(root, "package.json"), join(folder, "package.json"))
+      const chunks = join(folder, "dist", "programs", "chunks")
+      const found = readdirSync(chunks).filter(
+        (file) => file.endsWith(".js") && readFileSync(join(chunks, file), "utf8").includes("PLT_KFK_NETWORK")
+      )
+      assert.strictEqual(found.length, 1)
+      const loaded = yield* run(process.execPath, ["-e", `import(${JSON.stringify(join(chunks, found[0] ?? ""))})`])
+      assert.deepStrictEqual(yield* Effect.promise(() => loaded.ended), { code: 0, signal: null }, loaded.output())
+    })
+  )
+
   it.live("starts on the oldest Node that will do", () =>
     Effect.gen(function* () {
       const program = yield* run(process.execPath, ["--import", pretending("24.0.0"), built("server")], {

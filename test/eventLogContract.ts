@@ -1,5 +1,6 @@
 import { assert, layer } from "@effect/vitest"
 import { Deferred, Effect, Fiber, type Layer, Result, Schema, Stream } from "effect"
+import { TestClock } from "effect/testing"
 import fc from "fast-check"
 import { type Appended, EventLog, EventLogReader, type Position } from "../services/EventLog.ts"
 import { City, Temperature, type WeatherRecord } from "../services/Weather.ts"
@@ -308,6 +309,32 @@ export const eventLogContract = <E>(name: string, log: Layer.Layer<EventLog | Ev
             { numRuns: 50 }
           )
         )
+      })
+    )
+
+    it.effect("finds in each partition the first event that is not older than a time", () =>
+      Effect.gen(function* () {
+        const log = yield* EventLog
+        const reader = yield* EventLogReader
+        // Brokers, too, gave the events before it the time of this machine.
+        const base = Date.now() + 1_000
+        const logged: Array<{ readonly position: Position; readonly at: number }> = []
+        for (let at = base; at < base + 200; at += 10) {
+          yield* TestClock.setTime(at)
+          const [position] = positionsOf(yield* log.append({ records: [record(`Timed ${at}`)] }))
+          assert.isDefined(position)
+          logged.push({ position, at })
+        }
+        for (const bounds of (yield* reader.bounds).partitions) {
+          const here = logged.filter(({ position }) => position.partition === bounds.partition)
+          const firstFrom = (millis: number) => here.find(({ at }) => at >= millis)?.position.offset ?? bounds.end
+          for (const millis of [base - 5, base, base + 7, base + 90, base + 190, base + 191]) {
+            assert.strictEqual(yield* reader.firstAt(bounds, millis), firstFrom(millis))
+          }
+          const cut = { ...bounds, start: firstFrom(base + 50), end: firstFrom(base + 100) }
+          assert.strictEqual(yield* reader.firstAt(cut, base), cut.start)
+          assert.strictEqual(yield* reader.firstAt(cut, base + 150), cut.end)
+        }
       })
     )
   })

@@ -1,13 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Fiber, Result } from "effect"
+import type { Described } from "../layers/kafka/Cluster.ts"
 import { failureOf, KafkaFailure, reasonOfLine } from "../layers/kafka/failures.ts"
 import * as Keys from "../layers/kafka/Keys.ts"
 import type { Batch, Producer } from "../layers/kafka/Producer.ts"
 import { headersOf, keyOf, recordOf, valueOf } from "../layers/kafka/records.ts"
-import { configOf } from "../layers/kafka/Security.ts"
+import { checked, configOf } from "../layers/kafka/Security.ts"
 import * as Sender from "../layers/kafka/Sender.ts"
-import { differencesOf } from "../layers/kafka/Topics.ts"
+import { differencesOf } from "../layers/kafka/TopicDifferences.ts"
 import { kafkaSecurity, kafkaTimeout } from "../services/Settings.ts"
+import type { TopicRetention } from "../services/Topics.ts"
 import { record } from "./eventLogContract.ts"
 
 const hour = 60 * 60 * 1000
@@ -15,8 +17,13 @@ const hour = 60 * 60 * 1000
 describe("Security of the connections to Kafka", () => {
   const configured = (env: Record<string, string>, unreadable: ReadonlyArray<string> = []) =>
     kafkaSecurity.parse(ConfigProvider.fromUnknown(env)).pipe(
-      Effect.map((security) => configOf("one:9092,two:9092", security, (path) => !unreadable.includes(path))),
-      Effect.map(Result.match({ onFailure: (error) => error.message, onSuccess: (config) => config }))
+      Effect.map((security) => checked(security, (path) => !unreadable.includes(path))),
+      Effect.map(
+        Result.match({
+          onFailure: (error) => error.message,
+          onSuccess: (security) => configOf("one:9092,two:9092", security)
+        })
+      )
     )
 
   it.effect("is none by default", () =>
@@ -122,6 +129,12 @@ describe("What the Kafka client reports", () => {
     assert.include(failure.reason, "the topic weather does not exist; make it with floe topics create")
   })
 
+  it("says of more copies than there are brokers what to set", () => {
+    const message = "Replication factor: 3 larger than available brokers: 1."
+    const failure = failureOf({ code: 38, message }, "localhost:9092", "weather", undefined)
+    assert.include(failure.reason, "set it to their number or less")
+  })
+
   it("says of a name that no topic can have what to set", () => {
     const failure = failureOf({ code: 17, message: "Broker: Invalid topic" }, "localhost:9092", "a b", undefined)
     assert.include(failure.reason, 'no topic of the name "a b"; set FLOE_TOPIC')
@@ -154,7 +167,8 @@ describe("Records as messages", () => {
     "42",
     "{",
     '{"city":"Oslo"}',
-    '{"city":{"a":1},"temperature":"1","ts":"2026-01-08-14"}'
+    '{"city":{"a":1},"temperature":"1","ts":"2026-01-08-14"}',
+    '{"city":"Oslo","temperature":"1","ts":"2026-01-08-14","more":"x"}'
   ]) {
     it(`are none of ours if their value is ${value}`, () => {
       const bytes = value === null ? null : Buffer.from(value)
@@ -323,15 +337,35 @@ describe("A topic that is there", () => {
     partitions: Array.from({ length: count }, () => ({ replicas }))
   })
 
+  const forEver = { millis: null, bytes: null, cleanup: "delete" }
+  const differences = (found: Described, starts: ReadonlyArray<number> = [], retention: TopicRetention = forEver) =>
+    differencesOf(wanted, found, starts, retention, "one:9092")
+
   it("is compared in partitions and replicas", () => {
-    assert.deepStrictEqual(differencesOf(wanted, partitions(4, 3), [0, 0, 0, 0]), [])
-    assert.match(differencesOf(wanted, partitions(1, 3), [])[0] ?? "", /has 1 partition, not 4; kafka-topics --alter/)
-    assert.match(differencesOf(wanted, partitions(6, 3), [])[0] ?? "", /has 6 partitions, not 4; Kafka cannot take/)
-    assert.match(differencesOf(wanted, partitions(4, 1), [])[0] ?? "", /has 1 replica, not 3/)
+    assert.deepStrictEqual(differences(partitions(4, 3), [0, 0, 0, 0]), [])
+    assert.match(
+      differences(partitions(1, 3))[0] ?? "",
+      /has 1 partition, not 4; kafka-topics --bootstrap-server one:9092 --alter --topic weather --partitions 4 adds/
+    )
+    assert.match(differences(partitions(6, 3))[0] ?? "", /has 6 partitions, not 4; Kafka cannot take/)
+    assert.match(differences(partitions(4, 1))[0] ?? "", /has 1 replica, not 3/)
+  })
+
+  it("is compared in what it keeps", () => {
+    const command = "kafka-configs --bootstrap-server one:9092 --alter --topic weather --add-config"
+    for (const [retention, is, mended] of [
+      [{ ...forEver, millis: 604_800_000 }, "retention.ms=604800000", "retention.ms=-1"],
+      [{ ...forEver, millis: 1, bytes: 5 }, "retention.ms=1,retention.bytes=5", "retention.ms=-1,retention.bytes=-1"],
+      [{ ...forEver, cleanup: "compact,delete" }, "cleanup.policy=compact,delete", "cleanup.policy=delete"]
+    ] as const) {
+      assert.deepStrictEqual(differences(partitions(4, 3), [], retention), [
+        `The topic weather does not keep its records for ever (${is}); ${command} ${mended} mends that.`
+      ])
+    }
   })
 
   it("is said to have lost something if it begins later", () => {
-    const [difference] = differencesOf(wanted, partitions(4, 3), [0, 0, 12, 0])
-    assert.match(difference ?? "", /begins at offset 12 of partition 2.*retention\.ms=-1/)
+    const [difference] = differences(partitions(4, 3), [0, 0, 12, 0])
+    assert.match(difference ?? "", /begins at offset 12 of partition 2: what was before has expired or was deleted/)
   })
 })

@@ -1,10 +1,9 @@
 import { Effect, Option, Schema, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
-import { EventLogReader, type LogBounds, type LoggedEvent } from "../../services/EventLog.ts"
+import { EventLogReader, type LoggedEvent, type PartitionBounds } from "../../services/EventLog.ts"
 import { topic } from "../../services/Settings.ts"
 import * as Profile from "../Profile.ts"
 import { parse as parseAsOf } from "./AsOf.ts"
-import { firstAt } from "./FirstAt.ts"
 import { json } from "./Json.ts"
 import { time } from "./Listing.ts"
 import { print } from "./Output.ts"
@@ -18,36 +17,44 @@ class NoSuchPlace extends Schema.TaggedError<NoSuchPlace>()("NoSuchPlace", { rea
   }
 }
 
-/** Where to begin: at an offset, of one partition or of the only one there is, or at a time. */
+/** Where to begin: at an offset, of one partition or of each, or at a time. */
 type From =
-  | { readonly _tag: "Offset"; readonly partition: number | undefined; readonly offset: number }
+  | {
+      readonly _tag: "Offset"
+      readonly topic: string | undefined
+      readonly partition: number | undefined
+      readonly offset: number
+    }
   | { readonly _tag: "Time"; readonly millis: number }
 
-const position = /^(?:(?:[^/\s]+\/)?(\d{1,9})\/)?(\d{1,15})$/
+const position = /^(?:(?:([^/\s]+)\/)?(\d{1,9})\/)?(\d{1,15})$/
 
 const parse = (text: string): Option.Option<From> => {
   const found = position.exec(text)
   if (found !== null) {
-    const partition = found[1] === undefined ? undefined : Number(found[1])
-    return Option.some({ _tag: "Offset", partition, offset: Number(found[2]) })
+    const [, topic, partition, offset] = found
+    return Option.some({
+      _tag: "Offset",
+      topic,
+      partition: partition === undefined ? undefined : Number(partition),
+      offset: Number(offset)
+    })
   }
   const asOf = parseAsOf(text)
   return Option.isSome(asOf) && asOf.value._tag === "Time" ? Option.some(asOf.value) : Option.none()
 }
 
-type Partition = LogBounds["partitions"][number]
-
 /** Where to begin in a partition; from one that is not meant, only what comes. */
 const startIn = Effect.fnUntraced(function* (
   log: EventLogReader["Service"],
   from: Option.Option<From>,
-  bounds: Partition
+  bounds: PartitionBounds
 ) {
   const { partition, start, end } = bounds
   if (Option.isNone(from)) return end
-  if (from.value._tag === "Time") return yield* firstAt(log, bounds, from.value.millis)
-  const { offset, partition: wanted = 0 } = from.value
-  if (wanted !== partition) return end
+  if (from.value._tag === "Time") return yield* log.firstAt(bounds, from.value.millis)
+  const { offset, partition: wanted } = from.value
+  if (wanted !== undefined && wanted !== partition) return end
   if (offset >= start && offset <= end) return offset
   return yield* new NoSuchPlace({
     reason: `There is no offset ${offset} in partition ${partition} of the log: it goes from ${start} to before ${end}.`
@@ -66,7 +73,9 @@ export const tail = Command.make(
   "tail",
   {
     from: Flag.String("from").pipe(
-      Flag.withDescription("Begin at a position (42, 0/42, weather/0/42) or a time such as 2026-01-08T14:30 (UTC)"),
+      Flag.withDescription(
+        "Begin at a position (0/42 or weather/0/42, from other partitions only what comes; 42 in each partition) or a time such as 2026-01-08T14:30 (UTC)"
+      ),
       Flag.withMetavar("position or time"),
       Flag.filterMap(parse, () => `Expected a position such as 42 or weather/0/42, or a time such as 2026-01-08T14:30`),
       Flag.optional
@@ -81,10 +90,16 @@ export const tail = Command.make(
     const log = yield* EventLogReader
     const { partitions } = yield* log.bounds
     const wanted = Option.getOrUndefined(from)
-    if (wanted?._tag === "Offset" && !partitions.some(({ partition }) => partition === (wanted.partition ?? 0))) {
-      return yield* new NoSuchPlace({ reason: `The log has no partition ${wanted.partition}.` })
+    const name = yield* topic
+    if (wanted?._tag === "Offset") {
+      if (wanted.topic !== undefined && wanted.topic !== name) {
+        return yield* new NoSuchPlace({ reason: `The log is ${name}, and not ${wanted.topic}; FLOE_TOPIC names it.` })
+      }
+      if (wanted.partition !== undefined && !partitions.some(({ partition }) => partition === wanted.partition)) {
+        return yield* new NoSuchPlace({ reason: `The log has no partition ${wanted.partition}.` })
+      }
     }
-    const line = json ? jsonLine : textLine(yield* topic, yield* painter)
+    const line = json ? jsonLine : textLine(name, yield* painter)
     const streams = yield* Effect.forEach(
       partitions,
       Effect.fnUntraced(function* (bounds) {

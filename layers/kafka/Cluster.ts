@@ -1,5 +1,4 @@
 /** The connection to the brokers that asks: which topics, which partitions, which offsets. */
-import { accessSync, constants } from "node:fs"
 import type {
   AdminClient,
   ClientConfig,
@@ -13,25 +12,21 @@ import { type Config, Context, Duration, Effect, Layer } from "effect"
 import { kafkaBrokers, kafkaSecurity, kafkaTimeout } from "../../services/Settings.ts"
 import { ask, type KafkaClientMissing, load } from "./Client.ts"
 import { codes, failureOf, KafkaFailure, missingTopic, reasonOfLine } from "./failures.ts"
-import { configOf, KafkaSettingsWrong } from "./Security.ts"
+import { checked, configOf, isReadable, type KafkaSettingsWrong, notTaken } from "./Security.ts"
 
 /** A broker that lives answers such a question in some milliseconds. */
 const patience = 1_500
 
+/** As librdkafka counts them. */
+const isolations = { read_uncommitted: 0, read_committed: 1 }
+/** Behind another program's open transaction `read_committed` stands still: there its log ends. */
+export type Isolation = keyof typeof isolations
+
 export interface Described {
-  /** The topic's own id: one that is made again has another. */
+  /** The topic's own id, as Kafka's tools show it: one that is made again has another. */
   readonly id: string
   /** In the order of their numbers: 0, 1, 2, … */
   readonly partitions: ReadonlyArray<{ readonly replicas: number }>
-}
-
-const isReadable = (path: string) => {
-  try {
-    accessSync(path, constants.R_OK)
-    return true
-  } catch {
-    return false
-  }
 }
 
 export class Cluster extends Context.Service<
@@ -52,7 +47,8 @@ export class Cluster extends Context.Service<
     readonly offsets: (
       topic: string,
       partitions: number,
-      at: "start" | "end" | number
+      at: "start" | "end" | number,
+      isolation?: Isolation
     ) => Effect.Effect<ReadonlyArray<number>, KafkaFailure>
     readonly admin: <A>(
       topic: string,
@@ -64,10 +60,10 @@ export class Cluster extends Context.Service<
 const make = Effect.gen(function* () {
   const brokers = yield* kafkaBrokers
   const timeout = Math.round(Duration.toMillis(yield* kafkaTimeout))
-  const security = yield* Effect.fromResult(configOf(brokers, yield* kafkaSecurity, isReadable))
+  const security = yield* Effect.fromResult(checked(yield* kafkaSecurity, isReadable))
   const kafka = yield* load
   const config: ClientConfig = {
-    ...security,
+    ...configOf(brokers, security),
     "client.id": "floe",
     // A connection on which nobody answers is given up, so that the next one can be tried.
     "socket.timeout.ms": timeout,
@@ -85,11 +81,7 @@ const make = Effect.gen(function* () {
             seen = reasonOfLine(message) ?? seen
           }
         }),
-      catch: () =>
-        new KafkaSettingsWrong({
-          reason:
-            "The Kafka client does not take the settings of FLOE_KAFKA_SECURITY; see that each file that is named is a PEM file and the key has no password."
-        })
+      catch: notTaken
     }),
     (client) => Effect.sync(() => client.disconnect())
   )
@@ -116,7 +108,7 @@ const make = Effect.gen(function* () {
       return yield* new KafkaFailure({ reason, cause: leaderless })
     }
     return {
-      id: description.topicId?.base64 ?? topic,
+      id: description.topicId?.base64.replaceAll("+", "-").replaceAll("/", "_") ?? topic,
       partitions: partitions.map(({ replicas }) => ({ replicas: replicas.length }))
     }
   })
@@ -134,11 +126,17 @@ const make = Effect.gen(function* () {
         ? kafka.OffsetSpec.LATEST
         : new kafka.OffsetSpec(Math.max(0, at))
 
-  const offsets: Cluster["Service"]["offsets"] = Effect.fnUntraced(function* (topic, partitions, at) {
+  const offsets: Cluster["Service"]["offsets"] = Effect.fnUntraced(function* (
+    topic,
+    partitions,
+    at,
+    isolation = "read_uncommitted"
+  ) {
     const offset = specOf(at)
     const wanted = Array.from({ length: partitions }, (_, partition) => ({ topic, partition, offset }))
+    const isolationLevel = isolations[isolation]
     const found = yield* admin<ReadonlyArray<PartitionOffset>>(topic, (client, answer) =>
-      client.listOffsets(wanted, { timeout: patience }, answer)
+      client.listOffsets(wanted, { timeout: patience, isolationLevel }, answer)
     )
     const wrong = found.find(({ error }) => error !== undefined && error.code !== 0)
     if (wrong !== undefined) return yield* failure(wrong.error, topic)

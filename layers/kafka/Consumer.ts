@@ -2,7 +2,7 @@
 import type { ClientConfig, KafkaConsumer, Message } from "@confluentinc/kafka-javascript"
 import { Effect, Exit, type Scope } from "effect"
 import { ask } from "./Client.ts"
-import type { Cluster } from "./Cluster.ts"
+import type { Cluster, Isolation } from "./Cluster.ts"
 import type { KafkaFailure } from "./failures.ts"
 
 /** Messages in a piece: some 5 ms of work. */
@@ -43,7 +43,11 @@ interface Idle {
   downSince: number | undefined
 }
 
-export const make = Effect.fnUntraced(function* (cluster: Cluster["Service"], topic: string) {
+export const make = Effect.fnUntraced(function* (
+  cluster: Cluster["Service"],
+  topic: string,
+  isolation: Isolation = "read_uncommitted"
+) {
   const { kafka, config, failure, timeout } = cluster
   const idle: Array<Idle> = []
   let closed = false
@@ -58,8 +62,7 @@ export const make = Effect.fnUntraced(function* (cluster: Cluster["Service"], to
       "enable.auto.offset.store": false,
       "auto.offset.reset": "error",
       "enable.partition.eof": true,
-      // As the sink reads. Behind another program's open transaction a reader would stand still.
-      "isolation.level": "read_uncommitted",
+      "isolation.level": isolation,
       "allow.auto.create.topics": false,
       "queued.max.messages.kbytes": ahead,
       "fetch.wait.max.ms": held,

@@ -1,32 +1,40 @@
 /** Reads the topic: any number of readers, each with a consumer of its own while it reads. */
 import type { Message } from "@confluentinc/kafka-javascript"
 import { Array as Arr, Cause, Effect, Layer, Stream } from "effect"
-import { EventLogReader, LogBroken, type LoggedEvent, type Position } from "../../services/EventLog.ts"
+import {
+  EventLogReader,
+  LogBroken,
+  type LoggedEvent,
+  type PartitionBounds,
+  type Position
+} from "../../services/EventLog.ts"
 import { topic } from "../../services/Settings.ts"
+import { boundsOf } from "./Bounds.ts"
 import * as Cluster from "./Cluster.ts"
 import * as Consumer from "./Consumer.ts"
 import { codes, type KafkaFailure, unavailable } from "./failures.ts"
-import { eventOf } from "./records.ts"
+import { eventOf as recordedOf } from "./records.ts"
+
+type EventOf = (message: Message) => LoggedEvent | undefined
+
+interface How {
+  readonly eventOf: EventOf
+  /** What is left out is for the reader's user to say. */
+  readonly silent: boolean
+  readonly isolation: Cluster.Isolation
+}
+
+const recorded: How = { eventOf: recordedOf, silent: false, isolation: "read_uncommitted" }
 
 export const make = Effect.fnUntraced(function* (
   cluster: Cluster.Cluster["Service"],
   consumers: Consumer.Consumers,
-  topic: string
+  topic: string,
+  { eventOf, silent, isolation } = recorded
 ) {
   const bounds = Effect.gen(function* () {
     const { id, partitions } = yield* cluster.describe(topic)
-    const [starts, ends] = yield* Effect.all(
-      [cluster.offsets(topic, partitions.length, "start"), cluster.offsets(topic, partitions.length, "end")],
-      { concurrency: 2 }
-    )
-    return {
-      logId: id,
-      partitions: partitions.map((_, partition) => ({
-        partition,
-        start: starts[partition] ?? 0,
-        end: ends[partition] ?? 0
-      }))
-    }
+    return { logId: id, partitions: yield* boundsOf(cluster, topic, partitions.length, isolation) }
   })
 
   /** Where the partition begins and ends now; a place outside of it is a broken promise. */
@@ -78,7 +86,7 @@ export const make = Effect.fnUntraced(function* (
         const wanted = messages.filter(({ offset }) => offset < stop)
         next = Math.max((messages.at(-1)?.offset ?? -1) + 1, cursor.ended.get(from.partition) ?? 0, next)
         const events = wanted.flatMap((message) => eventOf(message) ?? [])
-        if (events.length < wanted.length) yield* foreign(wanted, events)
+        if (events.length < wanted.length && !silent) yield* foreign(wanted, events)
         if (Arr.isReadonlyArrayNonEmpty(events)) return events
       }
       return yield* Cause.done()
@@ -95,7 +103,17 @@ export const make = Effect.fnUntraced(function* (
     )
   })
 
+  /** By the brokers' index. */
+  const firstAt = Effect.fn("EventLogReader.firstAt")(
+    function* ({ partition, start, end }: PartitionBounds, millis: number) {
+      const found = (yield* cluster.offsets(topic, partition + 1, millis))[partition] ?? -1
+      return found < 0 ? end : Math.min(Math.max(found, start), end)
+    },
+    Effect.mapError(unavailable("firstAt"))
+  )
+
   return EventLogReader.of({
+    firstAt,
     bounds: bounds.pipe(Effect.mapError(unavailable("bounds")), Effect.withSpan("EventLogReader.bounds")),
     read: (from, options) =>
       Stream.unwrap(
@@ -106,11 +124,17 @@ export const make = Effect.fnUntraced(function* (
   })
 })
 
-export const layer = Layer.effect(
-  EventLogReader,
-  Effect.gen(function* () {
-    const cluster = yield* Cluster.Cluster
-    const name = yield* topic
-    return yield* make(cluster, yield* Consumer.make(cluster, name), name)
-  })
-).pipe(Layer.provide(Cluster.layer))
+const layerWith = (how: How) =>
+  Layer.effect(
+    EventLogReader,
+    Effect.gen(function* () {
+      const cluster = yield* Cluster.Cluster
+      const name = yield* topic
+      return yield* make(cluster, yield* Consumer.make(cluster, name, how.isolation), name, how)
+    })
+  ).pipe(Layer.provide(Cluster.layer))
+
+export const layer = layerWith(recorded)
+
+/** The topic as the connector takes it into the table: with another rule of what an event is, and of transactions what was committed. */
+export const layerOf = (eventOf: EventOf) => layerWith({ eventOf, silent: true, isolation: "read_committed" })

@@ -1,4 +1,5 @@
-/** From the settings to what the client is told of brokers and security. */
+/** From the settings to what the clients are told of brokers and security. */
+import { accessSync, constants } from "node:fs"
 import type { ClientConfig } from "@confluentinc/kafka-javascript"
 import { type Config, Option, Redacted, Result, Schema } from "effect"
 import type { kafkaSecurity } from "../../services/Settings.ts"
@@ -48,13 +49,33 @@ const contradiction = (security: Security, isReadable: (path: string) => boolean
   return `${unreadable.name} is ${unreadable.path}, which cannot be read; set it to a PEM file that this user may read.`
 }
 
-export const configOf = (
-  brokers: string,
+export const isReadable = (path: string) => {
+  try {
+    accessSync(path, constants.R_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** The settings, if they go together. */
+export const checked = (
   security: Security,
   isReadable: (path: string) => boolean
-): Result.Result<ClientConfig, KafkaSettingsWrong> => {
+): Result.Result<Security, KafkaSettingsWrong> => {
   const reason = contradiction(security, isReadable)
-  if (reason !== undefined) return Result.fail(new KafkaSettingsWrong({ reason }))
+  return reason === undefined ? Result.succeed(security) : Result.fail(new KafkaSettingsWrong({ reason }))
+}
+
+/** What a client says of files that it cannot use. */
+export const notTaken = () =>
+  new KafkaSettingsWrong({
+    reason:
+      "The Kafka client does not take the settings of FLOE_KAFKA_SECURITY; see that each file that is named is a PEM file and the key has no password."
+  })
+
+/** For the native client; of settings that are checked. */
+export const configOf = (brokers: string, security: Security): ClientConfig => {
   const config: Record<string, string> = { "bootstrap.servers": brokers, "security.protocol": security.protocol }
   if (security.protocol.startsWith("sasl_")) {
     config["sasl.mechanisms"] = security.mechanism
@@ -62,5 +83,5 @@ export const configOf = (
     config["sasl.password"] = Option.match(security.password, { onNone: () => "", onSome: Redacted.value })
   }
   for (const { property, path } of files.flatMap((setting) => named(security, setting))) config[property] = path
-  return Result.succeed(config)
+  return config
 }

@@ -1,54 +1,23 @@
 import { Effect, Layer, Option } from "effect"
 import { TopicRefused, Topics, TopicsUnavailable, type WantedTopic } from "../../services/Topics.ts"
+import * as Admin from "./Admin.ts"
+import { boundsOf } from "./Bounds.ts"
 import { ask } from "./Client.ts"
 import * as Cluster from "./Cluster.ts"
 import { codes, isAway, type KafkaFailure } from "./failures.ts"
+import * as Retention from "./Retention.ts"
+import { differencesOf, forEver } from "./TopicDifferences.ts"
 
 /** A broker that has just started makes a topic in a second or two. */
 const making = 10_000
 const asking = 2_000
 
-/** The log is the truth: nothing in it may expire. */
-const forEver = { "cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1" }
-
 const unavailable = (operation: string) => (cause: KafkaFailure) =>
   new TopicsUnavailable({ operation, reason: cause.reason, cause })
 
-const several = (count: number, what: string) => `${count} ${what}${count === 1 ? "" : "s"}`
-
-/** In what a topic that is there differs. */
-export const differencesOf = (wanted: WantedTopic, found: Cluster.Described, starts: ReadonlyArray<number>) => {
-  const { name, partitions, replication } = wanted
-  const there = found.partitions.length
-  const replicas = Math.min(...found.partitions.map((partition) => partition.replicas))
-  const differences: Array<string> = []
-  if (there < partitions) {
-    differences.push(
-      `The topic ${name} has ${several(there, "partition")}, not ${partitions}; kafka-topics --alter --topic ${name} --partitions ${partitions} adds them, after which keys go to other partitions.`
-    )
-  }
-  if (there > partitions) {
-    differences.push(
-      `The topic ${name} has ${several(there, "partition")}, not ${partitions}; Kafka cannot take partitions away.`
-    )
-  }
-  if (replicas !== replication) {
-    differences.push(
-      `The topic ${name} has ${several(replicas, "replica")}, not ${replication}; kafka-reassign-partitions changes that.`
-    )
-  }
-  // The client cannot ask for a topic's configuration; this is what shows of it.
-  const cut = starts.findIndex((start) => start > 0)
-  if (cut >= 0) {
-    differences.push(
-      `The topic ${name} begins at offset ${starts[cut]} of partition ${cut}: what was before has expired or was deleted; kafka-configs --alter --topic ${name} --add-config retention.ms=-1,retention.bytes=-1 keeps the rest.`
-    )
-  }
-  return differences
-}
-
 const make = Effect.gen(function* () {
   const cluster = yield* Cluster.Cluster
+  const admin = yield* Admin.Admin
 
   const create = Effect.fn("Topics.create")(function* (wanted: WantedTopic) {
     const { name, partitions, replication } = wanted
@@ -59,7 +28,8 @@ const make = Effect.gen(function* () {
     const found = yield* Effect.mapError(cluster.find(name), failed)
     if (found !== undefined) {
       const starts = yield* Effect.mapError(cluster.offsets(name, found.partitions.length, "start"), failed)
-      return { name, made: false, differences: differencesOf(wanted, found, starts) }
+      const retention = yield* Effect.mapError(Retention.of(admin, name), failed)
+      return { name, made: false, differences: differencesOf(wanted, found, starts, retention, cluster.brokers) }
     }
     const topic = { topic: name, num_partitions: partitions, replication_factor: replication, config: forEver }
     const made = yield* cluster
@@ -112,15 +82,8 @@ const make = Effect.gen(function* () {
     function* (name: string) {
       const found = yield* cluster.find(name)
       if (found === undefined) return Option.none()
-      const count = found.partitions.length
-      const starts = yield* cluster.offsets(name, count, "start")
-      const ends = yield* cluster.offsets(name, count, "end")
-      const partitions = found.partitions.map(({ replicas }, partition) => ({
-        partition,
-        replicas,
-        start: starts[partition] ?? 0,
-        end: ends[partition] ?? 0
-      }))
+      const bounds = yield* boundsOf(cluster, name, found.partitions.length)
+      const partitions = bounds.map((one) => ({ ...one, replicas: found.partitions[one.partition]?.replicas ?? 0 }))
       return Option.some({ name, id: found.id, partitions })
     },
     Effect.mapError(unavailable("describe"))
@@ -134,7 +97,45 @@ const make = Effect.gen(function* () {
       Effect.withSpan("Topics.list")
     )
 
-  return Topics.of({ create, begin, describe, list })
+  const retention = Effect.fn("Topics.retention")(
+    function* (name: string) {
+      // The other client asks several times for a topic that is missing.
+      if ((yield* cluster.find(name)) === undefined) return Option.none()
+      return Option.fromUndefinedOr(yield* Retention.of(admin, name))
+    },
+    Effect.mapError(unavailable("retention"))
+  )
+
+  const remove = Effect.fn("Topics.remove")(
+    (name: string) => cluster.admin<void>(name, (admin, answer) => admin.deleteTopic(name, making, answer)),
+    Effect.catchIf(
+      ({ code }) => code === codes.topicMissing,
+      () => Effect.void
+    ),
+    Effect.mapError(unavailable("remove"))
+  )
+
+  /** -1, or nothing, by a broker that does not know. */
+  const bytesOf = (bytes: bigint | undefined) => (bytes === undefined || bytes < 0n ? null : Number(bytes))
+
+  const disks = admin
+    .ask("", (client) => client.describeLogDirs({ topics: [] }))
+    .pipe(
+      Effect.map((brokers) =>
+        brokers.flatMap(({ broker, results }) =>
+          results.map(({ logDir, totalBytes, usableBytes }) => ({
+            broker,
+            folder: logDir,
+            totalBytes: bytesOf(totalBytes),
+            freeBytes: bytesOf(usableBytes)
+          }))
+        )
+      ),
+      Effect.mapError(unavailable("disks")),
+      Effect.withSpan("Topics.disks")
+    )
+
+  return Topics.of({ create, begin, describe, retention, remove, disks, list })
 })
 
-export const layer = Layer.effect(Topics, make).pipe(Layer.provide(Cluster.layer))
+export const layer = Layer.effect(Topics, make).pipe(Layer.provide([Cluster.layer, Admin.layer]))

@@ -34,7 +34,9 @@ export const codes = {
   unknownMember: 25,
   topicForbidden: 29,
   topicExists: 36,
-  replicationTooLarge: 38
+  replicationTooLarge: 38,
+  groupInUse: 68,
+  groupMissing: 69
 } as const
 
 const away = new Set<number | undefined>([codes.timedOut, codes.transport, codes.allBrokersDown])
@@ -43,35 +45,44 @@ export const isAway = ({ code }: KafkaFailure) => away.has(code)
 
 const check = "check FLOE_KAFKA_BROKERS and that the broker runs"
 
+/** Why no connection stands, in the same words for both clients. */
+export const said = {
+  unknownHost: (host: string) => `the host of ${host} is not known; ${check}`,
+  unanswered: (address: string, detail: string) => `no broker answers at ${address} (${detail}); ${check}`,
+  silent: (brokers: string) => `no broker of ${brokers} answers in time; ${check}`,
+  refused:
+    "the broker refuses the user, the password or the mechanism; check FLOE_KAFKA_USER, FLOE_KAFKA_PASSWORD and FLOE_KAFKA_SASL_MECHANISM",
+  tls: (detail: string | undefined) =>
+    `the TLS connection to the broker fails${detail === undefined ? "" : ` (${detail})`}; check FLOE_KAFKA_SECURITY and FLOE_KAFKA_CA_FILE`,
+  closed: "the broker closes the connection at once; it may want another FLOE_KAFKA_SECURITY"
+} as const
+
 /** A broker that wants other security closes a connection that has just been made. */
 const justMade = 1_000
+
+/** What is wrong, of a line of OpenSSL's. */
+export const opensslOf = (text: string) => /SSL routines:[^:]*:([^:(]+)/.exec(text)?.[1]?.trim()
 
 /** What a line of the client's log says of a connection that failed; undefined if it says nothing that helps. */
 export const reasonOfLine = (line: string): string | undefined => {
   const text = line.replace(/^\[thrd:[^\]]*\]: \S+: /, "")
   const host = /^Failed to resolve '([^']+)'/.exec(text)?.[1]
-  if (host !== undefined) return `the host of ${host} is not known; ${check}`
+  if (host !== undefined) return said.unknownHost(host)
   const refused = /^Connect to \S+#(\S+) failed: ([^(]+)/.exec(text)
-  if (refused !== null) return `no broker answers at ${refused[1]} (${refused[2]?.trim().toLowerCase()}); ${check}`
-  if (text.startsWith("SASL ")) {
-    return "the broker refuses the user, the password or the mechanism; check FLOE_KAFKA_USER, FLOE_KAFKA_PASSWORD and FLOE_KAFKA_SASL_MECHANISM"
-  }
+  if (refused !== null) return said.unanswered(refused[1] ?? "", (refused[2] ?? "").trim().toLowerCase())
+  if (text.startsWith("SASL ")) return said.refused
   if (/^SSL |SSL routines|certificate/.test(text)) {
-    const detail = /SSL routines:[^:]*:([^:(]+)/.exec(text)?.[1]?.trim()
-    return `the TLS connection to the broker fails${detail === undefined ? "" : ` (${detail})`}; check FLOE_KAFKA_SECURITY and FLOE_KAFKA_CA_FILE`
+    return said.tls(opensslOf(text))
   }
   const closed = /^Disconnected: .*\(after (\d+)ms in state (APIVERSION_QUERY|UP)/.exec(text)
-  if (closed !== null && Number(closed[1]) < justMade) {
-    return "the broker closes the connection at once; it may want another FLOE_KAFKA_SECURITY"
-  }
-  return undefined
+  return closed !== null && Number(closed[1]) < justMade ? said.closed : undefined
 }
 
 export const missingTopic = (topic: string) =>
   `the topic ${topic} does not exist; make it with floe topics create, or set FLOE_TOPIC`
 
 /** What to do about an answer of the broker that a repeat does not change. */
-const lasting = (code: number | undefined, topic: string) => {
+export const lasting = (code: number | undefined, topic: string) => {
   switch (code) {
     case codes.topicMissing:
     case codes.unknownTopic:
@@ -79,8 +90,10 @@ const lasting = (code: number | undefined, topic: string) => {
       return missingTopic(topic)
     case codes.topicInvalid:
       return `Kafka allows no topic of the name "${topic}"; set FLOE_TOPIC to letters, digits, ".", "_" and "-"`
+    case codes.replicationTooLarge:
+      return "there are fewer brokers than the copies that FLOE_REPLICATION wants; set it to their number or less"
     case codes.topicForbidden:
-      return `the broker refuses this user the topic ${topic}; grant FLOE_KAFKA_USER to describe, read and write it`
+      return `the broker refuses this user the topic ${topic}; grant FLOE_KAFKA_USER to describe it and its settings, to read and to write it`
     default:
       return undefined
   }
@@ -97,7 +110,7 @@ export const failureOf = (cause: unknown, brokers: string, topic: string, seen: 
     code === codes.messageTimedOut
       ? (seen ?? `the brokers (${brokers}) did not acknowledge it in time`)
       : away.has(code)
-        ? (seen ?? `no broker of ${brokers} answers in time; ${check}`)
+        ? (seen ?? said.silent(brokers))
         : (lasting(code, topic) ?? `Kafka says: ${messageOf(cause).replace(/\.$/, "")}`)
   return new KafkaFailure({ reason, cause, ...(code === undefined ? {} : { code }) })
 }

@@ -119,7 +119,7 @@ declare module "@confluentinc/kafka-javascript" {
     listTopics(options: { readonly timeout: number }, answer: Answer<ReadonlyArray<string>>): void
     listOffsets(
       partitions: ReadonlyArray<{ readonly topic: string; readonly partition: number; readonly offset: OffsetSpec }>,
-      options: { readonly timeout: number },
+      options: { readonly timeout: number; readonly isolationLevel: number },
       answer: Answer<ReadonlyArray<PartitionOffset>>
     ): void
     disconnect(): void

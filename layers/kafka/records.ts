@@ -1,4 +1,5 @@
 /** A record as a message of the topic, and back. What goes with it travels in headers, never in the value. */
+import { isUtf8 } from "node:buffer"
 import type { Header, Message } from "@confluentinc/kafka-javascript"
 import { Option, Schema } from "effect"
 import type { IdempotencyKey, LoggedEvent } from "../../services/EventLog.ts"
@@ -7,11 +8,11 @@ import { WeatherRecord } from "../../services/Weather.ts"
 export const valueOf = ({ city, temperature, ts }: WeatherRecord) =>
   Buffer.from(JSON.stringify({ city, temperature, ts }))
 
-const decode = Schema.decodeUnknownOption(Schema.fromJsonString(WeatherRecord))
+const decode = Schema.decodeUnknownOption(Schema.fromJsonString(WeatherRecord), { onExcessProperty: "error" })
 
-/** None for what another program wrote. */
+/** None for what another program wrote; further fields and broken bytes the connector refuses too. */
 export const recordOf = ({ value }: Message): Option.Option<WeatherRecord> =>
-  value === null ? Option.none() : decode(value.toString())
+  value === null || !isUtf8(value) ? Option.none() : decode(value.toString())
 
 export const eventOf = (message: Message): LoggedEvent | undefined => {
   const record = recordOf(message)

@@ -100,7 +100,12 @@ const make = Effect.gen(function* () {
         ? Stream.fromPull(Effect.sync(() => cursor(from.offset, options?.until === "end")))
         : Stream.fail(
             new LogBroken({ position: { partition: 0, offset: 0 }, reason: `it has no partition ${from.partition}` })
-          )
+          ),
+    firstAt: ({ start, end }, millis) =>
+      Effect.sync(() => {
+        const found = events.slice(start, end).findIndex(({ acceptedAt }) => acceptedAt >= millis)
+        return found < 0 ? end : start + found
+      })
   })
   return Context.make(EventLog, EventLog.of({ append, ready: Effect.void })).pipe(Context.add(EventLogReader, reader))
 })

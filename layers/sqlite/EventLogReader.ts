@@ -2,6 +2,7 @@
 import { Array as Arr, Cause, Effect, Layer, Stream } from "effect"
 import { DataFolder } from "../../services/DataFolder.ts"
 import { EventLogReader } from "../../services/EventLog.ts"
+import { firstAt } from "./firstAt.ts"
 import * as LogFile from "./LogFile.ts"
 import { broken } from "./LogTable.ts"
 import { unavailable, whenReading } from "./logFailures.ts"
@@ -118,13 +119,12 @@ export const make = Effect.fnUntraced(function* (commits?: Commits) {
     })
   )
 
-  return EventLogReader.of({
-    bounds,
-    read: (from, options) =>
-      from.partition === 0
-        ? Stream.fromPull(Effect.sync(() => cursor(from.offset, options?.until === "end")))
-        : Stream.fail(whenReading("read", from, broken(0, `it has no partition ${from.partition}`)))
-  })
+  const read: EventLogReader["Service"]["read"] = (from, options) =>
+    from.partition === 0
+      ? Stream.fromPull(Effect.sync(() => cursor(from.offset, options?.until === "end")))
+      : Stream.fail(whenReading("read", from, broken(0, `it has no partition ${from.partition}`)))
+
+  return EventLogReader.of({ bounds, read, firstAt: firstAt(read) })
 })
 
 export const layer = Layer.effect(EventLogReader, make())

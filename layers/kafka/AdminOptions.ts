@@ -1,0 +1,42 @@
+/** From the settings to what the client for administration is told of brokers and security. */
+import { readFileSync } from "node:fs"
+import { isIP } from "node:net"
+import type { AdminOptions } from "@platformatic/kafka"
+import { Option, Redacted } from "effect"
+import type { Security } from "./Security.ts"
+
+/** Milliseconds until a connection stands, and until a request is answered. */
+const patience = { connectTimeout: 2_000, requestTimeout: 3_000 }
+/** Of answers that pass by themselves, as those of a broker that is starting. One question is some of these, in one another. */
+const retries = { retries: 2, retryDelay: 250 }
+
+const isAddress = (broker: string) => isIP(broker.replace(/:\d*$/, "").replace(/^\[|\]$/g, "")) !== 0
+
+/** Of settings that are checked; `read` gives the content of a PEM file. */
+export const optionsOf = (
+  brokers: string,
+  { protocol, mechanism, user, password, authority, certificate, key }: Security,
+  read: (path: string) => Buffer = readFileSync
+): AdminOptions => {
+  const bootstrapBrokers = brokers.split(",").map((broker) => broker.trim())
+  const content = (name: "ca" | "cert" | "key", file: Option.Option<string>) =>
+    Option.match(file, { onNone: () => ({}), onSome: (path) => ({ [name]: read(path) }) })
+  const tls = {
+    tls: { ...content("ca", authority), ...content("cert", certificate), ...content("key", key) },
+    // TLS names hosts, and no IP addresses.
+    tlsServerName: !bootstrapBrokers.some(isAddress)
+  }
+  const sasl = {
+    mechanism,
+    username: Option.getOrElse(user, () => ""),
+    password: Option.match(password, { onNone: () => "", onSome: Redacted.value })
+  }
+  return {
+    clientId: "floe",
+    bootstrapBrokers,
+    ...patience,
+    ...retries,
+    ...(protocol.endsWith("ssl") ? tls : {}),
+    ...(protocol.startsWith("sasl_") ? { sasl } : {})
+  }
+}

@@ -10,6 +10,7 @@ import { hash } from "node:crypto"
 import { Context, type Effect, type Option, Schema, type Scope, type Stream } from "effect"
 import type { Position } from "./EventLog.ts"
 import type { QueryError } from "./Query.ts"
+import type { SinkCommitsUnavailable } from "./SinkCommits.ts"
 
 export interface Sum {
   readonly rows: number
@@ -62,7 +63,7 @@ export class TableSums extends Context.Service<
   TableSums,
   {
     /** The newest snapshot, held until the scope closes; none if there is no table yet. */
-    readonly view: Effect.Effect<Option.Option<TableView>, TableSumsError, Scope.Scope>
+    readonly view: Effect.Effect<Option.Option<TableView>, TableSumsError | SinkCommitsUnavailable, Scope.Scope>
   }
 >()("floe/services/TableSums") {}
 

@@ -183,6 +183,30 @@ describe("audit", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.effect("says where a log begins that has lost its first events", () =>
+    Effect.gen(function* () {
+      const root = yield* filled(healthy, healthy)
+      const cut = Layer.effect(
+        EventLogReader,
+        Effect.map(EventLogReader, (log) => ({
+          ...log,
+          bounds: Effect.map(log.bounds, (bounds) => ({
+            ...bounds,
+            partitions: bounds.partitions.map((partition) => ({ ...partition, start: 3 }))
+          }))
+        }))
+      ).pipe(Layer.provide(EventLogReaderLayer.layer))
+      const report = yield* audit({}).pipe(
+        Effect.map(Option.getOrThrow),
+        Effect.provide(Layer.merge(cut, TableSumsLayer.layer.pipe(Layer.provide(LeasesLayer.layer)))),
+        Effect.provide(at(root))
+      )
+      assert.deepStrictEqual(report.from, [{ partition: 0, offset: 3 }])
+      assert.deepStrictEqual(report.hours[0], hour(first, 0, 3, 0, 3))
+      assert.deepStrictEqual([report.logged, report.missing, report.extra], [4, 0, 3])
+    }).pipe(Effect.scoped)
+  )
+
   it.live("finds single rows in an hour that is too large to hold", () =>
     Effect.gen(function* () {
       const many = Array.from({ length: 120_000 }, (_, i) => reading(`City ${i}`, `${i % 120}`, first))
@@ -245,13 +269,14 @@ it.live("floe audit prints each hour, and exits with 1 when anything differs", (
     const FLOE_DATA = yield* filled(healthy, healthy)
     const damaged = yield* filled(healthy, [...without(0), reading("Rome", "1", third)])
     const nowhere = join(FLOE_DATA, "nowhere")
-    const [well, ill, json, none, misused] = yield* Effect.all(
+    const [well, ill, json, none, misused, backwards] = yield* Effect.all(
       [
         floe(["audit"], { FLOE_DATA }),
         floe(["audit"], { FLOE_DATA: damaged }),
         floe(["audit", "--json", "--to", first], { FLOE_DATA: damaged }),
         floe(["audit"], { FLOE_DATA: nowhere }),
-        floe(["audit", "--from", "yesterday"], { FLOE_DATA })
+        floe(["audit", "--from", "yesterday"], { FLOE_DATA }),
+        floe(["audit", "--from", second, "--to", first], { FLOE_DATA })
       ],
       { concurrency: 2 }
     )
@@ -266,5 +291,7 @@ it.live("floe audit prints each hour, and exits with 1 when anything differs", (
     assert.deepStrictEqual([none.code, none.out], [1, ""])
     assert.match(none.err, /^There is no table yet .*\n$/)
     assert.strictEqual(misused.code, 2)
+    assert.include(misused.err, "Expected an hour such as 2026-01-08-14, and got yesterday")
+    assert.deepStrictEqual([backwards.code, backwards.out], [2, ""])
   }).pipe(Effect.scoped)
 )

@@ -24,7 +24,7 @@ export interface AuditOptions {
   /** First and last hour, `YYYY-MM-DD-HH`. */
   readonly from?: string | undefined
   readonly to?: string | undefined
-  /** Told now and then how many events have been read, of how many. */
+  /** Told now and then how much of the log has been read, of how much; all of it when the table is waited for. */
   readonly progress?: (events: number, of: number) => Effect.Effect<void>
 }
 
@@ -38,7 +38,8 @@ export interface AuditedHour {
 
 export interface AuditReport {
   readonly snapshotId: string
-  /** What was compared: the log to before these positions. */
+  /** What was compared: the log from these positions on, to before those. */
+  readonly from: ReadonlyArray<Position>
   readonly upTo: ReadonlyArray<Position>
   /** The hour before which all were compared; null if the table tells how far the log is in it. */
   readonly settledBefore: string | null
@@ -48,6 +49,8 @@ export interface AuditReport {
   readonly inTable: number
   readonly missing: number
   readonly extra: number
+  /** Positions of the log that hold no event: another program wrote something else there. */
+  readonly leftOut: number
   readonly examples: ReadonlyArray<Example>
 }
 
@@ -104,6 +107,7 @@ export const audit = Effect.fn("Audit.audit")(function* (options: AuditOptions) 
     read += events
     return options.progress?.(read, total) ?? Effect.void
   })
+  yield* options.progress?.(total, total) ?? Effect.void
   const logged = tally.all()
   const tableHours = yield* Fiber.join(inTable)
 
@@ -126,6 +130,7 @@ export const audit = Effect.fn("Audit.audit")(function* (options: AuditOptions) 
   const sum = (count: (hour: AuditedHour) => number) => hours.reduce((sum, hour) => sum + count(hour), 0)
   return Option.some<AuditReport>({
     snapshotId: table.snapshotId,
+    from: runs.map(({ partition, offset }) => ({ partition, offset })),
     upTo: runs.map(({ partition, until }) => ({ partition, offset: until })),
     settledBefore,
     hours,
@@ -133,6 +138,7 @@ export const audit = Effect.fn("Audit.audit")(function* (options: AuditOptions) 
     inTable: sum((_) => _.inTable),
     missing: sum((_) => _.missing),
     extra: sum((_) => _.extra),
+    leftOut: total - read,
     examples
   })
 }, Effect.scoped)

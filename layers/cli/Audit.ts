@@ -1,34 +1,60 @@
-import { Clock, Effect, Option, Schema, Stream } from "effect"
+import { Clock, Effect, Option, Schedule, Schema, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
+import type { Position } from "../../services/EventLog.ts"
+import { profile } from "../../services/Settings.ts"
 import { Hour } from "../../services/Weather.ts"
 import { type AuditReport, audit as reconcile } from "../audit/Audit.ts"
 import type { Example } from "../audit/HourDifference.ts"
 import * as Profile from "../Profile.ts"
 import { json, printJson } from "./Json.ts"
+import { misuse } from "./Misuse.ts"
 import { print } from "./Output.ts"
 import { type Paint, paint as painter } from "./Paint.ts"
 import { counted, withProgress } from "./Progress.ts"
 import { cell } from "./TableFormat.ts"
 
-class Differs extends Schema.TaggedError<Differs>()("Differs", { missing: Schema.Int, extra: Schema.Int }) {
+class Differs extends Schema.TaggedError<Differs>()("Differs", {
+  missing: Schema.Int,
+  extra: Schema.Int,
+  advice: Schema.String
+}) {
   override get message() {
-    return `The table differs from the log: rows missing ${counted(this.missing)}, rows too many ${counted(this.extra)}. floe replay --into <table> makes a new one from the log.`
+    return `The table differs from the log: rows missing ${counted(this.missing)}, rows too many ${counted(this.extra)}. ${this.advice}`
   }
 }
 
-class NoTable extends Schema.TaggedError<NoTable>()("NoTable", {}) {
+class NoTable extends Schema.TaggedError<NoTable>()("NoTable", { advice: Schema.String }) {
   override get message() {
-    return "There is no table yet to compare with the log; start the sink (npm start) and log a record."
+    return `There is no table yet to compare with the log; ${this.advice}.`
   }
 }
+
+const makesTable = {
+  embedded: "start the sink (npm start) and log a record",
+  distributed: "make it with floe table create, and what fills it with floe connector register"
+}
+
+/** Of what a log has lost, the table may be all that there is. */
+const advices = {
+  whole: "floe replay --into <table> makes a new one from the log.",
+  cut: "The log has lost its first events, so keep this table: a new one from the log would not have them."
+}
+
+const isHour = Schema.decodeUnknownOption(Hour)
 
 const hour = (name: string, description: string) =>
   Flag.String(name).pipe(
     Flag.withDescription(description),
     Flag.withMetavar("YYYY-MM-DD-HH"),
-    Flag.withSchema(Hour),
+    Flag.filterMap(isHour, (text) => `Expected an hour such as 2026-01-08-14, and got ${text}`),
     Flag.optional
   )
+
+const places = (positions: ReadonlyArray<Position>) =>
+  positions.map(({ partition, offset }) => `${partition}/${offset}`).join(", ")
+
+/** Where the log begins, of partitions of which it has lost the beginning. */
+const cut = ({ from }: AuditReport) => from.filter(({ offset }) => offset > 0)
 
 const columns = ["hour", "logged", "in table", "missing", "extra"]
 
@@ -45,15 +71,16 @@ const text = (report: AuditReport, millis: number, paint: Paint) => {
   const example = ({ kind, ts, city, temperature, rows }: Example) =>
     `  ${kind.padEnd(7)} ${cell(ts)}  ${cell(city)}  ${cell(temperature)}${rows > 1 ? `  ${counted(rows)} times` : ""}`
   const examples = report.examples.length === 0 ? [] : ["", "Among them:", ...report.examples.map(example)]
-  const places = report.upTo.map(({ partition, offset }) => `${partition}/${offset}`).join(", ")
   const compared =
     report.settledBefore === null
-      ? `Compared: the log up to ${places} (partition/offset), which is what snapshot ${report.snapshotId} has of it.`
+      ? `Compared: the log up to ${places(report.upTo)} (partition/offset), which is what snapshot ${report.snapshotId} has of it.`
       : `Compared: the hours before ${report.settledBefore}, as the table does not tell how far the log is in it.`
+  const leftOut = `Positions of the log without a weather record: ${counted(report.leftOut)}. floe dlq list shows what the connector refused.`
+  const begins = `The log begins at ${places(cut(report))}: what was before has expired or was deleted, and rows of it count as too many.`
   const seconds = (millis / 1000).toFixed(1)
-  return [paint("bold", line(columns)), ...rows, line(total), ...examples, "", `${compared} ${seconds} s.`, ""].join(
-    "\n"
-  )
+  const lines = [paint("bold", line(columns)), ...rows, line(total), ...examples, "", `${compared} ${seconds} s.`]
+  const notes = [...(report.leftOut === 0 ? [] : [leftOut]), ...(cut(report).length === 0 ? [] : [begins])]
+  return [...lines, ...notes, ""].join("\n")
 }
 
 export const audit = Command.make(
@@ -64,21 +91,33 @@ export const audit = Command.make(
     json
   },
   Effect.fn("floe audit")(function* ({ from, to, json }) {
+    if (Option.isSome(from) && Option.isSome(to) && from.value > to.value) {
+      return yield* misuse(["floe", "audit"], "Give with --from an hour that is not after the one of --to.")
+    }
     const started = yield* Clock.currentTimeMillis
-    const found = yield* withProgress(({ show }) =>
-      reconcile({
-        from: Option.getOrUndefined(from),
-        to: Option.getOrUndefined(to),
-        progress: (events, of) => show(() => `${counted(events)} of ${counted(of)} events read`)
-      })
+    const found = yield* withProgress(
+      Effect.fnUntraced(function* ({ show }) {
+        let doing = "Looking at the table"
+        yield* show(() => doing).pipe(Effect.repeat(Schedule.spaced("250 millis")), Effect.forkScoped)
+        return yield* reconcile({
+          from: Option.getOrUndefined(from),
+          to: Option.getOrUndefined(to),
+          progress: (events, of) => {
+            const read = `${counted(events)} of ${counted(of)} events read`
+            doing = events < of ? read : `${read}, waiting for the table's sums`
+            return show(() => doing)
+          }
+        })
+      }, Effect.scoped)
     )
-    if (Option.isNone(found)) return yield* new NoTable()
+    if (Option.isNone(found)) return yield* new NoTable({ advice: makesTable[yield* profile] })
     const report = found.value
     const millis = (yield* Clock.currentTimeMillis) - started
     if (json) yield* printJson({ ...report, millis })
     else yield* print(Stream.make(text(report, millis, yield* painter)))
     if (report.missing + report.extra > 0) {
-      return yield* new Differs({ missing: report.missing, extra: report.extra })
+      const advice = advices[cut(report).length === 0 ? "whole" : "cut"]
+      return yield* new Differs({ missing: report.missing, extra: report.extra, advice })
     }
   })
 ).pipe(

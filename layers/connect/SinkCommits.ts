@@ -1,0 +1,134 @@
+import type { Message } from "@confluentinc/kafka-javascript"
+import { Effect, Layer, Option, Scope } from "effect"
+import type { Position } from "../../services/EventLog.ts"
+import { topic } from "../../services/Settings.ts"
+import { type SinkCommit, SinkCommits, SinkCommitsUnavailable } from "../../services/SinkCommits.ts"
+import * as Cluster from "../kafka/Cluster.ts"
+import * as Consumer from "../kafka/Consumer.ts"
+import { KafkaFailure } from "../kafka/failures.ts"
+import { eventOf } from "./ControlEvents.ts"
+import * as SinkPositions from "./SinkPositions.ts"
+
+/**
+ * Offsets before the oldest commit that is asked for from which on events are read: a commit takes some 9. Where a
+ * partition had nothing new for all of them, the next step is taken.
+ */
+const lookBack = [400, 6_000, 100_000]
+/** 100,000 offsets take some 3 s. */
+const patience = "30 seconds"
+/** Commits of which it is remembered what was found, as it never changes. */
+const maxKnown = 10_000
+
+type Found = ReadonlyMap<string, ReadonlyArray<Position>>
+
+export const layer = Layer.effect(
+  SinkCommits,
+  Effect.gen(function* () {
+    const cluster = yield* Cluster.Cluster
+    const log = yield* topic
+    const scope = yield* Effect.scope
+    const consumers = new Map<string, Consumer.Consumers>()
+    const known = new Map<string, ReadonlyArray<Position> | undefined>()
+
+    const consumersOf = Effect.fnUntraced(function* (control: string) {
+      const made = consumers.get(control)
+      if (made !== undefined) return made
+      // As the coordinator reads: a transaction that was aborted never happened.
+      const fresh = yield* Consumer.make(cluster, control, "read_committed").pipe(Scope.provide(scope))
+      consumers.set(control, fresh)
+      return fresh
+    })
+
+    const read = Effect.fnUntraced(function* (
+      control: string,
+      from: number,
+      until: number,
+      each: (message: Message) => void
+    ) {
+      const cursor = yield* (yield* consumersOf(control)).open([{ partition: 0, offset: from }])
+      let next = from
+      while (next < until) {
+        const messages = yield* cursor.next
+        for (const message of messages) if (message.offset < until) each(message)
+        next = Math.max((messages.at(-1)?.offset ?? -1) + 1, cursor.ended.get(0) ?? 0, next)
+      }
+    }, Effect.scoped)
+
+    /** What the events from `from` on tell of these commits, which are in the order of their ends. */
+    const tell = Effect.fnUntraced(function* (
+      control: string,
+      from: number,
+      commits: ReadonlyArray<SinkCommit>,
+      partitions: number
+    ) {
+      const told = new Map<SinkCommit, SinkPositions.Found>()
+      const sinks = SinkPositions.make(log, partitions, from === 0)
+      let due = 0
+      const upTo = (offset: number) => {
+        for (let commit = commits[due]; commit !== undefined && commit.end <= offset; commit = commits[++due]) {
+          told.set(commit, sinks.positions(commit.id))
+        }
+      }
+      yield* read(control, from, commits.at(-1)?.end ?? 0, ({ offset, key, value }) => {
+        upTo(offset)
+        const event = value === null ? Option.none() : eventOf(value)
+        if (Option.isSome(event)) sinks.add(key?.toString() ?? "", event.value)
+      })
+      upTo(Number.POSITIVE_INFINITY)
+      return told
+    })
+
+    const ofControl = Effect.fnUntraced(function* (control: string, asked: ReadonlyArray<SinkCommit>) {
+      const [topicOfLog, topicOfSink] = yield* Effect.all([cluster.find(log), cluster.find(control)])
+      if (topicOfLog === undefined || topicOfSink === undefined) return new Map()
+      const partitions = topicOfLog.partitions.length
+      const keyOf = ({ id, end }: SinkCommit) => `${control} ${id} ${end} ${partitions}`
+      if (known.size > maxKnown) known.clear()
+      const positions = new Map(asked.map((commit) => [commit, known.get(keyOf(commit))] as const))
+      let open = asked.filter((commit) => !known.has(keyOf(commit))).sort((a, b) => a.end - b.end)
+      if (open.length > 0) {
+        const [start = 0] = yield* cluster.offsets(control, 1, "start")
+        const [end = 0] = yield* cluster.offsets(control, 1, "end")
+        // One that ended later belongs to a control topic that was here before.
+        open = open.filter((commit) => commit.end > start && commit.end <= end)
+        for (const [i, back] of lookBack.entries()) {
+          const from = Math.max(start, (open[0]?.end ?? 0) - back)
+          const isLast = from === start || i === lookBack.length - 1
+          const told = yield* tell(control, from, open, partitions)
+          for (const [commit, found] of told) {
+            if (found === "unknown" && !isLast) continue
+            const tells = typeof found === "string" ? undefined : found
+            known.set(keyOf(commit), tells)
+            positions.set(commit, tells)
+          }
+          open = open.filter((commit) => told.get(commit) === "unknown")
+          if (isLast || open.length === 0) break
+        }
+      }
+      return new Map(
+        positions.entries().flatMap(([{ id }, found]) => (found === undefined ? [] : [[id, found] as const]))
+      )
+    })
+
+    const positions = Effect.fn("SinkCommits.positions")(
+      function* (commits: ReadonlyArray<SinkCommit>) {
+        const all = new Map<string, ReadonlyArray<Position>>()
+        for (const [control, asked] of Map.groupBy(commits, ({ control }) => control)) {
+          const found: Found = yield* ofControl(control, asked)
+          for (const [id, positions] of found) all.set(id, positions)
+        }
+        return all
+      },
+      Effect.timeoutOrElse({
+        duration: patience,
+        orElse: () =>
+          Effect.fail(
+            new KafkaFailure({ reason: `it was not read within ${patience}; look at the broker`, cause: "time-out" })
+          )
+      }),
+      Effect.mapError((cause) => new SinkCommitsUnavailable({ reason: cause.reason, cause }))
+    )
+
+    return SinkCommits.of({ positions })
+  })
+).pipe(Layer.provide(Cluster.layer))

@@ -59,20 +59,21 @@ describe("floe table", () => {
       assert.deepStrictEqual(described.properties, metadata.properties)
       assert.match(people.out, new RegExp(`^snapshot        ${ids[1]} of \\d{4}-.*Z$`, "m"))
       assert.match(people.out, /^rows {12}6$/m)
-      assert.match(people.out, /^log position {4}6$/m)
+      assert.match(people.out, /^log position {4}0\/6$/m)
     }).pipe(Effect.scoped)
   )
 
   it.live("lists snapshots, history and files", () =>
     Effect.gen(function* () {
       const { env, ids, table } = yield* filled(3)
-      const [snapshots, history, files, before, people] = yield* Effect.all(
+      const [snapshots, history, files, before, people, peopleHistory] = yield* Effect.all(
         [
           floe(["table", "snapshots", "--json"], env),
           floe(["table", "history", "--json"], env),
           floe(["table", "files", "--json"], env),
           floe(["table", "files", "--json", "--as-of", ids[0] ?? ""], env),
-          floe(["table", "snapshots"], env)
+          floe(["table", "snapshots"], env),
+          floe(["table", "history"], env)
         ],
         { concurrency: 2 }
       )
@@ -110,8 +111,10 @@ describe("floe table", () => {
         ids.map(() => ["ts=2026-01-08-14", 3])
       )
       assert.lengthOf(rowsIn(before.out), 1)
-      for (const line of people.out.split("\n")) assert.isAtMost(line.length, 80)
-      for (const id of ids) assert.include(people.out, id)
+      for (const { out } of [people, peopleHistory]) {
+        for (const line of out.split("\n")) assert.isAtMost(line.length, 80)
+        for (const id of ids) assert.include(out, id)
+      }
     }).pipe(Effect.scoped)
   )
 

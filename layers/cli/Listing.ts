@@ -7,9 +7,13 @@ import { table } from "./TableFormat.ts"
 
 export interface Column<A> extends QueryColumn {
   readonly of: (value: A) => QueryValue
+  /** Not cut to fit the terminal. */
+  readonly whole?: boolean
 }
 
 export const text = <A>(name: string, of: (value: A) => QueryValue): Column<A> => ({ name, type: "VARCHAR", of })
+/** What is of no use when it is cut, such as an id. */
+export const whole = <A>(name: string, of: (value: A) => QueryValue): Column<A> => ({ ...text(name, of), whole: true })
 export const count = <A>(name: string, of: (value: A) => QueryValue): Column<A> => ({ name, type: "BIGINT", of })
 
 /** One row for each value. */
@@ -35,7 +39,10 @@ export const facts = Effect.fnUntraced(function* (entries: ReadonlyArray<readonl
   yield* print(Stream.make(lines.join("")))
 })
 
-export const time = (millis: number) => new Date(millis).toISOString()
+/** Beyond it there is no date, and yet Kafka takes such times from a producer: in nanoseconds, for instance. */
+const lastTime = 8.64e15
+
+export const time = (millis: number) => new Date(Math.max(-lastTime, Math.min(millis, lastTime))).toISOString()
 
 const units = ["B", "KiB", "MiB", "GiB", "TiB"]
 

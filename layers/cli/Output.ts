@@ -3,6 +3,7 @@ import { Cause, Console, Effect, Exit, Layer, PlatformError, Runtime, Schema, St
 import { CliError, CliOutput } from "effect/cli"
 import { sentenceOf } from "../console/Ending.ts"
 import * as Help from "./Help.ts"
+import { warnings } from "./Warnings.ts"
 
 class OutputFailed extends Schema.TaggedError<OutputFailed>()("OutputFailed", { cause: Schema.Defect() }) {
   override get message() {
@@ -15,7 +16,7 @@ const isGone = (cause: unknown): boolean =>
   cause instanceof Error && (("code" in cause && cause.code === "EPIPE") || isGone(cause.cause))
 
 /** Writes to standard output, as fast as it is read; when nobody reads on, the command is over, and well. */
-export const print = Effect.fn("Output.print")(function* <E, R>(text: Stream.Stream<string, E, R>) {
+export const print = Effect.fn("Output.print")(function* <E, R>(text: Stream.Stream<string | Uint8Array, E, R>) {
   const stdio = yield* Stdio.Stdio
   yield* Stream.run(text, stdio.stdout({ endOnDone: false })).pipe(
     Effect.catchIf(
@@ -53,7 +54,7 @@ const closedPipes = Layer.effectDiscard(
   )
 )
 
-export const layer = Layer.mergeAll(Help.layer, CliOutput.layerPresenter(presenter), closedPipes)
+export const layer = Layer.mergeAll(Help.layer, CliOutput.layerPresenter(presenter), closedPipes, warnings)
 
 /** Prints a failure as one sentence; a defect, which is a fault of the program, in full. */
 export const reportFailure = (cause: Cause.Cause<unknown>) => {

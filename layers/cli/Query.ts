@@ -61,7 +61,7 @@ export const query = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Query the table iceberg.default.weather (city, temperature, ts) with SQL: one snapshot from start to end. Without a statement, on a terminal, it prompts for them."
+    "Query the table iceberg.default.weather (city, temperature, ts) with SQL: one snapshot from start to end. Without a statement, on a terminal, it prompts for them. With --as-of the distributed profile takes queries about the table weather only: SELECT, WITH, VALUES or TABLE."
   ),
   Command.withShortDescription("Query the table with SQL"),
   Command.withExamples([

@@ -12,7 +12,7 @@ import {
 import * as Profile from "../Profile.ts"
 import { asOf } from "./AsOf.ts"
 import { json, printJson } from "./Json.ts"
-import { count, facts, list, size, text, time } from "./Listing.ts"
+import { count, facts, list, size, text, time, whole } from "./Listing.ts"
 import { counted } from "./Progress.ts"
 
 const table = Argument.String("table").pipe(
@@ -54,7 +54,7 @@ const describe = Command.make(
       [
         "log position",
         current?.log == null
-          ? "not in the snapshot"
+          ? "not known"
           : current.log.positions.map(({ partition, offset }) => `${partition}/${offset}`).join(", ")
       ]
     ])
@@ -65,11 +65,13 @@ const describe = Command.make(
   Command.provide(({ table }) => Profile.tableReader(table))
 )
 
+const seconds = (millis: number) => time(millis).slice(0, 19).replace("T", " ")
+
 /** As many as fit into 80 columns. */
 const snapshotColumns = [
-  text<TableSnapshot>("snapshot", ({ id }) => id),
-  text<TableSnapshot>("committed (UTC)", ({ committedAt }) => time(committedAt).slice(0, 19).replace("T", " ")),
-  text<TableSnapshot>("operation", ({ operation }) => operation),
+  whole<TableSnapshot>("snapshot", ({ id }) => id),
+  whole<TableSnapshot>("committed (UTC)", ({ committedAt }) => seconds(committedAt)),
+  text<TableSnapshot>("change", ({ operation }) => operation),
   count<TableSnapshot>("rows", ({ rows }) => rows),
   count<TableSnapshot>("files", ({ files }) => files),
   text<TableSnapshot>(
@@ -103,7 +105,7 @@ const snapshots = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "List the snapshots that are kept, newest first; log is the offset up to which the log is in a snapshot"
+    "List the snapshots that are kept, newest first; log is how far the log is in a snapshot: the next offset of each partition"
   ),
   Command.withShortDescription("List the snapshots that are kept"),
   Command.withExamples([
@@ -117,6 +119,13 @@ const snapshots = Command.make(
 )
 
 const historyColumns = [
+  whole<HistoryEntry>("snapshot", ({ snapshotId }) => snapshotId),
+  whole<HistoryEntry>("made current (UTC)", ({ madeCurrentAt }) => seconds(madeCurrentAt)),
+  whole<HistoryEntry>("parent", ({ parentId }) => parentId),
+  text<HistoryEntry>("ancestor", ({ isCurrentAncestor }) => isCurrentAncestor)
+]
+
+const everyHistoryColumn = [
   text<HistoryEntry>("madeCurrentAt", ({ madeCurrentAt }) => time(madeCurrentAt)),
   text<HistoryEntry>("snapshotId", ({ snapshotId }) => snapshotId),
   text<HistoryEntry>("parentId", ({ parentId }) => parentId),
@@ -127,10 +136,17 @@ const history = Command.make(
   "history",
   { table, json },
   Effect.fn("floe table history")(function* ({ json }) {
-    yield* list(historyColumns, Stream.fromIterable(yield* (yield* TableReader).history), json)
+    yield* list(
+      json ? everyHistoryColumn : historyColumns,
+      Stream.fromIterable(yield* (yield* TableReader).history),
+      json
+    )
   })
 ).pipe(
-  Command.withDescription("List when each snapshot became the current one, newest first"),
+  Command.withDescription(
+    "List when each snapshot became the current one, newest first; ancestor is true if the current snapshot descends from it"
+  ),
+  Command.withShortDescription("List when each snapshot became the current one"),
   Command.withExamples([{ command: "floe table history", description: "How did the table come to be as it is?" }]),
   Command.provide(({ table }) => Profile.tableReader(table))
 )

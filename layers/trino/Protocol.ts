@@ -32,11 +32,17 @@ export interface Session {
   /** Without a slash at the end. */
   readonly server: string
   readonly user: string
+  /** Trino's session properties by their names, such as iceberg.expire_snapshots_min_retention. */
+  readonly properties?: Readonly<Record<string, string>> | undefined
 }
 
-export const make = Effect.fnUntraced(function* ({ server, user }: Session) {
+const sessionOf = (properties: Readonly<Record<string, string>>) =>
+  Object.entries(properties).map(([name, value]) => `${name}=${encodeURIComponent(value)}`)
+
+export const make = Effect.fnUntraced(function* ({ server, user, properties = {} }: Session) {
   const client = yield* HttpClient.HttpClient
   const elsewhere = "set FLOE_TRINO_URL to where it is"
+  const session = sessionOf(properties)
 
   const headers = {
     "x-trino-user": user,
@@ -45,7 +51,8 @@ export const make = Effect.fnUntraced(function* ({ server, user }: Session) {
     "x-trino-schema": "default",
     "x-trino-time-zone": "UTC",
     // Without it, fractions of a second are cut to three digits.
-    "x-trino-client-capabilities": "PARAMETRIC_DATETIME"
+    "x-trino-client-capabilities": "PARAMETRIC_DATETIME",
+    ...(session.length === 0 ? {} : { "x-trino-session": session.join(",") })
   }
 
   const refused = (method: string, status: number) => {

@@ -1,4 +1,4 @@
-import { Effect, Layer, Option, type Scope, Stream } from "effect"
+import { Effect, Layer, Option, Result, type Scope, Stream } from "effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import {
   Query,
@@ -9,9 +9,13 @@ import {
   QueryUnavailable
 } from "../../services/Query.ts"
 import { trinoUrl, trinoUser } from "../../services/Settings.ts"
+import { type AsOf, weather } from "../../services/TableReader.ts"
+import { find } from "./AsOf.ts"
 import { type Column, type Failure, type Page, rootOf } from "./Page.ts"
+import { asGiven, pinned } from "./Pinned.ts"
 import * as Protocol from "./Protocol.ts"
 import { converter } from "./QueryValues.ts"
+import { asQueryError } from "./Rows.ts"
 import { withoutEnd } from "./Statement.ts"
 
 const cancelled = ["ADMINISTRATIVELY_KILLED", "ADMINISTRATIVELY_PREEMPTED", "USER_CANCELED"]
@@ -60,21 +64,17 @@ const rowsOf = (columns: ReadonlyArray<Column>) => {
     })
 }
 
-/** Trino at `base`; a path in it is kept as a prefix. */
-export const at = (base: URL, user: string) =>
+/** Trino at `base`; a path in it is kept as a prefix. Each statement gets these session properties. */
+export const at = (base: URL, user: string, properties?: Protocol.Session["properties"]) =>
   Layer.effect(
     Query,
     Effect.gen(function* () {
       const server = `${base.origin}${base.pathname.replace(/\/$/, "")}`
-      const trino = yield* Protocol.make({ server, user })
+      const trino = yield* Protocol.make({ server, user, properties })
 
-      const execute = Effect.fn("Query.execute")(function* (
-        sql: string
+      const run = Effect.fnUntraced(function* (
+        statement: string
       ): Effect.fn.Return<QueryResult, QueryError, Scope.Scope> {
-        const statement = withoutEnd(sql)
-        if (statement === "") {
-          return yield* new QueryFailed({ reason: "There is no statement; give one such as SELECT * FROM weather." })
-        }
         let next: string | undefined
         yield* Effect.addFinalizer(() => (next === undefined ? Effect.void : trino.cancel(next)))
         const step = Effect.fnUntraced(function* (request: Effect.Effect<Page, QueryError>) {
@@ -107,8 +107,35 @@ export const at = (base: URL, user: string) =>
         }
       })
 
+      const runAsOf = Effect.fnUntraced(function* (statement: string, asOf: AsOf) {
+        const snapshotId = yield* find({ execute: run }, weather, asOf).pipe(
+          Effect.mapError((error) => (error._tag === "SnapshotMissing" ? error : asQueryError(error)))
+        )
+        const query = yield* Effect.fromResult(
+          Result.mapError(pinned(statement, snapshotId), (reason) => new QueryFailed({ reason }))
+        )
+        return yield* run(query).pipe(
+          Effect.catchTag("QueryFailed", ({ reason }) => Effect.fail(new QueryFailed({ reason: asGiven(reason) })))
+        )
+      })
+
+      const execute = Effect.fn("Query.execute")(function* (
+        sql: string,
+        options?: { readonly asOf?: AsOf | undefined }
+      ) {
+        const statement = withoutEnd(sql)
+        if (statement === "") {
+          return yield* new QueryFailed({ reason: "There is no statement; give one such as SELECT * FROM weather." })
+        }
+        return yield* options?.asOf === undefined ? run(statement) : runAsOf(statement, options.asOf)
+      })
+
       return Query.of({ execute })
     })
   ).pipe(Layer.provide(FetchHttpClient.layer))
 
-export const layer = Layer.unwrap(Effect.map(Effect.all([trinoUrl, trinoUser]), ([url, user]) => at(url, user)))
+/** Each statement gets these session properties. */
+export const withSession = (properties: Protocol.Session["properties"]) =>
+  Layer.unwrap(Effect.map(Effect.all([trinoUrl, trinoUser]), ([url, user]) => at(url, user, properties)))
+
+export const layer = withSession(undefined)

@@ -1,9 +1,28 @@
-/** A text or a quoted name; or a comment, white space or a semicolon; or anything else. */
-const token = /'[^']*'|"[^"]*"|(--[^\n]*|\/\*.*?\*\/|[\s;]+)|./gs
+/** The words of a statement, as Trino's grammar cuts them. */
+
+export interface Token {
+  /** `gap` is white space or a comment; `sign` any other single character, also a quote that nothing closes. */
+  readonly kind: "text" | "name" | "word" | "gap" | "sign"
+  readonly text: string
+}
+
+const token =
+  /(?<text>'(?:[^']|'')*')|(?<name>"(?:[^"]|"")*")|(?<gap>[ \t\r\n]+|--[^\r\n]*|\/\*.*?\*\/)|(?<word>\w+)|(?<sign>.)/gsu
+const kinds = ["text", "name", "word", "gap"] as const
+
+/** All of it: their texts make the statement again. */
+export const tokens = (sql: string): ReadonlyArray<Token> =>
+  Array.from(sql.matchAll(token), ({ 0: text, groups = {} }) => ({
+    kind: kinds.find((kind) => groups[kind] !== undefined) ?? "sign",
+    text
+  }))
 
 /** Without the semicolons, comments and white space at its end, which Trino does not take. */
 export const withoutEnd = (sql: string) => {
-  let end = 0
-  for (const match of sql.matchAll(token)) if (match[1] === undefined) end = match.index + match[0].length
-  return sql.slice(0, end)
+  const all = tokens(sql)
+  const last = all.findLastIndex(({ kind, text }) => kind !== "gap" && text !== ";" && text.trim() !== "")
+  return all
+    .slice(0, last + 1)
+    .map(({ text }) => text)
+    .join("")
 }

@@ -2,8 +2,9 @@
 import { Effect, Predicate, Schema, Stream } from "effect"
 import { Query, QueryFailed } from "../../services/Query.ts"
 import { columns } from "../../services/Weather.ts"
+import { parse } from "./ShownTable.ts"
 
-const name = "iceberg.default.weather"
+export const name = "iceberg.default.weather"
 
 /** The table that is there is not the one that is wanted. */
 class TableDiffers extends Schema.TaggedError<TableDiffers>()("TableDiffers", {
@@ -21,45 +22,33 @@ class LocationTaken extends Schema.TaggedError<LocationTaken>()("LocationTaken",
   }
 }
 
-const propertiesAt = (bucket: string): Record<string, string> => ({
+/** Of every table with weather in it. */
+const shape: Record<string, string> = {
   format: "'PARQUET'",
   format_version: "2",
-  location: `'s3a://${bucket}/default/weather'`,
   partitioning: "ARRAY['ts']"
+}
+
+const propertiesAt = (bucket: string): Record<string, string> => ({
+  ...shape,
+  location: `'s3a://${bucket}/default/weather'`
 })
 
 const indented = (lines: ReadonlyArray<string>) => lines.map((line) => `   ${line}`).join(",\n")
 
-const statementAt = (bucket: string) => {
-  const properties = Object.entries(propertiesAt(bucket)).map(([key, value]) => `${key} = ${value}`)
-  return `CREATE TABLE IF NOT EXISTS ${name} (
+/** At a location of the engine's choice where the properties name none. */
+export const createStatement = (name: string, properties = shape) => `CREATE TABLE IF NOT EXISTS ${name} (
 ${indented(columns.map((column) => `${column} varchar`))}
 )
 WITH (
-${indented(properties)}
+${indented(Object.entries(properties).map(([key, value]) => `${key} = ${value}`))}
 )`
-}
-
-/** The lines between `(` and `)`, as `SHOW CREATE TABLE` indents them. */
-const block = (statement: string, opening: string) => {
-  const start = statement.indexOf(opening)
-  const body = start === -1 ? "" : statement.slice(start + opening.length, statement.indexOf("\n)", start))
-  return body
-    .split("\n")
-    .map((line) => line.trim().replace(/,$/, ""))
-    .filter((line) => line !== "")
-}
 
 /** What differs between the wanted table and the one that `SHOW CREATE TABLE` shows; further properties do not count. */
 export const differences = (shown: string, bucket: string): ReadonlyArray<string> => {
-  const found = block(shown, `${name} (`).join(", ")
+  const { columns: shownColumns, properties } = parse(shown)
+  const found = shownColumns.join(", ")
   const wanted = columns.map((column) => `${column} varchar`).join(", ")
-  const properties = new Map(
-    block(shown, "\nWITH (").map((line) => {
-      const equals = line.indexOf(" = ")
-      return [line.slice(0, equals), line.slice(equals + 3)]
-    })
-  )
   return [
     ...(found === wanted ? [] : [`its columns are (${found}), and should be (${wanted})`]),
     ...Object.entries(propertiesAt(bucket))
@@ -75,7 +64,7 @@ const rowsOf = Effect.fnUntraced(function* (sql: string) {
 export const create = Effect.fn("WeatherTable.create")(function* (bucket: string) {
   yield* rowsOf(`CREATE SCHEMA IF NOT EXISTS iceberg.default WITH (location = 's3a://${bucket}/default')`)
   const before = yield* rowsOf("SHOW TABLES FROM iceberg.default LIKE 'weather'")
-  yield* rowsOf(statementAt(bucket)).pipe(
+  yield* rowsOf(createStatement(name, propertiesAt(bucket))).pipe(
     Effect.catchIf(
       (error) => error._tag === "QueryFailed" && error.reason.includes("non-empty location"),
       () => Effect.fail(new LocationTaken({ location: `s3a://${bucket}/default/weather` }))

@@ -3,6 +3,7 @@
  * Owns: which parts there are, whether each is up. Does not own: what is in them (EventLogReader, TableReader), what to do about it (Checks).
  */
 import { Context, type Effect, Schema } from "effect"
+import { ConnectorStatus } from "./Connector.ts"
 
 export const Component = Schema.Struct({
   name: Schema.String,
@@ -12,7 +13,9 @@ export const Component = Schema.Struct({
   millis: Schema.Finite,
   version: Schema.NullOr(Schema.String),
   /** A few words: where it is, or why it is not up. */
-  detail: Schema.String
+  detail: Schema.String,
+  /** Of the connector alone: its state and its tasks', with their traces. */
+  connector: Schema.optionalKey(ConnectorStatus)
 })
 export type Component = typeof Component.Type
 

@@ -32,6 +32,7 @@ export class MetastoreUnavailable extends Schema.TaggedError<MetastoreUnavailabl
 export class Metastore extends Context.Service<
   Metastore,
   {
+    /** Of its interface, as it tells itself: 3.0 with each Hive 3. */
     readonly version: Effect.Effect<string, MetastoreUnavailable>
     /** All that it knows of. */
     readonly locks: Effect.Effect<ReadonlyArray<HiveLock>, MetastoreUnavailable>

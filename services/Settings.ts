@@ -120,9 +120,9 @@ export const dataFolder = setting("FLOE_DATA", Config.NonEmptyString, "./data", 
   meaning: "The data folder: log, table and locks. Relative to the folder the program is started in."
 })
 export const snapshotKeep = setting("FLOE_SNAPSHOT_KEEP", count, 100, {
-  profile: "embedded",
-  readBy: "sink",
-  meaning: "Snapshots of the table that are kept for time travel and running queries."
+  readBy: "sink, `floe`",
+  meaning:
+    "The newest snapshots of the table that are kept for time travel and running queries. In the distributed profile `floe maintain` expires the others, except those of the last hour and those that the sink needs to find how far it was."
 })
 
 const ofKafka = { profile: "distributed", readBy: "server, `floe`" } as const
@@ -200,6 +200,28 @@ const ofFloe = { profile: "distributed", readBy: "`floe`" } as const
 export const connectUrl = setting("FLOE_CONNECT_URL", webAddress, new URL("http://localhost:8083"), {
   ...ofFloe,
   meaning: "Kafka Connect. Floe has no password for it."
+})
+const isThrift = Schema.makeFilter(({ protocol, hostname }: URL) => protocol === "thrift:" && hostname !== "", {
+  message: "expected an address such as thrift://localhost:9083"
+})
+export const metastoreUri = setting(
+  "FLOE_METASTORE_URI",
+  (name) => Config.schema(Schema.URLFromString.check(isThrift), name),
+  new URL("thrift://localhost:9083"),
+  { ...ofFloe, meaning: "The Hive Metastore." }
+)
+const isPlace = Schema.makeFilter(
+  (place: string) => /^none$|^(\[[\da-f:.]+\]|[^\s:/[\]]+):\d+$/i.test(place) && URL.canParse(`tcp://${place}`),
+  { message: "expected a host and port such as localhost:2181, or none" }
+)
+const place = (name: string) => Config.schema(Schema.String.check(isPlace), name)
+export const zookeeper = setting("FLOE_ZOOKEEPER", place, "localhost:2181", {
+  ...ofFloe,
+  meaning: "ZooKeeper, only to see whether it is up; `none` where Kafka does without."
+})
+export const postgres = setting("FLOE_POSTGRES", place, "localhost:5432", {
+  ...ofFloe,
+  meaning: "The metastore's PostgreSQL, only to see whether it is up; `none` where it has another database."
 })
 export const trinoUrl = setting("FLOE_TRINO_URL", webAddress, new URL("http://localhost:8080"), {
   ...ofFloe,

@@ -4,6 +4,7 @@ import { Connector, type ConnectorConfig, ConnectorInvalid, type ConnectorStatus
 import * as IcebergSink from "../connect/IcebergSink.ts"
 import * as Profile from "../Profile.ts"
 import { json, printJson } from "./Json.ts"
+import { reasonOf } from "./Trace.ts"
 import { patiently, wait } from "./Waiting.ts"
 
 const name = Argument.String("name").pipe(
@@ -24,14 +25,6 @@ const configOf = Effect.fnUntraced(function* (given: Option.Option<typeof Given.
   return { ...base, ...Object.fromEntries(added.map(([key, value]) => [key, String(value)])) } satisfies ConnectorConfig
 })
 
-const indented = (lines: ReadonlyArray<string>) => lines.map((line) => `    ${line.trim()}`)
-
-/** The first lines of a stack trace say what happened, and its last cause why. */
-const reasonOf = (trace: string | null) => {
-  const lines = (trace ?? "").split("\n").filter((line) => line.trim() !== "" && !/^\s+(at|\.\.\.) /.test(line))
-  return indented(lines.length > 4 ? [...lines.slice(0, 3), ...lines.slice(-1)] : lines)
-}
-
 const linesOf = ({ name, connector, tasks }: ConnectorStatus) => [
   `${name}  ${connector.state}${connector.worker === null ? "" : `  on ${connector.worker}`}`,
   ...reasonOf(connector.trace),
@@ -51,7 +44,9 @@ class NotRunning extends Schema.TaggedError<NotRunning>()("NotRunning", {
       ? `mend what its trace names, then floe connector restart ${this.name} --only-failed`
       : this.states.some((state) => state.includes("PAUSED"))
         ? `floe connector resume ${this.name} lets it go on`
-        : "look again in some seconds"
+        : this.states.some((state) => state.includes("STOPPED"))
+          ? "floe doctor says what lets it go on"
+          : "look again in some seconds"
     return `The connector ${this.name} does not run (${state}); ${advice}.`
   }
 }

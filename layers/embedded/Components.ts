@@ -1,34 +1,13 @@
 import { Clock, Effect, Layer, Stream } from "effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
-import { type Component, Components } from "../../services/Components.ts"
+import { Components } from "../../services/Components.ts"
 import { DataFolder } from "../../services/DataFolder.ts"
 import { EventLogReader } from "../../services/EventLog.ts"
 import { Query } from "../../services/Query.ts"
 import { target } from "../../services/Settings.ts"
+import { component, type Looked } from "../components/Look.ts"
 import { addressOf, health } from "../http/Health.ts"
 import { type SinkState, sinkState } from "./SinkState.ts"
-
-const timeLimit = "5 seconds"
-
-type Looked = Pick<Component, "state" | "detail"> & { readonly version?: string | null }
-
-/** An error is what is wrong with it. */
-const component = <E extends Error, R>(name: string, look: Effect.Effect<Looked, E, R>) =>
-  look.pipe(
-    Effect.timeoutOrElse({
-      duration: timeLimit,
-      orElse: () => Effect.succeed<Looked>({ state: "down", detail: `no answer within ${timeLimit}` })
-    }),
-    Effect.catch((error: Error) => Effect.succeed<Looked>({ state: "down", detail: error.message })),
-    (looked) =>
-      Effect.gen(function* () {
-        const clock = yield* Clock.Clock
-        const started = clock.currentTimeNanosUnsafe()
-        const { state, detail, version = null } = yield* looked
-        const millis = Number(clock.currentTimeNanosUnsafe() - started) / 1e6
-        return { name, state, detail, version, millis } satisfies Component
-      })
-  )
 
 const ofSink = (state: SinkState, now: number): Looked => {
   const ago = (millis: number) => `${Math.max(0, Math.round((now - millis) / 1000))} s ago`

@@ -1,0 +1,54 @@
+/** The log, the topics and the sink's commits where the native Kafka client is missing: they say so, and the rest goes on. */
+import { Effect, Layer, Stream } from "effect"
+import { EventLogReader, LogUnavailable } from "../../services/EventLog.ts"
+import { SinkCommits, SinkCommitsUnavailable } from "../../services/SinkCommits.ts"
+import { Topics, TopicsUnavailable } from "../../services/Topics.ts"
+import * as SinkCommitsLayer from "../connect/SinkCommits.ts"
+import type { KafkaClientMissing } from "../kafka/Client.ts"
+import * as EventLogReaderLayer from "../kafka/EventLogReader.ts"
+import * as TopicsLayer from "../kafka/Topics.ts"
+
+const reasonOf = ({ message }: KafkaClientMissing) => message.replace(/\.$/, "")
+
+export const logReader = EventLogReaderLayer.layer.pipe(
+  Layer.catchTag("KafkaClientMissing", (cause) => {
+    const missing = (operation: string) =>
+      Effect.fail(new LogUnavailable({ operation, reason: reasonOf(cause), cause }))
+    return Layer.succeed(
+      EventLogReader,
+      EventLogReader.of({
+        bounds: missing("bounds"),
+        read: () => Stream.fromEffect(missing("read")),
+        firstAt: () => missing("firstAt")
+      })
+    )
+  })
+)
+
+export const topics = TopicsLayer.layer.pipe(
+  Layer.catchTag("KafkaClientMissing", (cause) => {
+    const missing = (operation: string) =>
+      Effect.fail(new TopicsUnavailable({ operation, reason: reasonOf(cause), cause }))
+    return Layer.succeed(
+      Topics,
+      Topics.of({
+        create: () => missing("create"),
+        begin: () => missing("begin"),
+        describe: () => missing("describe"),
+        retention: () => missing("retention"),
+        remove: () => missing("remove"),
+        disks: missing("disks"),
+        list: missing("list")
+      })
+    )
+  })
+)
+
+export const sinkCommits = SinkCommitsLayer.layer.pipe(
+  Layer.catchTag("KafkaClientMissing", (cause) =>
+    Layer.succeed(
+      SinkCommits,
+      SinkCommits.of({ positions: () => Effect.fail(new SinkCommitsUnavailable({ reason: reasonOf(cause), cause })) })
+    )
+  )
+)

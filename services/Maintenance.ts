@@ -13,7 +13,9 @@ export const MaintenancePlan = Schema.Struct({
   /** Snapshots beyond those to keep, and the files that only they need. */
   expire: Schema.Struct({ snapshots: Schema.Int, ...Files.fields }),
   /** Files that no snapshot needs. */
-  remove: Files
+  remove: Files,
+  /** What is left alone although it seems superfluous, and why: sentences. */
+  left: Schema.optionalKey(Schema.Array(Schema.String))
 })
 export type MaintenancePlan = typeof MaintenancePlan.Type
 
@@ -31,6 +33,8 @@ export class MaintenanceFailed extends Schema.TaggedError<MaintenanceFailed>()("
 export class Maintenance extends Context.Service<
   Maintenance,
   {
+    /** Whether a run that is interrupted may go on elsewhere: a running sink has taken it up. */
+    readonly goesOn: boolean
     /** What there is to do at this moment. Nothing is changed. */
     readonly plan: Effect.Effect<MaintenancePlan, TableReadError>
     /** Does it, beside commits; the answer is a sentence. `told` is given another whenever there is news. */

@@ -6,16 +6,29 @@ import { json, printJson } from "./Json.ts"
 import { facts, size } from "./Listing.ts"
 import { following } from "./News.ts"
 import { print } from "./Output.ts"
-import { counted } from "./Progress.ts"
+import { counted, withProgress } from "./Progress.ts"
 import { warnings } from "./Warnings.ts"
 
 const files = (count: number, bytes: number) =>
   count === 0 ? "nothing" : `${counted(count)} ${count === 1 ? "file" : "files"} (${size(bytes)})`
 
+const ended = { hint: "Ctrl-C ends it", left: "It was ended; what was done stays done, and the table is whole." }
+
 const planned = Effect.fnUntraced(function* (machine: boolean) {
-  const plan = yield* (yield* Maintenance).plan
+  const { plan: planning } = yield* Maintenance
+  const plan = yield* withProgress(({ show }) =>
+    Effect.raceFirst(
+      planning,
+      Effect.forever(
+        Effect.delay(
+          show(() => "looking at the table and its files"),
+          "1 second"
+        )
+      )
+    )
+  )
   if (machine) return yield* printJson(plan)
-  const { compact, expire, remove } = plan
+  const { compact, expire, remove, left = [] } = plan
   yield* facts([
     [
       "would merge",
@@ -29,6 +42,7 @@ const planned = Effect.fnUntraced(function* (machine: boolean) {
     ],
     ["would remove", files(remove.files, remove.bytes)]
   ])
+  for (const sentence of left) yield* print(Stream.make(`${sentence}\n`))
 })
 
 export const maintain = Command.make(
@@ -40,13 +54,13 @@ export const maintain = Command.make(
   Effect.fn("floe maintain")(function* ({ dryRun, json }) {
     if (dryRun) return yield* planned(json)
     const maintenance = yield* Maintenance
-    const outcome = yield* following(maintenance.run)
+    const outcome = yield* following(maintenance.run, maintenance.goesOn ? undefined : ended)
     if (json) yield* printJson({ outcome })
     else yield* print(Stream.make(`${outcome}\n`))
   }, Effect.scoped)
 ).pipe(
   Command.withDescription(
-    "Maintain the table now: merge small files, expire old snapshots, remove files that nobody needs. A running sink carries it out beside its commits, as it does by itself from time to time; where none runs it is done here. Merged files go when the snapshots that need them expire (FLOE_SNAPSHOT_KEEP)."
+    "Maintain the table now: merge small files, expire old snapshots, remove files that nobody needs. Merged files go when the snapshots that need them expire (FLOE_SNAPSHOT_KEEP). Events go on coming in meanwhile. In the embedded profile a running sink carries it out beside its commits, as it does by itself from time to time; where none runs it is done here. In the distributed profile Trino does it, and only when this command is run: the snapshots of the last hour are kept, and those that the sink needs to find how far it was; files that no snapshot names are removed after 7 days, unless the sink is more than a day behind."
   ),
   Command.withShortDescription("Merge small files, expire snapshots, remove orphans"),
   Command.withExamples([

@@ -66,6 +66,7 @@ export const layer = Layer.effect(
       register: (asked) =>
         asked === name ? Effect.succeed("unchanged") : refused("register", `there is only ${name}`),
       validate: () => Effect.succeed([]),
+      names: Effect.succeed([name]),
       config: (asked) => Effect.as(known(asked), {}),
       status,
       pause: (asked) => setPaused(asked, true),

@@ -37,6 +37,7 @@ export const layer = Layer.effect(
     )
 
     return Maintenance.of({
+      goesOn: true,
       plan: plan(folder.table, keep),
       run: (told) => Effect.andThen(metadataOf(folder.table), run(told))
     })

@@ -139,6 +139,6 @@ export const layer = Layer.effect(
       })
     )
 
-    return Replay.of({ into, swap })
+    return Replay.of({ into, swap, goesOn: true })
   })
 )

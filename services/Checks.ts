@@ -19,6 +19,8 @@ export interface Check {
   readonly name: string
   /** What is well if nothing is found. */
   readonly well: string
+  /** Names of checks before this one: while one of them finds something, this one would only say the same again. Those that are not there count as well. */
+  readonly needs?: ReadonlyArray<string>
   /** Empty if nothing is wrong; a failure says why it could not be checked. */
   readonly run: Effect.Effect<ReadonlyArray<Finding>, Error>
 }

@@ -153,7 +153,13 @@ describe("doctor", () => {
         assert.match(ill.out, /^ill {2}sink {5}The sink is not running; it was stopped /m)
         assert.match(ill.out, /^ok {3}log /m)
         assert.match(ill.err, /^Something is wrong: .*server.*, sink\.\n$/)
-        for (const line of ill.out.split("\n")) assert.isAtMost(line.length, 80)
+        // What mends it stays in one line, to be copied.
+        const prose = ill.out.split("\n").filter((line) => !/^ +→ /.test(line))
+        for (const line of prose) assert.isAtMost(line.length, 80)
+        assert.match(
+          ill.out,
+          /^ +→ Start it \(npm start, or node dist\/server\.js\), or set FLOE_TARGET to where it listens\.$/m
+        )
       }).pipe(Effect.scoped),
     60_000
   )

@@ -1,10 +1,10 @@
 /** Check of the clock: nothing that was ever written may be later than now. */
 import { Clock, Effect, Option, Stream } from "effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
-import type { Check, Finding } from "../../../services/Checks.ts"
-import type { EventLogReader } from "../../../services/EventLog.ts"
-import type { TableReader } from "../../../services/TableReader.ts"
-import { addressOf, health } from "../../http/Health.ts"
+import type { Check, Finding } from "../../services/Checks.ts"
+import type { EventLogReader } from "../../services/EventLog.ts"
+import type { TableReader } from "../../services/TableReader.ts"
+import { addressOf, health } from "../http/Health.ts"
 
 /** Clocks of machines that are kept by NTP, and the whole seconds of an HTTP header, differ by less. */
 const toleranceMillis = 5_000
@@ -16,10 +16,11 @@ export const clock = (log: EventLogReader["Service"], table: TableReader["Servic
   well: "The clock is right: nothing was logged or committed later than now, and the server's is the same.",
   run: Effect.gen(function* () {
     const newestEvent = Effect.gen(function* () {
-      const { end = 0 } = (yield* log.bounds).partitions[0] ?? {}
-      if (end === 0) return undefined
-      const last = yield* Stream.runHead(log.read({ partition: 0, offset: end - 1 }, { until: "end" }))
-      return Option.getOrUndefined(last)?.acceptedAt
+      const filled = (yield* log.bounds).partitions.filter(({ start, end }) => end > start)
+      const times = yield* Effect.forEach(filled, ({ partition, end }) =>
+        Stream.runHead(log.read({ partition, offset: end - 1 }, { until: "end" }))
+      )
+      return Math.max(...times.map((last) => Option.match(last, { onNone: () => 0, onSome: (_) => _.acceptedAt })))
     }).pipe(Effect.orElseSucceed(() => undefined))
     const newestCommit = Effect.map(
       Effect.option(table.current),

@@ -1,8 +1,9 @@
 import { Effect, Schema, Stdio, Stream, Terminal } from "effect"
 import { Command } from "effect/cli"
-import { type Check, Checks, type Finding } from "../../services/Checks.ts"
-import { sentenceOf } from "../console/Ending.ts"
+import { type Check, Checks } from "../../services/Checks.ts"
+import { type Examined, examine } from "../checks/Examination.ts"
 import * as Profile from "../Profile.ts"
+import { folded } from "./Folded.ts"
 import { json, printJson } from "./Json.ts"
 import { print } from "./Output.ts"
 import { type Paint, paint as painter } from "./Paint.ts"
@@ -15,48 +16,23 @@ class Found extends Schema.TaggedError<Found>()("Found", { checks: Schema.Array(
   }
 }
 
-const timeLimit = "15 seconds"
+/** The width of the names. */
+const columnOf = (all: ReadonlyArray<Check>) => Math.max(8, ...all.map(({ name }) => name.length))
 
-const unchecked = (check: Check, error: Error): Finding => ({
-  finding: `It could not be checked: ${sentenceOf(error)}`,
-  consequence: `Whether ${check.well.charAt(0).toLowerCase()}${check.well.slice(1).replace(/\.$/, "")} is not known.`,
-  mend: "Mend that first, then run floe doctor again."
-})
-
-const examine = Effect.fnUntraced(function* (check: Check) {
-  const findings = yield* check.run.pipe(
-    Effect.timeoutOrElse({
-      duration: timeLimit,
-      orElse: () => Effect.fail(new Error(`no answer within ${timeLimit}`))
-    }),
-    Effect.catch((error) => Effect.succeed([unchecked(check, error)]))
-  )
-  return { name: check.name, well: check.well, findings }
-})
-
-/** Words in lines of at most this width. */
-const folded = (text: string, width: number, indent: string) => {
-  const lines = [""]
-  for (const word of text.split(" ")) {
-    const last = lines.length - 1
-    const extended = lines[last] === "" ? word : `${lines[last]} ${word}`
-    if (indent.length + extended.length <= width || lines[last] === "") lines[last] = extended
-    else lines.push(word)
+const text = ({ name, well, findings, waitsFor }: Examined, paint: Paint, width: number, column: number) => {
+  const indent = " ".repeat(column + 6)
+  const label = `${name.padEnd(column)} `
+  if (waitsFor.length > 0) {
+    return `${paint("dim", "--  ")} ${label}${folded(`Not checked until this is mended: ${waitsFor.join(", ")}.`, width, indent)}\n`
   }
-  return lines.join(`\n${indent}`)
-}
-
-const indent = " ".repeat(14)
-
-const text = ({ name, well, findings }: Effect.Success<ReturnType<typeof examine>>, paint: Paint, width: number) => {
   const isWell = findings.length === 0
-  const head = `${paint(isWell ? "green" : "red", isWell ? "ok  " : "ill ")} ${name.padEnd(8)} `
+  const head = `${paint(isWell ? "green" : "red", isWell ? "ok  " : "ill ")} ${label}`
   if (isWell) return `${head}${folded(well, width, indent)}\n`
-  const shown = findings.map(({ finding, consequence, mend }) =>
-    [finding, consequence, `${paint("bold", "→")} ${mend}`]
-      .map((line) => folded(line, width, indent))
-      .join(`\n${indent}`)
-  )
+  const shown = findings.map(({ finding, consequence, mend }) => {
+    const said = [finding, consequence].map((line) => folded(line, width, indent))
+    // A command is to be copied: where the line is too long for it, the terminal folds it without a newline.
+    return [...said, `${paint("bold", "→")} ${mend}`].join(`\n${indent}`)
+  })
   return `${head}${shown.join(`\n${indent}`)}\n`
 }
 
@@ -69,16 +45,11 @@ export const doctor = Command.make(
     const terminal = yield* (yield* Stdio.Stdio).stdoutIsTerminal
     const width = terminal ? (yield* (yield* Terminal.Terminal).columns) || 80 : 80
     const examined = yield* withProgress(({ show }) =>
-      Effect.forEach(all, (check) =>
-        Effect.andThen(
-          show(() => `checking: ${check.name}`),
-          examine(check)
-        )
-      )
+      examine(all, (open) => show(() => `checking: ${[...open].join(", ")}`))
     )
     const ill = examined.filter(({ findings }) => findings.length > 0).map(({ name }) => name)
     if (json) yield* printJson({ healthy: ill.length === 0, checks: examined })
-    else yield* print(Stream.fromIterable(examined.map((one) => text(one, paint, width))))
+    else yield* print(Stream.fromIterable(examined.map((one) => text(one, paint, width, columnOf(all)))))
     if (ill.length > 0) return yield* new Found({ checks: ill })
   })
 ).pipe(

@@ -5,8 +5,8 @@ import { DataFolder } from "../../services/DataFolder.ts"
 import { EventLogReader } from "../../services/EventLog.ts"
 import { commitInterval, host, port, target } from "../../services/Settings.ts"
 import { TableReader } from "../../services/TableReader.ts"
-import { clock } from "./checks/Clock.ts"
-import { files } from "./checks/Files.ts"
+import { clock } from "../checks/Clock.ts"
+import { files } from "../checks/Files.ts"
 import * as FolderChecks from "./checks/Folder.ts"
 import { log } from "./checks/Log.ts"
 import * as ServerChecks from "./checks/Server.ts"
@@ -40,7 +40,15 @@ export const make = Effect.fnUntraced(function* (limits: Partial<Limits> = {}) {
       clock(reader, table, base),
       log(folder, reader, table),
       sink({ folder, log: reader, table, patience }),
-      files({ table, ended: smallFilesEnded, growing: smallFilesGrowing, snapshots })
+      files({
+        table,
+        ended: smallFilesEnded,
+        growing: smallFilesGrowing,
+        total: Number.POSITIVE_INFINITY,
+        snapshots,
+        kept: Effect.map(table.snapshots, ({ length }) => length),
+        fewer: "Set FLOE_SNAPSHOT_KEEP lower (100 is the default), start the sink again, and run floe maintain."
+      })
     ]
   })
 })

@@ -15,6 +15,7 @@ import * as SinkControl from "../sqlite/SinkControl.ts"
 import * as Checks from "./Checks.ts"
 import * as Components from "./Components.ts"
 import * as DataFolder from "./DataFolder.ts"
+import * as DeadLetters from "./DeadLetters.ts"
 import * as Remainder from "./Remainder.ts"
 import * as Storage from "./Storage.ts"
 
@@ -62,3 +63,5 @@ export const checks = Checks.layer.pipe(
 )
 
 export const storage = Storage.layer.pipe(Layer.provide(DataFolder.layerToRead))
+
+export const deadLetters = DeadLetters.layer

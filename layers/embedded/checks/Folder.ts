@@ -4,6 +4,7 @@ import { dirname } from "node:path"
 import { Effect } from "effect"
 import type { Check, Finding } from "../../../services/Checks.ts"
 import type { DataFolder } from "../../../services/DataFolder.ts"
+import { mebibytes } from "../../checks/Bytes.ts"
 
 type Folder = DataFolder["Service"]
 
@@ -12,8 +13,6 @@ const existing = (path: string): string => (existsSync(path) ? path : existing(d
 
 const attempt = <A>(run: () => A) =>
   Effect.try({ try: run, catch: (cause) => (cause instanceof Error ? cause : new Error(String(cause))) })
-
-const mebibytes = (bytes: number) => `${Math.floor(bytes / 2 ** 20).toLocaleString("en-US")} MiB`
 
 export const disk = ({ root }: Folder, roomBytes: number): Check => ({
   name: "disk",

@@ -1,10 +1,9 @@
 /** Checks of the logging server: its port, whether it answers, its lock. */
 import { connect } from "node:net"
 import { Effect } from "effect"
-import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import type { Check, Finding } from "../../../services/Checks.ts"
 import type { DataFolder } from "../../../services/DataFolder.ts"
-import { addressOf, health } from "../../http/Health.ts"
+import { answersAt, healthAt, wellOf } from "../../checks/Server.ts"
 import { isHeld } from "../../sqlite/Lock.ts"
 
 const isListened = (host: string, port: number) =>
@@ -19,8 +18,6 @@ const isListened = (host: string, port: number) =>
     socket.on("error", () => answer(false))
     return Effect.sync(() => socket.destroy())
   })
-
-const healthAt = (base: URL) => health(base).pipe(Effect.provide(FetchHttpClient.layer))
 
 /** How to reach a server that listens on all addresses. */
 const reachable = (host: string) => (host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host)
@@ -44,32 +41,20 @@ export const port = (host: string, port: number): Check => ({
   })
 })
 
-export const server = (target: URL, folder: DataFolder["Service"]): Check => ({
-  name: "server",
-  well: `The logging server at ${addressOf(target)} takes events.`,
-  run: Effect.gen(function* () {
-    const found = yield* Effect.result(healthAt(target))
-    if (found._tag === "Success") {
-      if (found.success.notReady === null) return []
-      const finding: Finding = {
-        finding: `The logging server at ${addressOf(target)} takes no events: ${found.success.notReady}`,
-        consequence: "Events are refused with 503 until that is mended.",
-        mend: "Do what the reason says; the server goes on by itself."
-      }
-      return [finding]
-    }
-    const held = yield* isHeld(folder.serverLock)
-    const finding: Finding = held
+export const server = (target: URL, folder: DataFolder["Service"]): Check => {
+  const absent = Effect.fnUntraced(function* (message: string) {
+    const finding: Finding = (yield* isHeld(folder.serverLock))
       ? {
-          finding: `${found.failure.message} But a server holds ${folder.serverLock}.`,
+          finding: `${message} But a server holds ${folder.serverLock}.`,
           consequence: "It listens elsewhere, or hangs; floe and the generator do not reach it.",
           mend: "Set FLOE_TARGET to where it listens, or stop it and start it again."
         }
       : {
-          finding: found.failure.message,
+          finding: message,
           consequence: "No event can be logged.",
           mend: "Start it (npm start, or node dist/server.js), or set FLOE_TARGET to where it listens."
         }
-    return [finding]
+    return finding
   })
-})
+  return { name: "server", well: wellOf(target), run: answersAt(target, absent) }
+}

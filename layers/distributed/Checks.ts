@@ -1,0 +1,97 @@
+/** The checks of the distributed profile: first the components, then what they hold and do. */
+import { type Duration, Effect, Layer } from "effect"
+import { Checks } from "../../services/Checks.ts"
+import { Components } from "../../services/Components.ts"
+import { Connector } from "../../services/Connector.ts"
+import { ConsumerGroups } from "../../services/ConsumerGroups.ts"
+import { EventLogReader } from "../../services/EventLog.ts"
+import { Metastore } from "../../services/Metastore.ts"
+import { Query } from "../../services/Query.ts"
+import * as Settings from "../../services/Settings.ts"
+import { Storage } from "../../services/Storage.ts"
+import { TableReader } from "../../services/TableReader.ts"
+import { Topics } from "../../services/Topics.ts"
+import { clock } from "../checks/Clock.ts"
+import { files } from "../checks/Files.ts"
+import { answersAt, wellOf } from "../checks/Server.ts"
+import * as IcebergSink from "../connect/IcebergSink.ts"
+import * as Drives from "../s3/Drives.ts"
+import { commits } from "./checks/Commits.ts"
+import * as ComponentChecks from "./checks/Components.ts"
+import { connector } from "./checks/Connector.ts"
+import { coordinators } from "./checks/Coordinators.ts"
+import { disk } from "./checks/Disk.ts"
+import { locks } from "./checks/Locks.ts"
+import { offsets } from "./checks/Offsets.ts"
+import * as TableChecks from "./checks/Table.ts"
+import * as TopicChecks from "./checks/Topics.ts"
+
+/** From where on something is too little or too much. */
+export interface Limits {
+  readonly roomBytes?: number
+  readonly patience?: Duration.Duration
+  /** Of a partition that has ended. */
+  readonly smallFilesEnded?: number
+  /** Of the whole table, those above one for each partition. */
+  readonly smallFiles?: number
+  readonly snapshots?: number
+}
+
+const absent = (finding: string) =>
+  Effect.succeed({ finding, consequence: "No event can be logged.", mend: ComponentChecks.startOf("logging-server") })
+
+const make = Effect.fnUntraced(function* (limits: Limits) {
+  const topics = yield* Topics
+  const groups = yield* ConsumerGroups
+  const connect = yield* Connector
+  const metastore = yield* Metastore
+  const storage = yield* Storage
+  const query = yield* Query
+  const log = yield* EventLogReader
+  const table = yield* TableReader
+  const look = yield* ComponentChecks.lookOf(yield* Components)
+  const zookeepers = (yield* Settings.zookeeper).toLowerCase()
+  const databases = (yield* Settings.postgres).toLowerCase()
+  const drives = yield* Drives.make
+  const name = yield* Settings.topic
+  const base = yield* Settings.target
+  const { bucket } = yield* Settings.s3
+  // A commit every 10 seconds makes 360 small files in an hour and 8,640 snapshots in a day.
+  const { roomBytes = 2 ** 30, smallFilesEnded = 500, smallFiles = 2_000, snapshots = 5_000 } = limits
+  const upkeep = files({
+    table,
+    ended: smallFilesEnded,
+    growing: smallFiles,
+    total: smallFiles,
+    snapshots,
+    kept: TableChecks.snapshots(query),
+    fewer: "floe maintain"
+  })
+  return Checks.of({
+    all: [
+      ...(zookeepers === "none" ? [] : [ComponentChecks.zookeeper(look)]),
+      ComponentChecks.kafka(look),
+      // Without Kafka it takes no events and says why, as Kafka's check does better.
+      { name: "server", well: wellOf(base), needs: ["kafka"], run: answersAt(base, absent) },
+      ComponentChecks.connect(look),
+      ComponentChecks.storage(storage),
+      ...(databases === "none" ? [] : [ComponentChecks.postgres(look)]),
+      ComponentChecks.metastore(look),
+      ComponentChecks.trino(look, query),
+      disk(topics, drives, roomBytes),
+      TopicChecks.topics(topics, name, yield* Settings.partitions),
+      TopicChecks.retention(topics, groups, name),
+      TableChecks.location(query, bucket),
+      TableChecks.table(query, bucket),
+      { ...clock(log, table, base), needs: ["topics", "table"] },
+      connector(connect, yield* IcebergSink.settings),
+      coordinators(groups),
+      locks(metastore),
+      offsets(query, topics, table, name),
+      commits({ connector: connect, log, table, patience: limits.patience }),
+      { ...upkeep, needs: ["table"] }
+    ]
+  })
+})
+
+export const within = (limits: Limits) => Layer.effect(Checks, make(limits))

@@ -1,0 +1,211 @@
+/** `floe doctor` on the components, the topics, the metastore and its locks: each ill is caused, named, mended. */
+
+import { spawn } from "node:child_process"
+import { randomUUID } from "node:crypto"
+import { afterAll, assert, beforeAll, test } from "vitest"
+import { docker, root, shell } from "./docker.ts"
+import {
+  examine,
+  floe,
+  foundWithin,
+  ills,
+  lock,
+  lockTable,
+  named,
+  psql,
+  unlockTable,
+  untilHealthy,
+  untilNamed
+} from "./doctor.ts"
+import { trino, until } from "./weather.ts"
+
+const broker = "--bootstrap-server localhost:9092"
+const kafka = (line: string) => docker("exec", "kafka", "bash", "-c", line)
+
+/** The commands that findings give. */
+const mend = async (findings: ReadonlyArray<{ readonly mend: string }> = []) => {
+  for (const { mend } of findings) await shell(mend)
+}
+
+beforeAll(untilHealthy, 200_000)
+
+test("a healthy stack: every check is made, and finds nothing", async () => {
+  const checks = await examine()
+  assert.deepStrictEqual(
+    checks.map(({ name }) => name),
+    [
+      ...["zookeeper", "kafka", "server", "connect", "storage", "postgres", "metastore", "trino", "disk", "topics"],
+      ...[
+        "retention",
+        "location",
+        "table",
+        "clock",
+        "connector",
+        "coordinators",
+        "locks",
+        "offsets",
+        "commits",
+        "files"
+      ]
+    ]
+  )
+  assert.deepStrictEqual(
+    checks.filter(({ findings, waitsFor }) => findings.length + waitsFor.length > 0),
+    []
+  )
+  const { code, out } = await floe(["doctor"])
+  assert.strictEqual(code, 0)
+  assert.match(out, /^ok {3}commits /m)
+  for (const line of out.split("\n")) assert.isAtMost(line.length, 80)
+})
+
+test("addresses of other components, and what cannot be checked then", { timeout: 300_000 }, async () => {
+  const swapped = await examine({
+    FLOE_TARGET: "http://localhost:8083",
+    FLOE_CONNECT_URL: "http://localhost:8080",
+    FLOE_S3_ENDPOINT: "http://localhost:8083",
+    FLOE_METASTORE_URI: "thrift://localhost:5432",
+    FLOE_POSTGRES: "localhost:9083",
+    FLOE_ZOOKEEPER: "localhost:5432",
+    FLOE_TRINO_URL: "http://localhost:9000"
+  })
+  const found = Object.fromEntries(swapped.map((check) => [check.name, check]))
+  for (const [name, pattern] of Object.entries({
+    server: /not a logging server/,
+    zookeeper: /FLOE_ZOOKEEPER/,
+    connect: /not Kafka Connect.*FLOE_CONNECT_URL/,
+    storage: /no object store.*FLOE_S3_ENDPOINT/,
+    postgres: /FLOE_POSTGRES/,
+    metastore: /FLOE_METASTORE_URI/,
+    trino: /not Trino.*FLOE_TRINO_URL/
+  })) {
+    assert.match(found[name]?.findings[0]?.finding ?? "", pattern, name)
+  }
+  assert.deepStrictEqual(found.table?.waitsFor.toSorted(), ["metastore", "postgres", "storage", "trino"])
+  assert.deepStrictEqual(found.connector?.waitsFor, ["connect"])
+  assert.deepStrictEqual(found.topics?.findings, [])
+  assert.deepStrictEqual(found.topics?.waitsFor, [])
+
+  named(await ills({ FLOE_KAFKA_BROKERS: "localhost:5432" }), { kafka: [/^Kafka is down: .*FLOE_KAFKA/] })
+  named(await ills({ FLOE_S3_SECRET_KEY: "another-one" }), { storage: [/does not know this key/] })
+})
+
+test("retention of the topics, the metastore's place for tables, a second coordinator, an orphaned lock", {
+  timeout: 300_000
+}, async () => {
+  const configs = (topic: string, added: string) =>
+    kafka(`kafka-configs ${broker} --alter --entity-type topics --entity-name ${topic} --add-config ${added}`)
+  await configs("weather", "retention.ms=604800000")
+  await configs("control-iceberg", "cleanup.policy=compact")
+  await psql(`UPDATE "DBS" SET "DB_LOCATION_URI" = 's3a://elsewhere/default' WHERE "NAME" = 'default'`)
+  // By its name it is the last, so that the sink's keeps the partition; and it commits nothing.
+  const second = spawn(
+    "docker",
+    [
+      ...["exec", "kafka", "bash", "-c"],
+      `echo $$ > /tmp/zz-doctor; exec kafka-console-consumer ${broker} --topic control-iceberg --group connect-iceberg-sink-coord --consumer-property client.id=zz-doctor --consumer-property enable.auto.commit=false`
+    ],
+    { cwd: root, stdio: "ignore" }
+  )
+  try {
+    const found = await until(
+      "the ills named",
+      async () => {
+        // The metastore gives it up after 60 seconds.
+        await lockTable(50)
+        return ills()
+      },
+      (found) => "coordinators" in found && "locks" in found,
+      { every: 100 }
+    )
+    named(found, {
+      retention: [/^The topic weather keeps .* 7 days/, /^The topic control-iceberg keeps .*compact/],
+      location: [/below s3a:\/\/elsewhere\/default, and not below s3a:\/\/warehouse\/default/],
+      coordinators: [/has 2 members: .*zz-doctor/],
+      locks: [new RegExp(`^Lock ${lock} on default\\.weather .*no heartbeat for 5\\d s`)]
+    })
+    await mend(found.retention)
+    await shell((found.location?.[0]?.mend ?? "").replace(/, or set FLOE_S3_BUCKET.*$/, ""))
+    await shell((found.locks?.[0]?.mend ?? "").replace(/^.*does not: /, ""))
+  } finally {
+    await kafka("kill $(cat /tmp/zz-doctor); rm /tmp/zz-doctor")
+    second.kill("SIGKILL")
+    await psql(`UPDATE "DBS" SET "DB_LOCATION_URI" = 's3a://warehouse/default' WHERE "NAME" = 'default'`)
+    await unlockTable()
+    for (const topic of ["weather", "control-iceberg"]) await configs(topic, "retention.ms=-1,cleanup.policy=delete")
+  }
+  await untilHealthy()
+})
+
+const topic = `x-doctor-${randomUUID()}`
+
+test("a topic that is missing, has too few partitions, or has lost its beginning", { timeout: 300_000 }, async () => {
+  const env = { FLOE_TOPIC: topic, FLOE_PARTITIONS: "2" }
+  // The connector reads another topic.
+  const connector = [/topics is "weather", not "x-doctor-/]
+  named(await ills(env), {
+    topics: [new RegExp(`^There is no topic ${topic}\\.$`), new RegExp(`^There is no topic ${topic}-dlq\\.$`)],
+    connector
+  })
+  await kafka(`kafka-topics ${broker} --create --topic ${topic} --partitions 1 --config retention.bytes=1000000`)
+  await kafka(`kafka-topics ${broker} --create --topic ${topic}-dlq --partitions 1`)
+  const few = await ills(env)
+  named(few, { topics: [/has 1 partition, and should have 2\.$/], connector })
+  await mend(few.topics)
+  const event = '{"city":"Oslo","temperature":"1","ts":"2026-01-08-14"}'
+  await kafka(`echo '${event}' | kafka-console-producer ${broker} --topic ${topic}`)
+  const cut = { partitions: [0, 1].map((partition) => ({ topic, partition, offset: -1 })), version: 1 }
+  await kafka(
+    `echo '${JSON.stringify(cut)}' > /tmp/${topic} && kafka-delete-records ${broker} --offset-json-file /tmp/${topic} && rm /tmp/${topic}`
+  )
+  const lost = await ills(env)
+  named(lost, {
+    retention: [/retention\.bytes=1000000\)\.$/, /begins at offset 1 of partition [01]: /],
+    connector
+  })
+  await mend(lost.retention?.slice(0, 1))
+  named(await ills(env), { retention: [/begins at offset 1 of partition [01]: /], connector })
+})
+
+test("disks, small files and snapshots beyond other limits", async () => {
+  const full = await foundWithin({ roomBytes: 2 ** 60 }, "disk")
+  assert.deepStrictEqual(
+    full.map(
+      ({ finding }) => /^The disk of (Kafka's broker \d|MinIO) has [\d,]+ MiB left, at \/\S+\.$/.exec(finding)?.[1]
+    ),
+    ["Kafka's broker 1", "MinIO"]
+  )
+  const kept = async () => Number((await trino('SELECT count(*) FROM iceberg.default."weather$snapshots"'))[0]?.[0])
+  const before = await kept()
+  const crowded = await foundWithin({ smallFiles: 0, snapshots: 0 }, "files")
+  assert.match(crowded[0]?.finding ?? "", /partitions? (has|have) \d+ small files; ts=.* alone has \d+\.$/)
+  const count = Number(/^The table keeps (\d+) snapshots\.$/.exec(crowded[1]?.finding ?? "")?.[1])
+  assert.isAtLeast(count, before)
+  assert.isAtMost(count, await kept())
+  assert.deepStrictEqual(
+    crowded.map(({ mend }) => mend),
+    ["floe maintain", "floe maintain"]
+  )
+})
+
+test("Trino is still starting, and the server is down", { timeout: 300_000 }, async () => {
+  await docker("stop", "logging-server")
+  await docker("restart", "--time", "1", "trino")
+  const [starting] = await until(
+    "Trino starting",
+    () => foundWithin({}, "trino"),
+    ([found]) => found?.finding === "Trino is still starting.",
+    { every: 100 }
+  )
+  await shell((starting?.mend ?? "").replace("Wait for it: ", ""), 120_000)
+  const found = await untilNamed("server")
+  named(found, { server: [/^The logging server at http:\/\/localhost:9998 is unavailable: nothing listens there/] })
+  await shell((found.server?.[0]?.mend ?? "").replace(/; where that.*$/, ""), 120_000)
+  await untilHealthy()
+})
+
+afterAll(async () => {
+  for (const name of [topic, `${topic}-dlq`]) {
+    await kafka(`kafka-topics ${broker} --delete --if-exists --topic ${name}`)
+  }
+})

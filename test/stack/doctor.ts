@@ -1,0 +1,111 @@
+/** `floe doctor` as a process, and what it names. */
+import { Effect, Schema } from "effect"
+import { assert } from "vitest"
+import type { Limits } from "../../layers/distributed/Checks.ts"
+import * as Layers from "../../layers/distributed/Layers.ts"
+import { Checks, Finding } from "../../services/Checks.ts"
+import { floe as command } from "../commandLine.ts"
+import { docker } from "./docker.ts"
+import { server, until } from "./weather.ts"
+
+const Report = Schema.fromJsonString(
+  Schema.Struct({
+    healthy: Schema.Boolean,
+    checks: Schema.Array(
+      Schema.Struct({
+        name: Schema.String,
+        findings: Schema.Array(Finding),
+        waitsFor: Schema.Array(Schema.String)
+      })
+    )
+  })
+)
+
+type Environment = Readonly<Record<string, string>>
+
+export const floe = (args: ReadonlyArray<string>, env: Environment = {}) =>
+  Effect.runPromise(command(args, { FLOE_PROFILE: "distributed", FLOE_TARGET: server, ...env }))
+
+/** As `floe`; it must be well. */
+export const done = async (...args: ReadonlyArray<string>) => {
+  const { code, out, err } = await floe(args)
+  assert.strictEqual(code, 0, `${out}${err}`)
+  return out
+}
+
+export const examine = async (env: Environment = {}) => {
+  const { code, out, err } = await floe(["doctor", "--json"], env)
+  assert.isTrue(out.startsWith("{"), err)
+  const report = Schema.decodeUnknownSync(Report)(out)
+  assert.strictEqual(code, report.healthy ? 0 : 1)
+  return report.checks
+}
+
+/** What it finds, by the names of the checks that find something. */
+export const ills = async (env: Environment = {}) =>
+  Object.fromEntries(
+    (await examine(env)).filter(({ findings }) => findings.length > 0).map(({ name, findings }) => [name, findings])
+  )
+
+type Ills = Awaited<ReturnType<typeof ills>>
+
+/** These checks find something, each as many things as are given here, and no other does. */
+export const named = (found: Ills, wanted: Readonly<Record<string, ReadonlyArray<RegExp>>>) => {
+  const said = JSON.stringify(found, null, 1)
+  assert.deepStrictEqual(Object.keys(found), Object.keys(wanted), said)
+  for (const [name, patterns] of Object.entries(wanted)) {
+    const findings = found[name] ?? []
+    assert.strictEqual(findings.length, patterns.length, said)
+    for (const [i, pattern] of patterns.entries()) assert.match(findings[i]?.finding ?? "", pattern)
+  }
+}
+
+const isNamed = (found: Ills, names: ReadonlyArray<string>) =>
+  names.length === Object.keys(found).length && names.every((name) => name in found)
+
+/** Looks until exactly these checks find something. */
+export const untilNamed = (...names: ReadonlyArray<string>) =>
+  until(`ill: ${names.join(", ")}`, ills, (found) => isNamed(found, names), { seconds: 180, every: 500 })
+
+/** Looks until nothing is wrong, such as when the sink has caught up. */
+export const untilHealthy = () => untilNamed()
+
+/** What one check finds with other limits. */
+export const foundWithin = (limits: Limits, name: string) =>
+  Effect.runPromise(
+    Effect.gen(function* () {
+      const { all } = yield* Checks
+      const check = all.find((check) => check.name === name)
+      return yield* check?.run ?? Effect.die(new Error(`there is no check ${name}`))
+    }).pipe(Effect.provide(Layers.checksWithin(limits)))
+  )
+
+export const psql = (sql: string) =>
+  docker(
+    "exec",
+    "postgres",
+    "psql",
+    "--username",
+    "hive",
+    "--dbname",
+    "hive",
+    "--tuples-only",
+    "--no-align",
+    "--command",
+    sql
+  )
+
+/** Lower than any that the metastore gives: a lock waits for those with lower ones alone. */
+export const lock = 0
+
+/** The lock on the table as a writer takes it, whose last heartbeat was so many seconds ago. */
+export const lockTable = (secondsAgo: number) => {
+  const heartbeat = Date.now() - secondsAgo * 1_000
+  return psql(
+    `INSERT INTO hive_locks (hl_lock_ext_id, hl_lock_int_id, hl_txnid, hl_db, hl_table, hl_lock_state, hl_lock_type, hl_last_heartbeat, hl_acquired_at, hl_user, hl_host)
+     VALUES (${lock}, 1, 0, 'default', 'weather', 'a', 'e', ${heartbeat}, ${heartbeat}, 'test', 'gone')
+     ON CONFLICT (hl_lock_ext_id, hl_lock_int_id) DO UPDATE SET hl_last_heartbeat = ${heartbeat}`
+  )
+}
+
+export const unlockTable = () => psql(`DELETE FROM hive_locks WHERE hl_lock_ext_id = ${lock}`)

@@ -89,6 +89,8 @@ export class Connector extends Context.Service<
       name: string,
       config: ConnectorConfig
     ) => Effect.Effect<ReadonlyArray<FieldErrors>, ConnectError>
+    /** All that are registered. */
+    readonly names: Effect.Effect<ReadonlyArray<string>, ConnectError>
     readonly config: (name: string) => Effect.Effect<ConnectorConfig, ConnectError | ConnectorMissing>
     readonly status: (name: string) => Effect.Effect<ConnectorStatus, ConnectError | ConnectorMissing>
     readonly pause: (name: string) => Effect.Effect<void, ConnectError | ConnectorMissing>

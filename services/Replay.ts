@@ -47,10 +47,12 @@ export type ReplayError =
 export class Replay extends Context.Service<
   Replay,
   {
+    /** Whether a swap that is interrupted may go on elsewhere: a running sink has taken it up. */
+    readonly goesOn: boolean
     /**
      * Brings the log, up to its end as it is now, into the table `default.<table>`: a new one, or one that an earlier
-     * replay has left unfinished. With `finished`, also one that it has finished. Each event is in it once, whatever
-     * was killed and when.
+     * replay has left unfinished. With `finished`, also one that it has finished, and what brings the log is kept for
+     * the swap that follows. Each event is in it once, whatever was killed and when.
      */
     readonly into: (
       table: string,

@@ -115,6 +115,15 @@ describe("Kafka Connect", () => {
     })
   )
 
+  it.effect("lists the names of all connectors", () =>
+    Effect.gen(function* () {
+      const { base } = yield* serving(
+        script({ "GET /connectors": { status: 200, body: '["iceberg-sink","replay-a"]' } })
+      )
+      assert.deepStrictEqual(yield* using(base, ({ names }) => names), ["iceberg-sink", "replay-a"])
+    })
+  )
+
   it.effect("tells a connector that is not there from one that has no status yet", () =>
     Effect.gen(function* () {
       const { base } = yield* serving(

@@ -34,6 +34,11 @@ const replayed = Effect.fnUntraced(function* (table: string, finished: boolean) 
   return { ...last, seconds }
 }, Effect.scoped)
 
+const interrupted = {
+  hint: "Ctrl-C leaves it for later",
+  left: "Stopped. default.weather is as it was or, if that came too late, the new table; floe connector status says whether the connector runs."
+}
+
 export const replay = Command.make(
   "replay",
   {
@@ -57,13 +62,15 @@ export const replay = Command.make(
       )
     }
     const service = yield* Replay
-    const outcome = swap ? yield* following((told) => service.swap(into, told)) : null
+    const outcome = swap
+      ? yield* following((told) => service.swap(into, told), service.goesOn ? undefined : interrupted)
+      : null
     if (json) return yield* printJson({ table: into, events, total, found, seconds, swapped: outcome })
     if (outcome !== null) yield* print(Stream.make(`${outcome}\n`))
   }, Effect.scoped)
 ).pipe(
   Command.withDescription(
-    "Rebuild a table from the log, each event once, up to the log's end as it is now. The table is made beside default.weather; after a Ctrl-C or a crash the same command goes on where it stopped. With --swap it then takes the place of default.weather in one step, with what has come meanwhile: queries that run go on, and older snapshots stay for --as-of."
+    "Rebuild a table from the log, each event once, up to the log's end as it is now. The table is made beside default.weather; after a Ctrl-C or a crash the same command goes on where it stopped. With --swap it then takes the place of default.weather in one step, with what has come meanwhile: queries that run go on, and older snapshots stay for --as-of. Distributed, a connector of its own brings the log, that of default.weather stands still for some seconds during the swap, and the copy stays until it is dropped."
   ),
   Command.withShortDescription("Rebuild a table from the log"),
   Command.withExamples([

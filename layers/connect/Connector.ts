@@ -13,6 +13,7 @@ import { connectUrl } from "../../services/Settings.ts"
 import * as Rest from "./Rest.ts"
 
 const Config = Schema.fromJsonString(ConnectorConfig)
+const Names = Schema.fromJsonString(Schema.Array(Schema.String))
 
 const Running = Schema.Struct({
   state: Schema.String,
@@ -123,6 +124,7 @@ export const at = (base: URL) =>
       return Connector.of({
         register,
         validate,
+        names: rest.read("list", Names, HttpClientRequest.get("/connectors")).pipe(Effect.withSpan("Connector.names")),
         config,
         status,
         pause: Effect.fn("Connector.pause")((name) => told("pause", name, HttpClientRequest.put(path(name, "/pause")))),

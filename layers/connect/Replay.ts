@@ -1,0 +1,113 @@
+import { Clock, Effect, Exit, Layer, Option, Stream } from "effect"
+import { EventLogReader, type Position } from "../../services/EventLog.ts"
+import { Replay, type ReplayProgress, ReplayRefused, ReplayUnavailable } from "../../services/Replay.ts"
+import { weather } from "../../services/TableReader.ts"
+import { patiently, unavailable } from "./ReplayFailures.ts"
+import { missing, sum, within } from "./ReplayProgress.ts"
+import * as ReplayRun from "./ReplayRun.ts"
+import { type Names, namesOf } from "./ReplaySink.ts"
+import * as ReplaySwap from "./ReplaySwap.ts"
+
+const look = "1 second"
+/** After three commits without progress what is left may be messages that the connector refuses. */
+const pause = 15_000
+/** A worker that was killed needs half a minute. */
+const patience = 180_000
+
+interface Looked {
+  readonly events: number
+  readonly since: number
+}
+
+export const layer = Layer.effect(
+  Replay,
+  Effect.gen(function* () {
+    const log = yield* EventLogReader
+    const run = yield* ReplayRun.make
+    const put = yield* ReplaySwap.make(run)
+
+    /** Whether there is no event in all that is left. */
+    const nothingLeft = Effect.fnUntraced(function* (
+      positions: ReadonlyArray<Position>,
+      ends: ReadonlyArray<Position>
+    ) {
+      for (const { end, ...position } of missing(positions, ends)) {
+        const next = yield* Stream.runHead(log.read(position, { until: "end" }))
+        if (Option.isSome(next) && next.value.position.offset < end) return false
+      }
+      return true
+    })
+
+    const following = (names: Names, ends: ReadonlyArray<Position>, found: number, began: number) => {
+      const step = Effect.fnUntraced(function* (last: Looked) {
+        yield* Effect.sleep(look)
+        const now = yield* Clock.currentTimeMillis
+        const state = yield* patiently(run.state(names))
+        const positions = Option.getOrElse(state.positions, () => [])
+        const events = within(positions, ends)
+        const isThere = missing(positions, ends).length === 0
+        const stood = events > last.events ? 0 : now - last.since
+        const next: Looked = stood === 0 ? { events, since: now } : last
+        const done = isThere || (stood >= pause && (yield* nothingLeft(positions, ends)))
+        if (!done && stood >= patience) {
+          const reason = `The connector ${names.connector} has brought nothing for ${patience / 60_000} minutes; floe connector status ${names.connector} may say why.`
+          return yield* new ReplayUnavailable({ reason, cause: positions })
+        }
+        const progress: ReplayProgress = { events: next.events, total: sum(ends), found }
+        return [[progress], done ? Option.none<Looked>() : Option.some(next)] as const
+      })
+      return Stream.paginate<Looked, ReplayProgress, Effect.Error<ReturnType<typeof step>>>(
+        { events: found, since: began },
+        step
+      )
+    }
+
+    const into: Replay["Service"]["into"] = (table, { finished = false } = {}) => {
+      const names = namesOf(table)
+      return Effect.gen(function* () {
+        if (table === weather) {
+          const reason = `${weather} is the table that the sink writes; replay into another one, and put that in its place with --swap.`
+          return yield* new ReplayRefused({ reason })
+        }
+        const { partitions } = yield* log.bounds
+        const cut = partitions.find(({ start }) => start > 0)
+        if (cut !== undefined) {
+          const reason = `The log begins at offset ${cut.start} of partition ${cut.partition}: what was before has expired or was deleted, and only default.weather still has it. A replay would be without it.`
+          return yield* new ReplayRefused({ reason })
+        }
+        const ends = partitions.map(({ partition, end }) => ({ partition, offset: end }))
+        yield* run.alone
+        yield* Effect.addFinalizer((exit) => (Exit.hasInterrupts(exit) ? run.stop(names) : Effect.void))
+        yield* run.start(names, finished)
+        const before = yield* patiently(run.state(names))
+        const found = within(
+          Option.getOrElse(before.positions, () => []),
+          ends
+        )
+        const finish = Effect.gen(function* () {
+          yield* run.halt(names.connector, [names.group, names.coordinator])
+          const { positions, rows } = yield* patiently(run.state(names))
+          yield* run.discard(names)
+          const last: ReplayProgress = {
+            events: rows,
+            total: Math.max(rows, sum(Option.getOrElse(positions, () => []))),
+            found
+          }
+          return last
+        })
+        const first: ReplayProgress = { events: found, total: sum(ends), found }
+        return Stream.succeed(first).pipe(
+          Stream.concat(following(names, ends, found, yield* Clock.currentTimeMillis)),
+          Stream.concat(finished ? Stream.empty : Stream.fromEffect(finish))
+        )
+      }).pipe(Stream.unwrap, Stream.mapError(unavailable))
+    }
+
+    const swap = Effect.fn("Replay.swap")(
+      (table: string, told: (news: string) => Effect.Effect<void>) => put(table, told),
+      Effect.mapError(unavailable)
+    )
+
+    return Replay.of({ into, swap, goesOn: false })
+  })
+)

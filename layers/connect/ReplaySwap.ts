@@ -1,0 +1,173 @@
+/**
+ * Putting a table that a replay keeps up with the log in place of `default.weather`.
+ *
+ * The sink of `default.weather` is stopped, the replay comes at least as far as it was and is stopped too; then the one
+ * commit, and the sink goes on from where the new table is. Whatever dies on the way, doing all of it again is right:
+ * the replay goes on, and the sink stands still until both its table and its place in the log are the new ones.
+ */
+import { Clock, Effect, Option, Schedule } from "effect"
+import { Connector } from "../../services/Connector.ts"
+import { ConsumerGroups } from "../../services/ConsumerGroups.ts"
+import type { Position } from "../../services/EventLog.ts"
+import { ReplayRefused, ReplayUnavailable } from "../../services/Replay.ts"
+import { weather } from "../../services/TableReader.ts"
+import { control, coordinator, Topics } from "../../services/Topics.ts"
+import * as IcebergSink from "./IcebergSink.ts"
+import { goesOn, leaving, patiently } from "./ReplayFailures.ts"
+import { missing } from "./ReplayProgress.ts"
+import type { ReplayRun } from "./ReplayRun.ts"
+import { type Names, namesOf } from "./ReplaySink.ts"
+
+const sink = { group: `connect-${IcebergSink.name}`, coordinator, control }
+
+/** A commit every 5 seconds; half a minute after a worker was killed. */
+const patience = 180_000
+const look = Schedule.spaced("1 second")
+/** Trino gives a statement up whose client is gone for 5 minutes. */
+const abandoned = Schedule.spaced("2 seconds").pipe(Schedule.upTo({ duration: "6 minutes" }))
+
+const stopped = `The connector ${IcebergSink.name} stays stopped, the log goes on; do not resume it by hand: ${goesOn}.`
+
+const asFound = `The connector ${IcebergSink.name} was stopped before and stays so. If that was a swap which broke off, do not resume it: ${goesOn}.`
+
+type Told = (news: string) => Effect.Effect<void>
+
+export const make = Effect.fnUntraced(function* (run: ReplayRun) {
+  const { table, log } = run
+  const [connector, groups, topics] = [yield* Connector, yield* ConsumerGroups, yield* Topics]
+
+  const resume = patiently(connector.resume(IcebergSink.name))
+  const isStopped = Effect.map(
+    patiently(connector.status(IcebergSink.name)),
+    (status) => status.connector.state === "STOPPED"
+  )
+
+  const refuse = (reason: string) => Effect.fail(new ReplayRefused({ reason }))
+
+  /** What would only be found when the sink stands still already. */
+  const allowed = Effect.fnUntraced(function* ({ connector: replay, table: name }: Names) {
+    yield* Effect.catchTag(connector.config(IcebergSink.name), "ConnectorMissing", (error) => refuse(error.message))
+    yield* Effect.catchTag(connector.config(replay), "ConnectorMissing", () =>
+      refuse(`There is no replay into ${name} to put in place; floe replay --into ${name} --swap makes one.`)
+    )
+    if (!(yield* table.exists(weather))) {
+      return yield* refuse("There is no table default.weather to put another in place of; floe table create makes it.")
+    }
+    const found = yield* table.state(name)
+    if (Option.isNone(Option.flatMap(found, ({ commit }) => commit))) {
+      return yield* refuse("The log is empty: there is nothing to put in place.")
+    }
+    const { hours, most } = yield* table.hours(name)
+    if (hours > most) {
+      return yield* refuse(
+        `default.${name} has ${hours} hours, and Trino writes at most ${most} at once: set iceberg.max-partitions-per-writer to ${hours * 2} in its catalog's file and start it again; then ${goesOn}.`
+      )
+    }
+  })
+
+  /** One that was left alone by who began it would undo what the sink commits later. */
+  const noOther = Effect.gen(function* () {
+    const running = yield* Effect.repeat(patiently(table.isReplacing()), {
+      schedule: abandoned,
+      until: (running) => !running
+    })
+    if (!running) return
+    const reason =
+      "Trino is still at putting a table in place of default.weather that was begun before; look at its queries."
+    return yield* new ReplayUnavailable({ reason, cause: running })
+  })
+
+  /** The replay's table, once it has all that the sink's has, with both connectors stopped. */
+  const gather = Effect.fnUntraced(function* (names: Names, told: Told) {
+    const replay = [names.group, names.coordinator]
+    yield* told("stopping the connector")
+    yield* run.halt(IcebergSink.name, [sink.group, sink.coordinator])
+    const group = yield* patiently(groups.find(sink.group))
+    const offsets = Option.match(group, { onNone: () => [], onSome: ({ offsets }) => offsets })
+    const wanted: ReadonlyArray<Position> = offsets.filter(({ topic }) => topic === log)
+    const began = yield* Clock.currentTimeMillis
+    const caughtUp = Effect.gen(function* () {
+      yield* told("waiting for the rest of the log")
+      const { positions, rows } = yield* patiently(run.state(names))
+      if (Option.isSome(positions) && missing(positions.value, wanted).length === 0) {
+        return Option.some({ positions: positions.value, rows })
+      }
+      if ((yield* Clock.currentTimeMillis) - began < patience) return Option.none()
+      const reason = `The connector ${names.connector} brings nothing more; floe connector status ${names.connector} may say why.`
+      return yield* new ReplayUnavailable({ reason, cause: positions })
+    })
+    for (;;) {
+      yield* Effect.repeat(caughtUp, { schedule: look, until: Option.isSome })
+      yield* run.halt(names.connector, replay)
+      const last = yield* caughtUp
+      if (Option.isSome(last)) {
+        yield* noOther
+        if (yield* isStopped) return last.value
+        const reason = `Somebody has resumed the connector ${IcebergSink.name} during the swap; ${goesOn}.`
+        return yield* new ReplayUnavailable({ reason, cause: last.value })
+      }
+      // Its very last commit does not tell how far it is; the next one will.
+      yield* patiently(connector.resume(names.connector))
+    }
+  })
+
+  const current = Effect.map(patiently(table.state(weather)), Option.getOrUndefined)
+
+  /** If the statement fails, what has become of it: a table that was made anew begins with a snapshot without a parent. */
+  const exchange = Effect.fnUntraced(function* (name: string, back: typeof resume) {
+    const before = yield* current
+    yield* table.replaceWeather(name).pipe(
+      Effect.catch(
+        Effect.fnUntraced(function* (error) {
+          yield* noOther
+          const now = yield* current
+          if (now !== undefined && now.snapshot !== before?.snapshot && now.parent === null) return
+          yield* back
+          return yield* refuse(`Trino could not put it in place, and nothing was changed: ${error.message}`)
+        })
+      )
+    )
+  })
+
+  const put = Effect.fnUntraced(function* (
+    names: Names,
+    { positions, rows }: Effect.Success<ReturnType<typeof gather>>,
+    told: Told,
+    back: typeof resume
+  ) {
+    const name = names.table
+    yield* told("putting it in place")
+    yield* exchange(name, back)
+    yield* run.begin(sink, positions)
+    yield* resume
+    const upTo = positions.map(({ partition, offset }) => `${partition}/${offset}`).join(", ")
+    return `default.${name} is in place of default.weather: ${rows.toLocaleString("en-US")} rows, the log up to ${upTo} (partition/offset). The copy default.${name} stays; floe query "DROP TABLE ${name}" removes it.`
+  })
+
+  const clear = Effect.fnUntraced(
+    function* (names: Names) {
+      yield* run.discard(names)
+      yield* topics.remove(names.control)
+    },
+    Effect.catch((error) => Effect.logWarning(`What the replay needed stays in part. ${error.message}`))
+  )
+
+  return Effect.fnUntraced(function* (table: string, told: Told) {
+    const names = namesOf(table)
+    yield* run.alone
+    yield* Effect.tapError(allowed(names), () => run.stop(names))
+    // After a swap that died behind its commit, the sink would bring again what the new table has already.
+    const back: typeof resume = (yield* isStopped) ? Effect.logWarning(asFound) : resume
+    return yield* Effect.uninterruptibleMask(
+      Effect.fnUntraced(function* (restore) {
+        const gathered = yield* restore(gather(names, told)).pipe(
+          Effect.onInterrupt(() => Effect.andThen(Effect.ignore(back), run.stop(names))),
+          Effect.catch((error) => Effect.andThen(Effect.mapError(back, leaving(stopped)), Effect.fail(error)))
+        )
+        const outcome = yield* Effect.mapError(put(names, gathered, told, back), leaving(stopped))
+        yield* clear(names)
+        return outcome
+      })
+    )
+  }, Effect.scoped)
+})

@@ -1,0 +1,113 @@
+/** Through Trino: a table that a replay makes, and putting it in place of `default.weather` in one commit. */
+import { Effect, Option, Schema, Stream } from "effect"
+import { type Query, type QueryError, QueryFailed } from "../../services/Query.ts"
+import type { SinkCommit } from "../../services/SinkCommits.ts"
+import { columns } from "../../services/Weather.ts"
+import { commitOf } from "../connect/SnapshotSummary.ts"
+import { createStatement, name as weather } from "./WeatherTable.ts"
+
+const nameOf = (table: string) => `iceberg.default.${table}`
+const about = (table: string, kind: string) => `iceberg.default."${table}$${kind}"`
+
+/** Trino's bigint comes as text. */
+const Whole = Schema.FiniteFromString.pipe(Schema.decodeTo(Schema.Int))
+const Name = Schema.Tuple([Schema.String])
+const Count = Schema.Tuple([Whole])
+const Property = Schema.TupleWithRest(Schema.Tuple([Schema.String, Whole]), [Schema.String])
+const Snapshot = Schema.Tuple([
+  Schema.String,
+  Schema.NullOr(Schema.String),
+  Schema.NullOr(Whole),
+  Schema.fromJsonString(Schema.Record(Schema.String, Schema.String))
+])
+
+export interface State {
+  readonly snapshot: string
+  /** Null for the first one after a table was made anew. */
+  readonly parent: string | null
+  readonly rows: number
+  /** The sink's last one. */
+  readonly commit: Option.Option<SinkCommit>
+}
+
+const replacing = `CREATE OR REPLACE TABLE ${weather} `
+const opening = `CREATE TABLE ${weather} (`
+
+/** The statement that makes the table anew as `SHOW CREATE TABLE` shows it, with the rows of another one. */
+export const replaceStatement = (shown: string, table: string) => {
+  const end = shown.indexOf("\n)")
+  if (!shown.startsWith(opening) || end === -1) return undefined
+  const names = columns.join(", ")
+  return `${replacing}(${names})${shown.slice(end + 2)}\nAS SELECT ${names} FROM ${nameOf(table)}`
+}
+
+export const make = (query: Query["Service"]) => {
+  const run = Effect.fnUntraced(
+    function* (sql: string) {
+      return yield* Stream.runCollect((yield* query.execute(sql)).rows)
+    },
+    Effect.scoped,
+    Effect.catchTag("SnapshotMissing", Effect.die)
+  )
+  const all = <A>(row: Schema.Codec<A, unknown>, sql: string): Effect.Effect<ReadonlyArray<A>, QueryError> =>
+    Effect.flatMap(run(sql), (rows) =>
+      Effect.mapError(
+        Schema.decodeUnknownEffect(Schema.Array(row))(rows),
+        () => new QueryFailed({ reason: "Trino's answer cannot be read; this is a fault of Floe." })
+      )
+    )
+
+  const snapshots = (table: string, where: string) =>
+    all(
+      Snapshot,
+      `SELECT CAST(snapshot_id AS varchar), CAST(parent_id AS varchar), element_at(summary, 'total-records'), json_format(CAST(map_filter(summary, (name, value) -> name LIKE 'kafka.connect.%') AS json)) FROM ${about(table, "snapshots")} WHERE ${where} ORDER BY committed_at DESC LIMIT 1`
+    )
+
+  return {
+    exists: Effect.fn("ReplayTable.exists")(function* (table: string) {
+      const sql = `SELECT table_name FROM iceberg.information_schema.tables WHERE table_schema = 'default' AND table_name = '${table}'`
+      return (yield* all(Name, sql)).length > 0
+    }),
+
+    create: Effect.fn("ReplayTable.create")((table: string) => run(createStatement(nameOf(table)))),
+
+    /** None where nothing was ever committed. */
+    state: Effect.fn("ReplayTable.state")(function* (table: string) {
+      const main = `snapshot_id = (SELECT snapshot_id FROM ${about(table, "refs")} WHERE name = 'main')`
+      const [current] = yield* snapshots(table, main)
+      if (current === undefined) return Option.none<State>()
+      const [snapshot, parent, rows, summary] = current
+      let commit = commitOf(summary)
+      if (Option.isNone(commit)) {
+        // Small files were merged, say: the rows are still those of the sink's last commit.
+        const [last] = yield* snapshots(table, "element_at(summary, 'kafka.connect.commit-id') IS NOT NULL")
+        commit = commitOf(last?.[3] ?? {})
+      }
+      return Option.some<State>({ snapshot, parent, rows: rows ?? 0, commit })
+    }),
+
+    /** How many hours the table has, and how many Trino writes at once at most. */
+    hours: Effect.fn("ReplayTable.hours")(function* (table: string) {
+      const [count] = yield* all(Count, `SELECT count(*) FROM ${about(table, "partitions")}`)
+      const [limit] = yield* all(Property, "SHOW SESSION LIKE 'iceberg.max$_partitions$_per$_writer' ESCAPE '$'")
+      return { hours: count?.[0] ?? 0, most: limit?.[1] ?? Number.POSITIVE_INFINITY }
+    }),
+
+    /** Whether Trino is at such a statement, perhaps of somebody who is gone: it drops those after 5 minutes. */
+    isReplacing: Effect.fn("ReplayTable.isReplacing")(function* () {
+      const sql = `SELECT count(*) FROM system.runtime.queries WHERE state NOT IN ('FINISHED', 'FAILED') AND starts_with(query, '${replacing}')`
+      const [running] = yield* all(Count, sql)
+      return running?.[0] !== 0
+    }),
+
+    /** One commit: readers see the old rows or the new ones, and older snapshots stay. */
+    replaceWeather: Effect.fn("ReplayTable.replaceWeather")(function* (table: string) {
+      const [shown] = yield* all(Name, `SHOW CREATE TABLE ${weather}`)
+      const statement = replaceStatement(shown?.[0] ?? "", table)
+      if (statement === undefined)
+        return yield* new QueryFailed({ reason: `Trino does not show the table ${weather}.` })
+      yield* run(statement)
+    })
+  }
+}
+export type ReplayTable = ReturnType<typeof make>

@@ -9,13 +9,6 @@ class EmbeddedMissing extends Schema.TaggedError<EmbeddedMissing>()("EmbeddedMis
   }
 }
 
-/** A command that has no layers on the distributed profile. */
-class NotDistributed extends Schema.TaggedError<NotDistributed>()("NotDistributed", { instead: Schema.String }) {
-  override get message() {
-    return `This command works on the embedded profile alone in this version, and FLOE_PROFILE is distributed; there ${this.instead}.`
-  }
-}
-
 class OnlyEmbedded extends Schema.TaggedError<OnlyEmbedded>()("OnlyEmbedded", {}) {
   override get message() {
     return "This runs on the embedded profile alone, and FLOE_PROFILE is distributed: there Kafka Connect writes the table, and docker compose up starts everything."
@@ -52,9 +45,6 @@ const chosen = <A, E, R, E2>(
     )
   )
 
-const embeddedOnly = <A, E, R>(instead: string, of: (layers: Embedded) => Layer.Layer<A, E, R>) =>
-  chosen(of, () => Layer.effectContext(Effect.fail(new NotDistributed({ instead }))))
-
 /** The log to append to and to read; of the embedded one, at most one process has it. */
 export const log = chosen(
   (layers) => layers.log,
@@ -82,10 +72,16 @@ export const query = chosen(
 
 /** A table as it is described; nothing is made. */
 export const tableReader = (table = "weather") =>
-  embeddedOnly('query iceberg.default."weather$snapshots", $files and $history', (layers) => layers.tableReader(table))
+  chosen(
+    (layers) => layers.tableReader(table),
+    (layers) => layers.tableReader(table)
+  )
 
 /** The log and the table to compare; nothing is made. */
-export const audit = embeddedOnly("compare the offsets of floe topics describe with count(*)", (layers) => layers.audit)
+export const audit = chosen(
+  (layers) => layers.audit,
+  (layers) => layers.audit
+)
 
 /** The log to read, where there is one; nothing is made. */
 export const logToRead = chosen(
@@ -93,25 +89,26 @@ export const logToRead = chosen(
   (layers) => layers.logReader
 )
 
-export const maintenance = embeddedOnly(
-  "Trino does it: ALTER TABLE iceberg.default.weather EXECUTE optimize",
+export const maintenance = chosen(
+  (layers) => layers.maintenance,
   (layers) => layers.maintenance
 )
 
-export const replay = embeddedOnly(
-  "a second connector with a control topic of its own reads the topic again into another table",
+/** Making the table anew from the log; nothing is made before it is asked for. */
+export const replay = chosen(
+  (layers) => layers.replay,
   (layers) => layers.replay
 )
 
 /** The parts of the pipeline, its log and its table to look at; nothing is made. */
-export const status = embeddedOnly(
-  "docker compose ps and floe connector status show how things are",
+export const status = chosen(
+  (layers) => layers.status,
   (layers) => layers.status
 )
 
 /** What can be wrong with an installation; nothing is made. */
-export const checks = embeddedOnly(
-  "docker compose ps and floe connector status show how things are",
+export const checks = chosen(
+  (layers) => layers.checks,
   (layers) => layers.checks
 )
 
@@ -143,3 +140,11 @@ export const kafkaConnect = distributedOnly(
 )
 
 export const topics = distributedOnly("the log is a file and needs no topic", (layers) => layers.topics)
+
+export const consumerGroups = distributedOnly("the log is a file and has no groups", (layers) => layers.consumerGroups)
+
+/** What the connector refused. */
+export const deadLetters = chosen(
+  (layers) => layers.deadLetters,
+  (layers) => layers.deadLetters
+)

@@ -110,6 +110,7 @@ export class SnapshotMissing extends Schema.TaggedError<SnapshotMissing>()("Snap
         ? `There is no snapshot ${asOf.id}: it has expired, or never was`
         : `No snapshot from ${new Date(asOf.millis).toISOString()} or before is kept`
     const { kept, oldest, oldestAt } = this
+    if (kept === 0) return `${asked}. The table has no snapshots.`
     return `${asked}. The table keeps ${kept} ${kept === 1 ? "snapshot" : "snapshots"}, the oldest is ${oldest} of ${new Date(oldestAt).toISOString()}; floe table snapshots lists them.`
   }
 }

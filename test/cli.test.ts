@@ -276,6 +276,13 @@ describe("formats", () => {
       for (const line of long.split("\n")) assert.isAtMost([...line.replaceAll("東", "__")].length, 30)
       assert.include(long, "x…")
       assert.include(long, "東…")
+      const ids = [
+        { name: "id", type: "VARCHAR", whole: true },
+        { name: "text", type: "VARCHAR" }
+      ]
+      const row = ["1".repeat(19), "x".repeat(12)]
+      const kept = yield* Stream.mkString(table(ids, Stream.make(row), 30))
+      assert.strictEqual(kept.split("\n")[2], ` ${"1".repeat(19)} | xxxxx…`)
       assert.strictEqual(yield* textOf(at(80), columnsOf({ a: "INTEGER" }), []), " a\n---\n(0 rows)\n")
       const many = yield* textOf(at(80), columnsOf({ a: "INTEGER" }), [
         Array.from({ length: 900 }, (_, i) => [i]),

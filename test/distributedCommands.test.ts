@@ -5,7 +5,7 @@ import { Effect } from "effect"
 import { size } from "../layers/cli/Listing.ts"
 import { temporaryFolder } from "./dataFolder.ts"
 import { type Answer, serving } from "./httpService.ts"
-import { built, run } from "./program.ts"
+import { built, freePort, run } from "./program.ts"
 import connect from "./recorded/connect.json" with { type: "json" }
 import trino from "./recorded/trino.json" with { type: "json" }
 
@@ -100,7 +100,7 @@ describe("the commands of the distributed profile", () => {
       assert.strictEqual(code, 1)
       assert.match(
         output,
-        /^Waiting \(0 of 2 s\): .*Trino is still starting.*\n(Waiting.*\n)*The table cannot be queried: .*\.\n$/
+        /^Waiting \([01] of 2 s\): .*Trino is still starting.*\n(Waiting.*\n)*The table cannot be queried: .*\.\n$/
       )
     })
   )
@@ -135,6 +135,108 @@ describe("the commands of the distributed profile", () => {
         }
       )
     })
+  )
+
+  it.live(
+    "status names everything that is down, what to do about it, and exits with 1",
+    () =>
+      Effect.gen(function* () {
+        const places = yield* Effect.forEach(Array.from({ length: 8 }), () =>
+          Effect.map(freePort, (port) => `127.0.0.1:${port}`)
+        )
+        const [server, kafka, zookeeper, connect, metastore, postgres, minio, trino] = places
+        const env = {
+          FLOE_TARGET: `http://${server}`,
+          FLOE_KAFKA_BROKERS: `${kafka}`,
+          FLOE_ZOOKEEPER: `${zookeeper}`,
+          FLOE_CONNECT_URL: `http://${connect}`,
+          FLOE_METASTORE_URI: `thrift://${metastore}`,
+          FLOE_POSTGRES: `${postgres}`,
+          FLOE_S3_ENDPOINT: `http://${minio}`,
+          FLOE_TRINO_URL: `http://${trino}`
+        }
+        const started = performance.now()
+        const { code, output } = yield* floe(["status"], env)
+        assert.isBelow(performance.now() - started, 30_000)
+        assert.strictEqual(code, 1)
+        const names = [
+          "zookeeper",
+          "kafka",
+          "server",
+          "connect",
+          "connector",
+          "metastore",
+          "postgres",
+          "minio",
+          "trino"
+        ]
+        const lines = output.split("\n").slice(2, 2 + names.length)
+        for (const [i, name] of names.entries()) assert.match(lines[i] ?? "", new RegExp(`^  ${name} +down +\\d+ ms +`))
+        for (const [name, setting] of [
+          ["zookeeper", "FLOE_ZOOKEEPER"],
+          ["connect", "FLOE_CONNECT_URL"],
+          ["connector", "FLOE_CONNECT_URL"],
+          ["metastore", "FLOE_METASTORE_URI"]
+        ]) {
+          assert.match(
+            output,
+            new RegExp(
+              `^  ${name} .*nothing answers at .*\\(nothing listens there\\); start it.* ${setting} to where`,
+              "m"
+            )
+          )
+        }
+        assert.match(output, /\n {2}committed +not known\n {2}lag +not known\n/)
+        assert.include(output, `${names.join(", ")} are down; floe doctor says what to do.\n`)
+
+        const none = yield* floe(["status", "--json"], { ...env, FLOE_ZOOKEEPER: "none", FLOE_POSTGRES: "none" })
+        assert.strictEqual(none.code, 1)
+        assert.notMatch(none.output, /zookeeper|postgres/)
+        const wrong = yield* floe(["status"], { ...env, FLOE_ZOOKEEPER: "localhost" })
+        assert.match(
+          wrong.output,
+          /^FLOE_ZOOKEEPER cannot be used as it is set: expected a host and port such as .*\.\n$/
+        )
+      }),
+    60_000
+  )
+
+  it.live("doctor names what is down and mends it, also where the Kafka client is not installed", () =>
+    Effect.gen(function* () {
+      const hook = join(yield* temporaryFolder, "without.mjs")
+      writeFileSync(
+        hook,
+        `import { registerHooks } from "node:module"
+        registerHooks({ resolve: (name, context, next) => {
+          if (name === "@confluentinc/kafka-javascript") throw Object.assign(new Error(name), { code: "ERR_MODULE_NOT_FOUND" })
+          return next(name, context)
+        } })`
+      )
+      const nobody = `127.0.0.1:${yield* freePort}`
+      const { code, output } = yield* floe(["doctor"], {
+        NODE_OPTIONS: `--import=${hook}`,
+        FLOE_TARGET: `http://${nobody}`,
+        FLOE_KAFKA_BROKERS: nobody,
+        FLOE_ZOOKEEPER: nobody,
+        FLOE_CONNECT_URL: `http://${nobody}`,
+        FLOE_METASTORE_URI: `thrift://${nobody}`,
+        FLOE_POSTGRES: nobody,
+        FLOE_S3_ENDPOINT: `http://${nobody}`,
+        FLOE_TRINO_URL: `http://${nobody}`
+      })
+      assert.strictEqual(code, 1)
+      const ill = ["zookeeper", "kafka", "storage", "postgres", "metastore", "trino"]
+      assert.deepStrictEqual(
+        [...output.matchAll(/^ill {2}(\w+)/gm)].map(([, name]) => name),
+        ill
+      )
+      assert.include(output, `Something is wrong: ${ill.join(", ")}.\n`)
+      for (const service of ["zookeeper", "kafka", "minio", "postgres", "hive-metastore", "trino"]) {
+        const mend = `docker compose up --detach --wait ${service}; where that does not help, docker compose logs ${service} says why.`
+        assert.include(output, `  → ${mend}\n`)
+      }
+      assert.match(output, /^-- {3}topics +Not checked until this is mended: kafka\.$/m)
+    }).pipe(Effect.scoped)
   )
 
   it.live("storage ls prints sizes, and totals of each partition", () =>

@@ -4,6 +4,7 @@ import { audit } from "./Audit.ts"
 import { completions } from "./Completions.ts"
 import { config } from "./Config.ts"
 import { connector } from "./Connector.ts"
+import { dlq } from "./DeadLetters.ts"
 import { doctor } from "./Doctor.ts"
 import { maintain } from "./Maintain.ts"
 import { query } from "./Query.ts"
@@ -31,6 +32,7 @@ export const floe = Command.make("floe").pipe(
     send,
     topics,
     connector,
+    dlq,
     storage,
     config,
     completions((): Command.Command.Any => floe)

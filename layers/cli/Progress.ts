@@ -33,5 +33,17 @@ export const make = Effect.gen(function* () {
 export const withProgress = <A, E, R>(use: (progress: Progress) => Effect.Effect<A, E, R>) =>
   Effect.scoped(Effect.flatMap(make, use))
 
+/** Shows a line each second: of work that tells nothing for long, or nothing at all. */
+export const ticking =
+  (show: Progress["show"], line: () => string) =>
+  <A, E, R>(work: Effect.Effect<A, E, R>) =>
+    Effect.raceFirst(work, Effect.forever(Effect.andThen(Effect.sleep("1 second"), show(line))))
+
+/** Runs this, and once it has lasted for a second says what it does. */
+export const saying =
+  (line: string) =>
+  <A, E, R>(work: Effect.Effect<A, E, R>) =>
+    withProgress(({ show }) => ticking(show, () => line)(work))
+
 /** `12,345`. */
 export const counted = (count: number) => Math.round(count).toLocaleString("en-US")

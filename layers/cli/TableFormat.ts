@@ -12,6 +12,11 @@ const narrowest = 6
 const graphemes = new Intl.Segmenter()
 const plain = /^[\x20-\x7e]*$/
 
+interface ShownColumn extends QueryColumn {
+  /** What is cut of it is of no use, such as an id: the others give way. */
+  readonly whole?: boolean
+}
+
 /** Columns of a terminal. */
 const widthOf = (text: string) => (plain.test(text) ? text.length : CliOutput.displayWidth(text))
 
@@ -38,25 +43,27 @@ export const cell = (value: QueryValue | undefined) =>
   value === null || value === undefined ? "NULL" : visible(typeof value === "string" ? value : JSON.stringify(value))
 
 /** The widest columns give way until a line fits. */
-const fitted = (wanted: ReadonlyArray<number>, terminal: number) => {
+const fitted = (wanted: ReadonlyArray<number>, isWhole: ReadonlyArray<boolean>, terminal: number) => {
   const widths = [...wanted]
+  const yielding = () => widths.filter((_, i) => !isWhole[i])
   // A space on either side of a cell and a bar between two.
   let over = widths.reduce((sum, width) => sum + width + 3, -1) - terminal
   while (over > 0) {
-    const widest = Math.max(...widths)
+    const widest = Math.max(0, ...yielding())
     if (widest <= narrowest) break
-    const column = widths.indexOf(widest)
-    const next = Math.max(narrowest, ...widths.filter((width) => width < widest), widest - over)
+    const column = widths.findIndex((width, i) => width === widest && !isWhole[i])
+    const next = Math.max(narrowest, ...yielding().filter((width) => width < widest), widest - over)
     widths[column] = next === widest ? widest - 1 : next
     over -= widest - (widths[column] ?? widest)
   }
   return widths
 }
 
-const layout = (columns: ReadonlyArray<QueryColumn>, rows: ReadonlyArray<ReadonlyArray<string>>, terminal: number) => {
+const layout = (columns: ReadonlyArray<ShownColumn>, rows: ReadonlyArray<ReadonlyArray<string>>, terminal: number) => {
   const names = columns.map(({ name }) => visible(name))
   const widths = fitted(
     names.map((name, i) => rows.reduce((width, row) => Math.max(width, widthOf(row[i] ?? "")), widthOf(name))),
+    columns.map(({ whole = false }) => whole),
     terminal
   )
   const right = columns.map(isNumber)
@@ -74,7 +81,7 @@ const layout = (columns: ReadonlyArray<QueryColumn>, rows: ReadonlyArray<Readonl
 }
 
 export const table = <E>(
-  columns: ReadonlyArray<QueryColumn>,
+  columns: ReadonlyArray<ShownColumn>,
   rows: Rows<E>,
   terminal: number
 ): Stream.Stream<string, E> =>

@@ -1,10 +1,23 @@
 /** The layers of the distributed profile: Kafka, Kafka Connect, an object store and Trino. */
+import { Layer } from "effect"
+import * as Accepted from "../connect/Accepted.ts"
 import * as Connector from "../connect/Connector.ts"
+import * as Replay from "../connect/Replay.ts"
+import * as SinkCommits from "../connect/SinkCommits.ts"
+import * as ConsumerGroups from "../kafka/ConsumerGroups.ts"
+import * as DeadLetters from "../kafka/DeadLetters.ts"
 import * as EventLog from "../kafka/EventLog.ts"
 import * as EventLogReader from "../kafka/EventLogReader.ts"
 import * as Topics from "../kafka/Topics.ts"
+import * as Metastore from "../metastore/Metastore.ts"
 import * as Storage from "../s3/Storage.ts"
+import * as Maintenance from "../trino/Maintenance.ts"
 import * as Query from "../trino/Query.ts"
+import * as TableReader from "../trino/TableReader.ts"
+import * as TableSums from "../trino/TableSums.ts"
+import * as Checks from "./Checks.ts"
+import * as Components from "./Components.ts"
+import * as WithoutClient from "./WithoutClient.ts"
 
 export const log = EventLog.layer
 
@@ -17,3 +30,49 @@ export const connector = Connector.layer
 export const storage = Storage.layer
 
 export const topics = Topics.layer
+
+export const deadLetters = DeadLetters.layer
+
+export const consumerGroups = ConsumerGroups.layer
+
+export const sinkCommits = SinkCommits.layer
+
+export const tableReader = (table: string) => TableReader.at(table).pipe(Layer.provide([query, sinkCommits]))
+
+export const audit = Layer.merge(
+  EventLogReader.layerOf(Accepted.eventOf),
+  TableSums.layer.pipe(Layer.provide([query, sinkCommits]))
+)
+
+export const replay = Replay.layer.pipe(
+  Layer.provide([EventLogReader.layerOf(Accepted.eventOf), topics, consumerGroups, sinkCommits, connector, query])
+)
+
+export const maintenance = Maintenance.layer.pipe(
+  Layer.provide([storage, WithoutClient.logReader, WithoutClient.sinkCommits])
+)
+
+/** Without the Kafka client it leaves out how far the log is in the table. */
+const weatherReader = TableReader.at("weather").pipe(Layer.provide([query, WithoutClient.sinkCommits]))
+
+export const status = Components.layer.pipe(
+  Layer.provide([connector, Metastore.layer, storage]),
+  Layer.provideMerge([WithoutClient.logReader, weatherReader])
+)
+
+export const checksWithin = (limits: Checks.Limits) =>
+  Checks.within(limits).pipe(
+    Layer.provide(Components.layer),
+    Layer.provide([
+      WithoutClient.topics,
+      consumerGroups,
+      connector,
+      Metastore.layer,
+      storage,
+      query,
+      WithoutClient.logReader,
+      weatherReader
+    ])
+  )
+
+export const checks = checksWithin({})

@@ -123,10 +123,13 @@ test("no connector; no bucket; no table; the control topic was wiped and the tab
   })
   assert.match(wiped.offsets?.[0]?.mend ?? "", /^floe replay --into weather_again --swap /)
   await Effect.runPromise(brokenOff)
-  const { connector = [] } = await ills()
-  assert.match(connector[0]?.finding ?? "", /is STOPPED by floe replay --swap, .* or was broken off\.$/)
-  assert.strictEqual(connector[0]?.mend, `floe ${replay.join(" ")}`)
-  await done(...replay)
+  try {
+    const { connector = [] } = await ills()
+    assert.match(connector[0]?.finding ?? "", /is STOPPED by floe replay --swap, .* or was broken off\.$/)
+    assert.strictEqual(connector[0]?.mend, `floe ${replay.join(" ")}`)
+  } finally {
+    await done(...replay)
+  }
   await untilHealthy()
   const after = await landed(`${prefix}-wiped`, rows)
   assert.deepStrictEqual(after.rows, after.wanted)

@@ -48,7 +48,9 @@ const rowsOf = async (name: string, version = "") =>
 
 /** As Kafka's own reader sees the log. */
 const logged = async () => {
-  const topic = "--topic weather --from-beginning --timeout-ms 5000"
+  const [, , end = ""] = (await kafka("kafka-get-offsets", "--topic", "weather")).trim().split(":")
+  // It does not fall silent, as the stack's own client goes on.
+  const topic = `--topic weather --partition 0 --offset earliest --max-messages ${end}`
   const lines = await shell(
     `docker exec kafka bash -c "kafka-console-consumer --bootstrap-server localhost:9092 ${topic} 2>/dev/null | grep -F '${mark} '"`
   )

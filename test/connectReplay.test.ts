@@ -29,7 +29,7 @@ WITH (
    partitioning = ARRAY['ts'],
    sorted_by = ARRAY['city ASC NULLS FIRST']
 )
-AS SELECT city, temperature, ts FROM iceberg.default.again`
+AS SELECT city, temperature, ts FROM iceberg.default."again"`
   )
   assert.isUndefined(replaceStatement("CREATE VIEW iceberg.default.weather AS\nSELECT 1", "again"))
   assert.isUndefined(replaceStatement("", "again"))

@@ -14,7 +14,7 @@ import recorded from "./recorded/trinoTable.json" with { type: "json" }
 /** What is asked, and what Trino answered to it. */
 const answers: ReadonlyArray<readonly [asked: RegExp, answer: string]> = [
   [/nosuch/, recorded.noTable],
-  [/^SHOW CREATE TABLE iceberg\.default\.weather$/, recorded.created],
+  [/^SHOW CREATE TABLE iceberg\.default\."weather"$/, recorded.created],
   [/information_schema/, recorded.columns],
   [/all_entries/, recorded.filesAsOf],
   [/<= 1577836800000\)/, recorded.notFound],

@@ -24,7 +24,7 @@ FROM ${Rows.about(table, "files")} WHERE content = 0`
   }
   return `SELECT data_file.file_path, any_value(${partition("data_file.partition")}), any_value(data_file.record_count), any_value(data_file.file_size_in_bytes)
 FROM ${Rows.about(table, "all_entries")}
-WHERE data_file.file_path IN (SELECT "$path" FROM iceberg.default.${table} FOR VERSION AS OF ${snapshotId})
+WHERE data_file.file_path IN (SELECT "$path" FROM iceberg.default."${table}" FOR VERSION AS OF ${snapshotId})
 GROUP BY data_file.file_path`
 }
 

@@ -17,7 +17,7 @@ const decodeVersion = Schema.decodeUnknownOption(Rows.Whole)
 export const read = Effect.fn("Description.read")(function* (query: Query["Service"], table: string) {
   const operation = "looking at it"
   const rows = <A>(row: Schema.Codec<A, unknown>, sql: string) => Rows.all(query, { table, operation, row }, sql)
-  const [[shown] = [""]] = yield* rows(Shown, `SHOW CREATE TABLE iceberg.default.${table}`)
+  const [[shown] = [""]] = yield* rows(Shown, `SHOW CREATE TABLE iceberg.default."${table}"`)
   const properties = new Map(yield* rows(Property, `SELECT key, value FROM ${Rows.about(table, "properties")}`))
   const columns = yield* rows(
     Column,

@@ -4,13 +4,11 @@ import { type Query, type QueryError, QueryFailed } from "../../services/Query.t
 import type { SinkCommit } from "../../services/SinkCommits.ts"
 import { columns } from "../../services/Weather.ts"
 import { commitOf } from "../connect/SnapshotSummary.ts"
+import { about, Whole } from "./Rows.ts"
 import { createStatement, name as weather } from "./WeatherTable.ts"
 
-const nameOf = (table: string) => `iceberg.default.${table}`
-const about = (table: string, kind: string) => `iceberg.default."${table}$${kind}"`
+const nameOf = (table: string) => `iceberg.default."${table}"`
 
-/** Trino's bigint comes as text. */
-const Whole = Schema.FiniteFromString.pipe(Schema.decodeTo(Schema.Int))
 const Name = Schema.Tuple([Schema.String])
 const Count = Schema.Tuple([Whole])
 const Property = Schema.TupleWithRest(Schema.Tuple([Schema.String, Whole]), [Schema.String])
@@ -110,4 +108,3 @@ export const make = (query: Query["Service"]) => {
     })
   }
 }
-export type ReplayTable = ReturnType<typeof make>

@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config"
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
-    exclude: ["test/stack/**"],
+    exclude: ["test/engines/**", "test/stack/**"],
     pool: "forks",
     maxWorkers: 2,
     testTimeout: 20_000,

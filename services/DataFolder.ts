@@ -29,8 +29,10 @@ export class DataFolder extends Context.Service<
     readonly sinkLock: string
     /** Held by the one replay that rebuilds a table from the log. */
     readonly replayLock: string
-    /** Requests to the sink and leases of running queries: a SQLite database. */
+    /** Requests to the sink, and what it says of itself: a SQLite database. */
     readonly control: string
+    /** Leases of running queries on snapshots: a locked file for each. */
+    readonly leases: string
     readonly warehouse: string
     /** The Iceberg table `default.weather`: `data/` and `metadata/` are in it. */
     readonly table: string

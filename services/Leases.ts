@@ -18,11 +18,11 @@ export class Leases extends Context.Service<
   Leases,
   {
     /**
-     * Holds a lease until the scope closes, or the process dies. The holder must look again, once it has the lease,
+     * Holds a lease on the snapshot of this id, in decimal, until the scope closes, or the process dies. The holder must look again, once it has the lease,
      * whether the snapshot is still in the table's metadata: only then are its files safe.
      */
-    readonly hold: (snapshotId: number) => Effect.Effect<void, LeaseUnavailable, Scope.Scope>
+    readonly hold: (snapshotId: string) => Effect.Effect<void, LeaseUnavailable, Scope.Scope>
     /** Snapshots on which someone holds a lease now. */
-    readonly held: Effect.Effect<ReadonlySet<number>, LeaseUnavailable>
+    readonly held: Effect.Effect<ReadonlySet<string>, LeaseUnavailable>
   }
 >()("floe/services/Leases") {}

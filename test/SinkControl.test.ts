@@ -1,17 +1,14 @@
-import { spawnSync } from "node:child_process"
-import { existsSync, writeFileSync } from "node:fs"
+import { writeFileSync } from "node:fs"
 import { DatabaseSync } from "node:sqlite"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Layer, Option, Scope } from "effect"
+import { Effect, Layer, Option } from "effect"
 import { TestClock } from "effect/testing"
-import * as LeasesLayer from "../layers/sqlite/Leases.ts"
 import * as SinkControlLayer from "../layers/sqlite/SinkControl.ts"
 import { DataFolder } from "../services/DataFolder.ts"
-import { Leases } from "../services/Leases.ts"
 import { SinkControl } from "../services/SinkControl.ts"
 import { temporary } from "./dataFolder.ts"
 
-const live = Layer.mergeAll(SinkControlLayer.layer, LeasesLayer.layer).pipe(Layer.provideMerge(temporary))
+const live = SinkControlLayer.layer.pipe(Layer.provideMerge(temporary))
 
 /** The same folder as another process sees it: a second connection. */
 const another = Effect.gen(function* () {
@@ -144,75 +141,5 @@ describe("SinkControl", () => {
         `The sink's control table is unavailable (open): ${folder.control}: file is not a database.`
       )
     }).pipe(Effect.scoped, Effect.provide(temporary))
-  )
-})
-
-describe("Leases", () => {
-  it.effect("nothing is made before there is a lease", () =>
-    Effect.gen(function* () {
-      const { control } = yield* DataFolder
-      const leases = yield* Leases
-      assert.isFalse(existsSync(control))
-      yield* Effect.scoped(leases.hold(7))
-      assert.isTrue(existsSync(control))
-    }).pipe(Effect.provide(LeasesLayer.layer.pipe(Layer.provideMerge(temporary))))
-  )
-
-  it.effect("a lease counts until its scope closes", () =>
-    Effect.gen(function* () {
-      const leases = yield* Leases
-      const scope = yield* Scope.make()
-      yield* Scope.provide(leases.hold(7), scope)
-      yield* Effect.scoped(Effect.andThen(leases.hold(8), leases.held)).pipe(
-        Effect.tap((held) => Effect.sync(() => assert.deepStrictEqual(held, new Set([7, 8]))))
-      )
-      assert.deepStrictEqual(yield* leases.held, new Set([7]))
-      yield* Scope.close(scope, Exit.void)
-      assert.deepStrictEqual(yield* leases.held, new Set())
-      assert.strictEqual(yield* edit("DELETE FROM leases"), 0)
-    }).pipe(Effect.provide(live))
-  )
-
-  it.effect("a lease is renewed for as long as it is held", () =>
-    Effect.gen(function* () {
-      const leases = yield* Leases
-      yield* leases.hold(7)
-      for (let i = 0; i < 12; i++) yield* TestClock.adjust("10 seconds")
-      assert.deepStrictEqual(yield* leases.held, new Set([7]))
-    }).pipe(Effect.scoped, Effect.provide(live))
-  )
-
-  it.effect("a lease that nobody renews expires after 30 seconds", () =>
-    Effect.gen(function* () {
-      const leases = yield* Leases
-      yield* leases.held
-      yield* edit(
-        `INSERT INTO leases (snapshotId, host, processId, expiresAt) VALUES (9, 'elsewhere', 1, 30000), (10, 'elsewhere', 1, 30001)`
-      )
-      yield* TestClock.setTime(29_999)
-      assert.deepStrictEqual(yield* leases.held, new Set([9, 10]))
-      yield* TestClock.setTime(30_000)
-      assert.deepStrictEqual(yield* leases.held, new Set([10]))
-    }).pipe(Effect.provide(live))
-  )
-
-  it.effect("a lease is written for 30 seconds", () =>
-    Effect.gen(function* () {
-      const leases = yield* Leases
-      yield* TestClock.setTime(1_000)
-      yield* leases.hold(7)
-      assert.strictEqual(yield* edit("UPDATE leases SET host = 'elsewhere' WHERE expiresAt = 31000"), 1)
-    }).pipe(Effect.scoped, Effect.provide(live))
-  )
-
-  it.effect("a lease of a process that is gone does not count, one of a process that lives does", () =>
-    Effect.gen(function* () {
-      const leases = yield* Leases
-      const gone = spawnSync(process.execPath, ["--version"]).pid
-      yield* leases.hold(7)
-      yield* leases.hold(8)
-      yield* edit(`UPDATE leases SET processId = ${gone} WHERE snapshotId = 8`)
-      assert.deepStrictEqual(yield* leases.held, new Set([7]))
-    }).pipe(Effect.scoped, Effect.provide(live))
   )
 })

@@ -223,7 +223,7 @@ layer(environment)("expiry", (it) => {
       yield* maintainAll(writer)
       const query = yield* Scope.make()
       const { snapshotId, version } = Option.getOrThrow(yield* readTable(table))
-      yield* leases.hold(snapshotId).pipe(Scope.provide(query))
+      yield* leases.hold(String(snapshotId)).pipe(Scope.provide(query))
       const leased = yield* currentFiles(table)
       const rows = yield* icebirdRows(table)
       for (let i = 0; i < 12; i++) {

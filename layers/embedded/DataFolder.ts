@@ -64,6 +64,7 @@ const placesIn = (root: string) => {
     sinkLock: join(root, "sink.lock"),
     replayLock: join(root, "replay.lock"),
     control: join(root, "control.db"),
+    leases: join(root, "leases"),
     warehouse,
     table: tableAt("weather"),
     tableAt

@@ -64,7 +64,7 @@ export const expire = Effect.fn("Expiry.expire")(function* (
   const held = yield* heldNow(leases)
   while (snapshotsExpired < known && filesRemoved < pieceFiles) {
     const oldest = commits.expired[0]
-    if (oldest === undefined || held.has(oldest.snapshot["snapshot-id"])) break
+    if (oldest === undefined || held.has(String(oldest.snapshot["snapshot-id"]))) break
     filesRemoved += yield* removeSnapshot(tableFolder, oldest)
     commits.expired.shift()
     snapshotsExpired++

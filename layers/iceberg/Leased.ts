@@ -2,7 +2,6 @@
 import { basename } from "node:path"
 import { Effect, Option } from "effect"
 import type { Leases } from "../../services/Leases.ts"
-import { TableUnavailable } from "../../services/Table.ts"
 import { type AsOf, SnapshotMissing, TableMissing, weather } from "../../services/TableReader.ts"
 import type * as Metadata from "./Metadata.ts"
 import { currentSnapshot } from "./Metadata.ts"
@@ -43,6 +42,20 @@ const chosen = (metadata: Metadata.TableMetadata, asOf: AsOf | undefined) => {
   )
 }
 
+/** On a folder that may only be read, or a full disk, a query reads without a lease: files that have left the table stay a while. */
+const hold = Effect.fnUntraced(function* (tableFolder: string, leases: Leases["Service"], snapshotId: string) {
+  const unheld = yield* leases.hold(snapshotId).pipe(Effect.as(undefined), Effect.catch(Effect.succeed))
+  if (unheld === undefined) return
+  const warned = Effect.gen(function* () {
+    const { snapshots } = yield* metadataOf(tableFolder)
+    if (snapshots.some((one) => String(one["snapshot-id"]) === snapshotId)) return
+    yield* Effect.logWarning(
+      `Snapshot ${snapshotId} expired while it was read, and no lease could keep its files (${unheld.reason}). Run it again.`
+    )
+  })
+  yield* Effect.addFinalizer((exit) => (exit._tag === "Failure" ? Effect.ignore(warned) : Effect.void))
+})
+
 /** A snapshot whose files stay until the scope closes, and the metadata that have it. */
 export const leased = Effect.fn("Leased.leased")(function* (
   tableFolder: string,
@@ -52,13 +65,7 @@ export const leased = Effect.fn("Leased.leased")(function* (
   for (;;) {
     const snapshot = yield* chosen(yield* metadataOf(tableFolder), asOf)
     if (snapshot === undefined) return yield* missing(tableFolder)
-    yield* leases
-      .hold(snapshot["snapshot-id"])
-      .pipe(
-        Effect.mapError(
-          (cause) => new TableUnavailable({ operation: "holding a snapshot", reason: cause.reason, cause })
-        )
-      )
+    yield* hold(tableFolder, leases, String(snapshot["snapshot-id"]))
     // It may have expired before the lease was there.
     const metadata = yield* metadataOf(tableFolder)
     const kept = metadata.snapshots.find((one) => one["snapshot-id"] === snapshot["snapshot-id"])

@@ -35,7 +35,7 @@ export const make = (options: UpkeepOptions) => {
     const metadata = commits.metadata()
     if (orphans === undefined) {
       if (committed._tag === "None" || metadata === undefined || commits.expired.length > 0) return 0
-      const kept = new Set(metadata.snapshots.map((snapshot) => snapshot["snapshot-id"]))
+      const kept = new Set(metadata.snapshots.map((snapshot) => String(snapshot["snapshot-id"])))
       const held = yield* heldNow(leases)
       // A query may still read a snapshot that expired before this writer started.
       if ([...held].some((id) => !kept.has(id))) return 0

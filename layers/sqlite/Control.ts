@@ -1,4 +1,4 @@
-/** The database that the sink shares with other programs: requests, the sink's status, leases of running queries. */
+/** The database that the sink shares with other programs: requests, and the sink's status. */
 import { DatabaseSync, type SQLInputValue } from "node:sqlite"
 import { Effect, Schedule, Schema } from "effect"
 import { reasonOf } from "./logFailures.ts"
@@ -26,19 +26,12 @@ const tables = `
     id INTEGER PRIMARY KEY CHECK (id = 1),
     since INTEGER NOT NULL
   ) STRICT;
-  CREATE TABLE IF NOT EXISTS leases (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    snapshotId INTEGER NOT NULL,
-    host TEXT NOT NULL,
-    processId INTEGER NOT NULL,
-    expiresAt INTEGER NOT NULL
-  ) STRICT;
 `
 
 /** How long a statement waits for another process; the event loop waits with it. */
 const busyMillis = 2000
 
-export interface Control {
+interface Control {
   readonly rows: <A>(
     schema: Schema.Codec<A, unknown>,
     sql: string,

@@ -1,5 +1,5 @@
 /** A lock that the operating system frees when its holder dies: an exclusive transaction on a small database (Node has no flock). */
-import { existsSync } from "node:fs"
+import { existsSync, rmSync } from "node:fs"
 import { DatabaseSync } from "node:sqlite"
 import { Effect, Schema } from "effect"
 
@@ -28,40 +28,56 @@ const isBusy = (cause: unknown) =>
 /** How long the holder waits for somebody who is only looking. */
 const lookMillis = 50
 
+/** Locks the file, which is made if it is not there; closing it is the release. */
+export const lock = (path: string, waitMillis = lookMillis) => {
+  const database = new DatabaseSync(path, { timeout: waitMillis })
+  try {
+    // Nothing is ever written, so no journal need lie beside the lock.
+    database.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE")
+    return database
+  } catch (cause) {
+    database.close()
+    throw cause
+  }
+}
+
 /** Holds the lock until the scope closes; fails if another process has it. */
 export const acquire = (path: string, holder: string) =>
   Effect.acquireRelease(
     Effect.try({
-      try: () => {
-        const database = new DatabaseSync(path, { timeout: lookMillis })
-        try {
-          database.exec("PRAGMA locking_mode = NORMAL; BEGIN EXCLUSIVE")
-          return database
-        } catch (cause) {
-          database.close()
-          throw cause
-        }
-      },
+      try: () => lock(path),
       catch: (cause) => (isBusy(cause) ? new LockHeld({ path, holder }) : new LockUnusable({ path, cause }))
     }),
     (database) => Effect.sync(() => database.close())
   )
 
+/** Runs it while nobody can lock the file; false, and nothing was run, if somebody has locked it. */
+const unlessLocked = (path: string, run: () => void) => {
+  const database = new DatabaseSync(path, { readOnly: true })
+  try {
+    database.exec("BEGIN; SELECT count(*) FROM sqlite_schema")
+    run()
+    return true
+  } catch (cause) {
+    if (isBusy(cause)) return false
+    throw cause
+  } finally {
+    database.close()
+  }
+}
+
 /** Whether a process holds the lock at this moment. */
 export const isHeld = (path: string) =>
   Effect.try({
-    try: () => {
-      if (!existsSync(path)) return false
-      const database = new DatabaseSync(path, { readOnly: true })
-      try {
-        database.exec("SELECT count(*) FROM sqlite_schema")
-        return false
-      } catch (cause) {
-        if (isBusy(cause)) return true
-        throw cause
-      } finally {
-        database.close()
-      }
-    },
+    try: () => existsSync(path) && !unlessLocked(path, () => {}),
     catch: (cause) => new LockUnusable({ path, cause })
   })
+
+/** Whether the file is gone. It stays where its lock is held, or where nobody can tell. */
+export const removeUnlessLocked = (path: string) => {
+  try {
+    return !existsSync(path) || unlessLocked(path, () => rmSync(path, { force: true }))
+  } catch {
+    return !existsSync(path)
+  }
+}

@@ -1,0 +1,73 @@
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Layer, Scope } from "effect"
+import { TestClock } from "effect/testing"
+import * as LeasesLayer from "../layers/sqlite/Leases.ts"
+import { DataFolder } from "../services/DataFolder.ts"
+import { Leases } from "../services/Leases.ts"
+import { temporary } from "./dataFolder.ts"
+import { root, run } from "./program.ts"
+
+const live = LeasesLayer.layer.pipe(Layer.provideMerge(temporary))
+
+/** Beyond 2^53, as Spark and pyiceberg make them. */
+const big = "4695896948513303399"
+
+const files = Effect.map(DataFolder, ({ leases }) => readdirSync(leases))
+
+describe("Leases", () => {
+  it.effect("nothing is made before there is a lease", () =>
+    Effect.gen(function* () {
+      const folder = yield* DataFolder
+      const leases = yield* Leases
+      assert.deepStrictEqual(yield* leases.held, new Set())
+      assert.deepStrictEqual(readdirSync(folder.root), [])
+      yield* Effect.scoped(leases.hold("7"))
+      assert.deepStrictEqual(yield* files, [])
+    }).pipe(Effect.provide(live))
+  )
+
+  it.effect("a lease counts until its scope closes, and several on one snapshot until the last of them", () =>
+    Effect.gen(function* () {
+      const leases = yield* Leases
+      const scope = yield* Scope.make()
+      yield* Scope.provide(leases.hold(big), scope)
+      const both = Effect.andThen(leases.hold(big), Effect.andThen(leases.hold("8"), leases.held))
+      assert.deepStrictEqual(yield* Effect.scoped(both), new Set([big, "8"]))
+      assert.deepStrictEqual(yield* leases.held, new Set([big]))
+      yield* Scope.close(scope, Exit.void)
+      assert.deepStrictEqual(yield* leases.held, new Set())
+      assert.deepStrictEqual(yield* files, [])
+    }).pipe(Effect.provide(live))
+  )
+
+  it.effect("of another process it holds while that is suspended, whatever the clock says, and ends with kill -9", () =>
+    Effect.gen(function* () {
+      const folder = yield* DataFolder
+      const leases = yield* Leases
+      const query = yield* run(process.execPath, [join(root, "test/leasingProcess.ts"), folder.root, big])
+      yield* Effect.promise(() => query.printed(/held/))
+      assert.deepStrictEqual(yield* leases.held, new Set([big]))
+      query.signal("SIGSTOP")
+      yield* TestClock.setTime(Date.UTC(2090, 0, 1))
+      assert.deepStrictEqual(yield* leases.held, new Set([big]))
+      yield* TestClock.setTime(0)
+      assert.deepStrictEqual(yield* leases.held, new Set([big]))
+      query.signal("SIGKILL")
+      yield* Effect.promise(() => query.ended)
+      assert.deepStrictEqual(yield* leases.held, new Set())
+      assert.deepStrictEqual(yield* files, [])
+    }).pipe(Effect.scoped, Effect.provide(live))
+  )
+
+  it.effect("what is no lease is left where it is", () =>
+    Effect.gen(function* () {
+      const folder = yield* DataFolder
+      mkdirSync(folder.leases)
+      writeFileSync(join(folder.leases, "README"), "not ours")
+      assert.deepStrictEqual(yield* (yield* Leases).held, new Set())
+      assert.deepStrictEqual(yield* files, ["README"])
+    }).pipe(Effect.provide(live))
+  )
+})

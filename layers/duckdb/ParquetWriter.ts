@@ -6,6 +6,7 @@ import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api"
 import { Effect, Schema } from "effect"
 import { TableUnavailable } from "../../services/Table.ts"
 import { columns, type WeatherRecord } from "../../services/Weather.ts"
+import { list, pattern, quoted } from "./literals.ts"
 
 export interface ColumnStatistics {
   readonly bytes: number
@@ -65,8 +66,6 @@ const toWrittenFile = (written: Written): WrittenFile => ({
   bytes: written.file_size_bytes,
   columns: columns.map((column) => statisticsOf(written, column))
 })
-
-const quoted = (text: string) => `'${text.replaceAll("'", "''")}'`
 
 const copyTo = (query: string, folder: string, prefix: string) => `
   COPY (${query}) TO ${quoted(folder)} (
@@ -250,7 +249,7 @@ export const make = Effect.fn("ParquetWriter.make")(function* (options: ParquetW
         copy(
           merging,
           "merging Parquet files",
-          `read_parquet([${files.map(({ path }) => quoted(path)).join(", ")}], hive_partitioning = false)`,
+          `read_parquet(${list(files.map(({ path }) => pattern(path)))}, hive_partitioning = false)`,
           folder,
           writer,
           new Set(files.map(({ ts }) => ts))

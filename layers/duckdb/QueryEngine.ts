@@ -7,14 +7,12 @@ import type { DuckDBConnection, DuckDBPreparedStatement } from "@duckdb/node-api
 import { Effect, Stream } from "effect"
 import { QueryFailed, type QueryResult } from "../../services/Query.ts"
 import type { TableFile } from "../iceberg/TableReader.ts"
+import { list, pattern } from "./literals.ts"
 import { converter } from "./QueryValues.ts"
 import { explained, refusedFunction } from "./Statement.ts"
 
 /** Nothing is spilled to disk: what needs more memory fails. */
 const memoryLimit = "512MB"
-
-const quoted = (text: string) => `'${text.replaceAll("'", "''")}'`
-const list = (texts: ReadonlyArray<string>) => `[${texts.map(quoted).join(", ")}]`
 
 /**
  * The partition in a file's path spares opening the others. But the engine takes every `name=value` of a path for a
@@ -27,15 +25,16 @@ const partitioning = (files: ReadonlyArray<TableFile>) =>
 
 /** Only the snapshot's own files may be read, and no file may be made beside them. */
 const setup = (files: ReadonlyArray<TableFile>) => {
-  const paths = list(files.map((file) => file.path))
+  const paths = files.map((file) => file.path)
+  const patterns = paths.map(pattern)
   const rows =
     files.length === 0
       ? "SELECT NULL::VARCHAR AS city, NULL::VARCHAR AS temperature, NULL::VARCHAR AS ts WHERE false"
-      : `SELECT city, temperature, ts FROM read_parquet(${paths}, ${partitioning(files)})`
+      : `SELECT city, temperature, ts FROM read_parquet(${list(patterns)}, ${partitioning(files)})`
   return `
     ATTACH ':memory:' AS iceberg;
     CREATE SCHEMA iceberg."default";
-    SET allowed_paths = ${paths};
+    SET allowed_paths = ${list([...new Set([...paths, ...patterns])])};
     SET enable_external_access = false;
     CREATE VIEW iceberg."default".weather AS ${rows};
     USE iceberg."default";

@@ -52,7 +52,7 @@ export const csv = <E>(columns: ReadonlyArray<QueryColumn>, rows: Rows<E>): Stre
   const field = (value: QueryValue) => {
     if (value === null) return ""
     const text = typeof value === "string" ? value : JSON.stringify(value)
-    return text === "" || /[",\r\n]/.test(text) ? quoted(text) : text
+    return text === "" || /[",\r\n]|^\ufeff/.test(text) ? quoted(text) : text
   }
   const line = (values: ReadonlyArray<QueryValue>) => `${values.map(field).join(",")}\r\n`
   return Stream.make(line(columns.map(({ name }) => name))).pipe(

@@ -2,10 +2,11 @@
 import { randomUUID } from "node:crypto"
 import { readdir, rm } from "node:fs/promises"
 import { join } from "node:path"
-import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api"
+import type { DuckDBConnection } from "@duckdb/node-api"
 import { Effect, Schema } from "effect"
 import { TableUnavailable } from "../../services/Table.ts"
 import { columns, type WeatherRecord } from "../../services/Weather.ts"
+import { DuckDBInstance } from "./DuckDB.ts"
 import { list, pattern, quoted } from "./literals.ts"
 
 export interface ColumnStatistics {

@@ -72,7 +72,7 @@ const run = <A>(connection: DuckDBConnection, evaluate: () => Promise<A>) =>
   })
 
 export const open = Effect.fnUntraced(function* (files: ReadonlyArray<TableFile>) {
-  const duckdb = yield* Effect.promise(() => import("@duckdb/node-api"))
+  const duckdb = yield* Effect.promise(() => import("./DuckDB.ts"))
   const instance = yield* Effect.acquireRelease(
     Effect.tryPromise({
       try: () =>

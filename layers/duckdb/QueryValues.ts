@@ -1,7 +1,7 @@
 /** DuckDB's values as JSON can carry them. */
 import type { DuckDBTypeId, DuckDBValue, DuckDBValueConverter, Json } from "@duckdb/node-api"
 
-type DuckDB = typeof import("@duckdb/node-api")
+type DuckDB = typeof import("./DuckDB.ts")
 
 /** 2026-01-08 14:05:06.25 → 2026-01-08T14:05:06.25; what ISO 8601 has no words for (infinity, years BC) stays. */
 const isoTimestamp = (value: DuckDBValue) =>

@@ -7,6 +7,7 @@ import type { DuckDBConnection, DuckDBPreparedStatement } from "@duckdb/node-api
 import { Effect, Stream } from "effect"
 import { QueryFailed, type QueryResult } from "../../services/Query.ts"
 import type { TableFile } from "../iceberg/TableReader.ts"
+import { DuckDBInstance, StatementType } from "./DuckDB.ts"
 import { list, pattern } from "./literals.ts"
 import { converter } from "./QueryValues.ts"
 import { explained, refusedFunction } from "./Statement.ts"
@@ -72,11 +73,10 @@ const run = <A>(connection: DuckDBConnection, evaluate: () => Promise<A>) =>
   })
 
 export const open = Effect.fnUntraced(function* (files: ReadonlyArray<TableFile>) {
-  const duckdb = yield* Effect.promise(() => import("./DuckDB.ts"))
   const instance = yield* Effect.acquireRelease(
     Effect.tryPromise({
       try: () =>
-        duckdb.DuckDBInstance.create(":memory:", {
+        DuckDBInstance.create(":memory:", {
           threads: String(Math.min(4, availableParallelism())),
           memory_limit: memoryLimit,
           temp_directory: "",
@@ -104,8 +104,8 @@ export const open = Effect.fnUntraced(function* (files: ReadonlyArray<TableFile>
       return yield* new QueryFailed({ reason: `One statement at a time; there are ${statements.count}.` })
     }
     const statement = yield* run(connection, () => statements.prepare(0))
-    if (statement.statementType === duckdb.StatementType.SELECT) return statement
-    const inner = statement.statementType === duckdb.StatementType.EXPLAIN ? explained(sql) : undefined
+    if (statement.statementType === StatementType.SELECT) return statement
+    const inner = statement.statementType === StatementType.EXPLAIN ? explained(sql) : undefined
     if (inner === undefined) return yield* new QueryFailed({ reason: `${readOnly}.` })
     yield* prepare(inner)
     return statement
@@ -128,12 +128,11 @@ export const open = Effect.fnUntraced(function* (files: ReadonlyArray<TableFile>
     yield* run(connection, () => connection.run("BEGIN TRANSACTION"))
     const statement = yield* prepare(sql)
     const result = yield* run(connection, () => statement.stream())
-    const convert = converter(duckdb)
     const columns = result.columnNames().map((name, i) => ({ name, type: result.columnType(i).toString() }))
     const chunk = Effect.gen(function* () {
       const chunk = yield* run(connection, () => result.fetchChunk())
       if (chunk !== null && chunk.rowCount > 0) {
-        return yield* Effect.try({ try: () => chunk.convertRows(convert), catch: failed })
+        return yield* Effect.try({ try: () => chunk.convertRows(converter), catch: failed })
       }
       yield* confirm(sql)
       return undefined

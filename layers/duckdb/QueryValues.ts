@@ -1,7 +1,6 @@
 /** DuckDB's values as JSON can carry them. */
-import type { DuckDBTypeId, DuckDBValue, DuckDBValueConverter, Json } from "@duckdb/node-api"
-
-type DuckDB = typeof import("./DuckDB.ts")
+import type { DuckDBValue, DuckDBValueConverter, Json } from "@duckdb/node-api"
+import { DuckDBTimestampTZValue, DuckDBTypeId, JsonDuckDBValueConverter } from "./DuckDB.ts"
 
 /** 2026-01-08 14:05:06.25 → 2026-01-08T14:05:06.25; what ISO 8601 has no words for (infinity, years BC) stays. */
 const isoTimestamp = (value: DuckDBValue) =>
@@ -17,16 +16,18 @@ const isoInstant = (micros: bigint) => {
   return new Date(seconds * 1000).toISOString().replace(".000Z", `${fraction}Z`)
 }
 
+const timestamps: ReadonlyArray<DuckDBTypeId> = [
+  DuckDBTypeId.TIMESTAMP,
+  DuckDBTypeId.TIMESTAMP_S,
+  DuckDBTypeId.TIMESTAMP_MS,
+  DuckDBTypeId.TIMESTAMP_NS
+]
+
 /** Decimals, 64-bit integers and more, times and intervals are text; lists and structs nest, a map is a list of `{key, value}`. */
-export const converter = (duckdb: DuckDB): DuckDBValueConverter<Json> => {
-  const ids = duckdb.DuckDBTypeId
-  const timestamps: ReadonlyArray<DuckDBTypeId> = [ids.TIMESTAMP, ids.TIMESTAMP_S, ids.TIMESTAMP_MS, ids.TIMESTAMP_NS]
-  return (value, type, nested) => {
-    if (value === null || value === undefined) return null
-    if (timestamps.includes(type.typeId)) return isoTimestamp(value)
-    if (type.typeId === ids.INTERVAL) return String(value)
-    if (value instanceof duckdb.DuckDBTimestampTZValue && value.isFinite)
-      return isoInstant(value.micros) ?? String(value)
-    return duckdb.JsonDuckDBValueConverter(value, type, nested)
-  }
+export const converter: DuckDBValueConverter<Json> = (value, type, nested) => {
+  if (value === null || value === undefined) return null
+  if (timestamps.includes(type.typeId)) return isoTimestamp(value)
+  if (type.typeId === DuckDBTypeId.INTERVAL) return String(value)
+  if (value instanceof DuckDBTimestampTZValue && value.isFinite) return isoInstant(value.micros) ?? String(value)
+  return JsonDuckDBValueConverter(value, type, nested)
 }

@@ -57,6 +57,18 @@ export const logReader = chosen(
   (layers) => layers.logReader
 )
 
+/** The logging server to send to; nothing is made. */
+export const logTarget = chosen(
+  (layers) => layers.logTarget,
+  (layers) => layers.logTarget
+)
+
+/** Tells the clients on this machine where the server listens, for as long as it does. */
+export const serverAddress = chosen(
+  (layers) => layers.serverAddress,
+  (layers) => layers.serverAddress
+)
+
 /** For a program of the embedded profile: in the other one it fails before anything else is made. */
 export const onlyEmbedded = Layer.effectDiscard(
   Effect.flatMap(profile, (profile) => (profile === "embedded" ? Effect.void : Effect.fail(new OnlyEmbedded())))

@@ -52,6 +52,14 @@ export const EventsLogged = Schema.Struct({
 export const Health = Schema.Struct({ status: Schema.Literal("healthy") })
 export const Readiness = Schema.Struct({ status: Schema.Literal("ready") })
 
+/** Tells a client which log it would write to. */
+export const logHeader = "floe-log"
+const LogHeaders = {
+  [logHeader]: Schema.optionalKey(
+    Schema.String.annotate({ description: "Id of the log, where it has one for good: in the embedded profile" })
+  )
+}
+
 const IdempotencyKey = Schema.String.check(Schema.isPattern(/^[\x21-\x7e]{1,255}$/u)).annotate({
   description: "1–255 visible ASCII characters; a repeat with the same key logs nothing twice. Kept for 24 hours."
 })
@@ -133,12 +141,13 @@ class EventsGroup extends HttpApiGroup.make("events", { topLevel: true })
 
 class SystemGroup extends HttpApiGroup.make("system", { topLevel: true })
   .add(
-    HttpApiEndpoint.get("health", "/health", { success: Health }).annotateMerge(
+    HttpApiEndpoint.get("health", "/health", { success: HttpApiSchema.WithHeaders(Health, LogHeaders) }).annotateMerge(
       OpenApi.annotations({ summary: "Whether the process lives" })
     ),
-    HttpApiEndpoint.get("ready", "/ready", { success: Readiness, error: unavailable }).annotateMerge(
-      OpenApi.annotations({ summary: "Whether events can be logged now" })
-    )
+    HttpApiEndpoint.get("ready", "/ready", {
+      success: HttpApiSchema.WithHeaders(Readiness, LogHeaders),
+      error: unavailable
+    }).annotateMerge(OpenApi.annotations({ summary: "Whether events can be logged now" }))
   )
   .annotateMerge(OpenApi.annotations({ title: "System", description: "The state of the server" })) {}
 

@@ -25,6 +25,8 @@ export class DataFolder extends Context.Service<
     readonly logWitness: string
     /** Held by the one server that appends to the log. */
     readonly serverLock: string
+    /** Where that server listens, as it wrote it: JSON. */
+    readonly serverAddress: string
     /** Held by the one sink that writes the table. */
     readonly sinkLock: string
     /** Held by the one replay that rebuilds a table from the log. */

@@ -134,6 +134,8 @@ export class EventLogReader extends Context.Service<
 export class EventLog extends Context.Service<
   EventLog,
   {
+    /** Tells this log from every other; null where the log does not have one id for good. */
+    readonly logId: string | null
     /** Succeeds once all the records are durable; on every failure but LogUncertain none is logged. */
     readonly append: (
       append: Append

@@ -8,13 +8,13 @@ import type { WeatherReading } from "./Weather.ts"
 
 /** Not acknowledged; the same reading with the same key may be sent again. */
 export class ServerUnavailable extends Schema.TaggedError<ServerUnavailable>()("ServerUnavailable", {
-  /** Where it was sent. */
-  target: Schema.String,
+  /** Which one, as the middle of a sentence: `at http://127.0.0.1:9998`. */
+  server: Schema.String,
   reason: Schema.String,
   cause: Schema.Defect()
 }) {
   override get message() {
-    return `The logging server at ${this.target} is unavailable: ${this.reason}.`
+    return `The logging server ${this.server} is unavailable: ${this.reason}.`
   }
 }
 

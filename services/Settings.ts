@@ -3,7 +3,7 @@
  * is made from this list, and `floe config` prints it.
  * Owns: names, types, defaults. Does not own: what a setting does.
  */
-import { Config, Duration, Redacted, Schema } from "effect"
+import { Config, Duration, Option, Redacted, Schema } from "effect"
 
 /** In Markdown, as docs/configuration.md has it. */
 interface About {
@@ -77,10 +77,21 @@ export const port = setting(
   9998,
   { readBy: "server", meaning: "Port to listen on; 0 for one that is free." }
 )
-export const target = setting("FLOE_TARGET", webAddress, new URL("http://127.0.0.1:9998"), {
-  readBy: "generator, `floe`",
-  meaning: "The logging server that the generator and `floe send` send to."
-})
+export const defaultTarget = new URL("http://127.0.0.1:9998")
+export const target = optional(
+  "FLOE_TARGET",
+  webAddress,
+  {
+    readBy: "generator, `floe`",
+    meaning:
+      "The logging server that the generator and `floe` talk to. In the embedded profile it need not be set: they find the server that runs on `FLOE_DATA`, and never send to one with another log."
+  },
+  `the server of the data folder; distributed: ${defaultTarget.origin}`
+)
+export const targetOrDefault = Config.map(
+  target,
+  Option.getOrElse(() => defaultTarget)
+)
 export const interval = setting("FLOE_INTERVAL", Config.Duration, "5 seconds", {
   readBy: "generator",
   meaning: "Time between the end of one tick and the next."
@@ -116,7 +127,7 @@ export const topic = setting("FLOE_TOPIC", Config.NonEmptyString, "weather", {
 
 export const dataFolder = setting("FLOE_DATA", Config.NonEmptyString, "./data", {
   profile: "embedded",
-  readBy: "server, sink, `floe`",
+  readBy: "server, sink, generator, `floe`",
   meaning: "The data folder: log, table and locks. Relative to the folder the program is started in."
 })
 export const snapshotKeep = setting("FLOE_SNAPSHOT_KEEP", count, 100, {

@@ -8,6 +8,6 @@ import packageJson from "../package.json" with { type: "json" }
 
 Floe.run(packageJson.version).pipe(
   Effect.tapCause(Output.reportFailure),
-  Effect.provide(Layer.merge(NodeServices.layer, Output.layer)),
+  Effect.provide(Output.layer.pipe(Layer.provideMerge(NodeServices.layer))),
   NodeRuntime.runMain({ disableErrorReporting: true, teardown: Output.teardown })
 )

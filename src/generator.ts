@@ -1,19 +1,25 @@
 /** The client: every FLOE_INTERVAL, FLOE_BATCH records, each sent until the logging server has acknowledged it. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Result } from "effect"
 import * as Ending from "../layers/console/Ending.ts"
 import * as Lines from "../layers/console/Lines.ts"
 import * as Generator from "../layers/generator/Generator.ts"
 import * as LogClient from "../layers/http/LogClient.ts"
-import { target } from "../services/Settings.ts"
+import * as Profile from "../layers/Profile.ts"
+import { LogTarget } from "../services/LogTarget.ts"
 
 const announced = Layer.effectDiscard(
-  Effect.flatMap(target, ({ origin }) => Effect.logInfo(`The generator sends to ${origin}.`))
+  Effect.gen(function* () {
+    const found = yield* Effect.result((yield* LogTarget).find)
+    const news = Result.isSuccess(found) ? `sends to ${found.success.label}` : "waits for its logging server"
+    yield* Effect.logInfo(`The generator ${news}.`)
+  })
 )
 
 const program = Generator.layer.pipe(
   Layer.provide(announced),
   Layer.provide(LogClient.layer),
+  Layer.provide(Profile.logTarget),
   Layer.provide(Lines.layer)
 )
 

@@ -15,6 +15,11 @@ const announced = Layer.effectDiscard(
   })
 )
 
-const program = announced.pipe(Layer.provide(Server.layer), Layer.provide(Profile.log), Layer.provide(Lines.layer))
+const program = announced.pipe(
+  Layer.provide(Profile.serverAddress),
+  Layer.provide(Server.layer),
+  Layer.provide(Profile.log),
+  Layer.provide(Lines.layer)
+)
 
 NodeRuntime.runMain(Ending.launch(program), Ending.said)

@@ -17,6 +17,7 @@ const ownServer = Layer.unwrap(Effect.map(HttpAddress, ({ url }) => LogClient.at
 const program = Generator.layer.pipe(
   Layer.provide(ownServer),
   Layer.provide(Banner.layer),
+  Layer.provide(Profile.serverAddress),
   Layer.provide(Server.layer),
   Layer.provideMerge(Profile.sink),
   Layer.provide(Profile.log),

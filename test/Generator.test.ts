@@ -15,7 +15,7 @@ interface Sent {
   readonly key: string
 }
 
-const unavailable = new ServerUnavailable({ target: "http://127.0.0.1:1", reason: "a test", cause: "a test" })
+const unavailable = new ServerUnavailable({ server: "at http://127.0.0.1:1", reason: "a test", cause: "a test" })
 
 /** A server that remembers what was sent and answers as `answer` says; and the generator's lines. */
 const generating = (

@@ -1,9 +1,11 @@
 import { spawn } from "node:child_process"
 import { copyFileSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, describe, it, layer } from "@effect/vitest"
-import { Effect, Layer, Schema, Stream } from "effect"
+import { Effect, Layer, Schema, Stdio, Stream } from "effect"
 import { csv, json, ndjson } from "../layers/cli/Formats.ts"
+import { outputWidth } from "../layers/cli/Output.ts"
 import { table } from "../layers/cli/TableFormat.ts"
 import * as TableWriterLayer from "../layers/iceberg/TableWriter.ts"
 import * as LeasesLayer from "../layers/sqlite/Leases.ts"
@@ -291,5 +293,16 @@ describe("formats", () => {
       assert.strictEqual(many.split("\n").length, 2 + 1800 + 1 + 1)
       assert.isTrue(many.endsWith("\n 899\n(1800 rows)\n"))
     })
+  )
+
+  it.effect("a table that goes into a pipe is not cut, however wide and whichever row it is", () =>
+    Effect.gen(function* () {
+      const short = Array.from({ length: 1500 }, () => ["short", "x"])
+      const wide = ["y".repeat(300), "z".repeat(300)]
+      const piped = yield* Stream.mkString(
+        table(columnsOf({ a: "VARCHAR", b: "VARCHAR" }), Stream.fromIterable([...short, wide]), yield* outputWidth)
+      )
+      assert.include(piped, ` ${wide.join(" | ")}\n`)
+    }).pipe(Effect.provide(Layer.merge(NodeServices.layer, Stdio.layerTest({}))))
   )
 })

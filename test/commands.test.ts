@@ -158,7 +158,7 @@ it.live(
       const all = yield* Schema.decodeUnknownEffect(Settings)(json.out)
       const named = (name: string) => all.find((setting) => setting.name === name)
       assert.deepInclude(named("FLOE_PORT"), { value: "12345", from: "environment" })
-      assert.deepInclude(named("FLOE_TARGET"), { value: "http://127.0.0.1:9998", from: "default" })
+      assert.deepInclude(named("FLOE_HOST"), { value: "127.0.0.1", from: "default" })
       assert.deepInclude(named("FLOE_COMMIT_INTERVAL"), { value: "1 second", from: "default" })
       assert.deepInclude(named("FLOE_SEED"), { value: null, from: "default" })
       assert.deepInclude(named("FLOE_S3_SECRET_KEY"), { value: "(hidden)", from: "environment" })

@@ -45,7 +45,7 @@ export const onDisk = Layer.effectContext(
           () => silent
         )
       )
-    return Context.make(EventLog, EventLog.of({ append, ready: check })).pipe(Context.add(Disk, disk))
+    return Context.make(EventLog, EventLog.of({ ...log, append, ready: check })).pipe(Context.add(Disk, disk))
   })
 ).pipe(Layer.provideMerge(Memory.layer))
 

@@ -11,7 +11,11 @@ const toleranceMillis = 5_000
 
 const seconds = (millis: number) => `${Math.round(millis / 1000).toLocaleString("en-US")} s`
 
-export const clock = (log: EventLogReader["Service"], table: TableReader["Service"], target: URL): Check => ({
+export const clock = (
+  log: EventLogReader["Service"],
+  table: TableReader["Service"],
+  target: URL | undefined
+): Check => ({
   name: "clock",
   well: "The clock is right: nothing was logged or committed later than now, and the server's is the same.",
   run: Effect.gen(function* () {
@@ -37,6 +41,7 @@ export const clock = (log: EventLogReader["Service"], table: TableReader["Servic
         mend: "Set the clock (timedatectl status; sudo timedatectl set-ntp true), then start the server again."
       })
     }
+    if (target === undefined) return findings
     const server = yield* Effect.option(health(target).pipe(Effect.provide(FetchHttpClient.layer)))
     const ahead = Option.getOrUndefined(server)?.clockAhead ?? 0
     if (Math.abs(ahead) > toleranceMillis) {

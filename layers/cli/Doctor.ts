@@ -1,11 +1,11 @@
-import { Effect, Schema, Stdio, Stream, Terminal } from "effect"
+import { Effect, Schema, Stream } from "effect"
 import { Command } from "effect/cli"
 import { type Check, Checks } from "../../services/Checks.ts"
 import { type Examined, examine } from "../checks/Examination.ts"
 import * as Profile from "../Profile.ts"
 import { folded } from "./Folded.ts"
 import { json, printJson } from "./Json.ts"
-import { print } from "./Output.ts"
+import { outputWidth, print } from "./Output.ts"
 import { type Paint, paint as painter } from "./Paint.ts"
 import { withProgress } from "./Progress.ts"
 
@@ -42,8 +42,7 @@ export const doctor = Command.make(
   Effect.fn("floe doctor")(function* ({ json }) {
     const { all } = yield* Checks
     const paint = yield* painter
-    const terminal = yield* (yield* Stdio.Stdio).stdoutIsTerminal
-    const width = terminal ? (yield* (yield* Terminal.Terminal).columns) || 80 : 80
+    const width = yield* outputWidth
     const examined = yield* withProgress(({ show }) =>
       examine(all, (open) => show(() => `checking: ${[...open].join(", ")}`))
     )

@@ -1,6 +1,6 @@
-/** Help that fits 80 columns. */
+/** Help that fits 80 columns on a terminal. */
 import { stripVTControlCharacters } from "node:util"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Stdio } from "effect"
 import { CliConfig, CliOutput, GlobalFlag, TerminalCapabilities } from "effect/cli"
 
 const width = 80
@@ -28,14 +28,16 @@ const wrap = (line: string) => {
 }
 
 /** The commands of the examples stay in one line each. */
-const fitted = (help: string) => {
+export const fitted = (help: string) => {
   const lines = help.split("\n")
   const examples = lines.findIndex((line) => stripVTControlCharacters(line).startsWith("EXAMPLES"))
   return lines.map((line, i) => (examples >= 0 && i >= examples ? line : wrap(line))).join("\n")
 }
 
-const formatter = Effect.map(TerminalCapabilities.TerminalCapabilities, ({ canColor }) => {
+const formatter = Effect.gen(function* () {
+  const { canColor } = yield* TerminalCapabilities.TerminalCapabilities
   const plain = CliOutput.defaultFormatter({ colors: canColor })
+  if (!(yield* (yield* Stdio.Stdio).stdoutIsTerminal)) return CliOutput.layer(plain)
   return CliOutput.layer({ ...plain, formatHelpDoc: (doc) => fitted(plain.formatHelpDoc(doc)) })
 })
 

@@ -1,8 +1,8 @@
 /** What a command shows: a table or a list of values for people, or JSON. */
-import { Effect, Stdio, Stream, Terminal } from "effect"
+import { Effect, Stream } from "effect"
 import type { QueryColumn, QueryValue } from "../../services/Query.ts"
 import { json } from "./Formats.ts"
-import { print } from "./Output.ts"
+import { outputWidth, print } from "./Output.ts"
 import { table } from "./TableFormat.ts"
 
 export interface Column<A> extends QueryColumn {
@@ -24,10 +24,7 @@ export const list = Effect.fnUntraced(function* <A, E>(
 ) {
   const rows = Stream.map(values, (value) => columns.map((column) => column.of(value)))
   if (machine) return yield* print(json(columns, rows))
-  // What goes into a pipe or a file is not cut.
-  const terminal = yield* (yield* Stdio.Stdio).stdoutIsTerminal
-  const width = terminal ? (yield* (yield* Terminal.Terminal).columns) || 80 : Number.MAX_SAFE_INTEGER
-  yield* print(table(columns, rows, width))
+  yield* print(table(columns, rows, yield* outputWidth))
 })
 
 /** Names, and what there is to say of each; a text of several lines is set below itself. */

@@ -1,5 +1,5 @@
 /** Standard output and standard error of a command, and its exit code: 0 done, 1 failed, 2 misused, 130 interrupted. */
-import { Cause, Console, Effect, Exit, Layer, PlatformError, Runtime, Schema, Stdio, Stream } from "effect"
+import { Cause, Console, Effect, Exit, Layer, PlatformError, Runtime, Schema, Stdio, Stream, Terminal } from "effect"
 import { CliError, CliOutput } from "effect/cli"
 import { sentenceOf } from "../console/Ending.ts"
 import * as Help from "./Help.ts"
@@ -10,6 +10,12 @@ class OutputFailed extends Schema.TaggedError<OutputFailed>()("OutputFailed", { 
     return "The output cannot be written; look at where it goes (a full disk, a closed file)."
   }
 }
+
+/** What goes into a pipe or a file is neither cut nor wrapped. */
+export const outputWidth = Effect.gen(function* () {
+  if (!(yield* (yield* Stdio.Stdio).stdoutIsTerminal)) return Number.MAX_SAFE_INTEGER
+  return (yield* (yield* Terminal.Terminal).columns) || 80
+})
 
 /** Whoever reads the output has gone (`| head`). */
 const isGone = (cause: unknown): boolean =>

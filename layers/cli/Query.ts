@@ -1,11 +1,11 @@
-import { Effect, Option, Stdio, Stream, Terminal } from "effect"
+import { Effect, Option, Stdio, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { Query } from "../../services/Query.ts"
 import * as Profile from "../Profile.ts"
 import { asOf } from "./AsOf.ts"
 import { csv, json, ndjson } from "./Formats.ts"
 import { misuse } from "./Misuse.ts"
-import { print } from "./Output.ts"
+import { outputWidth, print } from "./Output.ts"
 import { prompt } from "./Prompt.ts"
 import { table } from "./TableFormat.ts"
 
@@ -52,8 +52,8 @@ export const query = Command.make(
         yield* Stream.runDrain(rows)
         return yield* print(Stream.make(nothing[format]))
       }
-      const terminal = yield* (yield* Terminal.Terminal).columns
-      yield* print(format === "table" ? table(columns, rows, terminal || 80) : formats[format](columns, rows))
+      const width = yield* outputWidth
+      yield* print(format === "table" ? table(columns, rows, width) : formats[format](columns, rows))
     }, Effect.scoped)
     const given = yield* statement(sql, file)
     if (Option.isSome(given)) yield* run(given.value)

@@ -132,5 +132,6 @@ export const redeliver = Command.make(
     { command: "floe dlq replay --all", description: "All that are valid as they are" }
   ]),
   Command.provide(LogClientLayer.layer),
+  Command.provide(Profile.logTarget),
   Command.provide(Profile.deadLetters)
 )

@@ -2,9 +2,10 @@ import { Clock, Console, Effect, Option, Schema, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import * as SecureRandom from "effect/crypto/SecureRandom"
 import { LogClient } from "../../services/LogClient.ts"
-import { target as targetSetting } from "../../services/Settings.ts"
+import { LogTarget } from "../../services/LogTarget.ts"
 import { City, Temperature } from "../../services/Weather.ts"
 import * as LogClientLayer from "../http/LogClient.ts"
+import * as Profile from "../Profile.ts"
 import type { Format } from "../send/Records.ts"
 import { reportOf, type Sent, sendFile } from "../send/SendFile.ts"
 import { json, printJson } from "./Json.ts"
@@ -55,7 +56,7 @@ const bulk = Effect.fnUntraced(function* (
   }
 ) {
   const started = yield* Clock.currentTimeMillis
-  const target = yield* targetSetting
+  const { logId, url } = yield* (yield* LogTarget).find
   const line = (sent: Sent, millis: number) => {
     const share = Math.floor((100 * sent.bytes) / Math.max(1, sent.ofBytes))
     const refused = sent.refused === 0 ? "" : `, ${counted(sent.refused)} refused`
@@ -65,7 +66,8 @@ const bulk = Effect.fnUntraced(function* (
     sendFile({
       path,
       format: Option.getOrElse(options.format, () => formatOf(path)),
-      target: target.href,
+      // The log stays the same when its server moves to another port.
+      target: logId === null ? url.href : `log ${logId}`,
       again: options.again,
       doubtful: Option.getOrUndefined(options.doubtful),
       progress: (sent) => Effect.flatMap(Clock.currentTimeMillis, (now) => show(() => line(sent, now - started)))
@@ -127,7 +129,7 @@ export const send = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Send records to the logging server at FLOE_TARGET. What was broken off goes on where it stopped when the same command is given again, and nothing is logged twice: how far a file was sent is noted beside it, in <file>.floe-send.json. Lines that are refused are reported in <file>.refused.ndjson; exit code 1 if there are any."
+    "Send records to the logging server of the data folder, or to the one that FLOE_TARGET names. What was broken off goes on where it stopped when the same command is given again, and nothing is logged twice: how far a file was sent is noted beside it, in <file>.floe-send.json. Lines that are refused are reported in <file>.refused.ndjson; exit code 1 if there are any."
   ),
   Command.withShortDescription("Send records to the logging server"),
   Command.withExamples([
@@ -136,5 +138,6 @@ export const send = Command.make(
     { command: "floe send --file readings.ndjson", description: 'One {"city":"Oslo","temperature":"41.5"} a line' }
   ]),
   Command.provide(LogClientLayer.layer),
+  Command.provide(Profile.logTarget),
   Command.provide(SecureRandom.layerWebCrypto)
 )

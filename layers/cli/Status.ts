@@ -1,8 +1,8 @@
-import { Effect, Layer, References, Schedule, Schema, Stdio, Stream, Terminal } from "effect"
+import { Effect, Layer, References, Schedule, Schema, Stdio, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as Profile from "../Profile.ts"
 import { json } from "./Json.ts"
-import { print } from "./Output.ts"
+import { outputWidth, print } from "./Output.ts"
 import { paint as painter } from "./Paint.ts"
 import { saying } from "./Progress.ts"
 import { look, type Status } from "./StatusLook.ts"
@@ -55,8 +55,7 @@ export const status = Command.make(
   Effect.fn("floe status")(function* ({ watch, json }) {
     const terminal = yield* (yield* Stdio.Stdio).stdoutIsTerminal
     const paint = yield* painter
-    const columns = yield* (yield* Terminal.Terminal).columns
-    const width = terminal ? columns || 80 : Number.MAX_SAFE_INTEGER
+    const width = yield* outputWidth
     const show = (status: Status) => {
       if (json) return `${watch ? JSON.stringify(status) : JSON.stringify(status, null, 2)}\n`
       return `${watch && terminal ? clear : ""}${text(status, paint, width)}`

@@ -67,10 +67,12 @@ const layout = (columns: ReadonlyArray<ShownColumn>, rows: ReadonlyArray<Readonl
     terminal
   )
   const right = columns.map(isNumber)
+  // Rows after the sample may be longer than the widths.
+  const isTerminal = terminal < Number.MAX_SAFE_INTEGER
   const line = (cells: ReadonlyArray<string>) =>
     `${cells
       .map((text, i) => {
-        const shown = cut(text, widths[i] ?? 0)
+        const shown = isTerminal ? cut(text, widths[i] ?? 0) : text
         const space = " ".repeat(Math.max(0, (widths[i] ?? 0) - widthOf(shown)))
         return right[i] ? ` ${space}${shown} ` : ` ${shown}${space} `
       })

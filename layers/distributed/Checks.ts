@@ -15,6 +15,7 @@ import { clock } from "../checks/Clock.ts"
 import { files } from "../checks/Files.ts"
 import { answersAt, wellOf } from "../checks/Server.ts"
 import * as IcebergSink from "../connect/IcebergSink.ts"
+import { addressOf } from "../http/Health.ts"
 import * as Drives from "../s3/Drives.ts"
 import { commits } from "./checks/Commits.ts"
 import * as ComponentChecks from "./checks/Components.ts"
@@ -54,7 +55,7 @@ const make = Effect.fnUntraced(function* (limits: Limits) {
   const databases = (yield* Settings.postgres).toLowerCase()
   const drives = yield* Drives.make
   const name = yield* Settings.topic
-  const base = yield* Settings.target
+  const base = yield* Settings.targetOrDefault
   const { bucket } = yield* Settings.s3
   // A commit every 10 seconds makes 360 small files in an hour and 8,640 snapshots in a day.
   const { roomBytes = 2 ** 30, smallFilesEnded = 500, smallFiles = 2_000, snapshots = 5_000 } = limits
@@ -72,7 +73,12 @@ const make = Effect.fnUntraced(function* (limits: Limits) {
       ...(zookeepers === "none" ? [] : [ComponentChecks.zookeeper(look)]),
       ComponentChecks.kafka(look),
       // Without Kafka it takes no events and says why, as Kafka's check does better.
-      { name: "server", well: wellOf(base), needs: ["kafka"], run: answersAt(base, absent) },
+      {
+        name: "server",
+        well: wellOf(addressOf(base)),
+        needs: ["kafka"],
+        run: answersAt({ url: base, label: addressOf(base) }, absent)
+      },
       ComponentChecks.connect(look),
       ComponentChecks.storage(storage),
       ...(databases === "none" ? [] : [ComponentChecks.postgres(look)]),

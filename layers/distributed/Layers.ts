@@ -4,6 +4,7 @@ import * as Accepted from "../connect/Accepted.ts"
 import * as Connector from "../connect/Connector.ts"
 import * as Replay from "../connect/Replay.ts"
 import * as SinkCommits from "../connect/SinkCommits.ts"
+import * as LogTarget from "../http/LogTarget.ts"
 import * as ConsumerGroups from "../kafka/ConsumerGroups.ts"
 import * as DeadLetters from "../kafka/DeadLetters.ts"
 import * as EventLog from "../kafka/EventLog.ts"
@@ -20,6 +21,11 @@ import * as Components from "./Components.ts"
 import * as WithoutClient from "./WithoutClient.ts"
 
 export const log = EventLog.layer
+
+export const logTarget = LogTarget.layer
+
+/** Its address is in its settings. */
+export const serverAddress = Layer.empty
 
 export const logReader = EventLogReader.layer
 

@@ -1,9 +1,9 @@
 /** The checks of the embedded profile. */
-import { Duration, Effect, Layer } from "effect"
+import { Duration, Effect, Layer, Result } from "effect"
 import { Checks } from "../../services/Checks.ts"
 import { DataFolder } from "../../services/DataFolder.ts"
 import { EventLogReader } from "../../services/EventLog.ts"
-import { commitInterval, host, port, target } from "../../services/Settings.ts"
+import { commitInterval, host, port } from "../../services/Settings.ts"
 import { TableReader } from "../../services/TableReader.ts"
 import { clock } from "../checks/Clock.ts"
 import { files } from "../checks/Files.ts"
@@ -11,6 +11,7 @@ import * as FolderChecks from "./checks/Folder.ts"
 import { log } from "./checks/Log.ts"
 import * as ServerChecks from "./checks/Server.ts"
 import { sink } from "./checks/Sink.ts"
+import * as LogTarget from "./LogTarget.ts"
 
 /** From where on something is too little or too much. */
 export interface Limits {
@@ -27,17 +28,17 @@ export const make = Effect.fnUntraced(function* (limits: Partial<Limits> = {}) {
   const folder = yield* DataFolder
   const reader = yield* EventLogReader
   const table = yield* TableReader
-  const base = yield* target
+  const target = yield* Effect.result((yield* LogTarget.make).find)
   const interval = Duration.fromInputUnsafe(yield* commitInterval)
   const { roomBytes = 2 ** 30, smallFilesEnded = 32, smallFilesGrowing = 200, snapshots = 1000 } = limits
   const patience = limits.patience ?? longest(Duration.seconds(30), Duration.times(interval, 5))
   return Checks.of({
     all: [
-      ServerChecks.port(yield* host, yield* port),
-      ServerChecks.server(base, folder),
+      ServerChecks.port(yield* host, yield* port, reader),
+      ServerChecks.server(target, folder, reader),
       FolderChecks.disk(folder, roomBytes),
       FolderChecks.folder(folder),
-      clock(reader, table, base),
+      clock(reader, table, Result.isSuccess(target) ? target.success.url : undefined),
       log(folder, reader, table),
       sink({ folder, log: reader, table, patience }),
       files({

@@ -1,12 +1,12 @@
-import { Clock, Effect, Layer, Stream } from "effect"
+import { Clock, Effect, Layer, Option, Stream } from "effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import { Components } from "../../services/Components.ts"
 import { DataFolder } from "../../services/DataFolder.ts"
 import { EventLogReader } from "../../services/EventLog.ts"
 import { Query } from "../../services/Query.ts"
-import { target } from "../../services/Settings.ts"
 import { component, type Looked } from "../components/Look.ts"
-import { addressOf, health } from "../http/Health.ts"
+import { addressOf, health, otherLog } from "../http/Health.ts"
+import * as LogTarget from "./LogTarget.ts"
 import { type SinkState, sinkState } from "./SinkState.ts"
 
 const ofSink = (state: SinkState, now: number): Looked => {
@@ -35,11 +35,16 @@ export const layer = Layer.effect(
     const folder = yield* DataFolder
     const log = yield* EventLogReader
     const query = yield* Query
-    const base = yield* target
+    const target = yield* LogTarget.make
 
-    const server = Effect.map(health(base), ({ version, notReady }): Looked => {
-      if (notReady !== null) return { state: "down", version, detail: `takes no events: ${notReady}` }
-      return { state: "up", version, detail: addressOf(base) }
+    const server = Effect.gen(function* () {
+      const { label, url } = yield* target.find
+      const { logId, version, notReady } = yield* health(url, label)
+      const bounds = yield* Effect.option(log.bounds)
+      const other = Option.isSome(bounds) ? otherLog(logId, bounds.value.logId) : undefined
+      if (other !== undefined) return { state: "down", version, detail: `at ${label}: ${other}` } satisfies Looked
+      if (notReady !== null) return { state: "down", version, detail: `takes no events: ${notReady}` } satisfies Looked
+      return { state: "up", version, detail: addressOf(url) } satisfies Looked
     }).pipe(Effect.provide(FetchHttpClient.layer))
     const events = Effect.as(log.bounds, {
       state: "up",

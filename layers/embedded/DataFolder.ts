@@ -61,6 +61,7 @@ const placesIn = (root: string) => {
     log: join(root, "log.db"),
     logWitness: join(root, "log.end"),
     serverLock: join(root, "server.lock"),
+    serverAddress: join(root, "server.json"),
     sinkLock: join(root, "sink.lock"),
     replayLock: join(root, "replay.lock"),
     control: join(root, "control.db"),

@@ -16,7 +16,9 @@ import * as Checks from "./Checks.ts"
 import * as Components from "./Components.ts"
 import * as DataFolder from "./DataFolder.ts"
 import * as DeadLetters from "./DeadLetters.ts"
+import * as LogTarget from "./LogTarget.ts"
 import * as Remainder from "./Remainder.ts"
+import * as ServerAddress from "./ServerAddress.ts"
 import * as Storage from "./Storage.ts"
 
 export const log = EventLog.layer.pipe(Layer.provide(DataFolder.layer))
@@ -50,6 +52,11 @@ export const replay = Replay.layer.pipe(
   Layer.provide([Leases.layer, EventLogReader.layer]),
   Layer.provide(DataFolder.layerToRead)
 )
+
+export const logTarget = LogTarget.layer.pipe(Layer.provide(logToRead), Layer.provide(DataFolder.layerToRead))
+
+/** Tells where the server of this data folder listens. */
+export const serverAddress = ServerAddress.layer.pipe(Layer.provide(DataFolder.layer))
 
 export const status = Components.layer.pipe(
   Layer.provide(query),

@@ -5,24 +5,26 @@ import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as HttpApiSwagger from "effect/http-api/HttpApiSwagger"
 import * as OpenApi from "effect/http-api/OpenApi"
-import { Api, type Health, type Readiness } from "../../services/Api.ts"
+import { Api, type Health, logHeader, type Readiness } from "../../services/Api.ts"
 import { EventLog, type LogUnavailable } from "../../services/EventLog.ts"
 import type { Exchanges } from "./Exchanges.ts"
 import { bodyOf, defect, draining, fromLog, methodNotAllowed, notFound, type Refusal, refusal } from "./Refusal.ts"
 
 const silent = refusal(503, "The event log did not say in time whether it takes events.", [], { "Retry-After": "1" })
 
-const answer = (body: unknown) =>
+type Headers = Record<string, string>
+
+const answer = (body: unknown, headers: Headers = {}) =>
   HttpServerResponse.text(JSON.stringify(body), {
     contentType: "application/json",
-    headers: { "cache-control": "no-store" }
+    headers: { "cache-control": "no-store", ...headers }
   })
 
-const refuse = (refusal: Refusal) =>
+const refuse = (refusal: Refusal, headers: Headers = {}) =>
   HttpServerResponse.text(bodyOf(refusal), {
     status: refusal.status,
     contentType: "application/json",
-    headers: { "cache-control": "no-store", ...refusal.headers }
+    headers: { "cache-control": "no-store", ...refusal.headers, ...headers }
   })
 
 /** The router would also take other cases, and more slashes, than the document names. */
@@ -35,20 +37,21 @@ const contentPolicy =
 
 export const make = Effect.fnUntraced(function* (exchanges: Exchanges) {
   const log = yield* EventLog
+  const identity: Headers = log.logId === null ? {} : { [logHeader]: log.logId }
 
   const ready = Effect.suspend(
     (): Effect.Effect<void, Refusal | LogUnavailable> => (exchanges.draining ? Effect.fail(draining) : log.ready)
   ).pipe(
     Effect.timeoutOrElse({ duration: "2 seconds", orElse: () => Effect.fail(silent) }),
     Effect.match({
-      onFailure: (error) => refuse("_tag" in error ? fromLog(error) : error),
-      onSuccess: () => answer({ status: "ready" } satisfies typeof Readiness.Type)
+      onFailure: (error) => refuse("_tag" in error ? fromLog(error) : error, identity),
+      onSuccess: () => answer({ status: "ready" } satisfies typeof Readiness.Type, identity)
     })
   )
   const document = HttpServerResponse.text(JSON.stringify(OpenApi.fromApi(Api)), { contentType: "application/json" })
 
   const routes = Layer.mergeAll(
-    HttpRouter.add("GET", "/health", answer({ status: "healthy" } satisfies typeof Health.Type)),
+    HttpRouter.add("GET", "/health", answer({ status: "healthy" } satisfies typeof Health.Type, identity)),
     HttpRouter.add("GET", "/ready", ready),
     HttpRouter.add("GET", "/openapi.json", document),
     HttpApiSwagger.layer(Api)

@@ -6,8 +6,9 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import { EventsLogged } from "../../services/Api.ts"
 import { LogClient, ReadingRefused, ServerUnavailable } from "../../services/LogClient.ts"
-import { target } from "../../services/Settings.ts"
+import { LogTarget } from "../../services/LogTarget.ts"
 import type { WeatherReading } from "../../services/Weather.ts"
+import { addressOf, confirm } from "./Health.ts"
 import { transportReason } from "./Transport.ts"
 
 /** From connecting to the last byte of the answer; the server answers or gives up well before. */
@@ -38,7 +39,7 @@ const refused = (server: string, status: number, body: string) => {
   const reason = temporary
     ? `it answered ${status} (${message})`
     : `its answer ${status} is not that of a logging server`
-  return Effect.fail(new ServerUnavailable({ target: server, reason, cause: status }))
+  return Effect.fail(new ServerUnavailable({ server, reason, cause: status }))
 }
 
 const judge = Effect.fnUntraced(function* (server: string, response: HttpClientResponse.HttpClientResponse) {
@@ -54,49 +55,57 @@ const judgeAll = Effect.fnUntraced(function* (server: string, response: HttpClie
   return { positions, ts, repeated: response.headers["floe-repeated"] === "true" }
 })
 
-/** The logging server at `base`; a path in it is kept as a prefix. */
-export const at = (base: URL) =>
-  Layer.effect(
-    LogClient,
-    Effect.gen(function* () {
-      const client = yield* HttpClient.HttpClient
-      const server = `${base.origin}${base.pathname.replace(/\/$/, "")}`
-      const execute = <A>(
-        request: HttpClientRequest.HttpClientRequest,
-        key: string,
-        judge: (
-          server: string,
-          response: HttpClientResponse.HttpClientResponse
-        ) => Effect.Effect<A, ServerUnavailable | ReadingRefused | HttpClientError.HttpClientError>
-      ) =>
-        request.pipe(
-          HttpClientRequest.setHeader("idempotency-key", key),
-          client.execute,
-          Effect.flatMap((response) => judge(server, response)),
-          Effect.catchTag("HttpClientError", (cause) =>
-            Effect.fail(new ServerUnavailable({ target: server, reason: transportReason(cause), cause }))
-          ),
-          Effect.timeoutOrElse({
-            duration: timeLimit,
-            orElse: () =>
-              Effect.fail(
-                new ServerUnavailable({ target: server, reason: `no answer within ${timeLimit}`, cause: "time-out" })
-              )
-          })
-        )
-      const send = Effect.fn("LogClient.send")((reading: WeatherReading, key: string) => {
-        const city = encodeURIComponent(reading.city)
-        const temperature = encodeURIComponent(reading.temperature)
-        const request = HttpClientRequest.get(`${server}/log?city=${city}&temperature=${temperature}`)
-        return execute(request, key, judge)
-      })
-      const sendAll = Effect.fn("LogClient.sendAll")((readings: ReadonlyArray<WeatherReading>, key: string) => {
-        const request = HttpClientRequest.post(`${server}/events`)
-        const body = JSON.stringify(readings.map(({ city, temperature }) => ({ city, temperature })))
-        return execute(HttpClientRequest.bodyText(request, body, "application/json"), key, judgeAll)
-      })
-      return LogClient.of({ send, sendAll })
+/** A path in the server's address is kept as a prefix. */
+const make = Effect.gen(function* () {
+  const client = yield* HttpClient.HttpClient
+  const target = yield* LogTarget
+  const execute = <A>(
+    requestTo: (base: string) => HttpClientRequest.HttpClientRequest,
+    key: string,
+    judge: (
+      server: string,
+      response: HttpClientResponse.HttpClientResponse
+    ) => Effect.Effect<A, ServerUnavailable | ReadingRefused | HttpClientError.HttpClientError>
+  ) =>
+    Effect.flatMap(target.find, (found) => {
+      const server = `at ${found.label}`
+      const request = HttpClientRequest.setHeader(requestTo(addressOf(found.url)), "idempotency-key", key)
+      // Asked each time: the address may be another server's by now.
+      return confirm(found).pipe(
+        Effect.provideService(HttpClient.HttpClient, client),
+        Effect.andThen(client.execute(request)),
+        Effect.flatMap((response) => judge(server, response)),
+        Effect.catchTag("HttpClientError", (cause) =>
+          Effect.fail(new ServerUnavailable({ server, reason: transportReason(cause), cause }))
+        ),
+        Effect.timeoutOrElse({
+          duration: timeLimit,
+          orElse: () =>
+            Effect.fail(new ServerUnavailable({ server, reason: `no answer within ${timeLimit}`, cause: "time-out" }))
+        })
+      )
     })
-  ).pipe(Layer.provide(FetchHttpClient.layer))
+  const send = Effect.fn("LogClient.send")((reading: WeatherReading, key: string) => {
+    const city = encodeURIComponent(reading.city)
+    const temperature = encodeURIComponent(reading.temperature)
+    return execute((base) => HttpClientRequest.get(`${base}/log?city=${city}&temperature=${temperature}`), key, judge)
+  })
+  const sendAll = Effect.fn("LogClient.sendAll")((readings: ReadonlyArray<WeatherReading>, key: string) => {
+    const body = JSON.stringify(readings.map(({ city, temperature }) => ({ city, temperature })))
+    const requestTo = (base: string) =>
+      HttpClientRequest.bodyText(HttpClientRequest.post(`${base}/events`), body, "application/json")
+    return execute(requestTo, key, judgeAll)
+  })
+  return LogClient.of({ send, sendAll })
+})
 
-export const layer = Layer.unwrap(Effect.map(target, at))
+/** For the server that the target names at the time of each request. */
+export const layer = Layer.effect(LogClient, make).pipe(Layer.provide(FetchHttpClient.layer))
+
+/** For the server at this address, whatever its log is. */
+export const at = (url: URL) =>
+  layer.pipe(
+    Layer.provide(
+      Layer.succeed(LogTarget, LogTarget.of({ find: Effect.succeed({ url, label: addressOf(url), logId: null }) }))
+    )
+  )

@@ -149,7 +149,7 @@ const make = Effect.gen(function* () {
   }
 
   const reader = yield* Reader.make(cluster, consumers, name)
-  return Context.make(EventLog, EventLog.of({ append, ready: connection.ready })).pipe(
+  return Context.make(EventLog, EventLog.of({ logId: null, append, ready: connection.ready })).pipe(
     Context.add(EventLogReader, reader)
   )
 })

@@ -107,7 +107,9 @@ const make = Effect.gen(function* () {
         return found < 0 ? end : start + found
       })
   })
-  return Context.make(EventLog, EventLog.of({ append, ready: Effect.void })).pipe(Context.add(EventLogReader, reader))
+  return Context.make(EventLog, EventLog.of({ logId, append, ready: Effect.void })).pipe(
+    Context.add(EventLogReader, reader)
+  )
 })
 
 export const layer = Layer.effectContext(make)

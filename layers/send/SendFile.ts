@@ -51,7 +51,7 @@ class OtherTarget extends Schema.TaggedError<OtherTarget>()("OtherTarget", {
   target: Schema.String
 }) {
   override get message() {
-    return `${this.path} was sent to ${this.target} before; set FLOE_TARGET to that, or send all of it here with --again.`
+    return `${this.path} was sent to ${this.target} before; set FLOE_DATA or FLOE_TARGET to that, or send all of it here with --again.`
   }
 }
 

@@ -139,7 +139,9 @@ const make = Effect.gen(function* () {
   }).pipe(Effect.withSpan("EventLog.ready"))
 
   const reader = yield* Reader.make(commits)
-  return Context.make(EventLog, EventLog.of({ append, ready })).pipe(Context.add(EventLogReader, reader))
+  return Context.make(EventLog, EventLog.of({ logId: writer.logId, append, ready })).pipe(
+    Context.add(EventLogReader, reader)
+  )
 })
 
 export const layer = Layer.effectContext(make)

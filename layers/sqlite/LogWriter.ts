@@ -26,6 +26,7 @@ export interface Entry {
 export type Outcome = Effect.Effect<Appended, KeyReused | LogUnavailable>
 
 export interface LogWriter {
+  readonly logId: string
   /** An outcome for each entry, once all are durable. If it throws, none of them is logged. */
   readonly write: (group: ReadonlyArray<Entry>) => ReadonlyArray<Outcome>
   /** Writes as an append does, and leaves nothing of it behind. */
@@ -211,6 +212,7 @@ const make = (
 
   testify(tail.end)
   return {
+    logId,
     write,
     probe,
     end: () => tail?.end,

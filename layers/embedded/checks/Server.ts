@@ -1,9 +1,13 @@
 /** Checks of the logging server: its port, whether it answers, its lock. */
 import { connect } from "node:net"
-import { Effect } from "effect"
+import { Effect, Option, Result } from "effect"
 import type { Check, Finding } from "../../../services/Checks.ts"
 import type { DataFolder } from "../../../services/DataFolder.ts"
+import type { EventLogReader } from "../../../services/EventLog.ts"
+import type { ServerUnavailable } from "../../../services/LogClient.ts"
+import type { Target } from "../../../services/LogTarget.ts"
 import { answersAt, healthAt, wellOf } from "../../checks/Server.ts"
+import { otherLog } from "../../http/Health.ts"
 import { isHeld } from "../../sqlite/Lock.ts"
 
 const isListened = (host: string, port: number) =>
@@ -23,25 +27,56 @@ const isListened = (host: string, port: number) =>
 const reachable = (host: string) => (host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host)
 const urlOf = (host: string, port: number) => new URL(`http://${host.includes(":") ? `[${host}]` : host}:${port}`)
 
-export const port = (host: string, port: number): Check => ({
+/** None where there is no log yet, or one that cannot be read. */
+const idOf = (log: EventLogReader["Service"]) =>
+  Effect.map(Effect.option(log.bounds), (bounds) => Option.getOrNull(Option.map(bounds, ({ logId }) => logId)))
+
+export const port = (host: string, port: number, log: EventLogReader["Service"]): Check => ({
   name: "port",
-  well: `Port ${port} is the logging server's, or free.`,
+  well: `Port ${port} is this data folder's logging server's, or free.`,
   run: Effect.gen(function* () {
     if (port === 0) return []
     const address = reachable(host)
     if (!(yield* isListened(address, port))) return []
-    const isOurs = yield* Effect.isSuccess(healthAt(urlOf(address, port)))
-    if (isOurs) return []
+    const found = Option.getOrUndefined(yield* Effect.option(healthAt(urlOf(address, port))))
+    if (found !== undefined && found.logId !== null && found.logId === (yield* idOf(log))) return []
+    const who =
+      found === undefined
+        ? "a program that is not a logging server of Floe"
+        : "a logging server with another log than this data folder's"
     const finding: Finding = {
-      finding: `Port ${port} on ${address} is in use by a program that is not a logging server of Floe.`,
+      finding: `Port ${port} on ${address} is in use by ${who}.`,
       consequence: "The logging server cannot be started there.",
-      mend: `Stop that program (see who it is: ss -ltnp "sport = :${port}"), or set FLOE_PORT and FLOE_TARGET to another port.`
+      mend: `Stop that program (see who it is: ss -ltnp "sport = :${port}"), or set FLOE_PORT to another port.`
     }
     return [finding]
   })
 })
 
-export const server = (target: URL, folder: DataFolder["Service"]): Check => {
+export const server = (
+  target: Result.Result<Target, ServerUnavailable>,
+  folder: DataFolder["Service"],
+  log: EventLogReader["Service"]
+): Check => {
+  if (Result.isFailure(target)) {
+    const finding: Finding = {
+      finding: target.failure.message,
+      consequence: "No event can be logged.",
+      mend: "Start it (npm start, or node dist/server.js), or set FLOE_TARGET to where it listens."
+    }
+    return { name: "server", well: "A logging server takes events.", run: Effect.succeed([finding]) }
+  }
+  const { label, url } = target.success
+  const judge = Effect.fnUntraced(function* (found: string | null) {
+    const other = otherLog(found, yield* idOf(log))
+    if (other === undefined) return []
+    const finding: Finding = {
+      finding: `The logging server at ${label} is not that of the data folder ${folder.root}: ${other}.`,
+      consequence: "What is logged there does not come into this table.",
+      mend: "Unset FLOE_TARGET, or set FLOE_DATA to the data folder of that server."
+    }
+    return [finding]
+  })
   const absent = Effect.fnUntraced(function* (message: string) {
     const finding: Finding = (yield* isHeld(folder.serverLock))
       ? {
@@ -56,5 +91,5 @@ export const server = (target: URL, folder: DataFolder["Service"]): Check => {
         }
     return finding
   })
-  return { name: "server", well: wellOf(target), run: answersAt(target, absent) }
+  return { name: "server", well: wellOf(label), run: answersAt({ url, label }, absent, judge) }
 }

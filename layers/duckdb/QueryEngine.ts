@@ -5,12 +5,13 @@
 import { availableParallelism } from "node:os"
 import type { DuckDBConnection, DuckDBPreparedStatement } from "@duckdb/node-api"
 import { Effect, Stream } from "effect"
-import { QueryFailed, type QueryResult } from "../../services/Query.ts"
+import { QueryFailed, type QueryResult, type QueryUnavailable } from "../../services/Query.ts"
 import type { TableFile } from "../iceberg/TableReader.ts"
 import { DuckDBInstance, StatementType } from "./DuckDB.ts"
 import { list, pattern } from "./literals.ts"
 import { converter } from "./QueryValues.ts"
-import { explained, refusedFunction } from "./Statement.ts"
+import { explained, isChange, refusedFunction } from "./Statement.ts"
+import { explainDamage } from "./tableDamage.ts"
 
 /** Nothing is spilled to disk: what needs more memory fails. */
 const memoryLimit = "512MB"
@@ -92,18 +93,26 @@ export const open = Effect.fnUntraced(function* (files: ReadonlyArray<TableFile>
     (connection) => Effect.sync(() => connection.disconnectSync())
   )
   const connection = yield* connect
-  yield* run(connection, () => connection.run(setup(files)))
+  yield* run(connection, () => connection.run(setup(files))).pipe(explainDamage({ files }))
 
   const prepare = Effect.fnUntraced(function* (sql: string): Effect.fn.Return<DuckDBPreparedStatement, QueryFailed> {
     const refused = refusedFunction(sql)
     if (refused !== undefined) {
       return yield* new QueryFailed({ reason: `The function ${refused} cannot be used in a query.` })
     }
-    const statements = yield* run(connection, () => connection.extractStatements(sql))
+    const refusal = isChange(sql) ? Effect.fail(new QueryFailed({ reason: `${readOnly}.` })) : undefined
+    const statements = yield* Effect.catch(
+      run(connection, () => connection.extractStatements(sql)),
+      (error) => refusal ?? Effect.fail(error)
+    )
     if (statements.count !== 1) {
+      if (refusal !== undefined) return yield* refusal
       return yield* new QueryFailed({ reason: `One statement at a time; there are ${statements.count}.` })
     }
-    const statement = yield* run(connection, () => statements.prepare(0))
+    const statement = yield* Effect.catch(
+      run(connection, () => statements.prepare(0)),
+      (error) => refusal ?? Effect.fail(error)
+    )
     if (statement.statementType === StatementType.SELECT) return statement
     const inner = statement.statementType === StatementType.EXPLAIN ? explained(sql) : undefined
     if (inner === undefined) return yield* new QueryFailed({ reason: `${readOnly}.` })
@@ -124,10 +133,24 @@ export const open = Effect.fnUntraced(function* (files: ReadonlyArray<TableFile>
     return yield* new QueryFailed({ reason: "The engine stopped before the last row; try again." })
   }, Effect.scoped)
 
-  const execute = Effect.fnUntraced(function* (sql: string): Effect.fn.Return<QueryResult, QueryFailed> {
+  const isReadable = (file: TableFile) =>
+    Effect.isSuccess(
+      Effect.scoped(
+        Effect.flatMap(connect, (second) =>
+          run(second, () =>
+            second.run(`SELECT count(city || temperature || ts) FROM read_parquet(${list([pattern(file.path)])})`)
+          )
+        )
+      )
+    )
+
+  const execute = Effect.fnUntraced(function* (
+    sql: string
+  ): Effect.fn.Return<QueryResult, QueryFailed | QueryUnavailable> {
     yield* run(connection, () => connection.run("BEGIN TRANSACTION"))
-    const statement = yield* prepare(sql)
-    const result = yield* run(connection, () => statement.stream())
+    const explaining = explainDamage({ files, sql, isReadable })
+    const statement = yield* prepare(sql).pipe(explaining)
+    const result = yield* run(connection, () => statement.stream()).pipe(explaining)
     const columns = result.columnNames().map((name, i) => ({ name, type: result.columnType(i).toString() }))
     const chunk = Effect.gen(function* () {
       const chunk = yield* run(connection, () => result.fetchChunk())
@@ -136,7 +159,7 @@ export const open = Effect.fnUntraced(function* (files: ReadonlyArray<TableFile>
       }
       yield* confirm(sql)
       return undefined
-    })
+    }).pipe(explaining)
     const rows = Stream.unfold(undefined, () =>
       Effect.map(chunk, (rows) => (rows === undefined ? undefined : ([rows, undefined] as const)))
     ).pipe(Stream.flattenIterable)

@@ -48,3 +48,31 @@ const refusedCall = new RegExp(`\\b(${refusedNames.join("|")})"?[^!-~]*(?:\\(|--
 
 /** The first call of a function that a query may not use; a text that looks like one counts too. */
 export const refusedFunction = (sql: string) => refusedCall.exec(sql)?.[1]
+
+const otherVerbs =
+  "ABORT|ALTER|ANALYZE|ATTACH|BEGIN|CALL|CHECKPOINT|COMMENT|COMMIT|COPY|CREATE|DEALLOCATE|DELETE|DETACH|DROP|END|EXECUTE|EXPORT|FORCE|GRANT|IMPORT|INSERT|INSTALL|LOAD|MERGE|PRAGMA|PREPARE|REINDEX|REPLACE|RESET|REVOKE|ROLLBACK|SAVEPOINT|SET|START|TRUNCATE|UNINSTALL|UNSET|UPDATE|USE|VACUUM"
+const otherVerb = new RegExp(`^(?:${otherVerbs})(?![\\w"])`, "i")
+/** What may stand for a semicolon or a verb and is none. */
+const quotation = new RegExp(String.raw`'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$[\s\S]*?\$\1\$|${space}`, "g")
+const changeBehindWith = /^WITH\b.*?\b(?:DELETE\s+FROM|INSERT\s+(?:OR|INTO)|MERGE\s+INTO|UPDATE\s+\S+\s+SET)\b/is
+
+/** Without what is in parentheses, as far as they are balanced. */
+const outside = (text: string) => {
+  let depth = 0
+  let kept = ""
+  for (const character of text) {
+    if (character === "(") depth++
+    else if (character === ")") depth = Math.max(0, depth - 1)
+    else if (depth === 0) kept += character
+  }
+  return kept
+}
+
+/** Whether it is one statement, or an EXPLAIN of one, that begins as those do that change or set something. */
+export const isChange = (sql: string) => {
+  const text = trimmed(explained(sql) ?? sql)
+    .replace(quotation, " ")
+    .trim()
+  if (text.includes(";")) return false
+  return otherVerb.test(text) || (/^WITH\b/i.test(text) && changeBehindWith.test(outside(text)))
+}

@@ -9,7 +9,7 @@ import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
 import { PositionRun } from "./EventLog.ts"
-import { Hour, WeatherReading, WeatherRecord } from "./Weather.ts"
+import { Hour, WeatherReading, WeatherReadingJson, WeatherRecord } from "./Weather.ts"
 
 /** At most so many records in one `POST /events`. */
 export const maxRecords = 10_000
@@ -121,10 +121,10 @@ class EventsGroup extends HttpApiGroup.make("events", { topLevel: true })
       headers: { "idempotency-key": Schema.optionalKey(IdempotencyKey) },
       payload: [
         Schema.Union([
-          Schema.Array(WeatherReading).check(Schema.isMinLength(1), Schema.isMaxLength(maxRecords)),
-          WeatherReading
+          Schema.Array(WeatherReadingJson).check(Schema.isMinLength(1), Schema.isMaxLength(maxRecords)),
+          WeatherReadingJson
         ]),
-        HttpApiSchema.StreamNdjson({ schema: WeatherReading, contentType: ndjsonTypes, maxBytes: maxBodyBytes })
+        HttpApiSchema.StreamNdjson({ schema: WeatherReadingJson, contentType: ndjsonTypes, maxBytes: maxBodyBytes })
       ],
       success: HttpApiSchema.WithHeaders(EventsLogged.annotate({ description: "All the events are durable" }), {
         "floe-repeated": Repeated

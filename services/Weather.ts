@@ -58,6 +58,15 @@ export const Hour = Schema.String.check(
 export const WeatherReading = Schema.Struct({ city: City, temperature: Temperature })
 export type WeatherReading = typeof WeatherReading.Type
 
+/** The same as JSON, in which the temperature may be a number too: its digits are kept as they are written. */
+export const WeatherReadingJson = Schema.Struct({
+  city: City,
+  temperature: Schema.Union([Temperature, Schema.Finite]).annotate({
+    description:
+      "Temperature in °F: a number, or a string that holds one; the digits are kept as sent, at most 32 characters"
+  })
+})
+
 /** What is logged, and a row of the table: these three fields in this order. */
 export const WeatherRecord = Schema.Struct({ ...WeatherReading.fields, ts: Hour })
 export type WeatherRecord = typeof WeatherRecord.Type

@@ -118,16 +118,18 @@ describe("mending", () => {
       city: "Oslo",
       temperature: "8.50"
     })
+    assert.deepStrictEqual(reading('{"city":"Oslo","temperature":8.50}'), { city: "Oslo", temperature: "8.50" })
   })
 
   it("names what is wrong with others", () => {
     const cases: ReadonlyArray<readonly [string | Buffer | null, string]> = [
       [null, "it has no value"],
       [Buffer.from([0xff, 0xfe]), "its value is not valid UTF-8"],
-      ["hello", "its value is not JSON"],
+      ["hello", "its value is not valid JSON"],
       ["42", "its value is no object with city and temperature"],
       ['["a"]', "its value is no object with city and temperature"],
-      ['{"city":"Oslo","temperature":1}', "temperature must be a string"],
+      ['{"city":"Oslo","temperature":true}', "temperature must be a number, or a string that holds one"],
+      ['{"city":"Oslo","temperature":"1","city":"Lima"}', "its value names a field twice"],
       ['{"temperature":"warm"}', "city is required; temperature must be a decimal number such as 72.5"]
     ]
     for (const [value, reason] of cases) assert.strictEqual(reading(value), reason)
@@ -150,19 +152,30 @@ describe("mending", () => {
   })
 
   it("takes the lines that the list writes, once they are mended", () => {
-    const value = '{"city":"Oslo","temperature":1}'
-    const line = jsonLine(letterOf(message(7, value, transform("The field temperature is a number")), []))
+    const value = '{"city":"Oslo","temperature":true}'
+    const line = jsonLine(letterOf(message(7, value, transform("The field temperature is a boolean")), []))
     assert.deepStrictEqual(draftOf(Buffer.from(value)), { city: "Oslo", temperature: null })
     assert.deepStrictEqual(
       mendedLine(Buffer.from(line)),
-      Result.succeed({ position: at(7), reading: Result.fail("temperature must be a string") })
+      Result.succeed({
+        position: at(7),
+        reading: Result.fail("temperature must be a number, or a string that holds one")
+      })
     )
-    const mended = line.replace('"temperature":null', '"temperature":"1.0"')
-    assert.deepStrictEqual(
-      mendedLine(Buffer.from(mended)),
-      Result.succeed({ position: at(7), reading: Result.succeed({ city: "Oslo", temperature: "1.0" }) })
-    )
-    const wrong = ["hello", "[]", '{"city":"Oslo","temperature":"1"}', '{"position":"x","city":"a","temperature":"1"}']
+    for (const temperature of ['"1.0"', "1.0"]) {
+      assert.deepStrictEqual(
+        mendedLine(Buffer.from(line.replace('"temperature":null', `"temperature":${temperature}`))),
+        Result.succeed({ position: at(7), reading: Result.succeed({ city: "Oslo", temperature: "1.0" }) })
+      )
+    }
+    const twice = '{"position":"0/7","city":"a","city":"b","temperature":"1"}'
+    const wrong = [
+      twice,
+      "hello",
+      "[]",
+      '{"city":"Oslo","temperature":"1"}',
+      '{"position":"x","city":"a","temperature":"1"}'
+    ]
     for (const text of wrong) assert.isTrue(Result.isFailure(mendedLine(Buffer.from(text))), text)
     assert.isTrue(Result.isFailure(mendedLine(Buffer.from([0xff]))))
   })

@@ -93,8 +93,9 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(onDisk)))("the OpenAPI d
         "application/jsonl"
       ])
       const schema = body?.["application/json"]?.schema
-      for (const good of [oslo, [oslo, oslo]]) assert.deepStrictEqual(violations(schema, good, schemas), [])
-      for (const bad of [[], 5, { ...oslo, ts: "x" }, [{ city: "a" }], [{ ...oslo, temperature: 5 }]]) {
+      for (const good of [oslo, [oslo, oslo], { ...oslo, temperature: -4.5 }])
+        assert.deepStrictEqual(violations(schema, good, schemas), [])
+      for (const bad of [[], 5, { ...oslo, ts: "x" }, [{ city: "a" }], [{ ...oslo, city: 5 }]]) {
         assert.isNotEmpty(violations(schema, bad, schemas), JSON.stringify(bad))
       }
     })

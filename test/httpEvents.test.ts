@@ -104,7 +104,11 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("POST /e
     ["a city that is null", bad({ ...oslo, city: null }), asJson, 400, "[3].city"],
     ["a nested city", bad({ ...oslo, city: { a: 1 } }), asJson, 400, "[3].city"],
     ["a record without a temperature", bad({ city: "a" }), asJson, 400, "[3].temperature"],
-    ["a temperature that is a number", bad({ ...oslo, temperature: 5 }), asJson, 400, "[3].temperature"],
+    ["a city that is a number", bad({ ...oslo, city: 5 }), asJson, 400, "[3].city"],
+    ["a temperature that is true", bad({ ...oslo, temperature: true }), asJson, 400, "[3].temperature"],
+    ["a number of 33 digits", `[{"city":"a","temperature":${"1".repeat(33)}}]`, asJson, 400, "[0].temperature"],
+    ["a number that no double holds", `[{"city":"a","temperature":1e400}]`, asJson, 400, "[0].temperature"],
+    ["a number twice", `{"city":"a","temperature":1,"temperature":2}`, asJson, 400, "[0]"],
     ...["abc", "NaN", "Infinity", "1e400", "0x10", "+5", ".5", "5.", "1_000", " 5 ", "", "1".repeat(10_000)].map(
       (temperature) =>
         [
@@ -131,7 +135,7 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("POST /e
     ["ts from the caller", bad({ ...oslo, ts: "2026-01-08-14" }), asJson, 400, "[3].ts"],
     ["ts in a single object", JSON.stringify({ ...oslo, ts: "2026-01-08-14" }), asJson, 400, "[0].ts"],
     ["a bad line", `${lines([oslo])}\n{"city"\n${lines([oslo])}`, asNdjson, 400, "[1]"],
-    ["a bad record in a line", lines([oslo, { ...oslo, temperature: 1 }]), asNdjson, 400, "[1].temperature"],
+    ["a bad record in a line", lines([oslo, { ...oslo, temperature: null }]), asNdjson, 400, "[1].temperature"],
     ["a blank line between", `${lines([oslo])}\n\n${lines([oslo])}`, asNdjson, 400, "[1]"],
     ["nothing but blank lines", "\n\n", asNdjson, 400, "body"],
     ["an array as NDJSON", lines([[oslo]]), asNdjson, 400, "[0]"],
@@ -252,6 +256,41 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("POST /e
       )
     )
   }
+
+  it.effect("keeps the digits of a temperature that is a number as they are written", () =>
+    Effect.gen(function* () {
+      const numbers = ["72.50", "1e2", "-0", "0.1E-7", "12345678901234567890.123456789", "5"]
+      const records = numbers.map((number) => `{"temperature": ${number} ,"city":"a"}`)
+      const mixed = [...records, JSON.stringify(oslo)]
+      for (const body of [
+        { text: `[${mixed.join(",")}]`, headers: asJson },
+        { text: mixed.join("\n"), headers: asNdjson }
+      ]) {
+        const { result, records } = yield* added(post(body.text, body.headers))
+        assert.strictEqual(result.status, 200, result.body)
+        assert.deepStrictEqual(
+          records.map(({ temperature }) => temperature),
+          [...numbers, oslo.temperature]
+        )
+      }
+      const one = yield* added(post(`{"city":"a","temperature":72.50}`))
+      assert.deepStrictEqual(
+        one.records.map(({ temperature }) => temperature),
+        ["72.50"]
+      )
+    })
+  )
+
+  it.effect("takes a number and its text for the same record", () =>
+    Effect.gen(function* () {
+      const headers = { ...asJson, "Idempotency-Key": "a-number" }
+      assert.strictEqual((yield* post(`{"city":"a","temperature":12.50}`, headers)).status, 200)
+      const { result, records } = yield* added(post(`{"city":"a","temperature":"12.50"}`, headers))
+      assert.strictEqual(result.headers.get("floe-repeated"), "true")
+      assert.lengthOf(records, 0)
+      assertRefused(yield* post(`{"city":"a","temperature":12.5}`, headers), 422, "Idempotency-Key")
+    })
+  )
 
   it.effect("logs a repeat with the same key once, however it is written", () =>
     Effect.gen(function* () {

@@ -2,7 +2,8 @@
 import { Result, Schema } from "effect"
 import type { Position } from "../../services/EventLog.ts"
 import type { WeatherReading } from "../../services/Weather.ts"
-import { reading } from "../http/Reading.ts"
+import { parseRecord } from "../http/parseJson.ts"
+import { readingOrReason } from "../http/Reading.ts"
 
 export interface Mended {
   readonly city?: string | undefined
@@ -32,7 +33,6 @@ export const textOf = (bytes: Uint8Array) => {
 }
 
 const Fields = Schema.Record(Schema.String, Schema.Unknown)
-const decodeJson = Schema.decodeUnknownResult(Schema.fromJsonString(Schema.Unknown))
 const decodeFields = Schema.decodeUnknownResult(Fields)
 
 /** City and temperature, whatever they are; all else is surplus. */
@@ -40,8 +40,8 @@ const fieldsOf = (value: Uint8Array | null) => {
   if (value === null) return Result.fail("it has no value")
   const text = textOf(value)
   if (text === null) return Result.fail("its value is not valid UTF-8")
-  const json = decodeJson(text)
-  if (Result.isFailure(json)) return Result.fail("its value is not JSON")
+  const json = parseRecord(text)
+  if (Result.isFailure(json)) return Result.fail(`its value ${json.failure}`)
   const fields = Array.isArray(json.success) ? Result.fail(undefined) : decodeFields(json.success)
   return Result.mapError(fields, () => "its value is no object with city and temperature")
 }
@@ -49,15 +49,12 @@ const fieldsOf = (value: Uint8Array | null) => {
 const pickedFrom = (fields: Readonly<Record<string, unknown>>) =>
   Object.fromEntries(["city", "temperature"].flatMap((name) => (name in fields ? [[name, fields[name]]] : [])))
 
-const judged = (fields: Readonly<Record<string, unknown>>): Result.Result<WeatherReading, string> =>
-  Result.mapError(reading(fields), (errors) => errors.map(({ field, message }) => `${field} ${message}`).join("; "))
-
 /** What would be sent for a value, or why nothing can be. */
 export const readingOf = (value: Uint8Array | null, mended: Mended = {}): Result.Result<WeatherReading, string> => {
   const given = Object.fromEntries(Object.entries(mended).filter(([, text]) => text !== undefined))
   const found = fieldsOf(value)
   if (Result.isFailure(found) && Object.keys(given).length < 2) return Result.fail(found.failure)
-  return judged({ ...pickedFrom(Result.getOrElse(found, () => ({}))), ...given })
+  return readingOrReason({ ...pickedFrom(Result.getOrElse(found, () => ({}))), ...given })
 }
 
 /** What of a value can be read, to be mended. */
@@ -67,9 +64,7 @@ export const draftOf = (value: Uint8Array | null) => {
   return { city: text(fields.city), temperature: text(fields.temperature) }
 }
 
-const Line = Schema.fromJsonString(
-  Schema.Struct({ position: Schema.String, city: Schema.Unknown, temperature: Schema.Unknown })
-)
+const Line = Schema.Struct({ position: Schema.String, city: Schema.Unknown, temperature: Schema.Unknown })
 const decodeLine = Schema.decodeUnknownResult(Line)
 
 export interface MendedLine {
@@ -81,12 +76,14 @@ export interface MendedLine {
 export const mendedLine = (line: Uint8Array): Result.Result<MendedLine, string> => {
   const text = textOf(line)
   if (text === null) return Result.fail("it is not valid UTF-8")
-  const decoded = decodeLine(text)
+  const json = parseRecord(text)
+  if (Result.isFailure(json)) return Result.fail(`it ${json.failure}`)
+  const decoded = decodeLine(json.success)
   if (Result.isFailure(decoded)) {
     return Result.fail('it is no object such as {"position":"0/12","city":"Oslo","temperature":"41.5"}')
   }
   const { city, temperature, position } = decoded.success
   const found = positionOf(position)
   if (found === undefined) return Result.fail('its position is not such as "0/12"')
-  return Result.succeed({ position: found, reading: judged({ city, temperature }) })
+  return Result.succeed({ position: found, reading: readingOrReason({ city, temperature }) })
 }

@@ -25,12 +25,14 @@ const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1({
 /** `place` is what the fields belong to: empty, or `[3]`. */
 const errorsOf = (issue: SchemaIssue.Issue, place: string): ReadonlyArray<FieldError> =>
   issuesOf(issue).issues.map(({ path, message }) => {
-    const field = (path ?? []).map((key) => shown(String(typeof key === "object" ? key.key : key))).join(".")
-    if (field === "ts" && message === "is not a known field") {
-      return { field: place === "" ? field : `${place}.${field}`, message: "is set by the server" }
+    const name = (path ?? []).map((key) => shown(String(typeof key === "object" ? key.key : key))).join(".")
+    if (name === "") return { field: place === "" ? "body" : place, message }
+    const field = place === "" ? name : `${place}.${name}`
+    if (name === "ts" && message === "is not a known field") return { field, message: "is set by the server" }
+    if (name === "temperature" && message === "must be a string") {
+      return { field, message: "must be a number, or a string that holds one" }
     }
-    if (field === "") return { field: place === "" ? "body" : place, message }
-    return { field: place === "" ? field : `${place}.${field}`, message }
+    return { field, message }
   })
 
 /** An object with very many fields is refused for the first unknown one, not for each. */
@@ -46,6 +48,12 @@ export const reading = (input: unknown): Result.Result<WeatherReading, ReadonlyA
     ? Result.succeed(result.success)
     : Result.mapError(decodeNaming(input), (issue) => errorsOf(issue, ""))
 }
+
+const sentence = ({ field, message }: FieldError) => `${field === "body" ? "it" : field} ${message}`
+
+/** Like {@link reading}, with one text for all that is wrong. */
+export const readingOrReason = (input: unknown): Result.Result<WeatherReading, string> =>
+  Result.mapError(reading(input), (errors) => errors.map(sentence).join("; "))
 
 /** Readings of one request; every bad one is named by index and field, up to a bound. */
 export const readings = (inputs: ReadonlyArray<unknown>): Result.Result<ReadonlyArray<WeatherReading>, Refusal> => {

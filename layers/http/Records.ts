@@ -2,6 +2,7 @@
 import { Result } from "effect"
 import { jsonTypes, maxRecords, ndjsonTypes } from "../../services/Api.ts"
 import type { WeatherReading } from "../../services/Weather.ts"
+import { maxValues, parseJson, shapeOf } from "./parseJson.ts"
 import { readings } from "./Reading.ts"
 import { type FieldError, invalid, maxErrors, type Refusal, refusal } from "./Refusal.ts"
 
@@ -43,47 +44,8 @@ export const encodingOf = (contentEncoding: string | undefined): Result.Result<b
   return encoding === "identity" ? Result.succeed(false) : Result.fail(unsupportedEncoding)
 }
 
-/** Ten thousand records with a few fields too many, so that these are named. */
-const maxValues = 100_000
-
-/**
- * What JSON.parse does not tell: how many values the text holds (for `[{},{},…` it takes a hundred times the text), and
- * which object is the first with more than two members (of two with one name it keeps the last).
- */
-const shapeOf = (text: string) => {
-  let values = 0
-  let objects = 0
-  let members = 0
-  let crowded: number | undefined
-  let quoted = false
-  for (let i = 0; i < text.length && values <= maxValues; i++) {
-    const code = text.charCodeAt(i)
-    if (code === 0x22) quoted = !quoted
-    else if (quoted) {
-      if (code === 0x5c) i++
-    } else if (code === 0x3a) {
-      if (++members === 3) crowded ??= objects - 1
-    } else if (code === 0x7b || code === 0x5b || code === 0x2c) {
-      values++
-      if (code === 0x7b) {
-        objects++
-        members = 0
-      }
-    }
-  }
-  return { values, crowded }
-}
-
-const parse = (text: string): Result.Result<unknown, undefined> => {
-  try {
-    return Result.succeed(JSON.parse(text))
-  } catch {
-    return Result.fail(undefined)
-  }
-}
-
 const ofJson = (text: string): Result.Result<ReadonlyArray<WeatherReading>, Refusal> => {
-  const parsed = parse(text)
+  const parsed = parseJson(text)
   if (Result.isFailure(parsed)) return Result.fail(notJson)
   const value = parsed.success
   if (Array.isArray(value)) return ofValues(value)
@@ -97,7 +59,7 @@ const ofNdjson = (text: string): Result.Result<ReadonlyArray<WeatherReading>, Re
   const values: Array<unknown> = []
   const errors: Array<FieldError> = []
   for (const [index, line] of lines.entries()) {
-    const parsed = parse(line)
+    const parsed = parseJson(line)
     if (Result.isSuccess(parsed)) values.push(parsed.success)
     else errors.push({ field: `[${index}]`, message: "is not valid JSON" })
     if (errors.length === maxErrors) break

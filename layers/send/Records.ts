@@ -1,6 +1,8 @@
 /** A line of NDJSON or CSV as a reading, or why it is none. */
-import { Option, Schema, SchemaIssue } from "effect"
+import { Option, Result } from "effect"
 import { WeatherReading } from "../../services/Weather.ts"
+import { parseRecord } from "../http/parseJson.ts"
+import { readingOrReason } from "../http/Reading.ts"
 import { type Line, maxLineBytes } from "./Lines.ts"
 
 export type Format = "ndjson" | "csv"
@@ -27,23 +29,6 @@ const textOf = (bytes: Buffer) => {
     return Option.some(utf8.decode(bytes))
   } catch {
     return Option.none<string>()
-  }
-}
-
-const decode = Schema.decodeUnknownResult(WeatherReading, { errors: "all", onExcessProperty: "error" })
-const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1()
-
-const reasonOf = (issue: SchemaIssue.Issue) =>
-  issuesOf(issue)
-    .issues.map(({ message, path = [] }) => [...path.map(String), message].join(" "))
-    .join("; ")
-
-const parseJson = (text: string) => {
-  try {
-    const value: unknown = JSON.parse(text)
-    return Option.some(value)
-  } catch {
-    return Option.none<unknown>()
   }
 }
 
@@ -80,10 +65,10 @@ export const parser = (format: Format) => {
     refused: { line: line.number, reason, text: text.slice(0, longestText) }
   })
   const reading = (line: Line, text: string, value: unknown): Parsed => {
-    const decoded = decode(value)
-    return decoded._tag === "Success"
+    const decoded = readingOrReason(value)
+    return Result.isSuccess(decoded)
       ? { _tag: "Reading", reading: decoded.success }
-      : refuse(line, text, reasonOf(decoded.failure.issue))
+      : refuse(line, text, decoded.failure)
   }
   const ofCsv = (line: Line, text: string): Parsed => {
     const fields = fieldsOf(text)
@@ -110,7 +95,7 @@ export const parser = (format: Format) => {
     const text = (line.number === 1 ? found.value.replace(/^\ufeff/, "") : found.value).replace(/\r?\n$/, "")
     if (text.trim() === "") return { _tag: "Nothing" }
     if (format === "csv") return ofCsv(line, text)
-    const value = parseJson(text)
-    return Option.isSome(value) ? reading(line, text, value.value) : refuse(line, text, "it is not valid JSON")
+    const value = parseRecord(text)
+    return Result.isSuccess(value) ? reading(line, text, value.success) : refuse(line, text, `it ${value.failure}`)
   }
 }

@@ -1,12 +1,17 @@
 /**
- * How a program ends. Exit codes: 0 after SIGINT or SIGTERM and a drain; 1 for what it says in a sentence (or, for a
- * defect, with a stack), and when the drain takes too long; 130 at once on a second Ctrl-C.
+ * How a program ends. Exit codes: 0 after a drain, which SIGINT, SIGTERM, a closed terminal, a closed pipe behind
+ * standard output or the end of `npm start` asks for; 1 for what it says in a sentence (or, for a defect, with a stack),
+ * and when the drain takes too long; 130 at once on a second Ctrl-C.
  */
+import { isatty } from "node:tty"
 import { Cause, Config, Effect, type Exit, Fiber, Formatter, Layer, SchemaIssue, Scope } from "effect"
+import * as NpmParent from "./NpmParent.ts"
 
 const drainMillis = 5000
 /** Under npm a Ctrl-C arrives twice: from the terminal, and once more from npm. */
 const echoMillis = 500
+
+const hasTerminal = [0, 1, 2].some((descriptor) => isatty(descriptor))
 
 let signalledAt: number | undefined
 
@@ -21,6 +26,24 @@ const onSignal = () => {
     }
     setTimeout(giveUp, drainMillis).unref()
   } else if (performance.now() - signalledAt > echoMillis) process.exit(130)
+}
+
+/** As if by a signal, unless it is ending already. */
+const end = () => {
+  if (signalledAt === undefined) process.kill(process.pid, "SIGTERM")
+}
+
+const endWithOutput = ({ code }: NodeJS.ErrnoException) => {
+  // EIO is what a terminal that was closed answers.
+  if (code === "EPIPE" || code === "EIO") end()
+}
+
+/**
+ * Node forgets that nohup had SIGHUP ignored. But nohup, and a supervisor, leave no terminal, and without one the signal
+ * does not mean that a terminal was closed.
+ */
+const onHangUp = () => {
+  if (hasTerminal) end()
 }
 
 /**
@@ -44,6 +67,11 @@ export const launch = <A, E, E2 = never>(
     // Before the listeners of runMain, which may end the program while they run.
     process.prependListener("SIGINT", onSignal)
     process.prependListener("SIGTERM", onSignal)
+    process.on("SIGHUP", onHangUp)
+    process.stdout.on("error", endWithOutput)
+    // Without a listener an error would end the process with a stack trace.
+    process.stderr.on("error", () => {})
+    NpmParent.watch(end)
     return launched(program, work)
   })
 

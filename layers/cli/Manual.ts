@@ -77,7 +77,7 @@ const introduction = `# The command line
 
 | exit code | meaning |
 |---|---|
-| 0 | fine; also when nobody reads on what it prints, as in `floe tail \\| head` |
+| 0 | fine; also when the reader of its output has gone, such as \`head\` behind a pipe |
 | 1 | something is wrong, and standard error says what in a sentence |
 | 2 | misuse: an unknown command or flag (the nearest one is suggested), or a value that cannot be read |
 | 130 | Ctrl-C |

@@ -31,7 +31,7 @@ const watch = async () => {
   while (!done || visible.length < perSecond * seconds) {
     const found = await Effect.runPromise(Effect.orElseSucceed(readTable(table), () => Option.none()))
     const now = performance.now()
-    const end = Option.isSome(found) ? found.value.progress.offset : 0
+    const end = Option.isSome(found) ? (found.value.progress?.offset ?? 0) : 0
     while (visible.length < end) visible.push(now)
     await delay(10)
   }

@@ -30,7 +30,7 @@ export const fillLog = (data: string, events: number, partitions: number) =>
 /** Waits until so many events of the log are in the table of a data folder. */
 export const takenIn = async (data: string, events: number) => {
   const offset = readTable(join(data, "warehouse", "default", "weather")).pipe(
-    Effect.map(Option.match({ onNone: () => 0, onSome: (_) => _.progress.offset })),
+    Effect.map(Option.match({ onNone: () => 0, onSome: (_) => _.progress?.offset ?? 0 })),
     Effect.orElseSucceed(() => 0)
   )
   while ((await Effect.runPromise(offset)) < events) await delay(20)

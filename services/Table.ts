@@ -15,7 +15,8 @@ export interface Progress {
 }
 
 export interface Committed {
-  readonly snapshotId: number
+  /** A 64-bit integer, as text. */
+  readonly snapshotId: string
   /** Version N of `v<N>.metadata.json`. */
   readonly version: number
   readonly progress: Progress
@@ -35,13 +36,18 @@ export class TableUnavailable extends Schema.TaggedError<TableUnavailable>()("Ta
   }
 }
 
-/** The table's files contradict each other or the specification; trying again does not help. */
+/**
+ * The table's files contradict each other or the specification, or another engine made of them what Floe does not read;
+ * trying again does not help.
+ */
 export class TableBroken extends Schema.TaggedError<TableBroken>()("TableBroken", {
   file: Schema.String,
-  reason: Schema.String
+  reason: Schema.String,
+  /** Whole by the specification, and beyond Floe. */
+  unsupported: Schema.optionalKey(Schema.Boolean)
 }) {
   override get message() {
-    return `The table is broken: ${this.file} ${this.reason}.`
+    return `The table ${this.unsupported ? "cannot be used" : "is broken"}: ${this.file} ${this.reason}.`
   }
 }
 

@@ -12,7 +12,8 @@ import {
   type TableView
 } from "../../services/TableSums.ts"
 import { leased } from "../iceberg/Leased.ts"
-import * as Metadata from "../iceberg/Metadata.ts"
+import * as LogProgress from "../iceberg/LogProgress.ts"
+import type * as Metadata from "../iceberg/Metadata.ts"
 import { readFiles, type TableFile } from "../iceberg/TableReader.ts"
 import * as QueryEngine from "./QueryEngine.ts"
 
@@ -31,8 +32,12 @@ const RecordRow = Schema.Tuple([Schema.NullOr(Schema.String), Schema.NullOr(Sche
 const unavailable = (error: Error) =>
   Effect.fail(new QueryUnavailable({ reason: error.message.replace(/\.$/, ""), cause: error }))
 
-const viewOf = (snapshot: Metadata.Snapshot, files: ReadonlyArray<TableFile>): TableView => {
-  const progress = Metadata.progressOf(snapshot)
+const viewOf = (
+  metadata: Metadata.TableMetadata,
+  snapshot: Metadata.Snapshot,
+  files: ReadonlyArray<TableFile>
+): TableView => {
+  const progress = LogProgress.at(metadata, snapshot)
   const rows = <A>(schema: Schema.Codec<A, unknown>, sql: string) =>
     Stream.unwrap(
       Effect.gen(function* () {
@@ -55,8 +60,8 @@ const viewOf = (snapshot: Metadata.Snapshot, files: ReadonlyArray<TableFile>): T
 
   return {
     snapshotId: String(snapshot["snapshot-id"]),
-    logId: Option.some(progress.logId),
-    committed: Option.some([{ partition: 0, offset: progress.offset }]),
+    logId: Option.map(progress, ({ logId }) => logId),
+    committed: Option.map(progress, ({ offset }) => [{ partition: 0, offset }]),
     hours: sums(HourRow, `SELECT ts, count(*), sum(${checksum}) FROM weather GROUP BY ts`),
     slices: (ts, of) =>
       sums(
@@ -79,7 +84,7 @@ export const layer = Layer.effect(
 
     const view = Effect.gen(function* () {
       const held = yield* leased(table, leases, undefined)
-      return Option.some(viewOf(held.snapshot, yield* readFiles(table, held)))
+      return Option.some(viewOf(held.metadata, held.snapshot, yield* readFiles(table, held)))
     }).pipe(
       Effect.catchTags({
         TableMissing: () => Effect.succeedNone,

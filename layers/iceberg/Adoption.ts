@@ -3,8 +3,9 @@ import { basename, dirname, join } from "node:path"
 import { Effect, Option } from "effect"
 import { TableBroken } from "../../services/Table.ts"
 import * as Files from "./Files.ts"
-import { type DataFile, status } from "./Manifest.ts"
-import { located, readList, readManifest, readMetadata } from "./TableReader.ts"
+import { content, type DataFile, hourOf } from "./Manifest.ts"
+import { readMetadata } from "./MetadataFiles.ts"
+import { readEntries } from "./TableReader.ts"
 
 export const removeLinks = (files: ReadonlyArray<DataFile>) =>
   Effect.forEach(files, ({ file_path }) => Effect.ignore(Files.remove(file_path)), { discard: true })
@@ -16,21 +17,27 @@ export const removeLinks = (files: ReadonlyArray<DataFile>) =>
 export const adopt = Effect.fn("Adoption.adopt")(function* (from: string, tableFolder: string, prefix: string) {
   const found = yield* readMetadata(from)
   if (Option.isNone(found)) return yield* new TableBroken({ file: from, reason: "holds no table" })
-  const { metadata, snapshot } = found.value
-  const { location } = metadata
-  const manifests = yield* readList(from, location, snapshot["manifest-list"])
-  const entries = yield* Effect.forEach(manifests, (manifest) => readManifest(from, location, manifest))
-  const live = entries.flat().filter((entry) => entry.status !== status.deleted)
+  const live = yield* readEntries(from, found.value)
+  const other = live.find(
+    ({ entry, manifest }) =>
+      entry.data_file.content !== content.data || hourOf(manifest, entry) === undefined
+  )
+  if (other !== undefined) {
+    return yield* new TableBroken({
+      file: other.path,
+      reason: "was written by another engine, and the table cannot be put in place of another one",
+      unsupported: true
+    })
+  }
   const linked: Array<DataFile> = []
-  const link = Effect.fnUntraced(function* (file: DataFile, index: number) {
-    const source = yield* located(from, location, file.file_path)
+  const link = Effect.fnUntraced(function* (file: DataFile, source: string, index: number) {
     const folder = join(tableFolder, "data", basename(dirname(source)))
     const file_path = join(folder, `${prefix}-${index}.parquet`)
     yield* Files.makeFolder(folder)
     yield* Files.linkNew(source, file_path)
     linked.push({ ...file, file_path })
   })
-  yield* Effect.forEach(live, ({ data_file }, index) => link(data_file, index), { discard: true }).pipe(
+  yield* Effect.forEach(live, ({ entry, path }, index) => link(entry.data_file, path, index), { discard: true }).pipe(
     Effect.onError(() => removeLinks(linked))
   )
   return linked

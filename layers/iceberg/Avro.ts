@@ -1,6 +1,6 @@
 /** Avro object container files, as manifests and manifest lists are: all of one in memory, written and read at once. */
 import { randomBytes } from "node:crypto"
-import { deflateRawSync, inflateRawSync } from "node:zlib"
+import { deflateRawSync, inflateRawSync, zstdDecompressSync } from "node:zlib"
 import avro from "avsc"
 import { Schema } from "effect"
 
@@ -34,14 +34,44 @@ const decodeBlock = Schema.decodeUnknownSync(
   Schema.Struct({ count: Schema.Int, data: Schema.Uint8Array, sync: Schema.Uint8Array })
 )
 
-/** An Avro schema whose text is written into the header as it is, so that attributes avsc does not know (`field-id`) stay. */
-export const makeFormat = (schema: object) => {
-  const text = JSON.stringify(schema)
-  return { text, type: avro.Type.forSchema(JSON.parse(text)) }
-}
-export type Format = ReturnType<typeof makeFormat>
+const scratch = Buffer.alloc(8)
 
-export const encode = (format: Format, meta: Record<string, string>, records: ReadonlyArray<object>) => {
+/** A number where it is exact, a bigint where it is not; either is written. */
+const long = avro.types.LongType.__with({
+  fromBuffer: (bytes: Buffer) => {
+    const value = bytes.readInt32LE(4) * 2 ** 32 + bytes.readUInt32LE(0)
+    return Number.isSafeInteger(value) ? value : bytes.readBigInt64LE(0)
+  },
+  toBuffer: (value: number | bigint) => {
+    scratch.writeBigInt64LE(BigInt(value))
+    return scratch
+  },
+  fromJSON: (value: number) => value,
+  toJSON: (value: number | bigint) => Number(value),
+  isValid: (value: unknown) => typeof value === "bigint" || Number.isSafeInteger(value),
+  compare: (a: number | bigint, b: number | bigint) => (a < b ? -1 : a > b ? 1 : 0)
+})
+
+const Attributes = Schema.Struct({ "field-id": Schema.Int })
+const isField = Schema.is(Attributes)
+
+/** A schema whose text is written into the header as it is, so that attributes avsc does not know (`field-id`) stay. */
+const formatOf = (text: string, names: ReadonlyMap<number, string>) => {
+  const rename = (_: string, value: unknown) => {
+    const name = isField(value) ? names.get(value["field-id"]) : undefined
+    return name === undefined || !isField(value) ? value : { ...value, name }
+  }
+  return { text, type: avro.Type.forSchema(JSON.parse(text, rename), { registry: { long } }) }
+}
+export type Format = ReturnType<typeof formatOf>
+
+const noNames: ReadonlyMap<number, string> = new Map()
+
+export const makeFormat = (schema: object) => formatOf(JSON.stringify(schema), noNames)
+
+export type Meta = Readonly<Record<string, string>>
+
+export const encode = (format: Format, meta: Meta, records: ReadonlyArray<object>) => {
   const sync = randomBytes(16)
   const entries = Object.entries({ ...meta, "avro.schema": format.text, "avro.codec": "deflate" })
   const parts = [
@@ -55,15 +85,21 @@ export const encode = (format: Format, meta: Record<string, string>, records: Re
   return Buffer.concat(parts)
 }
 
-const types = new Map<string, avro.Type>()
+const formats = new Map<string, Format>()
 
-const typeOf = (schema: string) => {
-  let type = types.get(schema)
-  if (type === undefined) {
-    type = avro.Type.forSchema(JSON.parse(schema))
-    if (types.size < 16) types.set(schema, type)
+const known = (schema: string, names: ReadonlyMap<number, string>) => {
+  let format = formats.get(schema)
+  if (format === undefined) {
+    format = formatOf(schema, names)
+    if (formats.size < 64) formats.set(schema, format)
   }
-  return type
+  return format
+}
+
+const codecs: Record<string, (data: Buffer) => Buffer> = {
+  null: (data) => data,
+  deflate: (data) => inflateRawSync(data),
+  zstandard: (data) => zstdDecompressSync(data)
 }
 
 const at = (type: avro.Type, bytes: Buffer, offset: number): { readonly value: unknown; readonly offset: number } => {
@@ -72,26 +108,32 @@ const at = (type: avro.Type, bytes: Buffer, offset: number): { readonly value: u
   return decoded
 }
 
-/** The records as Avro gives them, to be decoded by a Schema; throws if the file is not whole. */
-export const decode = (bytes: Buffer) => {
+/**
+ * The records as Avro gives them, to be decoded by a Schema, under the names that their fields' ids have in `names`: those
+ * names have changed over the years. Throws if the file is not whole.
+ */
+export const decode = (bytes: Buffer, names: ReadonlyMap<number, string>) => {
   if (!bytes.subarray(0, 4).equals(magic)) throw new Error("is not an Avro file")
   const start = at(Header, bytes, 0)
   const header = decodeHeader(start.value)
   const meta = Object.fromEntries(Object.entries(header.meta).map(([key, text]) => [key, Buffer.from(text).toString()]))
-  const type = typeOf(meta["avro.schema"] ?? "")
+  const format = known(meta["avro.schema"] ?? "", names)
+  const codec = meta["avro.codec"] ?? "null"
+  const decompressed = codecs[codec]
+  if (decompressed === undefined) throw new Error(`is compressed with ${codec}, which Floe does not read`)
   const records: Array<unknown> = []
   for (let offset = start.offset; offset < bytes.length; ) {
     const next = at(Block, bytes, offset)
     const block = decodeBlock(next.value)
     if (!Buffer.from(block.sync).equals(Buffer.from(header.sync))) throw new Error("has a damaged block")
-    const data = meta["avro.codec"] === "deflate" ? inflateRawSync(block.data) : Buffer.from(block.data)
+    const data = decompressed(Buffer.from(block.data))
     let position = 0
     for (let i = 0; i < block.count; i++) {
-      const record = at(type, data, position)
+      const record = at(format.type, data, position)
       records.push(record.value)
       position = record.offset
     }
     offset = next.offset
   }
-  return { meta, records }
+  return { format, meta, records }
 }

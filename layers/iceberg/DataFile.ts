@@ -1,6 +1,6 @@
 /** What a manifest says of a data file, from what was written. */
 import type { ColumnStatistics, WrittenFile } from "../duckdb/ParquetWriter.ts"
-import type { DataFile } from "./Manifest.ts"
+import { content, type DataFile } from "./Manifest.ts"
 
 /** Bounds longer than this many code points are cut, as Iceberg's own writers do. */
 const boundLength = 16
@@ -35,8 +35,8 @@ const bytesOf = (text: string | undefined) => {
   return bytes
 }
 
-export const toDataFile = (file: WrittenFile): DataFile => ({
-  content: 0,
+export const toDataFile = (file: WrittenFile) => ({
+  content: content.data,
   file_path: file.path,
   file_format: "PARQUET",
   partition: { ts: file.ts },
@@ -50,4 +50,4 @@ export const toDataFile = (file: WrittenFile): DataFile => ({
   // DuckDB does not tell where row groups start.
   split_offsets: null,
   sort_order_id: 0
-})
+}) satisfies DataFile & Readonly<Record<string, unknown>>

@@ -4,6 +4,8 @@ import type { Leases } from "../../services/Leases.ts"
 import { TableUnavailable } from "../../services/Table.ts"
 import * as Files from "./Files.ts"
 import { status } from "./Manifest.ts"
+import { operationOf } from "./Metadata.ts"
+import { pathOf } from "./Paths.ts"
 import type { Expired, TableCommits } from "./TableCommits.ts"
 import { readList, readManifest } from "./TableReader.ts"
 
@@ -18,7 +20,7 @@ export const heldNow = (leases: Leases["Service"]) =>
 
 /** The data files that a snapshot has and the next one has not: those that the next one marked as deleted. */
 const replacedFiles = Effect.fnUntraced(function* (tableFolder: string, { next }: Expired) {
-  if (next.summary.operation === "append") return []
+  if (operationOf(next) === "append") return []
   const manifests = yield* readList(tableFolder, tableFolder, next["manifest-list"])
   const own = manifests.filter(
     (manifest) => manifest.added_snapshot_id === next["snapshot-id"] && manifest.deleted_files_count > 0
@@ -27,14 +29,14 @@ const replacedFiles = Effect.fnUntraced(function* (tableFolder: string, { next }
   return entries
     .flat()
     .filter((entry) => entry.status === status.deleted && entry.snapshot_id === next["snapshot-id"])
-    .map((entry) => entry.data_file.file_path)
+    .map((entry) => pathOf(entry.data_file.file_path))
 })
 
 const replacedManifests = Effect.fnUntraced(function* (tableFolder: string, { snapshot, next }: Expired) {
   const before = yield* readList(tableFolder, tableFolder, snapshot["manifest-list"])
   const after = yield* readList(tableFolder, tableFolder, next["manifest-list"])
   const stay = new Set(after.map((manifest) => manifest.manifest_path))
-  return before.map((manifest) => manifest.manifest_path).filter((path) => !stay.has(path))
+  return before.map((manifest) => manifest.manifest_path).filter((path) => !stay.has(path)).map(pathOf)
 })
 
 const removeAll = Effect.fnUntraced(function* (paths: ReadonlyArray<string>) {
@@ -46,7 +48,7 @@ const removeAll = Effect.fnUntraced(function* (paths: ReadonlyArray<string>) {
 const removeSnapshot = Effect.fnUntraced(function* (tableFolder: string, oldest: Expired) {
   const dataFiles = yield* removeAll(yield* replacedFiles(tableFolder, oldest))
   const manifests = yield* removeAll(yield* replacedManifests(tableFolder, oldest))
-  return dataFiles + manifests + (yield* removeAll([oldest.snapshot["manifest-list"]]))
+  return dataFiles + manifests + (yield* removeAll([pathOf(oldest.snapshot["manifest-list"])]))
 })
 
 /** One piece of it. A snapshot on which a lease is held stops it: what goes in later steps may be files of that one. */

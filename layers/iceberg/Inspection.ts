@@ -4,39 +4,35 @@ import { DataFolder } from "../../services/DataFolder.ts"
 import { Leases } from "../../services/Leases.ts"
 import { type DataFile, TableReader, type TableSnapshot } from "../../services/TableReader.ts"
 import { leased, metadataOf } from "./Leased.ts"
-import type * as Manifest from "./Manifest.ts"
-import { type ManifestFile, status } from "./Manifest.ts"
+import * as Manifest from "./Manifest.ts"
 import * as Metadata from "./Metadata.ts"
-import { located, readList, readManifest, readMetadata } from "./TableReader.ts"
+import { readMetadata } from "./MetadataFiles.ts"
+import { type LiveEntry, readList, readLive } from "./TableReader.ts"
 
-const idOf = (id: number | undefined) => (id === undefined ? null : String(id))
+const idOf = (id: bigint | null | undefined) => (id === null || id === undefined ? null : String(id))
 
 const toSnapshot = (snapshot: Metadata.Snapshot): TableSnapshot => {
-  const { summary } = snapshot
-  const { logId, offset } = Metadata.progressOf(snapshot)
+  const progress = Metadata.progressOf(snapshot)
+  const count = (key: string) => Metadata.countOf(snapshot, key) ?? null
+  /** Left out where there are none. */
+  const difference = (key: string) => (snapshot.summary === undefined ? null : (Metadata.countOf(snapshot, key) ?? 0))
   return {
     id: String(snapshot["snapshot-id"]),
     parentId: idOf(snapshot["parent-snapshot-id"]),
     committedAt: snapshot["timestamp-ms"],
-    operation: summary.operation,
-    rowsAdded: summary["added-records"] ?? 0,
-    rowsRemoved: summary["deleted-records"] ?? 0,
-    filesAdded: summary["added-data-files"] ?? 0,
-    filesRemoved: summary["deleted-data-files"] ?? 0,
-    rows: summary["total-records"],
-    files: summary["total-data-files"],
-    bytes: summary["total-files-size"],
-    log: { logId, positions: [{ partition: 0, offset }] }
+    operation: Metadata.operationOf(snapshot),
+    rowsAdded: difference("added-records"),
+    rowsRemoved: difference("deleted-records"),
+    filesAdded: difference("added-data-files"),
+    filesRemoved: difference("deleted-data-files"),
+    rows: count("total-records"),
+    files: count("total-data-files"),
+    bytes: count("total-files-size"),
+    log:
+      progress === undefined
+        ? null
+        : { logId: progress.logId, positions: [{ partition: 0, offset: progress.offset }] }
   }
-}
-
-/** The snapshots from which the current one has come. */
-const ancestors = (metadata: Metadata.TableMetadata) => {
-  const parents = new Map(metadata.snapshots.map((one) => [one["snapshot-id"], one["parent-snapshot-id"]]))
-  const found = new Set<number>()
-  for (let id: number | undefined = metadata["current-snapshot-id"]; id !== undefined; id = parents.get(id))
-    found.add(id)
-  return { parents, found }
 }
 
 const fieldsOf = (metadata: Metadata.TableMetadata) =>
@@ -51,16 +47,17 @@ const partitioningOf = (metadata: Metadata.TableMetadata) => {
   })
 }
 
-const toFile = (tableFolder: string, location: string, file: Manifest.DataFile) =>
-  Effect.map(
-    located(tableFolder, location, file.file_path),
-    (path): DataFile => ({
-      path: relative(tableFolder, path),
-      partition: `ts=${file.partition.ts}`,
-      rows: file.record_count,
-      bytes: file.file_size_in_bytes
-    })
-  )
+const partitionOf = (partition: Manifest.DataFile["partition"]) =>
+  Object.entries(partition)
+    .map(([name, value]) => `${name}=${value}`)
+    .join("/")
+
+const toFile = (tableFolder: string, { entry, path }: LiveEntry): DataFile => ({
+  path: relative(tableFolder, path),
+  partition: partitionOf(entry.data_file.partition),
+  rows: entry.data_file.record_count,
+  bytes: entry.data_file.file_size_in_bytes
+})
 
 /** The table of this name in the warehouse. */
 export const at = (name: string) =>
@@ -76,7 +73,11 @@ export const at = (name: string) =>
           name: `default.${name}`,
           location: tableFolder,
           formatVersion: metadata["format-version"],
-          columns: fieldsOf(metadata).map(({ name, required, type }) => ({ name, type, required })),
+          columns: fieldsOf(metadata).map(({ name, required, type }) => ({
+            name,
+            type: typeof type === "string" ? type : JSON.stringify(type),
+            required
+          })),
           partitioning: partitioningOf(metadata),
           properties: metadata.properties
         })).pipe(Effect.withSpan("TableReader.describe")),
@@ -88,12 +89,15 @@ export const at = (name: string) =>
           Effect.withSpan("TableReader.snapshots")
         ),
         history: Effect.map(metadata, (metadata) => {
-          const { parents, found } = ancestors(metadata)
+          const parents = new Map(metadata.snapshots.map((one) => [one["snapshot-id"], one["parent-snapshot-id"]]))
+          const ancestors = new Set(
+            Metadata.lineage(metadata, metadata["current-snapshot-id"]).map((one) => one["snapshot-id"])
+          )
           return metadata["snapshot-log"].toReversed().map((entry) => ({
             madeCurrentAt: entry["timestamp-ms"],
             snapshotId: String(entry["snapshot-id"]),
             parentId: idOf(parents.get(entry["snapshot-id"])),
-            isCurrentAncestor: found.has(entry["snapshot-id"])
+            isCurrentAncestor: ancestors.has(entry["snapshot-id"])
           }))
         }).pipe(Effect.withSpan("TableReader.history")),
         files: (asOf) =>
@@ -101,12 +105,12 @@ export const at = (name: string) =>
             const { metadata, snapshot } = yield* leased(tableFolder, leases, asOf)
             const { location } = metadata
             const manifests = yield* readList(tableFolder, location, snapshot["manifest-list"])
-            const filesOf = Effect.fnUntraced(function* (manifest: ManifestFile) {
-              const entries = yield* readManifest(tableFolder, location, manifest)
-              const live = entries.filter((entry) => entry.status !== status.deleted)
-              return yield* Effect.forEach(live, ({ data_file }) => toFile(tableFolder, location, data_file))
-            })
-            return Stream.fromIterable(manifests).pipe(Stream.mapEffect(filesOf), Stream.flattenIterable)
+            return Stream.fromIterable(manifests).pipe(
+              Stream.mapEffect((manifest) => readLive(tableFolder, location, manifest)),
+              Stream.flattenIterable,
+              Stream.filter(({ entry }) => entry.data_file.content === Manifest.content.data),
+              Stream.map((live) => toFile(tableFolder, live))
+            )
           }).pipe(Stream.unwrap)
       })
     })

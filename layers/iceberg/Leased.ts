@@ -5,7 +5,7 @@ import type { Leases } from "../../services/Leases.ts"
 import { type AsOf, SnapshotMissing, TableMissing, weather } from "../../services/TableReader.ts"
 import type * as Metadata from "./Metadata.ts"
 import { currentSnapshot } from "./Metadata.ts"
-import { readMetadata } from "./TableReader.ts"
+import { readMetadata } from "./MetadataFiles.ts"
 
 const missing = (tableFolder: string) => {
   const name = basename(tableFolder)

@@ -16,7 +16,7 @@ const sizeClass = (manifest: ManifestFile) => Math.floor(Math.log2(Math.max(1, l
 export const toMerge = (manifests: ReadonlyArray<ManifestFile>): ReadonlyArray<ManifestFile> => {
   const classes = new Map<number, Array<ManifestFile>>()
   for (const manifest of manifests) {
-    if (allEntries(manifest) >= fullManifest) continue
+    if (manifest.content !== 0 || allEntries(manifest) >= fullManifest) continue
     const members = classes.get(sizeClass(manifest))
     if (members === undefined) classes.set(sizeClass(manifest), [manifest])
     else members.push(manifest)

@@ -2,6 +2,7 @@
 import { Schema } from "effect"
 import type { Progress } from "../../services/Table.ts"
 import { columns } from "../../services/Weather.ts"
+import * as ExactJson from "./ExactJson.ts"
 
 export const tableSchema = {
   type: "struct",
@@ -14,42 +15,28 @@ export const partitionSpec = {
   fields: [{ name: "ts", transform: "identity", "source-id": columns.indexOf("ts") + 1, "field-id": 1000 }]
 }
 
-const Count = Schema.FiniteFromString.pipe(Schema.decodeTo(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))))
-
-/** Numbers are text in the file. */
-const Summary = Schema.Struct({
-  operation: Schema.Literals(["append", "replace", "overwrite"]),
-  "added-data-files": Schema.optionalKey(Count),
-  "added-records": Schema.optionalKey(Count),
-  "added-files-size": Schema.optionalKey(Count),
-  "deleted-data-files": Schema.optionalKey(Count),
-  "deleted-records": Schema.optionalKey(Count),
-  "removed-files-size": Schema.optionalKey(Count),
-  "changed-partition-count": Count,
-  "total-records": Count,
-  "total-files-size": Count,
-  "total-data-files": Count,
-  "total-delete-files": Count,
-  "total-position-deletes": Count,
-  "total-equality-deletes": Count,
-  "floe.log.id": Schema.String,
-  "floe.log.offset": Count,
-  "floe.log.last": Schema.optionalKey(Schema.String)
-})
+const Summary = Schema.Record(Schema.String, Schema.String)
 export type Summary = typeof Summary.Type
 
 const Snapshot = Schema.Struct({
-  "snapshot-id": Schema.Int,
-  "parent-snapshot-id": Schema.optionalKey(Schema.Int),
-  "sequence-number": Schema.Int,
+  "snapshot-id": Schema.BigInt,
+  "parent-snapshot-id": Schema.optionalKey(Schema.NullOr(Schema.BigInt)),
+  "sequence-number": Schema.optionalKey(Schema.Int),
   "timestamp-ms": Schema.Int,
   "manifest-list": Schema.String,
-  summary: Summary,
-  "schema-id": Schema.Int
+  summary: Schema.optionalKey(Summary),
+  "schema-id": Schema.optionalKey(Schema.NullOr(Schema.Int))
 })
 export type Snapshot = typeof Snapshot.Type
 
-const Field = Schema.Struct({ id: Schema.Int, name: Schema.String, required: Schema.Boolean, type: Schema.String })
+const Field = Schema.Struct({
+  id: Schema.Int,
+  name: Schema.String,
+  required: Schema.Boolean,
+  /** A nested type is an object. */
+  type: Schema.Unknown
+})
+export type Field = typeof Field.Type
 const TableSchema = Schema.Struct({
   type: Schema.String,
   "schema-id": Schema.Int,
@@ -66,7 +53,9 @@ const PartitionSpec = Schema.Struct({
     })
   )
 })
+export type PartitionSpec = typeof PartitionSpec.Type
 
+/** What Floe uses of it. Whatever else a file holds, at any depth, stays in the object and is written as it was read. */
 export const TableMetadata = Schema.Struct({
   "format-version": Schema.Literal(2),
   "table-uuid": Schema.String,
@@ -80,29 +69,69 @@ export const TableMetadata = Schema.Struct({
   "partition-specs": Schema.Array(PartitionSpec),
   "last-partition-id": Schema.Int,
   "default-sort-order-id": Schema.Int,
-  "sort-orders": Schema.Array(Schema.Struct({ "order-id": Schema.Int, fields: Schema.Array(Schema.Json) })),
+  "sort-orders": Schema.Array(Schema.Unknown),
   properties: Schema.Record(Schema.String, Schema.String),
-  "current-snapshot-id": Schema.Int,
-  refs: Schema.Struct({ main: Schema.Struct({ "snapshot-id": Schema.Int, type: Schema.String }) }),
-  /** Oldest first. */
+  /** None before the first snapshot. */
+  "current-snapshot-id": Schema.optionalKey(Schema.BigInt),
+  refs: Schema.Record(Schema.String, Schema.Struct({ "snapshot-id": Schema.BigInt, type: Schema.String })),
+  /** In no order that the specification promises; Floe and Java append. */
   snapshots: Schema.Array(Snapshot),
-  "snapshot-log": Schema.Array(Schema.Struct({ "timestamp-ms": Schema.Int, "snapshot-id": Schema.Int })),
+  "snapshot-log": Schema.Array(Schema.Struct({ "timestamp-ms": Schema.Int, "snapshot-id": Schema.BigInt })),
   "metadata-log": Schema.Array(Schema.Struct({ "timestamp-ms": Schema.Int, "metadata-file": Schema.String }))
 })
 export type TableMetadata = typeof TableMetadata.Type
 
-const Json = Schema.fromJsonString(TableMetadata)
-export const decode = Schema.decodeUnknownSync(Json)
-export const encode = Schema.encodeSync(Json)
+const Versioned = Schema.Struct({ "format-version": Schema.Int, "current-snapshot-id": Schema.optionalKey(Schema.Unknown) })
 
-export const progressOf = ({ summary }: Snapshot): Progress => ({
-  logId: summary["floe.log.id"],
-  offset: summary["floe.log.offset"],
-  ...(summary["floe.log.last"] !== undefined && { lastEvent: summary["floe.log.last"] })
-})
+/** It is whole and yet not for Floe; the message is the end of a sentence that begins with its path. */
+export class Unsupported extends Error {}
+
+/** What may be left out is there, and a table without a snapshot names none: some write null or -1. */
+const filled = (file: unknown) => {
+  Schema.asserts(Versioned, file)
+  const version = file["format-version"]
+  if (version !== 2) throw new Unsupported(`is of Iceberg's format version ${version}; Floe reads version 2`)
+  const all = { properties: {}, refs: {}, snapshots: [], "snapshot-log": [], "metadata-log": [], ...file }
+  const { "current-snapshot-id": current, ...without } = all
+  return current === null || current === -1n ? without : all
+}
+
+/** Throws if the text is no such metadata. */
+export const decode = (text: string): TableMetadata => {
+  const metadata: unknown = filled(ExactJson.parse(text))
+  Schema.asserts(TableMetadata, metadata)
+  return metadata
+}
+
+export const encode = (metadata: TableMetadata) => ExactJson.stringify(metadata)
+
+/** A number of the summary; undefined where the writer did not give it. */
+export const countOf = ({ summary }: Snapshot, key: string) => {
+  const text = summary?.[key]
+  return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined
+}
+
+export const operationOf = ({ summary }: Snapshot) => summary?.["operation"] ?? "unknown"
+
+/** How far the log is in a snapshot, where Floe made it. */
+export const progressOf = (snapshot: Snapshot): Progress | undefined => {
+  const { "floe.log.id": logId, "floe.log.last": lastEvent } = snapshot.summary ?? {}
+  const offset = countOf(snapshot, "floe.log.offset")
+  if (logId === undefined || offset === undefined) return undefined
+  return { logId, offset, ...(lastEvent !== undefined && { lastEvent }) }
+}
 
 export const currentSnapshot = (metadata: TableMetadata) =>
   metadata.snapshots.find((snapshot) => snapshot["snapshot-id"] === metadata["current-snapshot-id"])
+
+/** A snapshot and those it has come from, newest first, as far as they are kept. */
+export const lineage = (metadata: TableMetadata, from: bigint | undefined): ReadonlyArray<Snapshot> => {
+  const byId = new Map(metadata.snapshots.map((one) => [one["snapshot-id"], one]))
+  const found = new Set<Snapshot>()
+  for (let one = byId.get(from ?? -1n); one !== undefined && !found.has(one); one = byId.get(one["parent-snapshot-id"] ?? -1n))
+    found.add(one)
+  return [...found]
+}
 
 /** All that does not change from snapshot to snapshot. */
 export const fixedParts = {
@@ -122,10 +151,11 @@ export const fixedParts = {
   }
 } as const
 
-const file = /^v(\d+)\.metadata\.json$/
+const file = /^v(\d+)(?:\.gz\.metadata\.json|\.metadata\.json(?:\.gz)?)$/
 export const fileName = (version: number) => `v${version}.metadata.json`
 /** The version that a file in `metadata/` holds; undefined if it is no metadata file. */
 export const versionOf = (name: string) => {
   const digits = file.exec(name)?.[1]
   return digits === undefined ? undefined : Number(digits)
 }
+export const isCompressed = (name: string) => name.includes(".gz")

@@ -4,21 +4,22 @@ import { Effect } from "effect"
 import * as Files from "./Files.ts"
 import { type ManifestFile, status } from "./Manifest.ts"
 import * as Metadata from "./Metadata.ts"
+import { pathOf } from "./Paths.ts"
 import { readList, readManifest } from "./TableReader.ts"
 
 const namedBy = Effect.fnUntraced(function* (tableFolder: string, metadata: Metadata.TableMetadata) {
-  const lists = metadata.snapshots.map((snapshot) => snapshot["manifest-list"])
-  const named = new Set([...lists, ...metadata["metadata-log"].map((entry) => entry["metadata-file"])])
+  const lists = metadata.snapshots.map((snapshot) => pathOf(snapshot["manifest-list"]))
+  const named = new Set([...lists, ...metadata["metadata-log"].map((entry) => pathOf(entry["metadata-file"]))])
   const manifests = new Map<string, ManifestFile>()
   for (const list of lists) {
     for (const manifest of yield* readList(tableFolder, tableFolder, list)) {
-      manifests.set(manifest.manifest_path, manifest)
+      manifests.set(pathOf(manifest.manifest_path), manifest)
     }
   }
   for (const [path, manifest] of manifests) {
     named.add(path)
     for (const entry of yield* readManifest(tableFolder, tableFolder, manifest)) {
-      if (entry.status !== status.deleted) named.add(entry.data_file.file_path)
+      if (entry.status !== status.deleted) named.add(pathOf(entry.data_file.file_path))
     }
   }
   return named

@@ -11,7 +11,8 @@ import type { LiveFile } from "./LiveFiles.ts"
 import { status } from "./Manifest.ts"
 import type * as Metadata from "./Metadata.ts"
 import { fileName } from "./Metadata.ts"
-import { located, readFiles, readList, readManifest } from "./TableReader.ts"
+import { located } from "./Paths.ts"
+import { readFiles, readList, readManifest } from "./TableReader.ts"
 import { quietMillis } from "./Upkeep.ts"
 
 /** A running sink may be about to commit a file that nobody names yet. */
@@ -100,12 +101,8 @@ export const plan = Effect.fn("Plan.plan")(
     const current = snapshots.at(-1)
     const live = current === undefined ? [] : yield* readFiles(tableFolder, { metadata, snapshot: current })
     const still = hourOf(now - quietMillis)
-    const merges = [...Map.groupBy(live, ({ ts }) => ts)].map(([ts, files]) =>
-      compaction(
-        files.map((file) => ({ ...file, manifest: "" })),
-        ts >= still
-      )
-    )
+    const ours = live.flatMap(({ ts, ...file }) => (ts === undefined ? [] : { ...file, ts, manifest: "" }))
+    const merges = [...Map.groupBy(ours, ({ ts }) => ts)].map(([ts, files]) => compaction(files, ts >= still))
     const merged = merges.flatMap((merge) => merge.merged)
 
     const all = yield* neededBy(tableFolder, location, snapshots)

@@ -3,8 +3,11 @@ import { join } from "node:path"
 import { Clock, Effect } from "effect"
 import * as Manifest from "./Manifest.ts"
 import type * as Metadata from "./Metadata.ts"
+import { fileName } from "./Metadata.ts"
 import { type Failpoint, type NewFile, publish } from "./Publish.ts"
-import { type CurrentMetadata, located, readList, readManifest } from "./TableReader.ts"
+import type { CurrentMetadata } from "./MetadataFiles.ts"
+import { located } from "./Paths.ts"
+import { readList, readWritten } from "./TableReader.ts"
 
 /** The same table with the folder's real place in it; untouched if that is what it says already. */
 export const relocate = Effect.fn("Relocation.relocate")(function* (
@@ -22,13 +25,14 @@ export const relocate = Effect.fn("Relocation.relocate")(function* (
   const moveManifest = Effect.fnUntraced(function* (manifest: Manifest.ManifestFile) {
     const known = moved.get(manifest.manifest_path)
     if (known !== undefined) return { ...manifest, ...known }
-    const entries = yield* Effect.forEach(yield* readManifest(tableFolder, location, manifest), (entry) =>
+    const written = yield* readWritten(tableFolder, location, manifest)
+    const entries = yield* Effect.forEach(written.entries, (entry) =>
       Effect.map(located(tableFolder, location, entry.data_file.file_path), (file_path) => ({
         ...entry,
         data_file: { ...entry.data_file, file_path }
       }))
     )
-    const bytes = Manifest.encodeEntries(entries)
+    const bytes = Manifest.encodeEntries(entries, written.form)
     const manifest_path = join(metadataFolder, `${writer}-moved${moved.size}.avro`)
     files.push({ path: manifest_path, bytes })
     moved.set(manifest.manifest_path, { manifest_path, manifest_length: bytes.length })
@@ -40,8 +44,8 @@ export const relocate = Effect.fn("Relocation.relocate")(function* (
     const bytes = Manifest.encodeList(
       {
         id: snapshot["snapshot-id"],
-        parent: snapshot["parent-snapshot-id"],
-        sequenceNumber: snapshot["sequence-number"]
+        parent: snapshot["parent-snapshot-id"] ?? undefined,
+        sequenceNumber: snapshot["sequence-number"] ?? 0
       },
       yield* Effect.forEach(manifests, moveManifest)
     )
@@ -63,5 +67,5 @@ export const relocate = Effect.fn("Relocation.relocate")(function* (
   yield* publish({ tableFolder, writer, version, metadata, files, dataFiles: [], failpoint })
   yield* Effect.logInfo(`The table was moved from ${location} to ${tableFolder}; its paths are rewritten`)
   const snapshot = snapshots.find((one) => one["snapshot-id"] === opened.snapshot["snapshot-id"]) ?? opened.snapshot
-  return { version, highest: version, metadata, snapshot }
+  return { ...opened, version, highest: version, name: fileName(version), metadata, snapshot }
 })

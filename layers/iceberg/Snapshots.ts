@@ -2,17 +2,19 @@
 import { join } from "node:path"
 import type { Progress } from "../../services/Table.ts"
 import type { DataFile } from "./Manifest.ts"
+import * as LogProgress from "./LogProgress.ts"
 import * as Metadata from "./Metadata.ts"
 
 export interface Change {
-  readonly operation: Metadata.Summary["operation"]
+  readonly operation: "append" | "replace" | "overwrite"
   readonly added: ReadonlyArray<DataFile>
+  /** Data files only; with `overwrite` all delete files of the table go too. */
   readonly removed: ReadonlyArray<DataFile>
   readonly progress: Progress
 }
 
 export interface NextSnapshot {
-  readonly id: number
+  readonly id: bigint
   readonly manifestList: string
   /** Milliseconds since 1970. */
   readonly now: number
@@ -21,27 +23,36 @@ export interface NextSnapshot {
 const rowsOf = (files: ReadonlyArray<DataFile>) => files.reduce((sum, file) => sum + file.record_count, 0)
 const bytesOf = (files: ReadonlyArray<DataFile>) => files.reduce((sum, file) => sum + file.file_size_in_bytes, 0)
 
-const summaryOf = (before: Metadata.Summary | undefined, change: Change): Metadata.Summary => {
-  const { added, removed, progress } = change
+const deletes = ["total-delete-files", "total-position-deletes", "total-equality-deletes"]
+
+/** Totals go on from the parent's, and are left out where another engine left them out. */
+const summaryOf = (parent: Metadata.Snapshot | undefined, change: Change): Metadata.Summary => {
+  const { added, operation, progress, removed } = change
+  const total = (key: string, difference: number) => {
+    const before = parent === undefined ? 0 : Metadata.countOf(parent, key)
+    return before === undefined ? {} : { [key]: String(before + difference) }
+  }
+  const gone = (key: string) =>
+    operation === "overwrite" && parent !== undefined ? -(Metadata.countOf(parent, key) ?? 0) : 0
   return {
-    operation: change.operation,
-    "added-data-files": added.length,
-    "added-records": rowsOf(added),
-    "added-files-size": bytesOf(added),
+    operation,
+    "added-data-files": String(added.length),
+    "added-records": String(rowsOf(added)),
+    "added-files-size": String(bytesOf(added)),
     ...(removed.length > 0 && {
-      "deleted-data-files": removed.length,
-      "deleted-records": rowsOf(removed),
-      "removed-files-size": bytesOf(removed)
+      "deleted-data-files": String(removed.length),
+      "deleted-records": String(rowsOf(removed)),
+      "removed-files-size": String(bytesOf(removed))
     }),
-    "changed-partition-count": new Set([...added, ...removed].map((file) => file.partition.ts)).size,
-    "total-records": (before?.["total-records"] ?? 0) + rowsOf(added) - rowsOf(removed),
-    "total-files-size": (before?.["total-files-size"] ?? 0) + bytesOf(added) - bytesOf(removed),
-    "total-data-files": (before?.["total-data-files"] ?? 0) + added.length - removed.length,
-    "total-delete-files": 0,
-    "total-position-deletes": 0,
-    "total-equality-deletes": 0,
+    "changed-partition-count": String(
+      new Set([...added, ...removed].map((file) => JSON.stringify(file.partition))).size
+    ),
+    ...total("total-records", rowsOf(added) - rowsOf(removed)),
+    ...total("total-files-size", bytesOf(added) - bytesOf(removed)),
+    ...total("total-data-files", added.length - removed.length),
+    ...Object.assign({}, ...deletes.map((key) => total(key, gone(key)))),
     "floe.log.id": progress.logId,
-    "floe.log.offset": progress.offset,
+    "floe.log.offset": String(progress.offset),
     ...(progress.lastEvent !== undefined && { "floe.log.last": progress.lastEvent })
   }
 }
@@ -68,15 +79,13 @@ const withNewest = (metadata: Metadata.TableMetadata, keep: number): Metadata.Ta
   }
 }
 
-export const firstMetadata = (
-  uuid: string,
-  location: string
-): Omit<Metadata.TableMetadata, "refs" | "current-snapshot-id"> => ({
+export const firstMetadata = (uuid: string, location: string): Metadata.TableMetadata => ({
   ...Metadata.fixedParts,
   "table-uuid": uuid,
   location,
   "last-sequence-number": 0,
   "last-updated-ms": 0,
+  refs: {},
   snapshots: [],
   "snapshot-log": [],
   "metadata-log": []
@@ -84,13 +93,13 @@ export const firstMetadata = (
 
 /** The metadata of `version + 1`, with one snapshot more and at most `keep` of them. */
 export const withSnapshot = (
-  before: Metadata.TableMetadata | ReturnType<typeof firstMetadata>,
+  before: Metadata.TableMetadata,
   version: number,
   change: Change,
   next: NextSnapshot,
   keep: number
 ): Metadata.TableMetadata => {
-  const parent = "current-snapshot-id" in before ? Metadata.currentSnapshot(before) : undefined
+  const parent = Metadata.currentSnapshot(before)
   // Readers refuse snapshots that are out of order, and a clock may step back.
   const now = Math.max(next.now, before["last-updated-ms"])
   const sequenceNumber = before["last-sequence-number"] + 1
@@ -100,19 +109,20 @@ export const withSnapshot = (
     "sequence-number": sequenceNumber,
     "timestamp-ms": now,
     "manifest-list": next.manifestList,
-    summary: summaryOf(parent?.summary, change),
-    "schema-id": Metadata.tableSchema["schema-id"]
+    summary: summaryOf(parent, change),
+    "schema-id": before["current-schema-id"]
   }
   return withNewest(
     {
       ...before,
       "last-sequence-number": sequenceNumber,
       "last-updated-ms": now,
+      properties: { ...before.properties, ...LogProgress.propertiesOf(change.progress, next.id, sequenceNumber) },
       "current-snapshot-id": next.id,
-      refs: { main: { "snapshot-id": next.id, type: "branch" } },
+      refs: { ...before.refs, main: { ...before.refs["main"], "snapshot-id": next.id, type: "branch" } },
       snapshots: [...before.snapshots, snapshot],
       "snapshot-log": [...before["snapshot-log"], { "timestamp-ms": now, "snapshot-id": next.id }],
-      "metadata-log": "refs" in before ? metadataLog(before, version, keep) : []
+      "metadata-log": version === 0 ? [] : metadataLog(before, version, keep)
     },
     keep
   )

@@ -7,13 +7,16 @@ import { join } from "node:path"
 import { Clock, Effect, Option, Random, Semaphore } from "effect"
 import { type Committed, type Progress, TableBroken } from "../../services/Table.ts"
 import { LiveFiles } from "./LiveFiles.ts"
+import * as LogProgress from "./LogProgress.ts"
 import * as Manifest from "./Manifest.ts"
 import { fullManifest, liveFiles, toMerge } from "./ManifestMerge.ts"
 import * as ManifestStore from "./ManifestStore.ts"
 import * as Metadata from "./Metadata.ts"
 import { type Failpoint, publish } from "./Publish.ts"
 import * as Snapshots from "./Snapshots.ts"
-import { type CurrentMetadata, readList } from "./TableReader.ts"
+import type { CurrentMetadata } from "./MetadataFiles.ts"
+import { pathOf } from "./Paths.ts"
+import { readList } from "./TableReader.ts"
 
 export interface CommitOptions {
   /** The table's real folder, absolute. */
@@ -38,14 +41,21 @@ export interface Expired {
   readonly next: Metadata.Snapshot
 }
 
-const committedOf = ({ version, metadata }: Version): Option.Option<Committed> =>
-  Option.map(Option.fromUndefinedOr(Metadata.currentSnapshot(metadata)), (snapshot) => ({
-    snapshotId: snapshot["snapshot-id"],
-    version,
-    progress: Metadata.progressOf(snapshot),
-    rows: snapshot.summary["total-records"],
-    files: snapshot.summary["total-data-files"]
-  }))
+const countIn = (
+  manifests: ReadonlyArray<Manifest.ManifestFile>,
+  count: (manifest: Manifest.ManifestFile) => number
+) => manifests.reduce((sum, manifest) => sum + (manifest.content === 0 ? count(manifest) : 0), 0)
+
+const committedOf = ({ version, metadata, manifests }: Version): Option.Option<Committed> =>
+  Option.flatMap(Option.fromUndefinedOr(Metadata.currentSnapshot(metadata)), (snapshot) =>
+    Option.map(LogProgress.at(metadata, snapshot), (progress) => ({
+      snapshotId: String(snapshot["snapshot-id"]),
+      version,
+      progress,
+      rows: countIn(manifests, (manifest) => manifest.added_rows_count + manifest.existing_rows_count),
+      files: countIn(manifests, liveFiles)
+    }))
+  )
 
 const existing = (entry: Manifest.ManifestEntry): Manifest.ManifestEntry => ({
   ...entry,
@@ -54,7 +64,7 @@ const existing = (entry: Manifest.ManifestEntry): Manifest.ManifestEntry => ({
 
 /** Without a sequence number it takes the snapshot's own. */
 const newEntry = (
-  snapshotId: number,
+  snapshotId: bigint,
   data_file: Manifest.DataFile,
   sequence: number | null
 ): Manifest.ManifestEntry => ({
@@ -83,19 +93,43 @@ export const make = Effect.fn("TableCommits.make")(function* (
   const expired: Array<Expired> = []
   const oldMetadata: Array<string> = []
 
-  const learn = (manifest: string, entries: ReadonlyArray<Manifest.ManifestEntry>) => {
-    for (const { status, data_file } of entries) {
-      const file = { path: data_file.file_path, ts: data_file.partition.ts }
+  /** Manifests that cannot be rewritten. */
+  const fixed = new Set<string>()
+
+  /** Of what another engine has written only what can be written again in the same form. */
+  const learn = (manifest: Manifest.ManifestFile, { entries, form }: ManifestStore.Formed) => {
+    if (!Manifest.canCarryOver(form)) fixed.add(manifest.manifest_path)
+    if (manifest.content !== 0 || !Manifest.canCarryOver(form)) return
+    for (const entry of entries) {
+      const { data_file, status } = entry
+      const ts = Manifest.hourOf(manifest, entry)
+      if (ts === undefined) continue
+      const file = { path: pathOf(data_file.file_path), ts }
       if (status === Manifest.status.deleted) live.remove(file)
-      else live.put({ ...file, rows: data_file.record_count, bytes: data_file.file_size_in_bytes, manifest })
+      else
+        live.put({
+          ...file,
+          rows: data_file.record_count,
+          bytes: data_file.file_size_in_bytes,
+          manifest: manifest.manifest_path
+        })
     }
   }
 
   if (Option.isSome(opened)) {
     const { version, highest, metadata, snapshot } = opened.value
     const manifests = yield* readList(tableFolder, tableFolder, snapshot["manifest-list"])
-    for (const manifest of manifests) learn(manifest.manifest_path, yield* store.liveEntries([manifest]))
+    for (const manifest of manifests) {
+      for (const formed of yield* store.liveEntries([manifest])) learn(manifest, formed)
+    }
     current = { version, highest, metadata, manifests }
+    if (Option.isNone(committedOf(current))) {
+      return yield* new TableBroken({
+        file: tableFolder,
+        reason: "does not tell how far the log is in it, since another engine changed it; rebuild it from the log",
+        unsupported: true
+      })
+    }
   }
 
   /** Takes the new version over, and notes what has left the metadata with it. */
@@ -121,14 +155,14 @@ export const make = Effect.fn("TableCommits.make")(function* (
   const newSnapshot = Effect.gen(function* () {
     const sequenceNumber = (current?.metadata["last-sequence-number"] ?? 0) + 1
     for (;;) {
-      const id = yield* Random.nextIntBetween(1, Number.MAX_SAFE_INTEGER)
+      const id = BigInt(yield* Random.nextIntBetween(1, Number.MAX_SAFE_INTEGER))
       if (!current?.metadata.snapshots.some((snapshot) => snapshot["snapshot-id"] === id)) return { id, sequenceNumber }
     }
   })
 
   /** Makes a snapshot of these manifests current. */
   const advance = Effect.fnUntraced(function* (
-    id: number,
+    id: bigint,
     change: Snapshots.Change,
     kept: ReadonlyArray<Manifest.ManifestFile>,
     added: ReadonlyArray<ManifestStore.NewManifest>,
@@ -152,13 +186,18 @@ export const make = Effect.fn("TableCommits.make")(function* (
     const next: Version = { version, highest: version, metadata, manifests }
     takeOver(next)
     for (const manifest of added) {
-      learn(manifest.described.manifest_path, manifest.entries)
+      learn(manifest.described, manifest)
       store.remember(manifest)
     }
     const committed = committedOf(next)
     if (Option.isSome(committed)) return committed.value
     return yield* new TableBroken({ file: tableFolder, reason: "lost its current snapshot" })
   })
+
+  const prepare = (id: bigint, sequenceNumber: number, formed: ReadonlyArray<ManifestStore.Formed>) =>
+    formed.flatMap(({ entries, form }) =>
+      inParts(entries).map((part) => store.prepare(id, sequenceNumber, part, form))
+    )
 
   /** Those of the current manifests that still have files. */
   const manifestsNow = () => (current?.manifests ?? []).filter((manifest) => liveFiles(manifest) > 0)
@@ -168,14 +207,17 @@ export const make = Effect.fn("TableCommits.make")(function* (
     function* (files: ReadonlyArray<Manifest.DataFile>, progress: Progress) {
       const { id, sequenceNumber } = yield* newSnapshot
       const manifests = manifestsNow()
-      const merged = toMerge(manifests)
-      const moved = (yield* store.liveEntries(merged)).map(existing)
-      const fresh = files.map((data_file) => newEntry(id, data_file, null))
+      const merged = toMerge(manifests.filter((manifest) => !fixed.has(manifest.manifest_path)))
+      const moved = yield* store.liveEntries(merged)
+      const fresh = { form: Manifest.ownForm, entries: files.map((data_file) => newEntry(id, data_file, null)) }
       return yield* advance(
         id,
         { operation: "append", added: files, removed: [], progress },
         manifests.filter((manifest) => !merged.includes(manifest)),
-        [moved, fresh].filter((some) => some.length > 0).map((some) => store.prepare(id, sequenceNumber, some)),
+        prepare(id, sequenceNumber, [
+          ...moved.map(({ entries, form }) => ({ form, entries: entries.map(existing) })),
+          fresh
+        ]),
         files.map((file) => file.file_path)
       )
     },
@@ -199,18 +241,19 @@ export const make = Effect.fn("TableCommits.make")(function* (
       const gone = new Set(removed.map((file) => file.path))
       const touched = new Set(removed.map((file) => live.get(file.ts, file.path)?.manifest))
       const manifests = manifestsNow()
-      const entries = yield* store.liveEntries(manifests.filter((manifest) => touched.has(manifest.manifest_path)))
-      const next: ReadonlyArray<Manifest.ManifestEntry> = [
-        ...entries.map((entry) =>
-          gone.has(entry.data_file.file_path)
-            ? { ...entry, status: Manifest.status.deleted, snapshot_id: id }
-            : existing(entry)
-        ),
-        ...added.map((data_file) => newEntry(id, data_file, startSequence))
-      ]
-      const removedFiles = entries
-        .filter((entry) => gone.has(entry.data_file.file_path))
-        .map((entry) => entry.data_file)
+      const before = yield* store.liveEntries(manifests.filter((manifest) => touched.has(manifest.manifest_path)))
+      const isGone = (entry: Manifest.ManifestEntry) => gone.has(pathOf(entry.data_file.file_path))
+      const next = before.map(({ entries, form }) => ({
+        form,
+        entries: entries.map((entry) =>
+          isGone(entry) ? { ...entry, status: Manifest.status.deleted, snapshot_id: id } : existing(entry)
+        )
+      }))
+      const fresh = {
+        form: Manifest.ownForm,
+        entries: added.map((data_file) => newEntry(id, data_file, startSequence))
+      }
+      const removedFiles = before.flatMap(({ entries }) => entries.filter(isGone).map((entry) => entry.data_file))
       if (removedFiles.length !== gone.size) {
         return yield* new TableBroken({ file: tableFolder, reason: "lost data files that were to be merged" })
       }
@@ -218,7 +261,7 @@ export const make = Effect.fn("TableCommits.make")(function* (
         id,
         { operation: "replace", added, removed: removedFiles, progress: progress.value },
         manifests.filter((manifest) => !touched.has(manifest.manifest_path)),
-        inParts(next).map((part) => store.prepare(id, sequenceNumber, part)),
+        prepare(id, sequenceNumber, [...next, fresh]),
         []
       )
     },
@@ -231,16 +274,19 @@ export const make = Effect.fn("TableCommits.make")(function* (
     function* (added: ReadonlyArray<Manifest.DataFile>, progress: Progress) {
       const { id, sequenceNumber } = yield* newSnapshot
       const before = yield* store.liveEntries(manifestsNow())
-      const next = [
-        ...before.map((entry) => ({ ...entry, status: Manifest.status.deleted, snapshot_id: id })),
-        ...added.map((data_file) => newEntry(id, data_file, null))
-      ]
-      const removed = before.map((entry) => entry.data_file)
+      const next = before.map(({ entries, form }) => ({
+        form,
+        entries: entries.map((entry) => ({ ...entry, status: Manifest.status.deleted, snapshot_id: id }))
+      }))
+      const fresh = { form: Manifest.ownForm, entries: added.map((data_file) => newEntry(id, data_file, null)) }
+      const removed = before.flatMap(({ entries }) =>
+        entries.map((entry) => entry.data_file).filter((file) => file.content === Manifest.content.data)
+      )
       return yield* advance(
         id,
         { operation: "overwrite", added, removed, progress },
         [],
-        inParts(next).map((part) => store.prepare(id, sequenceNumber, part)),
+        prepare(id, sequenceNumber, [...next, fresh]),
         added.map((file) => file.file_path)
       )
     },

@@ -1,113 +1,51 @@
 /** What is committed to a table, read from its files only: for queries, for the writer's start, for `floe` commands. */
-import { access } from "node:fs/promises"
-import { join } from "node:path"
 import { Effect, Option } from "effect"
 import { type Progress, TableBroken, type TableUnavailable } from "../../services/Table.ts"
 import * as Files from "./Files.ts"
+import * as LogProgress from "./LogProgress.ts"
 import * as Manifest from "./Manifest.ts"
 import * as Metadata from "./Metadata.ts"
+import { type CurrentMetadata, parse, readMetadata } from "./MetadataFiles.ts"
+import { located } from "./Paths.ts"
 
 /** A data file of a snapshot. */
 export interface TableFile {
   /** Absolute, and valid now, wherever the data folder was when the file was written. */
   readonly path: string
-  /** The partition. */
-  readonly ts: string
+  /** The partition; undefined where another engine has made it by another partition spec. */
+  readonly ts: string | undefined
   readonly rows: number
   readonly bytes: number
 }
 
 export interface SnapshotInfo {
-  readonly snapshotId: number
-  readonly parentId: Option.Option<number>
-  readonly operation: Metadata.Summary["operation"]
+  /** 64-bit integers, as text. */
+  readonly snapshotId: string
+  readonly parentId: Option.Option<string>
+  readonly operation: string
   /** Milliseconds since 1970. */
   readonly committedAt: number
-  readonly progress: Progress
-  /** Of the whole table at that snapshot. */
-  readonly rows: number
-  readonly files: number
-  readonly bytes: number
+  readonly progress: Progress | undefined
+  /** Of the whole table at that snapshot, where its writer gave them. */
+  readonly rows: number | undefined
+  readonly files: number | undefined
+  readonly bytes: number | undefined
 }
 
 /** The table at one snapshot. Its files stay while its id is in the newest metadata, or while a lease is held on it that was taken before it left them. */
 export interface TableSnapshot {
   /** N of the newest `v<N>.metadata.json`. */
   readonly version: number
-  readonly snapshotId: number
+  /** A 64-bit integer, as text. */
+  readonly snapshotId: string
   /** All snapshots that are kept. */
-  readonly snapshotIds: ReadonlySet<number>
-  readonly progress: Progress
+  readonly snapshotIds: ReadonlySet<string>
+  /** Undefined where the table does not tell. */
+  readonly progress: Progress | undefined
   /** The table's folder as the metadata record it; another one than the real folder after a move, until the sink starts. */
   readonly location: string
   readonly files: ReadonlyArray<TableFile>
 }
-
-export interface CurrentMetadata {
-  readonly version: number
-  /** The highest version that has a file, whole or not. */
-  readonly highest: number
-  readonly metadata: Metadata.TableMetadata
-  readonly snapshot: Metadata.Snapshot
-}
-
-/** Maps a path that the table's files name, under the recorded location, to the table's real folder. */
-export const located = (tableFolder: string, location: string, path: string) =>
-  path.startsWith(`${location}/`)
-    ? Effect.succeed(join(tableFolder, path.slice(location.length + 1)))
-    : Effect.fail(new TableBroken({ file: path, reason: `is not in the table's location ${location}` }))
-
-const parse = <A>(path: string, run: () => A) =>
-  Effect.try({
-    try: run,
-    catch: (cause) =>
-      new TableBroken({ file: path, reason: `cannot be read: ${cause instanceof Error ? cause.message : cause}` })
-  })
-
-const readVersion = Effect.fnUntraced(function* (tableFolder: string, version: number) {
-  const path = join(tableFolder, "metadata", Metadata.fileName(version))
-  const bytes = yield* Files.read(path)
-  const metadata = yield* parse(path, () => Metadata.decode(bytes.toString()))
-  const snapshot = Metadata.currentSnapshot(metadata)
-  if (snapshot === undefined) {
-    return yield* new TableBroken({ file: path, reason: "names a current snapshot that it does not hold" })
-  }
-  const list = yield* located(tableFolder, metadata.location, snapshot["manifest-list"])
-  yield* Files.attempt("looking for the manifest list", () => access(list))
-  return { version, metadata, snapshot }
-})
-
-/**
- * The highest `v<N>.metadata.json` that is whole: it parses and its manifest list is there. One that is not was never
- * acknowledged, or the disk has lost it; the version before it is a whole older table, with its own progress.
- */
-export const readMetadata = Effect.fn("TableReader.readMetadata")(function* (tableFolder: string) {
-  let broken: TableBroken | TableUnavailable | undefined
-  // A busy writer may remove, between the listing and the reading, every version that was listed.
-  for (let tries = 0; tries < 5; tries++) {
-    const versions = (yield* Files.list(join(tableFolder, "metadata")))
-      .flatMap((name) => Metadata.versionOf(name) ?? [])
-      .sort((a, b) => b - a)
-    const highest = versions[0]
-    if (highest === undefined) return Option.none<CurrentMetadata>()
-    for (const version of versions) {
-      const found = yield* readVersion(tableFolder, version).pipe(
-        Effect.map(Option.some),
-        Effect.catchIf(
-          (error) => error._tag === "TableBroken" || Files.isMissing(error),
-          (error) => {
-            broken ??= error
-            return Effect.succeedNone
-          }
-        )
-      )
-      if (Option.isSome(found)) return Option.some<CurrentMetadata>({ ...found.value, highest })
-    }
-  }
-  return yield* broken?._tag === "TableBroken"
-    ? broken
-    : new TableBroken({ file: join(tableFolder, "metadata"), reason: "holds no whole metadata file" })
-})
 
 const missingIsBroken = (path: string) =>
   Effect.mapError((error: TableUnavailable) =>
@@ -121,40 +59,74 @@ export const readList = Effect.fnUntraced(function* (tableFolder: string, locati
   return yield* parse(path, () => Manifest.decodeList(bytes))
 })
 
-/** The entries of a manifest, with the sequence numbers that they take from it. */
-export const readManifest = Effect.fnUntraced(function* (
+/** A manifest as it was written: what its list says of it, its form, and its entries, which may lack what the list tells. */
+export const readWritten = Effect.fnUntraced(function* (
   tableFolder: string,
   location: string,
   manifest: Manifest.ManifestFile
 ) {
   const path = yield* located(tableFolder, location, manifest.manifest_path)
   const bytes = yield* Files.read(path).pipe(missingIsBroken(path))
-  return yield* parse(path, () => Manifest.inherit(manifest, Manifest.decodeEntries(bytes)))
+  return yield* parse(path, () => Manifest.decodeEntries(bytes))
 })
 
-/** The data files of a snapshot. */
-export const readFiles = Effect.fnUntraced(function* (
+/** The entries of a manifest, with the sequence numbers that they take from it. */
+export const readManifest = (tableFolder: string, location: string, manifest: Manifest.ManifestFile) =>
+  Effect.map(readWritten(tableFolder, location, manifest), ({ entries }) => Manifest.inherit(manifest, entries))
+
+/** A live file of a snapshot, data or deletes, with all that its manifest says of it. */
+export interface LiveEntry {
+  /** Absolute, and valid now. */
+  readonly path: string
+  readonly manifest: Manifest.ManifestFile
+  readonly entry: Manifest.ManifestEntry
+}
+
+/** The live files of one manifest. */
+export const readLive = Effect.fnUntraced(function* (
+  tableFolder: string,
+  location: string,
+  manifest: Manifest.ManifestFile
+) {
+  const entries = yield* readManifest(tableFolder, location, manifest)
+  const live = entries.filter((entry) => entry.status !== Manifest.status.deleted)
+  return yield* Effect.forEach(live, (entry) =>
+    Effect.map(
+      located(tableFolder, location, entry.data_file.file_path),
+      (path): LiveEntry => ({ path, manifest, entry })
+    )
+  )
+})
+
+/** The live files of a snapshot, data and deletes of whatever spec. */
+export const readEntries = Effect.fnUntraced(function* (
   tableFolder: string,
   { metadata, snapshot }: Pick<CurrentMetadata, "metadata" | "snapshot">
 ) {
   const { location } = metadata
   const manifests = yield* readList(tableFolder, location, snapshot["manifest-list"])
-  const entries = yield* Effect.forEach(manifests, (manifest) => readManifest(tableFolder, location, manifest), {
-    concurrency: 8
+  const read = Effect.forEach(manifests, (manifest) => readLive(tableFolder, location, manifest), { concurrency: 8 })
+  return (yield* read).flat()
+})
+
+const unsupported = (file: string, reason: string) => new TableBroken({ file, reason, unsupported: true })
+
+/** The data files of a snapshot. */
+export const readFiles = Effect.fnUntraced(function* (
+  tableFolder: string,
+  current: Pick<CurrentMetadata, "metadata" | "snapshot">
+) {
+  return yield* Effect.forEach(yield* readEntries(tableFolder, current), ({ entry, manifest, path }) => {
+    const { content, file_format, file_size_in_bytes, record_count } = entry.data_file
+    if (content !== Manifest.content.data) {
+      return Effect.fail(unsupported(path, "deletes rows of other files, which Floe does not read"))
+    }
+    if (file_format.toUpperCase() !== "PARQUET") {
+      return Effect.fail(unsupported(path, `is of the format ${file_format}; Floe reads Parquet`))
+    }
+    const ts = Manifest.hourOf(manifest, entry)
+    return Effect.succeed<TableFile>({ path, ts, rows: record_count, bytes: file_size_in_bytes })
   })
-  const live = entries.flat().filter((entry) => entry.status !== Manifest.status.deleted)
-  return yield* Effect.forEach(
-    live,
-    Effect.fnUntraced(function* ({ data_file }) {
-      const file: TableFile = {
-        path: yield* located(tableFolder, location, data_file.file_path),
-        ts: data_file.partition.ts,
-        rows: data_file.record_count,
-        bytes: data_file.file_size_in_bytes
-      }
-      return file
-    })
-  )
 })
 
 /** The table at its newest snapshot; none before the first commit. */
@@ -179,9 +151,9 @@ export const readTable = Effect.fn("TableReader.readTable")(function* (
     if (Option.isNone(files)) continue
     return Option.some({
       version,
-      snapshotId: snapshot["snapshot-id"],
-      snapshotIds: new Set(metadata.snapshots.map((kept) => kept["snapshot-id"])),
-      progress: Metadata.progressOf(snapshot),
+      snapshotId: String(snapshot["snapshot-id"]),
+      snapshotIds: new Set(metadata.snapshots.map((kept) => String(kept["snapshot-id"]))),
+      progress: Option.getOrUndefined(LogProgress.at(metadata, snapshot)),
       location: metadata.location,
       files: files.value
     })
@@ -194,14 +166,14 @@ export const listSnapshots = Effect.fn("TableReader.listSnapshots")(function* (t
   if (Option.isNone(current)) return []
   return current.value.metadata.snapshots.toReversed().map(
     (snapshot): SnapshotInfo => ({
-      snapshotId: snapshot["snapshot-id"],
-      parentId: Option.fromUndefinedOr(snapshot["parent-snapshot-id"]),
-      operation: snapshot.summary.operation,
+      snapshotId: String(snapshot["snapshot-id"]),
+      parentId: Option.map(Option.fromNullishOr(snapshot["parent-snapshot-id"]), String),
+      operation: Metadata.operationOf(snapshot),
       committedAt: snapshot["timestamp-ms"],
       progress: Metadata.progressOf(snapshot),
-      rows: snapshot.summary["total-records"],
-      files: snapshot.summary["total-data-files"],
-      bytes: snapshot.summary["total-files-size"]
+      rows: Metadata.countOf(snapshot, "total-records"),
+      files: Metadata.countOf(snapshot, "total-data-files"),
+      bytes: Metadata.countOf(snapshot, "total-files-size")
     })
   )
 })

@@ -15,7 +15,7 @@ import * as Files from "./Files.ts"
 import { type Failpoint, repairHint } from "./Publish.ts"
 import { relocate } from "./Relocation.ts"
 import * as TableCommits from "./TableCommits.ts"
-import { readMetadata } from "./TableReader.ts"
+import { readMetadata } from "./MetadataFiles.ts"
 import * as Upkeep from "./Upkeep.ts"
 
 export interface TableWriterOptions {
@@ -126,7 +126,8 @@ export const make = Effect.fn("TableWriter.make")(function* (options: TableWrite
       const files = yield* staging.withPermit(Effect.andThen(flush, () => Effect.succeed(pieces)))
       const all = [...adopted, ...files.map(toDataFile)]
       const committed = yield* commits.overwrite(all, progress).pipe(Effect.onError(() => removeLinks(adopted)))
-      upkeep.appended(new Set(all.map((file) => file.partition.ts)), yield* Clock.currentTimeMillis)
+      const hours = all.flatMap(({ partition: { ts } }) => (typeof ts === "string" ? ts : []))
+      upkeep.appended(new Set(hours), yield* Clock.currentTimeMillis)
       unstage(files)
       return committed
     },

@@ -5,8 +5,8 @@ import { Effect, Option } from "effect"
 import type { DataFolder } from "../../services/DataFolder.ts"
 import { ReplayRefused } from "../../services/Replay.ts"
 import * as Files from "../iceberg/Files.ts"
-import * as Metadata from "../iceberg/Metadata.ts"
-import { readMetadata } from "../iceberg/TableReader.ts"
+import * as LogProgress from "../iceberg/LogProgress.ts"
+import { readMetadata } from "../iceberg/MetadataFiles.ts"
 import { acquire } from "../sqlite/Lock.ts"
 import type { Intake } from "./Intake.ts"
 import * as Replayed from "./Replayed.ts"
@@ -26,7 +26,13 @@ export const make = (folder: DataFolder["Service"], supersede: Intake["supersede
     if (Option.isNone(found)) {
       return yield* new ReplayRefused({ reason: "The log is empty: there is nothing to put in place." })
     }
-    const done = yield* supersede(from, Metadata.progressOf(found.value.snapshot))
+    const progress = LogProgress.at(found.value.metadata, found.value.snapshot)
+    if (Option.isNone(progress)) {
+      return yield* new ReplayRefused({
+        reason: `The table at ${from} no longer tells how far the log is in it, since another engine changed it; remove that folder and replay again.`
+      })
+    }
+    const done = yield* supersede(from, progress.value)
     return `default.${table} is in place of default.weather: ${done.rows.toLocaleString("en-US")} rows, the log up to offset ${done.progress.offset}, snapshot ${done.snapshotId}.`
   }, Effect.scoped),
   /** Removes what was put in place from where it was. Only once all know that it is done: until then it may be put again. */

@@ -1,0 +1,27 @@
+/**
+ * JSON in which no number changes on its way through. An integer that a double cannot hold is a bigint, and so is each
+ * snapshot id, whatever its size; any other number that would be written otherwise than it was read stays text.
+ */
+declare global {
+  interface JSON {
+    rawJSON(text: string): object
+  }
+}
+
+/** The third argument of a reviver, which TypeScript does not know. */
+type Context = { readonly source?: string }
+
+const isSnapshotId = (key: string) => key === "snapshot-id" || key.endsWith("-snapshot-id")
+const integer = /^-?\d+$/
+
+export const parse = (text: string): unknown =>
+  JSON.parse(text, (key: string, value: unknown, ...[context]: ReadonlyArray<Context>) => {
+    const source = context?.source
+    if (typeof value !== "number" || source === undefined) return value
+    if (isSnapshotId(key) && integer.test(source)) return BigInt(source)
+    if (String(value) === source && (Number.isSafeInteger(value) || !integer.test(source))) return value
+    return integer.test(source) ? BigInt(source) : JSON.rawJSON(source)
+  })
+
+export const stringify = (value: unknown) =>
+  JSON.stringify(value, (_, inner: unknown) => (typeof inner === "bigint" ? JSON.rawJSON(String(inner)) : inner))

@@ -139,9 +139,12 @@ layer(environment)("a table in Iceberg's format", (it) => {
         "last-partition-id": Schema.Literal(1000),
         "sort-orders": Schema.Array(Schema.Json),
         "default-sort-order-id": Schema.Int,
-        "current-snapshot-id": Schema.Literal(current.snapshotId),
+        "current-snapshot-id": Schema.Literal(Number(current.snapshotId)),
         refs: Schema.Struct({
-          main: Schema.Struct({ "snapshot-id": Schema.Literal(current.snapshotId), type: Schema.Literal("branch") })
+          main: Schema.Struct({
+            "snapshot-id": Schema.Literal(Number(current.snapshotId)),
+            type: Schema.Literal("branch")
+          })
         }),
         snapshots: Schema.Array(
           Schema.Struct({

@@ -172,7 +172,7 @@ layer(environment)("expiry", (it) => {
       const table = yield* tableOf
       const writer = yield* openWriter({ snapshotKeep: 4 })
       let rows: ReadonlyArray<WeatherRecord> = []
-      const rowsAt = new Map<number, ReadonlyArray<WeatherRecord>>()
+      const rowsAt = new Map<string, ReadonlyArray<WeatherRecord>>()
       const note = Effect.gen(function* () {
         rowsAt.set(Option.getOrThrow(yield* writer.committed).snapshotId, rows)
       })

@@ -17,7 +17,7 @@ const localFetch = async (input: string | URL | Request, init?: RequestInit) => 
 
 const decodeRows = Schema.decodeUnknownSync(Schema.Array(WeatherRecord))
 
-const read = async (tableFolder: string, metadataFileName: string | undefined, snapshotId: number | undefined) => {
+const read = async (tableFolder: string, metadataFileName: string | undefined, snapshotId: string | undefined) => {
   const fetched = globalThis.fetch
   globalThis.fetch = localFetch
   try {
@@ -26,7 +26,7 @@ const read = async (tableFolder: string, metadataFileName: string | undefined, s
       tableUrl: tableFolder,
       ...(metadataFileName !== undefined && { metadataFileName })
     })
-    const chosen = snapshotId === undefined ? metadata : { ...metadata, "current-snapshot-id": snapshotId }
+    const chosen = snapshotId === undefined ? metadata : { ...metadata, "current-snapshot-id": Number(snapshotId) }
     return decodeRows(await icebergRead({ tableUrl: tableFolder, metadata: chosen }))
   } finally {
     globalThis.fetch = fetched
@@ -36,7 +36,7 @@ const read = async (tableFolder: string, metadataFileName: string | undefined, s
 /** All rows of the table: at its hint's version or at `metadataFileName`, at that version's snapshot or at `snapshotId`. */
 export const icebirdRows = (
   tableFolder: string,
-  options: { readonly metadataFileName?: string; readonly snapshotId?: number } = {}
+  options: { readonly metadataFileName?: string; readonly snapshotId?: string } = {}
 ) => Effect.promise(() => read(tableFolder, options.metadataFileName, options.snapshotId))
 
 /** Rows in an order that does not depend on where they are. */

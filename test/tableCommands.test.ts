@@ -160,7 +160,7 @@ describe("floe query --as-of", () => {
         ],
         { concurrency: 2 }
       )
-      const expected = yield* icebirdRows(table, { snapshotId: Number(ids[1]) })
+      const expected = yield* icebirdRows(table, { snapshotId: ids[1] ?? "" })
       assert.lengthOf(expected, 6)
       assert.strictEqual(byId.out, "n\r\n6\r\n")
       assert.strictEqual(byTime.out, `n\r\n${3 * times.filter((time) => time <= asked).length}\r\n`)

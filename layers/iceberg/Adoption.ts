@@ -19,8 +19,7 @@ export const adopt = Effect.fn("Adoption.adopt")(function* (from: string, tableF
   if (Option.isNone(found)) return yield* new TableBroken({ file: from, reason: "holds no table" })
   const live = yield* readEntries(from, found.value)
   const other = live.find(
-    ({ entry, manifest }) =>
-      entry.data_file.content !== content.data || hourOf(manifest, entry) === undefined
+    ({ entry, manifest }) => entry.data_file.content !== content.data || hourOf(manifest, entry) === undefined
   )
   if (other !== undefined) {
     return yield* new TableBroken({

@@ -35,19 +35,20 @@ const bytesOf = (text: string | undefined) => {
   return bytes
 }
 
-export const toDataFile = (file: WrittenFile) => ({
-  content: content.data,
-  file_path: file.path,
-  file_format: "PARQUET",
-  partition: { ts: file.ts },
-  record_count: file.rows,
-  file_size_in_bytes: file.bytes,
-  column_sizes: perColumn(file, ({ bytes }) => bytes),
-  value_counts: perColumn(file, ({ values }) => values),
-  null_value_counts: perColumn(file, ({ nulls }) => nulls),
-  lower_bounds: perColumn(file, ({ min }) => bytesOf(min === undefined ? undefined : lowerBound(min))),
-  upper_bounds: perColumn(file, ({ max }) => bytesOf(max === undefined ? undefined : upperBound(max))),
-  // DuckDB does not tell where row groups start.
-  split_offsets: null,
-  sort_order_id: 0
-}) satisfies DataFile & Readonly<Record<string, unknown>>
+export const toDataFile = (file: WrittenFile) =>
+  ({
+    content: content.data,
+    file_path: file.path,
+    file_format: "PARQUET",
+    partition: { ts: file.ts },
+    record_count: file.rows,
+    file_size_in_bytes: file.bytes,
+    column_sizes: perColumn(file, ({ bytes }) => bytes),
+    value_counts: perColumn(file, ({ values }) => values),
+    null_value_counts: perColumn(file, ({ nulls }) => nulls),
+    lower_bounds: perColumn(file, ({ min }) => bytesOf(min === undefined ? undefined : lowerBound(min))),
+    upper_bounds: perColumn(file, ({ max }) => bytesOf(max === undefined ? undefined : upperBound(max))),
+    // DuckDB does not tell where row groups start.
+    split_offsets: null,
+    sort_order_id: 0
+  }) satisfies DataFile & Readonly<Record<string, unknown>>

@@ -12,15 +12,14 @@ declare global {
 type Context = { readonly source?: string }
 
 const isSnapshotId = (key: string) => key === "snapshot-id" || key.endsWith("-snapshot-id")
-const integer = /^-?\d+$/
+const isInteger = (source: string) => /^-?\d+$/.test(source) && source !== "-0"
 
 export const parse = (text: string): unknown =>
   JSON.parse(text, (key: string, value: unknown, ...[context]: ReadonlyArray<Context>) => {
     const source = context?.source
     if (typeof value !== "number" || source === undefined) return value
-    if (isSnapshotId(key) && integer.test(source)) return BigInt(source)
-    if (String(value) === source && (Number.isSafeInteger(value) || !integer.test(source))) return value
-    return integer.test(source) ? BigInt(source) : JSON.rawJSON(source)
+    if (!isInteger(source)) return String(value) === source ? value : JSON.rawJSON(source)
+    return isSnapshotId(key) || !Number.isSafeInteger(value) ? BigInt(source) : value
   })
 
 export const stringify = (value: unknown) =>

@@ -36,7 +36,10 @@ const replacedManifests = Effect.fnUntraced(function* (tableFolder: string, { sn
   const before = yield* readList(tableFolder, tableFolder, snapshot["manifest-list"])
   const after = yield* readList(tableFolder, tableFolder, next["manifest-list"])
   const stay = new Set(after.map((manifest) => manifest.manifest_path))
-  return before.map((manifest) => manifest.manifest_path).filter((path) => !stay.has(path)).map(pathOf)
+  return before
+    .map((manifest) => manifest.manifest_path)
+    .filter((path) => !stay.has(path))
+    .map(pathOf)
 })
 
 const removeAll = Effect.fnUntraced(function* (paths: ReadonlyArray<string>) {

@@ -29,9 +29,7 @@ const toSnapshot = (snapshot: Metadata.Snapshot): TableSnapshot => {
     files: count("total-data-files"),
     bytes: count("total-files-size"),
     log:
-      progress === undefined
-        ? null
-        : { logId: progress.logId, positions: [{ partition: 0, offset: progress.offset }] }
+      progress === undefined ? null : { logId: progress.logId, positions: [{ partition: 0, offset: progress.offset }] }
   }
 }
 

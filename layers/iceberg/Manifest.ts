@@ -257,7 +257,8 @@ export const encodeList = (
   )
 
 /** Throws if the file is not whole or not a manifest list. */
-export const decodeList = (bytes: Buffer): ReadonlyArray<ManifestFile> => Avro.decode(bytes, listNames).records.map(listed)
+export const decodeList = (bytes: Buffer): ReadonlyArray<ManifestFile> =>
+  Avro.decode(bytes, listNames).records.map(listed)
 
 /** The entries of a manifest with the sequence numbers that an added entry takes from its manifest. */
 export const inherit = (manifest: ManifestFile, entries: ReadonlyArray<ManifestEntry>) =>

@@ -36,7 +36,6 @@ const Field = Schema.Struct({
   /** A nested type is an object. */
   type: Schema.Unknown
 })
-export type Field = typeof Field.Type
 const TableSchema = Schema.Struct({
   type: Schema.String,
   "schema-id": Schema.Int,
@@ -53,7 +52,6 @@ const PartitionSpec = Schema.Struct({
     })
   )
 })
-export type PartitionSpec = typeof PartitionSpec.Type
 
 /** What Floe uses of it. Whatever else a file holds, at any depth, stays in the object and is written as it was read. */
 export const TableMetadata = Schema.Struct({
@@ -81,7 +79,10 @@ export const TableMetadata = Schema.Struct({
 })
 export type TableMetadata = typeof TableMetadata.Type
 
-const Versioned = Schema.Struct({ "format-version": Schema.Int, "current-snapshot-id": Schema.optionalKey(Schema.Unknown) })
+const Versioned = Schema.Struct({
+  "format-version": Schema.Int,
+  "current-snapshot-id": Schema.optionalKey(Schema.Unknown)
+})
 
 /** It is whole and yet not for Floe; the message is the end of a sentence that begins with its path. */
 export class Unsupported extends Error {}
@@ -128,7 +129,11 @@ export const currentSnapshot = (metadata: TableMetadata) =>
 export const lineage = (metadata: TableMetadata, from: bigint | undefined): ReadonlyArray<Snapshot> => {
   const byId = new Map(metadata.snapshots.map((one) => [one["snapshot-id"], one]))
   const found = new Set<Snapshot>()
-  for (let one = byId.get(from ?? -1n); one !== undefined && !found.has(one); one = byId.get(one["parent-snapshot-id"] ?? -1n))
+  for (
+    let one = byId.get(from ?? -1n);
+    one !== undefined && !found.has(one);
+    one = byId.get(one["parent-snapshot-id"] ?? -1n)
+  )
     found.add(one)
   return [...found]
 }

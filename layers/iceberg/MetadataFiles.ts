@@ -43,9 +43,7 @@ const endsEarly = (cause: unknown, text: string) => {
 const whole = (name: string, bytes: Buffer) => {
   let text = ""
   try {
-    text = (Metadata.isCompressed(name) && bytes.length > 0 ? gunzipSync(bytes) : bytes)
-      .toString()
-      .replace(/\0+$/, "")
+    text = (Metadata.isCompressed(name) && bytes.length > 0 ? gunzipSync(bytes) : bytes).toString().replace(/\0+$/, "")
     if (text === "") return undefined
     return Metadata.decode(text)
   } catch (cause) {
@@ -55,14 +53,14 @@ const whole = (name: string, bytes: Buffer) => {
 }
 
 /** Undefined where the file is torn. */
-export const readFile = Effect.fnUntraced(function* (tableFolder: string, name: string) {
+const readFile = Effect.fnUntraced(function* (tableFolder: string, name: string) {
   const path = join(tableFolder, "metadata", name)
   const bytes = yield* Files.read(path)
   return yield* parse(path, () => whole(name, bytes))
 })
 
 /** The metadata files, newest first; of two of one version the one that Hadoop's own readers take. */
-export const listFiles = Effect.fnUntraced(function* (tableFolder: string) {
+const listFiles = Effect.fnUntraced(function* (tableFolder: string) {
   const versions = new Map<number, string>()
   for (const name of (yield* Files.list(join(tableFolder, "metadata"))).sort()) {
     const version = Metadata.versionOf(name)
@@ -101,7 +99,8 @@ const readVersion = Effect.fnUntraced(function* (
   if (metadata["current-snapshot-id"] === undefined) {
     return yield* new TableBroken({
       file,
-      reason: "is of a table without a snapshot that another program made; move the table's folder away, and the sink makes one",
+      reason:
+        "is of a table without a snapshot that another program made; move the table's folder away, and the sink makes one",
       unsupported: true
     })
   }
@@ -134,8 +133,9 @@ const newest = Effect.fnUntraced(function* (
     }
     torn.push({ file: join(tableFolder, "metadata", file.name), reason: read })
   }
-  if (torn.length === 0) return Option.none<CurrentMetadata>()
-  return yield* new TableBroken({ file: join(tableFolder, "metadata"), reason: "holds no whole metadata file" })
+  if (torn[0] === undefined) return Option.none<CurrentMetadata>()
+  const { file, reason } = torn[0]
+  return yield* new TableBroken({ file, reason: `${reason}, and no other metadata file is whole` })
 })
 
 /**

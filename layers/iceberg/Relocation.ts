@@ -4,9 +4,9 @@ import { Clock, Effect } from "effect"
 import * as Manifest from "./Manifest.ts"
 import type * as Metadata from "./Metadata.ts"
 import { fileName } from "./Metadata.ts"
-import { type Failpoint, type NewFile, publish } from "./Publish.ts"
 import type { CurrentMetadata } from "./MetadataFiles.ts"
 import { located } from "./Paths.ts"
+import { type Failpoint, type NewFile, publish } from "./Publish.ts"
 import { readList, readWritten } from "./TableReader.ts"
 
 /** The same table with the folder's real place in it; untouched if that is what it says already. */

@@ -1,8 +1,8 @@
 /** How metadata go from one snapshot to the next. Pure. */
 import { join } from "node:path"
 import type { Progress } from "../../services/Table.ts"
-import type { DataFile } from "./Manifest.ts"
 import * as LogProgress from "./LogProgress.ts"
+import type { DataFile } from "./Manifest.ts"
 import * as Metadata from "./Metadata.ts"
 
 export interface Change {

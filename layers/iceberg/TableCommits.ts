@@ -12,10 +12,10 @@ import * as Manifest from "./Manifest.ts"
 import { fullManifest, liveFiles, toMerge } from "./ManifestMerge.ts"
 import * as ManifestStore from "./ManifestStore.ts"
 import * as Metadata from "./Metadata.ts"
-import { type Failpoint, publish } from "./Publish.ts"
-import * as Snapshots from "./Snapshots.ts"
 import type { CurrentMetadata } from "./MetadataFiles.ts"
 import { pathOf } from "./Paths.ts"
+import { type Failpoint, publish } from "./Publish.ts"
+import * as Snapshots from "./Snapshots.ts"
 import { readList } from "./TableReader.ts"
 
 export interface CommitOptions {
@@ -41,10 +41,8 @@ export interface Expired {
   readonly next: Metadata.Snapshot
 }
 
-const countIn = (
-  manifests: ReadonlyArray<Manifest.ManifestFile>,
-  count: (manifest: Manifest.ManifestFile) => number
-) => manifests.reduce((sum, manifest) => sum + (manifest.content === 0 ? count(manifest) : 0), 0)
+const countIn = (manifests: ReadonlyArray<Manifest.ManifestFile>, count: (manifest: Manifest.ManifestFile) => number) =>
+  manifests.reduce((sum, manifest) => sum + (manifest.content === 0 ? count(manifest) : 0), 0)
 
 const committedOf = ({ version, metadata, manifests }: Version): Option.Option<Committed> =>
   Option.flatMap(Option.fromUndefinedOr(Metadata.currentSnapshot(metadata)), (snapshot) =>
@@ -195,9 +193,7 @@ export const make = Effect.fn("TableCommits.make")(function* (
   })
 
   const prepare = (id: bigint, sequenceNumber: number, formed: ReadonlyArray<ManifestStore.Formed>) =>
-    formed.flatMap(({ entries, form }) =>
-      inParts(entries).map((part) => store.prepare(id, sequenceNumber, part, form))
-    )
+    formed.flatMap(({ entries, form }) => inParts(entries).map((part) => store.prepare(id, sequenceNumber, part, form)))
 
   /** Those of the current manifests that still have files. */
   const manifestsNow = () => (current?.manifests ?? []).filter((manifest) => liveFiles(manifest) > 0)

@@ -12,10 +12,10 @@ import { acquire } from "../sqlite/Lock.ts"
 import { adopt, removeLinks } from "./Adoption.ts"
 import { toDataFile } from "./DataFile.ts"
 import * as Files from "./Files.ts"
+import { readMetadata } from "./MetadataFiles.ts"
 import { type Failpoint, repairHint } from "./Publish.ts"
 import { relocate } from "./Relocation.ts"
 import * as TableCommits from "./TableCommits.ts"
-import { readMetadata } from "./MetadataFiles.ts"
 import * as Upkeep from "./Upkeep.ts"
 
 export interface TableWriterOptions {

@@ -22,6 +22,13 @@ class OnlyDistributed extends Schema.TaggedError<OnlyDistributed>()("OnlyDistrib
   }
 }
 
+/** A backup of the distributed profile is one of each of its parts. */
+class NoBackup extends Schema.TaggedError<NoBackup>()("NoBackup", {}) {
+  override get message() {
+    return "floe backup and floe restore are for the data folder of the embedded profile, and FLOE_PROFILE is distributed: docs/operations.md describes how to back up Kafka, PostgreSQL and MinIO."
+  }
+}
+
 const isNotInstalled = (cause: unknown) =>
   cause instanceof Error && "code" in cause && cause.code === "ERR_MODULE_NOT_FOUND"
 
@@ -128,6 +135,15 @@ export const checks = chosen(
 export const storage = chosen(
   (layers) => layers.storage,
   (layers) => layers.storage
+)
+
+/** Copies of the data folder. */
+export const backup = Layer.unwrap(
+  Effect.flatMap(
+    profile,
+    (profile): Effect.Effect<Embedded["backup"], EmbeddedMissing | NoBackup> =>
+      profile === "embedded" ? Effect.map(embedded, (layers) => layers.backup) : Effect.fail(new NoBackup())
+  )
 )
 
 /** Fails in the embedded profile with what there is instead, as the end of a sentence. */

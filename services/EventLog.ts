@@ -55,11 +55,21 @@ export interface PartitionBounds {
   readonly end: number
 }
 
+/** An id that a log had before it was restored from a backup: up to `end` it still holds the same events. */
+export const EarlierId = Schema.Struct({ logId: Schema.String, end: Schema.Int })
+export type EarlierId = typeof EarlierId.Type
+
 export interface LogBounds {
-  /** Made with the log; another log has another id. */
+  /** Made with the log, and replaced when the log is restored from a backup; another log has another id. */
   readonly logId: string
+  /** Oldest first; none if the log was never restored. */
+  readonly earlier?: ReadonlyArray<EarlierId>
   readonly partitions: ReadonlyArray<PartitionBounds>
 }
+
+/** Whether log `logId`, up to `offset` of its one partition, has the same events as this log. */
+export const isSameLog = ({ earlier = [], ...bounds }: LogBounds, logId: string, offset: number) =>
+  logId === bounds.logId || earlier.some((one) => one.logId === logId && offset <= one.end)
 
 /** The log cannot be used now, and nothing was logged; the same call may be tried again. */
 export class LogUnavailable extends Schema.TaggedError<LogUnavailable>()("LogUnavailable", {

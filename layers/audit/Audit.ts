@@ -1,6 +1,6 @@
 /** Reconciles the log with the table: every event once, in its hour, and nothing else. */
 import { Clock, Effect, Fiber, Option, Schema } from "effect"
-import { EventLogReader, type LogBounds, type Position } from "../../services/EventLog.ts"
+import { EventLogReader, isSameLog, type LogBounds, type Position } from "../../services/EventLog.ts"
 import { type TableHour, TableSums, type TableView } from "../../services/TableSums.ts"
 import { hourOf } from "../../services/Weather.ts"
 import { compareHour, type Example, nothing, same } from "./HourDifference.ts"
@@ -65,7 +65,7 @@ const runsOf = (bounds: LogBounds, committed: Option.Option<ReadonlyArray<Positi
 
 const refuse = Effect.fnUntraced(function* (bounds: LogBounds, table: TableView, runs: ReadonlyArray<Run>) {
   const logId = Option.getOrElse(table.logId, () => bounds.logId)
-  if (logId !== bounds.logId) {
+  if (!isSameLog(bounds, logId, runs[0]?.until ?? 0)) {
     return yield* new AuditImpossible({
       reason: `the table was written from another log (id ${logId}) than the one that is here (id ${bounds.logId}); put that log back`
     })

@@ -1,6 +1,7 @@
 import { Effect, Stdio } from "effect"
 import { Command } from "effect/cli"
 import { audit } from "./Audit.ts"
+import { backup } from "./Backup.ts"
 import { completions } from "./Completions.ts"
 import { config } from "./Config.ts"
 import { connector } from "./Connector.ts"
@@ -9,6 +10,7 @@ import { doctor } from "./Doctor.ts"
 import { maintain } from "./Maintain.ts"
 import { query } from "./Query.ts"
 import { replay } from "./Replay.ts"
+import { restore } from "./Restore.ts"
 import { send } from "./Send.ts"
 import { status } from "./Status.ts"
 import { storage } from "./Storage.ts"
@@ -28,6 +30,8 @@ export const floe = Command.make("floe").pipe(
     audit,
     maintain,
     replay,
+    backup,
+    restore,
     tail,
     send,
     topics,

@@ -40,7 +40,7 @@ const sync = (folder: string) => {
  * Each folder that is made is synced into its parent, or a power loss could take the log with it. Made one by one, as
  * `recursive` goes round and round for ever where folders cannot be made, such as in /proc.
  */
-const make = (wanted: string): void => {
+export const make = (wanted: string): void => {
   if (existsSync(wanted) && statSync(wanted).isDirectory()) return
   const parent = dirname(wanted)
   if (!existsSync(parent)) make(parent)
@@ -53,7 +53,8 @@ const make = (wanted: string): void => {
   sync(parent)
 }
 
-const placesIn = (root: string) => {
+/** Where things are in the data folder at `root`. */
+export const placesIn = (root: string) => {
   const warehouse = join(root, "warehouse")
   const tableAt = (name: string) => join(warehouse, "default", name)
   return DataFolder.of({

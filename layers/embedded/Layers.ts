@@ -4,6 +4,7 @@ import * as Query from "../duckdb/Query.ts"
 import * as TableSums from "../duckdb/TableSums.ts"
 import * as Inspection from "../iceberg/Inspection.ts"
 import * as TableWriter from "../iceberg/TableWriter.ts"
+import * as Backup from "../operate/backup/Backup.ts"
 import * as Connector from "../sink/Connector.ts"
 import * as Maintenance from "../sink/Maintenance.ts"
 import * as Replay from "../sink/Replay.ts"
@@ -70,5 +71,7 @@ export const checks = Checks.layer.pipe(
 )
 
 export const storage = Storage.layer.pipe(Layer.provide(DataFolder.layerToRead))
+
+export const backup = Backup.layer.pipe(Layer.provide(Leases.layer), Layer.provide(DataFolder.layerToRead))
 
 export const deadLetters = DeadLetters.layer

@@ -2,7 +2,7 @@
 import { hash } from "node:crypto"
 import { Effect, Option, Stream } from "effect"
 import type { DataFolder } from "../../services/DataFolder.ts"
-import type { EventLogReader, LoggedEvent } from "../../services/EventLog.ts"
+import { type EventLogReader, isSameLog, type LoggedEvent } from "../../services/EventLog.ts"
 import { SinkStopped } from "../../services/Sink.ts"
 import type { Progress } from "../../services/Table.ts"
 
@@ -21,7 +21,12 @@ export const make = (log: EventLogReader["Service"], folder: DataFolder["Service
     const { start, end } = bounds.partitions.find((_) => _.partition === partition) ?? { start: 0, end: 0 }
     if (progress === undefined) return { logId: bounds.logId, start, end }
     const { lastEvent, logId, offset } = progress
-    if (bounds.logId !== logId) {
+    if (bounds.earlier?.some((one) => one.logId === logId) && !isSameLog(bounds, logId, offset)) {
+      return yield* new SinkStopped({
+        reason: `The table at ${table} holds events up to offset ${offset} that the log at ${folder.log} lost when it was restored from an older backup. ${choice}.`
+      })
+    }
+    if (!isSameLog(bounds, logId, offset)) {
       return yield* new SinkStopped({
         reason: `The table at ${table} was written from another log (id ${logId}) than the one at ${folder.log} (id ${bounds.logId}). ${choice}.`
       })

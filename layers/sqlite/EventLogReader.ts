@@ -46,7 +46,7 @@ export const make = Effect.fnUntraced(function* (commits?: Commits) {
     const witness = Witness.read(folder.logWitness)
     const { end } = log.tail()
     confirm(witness, log, end)
-    return { logId: log.logId, partitions: [{ partition: 0, start: 0, end }] }
+    return { logId: log.logId, earlier: log.earlier, partitions: [{ partition: 0, start: 0, end }] }
   }
 
   const bounds = Effect.try({ try: look, catch: (cause) => whenReading("bounds", position(0), cause) }).pipe(

@@ -1,13 +1,14 @@
 /** The log's file: making it, opening it to read, and what speaks against it. What it finds wrong it throws. */
 import { randomUUID } from "node:crypto"
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, statSync } from "node:fs"
+import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSync } from "node:fs"
 import { dirname } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { Option, Schema } from "effect"
 import type { DataFolder } from "../../services/DataFolder.ts"
+import { EarlierId } from "../../services/EventLog.ts"
 import * as LogTable from "./LogTable.ts"
 import { unavailable } from "./logFailures.ts"
-import { format, tables } from "./logRows.ts"
+import { earlierTable, format, restoredFormat, tables } from "./logRows.ts"
 import * as Witness from "./Witness.ts"
 
 type Folder = DataFolder["Service"]
@@ -16,7 +17,10 @@ const decodeMeta = Schema.decodeUnknownOption(Schema.Struct({ log_id: Schema.Str
 
 const sizeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? 0
 
-const remedy = "put back the newest copy of log.db, log.db-wal and log.end, or begin a new log in an empty data folder"
+const remedy =
+  "put the missing files back if you have them, or restore a backup (floe restore) into an empty data folder, or begin a new log there"
+
+const decodeEarlier = Schema.decodeUnknownSync(Schema.Array(EarlierId))
 
 /** False if there never was a log; throws LogBroken if there was one and it is gone. */
 export const isThere = (folder: Folder) => {
@@ -37,7 +41,7 @@ export const isThere = (folder: Folder) => {
   return false
 }
 
-const sync = (path: string) => {
+export const sync = (path: string) => {
   const file = openSync(path, "r")
   try {
     fsyncSync(file)
@@ -72,13 +76,49 @@ export const identityOf = (folder: Folder) => {
   return file === undefined ? undefined : `${file.dev}:${file.ino}`
 }
 
-export const logIdOf = (database: DatabaseSync) => {
+export interface LogIdentity {
+  readonly logId: string
+  readonly earlier: ReadonlyArray<EarlierId>
+  /** The first id that the log had: the chain of checksums begins with it. */
+  readonly chainId: string
+}
+
+export const identityIn = (database: DatabaseSync): LogIdentity => {
   const meta = decodeMeta(database.prepare("SELECT log_id, format FROM meta").get())
   if (Option.isNone(meta)) throw LogTable.broken(0, "its own description is not readable")
-  if (meta.value.format !== format) {
-    throw LogTable.broken(0, `it has format ${meta.value.format}, and this version of Floe knows format ${format} only`)
+  const { format: found, log_id: logId } = meta.value
+  if (found !== format && found !== restoredFormat) {
+    throw LogTable.broken(
+      0,
+      `it has format ${found}, and this version of Floe knows formats ${format} and ${restoredFormat} only`
+    )
   }
-  return meta.value.log_id
+  const earlier =
+    found === format
+      ? []
+      : decodeEarlier(database.prepare(`SELECT log_id AS logId, "end" FROM earlier ORDER BY rowid`).all())
+  return { logId, earlier, chainId: earlier[0]?.logId ?? logId }
+}
+
+/**
+ * Gives a restored log another id, and notes up to where it is the log that it was: events that were acknowledged after
+ * the backup had positions that new events will get again.
+ */
+export const renew = (folder: Folder) => {
+  const database = new DatabaseSync(folder.log)
+  try {
+    const { chainId, logId } = identityIn(database)
+    const { end } = LogTable.make(database, chainId).tail()
+    const renewed = randomUUID()
+    database.exec("PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; BEGIN IMMEDIATE")
+    database.exec(earlierTable)
+    database.prepare(`INSERT INTO earlier (log_id, "end") VALUES (?, ?)`).run(logId, end)
+    database.prepare("UPDATE meta SET log_id = ?, format = ?").run(renewed, restoredFormat)
+    database.exec("COMMIT; PRAGMA wal_checkpoint(TRUNCATE)")
+    return { logId: renewed, end }
+  } finally {
+    database.close()
+  }
 }
 
 /** A witness read before the log's end was looked up must not be ahead of it. */
@@ -98,8 +138,19 @@ export const confirm = (witness: Witness.Witness | undefined, logId: string, end
   }
 }
 
-export interface LogFile extends LogTable.LogTable {
-  readonly logId: string
+/**
+ * A log that was copied without the files beside it lacks its newest events, and nothing in it says so. The file is synced
+ * when it is made, so no crash takes it away; one that a crash has torn is there, and does not count against the log.
+ */
+export const refuseAlone = (folder: Folder, end: number) => {
+  if (existsSync(folder.logWitness)) return
+  throw LogTable.broken(
+    end,
+    `${folder.logWitness} is missing, so nothing tells whether the log has lost events after this offset, as a copy of log.db alone has; put log.end and log.db-wal back if you have them, or restore a backup (floe restore) into an empty data folder, or accept the log as it is with: touch '${folder.logWitness.replaceAll("'", "'\\''")}'`
+  )
+}
+
+export interface LogFile extends LogTable.LogTable, LogIdentity {
   /** Changes with every commit of another connection. */
   readonly version: () => unknown
   readonly isReplaced: () => boolean
@@ -114,13 +165,13 @@ export const open = (folder: Folder): LogFile => {
   const identity = identityOf(folder)
   const database = new DatabaseSync(folder.log, { readOnly: true, timeout: 2_000 })
   try {
-    const logId = logIdOf(database)
-    const table = LogTable.make(database, logId)
+    const logIdentity = identityIn(database)
+    const table = LogTable.make(database, logIdentity.chainId)
     table.events(0, 1)
     const version = database.prepare("PRAGMA data_version")
     return {
       ...table,
-      logId,
+      ...logIdentity,
       version: () => version.get()?.data_version,
       isReplaced: () => identityOf(folder) !== identity,
       close: () => database.close()

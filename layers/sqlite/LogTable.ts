@@ -21,8 +21,8 @@ export interface LogTable {
   readonly events: (from: number, limit: number) => ReadonlyArray<LoggedEvent>
 }
 
-export const make = (database: DatabaseSync, logId: string): LogTable => {
-  const seed = seedOf(logId)
+export const make = (database: DatabaseSync, chainId: string): LogTable => {
+  const seed = seedOf(chainId)
   const rowsFrom = database.prepare(`SELECT ${columns} FROM log WHERE "offset" >= ? ORDER BY "offset" LIMIT ?`)
   const lastOffset = database.prepare(`SELECT "offset" FROM log ORDER BY "offset" DESC LIMIT 1`)
   rowsFrom.setReturnArrays(true)

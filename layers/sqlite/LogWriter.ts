@@ -47,7 +47,9 @@ const verify = (folder: DataFolder["Service"]) => {
   const log = LogFile.open(folder)
   try {
     const witness = Witness.read(folder.logWitness)
-    LogFile.confirm(witness, log.logId, log.tail().end)
+    const { end } = log.tail()
+    LogFile.confirm(witness, log.logId, end)
+    if (witness === undefined && end > 0) LogFile.refuseAlone(folder, end)
   } finally {
     log.close()
   }
@@ -60,8 +62,7 @@ export const open = (folder: DataFolder["Service"]): LogWriter => {
   try {
     database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
     database.exec("PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON")
-    const logId = LogFile.logIdOf(database)
-    return make(folder, identity, database, logId)
+    return make(folder, identity, database, LogFile.identityIn(database))
   } catch (cause) {
     database.close()
     throw cause
@@ -72,9 +73,9 @@ const make = (
   folder: DataFolder["Service"],
   identity: string | undefined,
   database: DatabaseSync,
-  logId: string
+  { chainId, logId }: LogFile.LogIdentity
 ): LogWriter => {
-  const table = LogTable.make(database, logId)
+  const table = LogTable.make(database, chainId)
   const receipts = Receipts.make(database)
   const begin = database.prepare("BEGIN IMMEDIATE")
   const commit = database.prepare("COMMIT")

@@ -3,7 +3,8 @@
  * WAL flips. Written without fsync after the log's own, it outlives a killed process, and after a power loss it is at
  * most older than the log. Readers must read it before the end of the log, or a healthy log seems shorter than it says.
  */
-import { closeSync, constants, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs"
+import { closeSync, constants, existsSync, fsyncSync, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs"
+import { dirname } from "node:path"
 import { crc32 } from "node:zlib"
 
 export interface Witness {
@@ -30,6 +31,15 @@ export const read = (path: string): Witness | undefined => {
   return checksum(text) === sum ? { logId, end: Number(end) } : undefined
 }
 
+const syncFolder = (path: string) => {
+  const folder = openSync(path, "r")
+  try {
+    fsyncSync(folder)
+  } finally {
+    closeSync(folder)
+  }
+}
+
 export interface WitnessWriter {
   readonly write: (end: number) => void
   readonly close: () => void
@@ -37,9 +47,15 @@ export interface WitnessWriter {
 
 /** One positional write of 63 bytes each time, so that a reader finds the old line or the new one. */
 export const open = (path: string, logId: string): WitnessWriter => {
+  const isNew = !existsSync(path)
   const file = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o644)
   const line = Buffer.alloc(63)
   ftruncateSync(file, line.length)
+  // A log without this file is refused, so a power loss must not take it away.
+  if (isNew && process.platform !== "win32") {
+    fsyncSync(file)
+    syncFolder(dirname(path))
+  }
   return {
     write: (end) => {
       const text = `${logId} ${String(end).padStart(16)}`

@@ -5,6 +5,8 @@ import type { LoggedEvent, Position } from "../../services/EventLog.ts"
 import type { WeatherRecord } from "../../services/Weather.ts"
 
 export const format = 1
+/** Of a log that was restored from a backup: it has the table `earlier`. */
+export const restoredFormat = 2
 
 /** key, digest and records (how many the append has) stand on the first row of an append that has an Idempotency-Key. */
 export const tables = `
@@ -31,6 +33,13 @@ export const tables = `
     accepted_at INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX receipts_by_time ON receipts (accepted_at);`
+
+/** The ids that the log had before it was restored, oldest first. */
+export const earlierTable = `
+  CREATE TABLE IF NOT EXISTS earlier (
+    log_id TEXT NOT NULL,
+    "end" INTEGER NOT NULL
+  ) STRICT`
 
 export const columns = `"offset", city, temperature, ts, accepted_at, key, digest, records, checksum`
 
@@ -69,8 +78,8 @@ export const decodeRow = (row: unknown): LogRow | undefined => {
   return { offset, record: { city, temperature, ts }, acceptedAt, key, digest, records, checksum }
 }
 
-/** The checksum before the first row. */
-export const seedOf = (logId: string) => crc32(logId)
+/** The checksum before the first row: of the first id that the log had. */
+export const seedOf = (chainId: string) => crc32(chainId)
 
 /** Each text is preceded by its length, so that no two rows frame alike. */
 export const checksumOf = (row: Omit<LogRow, "checksum">, previous: number) => {

@@ -3,13 +3,14 @@ import { existsSync } from "node:fs"
 import { Effect, Option, Stream } from "effect"
 import type { Check, Finding } from "../../../services/Checks.ts"
 import type { DataFolder } from "../../../services/DataFolder.ts"
-import type { EventLogReader, LogBroken } from "../../../services/EventLog.ts"
+import { type EventLogReader, isSameLog, type LogBroken } from "../../../services/EventLog.ts"
 import type { TableReader } from "../../../services/TableReader.ts"
 
 /** The newest events; some 300 ms. */
 const eventsRead = 100_000
 
-const restore = "Stop the server and put the newest copy of log.db, log.db-wal and log.end back."
+const restore =
+  "Stop the server, move the data folder away, and restore the newest backup: floe restore <folder>. Without one, ask before you change anything: the files that are there may hold all that is left."
 
 const broken = ({ message }: LogBroken): Finding => ({
   finding: message,
@@ -27,9 +28,10 @@ export const log = (
   run: Effect.gen(function* () {
     const committed = Option.getOrUndefined(yield* table.current)?.log
     if (!existsSync(folder.log) && !existsSync(folder.logWitness) && committed == null) return []
-    const { logId, partitions } = yield* log.bounds
+    const bounds = yield* log.bounds
+    const { logId, partitions } = bounds
     const { start = 0, end = 0 } = partitions[0] ?? {}
-    if (committed != null && committed.logId !== logId) {
+    if (committed != null && !isSameLog(bounds, committed.logId ?? "", committed.positions[0]?.offset ?? 0)) {
       const finding: Finding = {
         finding: `The table was written from another log (id ${committed.logId}) than the one at ${folder.log} (id ${logId}).`,
         consequence: "The sink refuses to write, and the table gets no new events.",
@@ -43,6 +45,14 @@ export const log = (
         finding: `The log ends at offset ${end}, and the table holds it up to ${committedTo}: events were lost from the log.`,
         consequence: "The sink refuses to write, and the table gets no new events.",
         mend: restore
+      }
+      return [finding]
+    }
+    if (end > 0 && !existsSync(folder.logWitness)) {
+      const finding: Finding = {
+        finding: `${folder.logWitness} is missing: nothing tells whether the log has lost its newest events, as a copy of log.db alone has.`,
+        consequence: "A server does not start on it.",
+        mend: `Put log.end and log.db-wal back if you have them, or move the data folder away and restore a backup (floe restore <folder>). To accept the log as it is: touch ${folder.logWitness}`
       }
       return [finding]
     }

@@ -1,0 +1,74 @@
+/** Every file that a table needs, its older snapshots included, held so that upkeep leaves them. */
+import { join, relative } from "node:path"
+import { Effect, Option } from "effect"
+import type { Leases } from "../../services/Leases.ts"
+import { TableUnavailable } from "../../services/Table.ts"
+import * as Files from "./Files.ts"
+import { type ManifestFile, status } from "./Manifest.ts"
+import * as Metadata from "./Metadata.ts"
+import { type CurrentMetadata, located, readList, readManifest, readMetadata } from "./TableReader.ts"
+
+const holdAll = Effect.fnUntraced(function* (tableFolder: string, leases: Leases["Service"]) {
+  for (let tries = 0; ; tries++) {
+    const found = yield* readMetadata(tableFolder)
+    if (Option.isNone(found)) return undefined
+    const name = Metadata.fileName(found.value.version)
+    const bytes = yield* Files.read(join(tableFolder, "metadata", name)).pipe(
+      Effect.map(Option.some),
+      Effect.catchIf(
+        (error) => Files.isMissing(error) && tries < 10,
+        () => Effect.succeedNone
+      )
+    )
+    if (Option.isNone(bytes)) continue
+    for (const snapshot of found.value.metadata.snapshots) {
+      yield* leases
+        .hold(snapshot["snapshot-id"])
+        .pipe(
+          Effect.mapError(
+            (cause) => new TableUnavailable({ operation: "holding a snapshot", reason: cause.reason, cause })
+          )
+        )
+    }
+    // One may have expired before its lease was there.
+    const now = yield* readMetadata(tableFolder)
+    const kept = new Set(Option.isSome(now) ? now.value.metadata.snapshots.map((one) => one["snapshot-id"]) : [])
+    if (found.value.metadata.snapshots.every((one) => kept.has(one["snapshot-id"]))) {
+      return { current: found.value, name, bytes: bytes.value }
+    }
+  }
+})
+
+const pathsOf = Effect.fnUntraced(function* (tableFolder: string, { metadata }: CurrentMetadata) {
+  const { location } = metadata
+  const paths = new Set<string>()
+  const manifests = new Map<string, ManifestFile>()
+  for (const { "manifest-list": list } of metadata.snapshots) {
+    paths.add(yield* located(tableFolder, location, list))
+    for (const manifest of yield* readList(tableFolder, location, list)) {
+      manifests.set(manifest.manifest_path, manifest)
+    }
+  }
+  for (const [path, manifest] of manifests) {
+    paths.add(yield* located(tableFolder, location, path))
+    for (const entry of yield* readManifest(tableFolder, location, manifest)) {
+      if (entry.status !== status.deleted) paths.add(yield* located(tableFolder, location, entry.data_file.file_path))
+    }
+  }
+  return paths
+})
+
+/** None if there is no table; the files stay until the scope closes. */
+export const heldFiles = Effect.fn("heldFiles")(function* (tableFolder: string, leases: Leases["Service"]) {
+  const held = yield* holdAll(tableFolder, leases)
+  if (held === undefined) return Option.none()
+  const { bytes, current, name } = held
+  const paths = yield* pathsOf(tableFolder, current)
+  return Option.some({
+    snapshot: current.snapshot,
+    version: current.version,
+    /** Below the table's folder. */
+    metadata: { path: join("metadata", name), bytes },
+    files: [...paths].map((path) => relative(tableFolder, path))
+  })
+})

@@ -1,0 +1,24 @@
+import { Effect, Layer } from "effect"
+import { Backup } from "../../../services/Backup.ts"
+import { DataFolder } from "../../../services/DataFolder.ts"
+import { Leases } from "../../../services/Leases.ts"
+import * as DataFolderLayer from "../../embedded/DataFolder.ts"
+import { createBackup } from "./createBackup.ts"
+import { restoreBackup } from "./restoreBackup.ts"
+
+export const layer = Layer.effect(
+  Backup,
+  Effect.gen(function* () {
+    const folder = yield* DataFolder
+    const leases = yield* Leases
+    return Backup.of({
+      create: (target, options) =>
+        createBackup(target, options).pipe(
+          Effect.provideService(DataFolder, folder),
+          Effect.provideService(Leases, leases)
+        ),
+      restore: (source, into, progress) =>
+        Effect.provide(restoreBackup(source, progress), Layer.fresh(DataFolderLayer.at(into ?? folder.root)))
+    })
+  })
+)

@@ -1,0 +1,31 @@
+/** Proves a data folder in which nothing runs: the whole log is read, and compared with the table. */
+import { Effect, Layer, Option, Stream } from "effect"
+import type { CopyAudit } from "../../../services/Backup.ts"
+import { DataFolder } from "../../../services/DataFolder.ts"
+import { EventLogReader } from "../../../services/EventLog.ts"
+import { Leases } from "../../../services/Leases.ts"
+import { audit } from "../../audit/Audit.ts"
+import * as TableSums from "../../duckdb/TableSums.ts"
+import * as Reader from "../../sqlite/EventLogReader.ts"
+
+/** Nobody expires a snapshot of it. */
+const noLeases = Layer.succeed(Leases, { hold: () => Effect.void, held: Effect.succeed(new Set<number>()) })
+
+const services = (folder: DataFolder["Service"]) =>
+  Layer.fresh(
+    Layer.merge(Reader.layer, TableSums.layer.pipe(Layer.provide(noLeases))).pipe(
+      Layer.provide(Layer.succeed(DataFolder, folder))
+    )
+  )
+
+/** Null if there is no table. */
+export const auditCopy = (folder: DataFolder["Service"], progress: (events: number, of: number) => void) =>
+  Effect.gen(function* () {
+    const report = yield* audit({ progress: (events, of) => Effect.sync(() => progress(events, of)) })
+    const log = yield* EventLogReader
+    const from = Option.match(report, { onNone: () => 0, onSome: ({ upTo: [at] }) => at?.offset ?? 0 })
+    yield* Stream.runDrain(log.read({ partition: 0, offset: from }, { until: "end" }))
+    return Option.getOrNull(
+      Option.map(report, ({ extra, inTable, logged, missing }): CopyAudit => ({ logged, inTable, missing, extra }))
+    )
+  }).pipe(Effect.provide(services(folder)), Effect.withSpan("auditCopy"))

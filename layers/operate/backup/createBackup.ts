@@ -1,0 +1,171 @@
+/** Makes a backup under another name beside the target, and gives it its own once it is whole, durable and proved. */
+import { existsSync } from "node:fs"
+import { readdir, rename, rm, stat, writeFile } from "node:fs/promises"
+import { dirname, join, relative, resolve } from "node:path"
+import { DateTime, Effect, Layer, Option } from "effect"
+import packageJson from "../../../package.json" with { type: "json" }
+import {
+  type Backed,
+  BackupFailed,
+  type BackupFile,
+  type BackupManifest,
+  type BackupOptions
+} from "../../../services/Backup.ts"
+import { DataFolder } from "../../../services/DataFolder.ts"
+import { Leases } from "../../../services/Leases.ts"
+import { SinkControl } from "../../../services/SinkControl.ts"
+import { make, placesIn } from "../../embedded/DataFolder.ts"
+import { codeOf } from "../../iceberg/Files.ts"
+import { heldFiles } from "../../iceberg/heldFiles.ts"
+import * as Metadata from "../../iceberg/Metadata.ts"
+import { copyLog, tidy } from "../../sqlite/copyLog.ts"
+import { acquire, isHeld } from "../../sqlite/Lock.ts"
+import * as SinkControlLayer from "../../sqlite/SinkControl.ts"
+import { auditCopy } from "./auditCopy.ts"
+import { attempt, CopyFailed, copyFiles, described, requireRoom, sizes, syncFolders } from "./copyFiles.ts"
+import * as ManifestFile from "./manifestFile.ts"
+
+const lockName = "backup.lock"
+
+const refuse = (path: string, reason: string) => new CopyFailed({ path, reason, cause: undefined })
+
+const refuseTarget = Effect.fnUntraced(function* (target: string, root: string) {
+  if (!relative(root, target).startsWith("..")) {
+    return yield* refuse(target, "it is inside the data folder, and would be lost with it; choose another place")
+  }
+  if (!existsSync(target)) return
+  const found = yield* attempt(target, () => stat(target))
+  if (!found.isDirectory()) return yield* refuse(target, "it is a file; choose another name")
+  if ((yield* attempt(target, () => readdir(target))).length > 0) {
+    return yield* refuse(target, "it is not empty; choose a folder that does not exist yet")
+  }
+  if (found.dev !== (yield* attempt(target, () => stat(dirname(target)))).dev) {
+    return yield* refuse(target, "a disk is mounted there, so choose a folder in it that does not exist yet")
+  }
+})
+
+/** A folder that is this process's alone, removed again on failure; what a killed backup left there is removed first. */
+const claim = Effect.fnUntraced(function* (target: string, partial: string) {
+  const lock = join(partial, lockName)
+  if (existsSync(partial)) {
+    const names = yield* attempt(partial, () => readdir(partial))
+    if (names.length > 0 && !names.includes(lockName)) {
+      return yield* refuse(partial, "it is in the way, and no backup made it; move it away")
+    }
+    if (yield* isHeld(lock)) return yield* refuse(partial, "another floe backup is writing there; wait until it ends")
+    yield* attempt(partial, () => rm(partial, { recursive: true, force: true }))
+  }
+  yield* attempt(partial, async () => make(partial)).pipe(
+    Effect.mapError((error) =>
+      codeOf(error.cause) === "ENOENT" ? refuse(dirname(target), "no folder can be made there") : error
+    )
+  )
+  yield* acquire(lock, "floe backup")
+  yield* Effect.addFinalizer(() => Effect.promise(() => rm(partial, { recursive: true, force: true }).catch(() => {})))
+})
+
+const isPaused = Effect.fnUntraced(function* (folder: DataFolder["Service"]) {
+  if (!existsSync(folder.control)) return false
+  return yield* Effect.flatMap(SinkControl, ({ paused }) => paused).pipe(
+    Effect.provide(Layer.fresh(SinkControlLayer.layer).pipe(Layer.provide(Layer.succeed(DataFolder, folder))))
+  )
+})
+
+const share = (part: number, whole: number) => `${whole === 0 ? 100 : Math.floor((part / whole) * 100)} %`
+
+/** Where it stands in the data folder, and so in a backup. */
+const tablePath = (folder: DataFolder["Service"]) => relative(folder.root, folder.table)
+
+const copyTable = Effect.fnUntraced(
+  function* (folder: DataFolder["Service"], partial: string, progress: BackupOptions["progress"]) {
+    const found = yield* heldFiles(folder.table, yield* Leases)
+    if (Option.isNone(found)) return undefined
+    const { files, metadata, snapshot, version } = found.value
+    const total = yield* sizes(folder.table, files)
+    yield* requireRoom(partial, total)
+    const to = join(partial, tablePath(folder))
+    let copied = 0
+    const all = yield* copyFiles(folder.table, to, files, ({ bytes }) => {
+      copied += bytes
+      progress(`copying the table, ${share(copied, total)}`)
+    })
+    const write = (path: string, content: Buffer | string) =>
+      Effect.andThen(
+        attempt(join(to, path), () => writeFile(join(to, path), content, { flush: true })),
+        described(to, path)
+      )
+    const own = [
+      yield* write(metadata.path, metadata.bytes),
+      yield* write(join("metadata", "version-hint.text"), String(version))
+    ]
+    return {
+      files: [...all, ...own].map((file) => ({ ...file, path: join(tablePath(folder), file.path) })),
+      at: { snapshotId: String(snapshot["snapshot-id"]), offset: Metadata.progressOf(snapshot).offset }
+    }
+  },
+  // The leases end with it: the copy needs the originals no more.
+  Effect.scoped
+)
+
+const create = Effect.fnUntraced(function* (
+  folder: DataFolder["Service"],
+  target: string,
+  { logOnly, progress, verify }: BackupOptions
+) {
+  yield* refuseTarget(target, folder.root)
+  const partial = `${target}.partial`
+  if (!existsSync(folder.log)) return yield* refuse(folder.log, "there is no log yet, so there is nothing to back up")
+  yield* claim(target, partial)
+  const createdAt = DateTime.formatIso(yield* DateTime.now)
+  const copy = placesIn(partial)
+
+  // The table first: so the log's copy is at the table's position or beyond it.
+  const table = logOnly ? undefined : yield* copyTable(folder, partial, progress)
+  yield* requireRoom(partial, (yield* attempt(folder.log, () => stat(folder.log))).size)
+  const { end, logId } = yield* copyLog(folder, copy, (part) => progress(`copying the log, ${share(part, 1)}`))
+  const audit = verify
+    ? yield* auditCopy(copy, (events, of) => progress(`verifying the copy, ${share(events, of)}`))
+    : null
+  tidy(copy)
+  if (audit !== null && audit.missing + audit.extra > 0) {
+    return yield* refuse(
+      partial,
+      `in the copy, ${audit.missing} rows are missing in the table and ${audit.extra} are too many, so compare the original too with floe audit; --log-only backs up the log without this table, --no-verify both as they are`
+    )
+  }
+  progress("finishing the copy")
+  const ofLog: ReadonlyArray<BackupFile> = yield* Effect.forEach([copy.log, copy.logWitness], (path) =>
+    described(partial, relative(partial, path))
+  )
+  const manifest: BackupManifest = {
+    format: 1,
+    version: packageJson.version,
+    createdAt,
+    log: { id: logId, end },
+    table: table?.at ?? null,
+    paused: yield* isPaused(folder),
+    files: [...ofLog, ...(table?.files ?? [])]
+  }
+  yield* syncFolders(
+    partial,
+    manifest.files.map(({ path }) => dirname(path))
+  )
+  yield* ManifestFile.write(partial, manifest)
+  yield* Effect.uninterruptible(
+    Effect.gen(function* () {
+      yield* syncFolders(partial, [])
+      yield* attempt(target, () => rename(partial, target))
+      for (const name of [lockName, `${lockName}-journal`]) {
+        yield* Effect.ignore(attempt(target, () => rm(join(target, name), { force: true })))
+      }
+      yield* syncFolders(dirname(target), [])
+    })
+  )
+  return { folder: target, manifest, audit } satisfies Backed
+}, Effect.scoped)
+
+export const createBackup = Effect.fn("Backup.create")(function* (target: string, options: BackupOptions) {
+  return yield* create(yield* DataFolder, resolve(target), options).pipe(
+    Effect.mapError((cause) => new BackupFailed({ reason: cause.message.replace(/\.$/, ""), cause }))
+  )
+})

@@ -1,0 +1,148 @@
+/** Puts a backup into an empty data folder. Until its last step every program refuses to start there. */
+import { existsSync, rmSync } from "node:fs"
+import { mkdir, readdir, rename, rm } from "node:fs/promises"
+import { basename, dirname, join, resolve } from "node:path"
+import { Effect, Layer } from "effect"
+import { type BackupManifest, type Restored, RestoreFailed } from "../../../services/Backup.ts"
+import { DataFolder } from "../../../services/DataFolder.ts"
+import { SinkControl } from "../../../services/SinkControl.ts"
+import { placesIn } from "../../embedded/DataFolder.ts"
+import { markEnd, tidy } from "../../sqlite/copyLog.ts"
+import { acquire } from "../../sqlite/Lock.ts"
+import * as LogFile from "../../sqlite/LogFile.ts"
+import * as SinkControlLayer from "../../sqlite/SinkControl.ts"
+import * as Witness from "../../sqlite/Witness.ts"
+import { auditCopy } from "./auditCopy.ts"
+import { attempt, CopyFailed, copyFiles, described, requireRoom, syncFolders } from "./copyFiles.ts"
+import * as ManifestFile from "./manifestFile.ts"
+
+type Folder = DataFolder["Service"]
+type Progress = (news: string) => void
+
+const stagingName = "restore.partial"
+
+const refuse = (path: string, reason: string) => new CopyFailed({ path, reason, cause: undefined })
+
+const share = (part: number, whole: number) => `${whole === 0 ? 100 : Math.floor((part / whole) * 100)} %`
+
+const verify = Effect.fnUntraced(function* (source: string, manifest: BackupManifest, progress: Progress) {
+  const total = manifest.files.reduce((sum, { bytes }) => sum + bytes, 0)
+  let read = 0
+  for (const file of manifest.files) {
+    const found = yield* described(source, file.path)
+    if (found.bytes !== file.bytes || found.sha256 !== file.sha256) {
+      return yield* refuse(
+        join(source, file.path),
+        "it was changed or damaged after the backup was made; use another backup"
+      )
+    }
+    read += file.bytes
+    progress(`checking the backup, ${share(read, total)}`)
+  }
+  return total
+})
+
+/** Held until the scope closes, so that nothing starts here meanwhile. */
+const lock = Effect.fnUntraced(function* (folder: Folder) {
+  yield* acquire(folder.serverLock, "logging server")
+  yield* acquire(folder.sinkLock, "sink")
+  yield* acquire(folder.replayLock, "replay")
+})
+
+/** Removes what a killed restore left: the log comes last, so where it is, there is more than that. */
+const refuseContent = Effect.fnUntraced(function* (folder: Folder) {
+  const staging = join(folder.root, stagingName)
+  const locks = [folder.serverLock, folder.sinkLock, folder.replayLock].flatMap((path) => [
+    basename(path),
+    `${basename(path)}-journal`
+  ])
+  const interrupted = existsSync(staging) && !existsSync(folder.log)
+  const own = interrupted ? placed(folder).map((path) => basename(path)) : []
+  const names = yield* attempt(folder.root, () => readdir(folder.root))
+  const other = names.filter((name) => ![...locks, ...own, stagingName].includes(name))
+  if (other.length > 0 || (existsSync(staging) && !interrupted)) {
+    return yield* refuse(
+      folder.root,
+      `it is not empty (it holds ${other.slice(0, 3).join(", ") || stagingName}); stop what runs on it and move it away, or name another folder with --into`
+    )
+  }
+  if (interrupted) yield* clear(folder)
+})
+
+/** In the order in which they are put in place: without its log, a folder that has a high-water mark is refused. */
+const placed = (folder: Folder) => [folder.logWitness, folder.control, folder.warehouse, folder.log]
+
+const clear = (folder: Folder) =>
+  attempt(folder.root, async () => {
+    for (const path of placed(folder).toReversed()) await rm(path, { recursive: true, force: true })
+    await rm(join(folder.root, stagingName), { recursive: true, force: true })
+  })
+
+const pause = (folder: Folder) =>
+  Effect.flatMap(SinkControl, ({ setPaused }) => setPaused(true)).pipe(
+    Effect.provide(Layer.fresh(SinkControlLayer.layer).pipe(Layer.provide(Layer.succeed(DataFolder, folder))))
+  )
+
+const restore = Effect.fnUntraced(function* (folder: Folder, source: string, progress: Progress) {
+  const manifest = yield* ManifestFile.read(source)
+  const total = yield* verify(source, manifest, progress)
+  yield* lock(folder)
+  yield* refuseContent(folder)
+  yield* requireRoom(folder.root, total)
+  const staged = placesIn(join(folder.root, stagingName))
+
+  const copied = Effect.gen(function* () {
+    yield* attempt(staged.root, () => mkdir(staged.root))
+    const attemptLog = <A>(path: string, run: () => A) => attempt(path, async () => run())
+    yield* attemptLog(folder.logWitness, () => {
+      const mark = Witness.open(folder.logWitness, manifest.log.id)
+      mark.write(manifest.log.end)
+      mark.close()
+    })
+    let written = 0
+    const files = yield* copyFiles(
+      source,
+      staged.root,
+      manifest.files.map(({ path }) => path),
+      ({ bytes }) => {
+        written += bytes
+        progress(`copying, ${share(written, total)}`)
+      }
+    )
+    for (const [i, { path, sha256 }] of files.entries()) {
+      if (manifest.files[i]?.sha256 !== sha256) {
+        return yield* refuse(join(staged.root, path), "the copy differs from the backup; check the disk")
+      }
+    }
+    const { end, logId } = yield* attemptLog(staged.log, () => {
+      const renewed = LogFile.renew(staged)
+      rmSync(staged.logWitness)
+      markEnd(staged, renewed.logId, renewed.end)
+      return renewed
+    })
+    if (end !== manifest.log.end) return yield* refuse(staged.log, "it does not end where the backup says")
+    if (manifest.paused) yield* pause(staged)
+    tidy(staged)
+    yield* syncFolders(
+      staged.root,
+      manifest.files.map(({ path }) => dirname(path))
+    )
+    for (const path of placed(folder)) {
+      const from = join(staged.root, basename(path))
+      if (existsSync(from)) yield* attempt(path, () => rename(from, path))
+      yield* syncFolders(folder.root, [])
+    }
+    yield* Effect.ignore(attempt(staged.root, () => rm(staged.root, { recursive: true, force: true })))
+    return logId
+  })
+  const logId = yield* copied.pipe(Effect.onError(() => Effect.ignore(clear(folder))))
+  const audit = yield* auditCopy(folder, (events, of) => progress(`auditing, ${share(events, of)}`))
+  tidy(folder)
+  return { folder: folder.root, manifest, logId, audit } satisfies Restored
+}, Effect.scoped)
+
+export const restoreBackup = Effect.fn("Backup.restore")(function* (source: string, progress: Progress) {
+  return yield* restore(yield* DataFolder, resolve(source), progress).pipe(
+    Effect.mapError((cause) => new RestoreFailed({ reason: cause.message.replace(/\.$/, ""), cause }))
+  )
+})

@@ -21,8 +21,8 @@ export const BackupManifest = Schema.Struct({
   createdAt: Schema.String,
   /** `end`: the offset that the next event would have got. */
   log: Schema.Struct({ id: Schema.String, end: Schema.Int }),
-  /** Null if there was no table, or the log alone was wanted. `offset`: how far the log is in it. */
-  table: Schema.NullOr(Schema.Struct({ snapshotId: Schema.String, offset: Schema.Int })),
+  /** Null if there was no table, or the log alone was wanted. `offset`: how far the log is in it, where it tells. */
+  table: Schema.NullOr(Schema.Struct({ snapshotId: Schema.String, offset: Schema.NullOr(Schema.Int) })),
   /** Whether the sink was paused on request. */
   paused: Schema.Boolean,
   files: Schema.Array(BackupFile)

@@ -15,8 +15,8 @@ export class CopyDiffers extends Schema.TaggedError<CopyDiffers>()("CopyDiffers"
 
 export const contents = ({ files, log, table }: BackupManifest) => {
   const events = `${counted(log.end)} ${log.end === 1 ? "event" : "events"}`
-  const ofTable =
-    table === null ? "no table" : `the table with ${counted(table.offset)} of them (snapshot ${table.snapshotId})`
+  const share = table?.offset == null ? "" : ` with ${counted(table.offset)} of them`
+  const ofTable = table === null ? "no table" : `the table${share} (snapshot ${table.snapshotId})`
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
   return `${events}, ${ofTable}, ${counted(files.length)} files, ${size(bytes)}`
 }

@@ -4,15 +4,17 @@ import { Effect, Option } from "effect"
 import type { Leases } from "../../services/Leases.ts"
 import { TableUnavailable } from "../../services/Table.ts"
 import * as Files from "./Files.ts"
-import { type ManifestFile, status } from "./Manifest.ts"
-import * as Metadata from "./Metadata.ts"
-import { type CurrentMetadata, located, readList, readManifest, readMetadata } from "./TableReader.ts"
+import * as LogProgress from "./LogProgress.ts"
+import type { ManifestFile } from "./Manifest.ts"
+import { type CurrentMetadata, readMetadata } from "./MetadataFiles.ts"
+import { located } from "./Paths.ts"
+import { readList, readLive } from "./TableReader.ts"
 
 const holdAll = Effect.fnUntraced(function* (tableFolder: string, leases: Leases["Service"]) {
   for (let tries = 0; ; tries++) {
     const found = yield* readMetadata(tableFolder)
     if (Option.isNone(found)) return undefined
-    const name = Metadata.fileName(found.value.version)
+    const { name } = found.value
     const bytes = yield* Files.read(join(tableFolder, "metadata", name)).pipe(
       Effect.map(Option.some),
       Effect.catchIf(
@@ -23,7 +25,7 @@ const holdAll = Effect.fnUntraced(function* (tableFolder: string, leases: Leases
     if (Option.isNone(bytes)) continue
     for (const snapshot of found.value.metadata.snapshots) {
       yield* leases
-        .hold(snapshot["snapshot-id"])
+        .hold(String(snapshot["snapshot-id"]))
         .pipe(
           Effect.mapError(
             (cause) => new TableUnavailable({ operation: "holding a snapshot", reason: cause.reason, cause })
@@ -51,9 +53,7 @@ const pathsOf = Effect.fnUntraced(function* (tableFolder: string, { metadata }: 
   }
   for (const [path, manifest] of manifests) {
     paths.add(yield* located(tableFolder, location, path))
-    for (const entry of yield* readManifest(tableFolder, location, manifest)) {
-      if (entry.status !== status.deleted) paths.add(yield* located(tableFolder, location, entry.data_file.file_path))
-    }
+    for (const live of yield* readLive(tableFolder, location, manifest)) paths.add(live.path)
   }
   return paths
 })
@@ -65,8 +65,10 @@ export const heldFiles = Effect.fn("heldFiles")(function* (tableFolder: string, 
   const { bytes, current, name } = held
   const paths = yield* pathsOf(tableFolder, current)
   return Option.some({
-    snapshot: current.snapshot,
+    snapshotId: String(current.snapshot["snapshot-id"]),
     version: current.version,
+    /** The next offset of the log to read; null where the table does not tell. */
+    offset: Option.getOrNull(LogProgress.at(current.metadata, current.snapshot))?.offset ?? null,
     /** Below the table's folder. */
     metadata: { path: join("metadata", name), bytes },
     files: [...paths].map((path) => relative(tableFolder, path))

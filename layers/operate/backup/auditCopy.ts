@@ -9,7 +9,7 @@ import * as TableSums from "../../duckdb/TableSums.ts"
 import * as Reader from "../../sqlite/EventLogReader.ts"
 
 /** Nobody expires a snapshot of it. */
-const noLeases = Layer.succeed(Leases, { hold: () => Effect.void, held: Effect.succeed(new Set<number>()) })
+const noLeases = Layer.succeed(Leases, { hold: () => Effect.void, held: Effect.succeed(new Set<string>()) })
 
 const services = (folder: DataFolder["Service"]) =>
   Layer.fresh(

@@ -17,7 +17,6 @@ import { SinkControl } from "../../../services/SinkControl.ts"
 import { make, placesIn } from "../../embedded/DataFolder.ts"
 import { codeOf } from "../../iceberg/Files.ts"
 import { heldFiles } from "../../iceberg/heldFiles.ts"
-import * as Metadata from "../../iceberg/Metadata.ts"
 import { copyLog, tidy } from "../../sqlite/copyLog.ts"
 import { acquire, isHeld } from "../../sqlite/Lock.ts"
 import * as SinkControlLayer from "../../sqlite/SinkControl.ts"
@@ -80,7 +79,7 @@ const copyTable = Effect.fnUntraced(
   function* (folder: DataFolder["Service"], partial: string, progress: BackupOptions["progress"]) {
     const found = yield* heldFiles(folder.table, yield* Leases)
     if (Option.isNone(found)) return undefined
-    const { files, metadata, snapshot, version } = found.value
+    const { files, metadata, offset, snapshotId, version } = found.value
     const total = yield* sizes(folder.table, files)
     yield* requireRoom(partial, total)
     const to = join(partial, tablePath(folder))
@@ -100,7 +99,7 @@ const copyTable = Effect.fnUntraced(
     ]
     return {
       files: [...all, ...own].map((file) => ({ ...file, path: join(tablePath(folder), file.path) })),
-      at: { snapshotId: String(snapshot["snapshot-id"]), offset: Metadata.progressOf(snapshot).offset }
+      at: { snapshotId, offset }
     }
   },
   // The leases end with it: the copy needs the originals no more.

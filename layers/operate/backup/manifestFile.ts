@@ -7,7 +7,7 @@ import { BackupManifest } from "../../../services/Backup.ts"
 import { codeOf } from "../../iceberg/Files.ts"
 import { attempt, CopyFailed } from "./copyFiles.ts"
 
-export const name = "backup.json"
+const name = "backup.json"
 
 const File = Schema.fromJsonString(Schema.Struct({ sha256: Schema.String, backup: Schema.Unknown }))
 const decodeFile = Schema.decodeUnknownOption(File)

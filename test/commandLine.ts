@@ -17,10 +17,11 @@ const environment = (env: Record<string, string>) => ({
   ...env
 })
 
-/** Runs it to its end. */
-export const floe = (args: ReadonlyArray<string>, env: Record<string, string> = {}) =>
+/** Runs it to its end, with this at its standard input if there is any. */
+export const floe = (args: ReadonlyArray<string>, env: Record<string, string> = {}, input?: string) =>
   Effect.callback<Ended>((resume) => {
-    const child = spawn(process.execPath, [bin, ...args], { env: environment(env), stdio: ["ignore", "pipe", "pipe"] })
+    const child = spawn(process.execPath, [bin, ...args], { env: environment(env), stdio: "pipe" })
+    child.stdin.on("error", () => undefined).end(input)
     let out = ""
     let err = ""
     child.stdout.setEncoding("utf8").on("data", (text: string) => (out += text))

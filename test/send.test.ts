@@ -1,4 +1,6 @@
+import { execFileSync } from "node:child_process"
 import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { writeFile } from "node:fs/promises"
 import { createServer, type ServerResponse } from "node:http"
 import { join } from "node:path"
 import { assert, it } from "@effect/vitest"
@@ -120,7 +122,10 @@ it.live("sends one record, and says where it was logged", () =>
     assert.deepStrictEqual([invalid.code, alone.code, both.code], [2, 2, 2])
     assert.include(invalid.err, "must be a decimal number such as 72.5")
     assert.strictEqual(down.code, 1)
-    assert.strictEqual(down.err, `The logging server at ${nobody} is unavailable: nothing listens there.\n`)
+    assert.strictEqual(
+      down.err,
+      `The logging server at ${nobody} (from FLOE_TARGET) is unavailable: nothing listens there.\n`
+    )
   }).pipe(Effect.scoped)
 )
 
@@ -189,7 +194,7 @@ it.live("a file is sent once: what is added is sent, a lost state doubles nothin
 
     const first = yield* send()
     assert.deepStrictEqual([first.code, first.err], [0, ""])
-    assert.match(first.out, /^1,200 records acknowledged in /)
+    assert.match(first.out, /^1,200 lines: 1,200 acknowledged, 0 reported, in /)
     const before = requests()
     const nothing = yield* send()
     assert.strictEqual(nothing.code, 0)
@@ -201,7 +206,10 @@ it.live("a file is sent once: what is added is sent, a lost state doubles nothin
     assert.deepInclude(JSON.parse(lost.out), { acknowledged: 1200, repeated: 1200 })
 
     appendFileSync(file, ndjson(all.slice(1200)))
-    assert.match((yield* send()).out, /^1,300 records acknowledged .* 2,500 of the file are in the log now\.\n$/)
+    assert.match(
+      (yield* send()).out,
+      /^1,300 lines: 1,300 acknowledged, 0 reported, .* 2,500 of the file are in the log now\.\n$/
+    )
     assert.deepStrictEqual(yield* cities, all)
 
     const whole = yield* send("--again", "--json")
@@ -234,7 +242,7 @@ it.live("refuses to go on with a file that was changed, and with what nobody can
     writeFileSync(file, csv(all.slice(0, 10)))
     assert.match((yield* send()).err, /is no longer what it was/)
     const elsewhere = yield* floe(["send", "--file", file], { ...env, FLOE_TARGET: "http://127.0.0.1:9" })
-    assert.match(elsewhere.err, /was sent to http:.* before; set FLOE_TARGET/)
+    assert.match(elsewhere.err, /was sent to http:.* before; set FLOE_DATA or FLOE_TARGET/)
     assert.deepStrictEqual(yield* cities, all)
   }).pipe(Effect.scoped)
 )
@@ -277,5 +285,73 @@ it.live("says of a file what is wrong with it, and leaves nothing beside it", ()
     assert.match(isFolder.err, /cannot be sent: it is a folder\.\n$/)
     assert.isFalse(existsSync(`${file}.floe-send.json`))
     assert.strictEqual(requests(), 0)
+  }).pipe(Effect.scoped)
+)
+
+it.live(
+  "reads standard input and other pipes to their end, also without a last line end, and reports on standard error",
+  () =>
+    Effect.gen(function* () {
+      const { folder, env, cities } = yield* serving
+      const csv = 'city,temperature\nOslo,1\nLima 24",x\nPune,2'
+      const piped = yield* floe(["send", "--file", "-"], env, csv)
+      assert.strictEqual(piped.code, 1)
+      assert.match(piped.out, /^3 lines: 2 acknowledged, 1 reported, in /)
+      const [reported = "", last] = piped.err.split("\n")
+      assert.deepStrictEqual(JSON.parse(reported), {
+        line: 3,
+        reason: "temperature must be a decimal number such as 72.5",
+        text: 'Lima 24",x'
+      })
+      assert.strictEqual(last, "1 line was refused; above is each with the reason.")
+      const named = yield* floe(["send", "--file", "/dev/stdin", "--json"], env, ndjson(["Kiel"]).trimEnd())
+      assert.deepInclude(JSON.parse(named.out), { acknowledged: 1, reported: 0, waiting: null, report: null })
+      const fifo = join(folder, "fifo")
+      execFileSync("mkfifo", [fifo])
+      const [fromFifo] = yield* Effect.all(
+        [floe(["send", "--file", fifo], env), Effect.promise(() => writeFile(fifo, ndjson(["Rome", "Bern"])))],
+        { concurrency: 2 }
+      )
+      assert.deepStrictEqual([fromFifo.code, fromFifo.err], [0, ""])
+      assert.deepStrictEqual(yield* cities, ["Oslo", "Pune", "Kiel", "Rome", "Bern"])
+    }).pipe(Effect.scoped)
+)
+
+it.live("says of a file that is empty, or half-written, or sent by another one, what it is", () =>
+  Effect.gen(function* () {
+    const { folder, env, cities, troubles } = yield* serving
+    const file = join(folder, "readings.txt")
+    const send = (...flags: ReadonlyArray<string>) => floe(["send", "--file", file, ...flags], env)
+    writeFileSync(file, "")
+    const empty = yield* send()
+    assert.deepStrictEqual([empty.code, empty.out], [0, `Nothing was sent: ${file} is empty.\n`])
+    writeFileSync(file, "city,temperature\nLima,1\nOslo,4")
+    const half = yield* send()
+    assert.strictEqual(half.code, 1)
+    assert.match(half.out, /^1 line: 1 acknowledged, 0 reported, in /)
+    assert.match(
+      half.err,
+      /^The last line of .*readings\.txt, line 3, has no line end .* or give --complete if it is\.\n$/
+    )
+    appendFileSync(file, "1.5")
+    assert.match((yield* send("--complete")).out, /^1 line: 1 acknowledged, .* 2 of the file are in the log now\.\n$/)
+    assert.match((yield* send()).out, /^There is nothing to send: .* was sent before, with 2 lines\.\n$/)
+    assert.deepStrictEqual(yield* cities, ["Lima", "Oslo"])
+
+    const both = join(folder, "both.csv")
+    writeFileSync(both, "city,temperature\nBern,1\n")
+    const held = Promise.withResolvers<void>()
+    troubles.push({ at: 2, kind: "answer lost", lost: held.resolve })
+    const first = yield* startFloe(["send", "--file", both], env)
+    yield* Effect.promise(() => held.promise)
+    const second = yield* floe(["send", "--file", both], env)
+    assert.deepStrictEqual(
+      [second.code, second.err],
+      [1, `Another floe send is sending ${both} right now; wait until it has ended.\n`]
+    )
+    first.signal("SIGKILL")
+    yield* Effect.promise(() => first.ended)
+    assert.strictEqual((yield* floe(["send", "--file", both], env)).code, 0)
+    assert.deepStrictEqual(yield* cities, ["Lima", "Oslo", "Bern"])
   }).pipe(Effect.scoped)
 )

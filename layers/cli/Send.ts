@@ -6,8 +6,10 @@ import { LogTarget } from "../../services/LogTarget.ts"
 import { City, Temperature } from "../../services/Weather.ts"
 import * as LogClientLayer from "../http/LogClient.ts"
 import * as Profile from "../Profile.ts"
-import type { Format } from "../send/Records.ts"
-import { reportOf, type Sent, sendFile } from "../send/SendFile.ts"
+import { reportOf } from "../send/Journal.ts"
+import type { Format } from "../send/Lines.ts"
+import { type Sent, sendFile } from "../send/SendFile.ts"
+import { open } from "../send/Source.ts"
 import { json, printJson } from "./Json.ts"
 import { misuse } from "./Misuse.ts"
 import { print } from "./Output.ts"
@@ -15,14 +17,22 @@ import { counted, withProgress } from "./Progress.ts"
 
 class LinesRefused extends Schema.TaggedError<LinesRefused>()("LinesRefused", {
   refused: Schema.Int,
-  report: Schema.String
+  report: Schema.NullOr(Schema.String)
 }) {
   override get message() {
     const { refused, report } = this
-    return `${counted(refused)} ${refused === 1 ? "line was" : "lines were"} refused; ${report} has each with the reason.`
+    const where = report === null ? "above is each with the reason" : `${report} has each with the reason`
+    return `${countedLines(refused)} ${refused === 1 ? "was" : "were"} refused; ${where}.`
   }
 }
 
+class LineWaits extends Schema.TaggedError<LineWaits>()("LineWaits", { name: Schema.String, line: Schema.Int }) {
+  override get message() {
+    return `The last line of ${this.name}, line ${this.line}, has no line end and may be half-written, so it was not sent. Send the file again when the line is complete, or give --complete if it is.`
+  }
+}
+
+const countedLines = (lines: number) => `${counted(lines)} ${lines === 1 ? "line" : "lines"}`
 const rate = (records: number, millis: number) => counted((records * 1000) / Math.max(1, millis))
 
 const one = Effect.fnUntraced(function* (city: string, temperature: string, machine: boolean) {
@@ -36,52 +46,72 @@ const one = Effect.fnUntraced(function* (city: string, temperature: string, mach
   yield* print(Stream.make(`Logged at ${places} (partition/offset), hour ${logged.ts}.\n`))
 })
 
-const formatOf = (path: string): Format => (/\.csv$/i.test(path) ? "csv" : "ndjson")
-
-const summary = (path: string, sent: Sent, millis: number) => {
-  const { acknowledged, repeated, logged } = sent
-  if (acknowledged === 0) return `There is nothing to send: ${path} was sent before, with ${counted(logged)} records.\n`
+const summary = (name: string, sent: Sent, millis: number) => {
+  const { acknowledged, repeated, reported, logged, refused, waiting, bytes } = sent
+  const lines = acknowledged + reported
+  if (lines === 0) {
+    if (logged + refused > 0) {
+      const before = `was sent before, with ${countedLines(logged + refused)}`
+      return `There is nothing to send: ${name} ${before}.\n`
+    }
+    if (waiting !== null) return ""
+    return `Nothing was sent: ${name} ${bytes === 0 ? "is empty" : "has no records"}.\n`
+  }
+  const time = `in ${(millis / 1000).toFixed(1)} s (${rate(acknowledged, millis)}/s)`
   const again = repeated === 0 ? "" : ` ${counted(repeated)} of them had been logged before, and were not logged twice.`
   const whole = logged === acknowledged ? "" : ` ${counted(logged)} of the file are in the log now.`
-  return `${counted(acknowledged)} records acknowledged in ${(millis / 1000).toFixed(1)} s (${rate(acknowledged, millis)}/s).${again}${whole}\n`
+  return `${countedLines(lines)}: ${counted(acknowledged)} acknowledged, ${counted(reported)} reported, ${time}.${again}${whole}\n`
 }
 
 const bulk = Effect.fnUntraced(function* (
-  path: string,
+  name: string,
   options: {
     readonly format: Option.Option<Format>
+    readonly complete: boolean
     readonly again: boolean
     readonly doubtful: Option.Option<"send" | "skip">
     readonly json: boolean
   }
 ) {
   const started = yield* Clock.currentTimeMillis
+  const source = yield* open(name)
   const { logId, url } = yield* (yield* LogTarget).find
   const line = (sent: Sent, millis: number) => {
-    const share = Math.floor((100 * sent.bytes) / Math.max(1, sent.ofBytes))
-    const refused = sent.refused === 0 ? "" : `, ${counted(sent.refused)} refused`
-    return `${counted(sent.acknowledged)} records sent, ${share} % of the file, ${rate(sent.acknowledged, millis)}/s${refused}`
+    const share =
+      sent.ofBytes === null ? "" : `, ${Math.floor((100 * sent.bytes) / Math.max(1, sent.ofBytes))} % of the file`
+    const reported = sent.reported === 0 ? "" : `, ${counted(sent.reported)} reported`
+    return `${countedLines(sent.acknowledged)} acknowledged${share}, ${rate(sent.acknowledged, millis)}/s${reported}`
   }
   const sent = yield* withProgress(({ show }) =>
     sendFile({
-      path,
-      format: Option.getOrElse(options.format, () => formatOf(path)),
+      source,
+      format: Option.getOrUndefined(options.format),
+      complete: options.complete,
       // The log stays the same when its server moves to another port.
       target: logId === null ? url.href : `log ${logId}`,
       again: options.again,
       doubtful: Option.getOrUndefined(options.doubtful),
-      progress: (sent) => Effect.flatMap(Clock.currentTimeMillis, (now) => show(() => line(sent, now - started)))
+      progress: (sent) => Effect.flatMap(Clock.currentTimeMillis, (now) => show(() => line(sent, now - started))),
+      refused: (refused) => Effect.forEach(refused, (one) => Console.error(JSON.stringify(one)), { discard: true })
     })
   ).pipe(
     Effect.onInterrupt(() =>
-      Console.error("Broken off; the same command goes on where it stopped, and doubles nothing.")
+      Console.error(
+        source.file === undefined
+          ? "Broken off; what came from there before is logged, and sending it once more would log it twice."
+          : "Broken off; the same command goes on where it stopped, and doubles nothing."
+      )
     )
   )
   const millis = (yield* Clock.currentTimeMillis) - started
-  const report = sent.refused === 0 ? null : reportOf(path)
-  if (options.json) yield* printJson({ file: path, ...sent, report, millis })
-  else yield* print(Stream.make(summary(path, sent, millis)))
-  if (report !== null) return yield* new LinesRefused({ refused: sent.refused, report })
+  const report = sent.refused === 0 || source.file === undefined ? null : reportOf(source.file.path)
+  if (options.json) yield* printJson({ file: name, ...sent, report, millis })
+  else yield* print(Stream.make(summary(source.name, sent, millis)))
+  const refused = sent.refused === 0 ? [] : [new LinesRefused({ refused: sent.refused, report })]
+  const waits = sent.waiting === null ? [] : [new LineWaits({ name: source.name, line: sent.waiting })]
+  const [first, ...others] = [...refused, ...waits]
+  yield* Effect.forEach(others, ({ message }) => Console.error(message), { discard: true })
+  if (first !== undefined) return yield* Effect.fail(first)
 })
 
 export const send = Command.make(
@@ -99,13 +129,19 @@ export const send = Command.make(
     ),
     file: Flag.String("file").pipe(
       Flag.withAlias("f"),
-      Flag.withDescription("Send the records of this file: NDJSON, or CSV with a header"),
+      Flag.withDescription("Send the records of this file: NDJSON, or CSV with a header; - is standard input"),
       Flag.withMetavar("path"),
       Flag.optional
     ),
     format: Flag.Literals("format", ["ndjson", "csv"]).pipe(
-      Flag.withDescription("What the file is; by default its name tells"),
+      Flag.withDescription(
+        "What the file is; by default its name (.csv, .ndjson, .jsonl) tells, or else its first character"
+      ),
       Flag.optional
+    ),
+    complete: Flag.Boolean("complete").pipe(
+      Flag.withDescription("Take the last line as it is, though it has no line end"),
+      Flag.withDefault(false)
     ),
     again: Flag.Boolean("again").pipe(
       Flag.withDescription("Send all of the file once more, though it was sent before"),
@@ -129,12 +165,13 @@ export const send = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Send records to the logging server of the data folder, or to the one that FLOE_TARGET names. What was broken off goes on where it stopped when the same command is given again, and nothing is logged twice: how far a file was sent is noted beside it, in <file>.floe-send.json. Lines that are refused are reported in <file>.refused.ndjson; exit code 1 if there are any."
+    "Send records to the logging server of the data folder, or to the one that FLOE_TARGET names. Each line of a file is acknowledged or reported in <file>.refused.ndjson, and the counts are printed; exit code 1 if any was reported, or if the last line has no line end and waits for it (see --complete). A file that was broken off, or that grew, goes on where it stopped when the same command is given again, and nothing is logged twice: how far it was sent is noted beside it, in <file>.floe-send.json. Standard input and other pipes cannot go on: what is refused of them is reported on standard error, and sending them once more logs them once more."
   ),
   Command.withShortDescription("Send records to the logging server"),
   Command.withExamples([
     { command: "floe send Oslo 41.5", description: "One record" },
     { command: "floe send --file readings.csv", description: "A CSV file with the columns city and temperature" },
+    { command: "gzip -dc readings.csv.gz | floe send --file -", description: "From a pipe, to its end" },
     { command: "floe send --file readings.ndjson", description: 'One {"city":"Oslo","temperature":"41.5"} a line' }
   ]),
   Command.provide(LogClientLayer.layer),

@@ -1,7 +1,7 @@
 /** The lines of a file of mended dead letters, as `floe dlq list --json` writes them. */
 import { Result, Stream } from "effect"
-import { FileUnreadable } from "../send/Batches.ts"
-import { lines, maxLineBytes } from "../send/Lines.ts"
+import { isTooLong, lines, maxLineBytes } from "../send/Lines.ts"
+import { FileUnreadable, reasonOf } from "../send/Source.ts"
 import { type MendedLine, mendedLine } from "./Mending.ts"
 
 export interface Numbered {
@@ -10,20 +10,13 @@ export interface Numbered {
 }
 
 async function* read(path: string): AsyncGenerator<Numbered> {
-  for await (const group of lines(path, false)) {
-    for (const { isRest, number, raw, tooLong } of group) {
-      if (isRest || /^\s*$/.test(raw.toString("latin1", 0, 100))) continue
-      yield {
-        line: number,
-        mended: tooLong ? Result.fail(`it is longer than ${maxLineBytes} bytes`) : mendedLine(raw)
-      }
+  for await (const line of lines(path)) {
+    if (line.part === "next" || line.part === "last" || /^\s*$/.test(line.raw.toString("latin1", 0, 100))) continue
+    yield {
+      line: line.number,
+      mended: isTooLong(line) ? Result.fail(`it is longer than ${maxLineBytes} bytes`) : mendedLine(line.raw)
     }
   }
-}
-
-const reasonOf = (cause: unknown) => {
-  if (!(cause instanceof Error)) return String(cause)
-  return "code" in cause && cause.code === "ENOENT" ? "there is no such file" : cause.message
 }
 
 export const mendedFile = (path: string) =>

@@ -2,8 +2,9 @@
 import { createHash } from "node:crypto"
 import { Schema, Stream } from "effect"
 import type { WeatherReading } from "../../services/Weather.ts"
-import { lines } from "./Lines.ts"
-import { type Format, parser, type Refused } from "./Records.ts"
+import { carriageReturn, type Format, isLineEnd, isTooLong, type Line, splitter } from "./Lines.ts"
+import { parser, type Refused } from "./Records.ts"
+import { FileUnreadable, formatOf, magicBytes, problemOf, reasonOf, type Source } from "./Source.ts"
 
 /** Some 10 ms of the server's work, and at most 2 MiB of its 5. */
 const maxRecords = 1000
@@ -14,6 +15,7 @@ export interface Numbered {
 }
 
 export interface Batch {
+  readonly _tag: "Batch"
   /** From where to before where in the file. */
   readonly from: number
   readonly end: number
@@ -21,6 +23,12 @@ export interface Batch {
   readonly digest: string
   readonly readings: ReadonlyArray<Numbered>
   readonly refused: ReadonlyArray<Refused>
+}
+
+/** The last line, which has no end: more of it may come. */
+export interface Waiting {
+  readonly _tag: "Waiting"
+  readonly line: number
 }
 
 /** A place that was reached before, and what the file had before it. */
@@ -32,13 +40,11 @@ export interface Checkpoint {
   readonly done: boolean
 }
 
-export class FileUnreadable extends Schema.TaggedError<FileUnreadable>()("FileUnreadable", {
-  path: Schema.String,
-  reason: Schema.String
-}) {
-  override get message() {
-    return `${this.path} cannot be sent: ${this.reason}.`
-  }
+export interface BatchOptions {
+  readonly format: Format | undefined
+  /** The last line is taken as it is, though it has no end. */
+  readonly complete: boolean
+  readonly checkpoint: Checkpoint | undefined
 }
 
 class FileChanged extends Schema.TaggedError<FileChanged>()("FileChanged", { path: Schema.String }) {
@@ -47,8 +53,33 @@ class FileChanged extends Schema.TaggedError<FileChanged>()("FileChanged", { pat
   }
 }
 
-async function* read(path: string, format: Format, checkpoint: Checkpoint | undefined): AsyncGenerator<Batch> {
-  const parse = parser(format)
+const isBegin = ({ part }: Line) => part === "first" || part === "whole"
+const isBlank = ({ raw }: Line) => /^\s*$/.test(raw.toString("latin1", 0, 1000))
+
+interface Reading {
+  readonly format: Format
+  readonly split: ReturnType<typeof splitter>
+  readonly parse: ReturnType<typeof parser>
+}
+
+/** The chunks, of which one ends at this place. */
+async function* piecesOf(chunks: AsyncIterable<Buffer>, place = 0): AsyncGenerator<Buffer> {
+  let offset = 0
+  for await (const chunk of chunks) {
+    const left = place - offset
+    offset += chunk.length
+    if (left <= 0 || left >= chunk.length) yield chunk
+    else {
+      yield chunk.subarray(0, left)
+      yield chunk.subarray(left)
+    }
+  }
+}
+
+async function* read(
+  source: Source,
+  { complete, checkpoint, ...options }: BatchOptions
+): AsyncGenerator<Batch | Waiting> {
   const hash = createHash("sha256")
   const begin = checkpoint === undefined ? 0 : checkpoint.done ? checkpoint.end : checkpoint.from
   let position = 0
@@ -58,7 +89,7 @@ async function* read(path: string, format: Format, checkpoint: Checkpoint | unde
   let refused: Array<Refused> = []
 
   const cut = (): Batch => {
-    const batch = { from, end: position, digest: hash.copy().digest("hex"), readings, refused }
+    const batch: Batch = { _tag: "Batch", from, end: position, digest: hash.copy().digest("hex"), readings, refused }
     from = position
     readings = []
     refused = []
@@ -67,45 +98,95 @@ async function* read(path: string, format: Format, checkpoint: Checkpoint | unde
   /** True where the checkpoint is reached. */
   const confirm = () => {
     if (checkpoint === undefined || confirmed || position < checkpoint.end) return false
-    if (position > checkpoint.end || hash.copy().digest("hex") !== checkpoint.digest) throw new FileChanged({ path })
+    if (position > checkpoint.end || hash.copy().digest("hex") !== checkpoint.digest) {
+      throw new FileChanged({ path: source.name })
+    }
     confirmed = true
     return true
   }
 
-  for await (const group of lines(path, format === "csv")) {
-    for (const line of group) {
-      hash.update(line.raw)
-      position = line.end
-      const parsed = parse(line)
-      if (parsed._tag === "BadHeader") throw new FileUnreadable({ path, reason: parsed.reason })
-      if (position > begin) {
-        if (parsed._tag === "Reading") readings.push({ line: line.number, reading: parsed.reading })
-        if (parsed._tag === "Refused") refused.push(parsed.refused)
-      }
-      const isReached = confirm()
-      const isFull = confirmed && readings.length + refused.length >= maxRecords
-      if (position > begin && (isReached || isFull)) yield cut()
+  function* take(parse: Reading["parse"], line: Line): Generator<Batch> {
+    // A batch ends before it, as it may turn out to have no end yet.
+    if (isTooLong(line) && isBegin(line) && confirmed && position > from) yield cut()
+    hash.update(line.raw)
+    const parsed = parse(line)
+    if (line.part === "first" || line.part === "next") return
+    position = line.end
+    if (parsed._tag === "BadHeader") throw new FileUnreadable({ path: source.name, reason: parsed.reason })
+    if (position > begin) {
+      if (parsed._tag === "Reading") readings.push({ line: line.number, reading: parsed.reading })
+      if (parsed._tag === "Refused") refused.push(parsed.refused)
     }
+    const isReached = confirm()
+    const isFull = confirmed && readings.length + refused.length >= maxRecords
+    if (position > begin && (isReached || isFull)) yield cut()
   }
-  if (!confirmed) throw new FileChanged({ path })
+
+  function* each({ parse }: Reading, lines: Iterable<Line>): Generator<Batch | Waiting> {
+    for (const line of lines) {
+      if (line.open && !complete && confirmed) {
+        if (!isBlank(line)) yield { _tag: "Waiting", line: line.number }
+        return
+      }
+      yield* take(parse, line)
+    }
+    // What is read once may come slowly, and is not sent in the same batches a second time.
+    if (source.file === undefined && position > from) yield cut()
+  }
+
+  /**
+   * Behind a checkpoint. The lines before it are those that were read when the file ended there; of one that was sent
+   * without its end, as --complete wanted it, that end is left, and nothing else may be.
+   */
+  function* goOn(reading: Reading, chunk: Buffer, before: number | undefined) {
+    yield* each(reading, reading.split.end())
+    const end = /^(?:\r?\n|\r)?/.exec(chunk.toString("latin1", 0, 2))?.[0] ?? ""
+    if (isLineEnd(before, reading.format)) {
+      if (!(before === carriageReturn && end === "\n")) return chunk
+    } else if (end === "") throw new FileChanged({ path: source.name })
+    hash.update(end)
+    position += end.length
+    reading.split.skip(end.length)
+    return chunk.subarray(end.length)
+  }
+
+  let head: Buffer = Buffer.alloc(0)
+  const begun = () => {
+    const format = options.format ?? formatOf(source.name, head)
+    const reason = problemOf(format, head)
+    if (reason !== undefined) throw new FileUnreadable({ path: source.name, reason })
+    return { format: format ?? "csv", split: splitter(format ?? "csv"), parse: parser(format ?? "csv") }
+  }
+  let reading: Reading | undefined
+  let offset = 0
+  let before: number | undefined
+  for await (const piece of piecesOf(source.chunks(), checkpoint?.end)) {
+    if (reading === undefined) {
+      head = Buffer.concat([head, piece])
+      if (head.length >= magicBytes && (options.format ?? formatOf(source.name, head)) !== undefined) {
+        reading = begun()
+        yield* each(reading, reading.split.push(head))
+      }
+    } else {
+      const data: Buffer = offset === checkpoint?.end ? yield* goOn(reading, piece, before) : piece
+      yield* each(reading, reading.split.push(data))
+    }
+    offset += piece.length
+    before = piece.at(-1)
+  }
+  if (reading === undefined) {
+    reading = begun()
+    yield* each(reading, reading.split.push(head))
+  }
+  yield* each(reading, reading.split.end())
+  if (!confirmed) throw new FileChanged({ path: source.name })
   if (position > from) yield cut()
 }
 
-const reasons: Record<string, string> = {
-  ENOENT: "there is no such file",
-  EACCES: "permission denied",
-  EISDIR: "it is a folder"
-}
-
-const reasonOf = (cause: unknown) => {
-  if (!(cause instanceof Error)) return String(cause)
-  return ("code" in cause && typeof cause.code === "string" && reasons[cause.code]) || cause.message
-}
-
 /** What is not sent yet; one batch is prepared while another is sent. */
-export const batches = (path: string, format: Format, checkpoint: Checkpoint | undefined) =>
-  Stream.fromAsyncIterable(read(path, format, checkpoint), (cause) =>
+export const batches = (source: Source, options: BatchOptions) =>
+  Stream.fromAsyncIterable(read(source, options), (cause) =>
     cause instanceof FileChanged || cause instanceof FileUnreadable
       ? cause
-      : new FileUnreadable({ path, reason: reasonOf(cause) })
+      : new FileUnreadable({ path: source.name, reason: reasonOf(cause) })
   ).pipe(Stream.buffer({ capacity: 1 }))

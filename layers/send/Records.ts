@@ -1,14 +1,14 @@
-/** A line of NDJSON or CSV as a reading, or why it is none. */
+/** A line of NDJSON or a record of CSV as a reading, or why it is none. */
 import { Option, Result } from "effect"
 import { WeatherReading } from "../../services/Weather.ts"
 import { parseRecord } from "../http/parseJson.ts"
 import { readingOrReason } from "../http/Reading.ts"
-import { type Line, maxLineBytes } from "./Lines.ts"
-
-export type Format = "ndjson" | "csv"
+import { type Format, isTooLong, type Line, maxLineBytes } from "./Lines.ts"
 
 export interface Refused {
   readonly line: number
+  /** If it goes over several. */
+  readonly lines?: number
   readonly reason: string
   /** As far as it is short enough for a report. */
   readonly text: string
@@ -17,7 +17,7 @@ export interface Refused {
 export type Parsed =
   | { readonly _tag: "Reading"; readonly reading: WeatherReading }
   | { readonly _tag: "Refused"; readonly refused: Refused }
-  /** An empty line, or the header. */
+  /** An empty line, the header, or a part of a line that is too long. */
   | { readonly _tag: "Nothing" }
   | { readonly _tag: "BadHeader"; readonly reason: string }
 
@@ -32,9 +32,9 @@ const textOf = (bytes: Buffer) => {
   }
 }
 
-const field = /(?:"((?:[^"]|"")*)"|([^",]*))(,|$)/y
+const field = /(?:"((?:[^"]|"")*)"|([^",][^,]*|))(,|$)/y
 
-/** The fields of one line by RFC 4180; none if its quotes are wrong. */
+/** The fields of one record; none if there is text behind a closing quote. */
 const fieldsOf = (text: string): Option.Option<ReadonlyArray<string>> => {
   const fields: Array<string> = []
   field.lastIndex = 0
@@ -58,11 +58,18 @@ const headerProblem = (names: ReadonlyArray<string>) => {
   return new Set(names).size < names.length ? "its first line names a field twice" : undefined
 }
 
+const counted = (fields: number) => `${fields} ${fields === 1 ? "field" : "fields"}`
+
+const blank = /^[ \t\r\n]*$/
+const lineEnd = /\r\n$|\n$|\r$/
+
 export const parser = (format: Format) => {
   let header: ReadonlyArray<string> | undefined
-  const refuse = (line: Line, text: string, reason: string): Parsed => ({
+  /** How a line that is too long begins. */
+  let begun = ""
+  const refuse = ({ number, lines }: Line, text: string, reason: string): Parsed => ({
     _tag: "Refused",
-    refused: { line: line.number, reason, text: text.slice(0, longestText) }
+    refused: { line: number, ...(lines > 1 && { lines }), reason, text: text.slice(0, longestText).toWellFormed() }
   })
   const reading = (line: Line, text: string, value: unknown): Parsed => {
     const decoded = readingOrReason(value)
@@ -71,29 +78,37 @@ export const parser = (format: Format) => {
       : refuse(line, text, decoded.failure)
   }
   const ofCsv = (line: Line, text: string): Parsed => {
-    const fields = fieldsOf(text)
+    const fields = line.unclosed ? Option.none() : fieldsOf(text)
     if (header === undefined) {
       if (Option.isNone(fields)) return { _tag: "BadHeader", reason: "the quotes in its first line are wrong" }
+      const reason = headerProblem(fields.value)
+      if (reason !== undefined) return { _tag: "BadHeader", reason }
       header = fields.value
-      const reason = headerProblem(header)
-      return reason === undefined ? { _tag: "Nothing" } : { _tag: "BadHeader", reason }
+      return { _tag: "Nothing" }
     }
-    if (Option.isNone(fields)) return refuse(line, text, "its quotes are wrong")
+    if (line.unclosed) return refuse(line, text, "a quote in it is not closed")
+    if (Option.isNone(fields)) return refuse(line, text, "it has text behind a closing quote")
     if (fields.value.length !== header.length) {
-      return refuse(line, text, `it has ${fields.value.length} fields, and the first line has ${header.length}`)
+      return refuse(line, text, `it has ${counted(fields.value.length)}, and the first line has ${header.length}`)
     }
     return reading(line, text, Object.fromEntries(header.map((name, i) => [name, fields.value[i]])))
   }
 
   return (line: Line): Parsed => {
-    if (line.isRest) return { _tag: "Nothing" }
-    if (line.tooLong) {
-      return refuse(line, line.raw.toString("latin1", 0, longestText), `it is longer than ${maxLineBytes} bytes`)
+    if (line.part === "first") begun = line.raw.toString("latin1", 0, longestText)
+    if (line.part === "first" || line.part === "next") return { _tag: "Nothing" }
+    const unreadable = (text: string, reason: string): Parsed =>
+      format === "csv" && header === undefined
+        ? { _tag: "BadHeader", reason: `its first line ${reason}` }
+        : refuse(line, text, `it ${reason}`)
+    if (isTooLong(line)) {
+      const text = line.part === "last" ? begun : line.raw.toString("latin1", 0, longestText)
+      return unreadable(text, `is longer than ${maxLineBytes} bytes`)
     }
     const found = textOf(line.raw)
-    if (Option.isNone(found)) return refuse(line, line.raw.toString("latin1"), "it is not valid UTF-8")
-    const text = (line.number === 1 ? found.value.replace(/^\ufeff/, "") : found.value).replace(/\r?\n$/, "")
-    if (text.trim() === "") return { _tag: "Nothing" }
+    if (Option.isNone(found)) return unreadable(line.raw.toString("latin1"), "is not valid UTF-8")
+    const text = (line.number === 1 ? found.value.replace(/^\ufeff/, "") : found.value).replace(lineEnd, "")
+    if (blank.test(text)) return { _tag: "Nothing" }
     if (format === "csv") return ofCsv(line, text)
     const value = parseRecord(text)
     return Result.isSuccess(value) ? reading(line, text, value.success) : refuse(line, text, `it ${value.failure}`)

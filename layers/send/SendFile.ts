@@ -2,69 +2,42 @@
  * Sends a file to the logging server in batches, each under a key that is made from the file up to the batch's end. The
  * state is written before a batch is sent: whoever dies later sends that batch again under the same key.
  */
-import { hash, randomUUID } from "node:crypto"
-import { appendFile, realpath, rm, stat, truncate } from "node:fs/promises"
-import { Clock, Effect, Option, Schedule, Schema, Stream } from "effect"
+import { hash } from "node:crypto"
+import { Effect, Option, Schedule, Stream } from "effect"
 import { LogClient, type ServerUnavailable } from "../../services/LogClient.ts"
-import { type Batch, batches, type Checkpoint, FileUnreadable, type Numbered } from "./Batches.ts"
-import type { Format, Refused } from "./Records.ts"
-import * as State from "./State.ts"
+import { type Batch, batches, type Numbered } from "./Batches.ts"
+import * as Journal from "./Journal.ts"
+import type { Format } from "./Lines.ts"
+import type { Refused } from "./Records.ts"
+import type { Source } from "./Source.ts"
 
-/** Less than the 24 hours for which a server knows a key, and a margin for its clock. */
-const keyMillis = 23 * 60 * 60 * 1000
 const patience = "15 seconds"
 
-export interface SendOptions {
-  readonly path: string
-  readonly format: Format
-  readonly target: string
-  /** Send all of it once more. */
-  readonly again: boolean
-  /** What to do with a batch of which nobody knows any more whether it was logged. */
-  readonly doubtful: "send" | "skip" | undefined
+export interface SendOptions extends Journal.JournalOptions {
+  readonly source: Source
+  /** By default its name or its content tells. */
+  readonly format: Format | undefined
+  /** The last line is taken as it is, though it has no end. */
+  readonly complete: boolean
   readonly progress: (sent: Sent) => Effect.Effect<void>
+  /** Lines of a source that has no place for a report. */
+  readonly refused: (refused: ReadonlyArray<Refused>) => Effect.Effect<void>
 }
 
 export interface Sent {
-  /** Records that the server has acknowledged in this run, and how many of them it had logged before. */
+  /** Lines of this run: those that the server has acknowledged, and how many of them it had logged before. */
   readonly acknowledged: number
   readonly repeated: number
+  /** Those that were refused, and reported. */
+  readonly reported: number
   /** Of all runs for this file. */
   readonly logged: number
   readonly refused: number
+  /** The number of the last line, if it has no end and waits for it. */
+  readonly waiting: number | null
   readonly bytes: number
-  readonly ofBytes: number
-}
-
-class Doubtful extends Schema.TaggedError<Doubtful>()("Doubtful", {
-  path: Schema.String,
-  from: Schema.Int,
-  end: Schema.Int
-}) {
-  override get message() {
-    return `Sending ${this.path} was broken off more than 23 hours ago, and whether its bytes ${this.from} to ${this.end} were logged then can no longer be asked of the server. Look whether they are in the log (floe tail --from …), then go on with --doubtful skip if they are, or --doubtful send if not.`
-  }
-}
-
-class OtherTarget extends Schema.TaggedError<OtherTarget>()("OtherTarget", {
-  path: Schema.String,
-  target: Schema.String
-}) {
-  override get message() {
-    return `${this.path} was sent to ${this.target} before; set FLOE_DATA or FLOE_TARGET to that, or send all of it here with --again.`
-  }
-}
-
-export const reportOf = (path: string) => `${path}.refused.ndjson`
-
-const file = <A>(path: string, run: () => Promise<A>) =>
-  Effect.tryPromise({
-    try: run,
-    catch: (cause) => new FileUnreadable({ path, reason: cause instanceof Error ? cause.message : String(cause) })
-  })
-
-const shorten = async (path: string, bytes: number) => {
-  if ((await stat(path)).size > bytes) await truncate(path, bytes)
+  /** Null where nobody knows. */
+  readonly ofBytes: number | null
 }
 
 /** The index of a refused record, and why. */
@@ -88,50 +61,22 @@ const without = (
   return { rest: readings.filter((_, i) => !reasons.has(i)), refused }
 }
 
-/** Beginning anew, or going on from what an earlier run has noted. */
-const start = Effect.fnUntraced(function* (path: string, { target, again, doubtful }: SendOptions) {
-  const fresh: State.SendState = {
-    format: 1,
-    target,
-    round: again ? randomUUID() : "",
-    from: 0,
-    end: 0,
-    digest: "",
-    acknowledged: true,
-    at: 0,
-    logged: 0,
-    refused: 0,
-    reportBytes: 0
-  }
-  const noted = again ? Option.none() : yield* State.read(path)
-  if (Option.isNone(noted)) return { state: fresh, checkpoint: undefined }
-  const state = noted.value
-  if (state.target !== target) return yield* new OtherTarget({ path, target: state.target })
-  const isDoubtful = !state.acknowledged && (yield* Clock.currentTimeMillis) - state.at > keyMillis
-  if (isDoubtful && doubtful === undefined) return yield* new Doubtful({ path, from: state.from, end: state.end })
-  const { from, end, digest } = state
-  const done = state.acknowledged || (isDoubtful && doubtful === "skip")
-  return { state, checkpoint: { from, end, digest, done } satisfies Checkpoint }
-})
+const linesOf = (refused: ReadonlyArray<Refused>) => refused.reduce((sum, { lines = 1 }) => sum + lines, 0)
 
 export const sendFile = Effect.fn("SendFile.sendFile")(function* (options: SendOptions) {
+  const { source } = options
   const client = yield* LogClient
-  const path = yield* file(options.path, () => realpath(options.path)).pipe(
-    Effect.mapError(() => new FileUnreadable({ path: options.path, reason: "there is no such file" }))
-  )
-  const { size } = yield* file(path, () => stat(path))
-  const { state, checkpoint } = yield* start(path, options)
-  const report = reportOf(path)
-  // What was reported of a batch that is sent again is reported again.
-  if (state.reportBytes === 0) yield* file(report, () => rm(report, { force: true }))
-  else yield* Effect.ignore(file(report, () => shorten(report, state.reportBytes)))
+  const journal =
+    source.file === undefined ? Journal.none(options.refused) : yield* Journal.beside(source.file.path, options)
 
-  let { logged, refused, reportBytes } = state
+  let { logged, refused } = journal.before
   let acknowledged = 0
   let repeated = 0
+  let waiting: number | null = null
+  let bytes = journal.checkpoint?.end ?? 0
 
   const keyOf = ({ from, digest }: Batch) =>
-    `floe-send-${hash("sha256", `${state.round}\n${path}\n${from}\n${digest}`).slice(0, 40)}`
+    `floe-send-${hash("sha256", `${journal.round}\n${from}\n${digest}`).slice(0, 40)}`
 
   const send = (readings: ReadonlyArray<Numbered>, key: string) =>
     client
@@ -168,32 +113,40 @@ export const sendFile = Effect.fn("SendFile.sendFile")(function* (options: SendO
       break
     }
     if (all.length === 0) return
-    const lines = all.toSorted((a, b) => a.line - b.line).map((one) => `${JSON.stringify(one)}\n`)
-    const text = Buffer.from(lines.join(""))
-    yield* file(report, () => appendFile(report, text))
-    refused += all.length
-    reportBytes += text.length
+    yield* journal.report(all.toSorted((a, b) => a.line - b.line))
+    refused += linesOf(all)
   })
 
-  const note = Effect.fnUntraced(function* ({ from, end, digest }: Batch, isAcknowledged: boolean) {
-    const { format, target, round } = state
-    const at = yield* Clock.currentTimeMillis
-    const counts = { logged, refused, reportBytes }
-    yield* State.write(path, { format, target, round, from, end, digest, acknowledged: isAcknowledged, at, ...counts })
+  const sent = (): Sent => ({
+    acknowledged,
+    repeated,
+    reported: refused - journal.before.refused,
+    logged,
+    refused,
+    waiting,
+    bytes,
+    ofBytes: source.file?.size ?? null
   })
-
-  const sent = (bytes: number): Sent => ({ acknowledged, repeated, logged, refused, bytes, ofBytes: size })
   let last: Batch | undefined
   yield* Stream.runForEach(
-    batches(path, options.format, checkpoint),
+    batches(source, {
+      format: options.format,
+      complete: options.complete || source.file === undefined,
+      checkpoint: journal.checkpoint
+    }),
     Effect.fnUntraced(function* (batch) {
-      yield* note(batch, false)
+      if (batch._tag === "Waiting") {
+        waiting = batch.line
+        return
+      }
+      yield* journal.note(batch, { logged, refused }, false)
       yield* deliver(batch)
       last = batch
-      yield* options.progress(sent(batch.end))
+      bytes = batch.end
+      yield* options.progress(sent())
     })
   )
-  if (last !== undefined) yield* note(last, true)
-  else if (checkpoint?.done && !state.acknowledged) yield* State.write(path, { ...state, acknowledged: true })
-  return sent(size)
-})
+  if (last !== undefined) yield* journal.note(last, { logged, refused }, true)
+  else yield* journal.skipped
+  return sent()
+}, Effect.scoped)

@@ -24,7 +24,7 @@ export type SendState = typeof SendState.Type
 
 const Json = Schema.fromJsonString(SendState)
 
-class StateUnusable extends Schema.TaggedError<StateUnusable>()("StateUnusable", {
+export class StateUnusable extends Schema.TaggedError<StateUnusable>()("StateUnusable", {
   path: Schema.String,
   reason: Schema.String
 }) {

@@ -1,5 +1,6 @@
 import { Effect, Stdio } from "effect"
 import { Command } from "effect/cli"
+import * as UnknownSettings from "../console/UnknownSettings.ts"
 import { audit } from "./Audit.ts"
 import { backup } from "./Backup.ts"
 import { completions } from "./Completions.ts"
@@ -49,6 +50,7 @@ const notAnOption = (argument: string) => (/^--[^\s=]*\s/.test(argument) ? ` ${a
 /** Runs the command that the process's arguments name. */
 export const run = (version: string) =>
   Effect.gen(function* () {
+    yield* UnknownSettings.warn
     const args = yield* (yield* Stdio.Stdio).args
     yield* Command.runWith(floe, { version })(args.map(notAnOption))
   })

@@ -6,6 +6,7 @@
 import { isatty } from "node:tty"
 import { Cause, Config, Effect, type Exit, Fiber, Formatter, Layer, SchemaIssue, Scope } from "effect"
 import * as NpmParent from "./NpmParent.ts"
+import * as UnknownSettings from "./UnknownSettings.ts"
 
 const drainMillis = 5000
 /** Under npm a Ctrl-C arrives twice: from the terminal, and once more from npm. */
@@ -72,7 +73,7 @@ export const launch = <A, E, E2 = never>(
     // Without a listener an error would end the process with a stack trace.
     process.stderr.on("error", () => {})
     NpmParent.watch(end)
-    return launched(program, work)
+    return Effect.andThen(UnknownSettings.warn, launched(program, work))
   })
 
 const issueOf = SchemaIssue.makeFormatterStandardSchemaV1()

@@ -1,0 +1,31 @@
+/** Variables that look like settings and are none: a misspelt name would else be ignored in silence. */
+import { Console, Effect } from "effect"
+import { distance } from "fastest-levenshtein"
+import { settings } from "../../services/Settings.ts"
+
+/** Read by compose.yaml, the metastore's image and the tests. */
+const elsewhere = /^FLOE_(BIND|WAREHOUSE|STACK|TEST_\w+)$/
+
+/** Beyond it two names have little in common. */
+const furthest = 3
+
+const nearestTo = (name: string) => {
+  const [nearest] = settings
+    .map((setting) => ({ name: setting.name, distance: distance(setting.name, name) }))
+    .toSorted((a, b) => a.distance - b.distance)
+  return nearest !== undefined && nearest.distance <= furthest ? nearest.name : undefined
+}
+
+/** A sentence for each of these names that is no setting. */
+export const warningsOf = (names: ReadonlyArray<string>) =>
+  names
+    .filter((name) => /^FLOE_/i.test(name) && !elsewhere.test(name) && !settings.some((known) => known.name === name))
+    .map((name) => {
+      const nearest = nearestTo(name.toUpperCase())
+      const advice = nearest === undefined ? "floe config lists all settings" : `did you mean ${nearest}?`
+      return `${name} is no setting of Floe and is ignored; ${advice}${advice.endsWith("?") ? "" : "."}`
+    })
+
+export const warn = Effect.suspend(() =>
+  Effect.forEach(warningsOf(Object.keys(process.env)), (warning) => Console.error(warning), { discard: true })
+)

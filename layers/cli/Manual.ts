@@ -82,6 +82,9 @@ const introduction = `# The command line
 | 2 | misuse: an unknown command or flag (the nearest one is suggested), or a value that cannot be read |
 | 130 | Ctrl-C |
 
-Results go to standard output, all else to standard error. Colours and progress are shown on a terminal only; \`NO_COLOR\` turns colours off.`
+Whatever only reads (\`query\`, \`audit\`, \`tail\`, \`status\`, \`doctor\`, \`table\`, \`storage\`) works for a user who may only read the data folder, on a read-only mount and on a full disk.
+One exception: after a crash, a log whose \`log.db-shm\` was removed can be read only where a file can be made beside it.
+
+Results go to standard output, all else to standard error. Colours and progress are shown on a terminal only; \`NO_COLOR\` turns colours off. What goes into a pipe or a file is neither cut nor wrapped.`
 
 export const manual = Effect.map(sections([]), (lines) => `${[introduction, ...lines].join("\n")}\n`)

@@ -1,7 +1,9 @@
 /** The database that the sink shares with other programs: requests, and the sink's status. */
+import { existsSync } from "node:fs"
 import { DatabaseSync, type SQLInputValue } from "node:sqlite"
 import { Effect, Schedule, Schema } from "effect"
 import { reasonOf } from "./logFailures.ts"
+import * as ReadOnly from "./ReadOnly.ts"
 
 const tables = `
   CREATE TABLE IF NOT EXISTS requests (
@@ -44,7 +46,7 @@ interface Control {
   ) => Effect.Effect<{ readonly changes: number; readonly id: number }, Error>
 }
 
-const connect = (path: string) => {
+const connectToWrite = (path: string) => {
   const database = new DatabaseSync(path, { timeout: busyMillis })
   try {
     // A loss of power may take the last requests and the last heartbeat with it, but never damages the database.
@@ -56,6 +58,16 @@ const connect = (path: string) => {
     return database
   } catch (cause) {
     database.close()
+    throw cause
+  }
+}
+
+/** Who may not write can still look: changing something then fails with the reason. */
+const connect = (path: string) => {
+  try {
+    return connectToWrite(path)
+  } catch (cause) {
+    if (ReadOnly.isWriteRefused(cause) && existsSync(path)) return ReadOnly.open(path, busyMillis).database
     throw cause
   }
 }

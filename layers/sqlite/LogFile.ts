@@ -9,6 +9,7 @@ import { EarlierId } from "../../services/EventLog.ts"
 import * as LogTable from "./LogTable.ts"
 import { unavailable } from "./logFailures.ts"
 import { earlierTable, format, restoredFormat, tables } from "./logRows.ts"
+import * as ReadOnly from "./ReadOnly.ts"
 import * as Witness from "./Witness.ts"
 
 type Folder = DataFolder["Service"]
@@ -163,17 +164,26 @@ export const open = (folder: Folder): LogFile => {
   }
   // Before it is opened: taken after, it could be that of a newer file than the one that is open.
   const identity = identityOf(folder)
-  const database = new DatabaseSync(folder.log, { readOnly: true, timeout: 2_000 })
+  const { database, isStale } = ReadOnly.open(folder.log, 2_000)
   try {
     const logIdentity = identityIn(database)
     const table = LogTable.make(database, logIdentity.chainId)
     table.events(0, 1)
     const version = database.prepare("PRAGMA data_version")
+    const settled = <A extends ReadonlyArray<unknown>, B>(look: (...args: A) => B) => {
+      return (...args: A) => {
+        const found = look(...args)
+        if (isStale()) throw unavailable("read", "a server has just started on it; try again")
+        return found
+      }
+    }
     return {
-      ...table,
       ...logIdentity,
+      tail: settled(table.tail),
+      row: settled(table.row),
+      events: settled(table.events),
       version: () => version.get()?.data_version,
-      isReplaced: () => identityOf(folder) !== identity,
+      isReplaced: () => identityOf(folder) !== identity || isStale(),
       close: () => database.close()
     }
   } catch (cause) {

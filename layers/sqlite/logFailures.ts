@@ -1,5 +1,6 @@
 /** What SQLite and the file system throw, as the log's typed errors. */
 import { LogBroken, LogUnavailable, type Position } from "../../services/EventLog.ts"
+import { NeedsWriting } from "./ReadOnly.ts"
 
 const sqliteReasons: Record<number, string> = {
   3: "its file may not be read or written; check its owner and permissions",
@@ -32,6 +33,7 @@ const shortRead = 522
 /** The reason if it may pass by itself or by hand; undefined for whatever speaks of damage. */
 const passing = (cause: unknown) => {
   if (!(cause instanceof Error)) return undefined
+  if (cause instanceof NeedsWriting) return cause.message
   if ("errcode" in cause && typeof cause.errcode === "number") {
     return cause.errcode === shortRead ? undefined : sqliteReasons[cause.errcode & 0xff]
   }

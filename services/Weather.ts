@@ -74,5 +74,11 @@ export type WeatherRecord = typeof WeatherRecord.Type
 /** The table's columns, in order; field ids count from 1. */
 export const columns = ["city", "temperature", "ts"] as const satisfies ReadonlyArray<keyof WeatherRecord>
 
+/** The first millisecond of the year 10000, which no hour can name. */
+const lastHourEnds = Date.UTC(10_000, 0)
+
+/** Whether a time in milliseconds since 1970 has an hour: one of the years 1970 to 9999. */
+export const hasHour = (millis: number) => millis >= 0 && millis < lastHourEnds
+
 /** The hour in UTC of a time in milliseconds since 1970. */
 export const hourOf = (millis: number) => new Date(millis).toISOString().slice(0, 13).replace("T", "-")

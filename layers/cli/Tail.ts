@@ -3,7 +3,7 @@ import { Command, Flag } from "effect/cli"
 import { EventLogReader, type LoggedEvent, type PartitionBounds } from "../../services/EventLog.ts"
 import { topic } from "../../services/Settings.ts"
 import * as Profile from "../Profile.ts"
-import { parse as parseAsOf } from "./AsOf.ts"
+import { parse as parseAsOf, unlikeTime } from "./AsOf.ts"
 import { json } from "./Json.ts"
 import { time } from "./Listing.ts"
 import { print } from "./Output.ts"
@@ -77,7 +77,11 @@ export const tail = Command.make(
         "Begin at a position (0/42 or weather/0/42, from other partitions only what comes; 42 in each partition) or a time such as 2026-01-08T14:30 (UTC)"
       ),
       Flag.withMetavar("position or time"),
-      Flag.filterMap(parse, () => `Expected a position such as 42 or weather/0/42, or a time such as 2026-01-08T14:30`),
+      Flag.filterMap(
+        parse,
+        (text) =>
+          `Expected a position such as 42 or weather/0/42, or a time such as 2026-01-08T14:30, and got ${unlikeTime(text)}`
+      ),
       Flag.optional
     ),
     city: Flag.String("city").pipe(

@@ -2,7 +2,7 @@
 import { hash } from "node:crypto"
 import { Cause, Clock, Effect, Option } from "effect"
 import { EventLog, type IdempotencyKey } from "../../services/EventLog.ts"
-import { hourOf } from "../../services/Weather.ts"
+import { hasHour, hourOf } from "../../services/Weather.ts"
 import type { Exchange, Exchanges } from "./Exchanges.ts"
 import type { Fibers } from "./Fibers.ts"
 import type { Head } from "./Head.ts"
@@ -14,16 +14,16 @@ type LogFailure = Effect.Error<ReturnType<EventLog["Service"]["append"]>>
 export const idempotencyOf = (head: Head, parts: () => ReadonlyArray<unknown>): IdempotencyKey | undefined =>
   head.key === undefined ? undefined : { key: head.key, digest: hash("sha256", JSON.stringify(parts()), "base64url") }
 
-/** The hour of now, written anew once an hour. */
+/** The hour of now, written anew once an hour; undefined while the clock shows a time that has none. */
 const hours = (clock: Clock.Clock) => {
   let hour = Number.NaN
-  let text = ""
+  let text: string | undefined
   return () => {
     const now = clock.currentTimeMillisUnsafe()
     const current = Math.floor(now / 3_600_000)
     if (current !== hour) {
       hour = current
-      text = hourOf(now)
+      text = hasHour(now) ? hourOf(now) : undefined
     }
     return text
   }

@@ -1,5 +1,5 @@
 /** Everything but the two ways of logging: state, description and documentation, on Effect's router. */
-import { Cause, Effect, Layer } from "effect"
+import { Cause, Clock, Effect, Layer } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
@@ -7,8 +7,19 @@ import * as HttpApiSwagger from "effect/http-api/HttpApiSwagger"
 import * as OpenApi from "effect/http-api/OpenApi"
 import { Api, type Health, logHeader, type Readiness } from "../../services/Api.ts"
 import { EventLog, type LogUnavailable } from "../../services/EventLog.ts"
+import { hasHour } from "../../services/Weather.ts"
 import type { Exchanges } from "./Exchanges.ts"
-import { bodyOf, defect, draining, fromLog, methodNotAllowed, notFound, type Refusal, refusal } from "./Refusal.ts"
+import {
+  bodyOf,
+  defect,
+  draining,
+  fromLog,
+  methodNotAllowed,
+  noHour,
+  notFound,
+  type Refusal,
+  refusal
+} from "./Refusal.ts"
 
 const silent = refusal(503, "The event log did not say in time whether it takes events.", [], { "Retry-After": "1" })
 
@@ -39,9 +50,10 @@ export const make = Effect.fnUntraced(function* (exchanges: Exchanges) {
   const log = yield* EventLog
   const identity: Headers = log.logId === null ? {} : { [logHeader]: log.logId }
 
-  const ready = Effect.suspend(
-    (): Effect.Effect<void, Refusal | LogUnavailable> => (exchanges.draining ? Effect.fail(draining) : log.ready)
-  ).pipe(
+  const ready = Effect.flatMap(Clock.currentTimeMillis, (now): Effect.Effect<void, Refusal | LogUnavailable> => {
+    if (exchanges.draining) return Effect.fail(draining)
+    return hasHour(now) ? log.ready : Effect.fail(noHour)
+  }).pipe(
     Effect.timeoutOrElse({ duration: "2 seconds", orElse: () => Effect.fail(silent) }),
     Effect.match({
       onFailure: (error) => refuse("_tag" in error ? fromLog(error) : error, identity),

@@ -9,7 +9,7 @@ import type { Fibers } from "./Fibers.ts"
 import { refuseKey } from "./Head.ts"
 import type { Limits } from "./Limits.ts"
 import { encodingOf, formatOf, recordsOf } from "./Records.ts"
-import { invalid, shown } from "./Refusal.ts"
+import { invalid, noHour, shown } from "./Refusal.ts"
 
 const unknownParameter = (query: string) =>
   invalid([{ field: shown(query.replace(/[=&].*$/s, "")), message: "is not a known parameter" }])
@@ -39,6 +39,7 @@ export const make = (exchanges: Exchanges, answers: Answers, fibers: Fibers, lim
     const text = yield* bodies.text(exchange, gzipped, held)
     const readings = yield* Effect.fromResult(recordsOf(text, format))
     const ts = answers.hour()
+    if (ts === undefined) return yield* Effect.fail(noHour)
     const records = readings.map(({ city, temperature }) => ({ city, temperature, ts }))
     const idempotency = idempotencyOf(head, () => [
       "POST",

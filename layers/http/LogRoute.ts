@@ -6,7 +6,7 @@ import type { Exchange, Exchanges } from "./Exchanges.ts"
 import type { Fibers } from "./Fibers.ts"
 import { refuseKey } from "./Head.ts"
 import { readingOf } from "./Query.ts"
-import { invalid, type Refusal } from "./Refusal.ts"
+import { invalid, noHour, type Refusal } from "./Refusal.ts"
 
 const noBody = invalid([{ field: "body", message: "is not allowed with GET; use POST /events" }])
 
@@ -19,8 +19,10 @@ export const make = (topic: string, exchanges: Exchanges, answers: Answers, fibe
     const badKey = refuseKey(head)
     if (badKey !== undefined) return refuse(badKey)
     if (head.length !== 0) return refuse(noBody)
+    const ts = answers.hour()
+    if (ts === undefined) return refuse(noHour)
     const { city, temperature } = decoded.success
-    const record: WeatherRecord = { city, temperature, ts: answers.hour() }
+    const record: WeatherRecord = { city, temperature, ts }
     const idempotency = idempotencyOf(head, () => ["GET", city, temperature])
     const appending = Effect.matchCause(answers.append({ records: [record], idempotency }), {
       onFailure: (cause) => answers.failed(exchange, cause),

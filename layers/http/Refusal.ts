@@ -52,6 +52,13 @@ export const busy = refusal(503, "The server has too many requests at a time; no
   "Retry-After": "1"
 })
 
+export const noHour = refusal(
+  503,
+  "The server's clock shows a year before 1970 or after 9999, which no event can bear; nothing was logged. Set the clock, then try again.",
+  [],
+  { "Retry-After": "10" }
+)
+
 export const defect = refusal(500, "The server failed in a way that it should not; its log says more.")
 
 export const badExpectation = refusal(417, "The only expectation that is met is 100-continue.", [

@@ -76,6 +76,12 @@ export const serverAddress = chosen(
   (layers) => layers.serverAddress
 )
 
+/** Says when the clock was set, for as long as a program runs; the embedded profile also keeps the last time for doctor. */
+export const clockSteps = chosen(
+  (layers) => layers.clockSteps,
+  (layers) => layers.clockSteps
+)
+
 /** For a program of the embedded profile: in the other one it fails before anything else is made. */
 export const onlyEmbedded = Layer.effectDiscard(
   Effect.flatMap(profile, (profile) => (profile === "embedded" ? Effect.void : Effect.fail(new OnlyEmbedded())))

@@ -35,6 +35,8 @@ export class DataFolder extends Context.Service<
     readonly control: string
     /** Leases of running queries on snapshots: a locked file for each. */
     readonly leases: string
+    /** The last step of the clock that a program noticed. */
+    readonly clockStep: string
     readonly warehouse: string
     /** The Iceberg table `default.weather`: `data/` and `metadata/` are in it. */
     readonly table: string

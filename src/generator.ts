@@ -6,6 +6,7 @@ import * as Lines from "../layers/console/Lines.ts"
 import * as Generator from "../layers/generator/Generator.ts"
 import * as LogClient from "../layers/http/LogClient.ts"
 import * as Profile from "../layers/Profile.ts"
+import * as ClockSteps from "../layers/runtime/clockSteps.ts"
 import { LogTarget } from "../services/LogTarget.ts"
 
 const announced = Layer.effectDiscard(
@@ -20,6 +21,7 @@ const program = Generator.layer.pipe(
   Layer.provide(announced),
   Layer.provide(LogClient.layer),
   Layer.provide(Profile.logTarget),
+  Layer.merge(ClockSteps.layer),
   Layer.provide(Lines.layer)
 )
 

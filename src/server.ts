@@ -19,6 +19,7 @@ const program = announced.pipe(
   Layer.provide(Profile.serverAddress),
   Layer.provide(Server.layer),
   Layer.provide(Profile.log),
+  Layer.merge(Profile.clockSteps),
   Layer.provide(Lines.layer)
 )
 

@@ -14,6 +14,7 @@ const announced = Layer.effectDiscard(
 const program = announced.pipe(
   Layer.provideMerge(Profile.sink),
   Layer.provide(Profile.logReader),
+  Layer.provideMerge(Profile.clockSteps),
   Layer.provide(Profile.onlyEmbedded),
   Layer.provide(Lines.layer)
 )

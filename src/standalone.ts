@@ -21,6 +21,7 @@ const program = Generator.layer.pipe(
   Layer.provide(Server.layer),
   Layer.provideMerge(Profile.sink),
   Layer.provide(Profile.log),
+  Layer.provideMerge(Profile.clockSteps),
   Layer.provide(Profile.onlyEmbedded),
   Layer.provide(Lines.layer)
 )

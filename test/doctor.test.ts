@@ -34,11 +34,11 @@ const place = Effect.gen(function* () {
 })
 type Place = Effect.Success<typeof place>
 
-/** What the check of this name finds. */
-const found = (name: string, { data, env }: Pick<Place, "data" | "env">, limits: Partial<Limits> = {}) =>
+const checkOf = (name: string, { data, env }: Pick<Place, "data" | "env">, limits: Partial<Limits>) =>
   Effect.gen(function* () {
     const check = (yield* make(limits)).all.find((check) => check.name === name)
-    return yield* check?.run ?? Effect.die(new Error(`there is no check ${name}`))
+    if (check === undefined) return yield* Effect.die(new Error(`there is no check ${name}`))
+    return { findings: yield* check.run, well: check.well }
   }).pipe(
     Effect.provide(
       Layer.merge(EventLogReaderLayer.layer, Inspection.at("weather").pipe(Layer.provide(LeasesLayer.layer)))
@@ -46,6 +46,14 @@ const found = (name: string, { data, env }: Pick<Place, "data" | "env">, limits:
     Effect.provide(at(data)),
     Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env }))
   )
+
+/** What the check of this name finds. */
+const found = (name: string, here: Pick<Place, "data" | "env">, limits: Partial<Limits> = {}) =>
+  Effect.map(checkOf(name, here, limits), ({ findings }) => findings)
+
+/** What it says if it finds nothing. */
+const well = (name: string, here: Pick<Place, "data" | "env">) =>
+  Effect.map(checkOf(name, here, {}), ({ well }) => well)
 
 /** One finding that says this, with a consequence and what mends it. */
 const named = (findings: ReadonlyArray<Finding>, pattern: RegExp) => {
@@ -222,7 +230,18 @@ describe("doctor", () => {
       yield* logged(here.data, three)
       assert.deepStrictEqual(yield* found("clock", here), [])
       yield* TestClock.setTime(now - 3_600_000)
-      named(yield* found("clock", here), /^The newest event was accepted 3,600 s later than this machine's clock/)
+      named(
+        yield* found("clock", here),
+        /^The newest event was accepted 3,600 s later than this machine's clock shows now\.$/
+      )
+      // A program that ran then has noticed it.
+      writeFileSync(join(here.data, "clock.json"), JSON.stringify({ at: now - 3_600_000, by: -3_600_000 }))
+      const noticed = yield* found("clock", here)
+      named(noticed, /shows now; it was set back by 3,600 s, to 2026-01-08T13:00:00\.000Z\.$/)
+      assert.match(noticed[0]?.mend ?? "", /wait: nothing is lost, and in 3,600 s this is over\.$/)
+      yield* TestClock.setTime(now)
+      assert.deepStrictEqual(yield* found("clock", here), [])
+      assert.match(yield* well("clock", here), /it was set back by 3,600 s, to 2026-01-08T13:00:00\.000Z\.$/)
 
       yield* TestClock.setTime(now + 60_000)
       const ahead = yield* listening(({ url }, response) => {

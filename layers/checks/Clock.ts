@@ -5,19 +5,25 @@ import type { Check, Finding } from "../../services/Checks.ts"
 import type { EventLogReader } from "../../services/EventLog.ts"
 import type { TableReader } from "../../services/TableReader.ts"
 import { addressOf, health } from "../http/Health.ts"
+import { type ClockStep, described } from "../runtime/clockSteps.ts"
 
 /** Clocks of machines that are kept by NTP, and the whole seconds of an HTTP header, differ by less. */
 const toleranceMillis = 5_000
 
 const seconds = (millis: number) => `${Math.round(millis / 1000).toLocaleString("en-US")} s`
 
+/** `last`: the last step of the clock that a program noticed. */
 export const clock = (
   log: EventLogReader["Service"],
   table: TableReader["Service"],
-  target: URL | undefined
+  target: URL | undefined,
+  last: Option.Option<ClockStep> = Option.none()
 ): Check => ({
   name: "clock",
-  well: "The clock is right: nothing was logged or committed later than now, and the server's is the same.",
+  well: `The clock is right: nothing was logged or committed later than now, and the server's is the same.${Option.match(
+    last,
+    { onNone: () => "", onSome: (step) => ` The last step that Floe noticed: it ${described(step)}.` }
+  )}`,
   run: Effect.gen(function* () {
     const newestEvent = Effect.gen(function* () {
       const filled = (yield* log.bounds).partitions.filter(({ start, end }) => end > start)
@@ -32,13 +38,18 @@ export const clock = (
     )
     const written = { "event was accepted": yield* newestEvent, "commit was made": yield* newestCommit }
     const now = yield* Clock.currentTimeMillis
+    const cause = Option.match(
+      Option.filter(last, ({ by }) => by < 0),
+      { onNone: () => "", onSome: (step) => `; it ${described(step)}` }
+    )
     const findings: Array<Finding> = []
     for (const [what, at] of Object.entries(written)) {
       if (at === undefined || at <= now + toleranceMillis) continue
       findings.push({
-        finding: `The newest ${what} ${seconds(at - now)} later than this machine's clock shows now.`,
-        consequence: "New events get hours that have passed already, and the table's history is out of order.",
-        mend: "Set the clock (timedatectl status; sudo timedatectl set-ntp true), then start the server again."
+        finding: `The newest ${what} ${seconds(at - now)} later than this machine's clock shows now${cause}.`,
+        consequence:
+          "New events get hours that have passed already, the table's history is out of order, and nothing tells how long an event has waited.",
+        mend: `If the clock is wrong, set it (timedatectl status; sudo timedatectl set-ntp true). If it is right, wait: nothing is lost, and in ${seconds(at - now)} this is over.`
       })
     }
     if (target === undefined) return findings

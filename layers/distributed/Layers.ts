@@ -11,6 +11,7 @@ import * as EventLog from "../kafka/EventLog.ts"
 import * as EventLogReader from "../kafka/EventLogReader.ts"
 import * as Topics from "../kafka/Topics.ts"
 import * as Metastore from "../metastore/Metastore.ts"
+import * as ClockSteps from "../runtime/clockSteps.ts"
 import * as Storage from "../s3/Storage.ts"
 import * as Maintenance from "../trino/Maintenance.ts"
 import * as Query from "../trino/Query.ts"
@@ -28,6 +29,8 @@ export const logTarget = LogTarget.layer
 export const serverAddress = Layer.empty
 
 export const logReader = EventLogReader.layer
+
+export const clockSteps = ClockSteps.layer
 
 export const query = Query.layer
 

@@ -7,6 +7,7 @@ import { commitInterval, host, port } from "../../services/Settings.ts"
 import { TableReader } from "../../services/TableReader.ts"
 import { clock } from "../checks/Clock.ts"
 import { files } from "../checks/Files.ts"
+import * as ClockSteps from "./ClockSteps.ts"
 import * as FolderChecks from "./checks/Folder.ts"
 import { log } from "./checks/Log.ts"
 import * as ServerChecks from "./checks/Server.ts"
@@ -38,7 +39,7 @@ export const make = Effect.fnUntraced(function* (limits: Partial<Limits> = {}) {
       ServerChecks.server(target, folder, reader),
       FolderChecks.disk(folder, roomBytes),
       FolderChecks.folder(folder),
-      clock(reader, table, Result.isSuccess(target) ? target.success.url : undefined),
+      clock(reader, table, Result.isSuccess(target) ? target.success.url : undefined, yield* ClockSteps.last(folder)),
       log(folder, reader, table),
       sink({ folder, log: reader, table, patience }),
       files({

@@ -67,6 +67,7 @@ export const placesIn = (root: string) => {
     replayLock: join(root, "replay.lock"),
     control: join(root, "control.db"),
     leases: join(root, "leases"),
+    clockStep: join(root, "clock.json"),
     warehouse,
     table: tableAt("weather"),
     tableAt

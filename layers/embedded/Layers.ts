@@ -14,6 +14,7 @@ import * as EventLogReader from "../sqlite/EventLogReader.ts"
 import * as Leases from "../sqlite/Leases.ts"
 import * as SinkControl from "../sqlite/SinkControl.ts"
 import * as Checks from "./Checks.ts"
+import * as ClockSteps from "./ClockSteps.ts"
 import * as Components from "./Components.ts"
 import * as DataFolder from "./DataFolder.ts"
 import * as DeadLetters from "./DeadLetters.ts"
@@ -25,6 +26,8 @@ import * as Storage from "./Storage.ts"
 export const log = EventLog.layer.pipe(Layer.provide(DataFolder.layer))
 
 export const logReader = EventLogReader.layer.pipe(Layer.provide(DataFolder.layer))
+
+export const clockSteps = ClockSteps.layer.pipe(Layer.provide(DataFolder.layerToRead))
 
 export const sink = Remainder.layer.pipe(
   Layer.provideMerge(Sink.layer),

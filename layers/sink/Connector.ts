@@ -1,15 +1,14 @@
 /** The embedded sink as if it were a connector of one task: what it is told to do goes by its control table. */
 import { hostname } from "node:os"
-import { Clock, Effect, Layer, Option } from "effect"
+import { Effect, Layer, Option } from "effect"
 import { Connector, ConnectorMissing, ConnectRefused, ConnectUnavailable } from "../../services/Connector.ts"
 import { DataFolder } from "../../services/DataFolder.ts"
 import { SinkControl, type SinkStatus } from "../../services/SinkControl.ts"
 import { acquire } from "../sqlite/Lock.ts"
 import * as Errand from "./Errand.ts"
+import { livenessOf } from "./heartbeat.ts"
 
 const name = "iceberg-sink"
-/** A sink says every second that it lives. */
-const silence = 5_000
 
 const states = { running: "RUNNING", paused: "PAUSED", failed: "FAILED", stopped: "STOPPED" } as const
 
@@ -23,18 +22,18 @@ export const layer = Layer.effect(
   Connector,
   Effect.gen(function* () {
     const control = yield* SinkControl
-    const { sinkLock } = yield* DataFolder
+    const folder = yield* DataFolder
     const known = (asked: string) => (asked === name ? Effect.void : Effect.fail(new ConnectorMissing({ name: asked })))
 
     const status = Effect.fn("Connector.status")(function* (asked: string) {
       yield* known(asked)
       const found = Option.getOrUndefined(yield* unavailable("status")(control.status))
-      const now = yield* Clock.currentTimeMillis
-      const quiet = found === undefined || now - found.heartbeatAt > silence
+      const alive =
+        found !== undefined && (yield* unavailable("status")(livenessOf(control, folder.sinkLock, found))) === "alive"
       const paused = yield* unavailable("status")(control.paused)
       const last: SinkStatus["state"] = found?.state === "failed" ? "failed" : "stopped"
-      const state = states[quiet ? last : found.state]
-      const worker = quiet ? null : `${hostname()}, process ${found.processId}`
+      const state = states[alive ? found.state : last]
+      const worker = !alive ? null : `${hostname()}, process ${found.processId}`
       const trace = found?.reason ?? null
       return {
         name,
@@ -47,12 +46,13 @@ export const layer = Layer.effect(
     const setPaused = (asked: string, paused: boolean) => {
       const command = paused ? "pause" : "resume"
       const here = Effect.scoped(
-        Effect.andThen(acquire(sinkLock, "sink"), Effect.as(control.setPaused(paused), "Done."))
+        Effect.andThen(acquire(folder.sinkLock, "sink"), Effect.as(control.setPaused(paused), "Done."))
       )
       return known(asked).pipe(
         Effect.andThen(
           Errand.run({ command, here, told: () => Effect.void }).pipe(
             Effect.provideService(SinkControl, control),
+            Effect.provideService(DataFolder, folder),
             unavailable(command)
           )
         ),

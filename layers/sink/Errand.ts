@@ -2,9 +2,10 @@
  * Work on the table that only the holder of the sink's lock may do: a running sink carries it out on request, and where
  * none runs it is done here.
  */
-import { Clock, Effect, Option, Schema } from "effect"
-import { type SinkCommand, SinkControl, type SinkStatus } from "../../services/SinkControl.ts"
-import { LockHeld } from "../sqlite/Lock.ts"
+import { Effect, Option, Schema } from "effect"
+import { DataFolder } from "../../services/DataFolder.ts"
+import { type SinkCommand, SinkControl } from "../../services/SinkControl.ts"
+import { isHeld, LockHeld } from "../sqlite/Lock.ts"
 
 /** The sink tried and could not; the reason is its own sentence. */
 class ErrandFailed extends Schema.TaggedError<ErrandFailed>()("ErrandFailed", { reason: Schema.String }) {
@@ -22,15 +23,11 @@ export interface Errand<E, R> {
 }
 
 const pollInterval = "200 millis"
-/** A sink says every second that it lives. */
-const silence = 5_000
-
-const isQuiet = (status: Option.Option<SinkStatus>, now: number) =>
-  Option.isNone(status) || status.value.state === "stopped" || now - status.value.heartbeatAt > silence
 
 /** A sink that has taken up the request, or will, goes on with it when this is interrupted. */
 export const run = Effect.fn("Errand.run")(function* <E, R>({ argument, command, here, told }: Errand<E, R>) {
   const control = yield* SinkControl
+  const { sinkLock } = yield* DataFolder
   const tried = here.pipe(
     Effect.map(Option.some),
     Effect.catchIf(
@@ -51,7 +48,7 @@ export const run = Effect.fn("Errand.run")(function* <E, R>({ argument, command,
     if (state === "done") return outcome ?? "Done."
     yield* told(state === "running" ? "the sink is at it" : "waiting for the sink to take it up")
     // A sink that died leaves its lock, and the request to whoever comes.
-    if (isQuiet(yield* control.status, yield* Clock.currentTimeMillis)) {
+    if (!(yield* isHeld(sinkLock))) {
       const done = yield* tried.pipe(
         Effect.onExit((exit) =>
           exit._tag === "Failure" ? Effect.ignore(control.mark(id, "failed", "It was given up.")) : Effect.void

@@ -13,7 +13,7 @@ export class LockHeld extends Schema.TaggedError<LockHeld>()("LockHeld", {
   }
 }
 
-class LockUnusable extends Schema.TaggedError<LockUnusable>()("LockUnusable", {
+export class LockUnusable extends Schema.TaggedError<LockUnusable>()("LockUnusable", {
   path: Schema.String,
   cause: Schema.Defect()
 }) {

@@ -14,6 +14,7 @@ import * as SqliteReader from "../layers/sqlite/EventLogReader.ts"
 import { EventLog, EventLogReader } from "../services/EventLog.ts"
 import { temporary, temporaryFolder } from "./dataFolder.ts"
 import { eventLogContract, everything, positionsOf, record } from "./eventLogContract.ts"
+import * as wallClock from "./wallClock.ts"
 
 eventLogContract("EventLog in memory", Memory.layer)
 eventLogContract("EventLog on SQLite", Sqlite.layer.pipe(Layer.provide(temporary)))
@@ -46,6 +47,22 @@ for (const [name, log] of [
 }
 
 describe("EventLog on SQLite", () => {
+  it.effect("keys are kept for 24 hours of elapsed time, though the clock jumps ahead by more", () =>
+    Effect.gen(function* () {
+      const { step } = yield* wallClock.WallClock
+      const log = yield* EventLog
+      const append = log.append({ records: [record("Daily")], idempotency: { key: "daily", digest: "d1" } })
+      const first = yield* append
+      yield* step(25 * 3_600_000)
+      // What is appended without a key prunes the old ones.
+      yield* log.append({ records: [record("Other")] })
+      yield* TestClock.adjust("23 hours")
+      assert.deepStrictEqual(yield* append, { ...first, repeated: true })
+      yield* TestClock.adjust("1 hour")
+      assert.isFalse((yield* append).repeated)
+    }).pipe(Effect.provide(Sqlite.layer.pipe(Layer.provide(temporary), Layer.provideMerge(wallClock.layer))))
+  )
+
   it.effect("goes on after a restart: positions, id, keys and their first hour", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder

@@ -18,6 +18,7 @@ import { TableUnavailable, TableWriter } from "../services/Table.ts"
 import type { WeatherRecord } from "../services/Weather.ts"
 import { temporary } from "./dataFolder.ts"
 import { icebirdRows, sorted } from "./icebirdReader.ts"
+import * as wallClock from "./wallClock.ts"
 
 const settings = (interval: string) =>
   ConfigProvider.layer(ConfigProvider.fromUnknown({ FLOE_COMMIT_INTERVAL: interval, FLOE_SNAPSHOT_KEEP: "5" }))
@@ -264,6 +265,22 @@ describe("Sink, when to commit", () => {
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* commitTimes([700, 700, 300, 0]), [1000, 2000, 3000, 4000])
     })
+  )
+
+  it.effect("the interval is elapsed time: a clock that is set back or ahead changes nothing", () =>
+    Effect.gen(function* () {
+      const { step } = yield* wallClock.WallClock
+      const table = yield* startWith("1 second", () => Effect.void)
+      for (const [i, by] of [0, -7_200_000, 10_800_000, -60_000].entries()) {
+        yield* step(by)
+        yield* append(1)
+        yield* untilReally(table.staged, (staged) => staged > 0)
+        yield* TestClock.adjust("1 second")
+        yield* untilReally(table.committed, (committed) =>
+          Option.exists(committed, ({ progress }) => progress.offset === i + 1)
+        )
+      }
+    }).pipe(Effect.scoped, Effect.provide(environment), Effect.provide(wallClock.layer))
   )
 
   it.effect("after a commit that took longer than the interval the next one begins at once", () =>

@@ -7,6 +7,7 @@ import * as Memory from "../layers/memory/EventLog.ts"
 import { HttpAddress } from "../services/HttpAddress.ts"
 import { contended, Disk, defective, Gate, held, onDisk } from "./heldLog.ts"
 import { assertRefused, connection, exchange, json, logged, loggingNothing, request } from "./httpConnection.ts"
+import * as wallClock from "./wallClock.ts"
 
 const good = "/log?city=Oslo&temperature=1.5"
 const asJson = { "Content-Type": "application/json" }
@@ -193,6 +194,32 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("connect
         assertRefused(yield* answer(), 408, "body")
         assert.strictEqual(yield* closed, "")
       })
+    )
+  )
+
+  it.effect("refuses a body that stalls for 30 s also while the clock is set back and ahead", () =>
+    Effect.gen(function* () {
+      const { step } = yield* wallClock.WallClock
+      const { port } = yield* HttpAddress
+      const { send, answer, socket } = yield* connection(port)
+      send(request("POST", "/events", { ...asJson, "Content-Length": "100", Expect: "100-continue" }))
+      assert.strictEqual((yield* answer()).status, 100)
+      const before = socket.bytesRead
+      for (const by of [7_200_000, -10_800_000]) {
+        yield* step(by)
+        yield* TestClock.adjust("14 seconds")
+        yield* exchange(port, "GET", "/health")
+        assert.strictEqual(socket.bytesRead, before)
+      }
+      yield* TestClock.adjust("2 seconds")
+      assertRefused(yield* answer(), 408, "body")
+    }).pipe(
+      Effect.provide(
+        Layer.fresh(Server.at("127.0.0.1", 0)).pipe(
+          Layer.provide(Layer.fresh(Memory.layer)),
+          Layer.provideMerge(wallClock.layer)
+        )
+      )
     )
   )
 

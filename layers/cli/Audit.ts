@@ -1,4 +1,4 @@
-import { Clock, Effect, Option, Schedule, Schema, Stream } from "effect"
+import { Effect, Option, Schedule, Schema, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
 import type { Position } from "../../services/EventLog.ts"
 import { profile } from "../../services/Settings.ts"
@@ -6,6 +6,8 @@ import { Hour } from "../../services/Weather.ts"
 import { type AuditReport, audit as reconcile } from "../audit/Audit.ts"
 import type { Example } from "../audit/HourDifference.ts"
 import * as Profile from "../Profile.ts"
+import { monotonicMillis } from "../runtime/elapsed.ts"
+import { isDay } from "./AsOf.ts"
 import { json, printJson } from "./Json.ts"
 import { misuse } from "./Misuse.ts"
 import { print } from "./Output.ts"
@@ -41,12 +43,15 @@ const advices = {
 }
 
 const isHour = Schema.decodeUnknownOption(Hour)
+const dayOf = (hour: string) => hour.slice(0, 10)
+const hourOf = (text: string) => Option.filter(isHour(text), (hour) => isDay(dayOf(hour)))
+const unlikeHour = (text: string) => (Option.isSome(isHour(text)) ? `${text}, a day that does not exist` : text)
 
 const hour = (name: string, description: string) =>
   Flag.String(name).pipe(
     Flag.withDescription(description),
     Flag.withMetavar("YYYY-MM-DD-HH"),
-    Flag.filterMap(isHour, (text) => `Expected an hour such as 2026-01-08-14, and got ${text}`),
+    Flag.filterMap(hourOf, (text) => `Expected an hour such as 2026-01-08-14, and got ${unlikeHour(text)}`),
     Flag.optional
   )
 
@@ -94,7 +99,7 @@ export const audit = Command.make(
     if (Option.isSome(from) && Option.isSome(to) && from.value > to.value) {
       return yield* misuse(["floe", "audit"], "Give with --from an hour that is not after the one of --to.")
     }
-    const started = yield* Clock.currentTimeMillis
+    const started = yield* monotonicMillis
     const found = yield* withProgress(
       Effect.fnUntraced(function* ({ show }) {
         let doing = "Looking at the table"
@@ -112,7 +117,7 @@ export const audit = Command.make(
     )
     if (Option.isNone(found)) return yield* new NoTable({ advice: makesTable[yield* profile] })
     const report = found.value
-    const millis = (yield* Clock.currentTimeMillis) - started
+    const millis = Math.round((yield* monotonicMillis) - started)
     if (json) yield* printJson({ ...report, millis })
     else yield* print(Stream.make(text(report, millis, yield* painter)))
     if (report.missing + report.extra > 0) {

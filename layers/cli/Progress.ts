@@ -1,5 +1,6 @@
 /** One line that changes while a command works, on standard error and on a terminal only. */
-import { Clock, Effect, Stdio, Stream, Terminal } from "effect"
+import { Effect, Stdio, Stream, Terminal } from "effect"
+import { monotonicMillis } from "../runtime/elapsed.ts"
 
 const everyMillis = 200
 const startOfLine = "\r\u001b[K"
@@ -14,12 +15,12 @@ export const make = Effect.gen(function* () {
   const stdio = yield* Stdio.Stdio
   const terminal = yield* Terminal.Terminal
   if (!(yield* stdio.stderrIsTerminal)) return { show: () => Effect.void } satisfies Progress
-  let shownAt = yield* Clock.currentTimeMillis
+  let shownAt = yield* monotonicMillis
   let shown = false
   const write = (text: string) => Effect.ignore(Stream.run(Stream.make(text), stdio.stderr({ endOnDone: false })))
   yield* Effect.addFinalizer(() => (shown ? write(startOfLine) : Effect.void))
   const show: Progress["show"] = Effect.fnUntraced(function* (line) {
-    const now = yield* Clock.currentTimeMillis
+    const now = yield* monotonicMillis
     if (now - shownAt < everyMillis) return
     shownAt = now
     shown = true

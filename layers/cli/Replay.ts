@@ -1,8 +1,9 @@
-import { Clock, Console, Effect, Stream } from "effect"
+import { Console, Effect, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
 import { Replay, type ReplayProgress } from "../../services/Replay.ts"
 import { TableName } from "../../services/TableReader.ts"
 import * as Profile from "../Profile.ts"
+import { monotonicMillis } from "../runtime/elapsed.ts"
 import { json, printJson } from "./Json.ts"
 import { following } from "./News.ts"
 import { print } from "./Output.ts"
@@ -11,12 +12,12 @@ import { warnings } from "./Warnings.ts"
 
 /** Brings the log into the table; the answer is how far it came, and how long it took. */
 const replayed = Effect.fnUntraced(function* (table: string, finished: boolean) {
-  const began = yield* Clock.currentTimeMillis
+  const began = yield* monotonicMillis
   const progress = yield* makeProgress
   let last: ReplayProgress = { events: 0, total: 0, found: 0 }
   const show = Effect.fnUntraced(function* (now: ReplayProgress) {
     last = now
-    const seconds = ((yield* Clock.currentTimeMillis) - began) / 1000
+    const seconds = ((yield* monotonicMillis) - began) / 1000
     const { events, found, total } = now
     const share = total === 0 ? 100 : Math.floor((events / total) * 100)
     yield* progress.show(
@@ -30,7 +31,7 @@ const replayed = Effect.fnUntraced(function* (table: string, finished: boolean) 
       Console.error(`Stopped at event ${counted(last.events)} of ${counted(last.total)}; the same command goes on.`)
     )
   )
-  const seconds = ((yield* Clock.currentTimeMillis) - began) / 1000
+  const seconds = ((yield* monotonicMillis) - began) / 1000
   return { ...last, seconds }
 }, Effect.scoped)
 

@@ -1,4 +1,4 @@
-import { Clock, Console, Effect, Option, Schema, Stream } from "effect"
+import { Console, Effect, Option, Schema, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import * as SecureRandom from "effect/crypto/SecureRandom"
 import { LogClient } from "../../services/LogClient.ts"
@@ -6,6 +6,7 @@ import { LogTarget } from "../../services/LogTarget.ts"
 import { City, Temperature } from "../../services/Weather.ts"
 import * as LogClientLayer from "../http/LogClient.ts"
 import * as Profile from "../Profile.ts"
+import { monotonicMillis } from "../runtime/elapsed.ts"
 import { reportOf } from "../send/Journal.ts"
 import type { Format } from "../send/Lines.ts"
 import { type Sent, sendFile } from "../send/SendFile.ts"
@@ -73,7 +74,7 @@ const bulk = Effect.fnUntraced(function* (
     readonly json: boolean
   }
 ) {
-  const started = yield* Clock.currentTimeMillis
+  const started = yield* monotonicMillis
   const source = yield* open(name)
   const { logId, url } = yield* (yield* LogTarget).find
   const line = (sent: Sent, millis: number) => {
@@ -91,7 +92,7 @@ const bulk = Effect.fnUntraced(function* (
       target: logId === null ? url.href : `log ${logId}`,
       again: options.again,
       doubtful: Option.getOrUndefined(options.doubtful),
-      progress: (sent) => Effect.flatMap(Clock.currentTimeMillis, (now) => show(() => line(sent, now - started))),
+      progress: (sent) => Effect.flatMap(monotonicMillis, (now) => show(() => line(sent, now - started))),
       refused: (refused) => Effect.forEach(refused, (one) => Console.error(JSON.stringify(one)), { discard: true })
     })
   ).pipe(
@@ -103,7 +104,7 @@ const bulk = Effect.fnUntraced(function* (
       )
     )
   )
-  const millis = (yield* Clock.currentTimeMillis) - started
+  const millis = Math.round((yield* monotonicMillis) - started)
   const report = sent.refused === 0 || source.file === undefined ? null : reportOf(source.file.path)
   if (options.json) yield* printJson({ file: name, ...sent, report, millis })
   else yield* print(Stream.make(summary(source.name, sent, millis)))

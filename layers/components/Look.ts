@@ -1,6 +1,7 @@
 /** One component looked at: within a time limit, and how long it took. */
-import { Clock, Effect } from "effect"
+import { Effect } from "effect"
 import type { Component } from "../../services/Components.ts"
+import { monotonicMillis } from "../runtime/elapsed.ts"
 
 const timeLimit = "5 seconds"
 
@@ -18,10 +19,9 @@ export const component = <E extends Error, R>(name: string, look: Effect.Effect<
     Effect.catch((error: Error) => Effect.succeed<Looked>({ state: "down", detail: error.message })),
     (looked) =>
       Effect.gen(function* () {
-        const clock = yield* Clock.Clock
-        const started = clock.currentTimeNanosUnsafe()
+        const started = yield* monotonicMillis
         const { version = null, ...found } = yield* looked
-        const millis = Number(clock.currentTimeNanosUnsafe() - started) / 1e6
+        const millis = (yield* monotonicMillis) - started
         return { name, ...found, version, millis } satisfies Component
       })
   )

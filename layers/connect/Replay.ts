@@ -1,7 +1,8 @@
-import { Clock, Effect, Exit, Layer, Option, Stream } from "effect"
+import { Effect, Exit, Layer, Option, Stream } from "effect"
 import { EventLogReader, type Position } from "../../services/EventLog.ts"
 import { Replay, type ReplayProgress, ReplayRefused, ReplayUnavailable } from "../../services/Replay.ts"
 import { weather } from "../../services/TableReader.ts"
+import { monotonicMillis } from "../runtime/elapsed.ts"
 import { patiently, unavailable } from "./ReplayFailures.ts"
 import { missing, sum, within } from "./ReplayProgress.ts"
 import * as ReplayRun from "./ReplayRun.ts"
@@ -41,7 +42,7 @@ export const layer = Layer.effect(
     const following = (names: Names, ends: ReadonlyArray<Position>, found: number, began: number) => {
       const step = Effect.fnUntraced(function* (last: Looked) {
         yield* Effect.sleep(look)
-        const now = yield* Clock.currentTimeMillis
+        const now = yield* monotonicMillis
         const state = yield* patiently(run.state(names))
         const positions = Option.getOrElse(state.positions, () => [])
         const events = within(positions, ends)
@@ -97,7 +98,7 @@ export const layer = Layer.effect(
         })
         const first: ReplayProgress = { events: found, total: sum(ends), found }
         return Stream.succeed(first).pipe(
-          Stream.concat(following(names, ends, found, yield* Clock.currentTimeMillis)),
+          Stream.concat(following(names, ends, found, yield* monotonicMillis)),
           Stream.concat(finished ? Stream.empty : Stream.fromEffect(finish))
         )
       }).pipe(Stream.unwrap, Stream.mapError(unavailable))

@@ -1,13 +1,14 @@
 /** What goes wrong on the way, as who asked for the replay is told it; and what is worth another try. */
 import { Effect, Schedule } from "effect"
 import { ReplayRefused, ReplayUnavailable } from "../../services/Replay.ts"
+import { monotonic } from "../runtime/elapsed.ts"
 
 interface Failure extends Error {
   readonly _tag: string
 }
 
 /** Something restarts, or a rebalance goes on: a minute in all. */
-const again = Schedule.spaced("3 seconds").pipe(Schedule.upTo({ duration: "1 minute" }))
+const again = Schedule.spaced("3 seconds").pipe(Schedule.upTo({ duration: "1 minute" }), monotonic)
 
 const isAway = ({ _tag }: Failure) => _tag.endsWith("Unavailable") && _tag !== "ReplayUnavailable"
 

@@ -7,13 +7,14 @@ import { ReplayRefused, ReplayUnavailable } from "../../services/Replay.ts"
 import { replication, topic } from "../../services/Settings.ts"
 import { SinkCommits } from "../../services/SinkCommits.ts"
 import { Topics } from "../../services/Topics.ts"
+import { monotonic } from "../runtime/elapsed.ts"
 import * as ReplayTable from "../trino/ReplayTable.ts"
 import * as IcebergSink from "./IcebergSink.ts"
 import { patiently } from "./ReplayFailures.ts"
 import { configOf, type Names } from "./ReplaySink.ts"
 
 /** Tasks end within seconds; the readers of a worker that was killed are known for 10 s more, and at most 45. */
-const leaving = Schedule.spaced("500 millis").pipe(Schedule.upTo({ duration: "90 seconds" }))
+const leaving = Schedule.spaced("500 millis").pipe(Schedule.upTo({ duration: "90 seconds" }), monotonic)
 
 /** A group that whoever replays is in. */
 const lock = "floe-replay"

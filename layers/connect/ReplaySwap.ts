@@ -5,13 +5,14 @@
  * commit, and the sink goes on from where the new table is. Whatever dies on the way, doing all of it again is right:
  * the replay goes on, and the sink stands still until both its table and its place in the log are the new ones.
  */
-import { Clock, Effect, Option, Schedule } from "effect"
+import { Effect, Option, Schedule } from "effect"
 import { Connector } from "../../services/Connector.ts"
 import { ConsumerGroups } from "../../services/ConsumerGroups.ts"
 import type { Position } from "../../services/EventLog.ts"
 import { ReplayRefused, ReplayUnavailable } from "../../services/Replay.ts"
 import { weather } from "../../services/TableReader.ts"
 import { control, coordinator, Topics } from "../../services/Topics.ts"
+import { monotonic, monotonicMillis } from "../runtime/elapsed.ts"
 import * as IcebergSink from "./IcebergSink.ts"
 import { goesOn, leaving, patiently } from "./ReplayFailures.ts"
 import { missing } from "./ReplayProgress.ts"
@@ -24,7 +25,7 @@ const sink = { group: `connect-${IcebergSink.name}`, coordinator, control }
 const patience = 180_000
 const look = Schedule.spaced("1 second")
 /** Trino gives a statement up whose client is gone for 5 minutes. */
-const abandoned = Schedule.spaced("2 seconds").pipe(Schedule.upTo({ duration: "6 minutes" }))
+const abandoned = Schedule.spaced("2 seconds").pipe(Schedule.upTo({ duration: "6 minutes" }), monotonic)
 
 const stopped = `The connector ${IcebergSink.name} stays stopped, the log goes on; do not resume it by hand: ${goesOn}.`
 
@@ -85,14 +86,14 @@ export const make = Effect.fnUntraced(function* (run: ReplayRun) {
     const group = yield* patiently(groups.find(sink.group))
     const offsets = Option.match(group, { onNone: () => [], onSome: ({ offsets }) => offsets })
     const wanted: ReadonlyArray<Position> = offsets.filter(({ topic }) => topic === log)
-    const began = yield* Clock.currentTimeMillis
+    const began = yield* monotonicMillis
     const caughtUp = Effect.gen(function* () {
       yield* told("waiting for the rest of the log")
       const { positions, rows } = yield* patiently(run.state(names))
       if (Option.isSome(positions) && missing(positions.value, wanted).length === 0) {
         return Option.some({ positions: positions.value, rows })
       }
-      if ((yield* Clock.currentTimeMillis) - began < patience) return Option.none()
+      if ((yield* monotonicMillis) - began < patience) return Option.none()
       const reason = `The connector ${names.connector} brings nothing more; floe connector status ${names.connector} may say why.`
       return yield* new ReplayUnavailable({ reason, cause: positions })
     })

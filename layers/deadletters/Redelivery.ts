@@ -8,6 +8,7 @@ import type { Position } from "../../services/EventLog.ts"
 import { type Acknowledged, LogClient } from "../../services/LogClient.ts"
 import { topic } from "../../services/Settings.ts"
 import type { WeatherReading } from "../../services/Weather.ts"
+import { monotonic } from "../runtime/elapsed.ts"
 import { written } from "./Mending.ts"
 
 const patience = "15 seconds"
@@ -94,7 +95,11 @@ export const redeliver = Effect.fnUntraced(function* <E, R>(
     Effect.uninterruptibleMask((restore) =>
       client.sendAll([reading], key).pipe(
         Effect.retry({
-          schedule: Schedule.exponential("100 millis").pipe(Schedule.jittered, Schedule.upTo({ duration: patience })),
+          schedule: Schedule.exponential("100 millis").pipe(
+            Schedule.jittered,
+            Schedule.upTo({ duration: patience }),
+            monotonic
+          ),
           while: ({ _tag }) => _tag === "ServerUnavailable"
         }),
         restore,

@@ -2,6 +2,7 @@
 import { createGunzip } from "node:zlib"
 import { Clock, Effect, Semaphore } from "effect"
 import { maxBodyBytes } from "../../services/Api.ts"
+import { monotonicMillisUnsafe } from "../runtime/elapsed.ts"
 import type { Exchange, Exchanges } from "./Exchanges.ts"
 import { expectsContinue } from "./Head.ts"
 import type { Limits } from "./Limits.ts"
@@ -114,18 +115,18 @@ export const make = (exchanges: Exchanges, limits: Limits) => {
     if (head.length !== undefined && head.length > maxBodyBytes) return yield* Effect.fail(tooLarge)
     if (expectsContinue(request)) response.writeContinue()
     const clock = yield* Clock.Clock
-    const started = clock.currentTimeMillisUnsafe()
+    const started = monotonicMillisUnsafe(clock)
     let last = started
     const watch = Effect.gen(function* () {
       while (true) {
-        const now = clock.currentTimeMillisUnsafe()
+        const now = monotonicMillisUnsafe(clock)
         const left = Math.min(last + limits.bodyStall, started + limits.bodyTotal) - now
         if (left <= 0) return yield* Effect.fail(stalled)
         yield* Effect.sleep(left)
       }
     })
     const onBytes = () => {
-      last = clock.currentTimeMillisUnsafe()
+      last = monotonicMillisUnsafe(clock)
     }
     const sent = yield* Effect.raceFirst(receive(exchange, memory, onBytes), watch)
     const body = gzipped ? yield* inflate(sent) : sent

@@ -1,13 +1,14 @@
 /** Writes an Iceberg table on the local disk. */
 import { randomUUID } from "node:crypto"
 import { join } from "node:path"
-import { Clock, Effect, Layer, Option, Semaphore } from "effect"
+import { Effect, Layer, Option, Semaphore } from "effect"
 import { DataFolder } from "../../services/DataFolder.ts"
 import { Leases } from "../../services/Leases.ts"
 import { snapshotKeep } from "../../services/Settings.ts"
 import { TableBroken, TableWriter } from "../../services/Table.ts"
 import type { WeatherRecord } from "../../services/Weather.ts"
 import * as ParquetWriter from "../duckdb/ParquetWriter.ts"
+import { monotonicMillis } from "../runtime/elapsed.ts"
 import { acquire } from "../sqlite/Lock.ts"
 import { adopt, removeLinks } from "./Adoption.ts"
 import { toDataFile } from "./DataFile.ts"
@@ -92,7 +93,7 @@ export const make = Effect.fn("TableWriter.make")(function* (options: TableWrite
       yield* unspoiled
       const files = yield* staging.withPermit(Effect.andThen(flush, () => Effect.succeed(pieces)))
       const committed = yield* commits.append(files.map(toDataFile), progress)
-      upkeep.appended(new Set(files.map((file) => file.ts)), yield* Clock.currentTimeMillis)
+      upkeep.appended(new Set(files.map((file) => file.ts)), yield* monotonicMillis)
       unstage(files)
       return committed
     },
@@ -127,7 +128,7 @@ export const make = Effect.fn("TableWriter.make")(function* (options: TableWrite
       const all = [...adopted, ...files.map(toDataFile)]
       const committed = yield* commits.overwrite(all, progress).pipe(Effect.onError(() => removeLinks(adopted)))
       const hours = all.flatMap(({ partition: { ts } }) => (typeof ts === "string" ? ts : []))
-      upkeep.appended(new Set(hours), yield* Clock.currentTimeMillis)
+      upkeep.appended(new Set(hours), yield* monotonicMillis)
       unstage(files)
       return committed
     },

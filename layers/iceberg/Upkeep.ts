@@ -5,6 +5,7 @@ import type { Leases } from "../../services/Leases.ts"
 import type { Upkeep } from "../../services/Table.ts"
 import { hourOf } from "../../services/Weather.ts"
 import type { ParquetWriter } from "../duckdb/ParquetWriter.ts"
+import { monotonicMillis } from "../runtime/elapsed.ts"
 import { compact, piece, toCompact } from "./Compaction.ts"
 import { expire, heldNow, pieceFiles } from "./Expiry.ts"
 import * as Files from "./Files.ts"
@@ -26,7 +27,7 @@ export const quietMillis = 5 * 60 * 1000
 
 export const make = (options: UpkeepOptions) => {
   const { tableFolder, writer, leases, parquet, commits } = options
-  /** Partitions in which there may be something to merge, with the time of the last append to them. */
+  /** Partitions in which there may be something to merge, with the time of the last append to them, by the monotonic clock. */
   const candidates = new Map<string, number | undefined>(commits.live.hours.map((ts) => [ts, undefined]))
   let orphans: Array<string> | undefined
 
@@ -51,8 +52,8 @@ export const make = (options: UpkeepOptions) => {
   })
 
   const chooseFiles = Effect.gen(function* () {
-    const now = yield* Clock.currentTimeMillis
-    const hour = hourOf(now)
+    const hour = hourOf(yield* Clock.currentTimeMillis)
+    const now = yield* monotonicMillis
     const work = []
     for (const [ts, lastAppend] of candidates) {
       const growing = lastAppend === undefined ? ts >= hour : now - lastAppend < quietMillis
@@ -64,7 +65,7 @@ export const make = (options: UpkeepOptions) => {
   })
 
   return {
-    /** To be told of every append, with the partitions that it touched. */
+    /** To be told of every append, with the partitions that it touched and the time by the monotonic clock. */
     appended: (partitions: ReadonlySet<string>, now: number) => {
       for (const ts of partitions) candidates.set(ts, now)
     },

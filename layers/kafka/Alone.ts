@@ -1,5 +1,6 @@
 /** Being the only member of a group that reads nothing: a lock that Kafka gives up for a process that died. */
 import { type Duration, Effect, Schedule } from "effect"
+import { monotonic } from "../runtime/elapsed.ts"
 import { Admin } from "./Admin.ts"
 import { failureOf } from "./adminFailures.ts"
 
@@ -41,7 +42,7 @@ export const make = Effect.gen(function* () {
   /** Who finds nobody there joins, and looks again: of two that join at once at least one sees the other. */
   return Effect.fnUntraced(function* (id: string) {
     const before = yield* Effect.repeat(others(id, null), {
-      schedule: Schedule.spaced("1 second").pipe(Schedule.upTo({ duration: known })),
+      schedule: Schedule.spaced("1 second").pipe(Schedule.upTo({ duration: known }), monotonic),
       until: (count) => count === 0
     })
     if (before > 0) return false

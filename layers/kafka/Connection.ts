@@ -3,6 +3,7 @@
  * producer is a sound one and the keys are known.
  */
 import { Clock, Deferred, Duration, Effect, Exit, Latch, Schedule, Scope } from "effect"
+import { monotonicMillisUnsafe } from "../runtime/elapsed.ts"
 import type { Cluster } from "./Cluster.ts"
 import type { Receipt } from "./Keys.ts"
 import * as Producer from "./Producer.ts"
@@ -31,7 +32,7 @@ export const make = Effect.fnUntraced(function* (
   shared: boolean
 ) {
   const clock = yield* Clock.Clock
-  const now = () => clock.currentTimeMillisUnsafe()
+  const now = () => monotonicMillisUnsafe(clock)
   const suspected = yield* Latch.make()
   let away: string | undefined = "it is being connected"
   let stopping = false

@@ -16,6 +16,7 @@ import {
   type Position
 } from "../../services/EventLog.ts"
 import { keysMax, keysShared, topic } from "../../services/Settings.ts"
+import * as ageClock from "../runtime/ageClock.ts"
 import * as Cluster from "./Cluster.ts"
 import * as Connection from "./Connection.ts"
 import * as Consumer from "./Consumer.ts"
@@ -47,7 +48,7 @@ const make = Effect.gen(function* () {
   const now = () => clock.currentTimeMillisUnsafe()
 
   const consumers = yield* Consumer.make(cluster, name)
-  const keys = Keys.make(max)
+  const keys = Keys.make(max, ageClock.make(clock, Keys.kept))
   const tail = yield* Tail.make(cluster, consumers, name, keys, max, now)
   const connection = yield* Connection.make(cluster, name, tail, shared)
   const { sender } = connection

@@ -73,7 +73,8 @@ const generation = (): Generation => ({
   acceptedAt: Number.NEGATIVE_INFINITY
 })
 
-export const make = (keysMax: number): Keys => {
+/** No key is taken for older than it is at `now`, whatever time the records after it bear. */
+export const make = (keysMax: number, now: () => number = () => Number.POSITIVE_INFINITY): Keys => {
   let young = generation()
   let youngSince = { place: 0, at: Number.NEGATIVE_INFINITY }
   let older: ReadonlyArray<Generation> = []
@@ -91,7 +92,7 @@ export const make = (keysMax: number): Keys => {
   }
 
   const isWithin = (since: { readonly place: number; readonly acceptedAt: number }, place: number, at: number) =>
-    at - since.acceptedAt < kept && place - since.place <= keysMax
+    Math.min(at, now()) - since.acceptedAt < kept && place - since.place <= keysMax
 
   const isKnown = (receipt: Receipt, now: number) => receipt.busy || isWithin(receipt, total, now)
 

@@ -1,6 +1,7 @@
 /** Reads the topic after the log's own writing, to learn which keys are in it. */
 import type { Message } from "@confluentinc/kafka-javascript"
-import { Deferred, Effect, Option, Semaphore } from "effect"
+import { Clock, Deferred, Effect, Option, Semaphore } from "effect"
+import { monotonicMillisUnsafe } from "../runtime/elapsed.ts"
 import type { Cluster } from "./Cluster.ts"
 import type { Consumers, Cursor } from "./Consumer.ts"
 import { codes, type KafkaFailure } from "./failures.ts"
@@ -37,6 +38,7 @@ export const make = Effect.fnUntraced(function* (
   now: () => number
 ) {
   const scope = yield* Effect.scope
+  const clock = yield* Clock.Clock
   const one = yield* Semaphore.make(1)
   let places: Array<number> = []
   let sought: ReadonlyArray<number> | undefined
@@ -63,12 +65,13 @@ export const make = Effect.fnUntraced(function* (
     })
     if (behind.length === 0) return
     const cursor = yield* consumers.open(behind)
-    let heard = now()
+    let heard = monotonicMillisUnsafe(clock)
     while (!isThere(ends, cursor)) {
       const messages = yield* cursor.next
-      if (messages.length > 0) heard = now()
+      if (messages.length > 0) heard = monotonicMillisUnsafe(clock)
       // After a restart of the broker a consumer can wait for ever for a topic that it saw missing; the next one does not.
-      if (now() - heard > cluster.timeout) return yield* cluster.failure({ code: codes.timedOut }, topic)
+      if (monotonicMillisUnsafe(clock) - heard > cluster.timeout)
+        return yield* cluster.failure({ code: codes.timedOut }, topic)
       for (const message of messages) {
         const doubled = take(message)
         if (doubled === undefined) continue

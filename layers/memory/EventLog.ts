@@ -11,6 +11,7 @@ import {
   LogBroken,
   type LoggedEvent
 } from "../../services/EventLog.ts"
+import * as ageClock from "../runtime/ageClock.ts"
 
 interface Receipt extends Appended {
   readonly digest: string
@@ -22,6 +23,7 @@ const kept = 24 * 60 * 60 * 1_000
 
 const make = Effect.gen(function* () {
   const clock = yield* Clock.Clock
+  const now = ageClock.make(clock, kept)
   const logId = randomUUID()
   const events: Array<LoggedEvent> = []
   const receipts = new Map<string, Receipt>()
@@ -31,7 +33,7 @@ const make = Effect.gen(function* () {
   const log = ({ records, idempotency }: Append): Effect.Effect<Appended, KeyReused> => {
     const acceptedAt = clock.currentTimeMillisUnsafe()
     const first = idempotency && receipts.get(idempotency.key)
-    if (first !== undefined && acceptedAt - first.acceptedAt < kept) {
+    if (first !== undefined && now() - first.acceptedAt < kept) {
       if (first.digest !== idempotency?.digest) return Effect.fail(new KeyReused())
       return Effect.succeed({ positions: first.positions, ts: first.ts, repeated: true })
     }

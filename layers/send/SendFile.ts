@@ -5,6 +5,7 @@
 import { hash } from "node:crypto"
 import { Effect, Option, Schedule, Stream } from "effect"
 import { LogClient, type ServerUnavailable } from "../../services/LogClient.ts"
+import { monotonic } from "../runtime/elapsed.ts"
 import { type Batch, batches, type Numbered } from "./Batches.ts"
 import * as Journal from "./Journal.ts"
 import type { Format } from "./Lines.ts"
@@ -86,7 +87,11 @@ export const sendFile = Effect.fn("SendFile.sendFile")(function* (options: SendO
       )
       .pipe(
         Effect.retry({
-          schedule: Schedule.exponential("100 millis").pipe(Schedule.jittered, Schedule.upTo({ duration: patience })),
+          schedule: Schedule.exponential("100 millis").pipe(
+            Schedule.jittered,
+            Schedule.upTo({ duration: patience }),
+            monotonic
+          ),
           while: (error): error is ServerUnavailable => error._tag === "ServerUnavailable"
         })
       )

@@ -1,9 +1,10 @@
 /** The way of events from the log into the table: reading, staging, committing, and how far it has come. */
-import { Array as Arr, Clock, Duration, Effect, Latch, Option, Semaphore, Stream } from "effect"
+import { Array as Arr, Duration, Effect, Latch, Option, Semaphore, Stream } from "effect"
 import type { DataFolder } from "../../services/DataFolder.ts"
 import { type EventLogReader, LogBroken, type LoggedEvent } from "../../services/EventLog.ts"
 import { SinkStopped } from "../../services/Sink.ts"
 import { type Progress, TableUnavailable, type TableWriter } from "../../services/Table.ts"
+import { monotonicMillis } from "../runtime/elapsed.ts"
 import * as Fit from "./Fit.ts"
 import * as Patience from "./Patience.ts"
 
@@ -27,8 +28,8 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
   let next = Option.getOrUndefined(start)?.progress.offset ?? 0
   /** Digest of the event before `next`. */
   let lastEvent = Option.getOrUndefined(start)?.progress.lastEvent
-  /** When the last commit was due, in milliseconds. */
-  let last = yield* Clock.currentTimeMillis
+  /** When the last commit was due, in milliseconds of the monotonic clock. */
+  let last = yield* monotonicMillis
 
   const gate = yield* Latch.make(true)
   /** Staging and committing take turns, so that a commit's progress says exactly what is staged. */
@@ -65,9 +66,9 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
   const commitStaged = Effect.gen(function* () {
     const rows = yield* table.staged
     if (rows === 0 || logId === undefined) return 0
-    const began = yield* Clock.currentTimeMillis
+    const began = yield* monotonicMillis
     const { snapshotId } = yield* table.commit({ logId, offset: next, lastEvent })
-    const took = (yield* Clock.currentTimeMillis) - began
+    const took = Math.round((yield* monotonicMillis) - began)
     yield* Effect.log(
       `committed ${rows.toLocaleString("en-US")} ${rows === 1 ? "row" : "rows"} up to ${topic}/${partition}/${next - 1} (snapshot ${snapshotId}, ${took} ms)`
     )
@@ -108,7 +109,7 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
     while (!(yield* persist(staging, stagePatience)));
     if ((yield* table.staged) >= mostStaged) {
       yield* commit
-      last = yield* Clock.currentTimeMillis
+      last = yield* monotonicMillis
     }
   })
 
@@ -183,7 +184,7 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
   /** Commits at every interval, counted from when the last commit was due, so that it neither drifts nor waits after a slow one. */
   const tick = Effect.gen(function* () {
     const millis = Duration.toMillis(interval)
-    const now = yield* Clock.currentTimeMillis
+    const now = yield* monotonicMillis
     const due = last + millis
     if (due > now) return yield* Effect.sleep(due - now)
     last = now - due > millis ? now : due

@@ -8,7 +8,7 @@ const silenceMillis = 5_000
 /** For the next report of a sink that does not hang. */
 const patience = "3 seconds"
 
-export type Liveness = "dead" | "silent" | "alive"
+type Liveness = "dead" | "silent" | "alive"
 
 export const livenessOf = Effect.fnUntraced(function* (
   control: SinkControl["Service"],

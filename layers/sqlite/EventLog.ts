@@ -12,11 +12,13 @@ import {
   type KeyReused,
   type LogUnavailable
 } from "../../services/EventLog.ts"
+import * as ageClock from "../runtime/ageClock.ts"
 import * as Reader from "./EventLogReader.ts"
 import { acquire } from "./Lock.ts"
 import * as LogWriter from "./LogWriter.ts"
 import { unavailable, whenReading, whenWriting } from "./logFailures.ts"
 import { position } from "./logRows.ts"
+import * as Receipts from "./Receipts.ts"
 
 /** Records that may wait for the disk; one append alone may be larger. */
 const maxWaiting = 50_000
@@ -30,6 +32,7 @@ interface Waiting extends LogWriter.Entry {
 const make = Effect.gen(function* () {
   const folder = yield* DataFolder
   const clock = yield* Clock.Clock
+  const keysNow = ageClock.make(clock, Receipts.kept)
   const commits: Reader.Commits = { end: 0, waiting: new Set() }
   let inFlight = new Set<string>()
   const queue: Array<Waiting> = []
@@ -73,7 +76,7 @@ const make = Effect.gen(function* () {
 
   const written = (writer: LogWriter.LogWriter, group: ReadonlyArray<Waiting>): ReadonlyArray<LogWriter.Outcome> => {
     try {
-      const outcomes = writer.write(group)
+      const outcomes = writer.write(group, keysNow())
       judge()
       return outcomes
     } catch (cause) {

@@ -27,8 +27,8 @@ export type Outcome = Effect.Effect<Appended, KeyReused | LogUnavailable>
 
 export interface LogWriter {
   readonly logId: string
-  /** An outcome for each entry, once all are durable. If it throws, none of them is logged. */
-  readonly write: (group: ReadonlyArray<Entry>) => ReadonlyArray<Outcome>
+  /** An outcome for each entry, once all are durable. If it throws, none of them is logged. `now` judges the age of keys. */
+  readonly write: (group: ReadonlyArray<Entry>, now: number) => ReadonlyArray<Outcome>
   /** Writes as an append does, and leaves nothing of it behind. */
   readonly probe: () => void
   /** Offset that the next event gets; undefined while it is not known, after a failure. */
@@ -179,7 +179,7 @@ const make = (
     return false
   }
 
-  const write = (group: ReadonlyArray<Entry>): ReadonlyArray<Outcome> => {
+  const write = (group: ReadonlyArray<Entry>, now: number): ReadonlyArray<Outcome> => {
     const outcomes: Array<Outcome> = []
     let planned: LogTable.Tail | undefined
     try {
@@ -187,7 +187,7 @@ const make = (
       let keys = 0
       for (const entry of group) {
         const { records, idempotency } = entry.append
-        const answer = idempotency && known(idempotency, entry.acceptedAt)
+        const answer = idempotency && known(idempotency, now)
         if (answer !== undefined) {
           outcomes.push(answer)
           continue
@@ -200,7 +200,7 @@ const make = (
         outcomes.push(Effect.succeed({ positions, ts: records[0]?.ts ?? "", repeated: false }))
         next = insertAll(next, entry)
       }
-      receipts.prune(keys, group[group.length - 1]?.acceptedAt ?? 0)
+      receipts.prune(keys, now)
       planned = next
       commit.run()
       tail = next

@@ -31,7 +31,8 @@ export const make = (database: DatabaseSync): Receipts => {
       insert.run(key, offset, acceptedAt)
     },
     prune: (added, now) => {
-      if (now < again) return
+      // Beyond the pause it was set before the clock went back.
+      if (now < again && again - now <= pauseMillis) return
       const limit = piece + added
       again = Number(remove.run(now - kept, limit).changes) < limit ? now + pauseMillis : now
     }

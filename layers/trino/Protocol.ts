@@ -4,6 +4,7 @@ import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import { QueryFailed, QueryUnavailable } from "../../services/Query.ts"
 import { isNobodyThere, transportReason } from "../http/Transport.ts"
+import { monotonic } from "../runtime/elapsed.ts"
 import { Page, parseExactly } from "./Page.ts"
 
 /** Trino answers within a second or two, also while a statement runs; this is for one that hangs, or a dead connection. */
@@ -14,7 +15,8 @@ const cancelLimit = "5 seconds"
 const postAgain = Schedule.max([Schedule.exponential("100 millis"), Schedule.recurs(5)])
 /** A statement that has begun is worth more patience: half a minute, and not much more than one if every request hangs. */
 const getAgain = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("3 seconds")]).pipe(
-  Schedule.upTo({ duration: "30 seconds" })
+  Schedule.upTo({ duration: "30 seconds" }),
+  monotonic
 )
 
 /** What the protocol lets a client try again; 429 is an overloaded gateway's. */

@@ -1,0 +1,42 @@
+/** Ages of what is stamped by the wall clock and kept for a while, such as idempotency keys. */
+import { type Clock, Duration } from "effect"
+import { monotonicMillisUnsafe } from "./elapsed.ts"
+
+/** What is less is drift and slewing. */
+const leastStep = 1_000
+
+interface Jump {
+  by: number
+  readonly until: number
+}
+
+/**
+ * The wall clock's milliseconds, of which a jump ahead counts only once `kept` has passed since: then nothing is taken for
+ * older than it is, and what was stamped before the jump has its true age. After a step back things are kept longer.
+ */
+export const make = (clock: Clock.Clock, kept: Duration.Input) => {
+  const keptMillis = Duration.toMillis(kept)
+  let offset = clock.currentTimeMillisUnsafe() - monotonicMillisUnsafe(clock)
+  let jumps: Array<Jump> = []
+
+  const step = (by: number, elapsed: number) => {
+    offset += by
+    if (by > 0) return void jumps.push({ by, until: elapsed + keptMillis })
+    // A step back undoes the jumps before it.
+    let back = -by
+    for (const jump of jumps.toReversed()) {
+      const undone = Math.min(back, jump.by)
+      jump.by -= undone
+      back -= undone
+    }
+  }
+
+  return () => {
+    const elapsed = monotonicMillisUnsafe(clock)
+    const wall = clock.currentTimeMillisUnsafe()
+    const by = wall - elapsed - offset
+    if (Math.abs(by) > leastStep) step(by, elapsed)
+    if (jumps.length > 0) jumps = jumps.filter((jump) => jump.by > 0 && jump.until > elapsed)
+    return Math.round(wall - jumps.reduce((sum, jump) => sum + jump.by, 0))
+  }
+}

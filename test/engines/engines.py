@@ -2,7 +2,8 @@
 
 {"engine": "spark", "warehouse": folder, "sql": text}, with the warehouse's catalog and its schema default as current,
 {"engine": "pyiceberg", "table": folder, "filter": text or null}, {"engine": "duckdb", "sql": text}
-are answered with {"columns": [...], "rows": [[...]]} or {"error": text}.
+are answered with {"columns": [...], "rows": [[...]]} or {"error": text}; so is, without rows,
+{"engine": "equality-delete", "table": folder, "ts": partition, "column": name, "value": text}, which no engine here has SQL for.
 """
 import json
 import os
@@ -23,7 +24,7 @@ def spark():
 
         local = tempfile.mkdtemp(dir=os.environ["FLOE_TEST_TEMPORARY"])
         settings = {
-            "spark.jars": os.environ["FLOE_TEST_ICEBERG_JAR"],
+            "spark.driver.extraClassPath": os.environ["FLOE_TEST_ICEBERG_JAR"],
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.driver.memory": "1g",
@@ -86,7 +87,30 @@ def run_duckdb(request):
     return [column[0] for column in result.description or []], [list(row) for row in result.fetchall()]
 
 
-engines = {"spark": run_spark, "pyiceberg": run_pyiceberg, "duckdb": run_duckdb}
+def delete_equal(request):
+    session = spark()
+    jvm = session._jvm
+    iceberg = jvm.org.apache.iceberg
+    table = iceberg.hadoop.HadoopTables(session._jsc.hadoopConfiguration()).load(request["table"])
+    schema, spec = table.schema(), table.spec()
+    by = schema.select(jvm.java.util.List.of(request["column"]))
+    ids = session.sparkContext._gateway.new_array(jvm.int, 1)
+    ids[0] = schema.findField(request["column"]).fieldId()
+    partition = iceberg.PartitionData(spec.partitionType())
+    partition.set(0, request["ts"])
+    path = f"{request['table']}/data/ts={request['ts']}/equal-{len(os.listdir(request['table'] + '/data'))}.parquet"
+    output = iceberg.encryption.EncryptedFiles.plainAsEncryptedOutput(table.io().newOutputFile(path))
+    factory = iceberg.data.GenericAppenderFactory(schema, spec, ids, by, None)
+    writer = factory.newEqDeleteWriter(output, iceberg.FileFormat.PARQUET, partition)
+    record = iceberg.data.GenericRecord.create(by)
+    record.setField(request["column"], request["value"])
+    writer.write(record)
+    writer.close()
+    table.newRowDelta().addDeletes(writer.toDeleteFile()).commit()
+    return [], []
+
+
+engines = {"spark": run_spark, "pyiceberg": run_pyiceberg, "duckdb": run_duckdb, "equality-delete": delete_equal}
 
 for line in sys.stdin:
     request = json.loads(line)

@@ -27,6 +27,11 @@ export class Engines extends Context.Service<
     /** The rows of the table in this folder, at its version hint. */
     readonly pyiceberg: (tableFolder: string, filter?: string) => Effect.Effect<Rows, EngineFailed>
     readonly duckdb: (sql: string) => Effect.Effect<Rows, EngineFailed>
+    /** Deletes the rows of a partition whose column equals the value, by a file of equality deletes. */
+    readonly deleteEqual: (
+      tableFolder: string,
+      row: { readonly ts: string; readonly column: string; readonly value: string }
+    ) => Effect.Effect<Rows, EngineFailed>
   }
 >()("floe/test/Engines") {}
 
@@ -96,7 +101,8 @@ export const layer = Layer.effect(
     return Engines.of({
       spark: (warehouse, sql) => ask({ engine: "spark", warehouse, sql }),
       pyiceberg: (table, filter) => ask({ engine: "pyiceberg", table, filter }),
-      duckdb: (sql) => ask({ engine: "duckdb", sql })
+      duckdb: (sql) => ask({ engine: "duckdb", sql }),
+      deleteEqual: (table, row) => ask({ engine: "equality-delete", table, ...row })
     })
   })
 )

@@ -23,7 +23,7 @@ export type TableHour = string | null
 interface TableRecord {
   readonly city: string | null
   readonly temperature: string | null
-  /** How many rows are like this. */
+  /** How many rows are like this; less than none where others deleted more of them than there were. */
   readonly rows: number
 }
 
@@ -33,15 +33,38 @@ interface Slices {
   readonly slices: ReadonlyArray<number>
 }
 
-/** The table at one snapshot. */
+/** Sums of an hour. */
+interface HourSum extends Sum {
+  /** Rows that other programs added, less those that they deleted: the table has so many more than the sum. */
+  readonly byOthers?: number | undefined
+}
+
+/** What another program than the sink has committed to the table. */
+export interface OtherChange {
+  readonly snapshotId: string
+  /** As it names itself, such as spark. */
+  readonly by: string
+  readonly added: number
+  readonly deleted: number
+}
+
+export interface OtherChanges {
+  /** Oldest first. */
+  readonly changes: ReadonlyArray<OtherChange>
+  /** Sentences that say what cannot be known, and so counts as missing or extra. */
+  readonly unknown: ReadonlyArray<string>
+}
+
+/** The table at one snapshot. Its sums and records are without what other programs are known to have changed. */
 export interface TableView {
   readonly snapshotId: string
   /** The log that the table is made from, where the table tells. */
   readonly logId: Option.Option<string>
   /** How far the log is in it, where the table tells: the next position of each partition. */
   readonly committed: Option.Option<ReadonlyArray<Position>>
+  readonly others: Effect.Effect<OtherChanges, TableSumsError>
   /** Sums of each hour. */
-  readonly hours: Effect.Effect<ReadonlyMap<TableHour, Sum>, TableSumsError>
+  readonly hours: Effect.Effect<ReadonlyMap<TableHour, HourSum>, TableSumsError>
   /** Sums of each slice of an hour that has rows. */
   readonly slices: (ts: TableHour, of: number) => Effect.Effect<ReadonlyMap<number, Sum>, TableSumsError>
   /** The different records of these slices. */

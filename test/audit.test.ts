@@ -71,6 +71,7 @@ const hour = (ts: string, logged: number, inTable: number, missing: number, extr
   ts,
   logged,
   inTable,
+  byOthers: 0,
   missing,
   extra
 })

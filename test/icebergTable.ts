@@ -3,6 +3,7 @@ import { join } from "node:path"
 import { assert } from "@effect/vitest"
 import { Effect, Layer, Option, Schema } from "effect"
 import { avroMetadata, avroRead } from "icebird"
+import { at } from "../layers/embedded/DataFolder.ts"
 import * as TableReader from "../layers/iceberg/TableReader.ts"
 import * as TableWriter from "../layers/iceberg/TableWriter.ts"
 import * as SqliteLeases from "../layers/sqlite/Leases.ts"
@@ -14,6 +15,8 @@ import { temporary } from "./dataFolder.ts"
 import { icebirdRows, sorted } from "./icebirdReader.ts"
 
 export const environment = SqliteLeases.layer.pipe(Layer.provideMerge(temporary))
+
+export const environmentAt = (root: string) => SqliteLeases.layer.pipe(Layer.provideMerge(at(root)))
 
 export const diskFull = new TableUnavailable({
   operation: "writing",

@@ -1,7 +1,7 @@
-/** Reconciles the log with the table: every event once, in its hour, and nothing else. */
+/** Reconciles the log with the table: every event once, in its hour, and nothing else but what other programs wrote. */
 import { Clock, Effect, Fiber, Option, Schema } from "effect"
 import { EventLogReader, isSameLog, type LogBounds, type Position } from "../../services/EventLog.ts"
-import { type TableHour, TableSums, type TableView } from "../../services/TableSums.ts"
+import { type OtherChanges, type TableHour, TableSums, type TableView } from "../../services/TableSums.ts"
 import { hourOf } from "../../services/Weather.ts"
 import { compareHour, type Example, nothing, same } from "./HourDifference.ts"
 import { makeHours, type Run, visit } from "./Tally.ts"
@@ -32,6 +32,8 @@ export interface AuditedHour {
   readonly ts: TableHour
   readonly logged: number
   readonly inTable: number
+  /** Rows that other programs added, less those that they deleted. */
+  readonly byOthers: number
   readonly missing: number
   readonly extra: number
 }
@@ -52,6 +54,10 @@ export interface AuditReport {
   /** Positions of the log that hold no event: another program wrote something else there. */
   readonly leftOut: number
   readonly examples: ReadonlyArray<Example>
+  /** What other programs than the sink have changed in the table: neither missing nor extra. */
+  readonly changedByOthers: OtherChanges["changes"]
+  /** Sentences that say what of that cannot be known, and so counts as missing or extra. */
+  readonly unknown: OtherChanges["unknown"]
 }
 
 const runsOf = (bounds: LogBounds, committed: Option.Option<ReadonlyArray<Position>>): ReadonlyArray<Run> =>
@@ -117,7 +123,8 @@ export const audit = Effect.fn("Audit.audit")(function* (options: AuditOptions) 
     if (!isWanted(ts)) continue
     const ofLog = ts === null ? undefined : logged.get(ts)
     const ofTable = tableHours.get(ts)
-    const counts = { ts, logged: ofLog?.rows ?? 0, inTable: (ofTable ?? nothing).rows }
+    const byOthers = ofTable?.byOthers ?? 0
+    const counts = { ts, logged: ofLog?.rows ?? 0, inTable: (ofTable ?? nothing).rows + byOthers, byOthers }
     if (same(ofLog, ofTable)) {
       hours.push({ ...counts, missing: 0, extra: 0 })
       continue
@@ -127,6 +134,7 @@ export const audit = Effect.fn("Audit.audit")(function* (options: AuditOptions) 
     hours.push({ ...counts, missing: difference.missing, extra: difference.extra })
     examples.push(...difference.examples)
   }
+  const { changes, unknown } = yield* table.others
   const sum = (count: (hour: AuditedHour) => number) => hours.reduce((sum, hour) => sum + count(hour), 0)
   return Option.some<AuditReport>({
     snapshotId: table.snapshotId,
@@ -139,6 +147,8 @@ export const audit = Effect.fn("Audit.audit")(function* (options: AuditOptions) 
     missing: sum((_) => _.missing),
     extra: sum((_) => _.extra),
     leftOut: total - read,
-    examples
+    examples,
+    changedByOthers: changes,
+    unknown
   })
 }, Effect.scoped)

@@ -39,6 +39,8 @@ const makesTable = {
 /** Of what a log has lost, the table may be all that there is. */
 const advices = {
   whole: "floe replay --into <table> makes a new one from the log.",
+  others:
+    "floe replay --into <table> makes a new one from the log; to put it in place (--swap) also undoes what other writers changed, and needs --discard-other-writers.",
   cut: "The log has lost its first events, so keep this table: a new one from the log would not have them."
 }
 
@@ -63,10 +65,30 @@ const cut = ({ from }: AuditReport) => from.filter(({ offset }) => offset > 0)
 
 const columns = ["hour", "logged", "in table", "missing", "extra"]
 
+const cells = ({ extra, inTable, logged, missing }: Omit<AuditReport["hours"][number], "ts" | "byOthers">) =>
+  [logged, inTable, missing, extra].map(counted)
+
+/** With a column more where others have changed rows. */
+const withOthers = (report: AuditReport) => {
+  if (report.changedByOthers.length === 0) return { names: columns, hours: report.hours.map(cells), all: cells(report) }
+  const signed = (count: number) => `${count > 0 ? "+" : ""}${counted(count)}`
+  const inserted = <A>(row: ReadonlyArray<A>, at: number, value: A) => row.toSpliced(at, 0, value)
+  const sum = report.hours.reduce((sum, { byOthers }) => sum + byOthers, 0)
+  return {
+    names: inserted(columns, 2, "by others"),
+    hours: report.hours.map((hour) => inserted(cells(hour), 1, signed(hour.byOthers))),
+    all: inserted(cells(report), 1, signed(sum))
+  }
+}
+
+const change = ({ added, by, deleted, snapshotId }: AuditReport["changedByOthers"][number]) =>
+  `  changed by another writer: snapshot ${snapshotId} by ${by}, +${counted(added)} −${counted(deleted)} rows`
+
 const text = (report: AuditReport, millis: number, paint: Paint) => {
-  const shown = report.hours.map((_) => [_.ts ?? "NULL", ...[_.logged, _.inTable, _.missing, _.extra].map(counted)])
-  const total = ["all", ...[report.logged, report.inTable, report.missing, report.extra].map(counted)]
-  const widths = columns.map((name, i) =>
+  const { all, hours, names } = withOthers(report)
+  const shown = hours.map((row, i) => [report.hours[i]?.ts ?? "NULL", ...row])
+  const total = ["all", ...all]
+  const widths = names.map((name, i) =>
     Math.max(name.length, 13, ...[...shown, total].map((row) => row[i]?.length ?? 0))
   )
   const line = (row: ReadonlyArray<string>) =>
@@ -83,8 +105,14 @@ const text = (report: AuditReport, millis: number, paint: Paint) => {
   const leftOut = `Positions of the log without a weather record: ${counted(report.leftOut)}. floe dlq list shows what the connector refused.`
   const begins = `The log begins at ${places(cut(report))}: what was before has expired or was deleted, and rows of it count as too many.`
   const seconds = (millis / 1000).toFixed(1)
-  const lines = [paint("bold", line(columns)), ...rows, line(total), ...examples, "", `${compared} ${seconds} s.`]
-  const notes = [...(report.leftOut === 0 ? [] : [leftOut]), ...(cut(report).length === 0 ? [] : [begins])]
+  const changes = report.changedByOthers.length === 0 ? [] : ["", ...report.changedByOthers.map(change)]
+  const top = [paint("bold", line(names)), ...rows, line(total), ...changes]
+  const lines = [...top, ...examples, "", `${compared} ${seconds} s.`]
+  const notes = [
+    ...(report.leftOut === 0 ? [] : [leftOut]),
+    ...(cut(report).length === 0 ? [] : [begins]),
+    ...(report.missing + report.extra === 0 ? [] : report.unknown)
+  ]
   return [...lines, ...notes, ""].join("\n")
 }
 
@@ -121,7 +149,8 @@ export const audit = Command.make(
     if (json) yield* printJson({ ...report, millis })
     else yield* print(Stream.make(text(report, millis, yield* painter)))
     if (report.missing + report.extra > 0) {
-      const advice = advices[cut(report).length === 0 ? "whole" : "cut"]
+      const whole = report.changedByOthers.length === 0 ? "whole" : "others"
+      const advice = advices[cut(report).length === 0 ? whole : "cut"]
       return yield* new Differs({ missing: report.missing, extra: report.extra, advice })
     }
   })

@@ -1,13 +1,13 @@
 /** Rows into Parquet files by an in-process DuckDB: a folder per partition, field ids, and the statistics that manifests need. */
 import { randomUUID } from "node:crypto"
-import { readdir, rm } from "node:fs/promises"
+import { readdir, rm, stat } from "node:fs/promises"
 import { join } from "node:path"
 import type { DuckDBConnection } from "@duckdb/node-api"
 import { Effect, Schema } from "effect"
 import { TableUnavailable } from "../../services/Table.ts"
 import { columns, type WeatherRecord } from "../../services/Weather.ts"
 import { DuckDBInstance } from "./DuckDB.ts"
-import { list, pattern, quoted } from "./literals.ts"
+import { filename, list, pattern, quoted } from "./literals.ts"
 
 export interface ColumnStatistics {
   readonly bytes: number
@@ -74,6 +74,29 @@ const copyTo = (query: string, folder: string, prefix: string) => `
     FILENAME_PATTERN ${quoted(`${prefix}-{uuid}`)}, RETURN_STATS,
     FIELD_IDS {${columns.map((column, i) => `${column}: ${i + 1}`).join(", ")}}
   )`
+
+const ownSchema = `schema = MAP {${columns
+  .map((column, i) => `${i + 1}: {name: ${quoted(column)}, type: 'VARCHAR', default_value: NULL}`)
+  .join(", ")}}`
+
+const ownColumnsOnly = (files: ReadonlyArray<{ readonly path: string }>) => {
+  const ids = columns.map((_, i) => i + 1).join(", ")
+  return `SELECT file_name FROM parquet_schema(${list(files.map(({ path }) => pattern(path)))}) WHERE num_children IS NULL
+    GROUP BY file_name HAVING count(*) = ${columns.length} AND count(*) FILTER (WHERE field_id IN (${ids})) = ${columns.length}`
+}
+
+/** The ids are the specification's, and so is the order. */
+const copyDeletes = (file: string, to: string, moved: { readonly from: string; readonly to: string }) => {
+  const path = "regexp_replace(file_path, '^file:(//)?/', '/')"
+  const isMoved = `starts_with(${path}, ${quoted(`${moved.from}/`)})`
+  const place = `${quoted(moved.to)} || substr(${path}, ${[...moved.from].length + 1})`
+  return `COPY (
+    SELECT CASE WHEN ${isMoved} THEN ${place} ELSE file_path END AS file_path, pos
+    FROM read_parquet(${quoted(pattern(file))}, hive_partitioning = false) ORDER BY 1, 2
+  ) TO ${quoted(to)} (FORMAT parquet, COMPRESSION zstd, FIELD_IDS {file_path: 2147483546, pos: 2147483545})`
+}
+
+const decodeNames = Schema.decodeUnknownEffect(Schema.Array(Schema.Struct({ file_name: Schema.String })))
 
 /**
  * What is spilled is otherwise limited to what the disk has free at the first use, for ever: to nothing if it is full then;
@@ -244,17 +267,45 @@ export const make = Effect.fn("ParquetWriter.make")(function* (options: ParquetW
       bytes = 0
       partitions.clear()
     }).pipe(Effect.uninterruptible),
-    /** Writes the rows of these files into new ones of `folder`, not yet synced. On failure or interruption no new file is left. */
+    /** Writes a file of position deletes anew, for data files that were moved from one folder to another; not yet synced. */
+    moveDeletes: Effect.fn("ParquetWriter.moveDeletes")(
+      (file: string, to: string, moved: { readonly from: string; readonly to: string }) =>
+        execute(merging, "moving deleted rows", copyDeletes(file, to, moved)).pipe(
+          Effect.andThen(Effect.tryPromise({ try: () => stat(to), catch: unavailable("moving deleted rows") })),
+          Effect.map(({ size }) => size),
+          Effect.onError(() => Effect.promise(() => rm(to, { force: true }).catch(() => undefined)))
+        )
+    ),
+    /** Those of these files that have no column but the table's own ones. */
+    withOwnColumns: Effect.fn("ParquetWriter.withOwnColumns")(function* <F extends { readonly path: string }>(
+      files: ReadonlyArray<F>
+    ) {
+      const rows = yield* execute(merging, "looking at Parquet files", ownColumnsOnly(files))
+      const decoded = yield* Effect.mapError(decodeNames(rows), unavailable("looking at Parquet files"))
+      const names = new Set(decoded.map(({ file_name }) => file_name))
+      return files.filter(({ path }) => names.has(filename(path)))
+    }),
+    /**
+     * Writes the rows of these files into new ones of `folder`, not yet synced. `byId` knows their columns by id, where
+     * their names were changed. On failure or interruption no new file is left.
+     */
     merge: Effect.fn("ParquetWriter.merge")(
-      (folder: string, writer: string, files: ReadonlyArray<{ readonly path: string; readonly ts: string }>) =>
-        copy(
+      (
+        folder: string,
+        writer: string,
+        files: ReadonlyArray<{ readonly path: string; readonly ts: string }>,
+        byId: boolean
+      ) => {
+        const options = ["hive_partitioning = false", ...(byId ? [ownSchema] : [])]
+        return copy(
           merging,
           "merging Parquet files",
-          `read_parquet(${list(files.map(({ path }) => pattern(path)))}, hive_partitioning = false)`,
+          `read_parquet(${[list(files.map(({ path }) => pattern(path))), ...options].join(", ")})`,
           folder,
           writer,
           new Set(files.map(({ ts }) => ts))
         )
+      }
     )
   }
 })

@@ -4,9 +4,10 @@ import { Leases } from "../../services/Leases.ts"
 import { Query, QueryFailed, QueryUnavailable } from "../../services/Query.ts"
 import type { AsOf } from "../../services/TableReader.ts"
 import { leased } from "../iceberg/Leased.ts"
-import { readFiles } from "../iceberg/TableReader.ts"
+import { readScan } from "../iceberg/TableScan.ts"
 import * as QueryEngine from "./QueryEngine.ts"
 import { isShowCatalogs, trimmed } from "./Statement.ts"
+import { allRows } from "./tableRows.ts"
 
 const catalogs = {
   columns: [{ name: "Catalog", type: "VARCHAR" }],
@@ -21,10 +22,10 @@ export const layer = Layer.effect(
     const { table } = yield* DataFolder
     const leases = yield* Leases
 
-    /** The files of a snapshot, under a lease. */
-    const files = Effect.fnUntraced(
+    /** The rows of a snapshot, under a lease. */
+    const rows = Effect.fnUntraced(
       function* (asOf: AsOf | undefined) {
-        return yield* readFiles(table, yield* leased(table, leases, asOf))
+        return yield* allRows(table, yield* readScan(table, yield* leased(table, leases, asOf)))
       },
       Effect.catchTags({
         TableMissing: ({ advice, table }) =>
@@ -39,7 +40,7 @@ export const layer = Layer.effect(
         return yield* new QueryFailed({ reason: "There is no statement; give one such as SELECT * FROM weather." })
       }
       if (isShowCatalogs(sql)) return catalogs
-      const engine = yield* QueryEngine.open(yield* files(options?.asOf))
+      const engine = yield* QueryEngine.open(yield* rows(options?.asOf))
       return yield* engine.execute(sql)
     })
 

@@ -6,43 +6,38 @@ import { availableParallelism } from "node:os"
 import type { DuckDBConnection, DuckDBPreparedStatement } from "@duckdb/node-api"
 import { Effect, Stream } from "effect"
 import { QueryFailed, type QueryResult, type QueryUnavailable } from "../../services/Query.ts"
-import type { TableFile } from "../iceberg/TableReader.ts"
 import { DuckDBInstance, StatementType } from "./DuckDB.ts"
 import { list, pattern } from "./literals.ts"
 import { converter } from "./QueryValues.ts"
 import { explained, isChange, refusedFunction } from "./Statement.ts"
 import { explainDamage } from "./tableDamage.ts"
+import type { TableRows } from "./tableRows.ts"
 
 /** Nothing is spilled to disk: what needs more memory fails. */
 const memoryLimit = "512MB"
 
-/**
- * The partition in a file's path spares opening the others. But the engine takes every `name=value` of a path for a
- * column, also above the table; where there are such folders it looks into each file.
- */
-const partitioning = (files: ReadonlyArray<TableFile>) =>
-  files.every(({ path }) => path.indexOf("=") === path.lastIndexOf("="))
-    ? "hive_partitioning = true, hive_types = {ts: VARCHAR}"
-    : "hive_partitioning = false"
-
 /** Only the snapshot's own files may be read, and no file may be made beside them. */
-const setup = (files: ReadonlyArray<TableFile>) => {
+const setup = (files: TableRows["files"]) => {
   const paths = files.map((file) => file.path)
-  const patterns = paths.map(pattern)
-  const rows =
-    files.length === 0
-      ? "SELECT NULL::VARCHAR AS city, NULL::VARCHAR AS temperature, NULL::VARCHAR AS ts WHERE false"
-      : `SELECT city, temperature, ts FROM read_parquet(${list(patterns)}, ${partitioning(files)})`
   return `
     ATTACH ':memory:' AS iceberg;
     CREATE SCHEMA iceberg."default";
-    SET allowed_paths = ${list([...new Set([...paths, ...patterns])])};
+    SET allowed_paths = ${list([...new Set([...paths, ...paths.map(pattern)])])};
     SET enable_external_access = false;
-    CREATE VIEW iceberg."default".weather AS ${rows};
+  `
+}
+
+const define = (select: string) => `
+    CREATE VIEW iceberg."default".weather AS ${select};
     USE iceberg."default";
     SET lock_configuration = true;
   `
-}
+
+/** The first of the files whose columns have no ids. */
+const withoutIds = (files: TableRows["files"]) => `
+    SELECT file_name FROM parquet_schema(${list(files.map(({ path }) => pattern(path)))})
+    GROUP BY file_name HAVING count(field_id) = 0 LIMIT 1
+  `
 
 const failed = (cause: unknown) =>
   new QueryFailed({
@@ -73,7 +68,7 @@ const run = <A>(connection: DuckDBConnection, evaluate: () => Promise<A>) =>
     })
   })
 
-export const open = Effect.fnUntraced(function* (files: ReadonlyArray<TableFile>) {
+export const open = Effect.fnUntraced(function* ({ byId, files, select }: TableRows) {
   const instance = yield* Effect.acquireRelease(
     Effect.tryPromise({
       try: () =>
@@ -93,7 +88,20 @@ export const open = Effect.fnUntraced(function* (files: ReadonlyArray<TableFile>
     (connection) => Effect.sync(() => connection.disconnectSync())
   )
   const connection = yield* connect
-  yield* run(connection, () => connection.run(setup(files))).pipe(explainDamage({ files }))
+  const prepared = Effect.gen(function* () {
+    yield* run(connection, () => connection.run(setup(files)))
+    if (byId.length > 0) {
+      const found = yield* run(connection, () => connection.runAndReadAll(withoutIds(byId)))
+      const [name] = found.getColumnsJson()[0] ?? []
+      if (name !== undefined) {
+        return yield* new QueryFailed({
+          reason: `The table's columns were changed, and its data file ${name} does not say which of them it has; let the engine that added it rewrite it.`
+        })
+      }
+    }
+    yield* run(connection, () => connection.run(define(select)))
+  })
+  yield* prepared.pipe(explainDamage({ files }))
 
   const prepare = Effect.fnUntraced(function* (sql: string): Effect.fn.Return<DuckDBPreparedStatement, QueryFailed> {
     const refused = refusedFunction(sql)
@@ -133,7 +141,7 @@ export const open = Effect.fnUntraced(function* (files: ReadonlyArray<TableFile>
     return yield* new QueryFailed({ reason: "The engine stopped before the last row; try again." })
   }, Effect.scoped)
 
-  const isReadable = (file: TableFile) =>
+  const isReadable = (file: TableRows["files"][number]) =>
     Effect.isSuccess(
       Effect.scoped(
         Effect.flatMap(connect, (second) =>

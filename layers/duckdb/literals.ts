@@ -13,3 +13,6 @@ export const list = (texts: ReadonlyArray<string>) => `[${texts.map(quoted).join
  */
 export const pattern = (path: string) =>
   /[*?[]/.test(path) ? `/.${path.replace(/[*?[]/g, "[$&]").replaceAll("\\", "[[-^]")}` : path
+
+/** As the column `filename` has a file that was read by its pattern. */
+export const filename = (path: string) => (pattern(path) === path ? path : `/.${path}`)

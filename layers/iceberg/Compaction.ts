@@ -1,6 +1,6 @@
 /** Merging small data files of a partition: what to merge, and the merge. */
 import { dirname, join } from "node:path"
-import { Effect } from "effect"
+import { Effect, Option } from "effect"
 import { TableBroken } from "../../services/Table.ts"
 import type { ParquetWriter, WrittenFile } from "../duckdb/ParquetWriter.ts"
 import { toDataFile } from "./DataFile.ts"
@@ -79,7 +79,7 @@ export const compact = Effect.fn("Compaction.compact")(function* (
 ) {
   const dataFolder = join(tableFolder, "data")
   const startSequence = commits.metadata()?.["last-sequence-number"] ?? 0
-  const written = yield* parquet.merge(dataFolder, writer, files)
+  const written = yield* parquet.merge(dataFolder, writer, files, !commits.hasOwnColumns())
   const paths = written.map((file) => file.path)
   const prepare = Effect.gen(function* () {
     if (!sameRows(files, written)) {
@@ -90,12 +90,14 @@ export const compact = Effect.fn("Compaction.compact")(function* (
     }
     yield* Effect.forEach([...paths, ...new Set(paths.map(dirname))], Files.sync, { concurrency: 16, discard: true })
   })
+  const removeWritten = Effect.forEach(paths, (path) => Effect.ignore(Files.remove(path)), { discard: true })
   // An interruption that comes during the commit must not take its files away.
-  yield* Effect.uninterruptibleMask((restore) =>
+  const committed = yield* Effect.uninterruptibleMask((restore) =>
     restore(prepare).pipe(
       Effect.andThen(commits.replace(files, written.map(toDataFile), startSequence)),
-      Effect.onError(() => Effect.forEach(paths, (path) => Effect.ignore(Files.remove(path)), { discard: true }))
+      Effect.tap((committed) => (Option.isNone(committed) ? removeWritten : Effect.void)),
+      Effect.onError(() => removeWritten)
     )
   )
-  return written.length
+  return Option.isNone(committed) ? 0 : written.length
 })

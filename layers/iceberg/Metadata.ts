@@ -138,6 +138,17 @@ export const lineage = (metadata: TableMetadata, from: bigint | undefined): Read
   return [...found]
 }
 
+const isOrdinary = ({ fields }: Pick<TableMetadata["schemas"][number], "fields">) =>
+  fields.length === tableSchema.fields.length &&
+  tableSchema.fields.every(({ id, name, type }, i) => {
+    const field = fields[i]
+    return field?.id === id && field.name === name && field.type === type
+  })
+
+/** Whether no schema of the table is another than the one that Floe made it with: then all files have these columns. */
+export const hasOwnColumns = (metadata: TableMetadata) =>
+  metadata["current-schema-id"] === tableSchema["schema-id"] && metadata.schemas.every(isOrdinary)
+
 /** All that does not change from snapshot to snapshot. */
 export const fixedParts = {
   "format-version": 2,

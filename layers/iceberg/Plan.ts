@@ -7,12 +7,11 @@ import { hourOf } from "../../services/Weather.ts"
 import { toCompact } from "./Compaction.ts"
 import * as Files from "./Files.ts"
 import { metadataOf } from "./Leased.ts"
-import type { LiveFile } from "./LiveFiles.ts"
+import { type LiveFile, LiveFiles } from "./LiveFiles.ts"
 import { status } from "./Manifest.ts"
-import type * as Metadata from "./Metadata.ts"
-import { fileName } from "./Metadata.ts"
+import * as Metadata from "./Metadata.ts"
 import { located } from "./Paths.ts"
-import { readFiles, readList, readManifest } from "./TableReader.ts"
+import { readEntries, readList, readManifest } from "./TableReader.ts"
 import { quietMillis } from "./Upkeep.ts"
 
 /** A running sink may be about to commit a file that nobody names yet. */
@@ -98,11 +97,12 @@ export const plan = Effect.fn("Plan.plan")(
     const now = yield* Clock.currentTimeMillis
     const metadata = yield* metadataOf(tableFolder)
     const { location, snapshots } = metadata
-    const current = snapshots.at(-1)
-    const live = current === undefined ? [] : yield* readFiles(tableFolder, { metadata, snapshot: current })
+    const current = Metadata.currentSnapshot(metadata)
+    const entries = current === undefined ? [] : yield* readEntries(tableFolder, { metadata, snapshot: current })
+    const live = new LiveFiles()
+    for (const { entry, manifest } of entries) live.learn(manifest, [entry])
     const still = hourOf(now - quietMillis)
-    const ours = live.flatMap(({ ts, ...file }) => (ts === undefined ? [] : { ...file, ts, manifest: "" }))
-    const merges = [...Map.groupBy(ours, ({ ts }) => ts)].map(([ts, files]) => compaction(files, ts >= still))
+    const merges = live.hours.map((ts) => compaction(live.wholeOf(ts), ts >= still))
     const merged = merges.flatMap((merge) => merge.merged)
 
     const all = yield* neededBy(tableFolder, location, snapshots)
@@ -114,7 +114,7 @@ export const plan = Effect.fn("Plan.plan")(
     }
     const files = yield* filesIn(tableFolder)
     const newest = Math.max(0, ...files.map(({ path }) => Number(/v(\d+)\.metadata\.json$/.exec(path)?.[1] ?? 0)))
-    all.add(join(tableFolder, "metadata", fileName(newest)))
+    all.add(join(tableFolder, "metadata", Metadata.fileName(newest)))
     const expired = files.filter(({ path }) => all.has(path) && !kept.has(path) && !path.endsWith(".json"))
     const orphans = files.filter(({ modifiedAt, path }) => !all.has(path) && modifiedAt < now - freshMillis)
 

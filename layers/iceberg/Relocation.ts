@@ -1,10 +1,12 @@
 /** A table whose folder was moved or copied: its files name each other by absolute paths, which are rewritten as one commit. */
 import { join } from "node:path"
 import { Clock, Effect } from "effect"
+import type { ParquetWriter } from "../duckdb/ParquetWriter.ts"
 import * as Manifest from "./Manifest.ts"
 import type * as Metadata from "./Metadata.ts"
 import { fileName } from "./Metadata.ts"
 import type { CurrentMetadata } from "./MetadataFiles.ts"
+import { make as moveDeletes } from "./moveDeletes.ts"
 import { located } from "./Paths.ts"
 import { type Failpoint, type NewFile, publish } from "./Publish.ts"
 import { readList, readWritten } from "./TableReader.ts"
@@ -14,12 +16,14 @@ export const relocate = Effect.fn("Relocation.relocate")(function* (
   tableFolder: string,
   writer: string,
   opened: CurrentMetadata,
+  parquet: ParquetWriter,
   failpoint: Failpoint | undefined
 ) {
   const { location } = opened.metadata
   if (location === tableFolder) return opened
   const metadataFolder = join(tableFolder, "metadata")
   const files: Array<NewFile> = []
+  const deletes = moveDeletes(tableFolder, location, writer, parquet)
   const moved = new Map<string, Pick<Manifest.ManifestFile, "manifest_path" | "manifest_length">>()
 
   const moveManifest = Effect.fnUntraced(function* (manifest: Manifest.ManifestFile) {
@@ -27,10 +31,16 @@ export const relocate = Effect.fn("Relocation.relocate")(function* (
     if (known !== undefined) return { ...manifest, ...known }
     const written = yield* readWritten(tableFolder, location, manifest)
     const entries = yield* Effect.forEach(written.entries, (entry) =>
-      Effect.map(located(tableFolder, location, entry.data_file.file_path), (file_path) => ({
-        ...entry,
-        data_file: { ...entry.data_file, file_path }
-      }))
+      // What is no longer in the table may be gone from the disk as well.
+      Effect.map(
+        entry.status === Manifest.status.deleted
+          ? Effect.map(located(tableFolder, location, entry.data_file.file_path), (file_path) => ({
+              ...entry.data_file,
+              file_path
+            }))
+          : deletes.move(entry.data_file),
+        (data_file) => ({ ...entry, data_file })
+      )
     )
     const bytes = Manifest.encodeEntries(entries, written.form)
     const manifest_path = join(metadataFolder, `${writer}-moved${moved.size}.avro`)
@@ -54,7 +64,9 @@ export const relocate = Effect.fn("Relocation.relocate")(function* (
     return { ...snapshot, "manifest-list": path }
   })
 
-  const snapshots = yield* Effect.forEach(opened.metadata.snapshots, moveSnapshot)
+  const snapshots = yield* Effect.forEach(opened.metadata.snapshots, moveSnapshot).pipe(
+    Effect.onError(() => deletes.remove)
+  )
   const version = opened.highest + 1
   const metadata: Metadata.TableMetadata = {
     ...opened.metadata,
@@ -64,7 +76,9 @@ export const relocate = Effect.fn("Relocation.relocate")(function* (
     // Older metadata files name the old place.
     "metadata-log": []
   }
-  yield* publish({ tableFolder, writer, version, metadata, files, dataFiles: [], failpoint })
+  yield* publish({ tableFolder, writer, version, metadata, files, dataFiles: deletes.written(), failpoint }).pipe(
+    Effect.onError(() => deletes.remove)
+  )
   yield* Effect.logInfo(`The table was moved from ${location} to ${tableFolder}; its paths are rewritten`)
   const snapshot = snapshots.find((one) => one["snapshot-id"] === opened.snapshot["snapshot-id"]) ?? opened.snapshot
   return { ...opened, version, highest: version, name: fileName(version), metadata, snapshot }

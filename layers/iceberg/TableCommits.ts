@@ -6,7 +6,7 @@ import { randomUUID } from "node:crypto"
 import { join } from "node:path"
 import { Clock, Effect, Option, Random, Semaphore } from "effect"
 import { type Committed, type Progress, TableBroken } from "../../services/Table.ts"
-import { LiveFiles } from "./LiveFiles.ts"
+import { type LiveFile, LiveFiles } from "./LiveFiles.ts"
 import * as LogProgress from "./LogProgress.ts"
 import * as Manifest from "./Manifest.ts"
 import { fullManifest, liveFiles, toMerge } from "./ManifestMerge.ts"
@@ -97,21 +97,7 @@ export const make = Effect.fn("TableCommits.make")(function* (
   /** Of what another engine has written only what can be written again in the same form. */
   const learn = (manifest: Manifest.ManifestFile, { entries, form }: ManifestStore.Formed) => {
     if (!Manifest.canCarryOver(form)) fixed.add(manifest.manifest_path)
-    if (manifest.content !== 0 || !Manifest.canCarryOver(form)) return
-    for (const entry of entries) {
-      const { data_file, status } = entry
-      const ts = Manifest.hourOf(manifest, entry)
-      if (ts === undefined) continue
-      const file = { path: pathOf(data_file.file_path), ts }
-      if (status === Manifest.status.deleted) live.remove(file)
-      else
-        live.put({
-          ...file,
-          rows: data_file.record_count,
-          bytes: data_file.file_size_in_bytes,
-          manifest: manifest.manifest_path
-        })
-    }
+    else live.learn(manifest, entries)
   }
 
   if (Option.isSome(opened)) {
@@ -221,18 +207,16 @@ export const make = Effect.fn("TableCommits.make")(function* (
     oneAtATime.withPermit
   )
 
-  /** Puts durable data files in the place of live ones with the same rows, which were read at `startSequence`. */
+  /** Puts durable data files in the place of live ones with the same rows, which were read at `startSequence`; none if these are not as they were. */
   const replace = Effect.fn("TableCommits.replace")(
-    function* (
-      removed: ReadonlyArray<{ readonly path: string; readonly ts: string }>,
-      added: ReadonlyArray<Manifest.DataFile>,
-      startSequence: number
-    ) {
+    function* (removed: ReadonlyArray<LiveFile>, added: ReadonlyArray<Manifest.DataFile>, startSequence: number) {
       if (current === undefined) return yield* new TableBroken({ file: tableFolder, reason: "has nothing to replace" })
       const progress = Option.map(committedOf(current), (committed) => committed.progress)
       if (Option.isNone(progress)) {
         return yield* new TableBroken({ file: tableFolder, reason: "lost its current snapshot" })
       }
+      // Another engine has changed or taken some of them since: what was read of them is no longer what they have.
+      if (!removed.every((file) => live.isWhole(file))) return Option.none<Committed>()
       const { id, sequenceNumber } = yield* newSnapshot
       const gone = new Set(removed.map((file) => file.path))
       const touched = new Set(removed.map((file) => live.get(file.ts, file.path)?.manifest))
@@ -253,13 +237,14 @@ export const make = Effect.fn("TableCommits.make")(function* (
       if (removedFiles.length !== gone.size) {
         return yield* new TableBroken({ file: tableFolder, reason: "lost data files that were to be merged" })
       }
-      return yield* advance(
+      const committed = yield* advance(
         id,
         { operation: "replace", added, removed: removedFiles, progress: progress.value },
         manifests.filter((manifest) => !touched.has(manifest.manifest_path)),
         prepare(id, sequenceNumber, [...next, fresh]),
         []
       )
+      return Option.some(committed)
     },
     Effect.uninterruptible,
     oneAtATime.withPermit
@@ -303,6 +288,8 @@ export const make = Effect.fn("TableCommits.make")(function* (
 
   return {
     live,
+    /** Other programs have changed the columns, so that a data file may have others than Floe's. */
+    hasOwnColumns: () => current === undefined || Metadata.hasOwnColumns(current.metadata),
     append,
     replace,
     overwrite,

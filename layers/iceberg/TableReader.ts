@@ -82,6 +82,13 @@ export interface LiveEntry {
   readonly entry: Manifest.ManifestEntry
 }
 
+export const toTableFile = ({ entry, manifest, path }: LiveEntry): TableFile => ({
+  path,
+  ts: Manifest.hourOf(manifest, entry),
+  rows: entry.data_file.record_count,
+  bytes: entry.data_file.file_size_in_bytes
+})
+
 /** The live files of one manifest. */
 export const readLive = Effect.fnUntraced(function* (
   tableFolder: string,
@@ -109,24 +116,13 @@ export const readEntries = Effect.fnUntraced(function* (
   return (yield* read).flat()
 })
 
-const unsupported = (file: string, reason: string) => new TableBroken({ file, reason, unsupported: true })
-
-/** The data files of a snapshot. */
+/** The data files of a snapshot, whatever deletes rows of them. */
 export const readFiles = Effect.fnUntraced(function* (
   tableFolder: string,
   current: Pick<CurrentMetadata, "metadata" | "snapshot">
 ) {
-  return yield* Effect.forEach(yield* readEntries(tableFolder, current), ({ entry, manifest, path }) => {
-    const { content, file_format, file_size_in_bytes, record_count } = entry.data_file
-    if (content !== Manifest.content.data) {
-      return Effect.fail(unsupported(path, "deletes rows of other files, which Floe does not read"))
-    }
-    if (file_format.toUpperCase() !== "PARQUET") {
-      return Effect.fail(unsupported(path, `is of the format ${file_format}; Floe reads Parquet`))
-    }
-    const ts = Manifest.hourOf(manifest, entry)
-    return Effect.succeed<TableFile>({ path, ts, rows: record_count, bytes: file_size_in_bytes })
-  })
+  const entries = yield* readEntries(tableFolder, current)
+  return entries.flatMap((live) => (live.entry.data_file.content === Manifest.content.data ? [toTableFile(live)] : []))
 })
 
 /** The table at its newest snapshot; none before the first commit. */

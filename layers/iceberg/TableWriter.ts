@@ -43,12 +43,12 @@ export const make = Effect.fn("TableWriter.make")(function* (options: TableWrite
   yield* Files.makeFolder(join(tableFolder, "metadata"))
   const writer = randomUUID().slice(0, 13)
   const found = yield* readMetadata(tableFolder)
+  const parquet = yield* ParquetWriter.make({ memoryMegabytes, tempFolder: options.tempFolder })
   const opened = Option.isNone(found)
     ? found
-    : Option.some(yield* relocate(tableFolder, writer, found.value, options.failpoint))
+    : Option.some(yield* relocate(tableFolder, writer, found.value, parquet, options.failpoint))
   const commits = yield* TableCommits.make({ ...options, writer }, opened)
   if (Option.isSome(opened)) yield* repairHint(tableFolder, writer, opened.value.version)
-  const parquet = yield* ParquetWriter.make({ memoryMegabytes, tempFolder: options.tempFolder })
 
   const staging = yield* Semaphore.make(1)
   const committing = yield* Semaphore.make(1)

@@ -30,6 +30,8 @@ export const make = (options: UpkeepOptions) => {
   /** Partitions in which there may be something to merge, with the time of the last append to them, by the monotonic clock. */
   const candidates = new Map<string, number | undefined>(commits.live.hours.map((ts) => [ts, undefined]))
   let orphans: Array<string> | undefined
+  /** Data files with columns that Floe does not write: a copy by Floe would lose them. */
+  const wide = new Set<string>()
 
   const removeOrphans = Effect.gen(function* () {
     const committed = commits.committed()
@@ -57,11 +59,22 @@ export const make = (options: UpkeepOptions) => {
     const work = []
     for (const [ts, lastAppend] of candidates) {
       const growing = lastAppend === undefined ? ts >= hour : now - lastAppend < quietMillis
-      const files = toCompact(commits.live.of(ts), growing)
+      const own = commits.live.wholeOf(ts).filter((file) => !wide.has(file.path))
+      const files = toCompact(own, growing)
       if (files.length > 0) work.push(files)
       else if (!growing) candidates.delete(ts)
     }
     return piece(work)
+  })
+
+  const chooseMergeable = Effect.gen(function* () {
+    for (;;) {
+      const files = yield* chooseFiles
+      if (files.length === 0 || commits.hasOwnColumns()) return files
+      const mergeable = new Set(yield* parquet.withOwnColumns(files))
+      if (mergeable.size === files.length) return files
+      for (const file of files) if (!mergeable.has(file)) wide.add(file.path)
+    }
   })
 
   return {
@@ -73,7 +86,7 @@ export const make = (options: UpkeepOptions) => {
       yield* commits.trim
       const { snapshotsExpired, filesRemoved } = yield* expire(tableFolder, commits, leases)
       const orphansRemoved = yield* removeOrphans
-      const files = yield* chooseFiles
+      const files = yield* chooseMergeable
       const filesWritten = files.length === 0 ? 0 : yield* compact(tableFolder, writer, parquet, commits, files)
       const upkeep: Upkeep = {
         filesCompacted: files.length,

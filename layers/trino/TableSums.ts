@@ -62,6 +62,7 @@ export const layer = Layer.effect(
         snapshotId,
         logId: Option.none(),
         committed,
+        others: Effect.succeed({ changes: [], unknown: [] }),
         hours: sums(HourRow, `SELECT ts, count(*), ${sum} ${from} GROUP BY ts`),
         slices: (ts, of) =>
           sums(SliceRow, `SELECT ${checksum} % ${of}, count(*), ${sum} ${from} WHERE ${hourIs(ts)} GROUP BY 1`),

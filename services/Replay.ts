@@ -36,6 +36,14 @@ export class ReplayUnavailable extends Schema.TaggedError<ReplayUnavailable>()("
   }
 }
 
+/** What a swap would undo, and undoes only where it is told to. */
+export interface Discards {
+  /** Rows of the old table of which the log has no event. */
+  readonly missingRows?: boolean | undefined
+  /** Rows that another program than the sink has written or deleted. */
+  readonly otherWriters?: boolean | undefined
+}
+
 export type ReplayError =
   | ReplayRefused
   | ReplayUnavailable
@@ -52,16 +60,21 @@ export class Replay extends Context.Service<
     /**
      * Brings the log, up to its end as it is now, into the table `default.<table>`: a new one, or one that an earlier
      * replay has left unfinished. With `finished`, also one that it has finished, and what brings the log is kept for
-     * the swap that follows. Each event is in it once, whatever was killed and when.
+     * the swap that follows. Each event is in it once, whatever was killed and when. A log that has lost its beginning
+     * is refused without `discard.missingRows`.
      */
     readonly into: (
       table: string,
-      options?: { readonly finished?: boolean | undefined }
+      options?: { readonly finished?: boolean | undefined; readonly discard?: Discards | undefined }
     ) => Stream.Stream<ReplayProgress, ReplayError>
     /**
      * Puts a finished table in place of `default.weather`, in one step; the answer is a sentence. `told` is given
      * another whenever there is news.
      */
-    readonly swap: (table: string, told: (news: string) => Effect.Effect<void>) => Effect.Effect<string, ReplayError>
+    readonly swap: (
+      table: string,
+      told: (news: string) => Effect.Effect<void>,
+      discard?: Discards
+    ) => Effect.Effect<string, ReplayError>
   }
 >()("floe/services/Replay") {}

@@ -37,7 +37,7 @@ const program = Effect.gen(function* () {
     interval: "1 second",
     committed: Effect.void
   })
-  yield* Swap.make(folder, intake.supersede).put(table)
+  yield* Swap.make(folder, yield* Leases, intake.supersede).put(table)
 })
 
 await Effect.runPromise(

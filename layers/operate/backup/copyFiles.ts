@@ -66,7 +66,7 @@ export const syncFolders = (root: string, folders: Iterable<string>) => {
   return Effect.forEach(all, (folder) => attempt(folder, () => sync(folder)), { concurrency: 8, discard: true })
 }
 
-const parallel = { concurrency: 4 } as const
+export const parallel = { concurrency: 4 } as const
 
 /** The same paths under another folder, described as they are there. */
 export const copyFiles = Effect.fn("copyFiles")(function* (

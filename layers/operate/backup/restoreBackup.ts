@@ -3,7 +3,7 @@ import { existsSync, rmSync } from "node:fs"
 import { mkdir, readdir, rename, rm } from "node:fs/promises"
 import { basename, dirname, join, resolve } from "node:path"
 import { Effect, Layer } from "effect"
-import { type BackupManifest, type Restored, RestoreFailed } from "../../../services/Backup.ts"
+import { type BackupFile, type BackupManifest, type Restored, RestoreFailed } from "../../../services/Backup.ts"
 import { DataFolder } from "../../../services/DataFolder.ts"
 import { SinkControl } from "../../../services/SinkControl.ts"
 import { placesIn } from "../../embedded/DataFolder.ts"
@@ -13,7 +13,7 @@ import * as LogFile from "../../sqlite/LogFile.ts"
 import * as SinkControlLayer from "../../sqlite/SinkControl.ts"
 import * as Witness from "../../sqlite/Witness.ts"
 import { auditCopy } from "./auditCopy.ts"
-import { attempt, CopyFailed, copyFiles, described, requireRoom, syncFolders } from "./copyFiles.ts"
+import { attempt, CopyFailed, copyFiles, described, parallel, requireRoom, syncFolders } from "./copyFiles.ts"
 import * as ManifestFile from "./manifestFile.ts"
 
 type Folder = DataFolder["Service"]
@@ -28,7 +28,7 @@ const share = (part: number, whole: number) => `${whole === 0 ? 100 : Math.floor
 const verify = Effect.fnUntraced(function* (source: string, manifest: BackupManifest, progress: Progress) {
   const total = manifest.files.reduce((sum, { bytes }) => sum + bytes, 0)
   let read = 0
-  for (const file of manifest.files) {
+  const check = Effect.fnUntraced(function* (file: BackupFile) {
     const found = yield* described(source, file.path)
     if (found.bytes !== file.bytes || found.sha256 !== file.sha256) {
       return yield* refuse(
@@ -38,7 +38,8 @@ const verify = Effect.fnUntraced(function* (source: string, manifest: BackupMani
     }
     read += file.bytes
     progress(`checking the backup, ${share(read, total)}`)
-  }
+  })
+  yield* Effect.forEach(manifest.files, check, { ...parallel, discard: true })
   return total
 })
 

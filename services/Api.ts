@@ -90,7 +90,12 @@ const foreign = refused(
   "Foreign",
   "A cross-site browser request, or a foreign Host while bound to a loopback address"
 )
-const stalled = refused(408, "Stalled", "The body did not come in time")
+const notFound = refused(404, "NotFound", "Another path than those of this document")
+const wrongMethod = HttpApiSchema.WithHeaders(
+  Refused.annotate({ identifier: "WrongMethod", description: "Another method than those of this document" }),
+  { allow: Schema.String.annotate({ description: "The methods that the path has" }) }
+).pipe(HttpApiSchema.status(405))
+const late = refused(408, "Late", "The headers or the body did not come in time")
 const inFlight = refusedForNow(409, "InFlight", "A request with the same Idempotency-Key is in flight")
 const tooLarge = refused(413, "TooLarge", "More than 10,000 records, or more than 5 MiB as sent or inflated")
 const unsupported = refused(
@@ -98,13 +103,33 @@ const unsupported = refused(
   "Unsupported",
   "A content type other than JSON and NDJSON, or an encoding other than gzip"
 )
+const expectation = refused(417, "Expectation", "An Expect header other than 100-continue; the connection is closed")
 const reused = refused(422, "Reused", "The Idempotency-Key was used for a different request")
+const wideHeaders = refused(431, "WideHeaders", "More than 1,000 headers, or 16 KiB of them with the path and query")
+const failed = refused(500, "Failed", "A fault of the server; whether anything was logged is not known")
+const coding = refused(501, "Coding", "A Transfer-Encoding other than chunked; the connection is closed")
 const unavailable = refusedForNow(503, "Unavailable", "Nothing was logged; the same request may be tried again")
 const uncertain = refusedForNow(
   504,
   "Uncertain",
   "Not known what was logged, as the log did not answer in time; a repeat with the same Idempotency-Key doubles nothing"
 )
+
+const version = refused(505, "Version", "Another version of HTTP than 1.0 and 1.1")
+
+/** What any request may get. */
+const always = [
+  invalid,
+  foreign,
+  notFound,
+  wrongMethod,
+  late,
+  expectation,
+  wideHeaders,
+  failed,
+  coding,
+  version
+] as const
 
 class EventsGroup extends HttpApiGroup.make("events", { topLevel: true })
   .add(
@@ -115,7 +140,7 @@ class EventsGroup extends HttpApiGroup.make("events", { topLevel: true })
         "floe-position": Position,
         "floe-repeated": Repeated
       }),
-      error: [invalid, foreign, inFlight, reused, unavailable, uncertain]
+      error: [...always, inFlight, reused, unavailable, uncertain]
     }).annotateMerge(OpenApi.annotations({ summary: "Log one reading" })),
     HttpApiEndpoint.post("events", "/events", {
       headers: { "idempotency-key": Schema.optionalKey(IdempotencyKey) },
@@ -129,7 +154,7 @@ class EventsGroup extends HttpApiGroup.make("events", { topLevel: true })
       success: HttpApiSchema.WithHeaders(EventsLogged.annotate({ description: "All the events are durable" }), {
         "floe-repeated": Repeated
       }),
-      error: [invalid, foreign, stalled, inFlight, tooLarge, unsupported, reused, unavailable, uncertain]
+      error: [...always, inFlight, tooLarge, unsupported, reused, unavailable, uncertain]
     }).annotateMerge(
       OpenApi.annotations({
         summary: "Log up to 10,000 readings, all or none",
@@ -141,12 +166,13 @@ class EventsGroup extends HttpApiGroup.make("events", { topLevel: true })
 
 class SystemGroup extends HttpApiGroup.make("system", { topLevel: true })
   .add(
-    HttpApiEndpoint.get("health", "/health", { success: HttpApiSchema.WithHeaders(Health, LogHeaders) }).annotateMerge(
-      OpenApi.annotations({ summary: "Whether the process lives" })
-    ),
+    HttpApiEndpoint.get("health", "/health", {
+      success: HttpApiSchema.WithHeaders(Health, LogHeaders),
+      error: always
+    }).annotateMerge(OpenApi.annotations({ summary: "Whether the process lives" })),
     HttpApiEndpoint.get("ready", "/ready", {
       success: HttpApiSchema.WithHeaders(Readiness, LogHeaders),
-      error: unavailable
+      error: [...always, unavailable]
     }).annotateMerge(OpenApi.annotations({ summary: "Whether events can be logged now" }))
   )
   .annotateMerge(OpenApi.annotations({ title: "System", description: "The state of the server" })) {}

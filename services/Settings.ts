@@ -68,7 +68,8 @@ export const logFormat = setting("FLOE_LOG_FORMAT", oneOf(["text", "json"]), "te
 })
 export const host = setting("FLOE_HOST", Config.NonEmptyString, "127.0.0.1", {
   readBy: "server",
-  meaning: "Address to listen on. While it is a loopback address, requests with a foreign `Host` are refused."
+  meaning:
+    "Address to listen on. While it is a loopback address, every path refuses a `Host` other than localhost, 127.0.0.1, [::1] and this address; otherwise any name is taken, as health checks by IP or container name need it."
 })
 const portNumber = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65_535 }))
 export const port = setting(

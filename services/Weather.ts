@@ -10,6 +10,11 @@ const codePoints = (text: string) => {
   return count
 }
 
+/** Written out, as engines of regular expressions differ in what \s stands for: no control characters, and one that is no white space. */
+const control = "\\x00-\\x1f\\x7f-\\x9f"
+const blank = "\\x20\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000\\ufeff"
+const cityPattern = `^[^${control}]*[^${control}${blank}][^${control}]*$`
+
 /** 1–256 code points of well-formed Unicode, no control characters, not only white space; never trimmed. */
 export const City = Schema.String.check(
   Schema.makeFilter(
@@ -24,12 +29,15 @@ export const City = Schema.String.check(
     {
       title: "City",
       description: "1–256 characters, no control characters, not only white space",
-      toJsonSchema: () => ({ minLength: 1, maxLength: 256 })
+      toJsonSchema: () => ({ minLength: 1, maxLength: 256, pattern: cityPattern })
     }
   )
 ).annotate({ description: "Name of the city", examples: ["North Sharonstad"] })
 
 const decimal = /^-?\d+(\.\d+)?([eE][+-]?\d+)?$/u
+
+/** Of 32 characters with such an exponent, none is beyond a double; the few beyond 279 that are finite are taken too. */
+const finitePattern = "^-?\\d+(\\.\\d+)?([eE](-\\d+|\\+?0*(\\d{1,2}|1\\d\\d|2[0-7]\\d)))?$"
 
 /** A decimal number as text, kept exactly as sent; finite as a double, at most 32 characters. */
 export const Temperature = Schema.String.check(
@@ -44,7 +52,7 @@ export const Temperature = Schema.String.check(
     {
       title: "Temperature",
       description: "a decimal number as text, at most 32 characters",
-      toJsonSchema: () => ({ pattern: decimal.source, maxLength: 32 })
+      toJsonSchema: () => ({ minLength: 1, maxLength: 32, pattern: finitePattern })
     }
   )
 ).annotate({ description: "Temperature in °F, as text", examples: ["80.59"] })

@@ -64,6 +64,7 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("connect
     )
   )
 
+  const twice = (header: string) => `POST /events HTTP/1.1\r\nHost: localhost\r\n${header}\r\n${header}\r\n\r\n${oslo}`
   const malformed: ReadonlyArray<readonly [name: string, bytes: string, status: number, field: string | undefined]> = [
     ["noise", "\x16\x03\x01\x02\x00\r\n\r\n", 400, undefined],
     ["an unknown method", `BREW ${good} HTTP/1.1\r\nHost: localhost\r\n\r\n`, 400, undefined],
@@ -89,6 +90,23 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("connect
     ["no Host", `GET ${good} HTTP/1.1\r\n\r\n`, 400, "Host"],
     ["two Hosts", `GET ${good} HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n`, 400, "Host"],
     ["no Host elsewhere", "GET /health HTTP/1.1\r\n\r\n", 400, "Host"],
+    ["a Host that is none", "GET /health HTTP/1.1\r\nHost: a b\r\n\r\n", 400, "Host"],
+    ["a Host with a user", `GET ${good} HTTP/1.1\r\nHost: me@localhost\r\n\r\n`, 400, "Host"],
+    ["a target with a user", "GET http://me:x@127.0.0.1/health HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "Host"],
+    ["a target that is a host", "GET localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, undefined],
+    ["a target without a slash", "GET health HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, undefined],
+    ["a method in small letters", "get /health HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, undefined],
+    ["a length twice", twice("Content-Length: 35"), 400, undefined],
+    ["a list of lengths", twice("Content-Length: 35, 35"), 400, undefined],
+    ["a length with a sign", twice("Content-Length: +35"), 400, undefined],
+    ["a space before the colon", twice("X : 1"), 400, undefined],
+    ["a space in a name", twice("X Y: 1"), 400, undefined],
+    ["a folded header", twice("X: 1\r\n 2"), 400, undefined],
+    ["a header with a zero byte", twice("X: a\0b"), 400, undefined],
+    ["lines without a carriage return", "GET /health HTTP/1.1\nHost: localhost\n\n", 400, undefined],
+    ["HTTP/2 as text", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, undefined],
+    ["a version to come", "GET /health HTTP/2.0\r\nHost: localhost\r\n\r\n", 505, undefined],
+    ["no version", `GET ${good}\r\n\r\n`, 505, undefined],
     ["a tunnel", "CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n", 405, undefined],
     [
       "a header of 1 MiB",
@@ -118,6 +136,115 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("connect
       )
     )
   }
+
+  const body = `${oslo.length.toString(16)}\r\n${oslo}\r\n0\r\n\r\n`
+  const posted = (headers: string, sent: string, version = "1.1") =>
+    `POST /events HTTP/${version}\r\nHost: localhost\r\nContent-Type: application/json\r\n${headers}\r\n\r\n${sent}`
+  /** Answered once, and then nothing on the connection is read as a request. */
+  const last: ReadonlyArray<readonly [name: string, bytes: string, status: number, field: string | undefined]> = [
+    ["another expectation, the body unsent", posted(`Expect: 200-ok\r\nContent-Length: 76`, ""), 417, "Expect"],
+    ["another expectation, the body sent", posted(`Expect: x\r\nContent-Length: ${oslo.length}`, oslo), 417, "Expect"],
+    ["another expectation of GET", "GET /health HTTP/1.1\r\nHost: localhost\r\nExpect: x\r\n\r\n", 417, "Expect"],
+    ["two expectations", posted("Expect: 100-continue, x\r\nContent-Length: 76", ""), 417, "Expect"],
+    ["gzip, chunked", posted("Transfer-Encoding: gzip, chunked", body), 501, "Transfer-Encoding"],
+    [
+      "gzip, then chunked",
+      posted("Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked", body),
+      501,
+      "Transfer-Encoding"
+    ],
+    ["gzip alone", posted("Transfer-Encoding: gzip", oslo), 501, "Transfer-Encoding"],
+    ["identity", posted("Transfer-Encoding: identity", oslo), 501, "Transfer-Encoding"],
+    ["chunked with a parameter", posted("Transfer-Encoding: chunked;q=1", body), 501, "Transfer-Encoding"],
+    [
+      "a coding of a path that reads no body",
+      posted("Transfer-Encoding: gzip, chunked", body).replace("/events", "/health"),
+      501,
+      "Transfer-Encoding"
+    ],
+    [
+      "chunks in HTTP/1.0",
+      posted("Transfer-Encoding: chunked\r\nConnection: keep-alive", body, "1.0"),
+      400,
+      "Transfer-Encoding"
+    ]
+  ]
+  for (const [name, bytes, status, field] of last) {
+    it.effect(`refuses ${name} with ${status}, and closes the connection`, () =>
+      loggingNothing(
+        Effect.gen(function* () {
+          const { port } = yield* HttpAddress
+          const { send, answer, closed } = yield* connection(port)
+          send(Buffer.concat([Buffer.from(bytes), request("GET", good)]))
+          const refused = yield* answer()
+          assertRefused(refused, status, field)
+          assert.strictEqual(refused.headers.get("connection"), "close")
+          assert.strictEqual(yield* closed, "")
+        })
+      )
+    )
+  }
+
+  const types: ReadonlyArray<readonly [headers: string, status: number]> = [
+    ["Content-Type: application/json", 400],
+    ["Content-Type: text/plain", 400],
+    ["CONTENT-TYPE: application/x-ndjson", 400]
+  ]
+  for (const [header, status] of types) {
+    it.effect(`refuses a second ${header}`, () =>
+      loggingNothing(
+        Effect.gen(function* () {
+          const { port } = yield* HttpAddress
+          const { send, answer } = yield* connection(port)
+          send(posted(`${header}\r\nContent-Length: ${oslo.length}`, oslo))
+          assertRefused(yield* answer(), status, "Content-Type")
+          send(request("GET", "/health"))
+          assert.strictEqual((yield* answer()).status, 200, "the connection goes on")
+        })
+      )
+    )
+  }
+
+  for (const parameters of [
+    "charset=utf-8; charset=utf-8",
+    "charset=utf-8; charset=latin1",
+    'charset="utf-8',
+    "charset = utf-8",
+    "charset"
+  ]) {
+    it.effect(`refuses the content type application/json; ${parameters}`, () =>
+      loggingNothing(
+        Effect.gen(function* () {
+          const { port } = yield* HttpAddress
+          const type = { "Content-Type": `application/json; ${parameters}` }
+          assertRefused(yield* exchange(port, "POST", "/events", type, oslo), 415, "Content-Type")
+        })
+      )
+    )
+  }
+
+  for (const path of ["/log?city=a&temperature=1", "/health", "/ready", "/docs", "/openapi.json"]) {
+    it.effect(`takes GET ${path} by the names of this machine only`, () =>
+      Effect.gen(function* () {
+        const { port } = yield* HttpAddress
+        for (const Host of ["localhost", `127.0.0.1:${port}`, "[::1]:80", "LOCALHOST:1"]) {
+          assert.strictEqual((yield* exchange(port, "GET", path, { Host })).status, 200, Host)
+        }
+        for (const Host of ["floe.example", "10.0.0.1", "localhost.floe.example:80"]) {
+          assertRefused(yield* exchange(port, "GET", path, { Host }), 403, "Host")
+        }
+      })
+    )
+  }
+
+  it.effect("shows its pages to who comes from a link on another site, and logs nothing for it", () =>
+    Effect.gen(function* () {
+      const { port } = yield* HttpAddress
+      const site = { "Sec-Fetch-Site": "cross-site" }
+      assert.strictEqual((yield* exchange(port, "GET", "/docs", site)).status, 200)
+      assertRefused(yield* loggingNothing(exchange(port, "GET", good, site)), 403, "Sec-Fetch-Site")
+    })
+  )
 
   it.effect("takes HTTP/1.0, without a Host", () =>
     Effect.gen(function* () {
@@ -254,6 +381,19 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("connect
         yield* closed
       }
       assert.strictEqual((yield* exchange(port, "GET", "/health")).status, 200)
+    })
+  )
+})
+
+layer(Server.at("0.0.0.0", 0).pipe(Layer.provideMerge(Memory.layer)))("a server for other machines", (it) => {
+  it.effect("takes any name, as of a container or an address in a health check", () =>
+    Effect.gen(function* () {
+      const { port } = yield* HttpAddress
+      for (const Host of ["logging-server:9998", "10.1.2.3:9998", "[fd00::1]", "floe.example"]) {
+        for (const path of ["/health", "/ready", "/docs", good]) {
+          assert.strictEqual((yield* exchange(port, "GET", path, { Host })).status, 200, `${Host} ${path}`)
+        }
+      }
     })
   )
 })

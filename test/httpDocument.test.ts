@@ -84,7 +84,15 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(onDisk)))("the OpenAPI d
       )
       const temperature = log?.parameters.find(({ name }) => name === "temperature")?.schema
       assert.deepStrictEqual(violations(temperature, "-1.5e3", schemas), [])
-      assert.isNotEmpty(violations(temperature, "abc", schemas))
+      for (const bad of ["abc", "", "1e999", "1".repeat(33)])
+        assert.isNotEmpty(violations(temperature, bad, schemas), bad)
+      for (const good of ["0", "-40", "1e2", "1E+05", "1e-999"])
+        assert.isEmpty(violations(temperature, good, schemas), good)
+      const city = log?.parameters.find(({ name }) => name === "city")?.schema
+      for (const bad of ["", " ", "a\nb", "\u0085a", "\u3000", "a".repeat(257)]) {
+        assert.isNotEmpty(violations(city, bad, schemas), JSON.stringify(bad))
+      }
+      for (const good of ["Oslo", " a ", "東京 🌧️", "\ufeffa"]) assert.isEmpty(violations(city, good, schemas), good)
       const body = document.paths["/events"]?.post?.requestBody?.content
       assert.sameMembers(Object.keys(body ?? {}), [
         "application/json",
@@ -136,6 +144,16 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(onDisk)))("the OpenAPI d
       matches("post", "/events", 413, yield* post(Array(10_001).fill(oslo)))
       matches("post", "/events", 415, yield* post(oslo, { "Content-Type": "text/plain" }))
       matches("post", "/events", 422, yield* post(oslo, key))
+      const foreign = { Host: "floe.example" }
+      for (const path of ["/log", "/events", "/health", "/ready"]) {
+        const method = path === "/events" ? "post" : "get"
+        matches(method, path, 405, yield* exchange(port, "DELETE", path))
+        matches(method, path, 417, yield* exchange(port, "GET", path, { Expect: "x" }))
+        matches(method, path, 431, yield* exchange(port, "GET", path, { X: "x".repeat(20_000) }))
+        matches(method, path, 501, yield* exchange(port, "GET", path, { "Transfer-Encoding": "gzip, chunked" }))
+        if (path !== "/events") matches(method, path, 403, yield* exchange(port, "GET", path, foreign))
+        matches(method, path, 404, yield* exchange(port, "GET", `${path}/`))
+      }
       matches("get", "/health", 200, yield* exchange(port, "GET", "/health"))
       matches("get", "/ready", 200, yield* exchange(port, "GET", "/ready"))
       disk.silent = true

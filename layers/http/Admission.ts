@@ -1,4 +1,4 @@
-/** Who may write: no page of another site, and while only this machine can connect, nobody by a foreign name. */
+/** Who may ask: while only this machine can connect, nobody by a foreign name; and who may write: no page of another site. */
 import type { Head } from "./Head.ts"
 import { type Refusal, refusal } from "./Refusal.ts"
 
@@ -18,11 +18,13 @@ export const make = (boundHost: string) => {
   const isKnown = (host: string) => names.has(host.replace(/:\d*$/, "").toLowerCase())
   const checksHost = isLoopback(bound)
   let lastKnown: string | undefined
-  return (head: Head): Refusal | undefined => {
-    if (head.site !== undefined && head.site.toLowerCase() === "cross-site") return crossSite
+  const refuseForeign = (head: Head): Refusal | undefined => {
     if (!checksHost || head.host === undefined || head.host === lastKnown) return undefined
     if (!isKnown(head.host)) return foreignHost
     lastKnown = head.host
     return undefined
   }
+  const refuseCrossSite = (head: Head): Refusal | undefined =>
+    head.site !== undefined && head.site.toLowerCase() === "cross-site" ? crossSite : undefined
+  return { refuseForeign, refuseCrossSite }
 }

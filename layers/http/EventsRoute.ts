@@ -14,6 +14,8 @@ import { invalid, noHour, shown } from "./Refusal.ts"
 const unknownParameter = (query: string) =>
   invalid([{ field: shown(query.replace(/[=&].*$/s, "")), message: "is not a known parameter" }])
 
+const manyTypes = invalid([{ field: "Content-Type", message: "must be given once" }])
+
 /** Runs that follow each other become one. */
 const joined = (positions: ReadonlyArray<PositionRun>) => {
   const runs: Array<PositionRun> = []
@@ -34,6 +36,7 @@ export const make = (exchanges: Exchanges, answers: Answers, fibers: Fibers, lim
     if (query !== "") return yield* Effect.fail(unknownParameter(query))
     const badKey = refuseKey(head)
     if (badKey !== undefined) return yield* Effect.fail(badKey)
+    if (head.contentTypes > 1) return yield* Effect.fail(manyTypes)
     const format = yield* Effect.fromResult(formatOf(request.headers["content-type"]))
     const gzipped = yield* Effect.fromResult(encodingOf(request.headers["content-encoding"]))
     const text = yield* bodies.text(exchange, gzipped, held)

@@ -28,6 +28,12 @@ export class Exchange {
   }
 }
 
+const headersOf = (refusal: Refusal) => {
+  const headers = ["Content-Type", "application/json", "Cache-Control", "no-store"]
+  for (const name in refusal.headers) headers.push(name, refusal.headers[name] ?? "")
+  return headers
+}
+
 export class Exchanges {
   draining = false
   // Not a Set: the tables that it discards as it changes are chained, and once one is old, the garbage collector takes
@@ -86,8 +92,7 @@ export class Exchanges {
 
   refuse(exchange: Exchange, refusal: Refusal) {
     const { request, response, head } = exchange
-    const headers = ["Content-Type", "application/json", "Cache-Control", "no-store"]
-    for (const name in refusal.headers) headers.push(name, refusal.headers[name] ?? "")
+    const headers = headersOf(refusal)
     const unread = head.length !== 0 && !request.complete
     if (!unread || response.destroyed) return this.answer(exchange, refusal.status, headers, bodyOf(refusal))
     // Where reading was begun and given up, the rest may never come.
@@ -96,11 +101,22 @@ export class Exchanges {
       request.resume()
       return this.answer(exchange, refusal.status, headers, bodyOf(refusal))
     }
+    this.refuseLast(exchange, refusal)
+  }
+
+  /** Refuses, and takes nothing more on this connection. */
+  refuseLast(exchange: Exchange, refusal: Refusal) {
+    const { request, response } = exchange
     const body = bodyOf(refusal)
+    const headers = headersOf(refusal)
     headers.push("Content-Length", String(Buffer.byteLength(body)), "Connection", "close")
     response.writeHead(refusal.status, headers)
-    response.write(body)
     this.#ended.add(request.socket)
+    if (request.complete) {
+      response.end(body)
+      return this.close(exchange)
+    }
+    response.write(body)
     this.#linger(exchange)
   }
 

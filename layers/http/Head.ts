@@ -1,6 +1,6 @@
 /** What the server looks at in the headers of a request, found in one pass. */
 import type { IncomingMessage } from "node:http"
-import { type FieldError, invalid, type Refusal } from "./Refusal.ts"
+import { badFraming, badTransferEncoding, badVersion, type FieldError, invalid, type Refusal } from "./Refusal.ts"
 
 export interface Head {
   readonly host: string | undefined
@@ -10,6 +10,9 @@ export interface Head {
   readonly keys: number
   /** Bytes of the body as announced; undefined if it comes in chunks. */
   readonly length: number | undefined
+  readonly contentTypes: number
+  /** As sent, several joined by commas; undefined if there is none. */
+  readonly coding: string | undefined
 }
 
 /** Node's own table of headers costs more, and hides what was sent twice. */
@@ -20,6 +23,8 @@ export const headOf = ({ rawHeaders }: IncomingMessage): Head => {
   let key: string | undefined
   let keys = 0
   let length: number | undefined = 0
+  let contentTypes = 0
+  let coding: string | undefined
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] ?? ""
     switch (name.length) {
@@ -28,6 +33,9 @@ export const headOf = ({ rawHeaders }: IncomingMessage): Head => {
           host = rawHeaders[i + 1]
           hosts++
         }
+        break
+      case 12:
+        if (name.toLowerCase() === "content-type") contentTypes++
         break
       case 14: {
         const lower = name.toLowerCase()
@@ -42,21 +50,38 @@ export const headOf = ({ rawHeaders }: IncomingMessage): Head => {
         }
         break
       case 17:
-        if (name.toLowerCase() === "transfer-encoding") length = undefined
+        if (name.toLowerCase() === "transfer-encoding") {
+          length = undefined
+          coding = coding === undefined ? rawHeaders[i + 1] : `${coding}, ${rawHeaders[i + 1]}`
+        }
         break
     }
   }
-  return { host, hosts, site, key, keys, length }
+  return { host, hosts, site, key, keys, length, contentTypes, coding }
 }
 
 /** The client waits for a word of the server before it sends the body. */
 export const expectsContinue = ({ headers, httpVersion }: IncomingMessage) =>
   httpVersion === "1.1" && headers.expect?.toLowerCase() === "100-continue"
 
-const badHost = invalid([{ field: "Host", message: "must be given once" }])
+/** What makes a request one whose end, or whose meaning, is not known: the connection ends with the answer. */
+export const refuseForm = (head: Head, request: IncomingMessage): Refusal | undefined => {
+  if (request.httpVersionMajor !== 1) return badVersion
+  if (head.coding !== undefined) {
+    if (head.coding.toLowerCase() !== "chunked") return badTransferEncoding
+    if (request.httpVersion === "1.0") return badFraming
+  }
+  return undefined
+}
 
-export const refuseHost = (head: Head, { httpVersion }: IncomingMessage): Refusal | undefined =>
-  head.hosts === 1 || (head.hosts === 0 && httpVersion === "1.0") ? undefined : badHost
+const badHost = invalid([{ field: "Host", message: "must be given once" }])
+const notHost = invalid([{ field: "Host", message: "must be a name or an address, and a port if need be" }])
+const hostForm = /^(?:\[[0-9a-f:.]+\]|[\w.~!$&'()*+,;=%-]*)(?::\d*)?$/i
+
+export const refuseHost = (head: Head, { httpVersion }: IncomingMessage): Refusal | undefined => {
+  if (head.hosts !== 1 && !(head.hosts === 0 && httpVersion === "1.0")) return badHost
+  return head.host === undefined || hostForm.test(head.host) ? undefined : notHost
+}
 
 const visible = /^[\x21-\x7e]{1,255}$/
 const badKey: FieldError = { field: "Idempotency-Key", message: "must be one value of 1–255 visible ASCII characters" }

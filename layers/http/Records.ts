@@ -31,8 +31,10 @@ const empty = invalid([{ field: "body", message: "must hold at least one record"
 
 export const formatOf = (contentType: string | undefined): Result.Result<Format, Refusal> => {
   const [type = "", ...parameters] = (contentType ?? "").split(";").map((part) => part.trim().toLowerCase())
-  const charset = parameters.find((parameter) => parameter.startsWith("charset="))
-  if (charset !== undefined && !/^charset="?utf-?8"?$/.test(charset)) return Result.fail(unsupportedType)
+  const charsets = parameters.filter((parameter) => /^charset\s*(=|$)/.test(parameter))
+  if (charsets.length > 1 || !charsets.every((charset) => /^charset=(utf-?8|"utf-?8")$/.test(charset))) {
+    return Result.fail(unsupportedType)
+  }
   if (jsonTypes.includes(type)) return Result.succeed("json")
   return ndjsonTypes.includes(type) ? Result.succeed("ndjson") : Result.fail(unsupportedType)
 }

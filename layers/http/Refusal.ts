@@ -61,9 +61,21 @@ export const noHour = refusal(
 
 export const defect = refusal(500, "The server failed in a way that it should not; its log says more.")
 
+/** Whether the client sends the body that it announced is not known, so the connection ends with the answer. */
 export const badExpectation = refusal(417, "The only expectation that is met is 100-continue.", [
   { field: "Expect", message: "must be 100-continue" }
 ])
+
+/** What a coding that is not known makes of the body's end is not known either, so the connection ends. */
+export const badTransferEncoding = refusal(501, "The only transfer encoding that is known is chunked.", [
+  { field: "Transfer-Encoding", message: "must be chunked" }
+])
+
+export const badFraming = invalid([
+  { field: "Transfer-Encoding", message: "is not part of HTTP/1.0; send a Content-Length" }
+])
+
+export const badVersion = refusal(505, "The server speaks HTTP/1.1 and HTTP/1.0.")
 
 export const noTunnels = refusal(405, "The method CONNECT is not allowed.", [], { Allow: "GET, HEAD, POST" })
 
@@ -77,8 +89,12 @@ const badTarget = refusal(400, "The path and query must be ASCII, with anything 
 const malformed = refusal(400, "The request is not valid HTTP; nothing was logged.")
 
 /** What Node says of a connection on which it could make out no request. */
-export const connectionRefusal = (code: string | undefined) => {
+export const connectionRefusal = (code: string | undefined, reason?: unknown) => {
   if (code === "HPE_HEADER_OVERFLOW") return wideHeaders
+  // With a Content-Length beside it, it is an attempt at smuggling, or a broken proxy, and has another reason.
+  if (code === "HPE_INVALID_TRANSFER_ENCODING" && reason === "Request has invalid `Transfer-Encoding`") {
+    return badTransferEncoding
+  }
   if (code === "HPE_INVALID_URL") return badTarget
   return code === "ERR_HTTP_REQUEST_TIMEOUT" ? late : malformed
 }

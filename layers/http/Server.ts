@@ -13,7 +13,7 @@ import * as App from "./App.ts"
 import * as EventsRoute from "./EventsRoute.ts"
 import { Exchange, Exchanges } from "./Exchanges.ts"
 import * as Fibers from "./Fibers.ts"
-import { headOf, refuseHost } from "./Head.ts"
+import { expectsContinue, headOf, refuseForm, refuseHost } from "./Head.ts"
 import { Limits } from "./Limits.ts"
 import * as LogRoute from "./LogRoute.ts"
 import { badExpectation, busy, connectionRefusal, draining, methodNotAllowed, noTunnels } from "./Refusal.ts"
@@ -33,7 +33,7 @@ const dispatcher = Effect.fnUntraced(function* (
   const answers = yield* Answers.make(exchanges, fibers)
   const log = LogRoute.make(topic, exchanges, answers, fibers)
   const events = EventsRoute.make(exchanges, answers, fibers, limits)
-  const refuseForeign = Admission.make(host)
+  const { refuseCrossSite, refuseForeign } = Admission.make(host)
   const rest = yield* NodeHttpServer.makeHandler(yield* App.make(exchanges), { scope: fibers.scope })
 
   const write = (exchange: Exchange, method: string, route: Route, query: string) => {
@@ -42,6 +42,7 @@ const dispatcher = Effect.fnUntraced(function* (
     const refused =
       refuseHost(head, request) ??
       (request.method === method ? undefined : methodNotAllowed(request.method ?? "", method)) ??
+      refuseCrossSite(head) ??
       refuseForeign(head) ??
       (exchanges.draining ? draining : exchanges.size > limits.inFlight ? busy : undefined)
     if (refused === undefined) route(exchange, query)
@@ -51,7 +52,7 @@ const dispatcher = Effect.fnUntraced(function* (
   const other = (exchange: Exchange) => {
     const { request, response, head } = exchange
     exchanges.open(exchange)
-    const refused = refuseHost(head, request)
+    const refused = refuseHost(head, request) ?? refuseForeign(head)
     if (refused !== undefined) return exchanges.refuse(exchange, refused)
     response.once("close", () => exchanges.close(exchange))
     if (exchanges.draining) response.setHeader("Connection", "close")
@@ -69,6 +70,11 @@ const dispatcher = Effect.fnUntraced(function* (
     const head = headOf(request)
     // The authority of an absolute target counts, and not the Host beside it.
     const exchange = new Exchange(request, response, found === null ? head : { ...head, host: found[1] })
+    const malformed = refuseForm(head, request)
+    if (malformed !== undefined) {
+      exchanges.open(exchange)
+      return exchanges.refuseLast(exchange, malformed)
+    }
     if (path === "/log") return write(exchange, "GET", log, query)
     if (path === "/events") return write(exchange, "POST", events, query)
     other(exchange)
@@ -142,16 +148,21 @@ export const at = (host: string, port: number) =>
       })
       server.maxConnections = limits.connections
       server.on("request", onRequest)
-      server.on("checkContinue", onRequest)
-      server.on("checkExpectation", (request, response) => {
+      const refuseExpectation = (request: IncomingMessage, response: ServerResponse) => {
+        if (exchanges.hasEnded(request.socket)) return
         const exchange = new Exchange(request, response, headOf(request))
         exchanges.open(exchange)
-        exchanges.refuse(exchange, badExpectation)
-      })
+        exchanges.refuseLast(exchange, badExpectation)
+      }
+      // Node looks for it anywhere in the header, as in "100-continue, other".
+      server.on("checkContinue", (request, response) =>
+        expectsContinue(request) ? onRequest(request, response) : refuseExpectation(request, response)
+      )
+      server.on("checkExpectation", refuseExpectation)
       server.on("connect", (_request, socket) => exchanges.refuseConnection(socket, noTunnels))
       server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
         if (error.code === "ECONNRESET" || error.code === "EPIPE") socket.destroy()
-        else exchanges.refuseConnection(socket, connectionRefusal(error.code))
+        else exchanges.refuseConnection(socket, connectionRefusal(error.code, "reason" in error && error.reason))
       })
       yield* Effect.acquireRelease(bind(server, host, port), () => shutdown(server, exchanges, fibers, limits))
       // Without a listener a connection that cannot be accepted, as at the limit of open files, would end the process.

@@ -35,7 +35,7 @@ export class Engines extends Context.Service<
   }
 >()("floe/test/Engines") {}
 
-const missing = () =>
+export const missing = () =>
   ["FLOE_TEST_PYTHON", "FLOE_TEST_ICEBERG_JAR"].some((name) => !process.env[name])
     ? `These tests need Spark, pyiceberg and DuckDB; run: eval "$(test/engines/install.sh ~/.cache/floe-engines)", then npm run test:engines`
     : undefined

@@ -1,0 +1,49 @@
+/** The HTTP API against its own document, by schemathesis: what the document allows is taken, and what it forbids is refused. */
+import { spawn } from "node:child_process"
+import { join } from "node:path"
+import { assert, layer } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import * as Server from "../../layers/http/Server.ts"
+import * as Memory from "../../layers/memory/EventLog.ts"
+import { HttpAddress } from "../../services/HttpAddress.ts"
+import { temporaryFolder } from "../dataFolder.ts"
+import { missing } from "./engines.ts"
+
+const here = import.meta.dirname
+const seeds = [1, 2]
+const examples = 60
+
+const schemathesis = (url: string, seed: number, cwd: string) =>
+  Effect.callback<{ readonly code: number | null; readonly output: string }>((resume) => {
+    const config = ["--config-file", join(here, "schemathesis.toml")]
+    const bounds = ["--seed", `${seed}`, "--max-examples", `${examples}`, "--no-color"]
+    const child = spawn(
+      process.env.FLOE_TEST_PYTHON ?? "",
+      ["-m", "schemathesis.cli", ...config, "run", `${url}/openapi.json`, ...bounds],
+      { cwd, env: { ...process.env, SCHEMATHESIS_HOOKS: "ndjson", PYTHONPATH: here } }
+    )
+    let output = ""
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding("utf8").on("data", (text: string) => (output += text))
+    }
+    child.on("error", (error) => resume(Effect.die(error)))
+    child.on("close", (code) => resume(Effect.succeed({ code, output })))
+    return Effect.sync(() => child.kill("SIGKILL"))
+  })
+
+layer(Server.at("127.0.0.1", 0).pipe(Layer.provide(Memory.layer)), { excludeTestServices: true })(
+  "the HTTP API",
+  (it) => {
+    for (const seed of seeds) {
+      it.effect(`does what its document says, with the seed ${seed}`, () =>
+        Effect.gen(function* () {
+          assert.isUndefined(missing())
+          const { url } = yield* HttpAddress
+          const { code, output } = yield* schemathesis(url, seed, yield* temporaryFolder)
+          assert.strictEqual(code, 0, output.slice(-20_000))
+          assert.match(output, /Tested: 4/)
+        })
+      )
+    }
+  }
+)

@@ -1,0 +1,10 @@
+"""Lets schemathesis write NDJSON: what it makes is one line."""
+
+import json
+
+import schemathesis
+
+
+@schemathesis.serializer("application/x-ndjson", "application/ndjson", "application/jsonl")
+def ndjson(ctx, value):
+    return json.dumps(value).encode()

@@ -1,5 +1,6 @@
 /** What happens when somebody sets the clock. Steps are an hour or more: what waits on the wall clock would show. */
-import { readFileSync } from "node:fs"
+import { readFileSync, renameSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Fiber, Layer, Logger, Option, Schedule } from "effect"
 import { TestClock } from "effect/testing"
@@ -13,7 +14,8 @@ import { acquire } from "../layers/sqlite/Lock.ts"
 import * as SinkControlLayer from "../layers/sqlite/SinkControl.ts"
 import { DataFolder } from "../services/DataFolder.ts"
 import { SinkControl } from "../services/SinkControl.ts"
-import { temporary } from "./dataFolder.ts"
+import { scenario } from "./clockScenario.ts"
+import { temporary, temporaryFolder } from "./dataFolder.ts"
 import * as wallClock from "./wallClock.ts"
 
 const { WallClock } = wallClock
@@ -212,5 +214,26 @@ describe("whether a sink lives", () => {
       yield* TestClock.adjust("3 seconds")
       assert.strictEqual(yield* Fiber.join(looking), "silent")
     }).pipe(Effect.scoped, Effect.provide(live))
+  )
+})
+
+describe("a whole Floe", () => {
+  it.live("goes on while its clock is set back by two hours and put right again, and says so", () =>
+    Effect.gen(function* () {
+      const file = join(yield* temporaryFolder, "seconds")
+      const set = (seconds: number) =>
+        Effect.sync(() => {
+          // The programs read it at any moment.
+          writeFileSync(`${file}.new`, String(seconds))
+          renameSync(`${file}.new`, file)
+        })
+      yield* set(0)
+      // Only the wall clock: timers and process.hrtime stay as they are.
+      const module = `import { readFileSync } from "node:fs"
+        const now = Date.now
+        Date.now = () => now() + 1000 * Number(readFileSync(${JSON.stringify(file)}, "utf8"))`
+      const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(module)}` }
+      yield* scenario({ env, set })
+    }).pipe(Effect.scoped)
   )
 })

@@ -1,0 +1,57 @@
+/** A whole Floe whose wall clock is set while it runs, by whatever means the caller has. */
+import { assert } from "@effect/vitest"
+import { Effect } from "effect"
+import { floe } from "./commandLine.ts"
+import { temporaryFolder } from "./dataFolder.ts"
+import { type Program, start } from "./program.ts"
+
+export interface SettableClock {
+  /** For each program of it. */
+  readonly env: Readonly<Record<string, string>>
+  /** By how many seconds the wall clock of all these programs is off from now on. */
+  readonly set: (seconds: number) => Effect.Effect<void>
+}
+
+/** The last offset that it says is in the table. */
+const committedUpTo = (output: string) => Number([...output.matchAll(/ up to weather\/0\/(\d+) /g)].at(-1)?.[1] ?? -1)
+
+/** It commits on. */
+export const commitsMore = (program: Program) =>
+  Effect.promise(() => {
+    const before = committedUpTo(program.output())
+    return program.until((output) => committedUpTo(output) > before + 20)
+  })
+
+const says = (program: Program, pattern: RegExp) => Effect.promise(() => program.printed(pattern))
+
+export const scenario = Effect.fnUntraced(function* ({ env: clock, set }: SettableClock) {
+  const env = { ...clock, FLOE_DATA: yield* temporaryFolder, FLOE_PORT: "0" }
+  const program = yield* start("standalone", {
+    ...env,
+    FLOE_INTERVAL: "200 millis",
+    FLOE_COMMIT_INTERVAL: "200 millis"
+  })
+  yield* commitsMore(program)
+
+  yield* set(-7200)
+  yield* says(program, /The clock was set back by 7,200 s, to /)
+  yield* commitsMore(program)
+  const behind = yield* floe(["doctor"], env)
+  assert.strictEqual(behind.code, 1, behind.out)
+  assert.match(
+    behind.out,
+    /^ill {2}clock {4}The newest commit was made [\d,]+ s later than this machine's clock shows now; it was set back by 7,200 s/m
+  )
+  assert.match(behind.out, /^ok {3}sink /m)
+
+  yield* set(0)
+  yield* says(program, /The clock jumped ahead by 7,200 s, to .*\(it was set, or the machine was suspended\)/)
+  yield* commitsMore(program)
+  const right = yield* floe(["doctor"], env)
+  assert.match(right.out, /^ok {3}clock .*The last step that Floe noticed: it jumped ahead by 7,200 s/m)
+  const audit = yield* floe(["audit"], env)
+  assert.strictEqual(audit.code, 0, audit.out)
+  assert.strictEqual(program.output().match(/The clock /g)?.length, 2, "each step is logged once")
+  program.signal("SIGINT")
+  assert.deepStrictEqual(yield* Effect.promise(() => program.ended), { code: 0, signal: null })
+})

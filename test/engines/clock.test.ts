@@ -1,0 +1,84 @@
+/** Floe under libfaketime, which sets the wall clock of running programs and leaves the monotonic one alone. */
+import { existsSync, readdirSync, renameSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Schedule } from "effect"
+import { commitsMore, type SettableClock, scenario } from "../clockScenario.ts"
+import { startFloe } from "../commandLine.ts"
+import { temporaryFolder } from "../dataFolder.ts"
+import { type Program, start } from "../program.ts"
+
+const find = () => {
+  const found = (existsSync("/usr/lib") ? readdirSync("/usr/lib") : [])
+    .map((folder) => join("/usr/lib", folder, "faketime", "libfaketimeMT.so.1"))
+    .find((path) => existsSync(path))
+  if (found === undefined) throw new Error("These tests need libfaketime: apt-get install faketime")
+  return found
+}
+
+const faketime = Effect.map(temporaryFolder, (folder): SettableClock => {
+  const file = join(folder, "offset")
+  // The programs read the file at any moment, so it is never half written.
+  const write = (seconds: number) => {
+    writeFileSync(`${file}.new`, `${seconds < 0 ? "" : "+"}${seconds}\n`)
+    renameSync(`${file}.new`, file)
+  }
+  write(0)
+  return {
+    env: {
+      LD_PRELOAD: find(),
+      DONT_FAKE_MONOTONIC: "1",
+      FAKETIME_TIMESTAMP_FILE: file,
+      FAKETIME_NO_CACHE: "1"
+    },
+    set: (seconds) => Effect.sync(() => write(seconds))
+  }
+})
+
+describe("the wall clock of running programs", () => {
+  it.live("is set back by two hours and put right again", () => Effect.flatMap(faketime, scenario).pipe(Effect.scoped))
+
+  it.live("jumps while a query is stopped for long: it goes on, and one that is killed leaves nothing", () =>
+    Effect.gen(function* () {
+      const { env: clock, set } = yield* faketime
+      const data = yield* temporaryFolder
+      const env = { ...clock, FLOE_DATA: data, FLOE_PORT: "0", FLOE_SNAPSHOT_KEEP: "2" }
+      const often = { FLOE_INTERVAL: "100 millis", FLOE_COMMIT_INTERVAL: "100 millis" }
+      const program = yield* start("standalone", { ...env, ...often })
+      yield* commitsMore(program)
+
+      const leases = () => {
+        const folder = join(data, "leases")
+        return existsSync(folder) ? readdirSync(folder) : []
+      }
+      const until = (holds: () => boolean) =>
+        Effect.repeat(Effect.sync(holds), { until: (held) => held, schedule: Schedule.spaced("2 millis") })
+      /** A query that stands still once it has its lease, and has read no data file. */
+      const stoppedQuery = Effect.gen(function* () {
+        const query = yield* startFloe(
+          ["query", "--format", "csv", "SELECT count(DISTINCT city) > 0 FROM weather"],
+          env
+        )
+        yield* until(() => leases().length > 0)
+        query.signal("SIGSTOP")
+        return query
+      })
+      const end = (query: Program) => Effect.promise(() => query.ended)
+
+      const query = yield* stoppedQuery
+      yield* set(60)
+      yield* Effect.promise(() => program.printed(/The clock jumped ahead by 60 s/))
+      yield* set(7200)
+      for (let i = 0; i < 5; i++) yield* commitsMore(program)
+      query.signal("SIGCONT")
+      assert.deepStrictEqual(yield* end(query), { code: 0, signal: null }, query.output())
+      assert.match(query.output(), /\ntrue\r?\n$/)
+
+      const killed = yield* stoppedQuery
+      killed.signal("SIGKILL")
+      yield* end(killed)
+      // The sink asks for leases when it expires snapshots.
+      yield* until(() => leases().length === 0)
+    }).pipe(Effect.scoped)
+  )
+})

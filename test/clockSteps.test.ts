@@ -218,22 +218,25 @@ describe("whether a sink lives", () => {
 })
 
 describe("a whole Floe", () => {
-  it.live("goes on while its clock is set back by two hours and put right again, and says so", () =>
-    Effect.gen(function* () {
-      const file = join(yield* temporaryFolder, "seconds")
-      const set = (seconds: number) =>
-        Effect.sync(() => {
-          // The programs read it at any moment.
-          writeFileSync(`${file}.new`, String(seconds))
-          renameSync(`${file}.new`, file)
-        })
-      yield* set(0)
-      // Only the wall clock: timers and process.hrtime stay as they are.
-      const module = `import { readFileSync } from "node:fs"
+  it.live(
+    "goes on while its clock is set back by two hours and put right again, and says so",
+    () =>
+      Effect.gen(function* () {
+        const file = join(yield* temporaryFolder, "seconds")
+        const set = (seconds: number) =>
+          Effect.sync(() => {
+            // The programs read it at any moment.
+            writeFileSync(`${file}.new`, String(seconds))
+            renameSync(`${file}.new`, file)
+          })
+        yield* set(0)
+        // Only the wall clock: timers and process.hrtime stay as they are.
+        const module = `import { readFileSync } from "node:fs"
         const now = Date.now
         Date.now = () => now() + 1000 * Number(readFileSync(${JSON.stringify(file)}, "utf8"))`
-      const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(module)}` }
-      yield* scenario({ env, set })
-    }).pipe(Effect.scoped)
+        const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(module)}` }
+        yield* scenario({ env, set })
+      }).pipe(Effect.scoped),
+    60_000
   )
 })

@@ -1,12 +1,15 @@
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Layer, Scope } from "effect"
+import { Effect, Exit, Layer, Logger, Scope } from "effect"
 import { TestClock } from "effect/testing"
+import { leased } from "../layers/iceberg/Leased.ts"
+import * as TableWriter from "../layers/iceberg/TableWriter.ts"
 import * as LeasesLayer from "../layers/sqlite/Leases.ts"
 import { DataFolder } from "../services/DataFolder.ts"
 import { Leases } from "../services/Leases.ts"
 import { temporary } from "./dataFolder.ts"
+import { add, someRows } from "./icebergTable.ts"
 import { root, run } from "./program.ts"
 
 const live = LeasesLayer.layer.pipe(Layer.provideMerge(temporary))
@@ -58,6 +61,40 @@ describe("Leases", () => {
       yield* Effect.promise(() => query.ended)
       assert.deepStrictEqual(yield* leases.held, new Set())
       assert.deepStrictEqual(yield* files, [])
+    }).pipe(Effect.scoped, Effect.provide(live))
+  )
+
+  it.effect("where none can be had, who reads on is told once what was read has expired, and only then", () =>
+    Effect.gen(function* () {
+      const lines: Array<unknown> = []
+      const logger = Logger.make(({ message }) => void lines.push(...(Array.isArray(message) ? message : [message])))
+      const folder = yield* DataFolder
+      const leases = yield* Leases
+      writeFileSync(folder.leases, "a file where the folder of leases belongs")
+      const writer = yield* TableWriter.make({
+        tableFolder: folder.table,
+        tempFolder: join(folder.root, "temp"),
+        snapshotKeep: 1,
+        // Upkeep itself must be able to ask.
+        leases: Leases.of({ ...leases, held: Effect.succeed(new Set()) })
+      })
+      yield* add(writer, someRows(1, "first"))
+      const failing = Effect.gen(function* () {
+        const scope = yield* Scope.make()
+        const { snapshot } = yield* Scope.provide(leased(folder.table, leases, undefined), scope)
+        return { id: snapshot["snapshot-id"], fail: Scope.close(scope, Exit.fail("No such file")) }
+      })
+      const before = yield* failing
+      yield* Effect.provide(before.fail, Logger.layer([logger]))
+      assert.deepStrictEqual(lines, [])
+      const reading = yield* failing
+      yield* add(writer, someRows(1, "second"))
+      yield* Effect.provide(reading.fail, Logger.layer([logger]))
+      assert.strictEqual(lines.length, 1)
+      assert.match(
+        String(lines[0]),
+        new RegExp(`^Snapshot ${reading.id} expired while it was read, and no lease could`)
+      )
     }).pipe(Effect.scoped, Effect.provide(live))
   )
 

@@ -11,6 +11,7 @@ import * as State from "./State.ts"
 
 /** Less than the 24 hours for which a server knows a key, and a margin for its clock. */
 const keyMillis = 23 * 60 * 60 * 1000
+const marginMillis = 60 * 60 * 1000
 
 export interface JournalOptions {
   readonly target: string
@@ -47,7 +48,7 @@ class Doubtful extends Schema.TaggedError<Doubtful>()("Doubtful", {
   end: Schema.Int
 }) {
   override get message() {
-    return `Sending ${this.path} was broken off more than 23 hours ago, and whether its bytes ${this.from} to ${this.end} were logged then can no longer be asked of the server. Look whether they are in the log (floe tail --from …), then go on with --doubtful skip if they are, or --doubtful send if not.`
+    return `Sending ${this.path} was broken off more than 23 hours ago, or the clock was set back since, and whether its bytes ${this.from} to ${this.end} were logged then can no longer be asked of the server. Look whether they are in the log (floe tail --from …), then go on with --doubtful skip if they are, or --doubtful send if not.`
   }
 }
 
@@ -112,7 +113,9 @@ const start = Effect.fnUntraced(function* (path: string, { target, again, doubtf
   if (Option.isNone(noted)) return { state: fresh, checkpoint: undefined }
   const state = noted.value
   if (state.target !== target) return yield* new OtherTarget({ path, target: state.target })
-  const isDoubtful = !state.acknowledged && (yield* Clock.currentTimeMillis) - state.at > keyMillis
+  const age = (yield* Clock.currentTimeMillis) - state.at
+  // Of the future: the clock was set back, and nothing tells how long ago it was.
+  const isDoubtful = !state.acknowledged && (age > keyMillis || age < -marginMillis)
   if (isDoubtful && doubtful === undefined) return yield* new Doubtful({ path, from: state.from, end: state.end })
   const { from, end, digest } = state
   const done = state.acknowledged || (isDoubtful && doubtful === "skip")

@@ -10,9 +10,14 @@ export const Finding = Schema.Struct({
   /** What it leads to, as a sentence. */
   consequence: Schema.String,
   /** What mends it: a command, or what to do by hand. */
-  mend: Schema.String
+  mend: Schema.String,
+  /** Worth knowing, and nothing is wrong yet. */
+  warning: Schema.optionalKey(Schema.Literal(true))
 })
 export type Finding = typeof Finding.Type
+
+/** Whether there is something to repair. */
+export const isIll = (findings: ReadonlyArray<Finding>) => findings.some(({ warning }) => warning !== true)
 
 export interface Check {
   /** One word for it, such as `disk`. */

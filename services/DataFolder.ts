@@ -7,10 +7,11 @@ import { Context, Schema } from "effect"
 /** The data folder cannot be made, entered or written. */
 export class DataFolderUnusable extends Schema.TaggedError<DataFolderUnusable>()("DataFolderUnusable", {
   path: Schema.String,
+  /** What is wrong and what to do, as the end of a sentence. */
   reason: Schema.String
 }) {
   override get message() {
-    return `The data folder ${this.path} cannot be used: ${this.reason}. Set FLOE_DATA to a folder that you may write to.`
+    return `The data folder ${this.path} cannot be used: ${this.reason}.`
   }
 }
 

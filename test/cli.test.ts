@@ -143,7 +143,7 @@ layer(Filled)("floe", (it) => {
       assert.strictEqual(profile.code, 1)
       assert.match(profile.err, /^FLOE_PROFILE cannot be used as it is set: .*\.\n$/)
       assert.strictEqual(aFile.code, 1)
-      assert.match(aFile.err, /^The data folder .*a\.sql cannot be used: .* is a file\. .*\n$/)
+      assert.match(aFile.err, /^The data folder .*a\.sql cannot be used: .* is a file; .*\n$/)
       assert.match(
         noTable.err,
         /^The table cannot be queried: there is no table yet at .*\/here\/.*; start the sink.*\.\n$/

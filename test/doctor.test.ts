@@ -139,14 +139,14 @@ describe("doctor", () => {
         const sink = yield* sinking(here)
         yield* floe(["send", "Oslo", "41.5"], here.env)
         yield* Effect.promise(() => sink.printed(/committed 1 row/))
-        for (const name of ["port", "server", "disk", "folder", "clock", "log", "sink", "files"]) {
+        for (const name of ["port", "server", "data", "disk", "folder", "clock", "log", "sink", "table", "files"]) {
           assert.deepStrictEqual(yield* found(name, here, { roomBytes: 1024 }), [], name)
         }
         const well = yield* floe(["doctor", "--json"], here.env)
         const { checks, healthy } = Schema.decodeUnknownSync(Report)(well.out)
         // The disk of a machine may be full for real.
         const others = checks.filter(({ name }) => name !== "disk")
-        assert.strictEqual(others.length, 7)
+        assert.strictEqual(others.length, 9)
         assert.deepStrictEqual(
           others.flatMap(({ findings }) => findings),
           []
@@ -203,7 +203,10 @@ describe("doctor", () => {
     Effect.gen(function* () {
       const here = yield* place
       const { bavail, bsize } = statfsSync("/tmp")
-      named(yield* found("disk", here, { roomBytes: bavail * bsize + 2 ** 34 }), /^The disk of .* has [\d,]+ MiB left/)
+      named(
+        yield* found("disk", here, { roomBytes: bavail * bsize + 2 ** 34 }),
+        /^The disk of .* has [\d,]+ MiB of [\d,]+ MiB left\.$/
+      )
       assert.deepStrictEqual(yield* found("disk", here, { roomBytes: 4096 }), [])
     }).pipe(Effect.scoped)
   )

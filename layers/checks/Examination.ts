@@ -1,6 +1,6 @@
 /** Makes checks: all at once, each as soon as those that it needs are done. */
 import { Effect, Fiber } from "effect"
-import type { Check, Finding } from "../../services/Checks.ts"
+import { type Check, type Finding, isIll } from "../../services/Checks.ts"
 import { sentenceOf } from "../console/Ending.ts"
 
 const timeLimit = "15 seconds"
@@ -22,7 +22,7 @@ const unchecked = ({ well }: Check, error: Error): Finding => ({
 const made = Effect.fnUntraced(function* (check: Check, needed: ReadonlyArray<Fiber.Fiber<Examined>>) {
   const { name, well } = check
   const before = yield* Effect.forEach(needed, Fiber.join)
-  const waitsFor = new Set(before.flatMap((one) => (one.findings.length > 0 ? [one.name] : one.waitsFor)))
+  const waitsFor = new Set(before.flatMap((one) => (isIll(one.findings) ? [one.name] : one.waitsFor)))
   if (waitsFor.size > 0) return { name, well, findings: [], waitsFor: [...waitsFor] }
   const findings = yield* check.run.pipe(
     Effect.timeoutOrElse({

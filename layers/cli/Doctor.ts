@@ -1,6 +1,6 @@
 import { Effect, Schema, Stream } from "effect"
 import { Command } from "effect/cli"
-import { type Check, Checks } from "../../services/Checks.ts"
+import { type Check, Checks, isIll } from "../../services/Checks.ts"
 import { type Examined, examine } from "../checks/Examination.ts"
 import * as Profile from "../Profile.ts"
 import { folded } from "./Folded.ts"
@@ -26,7 +26,12 @@ const text = ({ name, well, findings, waitsFor }: Examined, paint: Paint, width:
     return `${paint("dim", "--  ")} ${label}${folded(`Not checked until this is mended: ${waitsFor.join(", ")}.`, width, indent)}\n`
   }
   const isWell = findings.length === 0
-  const head = `${paint(isWell ? "green" : "red", isWell ? "ok  " : "ill ")} ${label}`
+  const [colour, word] = isWell
+    ? (["green", "ok  "] as const)
+    : isIll(findings)
+      ? (["red", "ill "] as const)
+      : (["yellow", "warn"] as const)
+  const head = `${paint(colour, word)} ${label}`
   if (isWell) return `${head}${folded(well, width, indent)}\n`
   const shown = findings.map(({ finding, consequence, mend }) => {
     const said = [finding, consequence].map((line) => folded(line, width, indent))
@@ -46,14 +51,14 @@ export const doctor = Command.make(
     const examined = yield* withProgress(({ show }) =>
       examine(all, (open) => show(() => `checking: ${[...open].join(", ")}`))
     )
-    const ill = examined.filter(({ findings }) => findings.length > 0).map(({ name }) => name)
+    const ill = examined.filter(({ findings }) => isIll(findings)).map(({ name }) => name)
     if (json) yield* printJson({ healthy: ill.length === 0, checks: examined })
     else yield* print(Stream.fromIterable(examined.map((one) => text(one, paint, width, columnOf(all)))))
     if (ill.length > 0) return yield* new Found({ checks: ill })
   })
 ).pipe(
   Command.withDescription(
-    "Look for what can be wrong: each check says what it found, what that leads to and what mends it. Exit code 1 if any finds something."
+    "Look for what can be wrong: each check says what it found, what that leads to and what mends it. Exit code 1 if any finds something wrong; warnings alone leave it at 0."
   ),
   Command.withShortDescription("Find what is wrong, and what mends it"),
   Command.withExamples([

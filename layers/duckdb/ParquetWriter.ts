@@ -109,7 +109,7 @@ const createStaged = `CREATE OR REPLACE TABLE staged (${columns.map((column) => 
 const reasonOf = (cause: unknown) => {
   const message = cause instanceof Error ? cause.message : String(cause)
   return message.includes("No space left")
-    ? "the disk is full; free some space"
+    ? "the disk is full; make room on it, and it goes on by itself"
     : (message.split("\n")[0] ?? "").replace(/\.$/, "")
 }
 

@@ -12,6 +12,7 @@ import * as FolderChecks from "./checks/Folder.ts"
 import { log } from "./checks/Log.ts"
 import * as ServerChecks from "./checks/Server.ts"
 import { sink } from "./checks/Sink.ts"
+import { table as tableCheck } from "./checks/Table.ts"
 import * as LogTarget from "./LogTarget.ts"
 
 /** From where on something is too little or too much. */
@@ -37,20 +38,25 @@ export const make = Effect.fnUntraced(function* (limits: Partial<Limits> = {}) {
     all: [
       ServerChecks.port(yield* host, yield* port, reader),
       ServerChecks.server(target, folder, reader),
+      FolderChecks.data(folder),
       FolderChecks.disk(folder, roomBytes),
       FolderChecks.folder(folder),
       clock(reader, table, Result.isSuccess(target) ? target.success.url : undefined, yield* ClockSteps.last(folder)),
       log(folder, reader, table),
       sink({ folder, log: reader, table, patience }),
-      files({
-        table,
-        ended: smallFilesEnded,
-        growing: smallFilesGrowing,
-        total: Number.POSITIVE_INFINITY,
-        snapshots,
-        kept: Effect.map(table.snapshots, ({ length }) => length),
-        fewer: "Set FLOE_SNAPSHOT_KEEP lower (100 is the default), start the sink again, and run floe maintain."
-      })
+      tableCheck(folder),
+      {
+        needs: ["table"],
+        ...files({
+          table,
+          ended: smallFilesEnded,
+          growing: smallFilesGrowing,
+          total: Number.POSITIVE_INFINITY,
+          snapshots,
+          kept: Effect.map(table.snapshots, ({ length }) => length),
+          fewer: "Set FLOE_SNAPSHOT_KEEP lower (100 is the default), start the sink again, and run floe maintain."
+        })
+      }
     ]
   })
 })

@@ -24,6 +24,8 @@ const ofSink = (state: SinkState, now: number): Looked => {
       return { state: "down", detail: `died, last heard of ${ago(state.heartbeatAt)}` }
     case "Silent":
       return { state: "down", detail: `process ${state.processId} hangs, last heard of ${ago(state.heartbeatAt)}` }
+    case "Mute":
+      return { state: "down", detail: `process ${state.processId} cannot write: ${state.reason}` }
     case "Never":
       return { state: "down", detail: "was never started on this data" }
   }

@@ -14,20 +14,23 @@ import { dirname, join, resolve } from "node:path"
 import { Effect, Layer } from "effect"
 import { DataFolder, DataFolderUnusable } from "../../services/DataFolder.ts"
 import { dataFolder } from "../../services/Settings.ts"
+import { probeFolder } from "./probeFolder.ts"
 
+const elsewhere = "set FLOE_DATA to a folder that you may write to"
 const reasons: Record<string, string> = {
-  EACCES: "permission denied",
-  ENOENT: "no folder can be made there",
-  EPERM: "permission denied",
-  EROFS: "the file system is read-only",
-  ENOSPC: "the disk is full",
-  ENOTDIR: "a part of the path is a file",
-  EEXIST: "it is a file"
+  EACCES: `permission denied; run it as the owner of the folder, or ${elsewhere}`,
+  ENOENT: `no folder can be made there; ${elsewhere}`,
+  EPERM: `permission denied; run it as the owner of the folder, or ${elsewhere}`,
+  EROFS: `the file system is read-only; mount it writable, or ${elsewhere}`,
+  ENOSPC: "the disk is full; make room on it and start again",
+  EDQUOT: "the disk quota is used up; make room and start again",
+  ENOTDIR: `a part of the path is a file; ${elsewhere}`,
+  EEXIST: `it is a file; ${elsewhere}`
 }
 
 const reasonOf = (cause: unknown) =>
-  cause instanceof Error && "code" in cause && typeof cause.code === "string"
-    ? (reasons[cause.code] ?? cause.message)
+  cause instanceof Error
+    ? (("code" in cause && typeof cause.code === "string" ? reasons[cause.code] : undefined) ?? cause.message)
     : String(cause)
 
 const sync = (folder: string) => {
@@ -88,6 +91,9 @@ export const at = (path: string) =>
   rootAt(path, (wanted) => {
     make(wanted)
     accessSync(wanted, constants.R_OK | constants.W_OK | constants.X_OK)
+    const fault = probeFolder(wanted)
+    // A disk that is full now is waited for.
+    if (fault !== undefined && fault.operation !== "write") throw new Error(fault.reason)
     return realpathSync(wanted)
   })
 

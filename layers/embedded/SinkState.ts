@@ -1,4 +1,4 @@
-/** How the sink is, from what it last said of itself and from its lock. Nothing is made. */
+/** How the sink is, from what it last said of itself and from its lock. Nothing is left behind. */
 import { existsSync } from "node:fs"
 import { Effect, Layer, Option } from "effect"
 import { DataFolder } from "../../services/DataFolder.ts"
@@ -6,6 +6,7 @@ import { type ControlUnavailable, SinkControl } from "../../services/SinkControl
 import { livenessOf } from "../sink/heartbeat.ts"
 import type { LockUnusable } from "../sqlite/Lock.ts"
 import * as SinkControlLayer from "../sqlite/SinkControl.ts"
+import { probeFolder } from "./probeFolder.ts"
 
 export type SinkState =
   | { readonly _tag: "Running" | "Paused" | "Never"; readonly processId: number; readonly heartbeatAt: number }
@@ -13,12 +14,15 @@ export type SinkState =
   | { readonly _tag: "Stopped" | "Died"; readonly heartbeatAt: number }
   /** It holds its lock and says nothing. */
   | { readonly _tag: "Silent"; readonly processId: number; readonly heartbeatAt: number }
+  /** It says nothing, as nobody can write in the data folder. */
+  | { readonly _tag: "Mute"; readonly processId: number; readonly reason: string; readonly heartbeatAt: number }
 
 const never: SinkState = { _tag: "Never", processId: 0, heartbeatAt: 0 }
 
-const reported = Effect.fnUntraced(function* (
-  sinkLock: string
-): Effect.fn.Return<SinkState, ControlUnavailable | LockUnusable, SinkControl> {
+const reported = Effect.fnUntraced(function* ({
+  root,
+  sinkLock
+}: DataFolder["Service"]): Effect.fn.Return<SinkState, ControlUnavailable | LockUnusable, SinkControl> {
   const control = yield* SinkControl
   const found = yield* control.status
   if (Option.isNone(found)) return never
@@ -28,8 +32,14 @@ const reported = Effect.fnUntraced(function* (
   switch (yield* livenessOf(control, sinkLock, found.value)) {
     case "alive":
       return { _tag: state === "paused" ? "Paused" : "Running", processId, heartbeatAt }
-    case "silent":
-      return { _tag: "Silent", processId, heartbeatAt }
+    case "silent": {
+      const fault = probeFolder(root)
+      // Who may only read cannot tell.
+      const isMute = fault !== undefined && fault.code !== "EACCES"
+      return isMute
+        ? { _tag: "Mute", processId, reason: fault.reason, heartbeatAt }
+        : { _tag: "Silent", processId, heartbeatAt }
+    }
     case "dead":
       return { _tag: "Died", heartbeatAt }
   }
@@ -38,9 +48,6 @@ const reported = Effect.fnUntraced(function* (
 export const sinkState = (folder: DataFolder["Service"]) =>
   Effect.suspend(() =>
     existsSync(folder.control)
-      ? Effect.provide(
-          reported(folder.sinkLock),
-          SinkControlLayer.layer.pipe(Layer.provide(Layer.succeed(DataFolder, folder)))
-        )
+      ? Effect.provide(reported(folder), SinkControlLayer.layer.pipe(Layer.provide(Layer.succeed(DataFolder, folder))))
       : Effect.succeed(never)
   ).pipe(Effect.withSpan("SinkState"))

@@ -5,26 +5,47 @@ import { Effect } from "effect"
 import { TableUnavailable } from "../../services/Table.ts"
 
 const reasons: Record<string, string> = {
-  ENOSPC: "the disk is full; free some space",
-  EDQUOT: "the disk quota is used up; free some space",
-  EROFS: "the file system is read-only",
+  ENOSPC: "the disk is full; make room on it, and it goes on by itself",
+  EDQUOT: "the disk quota is used up; make room, and it goes on by itself",
+  EROFS: "the file system is read-only; mount it writable, or set FLOE_DATA to a folder on another one",
   EACCES: "permission denied; check the owner of the data folder",
   EPERM: "permission denied; check the owner of the data folder",
+  EISDIR: "it is a folder, and a file belongs there",
+  ENOTDIR: "a part of its path is a file, and a folder belongs there",
   EMFILE: "too many files are open; raise the limit (ulimit -n)",
-  EIO: "the disk reports an error"
+  EIO: "the disk reports an error; check the disk"
+}
+
+const otherFileSystem = "set FLOE_DATA to a folder on another file system, such as ext4, XFS or APFS"
+
+/** What a file system answers that has none of it, such as FAT. */
+const lacking: Record<string, { readonly codes: ReadonlyArray<string>; readonly reason: string }> = {
+  link: {
+    codes: ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EINVAL", "EMLINK"],
+    reason: `its file system has no hard links, which each commit needs; ${otherFileSystem}`
+  },
+  sync: {
+    codes: ["EINVAL", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"],
+    reason: `its file system cannot make a folder durable (fsync); ${otherFileSystem}`
+  }
 }
 
 export const codeOf = (cause: unknown) =>
   cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : undefined
 
-const reasonOf = (cause: unknown) =>
-  reasons[codeOf(cause) ?? ""] ?? (cause instanceof Error ? cause.message : String(cause))
+/** What is wrong and what to do, as the end of a sentence. */
+export const reasonOf = (cause: unknown, operation?: string) => {
+  const code = codeOf(cause) ?? ""
+  const lack = lacking[operation ?? ""]
+  if (lack?.codes.includes(code)) return lack.reason
+  return reasons[code] ?? (cause instanceof Error ? cause.message : String(cause))
+}
 
 /** Runs a promise of the file system as part of `operation`. */
-export const attempt = <A>(operation: string, run: () => Promise<A>) =>
+export const attempt = <A>(operation: string, run: () => Promise<A>, kind?: "link" | "sync") =>
   Effect.tryPromise({
     try: run,
-    catch: (cause) => new TableUnavailable({ operation, reason: reasonOf(cause), cause })
+    catch: (cause) => new TableUnavailable({ operation, reason: reasonOf(cause, kind), cause })
   })
 
 export const isMissing = (error: TableUnavailable) => codeOf(error.cause) === "ENOENT"
@@ -47,7 +68,7 @@ const fsyncPromise = async (path: string) => {
 }
 
 /** Makes a file's content, or a folder's entries, durable. */
-export const sync = (path: string) => attempt(`syncing ${basename(path)}`, () => fsyncPromise(path))
+export const sync = (path: string) => attempt(`syncing ${basename(path)}`, () => fsyncPromise(path), "sync")
 
 /** A new file, durable once its folder is; fails if it exists. */
 export const writeNew = (path: string, bytes: Buffer | string) =>
@@ -62,7 +83,7 @@ export const writeNew = (path: string, bytes: Buffer | string) =>
   })
 
 /** A second name for a file, which fails with EEXIST if it is taken (rename would overwrite in silence). */
-export const linkNew = (from: string, to: string) => attempt(`naming ${basename(to)}`, () => link(from, to))
+export const linkNew = (from: string, to: string) => attempt(`naming ${basename(to)}`, () => link(from, to), "link")
 
 export const renameOver = (from: string, to: string) => attempt(`naming ${basename(to)}`, () => rename(from, to))
 

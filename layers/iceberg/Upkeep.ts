@@ -2,7 +2,7 @@
 import { dirname } from "node:path"
 import { Clock, Effect } from "effect"
 import type { Leases } from "../../services/Leases.ts"
-import type { Upkeep } from "../../services/Table.ts"
+import { TableBroken, type Upkeep } from "../../services/Table.ts"
 import { hourOf } from "../../services/Weather.ts"
 import type { ParquetWriter } from "../duckdb/ParquetWriter.ts"
 import { monotonicMillis } from "../runtime/elapsed.ts"
@@ -77,6 +77,22 @@ export const make = (options: UpkeepOptions) => {
     }
   })
 
+  /** A file that only an older snapshot needs may be damaged: then what would be removed cannot be told, and stays. */
+  let told = false
+  const orKeep = <A, E>(nothing: A, removing: Effect.Effect<A, TableBroken | E>) =>
+    Effect.catchIf(
+      removing,
+      (error): error is TableBroken => error instanceof TableBroken,
+      (error) => {
+        if (told) return Effect.succeed(nothing)
+        told = true
+        return Effect.as(
+          Effect.logWarning(`${error.message} Files that have left the table stay on disk; floe doctor says more.`),
+          nothing
+        )
+      }
+    )
+
   return {
     /** To be told of every append, with the partitions that it touched and the time by the monotonic clock. */
     appended: (partitions: ReadonlySet<string>, now: number) => {
@@ -84,8 +100,11 @@ export const make = (options: UpkeepOptions) => {
     },
     maintain: Effect.gen(function* () {
       yield* commits.trim
-      const { snapshotsExpired, filesRemoved } = yield* expire(tableFolder, commits, leases)
-      const orphansRemoved = yield* removeOrphans
+      const { snapshotsExpired, filesRemoved } = yield* orKeep(
+        { snapshotsExpired: 0, filesRemoved: 0 },
+        expire(tableFolder, commits, leases)
+      )
+      const orphansRemoved = yield* orKeep(0, removeOrphans)
       const files = yield* chooseMergeable
       const filesWritten = files.length === 0 ? 0 : yield* compact(tableFolder, writer, parquet, commits, files)
       const upkeep: Upkeep = {

@@ -1,7 +1,9 @@
 /** A lock that the operating system frees when its holder dies: an exclusive transaction on a small database (Node has no flock). */
-import { existsSync, rmSync } from "node:fs"
+import { existsSync, rmSync, statfsSync } from "node:fs"
+import { dirname } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { Effect, Schema } from "effect"
+import { reasonOf } from "./logFailures.ts"
 
 export class LockHeld extends Schema.TaggedError<LockHeld>()("LockHeld", {
   path: Schema.String,
@@ -13,12 +15,22 @@ export class LockHeld extends Schema.TaggedError<LockHeld>()("LockHeld", {
   }
 }
 
+/** SQLite only says that it cannot open a file for which there is no room. */
+const fullDisk = (folder: string) => {
+  try {
+    const { bavail, blocks } = statfsSync(folder)
+    return blocks > 0 && bavail === 0 ? `the disk of ${folder} is full; make room on it, 64 MiB at least` : undefined
+  } catch {
+    return undefined
+  }
+}
+
 export class LockUnusable extends Schema.TaggedError<LockUnusable>()("LockUnusable", {
   path: Schema.String,
   cause: Schema.Defect()
 }) {
   override get message() {
-    return `The lock ${this.path} cannot be used; check the folder's owner and permissions.`
+    return `The lock ${this.path} cannot be used: ${fullDisk(dirname(this.path)) ?? reasonOf(this.cause)}.`
   }
 }
 

@@ -22,9 +22,13 @@ const remedy =
   "put the missing files back if you have them, or restore a backup (floe restore) into an empty data folder, or begin a new log there"
 
 const decodeEarlier = Schema.decodeUnknownSync(Schema.Array(EarlierId))
+const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
 
 /** False if there never was a log; throws LogBroken if there was one and it is gone. */
 export const isThere = (folder: Folder) => {
+  for (const path of [folder.log, `${folder.log}-wal`, folder.logWitness]) {
+    if (isFolder(path)) throw LogTable.broken(0, `${path} is a folder, and a file belongs there; ${remedy}`)
+  }
   const witness = Witness.read(folder.logWitness)
   if (sizeOf(folder.log) > 0) return true
   if (witness !== undefined) {

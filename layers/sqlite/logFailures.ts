@@ -11,7 +11,7 @@ const sqliteReasons: Record<number, string> = {
   9: "the operation was interrupted",
   10: "its file cannot be read or written (disk I/O error); check the disk",
   13: "the disk is full; make room and it goes on by itself",
-  14: "its file cannot be opened; check its owner and permissions",
+  14: "its file cannot be opened; check its owner and permissions, and that its disk has room",
   15: "another program holds its file; stop that program",
   23: "its file may not be read or written; check its owner and permissions"
 }
@@ -29,13 +29,16 @@ const fileReasons: Record<string, string> = {
 
 /** A read beyond the end of a file that SQLite knows to be longer. */
 const shortRead = 522
+/** The index of the WAL cannot be made as large as it must be. */
+const noRoomForIndex = 4874
 
 /** The reason if it may pass by itself or by hand; undefined for whatever speaks of damage. */
 const passing = (cause: unknown) => {
   if (!(cause instanceof Error)) return undefined
   if (cause instanceof NeedsWriting) return cause.message
   if ("errcode" in cause && typeof cause.errcode === "number") {
-    return cause.errcode === shortRead ? undefined : sqliteReasons[cause.errcode & 0xff]
+    if (cause.errcode === shortRead) return undefined
+    return sqliteReasons[cause.errcode === noRoomForIndex ? 13 : cause.errcode & 0xff]
   }
   if (!("code" in cause) || typeof cause.code !== "string") return undefined
   return fileReasons[cause.code] ?? ("syscall" in cause ? cause.message : undefined)

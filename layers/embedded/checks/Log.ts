@@ -24,9 +24,12 @@ export const log = (
   table: TableReader["Service"]
 ): Check => ({
   name: "log",
+  needs: ["data"],
   well: "The log is whole, as far as its newest 100,000 events tell, and the one in the table (floe audit reads all).",
   run: Effect.gen(function* () {
-    const committed = Option.getOrUndefined(yield* table.current)?.log
+    // What is wrong with the table another check says.
+    const current = Option.flatten(yield* Effect.option(table.current))
+    const committed = Option.getOrUndefined(current)?.log
     if (!existsSync(folder.log) && !existsSync(folder.logWitness) && committed == null) return []
     const bounds = yield* log.bounds
     const { logId, partitions } = bounds

@@ -1,0 +1,63 @@
+/** Tries in a folder what the log and the table need of its file system, with a file that is removed at once. */
+import { randomUUID } from "node:crypto"
+import { closeSync, fsyncSync, linkSync, openSync, rmSync, writeSync } from "node:fs"
+import { join } from "node:path"
+import * as Files from "../iceberg/Files.ts"
+
+export interface Fault {
+  readonly operation: "write" | "sync" | "link"
+  readonly code: string
+  /** What is wrong and what to do, as the end of a sentence. */
+  readonly reason: string
+}
+
+/** Some file systems keep the smallest files beside their names, where there is room when nothing else has any. */
+const bytes = 16 * 1024
+
+/** For tests: there is no file system without links everywhere. */
+export interface Calls {
+  readonly link: (from: string, to: string) => void
+  readonly sync: (file: number) => void
+}
+
+const attempt = (operation: Fault["operation"], run: () => void): Fault | undefined => {
+  try {
+    run()
+    return undefined
+  } catch (cause) {
+    return { operation, code: Files.codeOf(cause) ?? "", reason: Files.reasonOf(cause, operation) }
+  }
+}
+
+const syncFolder = (folder: string, sync: Calls["sync"]) => {
+  const file = openSync(folder, "r")
+  try {
+    sync(file)
+  } finally {
+    closeSync(file)
+  }
+}
+
+/** The first thing that cannot be done there. */
+export const probeFolder = (folder: string, calls: Partial<Calls> = {}): Fault | undefined => {
+  const { link = linkSync, sync = fsyncSync } = calls
+  const path = join(folder, `probe-${randomUUID()}.tmp`)
+  try {
+    return (
+      attempt("write", () => {
+        const file = openSync(path, "wx")
+        try {
+          writeSync(file, Buffer.alloc(bytes, "probe"))
+          fsyncSync(file)
+        } finally {
+          closeSync(file)
+        }
+      }) ??
+      attempt("sync", () => syncFolder(folder, sync)) ??
+      attempt("link", () => link(path, `${path}.link`))
+    )
+  } finally {
+    rmSync(path, { force: true })
+    rmSync(`${path}.link`, { force: true })
+  }
+}

@@ -1,18 +1,20 @@
 /** Real damage to a data folder: what `floe doctor` says of it, and that doing what it says leaves nothing to say. */
+
 import { execFileSync } from "node:child_process"
+import { randomUUID } from "node:crypto"
 import {
   chownSync,
   cpSync,
-  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   truncateSync,
   writeFileSync
 } from "node:fs"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { assert, it } from "@effect/vitest"
 import { Effect, Layer, Option, Schedule, Schema } from "effect"
@@ -30,7 +32,9 @@ interface Place {
   readonly data: string
   readonly table: string
   readonly env: Record<string, string>
-  /** A copy of what was there before the damage. */
+  /** A copy of what was there before the damage, for the next row. */
+  readonly whole: string
+  /** What `floe backup` made of it. */
   readonly backup: string
 }
 
@@ -40,10 +44,14 @@ const records = ["Oslo", "Lima", "Pune", "Rome", "Kiel", "Bern"].map((city, i) =
 
 const logFiles = ["log.db", "log.db-wal", "log.end"]
 
+const copyLog = (from: string, to: string) => {
+  for (const name of logFiles) cpSync(join(from, name), join(to, name))
+}
+
 /** The log's files as they are while it is open are copied to `crashed`. */
 const appended = (data: string, some: typeof records, crashed: string) =>
   Effect.forEach(some, (record) => Effect.flatMap(EventLog, (log) => log.append({ records: [record] }))).pipe(
-    Effect.andThen(Effect.sync(() => logFiles.forEach((name) => cpSync(join(data, name), join(crashed, name))))),
+    Effect.andThen(Effect.sync(() => copyLog(data, crashed))),
     Effect.provide(Layer.fresh(EventLogLayer.layer)),
     Effect.provide(Layer.fresh(at(data)))
   )
@@ -107,20 +115,22 @@ const installation = Effect.gen(function* () {
   const data = join(folder, "data")
   const table = join(data, "warehouse", "default", "weather")
   const env = { FLOE_DATA: data, FLOE_PORT: "0", FLOE_COMMIT_INTERVAL: "20 millis", FLOE_LOG_FORMAT: "json" }
-  const place: Place = { data, table, env, backup: join(folder, "backup") }
+  const place: Place = { data, table, env, whole: join(folder, "whole"), backup: join(folder, "backup") }
   for (const end of [2, 4, 6]) {
     yield* appended(data, records.slice(end - 2, end), join(folder, "crashed"))
     yield* Effect.scoped(Effect.andThen(started(place), committed(place, records.slice(0, end))))
   }
   // As after a crash: the newest events are in the WAL alone.
-  for (const name of logFiles) cpSync(join(folder, "crashed", name), join(data, name))
-  cpSync(data, place.backup, { recursive: true, preserveTimestamps: true })
+  copyLog(join(folder, "crashed"), data)
+  cpSync(data, place.whole, { recursive: true, preserveTimestamps: true })
+  const { code, err } = yield* inProcess(["backup", place.backup], env)
+  assert.strictEqual(code, 0, err)
   return place
 })
 
-const replace = ({ data, backup }: Place) => {
+const replace = ({ data, whole }: Place) => {
   rmSync(data, { recursive: true, force: true })
-  cpSync(backup, data, { recursive: true, preserveTimestamps: true })
+  cpSync(whole, data, { recursive: true, preserveTimestamps: true })
 }
 
 /** One bit of a file, at a place in it, from its end, or of a text in it. */
@@ -340,7 +350,13 @@ const rows: ReadonlyArray<Row> = [
     "log.end",
     ({ data }) => join(data, "log.end"),
     0,
-    { missing: nothing, emptied: nothing, cut: nothing, flipped: nothing, folder: brokenLog("log.end") },
+    {
+      missing: /log\.end is missing: nothing tells whether the log has lost its newest events/,
+      emptied: nothing,
+      cut: nothing,
+      flipped: nothing,
+      folder: brokenLog("log.end")
+    },
     "log"
   ),
   ...damages(
@@ -391,19 +407,17 @@ const rows: ReadonlyArray<Row> = [
 
 /** Does what is advised; what is to be started is started when all else is done. */
 const follow = Effect.fnUntraced(function* (place: Place, { mend }: Found) {
-  const shell = /(?:^|: )((?:mv|sudo chown|rm) .*)$/.exec(mend)?.[1]
+  const shell = /(?:^|: )((?:mv|rm|touch|sudo chown) .*)$/.exec(mend)?.[1]
   if (shell !== undefined) return void execFileSync("sh", ["-c", shell.replace(/^sudo /, "")])
   const command = /^floe ([^.]*)$/.exec(mend)?.[1]
   if (command !== undefined) {
     const { code, err } = yield* inProcess(command.split(" "), place.env)
     return assert.strictEqual(code, 0, err)
   }
-  if (mend.includes("put the newest copy of log.db, log.db-wal and log.end back")) {
-    for (const name of logFiles) {
-      rmSync(join(place.data, name), { force: true, recursive: true })
-      if (existsSync(join(place.backup, name))) cpSync(join(place.backup, name), join(place.data, name))
-    }
-    return
+  if (mend.includes("move the data folder away, and restore the newest backup: floe restore <folder>")) {
+    renameSync(place.data, join(dirname(place.data), `away-${randomUUID()}`))
+    const { code, err } = yield* inProcess(["restore", place.backup], place.env)
+    return assert.strictEqual(code, 0, err)
   }
   assert.match(mend, /npm start/)
 })

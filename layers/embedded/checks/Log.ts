@@ -5,12 +5,13 @@ import type { Check, Finding } from "../../../services/Checks.ts"
 import type { DataFolder } from "../../../services/DataFolder.ts"
 import { type EventLogReader, isSameLog, type LogBroken } from "../../../services/EventLog.ts"
 import type { TableReader } from "../../../services/TableReader.ts"
+import { shellQuoted } from "./shellQuoted.ts"
 
 /** The newest events; some 300 ms. */
 const eventsRead = 100_000
 
 const restore =
-  "Stop the server, move the data folder away, and restore the newest backup: floe restore <folder>. Without one, ask before you change anything: the files that are there may hold all that is left."
+  "Stop the server, move the data folder away, and restore the newest backup: floe restore <folder>. Without one, keep the files as they are: they may hold all that is left."
 
 const broken = ({ message }: LogBroken): Finding => ({
   finding: message,
@@ -55,7 +56,7 @@ export const log = (
       const finding: Finding = {
         finding: `${folder.logWitness} is missing: nothing tells whether the log has lost its newest events, as a copy of log.db alone has.`,
         consequence: "A server does not start on it.",
-        mend: `Put log.end and log.db-wal back if you have them, or move the data folder away and restore a backup (floe restore <folder>). To accept the log as it is: touch ${folder.logWitness}`
+        mend: `Put log.end and log.db-wal back if you have them, or move the data folder away and restore a backup (floe restore <folder>). To accept the log as it is: touch ${shellQuoted(folder.logWitness)}`
       }
       return [finding]
     }

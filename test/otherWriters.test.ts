@@ -1,4 +1,6 @@
 /** What Floe makes of tables on which Spark has worked. Rows are judged by those that Spark read in them. */
+import { readdirSync } from "node:fs"
+import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Option, type Scope, Stream } from "effect"
 import { audit } from "../layers/audit/Audit.ts"
@@ -9,6 +11,7 @@ import * as EventLogReaderLayer from "../layers/sqlite/EventLogReader.ts"
 import * as LeasesLayer from "../layers/sqlite/Leases.ts"
 import { Query } from "../services/Query.ts"
 import type { TableWriter as Table } from "../services/Table.ts"
+import { floe } from "./commandLine.ts"
 import { add, environmentAt, maintainAll, openWriter, someRows } from "./icebergTable.ts"
 import { unpacked } from "./recordedTables.ts"
 
@@ -40,6 +43,7 @@ describe("a table on which Spark has worked", () => {
   for (const [name, changes] of Object.entries({
     insert: [[2, 0]],
     delete: [[0, 3]],
+    update: [[1, 1]],
     rewrite: [],
     "rolled-back": [],
     "position-deletes": [
@@ -97,6 +101,132 @@ describe("a table on which Spark has worked", () => {
       assert.isAbove(upkeep.filesCompacted, 0)
       const expected = [...rows, ...more.flat().map(({ city, temperature, ts }) => [city, temperature, ts])]
       assert.deepStrictEqual(sorted((yield* query(root)).rows), sorted(expected))
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("what Spark's changes do not explain is still missing or extra", () =>
+    Effect.gen(function* () {
+      const { root } = yield* unpacked("delete")
+      yield* written(
+        root,
+        Effect.fnUntraced(function* (writer) {
+          const before = Option.getOrThrow(yield* writer.committed)
+          yield* writer.stage(someRows(1, "stray"))
+          yield* writer.commit(before.progress)
+        })
+      )
+      const report = yield* audited(root)
+      assert.deepStrictEqual([report.missing, report.extra, report.inTable], [0, 1, 7])
+      assert.deepStrictEqual(
+        report.examples.map(({ city, kind }) => ({ city, kind })),
+        [{ city: "stray 0", kind: "extra" }]
+      )
+      assert.deepStrictEqual(
+        report.changedByOthers.map(({ added, deleted }) => [added, deleted]),
+        [[0, 3]]
+      )
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("what expired snapshots have changed is missing or extra, and the audit says why", () =>
+    Effect.gen(function* () {
+      const { root, rows } = yield* unpacked("expired")
+      assert.deepStrictEqual(sorted((yield* query(root)).rows), sorted(rows))
+      const report = yield* audited(root)
+      assert.deepStrictEqual([report.missing, report.extra], [3, 2])
+      assert.match(report.unknown.join(), /^The snapshots before \d+ have expired, so what another writer changed /)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("a column that was dropped is not there, and the audit says that it cannot compare", () =>
+    Effect.gen(function* () {
+      const { columns, root, rows } = yield* unpacked("column-dropped")
+      const found = yield* query(root)
+      assert.deepStrictEqual(found.columns, columns)
+      assert.deepStrictEqual(sorted(found.rows), sorted(rows))
+      assert.match((yield* Effect.flip(audited(root))).message, /has no column temperature any more: another program /)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("values of a column that Spark added stay when small files are merged", () =>
+    Effect.gen(function* () {
+      const { columns, root, rows } = yield* unpacked("column-added")
+      const more = Array.from({ length: 12 }, (_, i) => someRows(1, `more ${i}`))
+      const upkeep = yield* written(
+        root,
+        Effect.fnUntraced(function* (writer) {
+          for (const some of more) yield* add(writer, some)
+          return yield* maintainAll(writer)
+        })
+      )
+      assert.isAbove(upkeep.filesCompacted, 12)
+      const expected = more.flat().map(({ city, temperature, ts }) => [city, temperature, ts, null])
+      const found = yield* query(root)
+      assert.deepStrictEqual(found.columns, columns)
+      assert.deepStrictEqual(sorted(found.rows), sorted([...rows, ...expected]))
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("files whose rows are deleted by their values are left as they are", () =>
+    Effect.gen(function* () {
+      const { root } = yield* unpacked("equality-deletes")
+      const folder = join(root, "warehouse", "default", "weather", "data", "ts=2026-01-08-14")
+      const before = readdirSync(folder)
+      const upkeep = yield* written(root, maintainAll)
+      // The other hour has two files and no deletes.
+      assert.strictEqual(upkeep.filesCompacted, 2)
+      assert.includeMembers(readdirSync(folder), before)
+    }).pipe(Effect.scoped)
+  )
+})
+
+const asLogged = [
+  ["Kiel", "50", "2026-01-08-14"],
+  ["Lima", "72.50", "2026-01-08-14"],
+  ["Lima", "72.50", "2026-01-08-14"],
+  ["Oslo", "39.75", "2026-01-08-15"],
+  ["Oslo", "40.25", "2026-01-08-15"],
+  ["Oslo", "41.50", "2026-01-08-14"],
+  ["Pune", "80.59", "2026-01-08-15"],
+  [`"'\\`, "-0", "2026-01-08-15"],
+  ["東京 🌧️", "1e2", "2026-01-08-14"]
+]
+
+describe("floe over a table on which Spark has worked", () => {
+  it.live("audit names each change, and a rebuild undoes none without being told to", () =>
+    Effect.gen(function* () {
+      const { root, rows } = yield* unpacked("position-deletes")
+      const env = { FLOE_DATA: root }
+      const audit = yield* floe(["audit"], env)
+      assert.strictEqual(audit.code, 0, audit.err)
+      assert.match(audit.out, /changed by another writer: snapshot \d+ by spark, \+0 −3 rows/)
+      assert.match(audit.out, /changed by another writer: snapshot \d+ by spark, \+2 −0 rows/)
+
+      const swap = ["replay", "--into", "again", "--swap"]
+      const refused = yield* floe(swap, env)
+      assert.strictEqual(refused.code, 1, refused.out)
+      assert.match(
+        refused.err.replaceAll(/\s+/g, " "),
+        /Other writers have added 2 rows to default\.weather and deleted 3 rows/
+      )
+      assert.include(refused.err, "--discard-other-writers")
+      assert.deepStrictEqual(sorted((yield* query(root)).rows), sorted(rows))
+
+      const swapped = yield* floe([...swap, "--discard-other-writers"], env)
+      assert.strictEqual(swapped.code, 0, swapped.err)
+      assert.deepStrictEqual(sorted((yield* query(root)).rows), sorted(asLogged))
+      const again = yield* audited(root)
+      assert.deepStrictEqual([again.missing, again.extra, again.changedByOthers], [0, 0, []])
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("a rebuild would also bring back what expired snapshots have deleted", () =>
+    Effect.gen(function* () {
+      const { root } = yield* unpacked("expired")
+      const refused = yield* floe(["replay", "--into", "again", "--swap"], { FLOE_DATA: root })
+      assert.strictEqual(refused.code, 1, refused.out)
+      assert.match(refused.err.replaceAll(/\s+/g, " "), /default\.weather has 1 row fewer than the log would give/)
+      assert.include(refused.err, "--discard-other-writers")
     }).pipe(Effect.scoped)
   )
 })

@@ -4,6 +4,7 @@ import { DataFolder } from "../../services/DataFolder.ts"
 import { Leases } from "../../services/Leases.ts"
 import { type DataFile, TableReader, type TableSnapshot } from "../../services/TableReader.ts"
 import { leased, metadataOf } from "./Leased.ts"
+import * as LogProgress from "./LogProgress.ts"
 import * as Manifest from "./Manifest.ts"
 import * as Metadata from "./Metadata.ts"
 import { readMetadata } from "./MetadataFiles.ts"
@@ -11,8 +12,14 @@ import { type LiveEntry, readList, readLive } from "./TableReader.ts"
 
 const idOf = (id: bigint | null | undefined) => (id === null || id === undefined ? null : String(id))
 
-const toSnapshot = (snapshot: Metadata.Snapshot): TableSnapshot => {
-  const progress = Metadata.progressOf(snapshot)
+/** Writers count a row that a delete file names among the records of its data file; equality deletes do not tell how many. */
+const rowsOf = (snapshot: Metadata.Snapshot) => {
+  const records = Metadata.countOf(snapshot, "total-records")
+  if (records === undefined || (Metadata.countOf(snapshot, "total-equality-deletes") ?? 0) > 0) return null
+  return records - (Metadata.countOf(snapshot, "total-position-deletes") ?? 0)
+}
+
+const toSnapshot = (snapshot: Metadata.Snapshot, progress = Metadata.progressOf(snapshot)): TableSnapshot => {
   const count = (key: string) => Metadata.countOf(snapshot, key) ?? null
   /** Left out where there are none. */
   const difference = (key: string) => (snapshot.summary === undefined ? null : (Metadata.countOf(snapshot, key) ?? 0))
@@ -25,7 +32,7 @@ const toSnapshot = (snapshot: Metadata.Snapshot): TableSnapshot => {
     rowsRemoved: difference("deleted-records"),
     filesAdded: difference("added-data-files"),
     filesRemoved: difference("deleted-data-files"),
-    rows: count("total-records"),
+    rows: rowsOf(snapshot),
     files: count("total-data-files"),
     bytes: count("total-files-size"),
     log:
@@ -80,10 +87,14 @@ export const at = (name: string) =>
           properties: metadata.properties
         })).pipe(Effect.withSpan("TableReader.describe")),
         current: readMetadata(tableFolder).pipe(
-          Effect.map(Option.map(({ snapshot }) => toSnapshot(snapshot))),
+          Effect.map(
+            Option.map(({ metadata, snapshot }) =>
+              toSnapshot(snapshot, Option.getOrUndefined(LogProgress.at(metadata, snapshot)))
+            )
+          ),
           Effect.withSpan("TableReader.current")
         ),
-        snapshots: Effect.map(metadata, ({ snapshots }) => snapshots.toReversed().map(toSnapshot)).pipe(
+        snapshots: Effect.map(metadata, ({ snapshots }) => snapshots.toReversed().map((one) => toSnapshot(one))).pipe(
           Effect.withSpan("TableReader.snapshots")
         ),
         history: Effect.map(metadata, (metadata) => {

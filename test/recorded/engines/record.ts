@@ -6,14 +6,12 @@
 import { execFileSync } from "node:child_process"
 import { readdirSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { Effect, Layer } from "effect"
+import { Effect } from "effect"
 import { at } from "../../../layers/embedded/DataFolder.ts"
-import * as EventLogLayer from "../../../layers/sqlite/EventLog.ts"
 import { DataFolder } from "../../../services/DataFolder.ts"
-import { EventLog } from "../../../services/EventLog.ts"
+import { commitLogged } from "../../committedLog.ts"
 import { temporaryFolder } from "../../dataFolder.ts"
 import { Engines, layer as engines } from "../../engines/engines.ts"
-import { start } from "../../program.ts"
 import { reading } from "../../weatherTable.ts"
 
 const [first, second] = ["2026-01-08-14", "2026-01-08-15"]
@@ -42,6 +40,7 @@ const expire =
 const cases: Record<string, (snapshot: string) => ReadonlyArray<string>> = {
   insert: () => [insert],
   delete: () => ["DELETE FROM weather WHERE city = 'Oslo'"],
+  update: () => ["UPDATE weather SET temperature = '0' WHERE city = 'Kiel'"],
   rewrite: () => [rewrite],
   expired: () => ["DELETE FROM weather WHERE city = 'Oslo'", insert, rewrite, expire],
   "rolled-back": (snapshot) => [
@@ -57,6 +56,7 @@ const cases: Record<string, (snapshot: string) => ReadonlyArray<string>> = {
     "ALTER TABLE weather RENAME COLUMN temperature TO degrees",
     `INSERT INTO weather VALUES ('Spark', '1', '${first}')`
   ],
+  "column-dropped": () => ["ALTER TABLE weather DROP COLUMN temperature"],
   "partition-added": () => [
     "ALTER TABLE weather ADD PARTITION FIELD city",
     `INSERT INTO weather VALUES ('Spark', '1', '${first}'), ('Oslo', '2', '${third}')`
@@ -74,28 +74,11 @@ const cases: Record<string, (snapshot: string) => ReadonlyArray<string>> = {
   "equality-deletes": () => []
 }
 
-/** The sink as a program, until it has committed the log to its end. */
-const sink = Effect.fnUntraced(function* (root: string, end: number) {
-  const program = yield* start("sink", { FLOE_DATA: root })
-  yield* Effect.promise(() => program.printed(new RegExp(`up to weather/0/${end - 1} `)))
-  program.signal("SIGTERM")
-  yield* Effect.promise(() => program.ended)
-}, Effect.scoped)
-
 const record = Effect.fnUntraced(function* (name: string, statements: (snapshot: string) => ReadonlyArray<string>) {
   const root = join(yield* temporaryFolder, "data")
-  const folder = at(root)
-  let end = 0
-  for (const records of logged) {
-    const append = Effect.forEach([...Map.groupBy(records, ({ ts }) => ts).values()], (some) =>
-      Effect.flatMap(EventLog, (log) => log.append({ records: some }))
-    )
-    yield* append.pipe(Effect.provide(EventLogLayer.layer.pipe(Layer.provide(folder))))
-    end += records.length
-    yield* sink(root, end)
-  }
+  for (const records of logged) yield* commitLogged(root, records)
   const { spark, deleteEqual } = yield* Engines
-  const { table, warehouse } = yield* DataFolder.pipe(Effect.provide(folder))
+  const { table, warehouse } = yield* DataFolder.pipe(Effect.provide(at(root)))
   const snapshots = yield* spark(warehouse, "SELECT CAST(snapshot_id AS STRING) FROM default.weather.snapshots ORDER BY committed_at DESC")
   const run = statements(String(snapshots.rows[0]?.[0]))
   for (const statement of run) yield* spark(warehouse, statement)

@@ -98,6 +98,19 @@ export class LogUncertain extends Schema.TaggedError<LogUncertain>()("LogUncerta
   }
 }
 
+/** The log takes no record as large as one of these; nothing was logged, and trying again does not help. */
+export class RecordTooLarge extends Schema.TaggedError<RecordTooLarge>()("RecordTooLarge", {
+  /** Which of the records, from 0 on. */
+  index: Schema.Int,
+  bytes: Schema.Int,
+  /** At most so many. */
+  limit: Schema.Int
+}) {
+  override get message() {
+    return `Record ${this.index + 1} takes ${this.bytes} bytes in the log, and the topic takes records of at most ${this.limit} (its max.message.bytes).`
+  }
+}
+
 /** The log's own evidence contradicts it from `position` on: a flipped bit, a missing row, an end below what was acknowledged. Trying again does not help. */
 export class LogBroken extends Schema.TaggedError<LogBroken>()("LogBroken", {
   position: Position,
@@ -149,7 +162,7 @@ export class EventLog extends Context.Service<
     /** Succeeds once all the records are durable; on every failure but LogUncertain none is logged. */
     readonly append: (
       append: Append
-    ) => Effect.Effect<Appended, LogUnavailable | LogUncertain | KeyReused | KeyInFlight>
+    ) => Effect.Effect<Appended, LogUnavailable | LogUncertain | RecordTooLarge | KeyReused | KeyInFlight>
     /** Succeeds if an append would be taken now; after a failed write it tries one that leaves no event behind. */
     readonly ready: Effect.Effect<void, LogUnavailable>
   }

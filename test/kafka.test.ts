@@ -126,7 +126,7 @@ describe("What the Kafka client reports", () => {
 
   it("names the topic that is missing, and how to make it", () => {
     const failure = failureOf({ code: 3, message: "Unknown topic" }, "localhost:9092", "weather", undefined)
-    assert.include(failure.reason, "the topic weather does not exist; make it with floe topics create")
+    assert.include(failure.reason, "the topic weather does not exist; if it never did, make it with floe topics create")
   })
 
   it("says of more copies than there are brokers what to set", () => {

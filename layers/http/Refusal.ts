@@ -1,7 +1,7 @@
 /** Every answer that is not a success, and its one shape. */
 import { STATUS_CODES } from "node:http"
 import type { Refused } from "../../services/Api.ts"
-import type { KeyInFlight, KeyReused, LogUnavailable, LogUncertain } from "../../services/EventLog.ts"
+import type { KeyInFlight, KeyReused, LogUnavailable, LogUncertain, RecordTooLarge } from "../../services/EventLog.ts"
 
 export interface FieldError {
   readonly field: string
@@ -99,7 +99,7 @@ export const connectionRefusal = (code: string | undefined, reason?: unknown) =>
   return code === "ERR_HTTP_REQUEST_TIMEOUT" ? late : malformed
 }
 
-export const fromLog = (error: LogUnavailable | LogUncertain | KeyReused | KeyInFlight): Refusal => {
+export const fromLog = (error: LogUnavailable | LogUncertain | RecordTooLarge | KeyReused | KeyInFlight): Refusal => {
   switch (error._tag) {
     case "LogUnavailable":
       return refusal(503, `${error.message} Nothing was logged; try again.`, [], { "Retry-After": "1" })
@@ -107,6 +107,10 @@ export const fromLog = (error: LogUnavailable | LogUncertain | KeyReused | KeyIn
       return refusal(504, `${error.message} Repeat it with the same Idempotency-Key: that doubles nothing.`, [], {
         "Retry-After": "1"
       })
+    case "RecordTooLarge":
+      return refusal(413, `${error.message} Nothing was logged.`, [
+        { field: `records[${error.index}]`, message: `must take at most ${error.limit} bytes in the log` }
+      ])
     case "KeyInFlight":
       return refusal(409, error.message, [], { "Retry-After": "1" })
     case "KeyReused":

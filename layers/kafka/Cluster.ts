@@ -11,7 +11,7 @@ import type {
 import { type Config, Context, Duration, Effect, Layer } from "effect"
 import { kafkaBrokers, kafkaSecurity, kafkaTimeout } from "../../services/Settings.ts"
 import { ask, type KafkaClientMissing, load } from "./Client.ts"
-import { codes, failureOf, KafkaFailure, missingTopic, reasonOfLine } from "./failures.ts"
+import { codes, failureOf, KafkaFailure, missingTopic, reasonOfLine, startingBroker } from "./failures.ts"
 import { checked, configOf, isReadable, type KafkaSettingsWrong, notTaken } from "./Security.ts"
 
 /** A broker that lives answers such a question in some milliseconds. */
@@ -115,8 +115,13 @@ const make = Effect.gen(function* () {
 
   const describe: Cluster["Service"]["describe"] = Effect.fnUntraced(function* (topic) {
     const found = yield* find(topic)
-    if (found === undefined) return yield* failure({ code: codes.topicMissing, message: missingTopic(topic) }, topic)
-    return found
+    if (found !== undefined) return found
+    const all = yield* admin<ReadonlyArray<string>>("", (client, answer) =>
+      client.listTopics({ timeout: patience }, answer)
+    )
+    // Kafka's own topics count too: a broker that was ever used has some.
+    if (all.length === 0) return yield* new KafkaFailure({ reason: startingBroker, cause: all })
+    return yield* failure({ code: codes.topicMissing, message: missingTopic(topic) }, topic)
   })
 
   const specOf = (at: "start" | "end" | number): OffsetSpec =>

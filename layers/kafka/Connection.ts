@@ -4,7 +4,9 @@
  */
 import { Clock, Deferred, Duration, Effect, Exit, Latch, Schedule, Scope } from "effect"
 import { monotonicMillisUnsafe } from "../runtime/elapsed.ts"
+import { codeOf } from "./Client.ts"
 import type { Cluster } from "./Cluster.ts"
+import { codes, isMissing, KafkaFailure } from "./failures.ts"
 import type { Receipt } from "./Keys.ts"
 import * as Producer from "./Producer.ts"
 import * as Sender from "./Sender.ts"
@@ -29,7 +31,9 @@ export const make = Effect.fnUntraced(function* (
   cluster: Cluster["Service"],
   topic: string,
   tail: Tail,
-  shared: boolean
+  shared: boolean,
+  /** How large a record of the topic may be; undefined where nobody tells. */
+  readLimit: Effect.Effect<number | undefined> = Effect.undefined
 ) {
   const clock = yield* Clock.Clock
   const now = () => monotonicMillisUnsafe(clock)
@@ -40,17 +44,30 @@ export const make = Effect.fnUntraced(function* (
   let logId: string | undefined
   let current: { readonly producer: Producer.Producer; readonly scope: Scope.Closeable } | undefined
   let broken = false
+  let limit: number | undefined
   /** What was uncertain lately, and when it was. */
   let doubtful = new Map<Receipt, number>()
 
-  const failure = (cause: unknown) => cluster.failure(cause, topic, current?.producer.seen())
+  const failure = (cause: unknown) => {
+    const found = cluster.failure(cause, topic, current?.producer.seen())
+    if (logId === undefined || !isMissing(found.code)) return found
+    // It was there, and whether it was deleted is for the next look to find out.
+    const reason = `the broker does not know the topic ${topic} at the moment; it may be starting`
+    return new KafkaFailure({ reason, cause: found })
+  }
   const sender = Sender.make(
     () => current?.producer,
     () => (stopping ? "the server is stopping" : away),
-    failure
+    failure,
+    () => limit
   )
 
   const trouble = ({ fatal, cause }: Producer.Trouble) => {
+    if (codeOf(cause) === codes.recordTooLarge) {
+      broken = true
+      suspected.openUnsafe()
+      return
+    }
     broken ||= fatal
     away ??= failure(cause).reason
     suspected.openUnsafe()
@@ -83,7 +100,8 @@ export const make = Effect.fnUntraced(function* (
 
   const open = Effect.gen(function* () {
     const scope = yield* Scope.make()
-    const producer = yield* Producer.connect(cluster, topic, trouble).pipe(
+    limit = yield* readLimit
+    const producer = yield* Producer.connect(cluster, topic, trouble, limit).pipe(
       Scope.provide(scope),
       Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
     )
@@ -93,7 +111,7 @@ export const make = Effect.fnUntraced(function* (
   const connect = Effect.gen(function* () {
     if (current !== undefined && !broken) return
     if (current !== undefined) {
-      yield* Effect.logWarning("The Kafka producer can deliver nothing any more and is replaced.")
+      yield* Effect.logWarning("The Kafka producer cannot deliver what it has, and is replaced.")
       yield* settle
       yield* close("the producer failed before the broker had acknowledged")
     }

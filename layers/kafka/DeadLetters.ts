@@ -114,6 +114,7 @@ const make = Effect.gen(function* () {
         const batch: Producer.Batch = {
           open: 0,
           failure: undefined,
+          tooLarge: 0,
           delivered: () => {},
           done: () => (batch.failure === undefined ? resume(Effect.void) : failed(batch.failure))
         }

@@ -17,12 +17,14 @@ import {
 } from "../../services/EventLog.ts"
 import { keysMax, keysShared, topic } from "../../services/Settings.ts"
 import * as ageClock from "../runtime/ageClock.ts"
+import * as Admin from "./Admin.ts"
 import * as Cluster from "./Cluster.ts"
 import * as Connection from "./Connection.ts"
 import * as Consumer from "./Consumer.ts"
 import * as Reader from "./EventLogReader.ts"
 import { codes, unavailable } from "./failures.ts"
 import * as Keys from "./Keys.ts"
+import * as RecordLimit from "./RecordLimit.ts"
 import { headersOf } from "./records.ts"
 import * as Tail from "./Tail.ts"
 
@@ -50,7 +52,8 @@ const make = Effect.gen(function* () {
   const consumers = yield* Consumer.make(cluster, name)
   const keys = Keys.make(max, ageClock.make(clock, Keys.kept))
   const tail = yield* Tail.make(cluster, consumers, name, keys, max, now)
-  const connection = yield* Connection.make(cluster, name, tail, shared)
+  const limit = RecordLimit.of(yield* Admin.Admin, name)
+  const connection = yield* Connection.make(cluster, name, tail, shared, limit)
   const { sender } = connection
 
   const reached = (_: number, { partition, offset }: Position) => keys.reached(partition, offset + 1)
@@ -97,7 +100,9 @@ const make = Effect.gen(function* () {
     })
     return sent.pipe(
       Effect.mapError((error) =>
-        error._tag === "LogUnavailable" && !isNew ? stillUncertain(error.reason, error) : error
+        isNew || error._tag === "LogUncertain"
+          ? error
+          : stillUncertain(error._tag === "LogUnavailable" ? error.reason : error.message.replace(/\.$/, ""), error)
       ),
       Effect.map((): Appended => ({ positions: receipt.positions, ts: receipt.ts, repeated: false }))
     )
@@ -155,4 +160,4 @@ const make = Effect.gen(function* () {
   )
 })
 
-export const layer = Layer.effectContext(make).pipe(Layer.provide(Cluster.layer))
+export const layer = Layer.effectContext(make).pipe(Layer.provide([Cluster.layer, Admin.layer]))

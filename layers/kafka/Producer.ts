@@ -10,6 +10,8 @@ import { codes, type KafkaFailure, reasonOfLine } from "./failures.ts"
  * the processor's time, and 5 ms gives a quarter of it.
  */
 const linger = 1
+/** The client's own limit. */
+const batchBytes = 1_000_000
 /** More than the log ever has in flight. */
 const queueMessages = 200_000
 
@@ -19,6 +21,8 @@ export interface Batch {
   open: number
   /** The last failure of one of them. */
   failure: KafkaError | undefined
+  /** How many of them the broker found too large. */
+  tooLarge: number
   readonly delivered: (index: number, partition: number, offset: number) => void
   /** Once nothing is open. */
   readonly done: () => void
@@ -56,7 +60,8 @@ interface Opaque {
 export const connect = Effect.fnUntraced(function* (
   cluster: Cluster["Service"],
   topic: string,
-  trouble: (trouble: Trouble) => void
+  trouble: (trouble: Trouble) => void,
+  limit?: number
 ): Effect.fn.Return<Producer, KafkaFailure, Scope.Scope> {
   const { kafka, config, timeout, failure } = cluster
   let seen: string | undefined
@@ -72,6 +77,8 @@ export const connect = Effect.fnUntraced(function* (
     "queue.buffering.max.messages": queueMessages,
     // As in Java's producer, so that a key is in the same partition whoever writes it.
     partitioner: "murmur2_random",
+    // A batch may be as large as a record.
+    "batch.size": Math.min(batchBytes, limit ?? batchBytes),
     "allow.auto.create.topics": false,
     dr_cb: true
   }
@@ -93,6 +100,7 @@ export const connect = Effect.fnUntraced(function* (
       batch.delivered(index, partition, offset)
     } else {
       batch.failure = error
+      if (error.code === codes.recordTooLarge) batch.tooLarge++
       trouble({ fatal: isDeadly(error.code), cause: error })
     }
     if (--batch.open === 0) batch.done()

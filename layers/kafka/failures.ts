@@ -30,6 +30,7 @@ export const codes = {
   messageTimedOut: -192,
   offsetOutOfRange: 1,
   topicMissing: 3,
+  recordTooLarge: 10,
   topicInvalid: 17,
   unknownMember: 25,
   topicForbidden: 29,
@@ -79,7 +80,15 @@ export const reasonOfLine = (line: string): string | undefined => {
 }
 
 export const missingTopic = (topic: string) =>
-  `the topic ${topic} does not exist; make it with floe topics create, or set FLOE_TOPIC`
+  `the topic ${topic} does not exist; if it never did, make it with floe topics create, or set FLOE_TOPIC; if it was deleted, put Kafka's volumes back from a copy, or floe doctor says how to go on without them`
+
+/** A broker that has just come up knows none of its topics for a moment, and says of each that there is no such topic. */
+export const startingBroker = "the broker is starting and does not know its topics yet; wait"
+
+const ofMissing = new Set<number | undefined>([codes.topicMissing, codes.unknownTopic, codes.unknownPartition])
+
+/** The broker says that there is no such topic. */
+export const isMissing = (code: number | undefined) => ofMissing.has(code)
 
 /** What to do about an answer of the broker that a repeat does not change. */
 export const lasting = (code: number | undefined, topic: string) => {

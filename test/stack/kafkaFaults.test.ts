@@ -141,7 +141,10 @@ it.live(
         const append = { records: [record("Oslo")], idempotency: { key: "k", digest: "d1" } }
         const missing = yield* Effect.flip(log.append(append))
         assert.strictEqual(missing._tag, "LogUnavailable")
-        assert.include(missing.message, `the topic ${topic} does not exist; make it with floe topics create`)
+        assert.include(
+          missing.message,
+          `the topic ${topic} does not exist; if it never did, make it with floe topics create`
+        )
         yield* create(topic, 1)
         yield* taking
         assert.isFalse((yield* log.append(append)).repeated)

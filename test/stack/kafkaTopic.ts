@@ -25,6 +25,7 @@ export const written = (topic: string, messages: ReadonlyArray<Written>) =>
         const batch: Producer.Batch = {
           open: 0,
           failure: undefined,
+          tooLarge: 0,
           delivered: () => {},
           done: () => resume(batch.failure === undefined ? Effect.void : Effect.die(batch.failure))
         }

@@ -235,6 +235,15 @@ export const postgres = setting("FLOE_POSTGRES", place, "localhost:5432", {
   ...ofFloe,
   meaning: "The metastore's PostgreSQL, only to see whether it is up; `none` where it has another database."
 })
+export const postgresUser = setting("FLOE_POSTGRES_USER", Config.NonEmptyString, "hive", {
+  ...ofFloe,
+  meaning: "The metastore's user there, which is `POSTGRES_USER` of compose.yaml, only to see whether it is let in."
+})
+export const postgresPassword = setting("FLOE_POSTGRES_PASSWORD", Config.Redacted, Redacted.make("hive"), {
+  ...ofFloe,
+  meaning: "The user's password, which is `POSTGRES_PASSWORD` of compose.yaml.",
+  secret: true
+})
 export const trinoUrl = setting("FLOE_TRINO_URL", webAddress, new URL("http://localhost:8080"), {
   ...ofFloe,
   meaning: "Trino."

@@ -227,10 +227,10 @@ describe("ZooKeeper and PostgreSQL", () => {
       assert.isNull(yield* ZooKeeper.version(closed))
       const lonely = yield* answered("This ZooKeeper instance is not currently serving requests\n")
       assert.include((yield* Effect.flip(ZooKeeper.version(lonely))).message, "serves nobody")
-      for (const byte of ["S", "N"]) assert.isTrue(yield* PostgreSQL.answers(yield* answered(byte)))
+      for (const byte of ["S", "N"]) assert.isTrue(yield* PostgreSQL.speaks(yield* answered(byte)))
       const foreign = yield* answered("HTTP/1.1 400 Bad Request\r\n")
       assert.match(
-        (yield* Effect.flip(PostgreSQL.answers(foreign))).message,
+        (yield* Effect.flip(PostgreSQL.speaks(foreign))).message,
         /cannot be read \(it is not PostgreSQL's\)/
       )
       assert.match((yield* Effect.flip(ZooKeeper.version(foreign))).message, /cannot be read \(it is not ZooKeeper's\)/)

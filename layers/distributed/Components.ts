@@ -47,7 +47,9 @@ const byTcp = <E extends Error>(
   const look = versionOf(address).pipe(
     because,
     Effect.map((version) => up(version, place)),
-    Effect.mapError(({ message }) => {
+    Effect.mapError((error) => {
+      const { message } = error
+      if (error instanceof PostgreSQL.PasswordRefused) return new Wrong({ reason: message })
       const elsewhere = `or set ${variable} to where it is, or to none`
       return new Wrong({
         reason: message.startsWith("nothing")
@@ -73,6 +75,11 @@ export const layer = Layer.effect(
     const { endpoint } = yield* Settings.s3
     const connectUrl = addressOf(yield* Settings.connectUrl)
     const trinoUrl = addressOf(yield* Settings.trinoUrl)
+    const login = {
+      user: yield* Settings.postgresUser,
+      password: yield* Settings.postgresPassword,
+      database: "hive"
+    }
     const metastorePlace = Tcp.written(Tcp.addressOf((yield* Settings.metastoreUri).host, 9083))
     const connect = yield* Rest.make(connectUrl)
     const http = Effect.provideService(HttpClient.HttpClient, client)
@@ -113,7 +120,7 @@ export const layer = Layer.effect(
         component("connector", sink),
         component("metastore", hive),
         ...byTcp("postgres", yield* Settings.postgres, "FLOE_POSTGRES", (address) =>
-          Effect.as(PostgreSQL.answers(address), null)
+          Effect.as(PostgreSQL.answers(address, login), null)
         ),
         component("minio", minio),
         component("trino", trino)

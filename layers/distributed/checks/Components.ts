@@ -7,7 +7,7 @@ import type { Storage } from "../../../services/Storage.ts"
 
 /** What starts a service of compose.yaml, and what says why it does not start. */
 export const startOf = (service: string) =>
-  `docker compose up --detach --wait ${service}; where that does not help, docker compose logs ${service} says why.`
+  `\`docker compose up --detach --wait ${service}\`; where that does not help, docker compose logs ${service} says why.`
 
 export type Look = Effect.Effect<ReadonlyArray<Component>>
 
@@ -33,7 +33,7 @@ const findingOf = ({ service, title, consequence }: Part, { state, detail }: Com
       {
         finding: `${title} is still starting.`,
         consequence,
-        mend: `Wait for it: docker compose up --detach --wait ${service}`
+        mend: `Wait for it: \`docker compose up --detach --wait ${service}\``
       }
     ]
   }
@@ -79,13 +79,29 @@ export const connect = (look: Look) =>
     needs: ["kafka"]
   })
 
-export const postgres = (look: Look) =>
-  part(look, {
-    name: "postgres",
-    service: "postgres",
-    title: "The metastore's PostgreSQL",
-    consequence: unusable
+/** What is in the container's environment is what compose.yaml gives the metastore too. */
+const passwordBack =
+  'docker exec postgres bash -c "psql --username \\$POSTGRES_USER --dbname \\$POSTGRES_DB --command \\"ALTER USER \\$POSTGRES_USER PASSWORD \'\\$POSTGRES_PASSWORD\'\\""'
+
+export const postgres = (look: Look): Check => {
+  const title = "The metastore's PostgreSQL"
+  const up = part(look, { name: "postgres", service: "postgres", title, consequence: unusable })
+  const refused = (detail: string): Finding => ({
+    finding: sentence(`${title} answers, and ${detail}`),
+    consequence:
+      "The metastore cannot open a new connection to it: soon, or after its next start, the table is gone for all.",
+    mend: `\`${passwordBack}\` gives it the password of .env again. If the other one is meant, set POSTGRES_PASSWORD to it there, then docker compose up --detach --wait; and where floe runs outside of compose.yaml, FLOE_POSTGRES_PASSWORD.`
   })
+  return {
+    ...up,
+    well: `${title} answers, and lets the metastore's user in.`,
+    run: Effect.gen(function* () {
+      const found = (yield* look).find(({ name }) => name === up.name)
+      if (found?.state === "down" && found.detail.startsWith("it refuses the password")) return [refused(found.detail)]
+      return yield* up.run
+    })
+  }
+}
 
 export const metastore = (look: Look) =>
   part(look, {
@@ -103,7 +119,7 @@ export const trino = (look: Look, query: Query["Service"]): Check => {
     const finding: Finding = {
       finding: "Trino has no catalog iceberg.",
       consequence: unqueried,
-      mend: "Give it the folder deploy/trino/etc as /etc/trino, as compose.yaml does, and start it again: docker compose restart trino"
+      mend: "Give it the folder deploy/trino/etc as /etc/trino, as compose.yaml does, and start it again: `docker compose restart trino`"
     }
     return [finding]
   }).pipe(Effect.scoped)
@@ -128,7 +144,7 @@ export const storage = (storage: Storage["Service"]): Check => {
         StorageMissing: ({ message }) =>
           found(
             message,
-            "If the bucket was there before, put the volume minio back from a copy; docker compose up minio-init makes an empty one, for a table that is made anew."
+            "If the bucket was there before, put the volume minio back from a copy; `docker compose up minio-init` makes an empty one, for a table that is made again."
           ),
         StorageRefused: ({ message }) =>
           found(

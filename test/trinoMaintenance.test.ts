@@ -1,12 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Option } from "effect"
+import { Effect, Option, Stream } from "effect"
 import fc from "fast-check"
 import * as MemoryLog from "../layers/memory/EventLog.ts"
 import * as Change from "../layers/trino/Change.ts"
 import * as Lineage from "../layers/trino/Lineage.ts"
 import * as QueryLayer from "../layers/trino/Query.ts"
 import { type Ancestor, expireBefore, expiring, lineage } from "../layers/trino/Retention.ts"
-import { merging } from "../layers/trino/SmallFiles.ts"
+import { merging, pieces } from "../layers/trino/SmallFiles.ts"
 import * as Uncommitted from "../layers/trino/Uncommitted.ts"
 import { EventLog, EventLogReader } from "../services/EventLog.ts"
 import { Query } from "../services/Query.ts"
@@ -106,16 +106,33 @@ describe("statements of maintenance", () => {
     )
   })
 
-  it("a merge has fewer partitions than Trino can write at once, and each of them is in one", () => {
-    const hours = Array.from({ length: 250 }, (_, i) => ({ ts: `it's ${i}`, files: 2, bytes: 10 }))
-    const statements = merging("weather", hours)
-    const named = statements.map((statement) => statement.match(/'it''s \d+'/g) ?? [])
-    for (const some of named) assert.isAtMost(some.length, 100)
-    assert.deepStrictEqual(
-      named.flat(),
-      hours.map(({ ts }) => `'${ts.replace("'", "''")}'`)
-    )
-  })
+  it.effect("a merge is of one partition and of 500 files at most, each of them once", () =>
+    Effect.gen(function* () {
+      const ts = "it's here"
+      const paths = Array.from(
+        { length: 1_234 },
+        (_, i) => `s3a://w/data/ts=it's here/${String(i).padStart(4, "0")}.parquet`
+      )
+      const query = Query.of({
+        execute: () => Effect.succeed({ columns: [], rows: Stream.fromIterable(paths.map((path) => [path])) })
+      })
+      assert.deepStrictEqual(yield* merging(query, "weather", { ts, files: 500, bytes: 10 }), [
+        "ALTER TABLE iceberg.default.weather EXECUTE optimize(file_size_threshold => '33554432B') WHERE ts = 'it''s here'"
+      ])
+      const many = { ts, files: paths.length, bytes: 10 }
+      const statements = yield* merging(query, "weather", many)
+      assert.strictEqual(statements.length, pieces([many]))
+      const named = statements.map((statement) => {
+        assert.match(statement, / WHERE ts = 'it''s here' AND "\$path" IN \('.*'\)$/)
+        return statement.match(/s3a:[^,]*parquet/g) ?? []
+      })
+      for (const some of named) assert.isAtMost(some.length, 500)
+      assert.deepStrictEqual(
+        named.flat(),
+        paths.map((path) => path.replace("'", "''"))
+      )
+    })
+  )
 
   const failed = (message: string, errorName: string): Answer => ({
     status: 200,

@@ -1,18 +1,20 @@
 /** Upkeep of the table through Trino, while the sink goes on with its commits. */
-import { Duration, Effect, Layer, Option } from "effect"
+import { Duration, Effect, Layer, Option, Schema } from "effect"
 import { EventLogReader } from "../../services/EventLog.ts"
-import { Maintenance, type MaintenancePlan } from "../../services/Maintenance.ts"
+import { Maintenance, MaintenanceFailed, type MaintenancePlan } from "../../services/Maintenance.ts"
 import { Query } from "../../services/Query.ts"
-import { snapshotKeep } from "../../services/Settings.ts"
+import { s3, snapshotKeep } from "../../services/Settings.ts"
 import { SinkCommits } from "../../services/SinkCommits.ts"
 import { Storage } from "../../services/Storage.ts"
 import { weather } from "../../services/TableReader.ts"
 import * as Change from "./Change.ts"
 import * as Lineage from "./Lineage.ts"
 import * as QueryLayer from "./Query.ts"
+import * as Rows from "./Rows.ts"
 import * as SmallFiles from "./SmallFiles.ts"
 import * as TableFiles from "./TableFiles.ts"
 import * as Uncommitted from "./Uncommitted.ts"
+import * as WeatherTable from "./WeatherTable.ts"
 
 export interface Limits {
   /** Queries may still read a snapshot that is younger. */
@@ -29,6 +31,8 @@ const usual: Limits = {
   uncommitted: Duration.days(1)
 }
 
+const Shown = Schema.Tuple([Schema.String])
+
 const counted = (count: number, one: string) => `${count.toLocaleString("en-US")} ${one}${count === 1 ? "" : "s"}`
 
 const make = Effect.fnUntraced(function* (usually: Partial<Limits> = {}) {
@@ -38,7 +42,21 @@ const make = Effect.fnUntraced(function* (usually: Partial<Limits> = {}) {
   const log = yield* EventLogReader
   const commits = yield* SinkCommits
   const keep = yield* snapshotKeep
+  const { bucket } = yield* s3
   const table = weather
+
+  /** Of a table that was altered Trino would rewrite whatever there is, and may not have the memory for it. */
+  const asItShouldBe = Effect.gen(function* () {
+    const [[shown] = [""]] = yield* Rows.all(
+      query,
+      { table, operation: "looking at it", row: Shown },
+      `SHOW CREATE TABLE iceberg.default.${table}`
+    )
+    const differences = WeatherTable.differences(shown, bucket)
+    if (differences.length === 0) return
+    const reason = `The table default.${table} is not as it should be, and nothing was done: ${differences.join("; ")}. floe doctor says what mends it.`
+    return yield* new MaintenanceFailed({ reason, cause: differences })
+  })
 
   /** `coming`: snapshots that will be made before any expires. */
   const look = Effect.fnUntraced(function* (coming: number) {
@@ -73,8 +91,9 @@ const make = Effect.fnUntraced(function* (usually: Partial<Limits> = {}) {
   })
 
   const plan = Effect.gen(function* () {
+    yield* asItShouldBe
     const small = yield* SmallFiles.find(query, table)
-    const seen = yield* look(SmallFiles.merging(table, small).length)
+    const seen = yield* look(SmallFiles.pieces(small))
     const { expired, orphans, held } = yield* dispensable(seen)
     const left = [seen.expiry.held, held].flatMap(Option.toArray)
     const found: MaintenancePlan = {
@@ -92,14 +111,17 @@ const make = Effect.fnUntraced(function* (usually: Partial<Limits> = {}) {
   const run = Effect.fn("Maintenance.run")(function* (told: Change.Told) {
     const change = Change.make(query, told)
     const step = <A, E>(news: string, effect: Effect.Effect<A, E>) => Change.saying(told, news, effect)
+    yield* asItShouldBe
 
     const before = yield* step("reading the table's metadata", look(0))
     const files = TableFiles.count(storage, before.folder, before.young)
     const filesBefore = yield* step("listing its files", files)
 
-    const statements = SmallFiles.merging(table, yield* SmallFiles.find(query, table))
-    for (const [i, statement] of statements.entries()) {
-      yield* change(`merging small files, ${i + 1} of ${statements.length}`, statement)
+    const small = yield* SmallFiles.find(query, table)
+    for (const [i, hour] of small.entries()) {
+      for (const statement of yield* SmallFiles.merging(query, table, hour)) {
+        yield* change(`merging small files of ${hour.ts}, hour ${i + 1} of ${small.length}`, statement)
+      }
     }
 
     const merged = yield* step("reading the table's metadata", look(0))

@@ -10,8 +10,8 @@ import * as Rows from "./Rows.ts"
 const smallBytes = 32 * 2 ** 20
 /** Trino begins another file at this size. */
 const largestBytes = 2 ** 30
-/** Trino writes to at most 100 partitions at once, and fails beyond; and what is done stays done when a later piece fails. */
-const pieceHours = 24
+/** Trino holds each file that it merges, and of one partition alone; what is done stays done when a later piece fails. */
+const pieceFiles = 500
 
 export interface SmallFiles {
   readonly ts: string
@@ -20,6 +20,9 @@ export interface SmallFiles {
 }
 
 const Row = Schema.Tuple([Schema.String, Rows.Whole, Rows.Whole])
+const Path = Schema.Tuple([Schema.String])
+
+const isSmall = `content = 0 AND file_size_in_bytes <= ${smallBytes}`
 
 /** Of each partition that has more than one, oldest first. */
 export const find = Effect.fn("SmallFiles.find")(function* (query: Query["Service"], table: string) {
@@ -27,7 +30,7 @@ export const find = Effect.fn("SmallFiles.find")(function* (query: Query["Servic
     query,
     { table, operation: "looking for small files", row: Row },
     `SELECT partition.ts, count(*), sum(file_size_in_bytes) FROM ${Rows.about(table, "files")}
-    WHERE content = 0 AND file_size_in_bytes <= ${smallBytes} AND partition.ts IS NOT NULL
+    WHERE ${isSmall} AND partition.ts IS NOT NULL
     GROUP BY 1 HAVING count(*) > 1 ORDER BY 1`
   )
   return rows.map(([ts, files, bytes]): SmallFiles => ({ ts, files, bytes }))
@@ -40,9 +43,28 @@ export const total = (hours: ReadonlyArray<SmallFiles>) => ({
   into: hours.reduce((sum, { bytes }) => sum + Math.ceil(bytes / largestBytes), 0)
 })
 
-/** The statements that merge them. */
-export const merging = (table: string, hours: ReadonlyArray<SmallFiles>) =>
-  Array.from({ length: Math.ceil(hours.length / pieceHours) }, (_, piece) => {
-    const some = hours.slice(piece * pieceHours, (piece + 1) * pieceHours).map(({ ts }) => Rows.literal(ts))
-    return `ALTER TABLE iceberg.default.${table} EXECUTE optimize(file_size_threshold => '${smallBytes}B') WHERE ts IN (${some.join(", ")})`
+/** How many statements it takes to merge them. */
+export const pieces = (hours: ReadonlyArray<SmallFiles>) =>
+  hours.reduce((sum, { files }) => sum + Math.ceil(files / pieceFiles), 0)
+
+const merge = (table: string, where: string) =>
+  `ALTER TABLE iceberg.default.${table} EXECUTE optimize(file_size_threshold => '${smallBytes}B') WHERE ${where}`
+
+/** The statements that merge one partition, some files at a time. */
+export const merging = Effect.fn("SmallFiles.merging")(function* (
+  query: Query["Service"],
+  table: string,
+  { ts, files }: SmallFiles
+) {
+  const hour = `ts = ${Rows.literal(ts)}`
+  if (files <= pieceFiles) return [merge(table, hour)]
+  const paths = yield* Rows.all(
+    query,
+    { table, operation: "looking for small files", row: Path },
+    `SELECT file_path FROM ${Rows.about(table, "files")} WHERE ${isSmall} AND partition.ts = ${Rows.literal(ts)} ORDER BY file_path`
+  )
+  return Array.from({ length: Math.ceil(paths.length / pieceFiles) }, (_, piece) => {
+    const some = paths.slice(piece * pieceFiles, (piece + 1) * pieceFiles).map(([path]) => Rows.literal(path))
+    return merge(table, `${hour} AND "$path" IN (${some.join(", ")})`)
   })
+})

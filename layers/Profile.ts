@@ -167,10 +167,22 @@ export const connector = chosen(
   (layers) => layers.connector
 )
 
+/** The table to make, and what tells which topic it is made from. */
+export const tableCreation = distributedOnly(
+  "the sink makes the table with its first commit (npm start)",
+  (layers) => layers.tableCreation
+)
+
 /** Kafka Connect, for what the embedded sink has nothing of. */
 export const kafkaConnect = distributedOnly(
   "the sink is a program of its own, which floe connector can show, pause and resume",
   (layers) => layers.connector
+)
+
+/** The same, with the groups that its connectors read in. */
+export const registration = distributedOnly(
+  "the sink is a program of its own, which floe connector can show, pause and resume",
+  (layers) => Layer.merge(layers.connector, layers.consumerGroups)
 )
 
 export const topics = distributedOnly("the log is a file and needs no topic", (layers) => layers.topics)

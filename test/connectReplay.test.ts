@@ -6,33 +6,46 @@ import { replaceStatement } from "../layers/trino/ReplayTable.ts"
 
 const position = (partition: number, offset: number) => ({ partition, offset })
 
-it("the statement that replaces the table keeps all that it has, whatever that is", () => {
+it("the statement that replaces the table makes it as it should be, and keeps what else it has", () => {
   const shown = `CREATE TABLE iceberg.default.weather (
    city varchar,
    temperature varchar,
-   ts varchar
+   ts varchar,
+   note varchar
 )
 COMMENT 'it''s here'
 WITH (
    format = 'PARQUET',
-   location = 's3a://warehouse/default/weather',
-   partitioning = ARRAY['ts'],
+   location = 's3a://warehouse/default/elsewhere',
+   partitioning = ARRAY['city'],
    sorted_by = ARRAY['city ASC NULLS FIRST']
 )`
   assert.strictEqual(
-    replaceStatement(shown, "again"),
+    replaceStatement(shown, "again", "warehouse", "an id"),
     `CREATE OR REPLACE TABLE iceberg.default.weather (city, temperature, ts)
 COMMENT 'it''s here'
 WITH (
    format = 'PARQUET',
    location = 's3a://warehouse/default/weather',
    partitioning = ARRAY['ts'],
-   sorted_by = ARRAY['city ASC NULLS FIRST']
+   sorted_by = ARRAY['city ASC NULLS FIRST'],
+   format_version = 2,
+   extra_properties = MAP(ARRAY['floe.log.id'], ARRAY['an id'])
 )
 AS SELECT city, temperature, ts FROM iceberg.default."again"`
   )
-  assert.isUndefined(replaceStatement("CREATE VIEW iceberg.default.weather AS\nSELECT 1", "again"))
-  assert.isUndefined(replaceStatement("", "again"))
+  assert.strictEqual(
+    replaceStatement("", "again", "warehouse", "an id"),
+    `CREATE OR REPLACE TABLE iceberg.default.weather (city, temperature, ts)
+WITH (
+   format = 'PARQUET',
+   format_version = 2,
+   partitioning = ARRAY['ts'],
+   location = 's3a://warehouse/default/weather',
+   extra_properties = MAP(ARRAY['floe.log.id'], ARRAY['an id'])
+)
+AS SELECT city, temperature, ts FROM iceberg.default."again"`
+  )
 })
 
 it("a replay's connector is the sink's, but for its table, its control topic and its dead letters", () => {

@@ -2,6 +2,7 @@ import { Console, Effect, Option, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { Connector, type ConnectorConfig, ConnectorInvalid, type ConnectorStatus } from "../../services/Connector.ts"
 import * as IcebergSink from "../connect/IcebergSink.ts"
+import { register as registerSink } from "../connect/Registration.ts"
 import * as Profile from "../Profile.ts"
 import { json, printJson } from "./Json.ts"
 import { reasonOf } from "./Trace.ts"
@@ -63,16 +64,15 @@ const register = Command.make(
   "register",
   { name, config, wait },
   Effect.fn("floe connector register")(function* ({ name, config, wait }) {
-    const connector = yield* Connector
-    const done = yield* connector
-      .register(name, yield* configOf(config))
-      .pipe(patiently(wait, (error) => error._tag === "ConnectUnavailable"))
+    const done = yield* registerSink(name, yield* configOf(config)).pipe(
+      patiently(wait, (error) => error._tag === "ConnectUnavailable" || error._tag === "GroupsUnavailable")
+    )
     const said = { created: "is registered", updated: "has its new settings", unchanged: "has these settings already" }
     yield* Console.log(`The connector ${name} ${said[done]}.`)
   })
 ).pipe(
   Command.withDescription(
-    "Register the connector that brings the topic into the table, or give it new settings. They are validated first, and what Kafka Connect does not take is listed by field."
+    "Register the connector that brings the topic into the table, or give it new settings. They are validated first, and what Kafka Connect does not take is listed by field. One that runs is stopped for new settings and started again once none of its readers is left, so that it never has two coordinators; the log goes on meanwhile."
   ),
   Command.withShortDescription("Register the connector, or give it new settings"),
   Command.withExamples([
@@ -82,7 +82,7 @@ const register = Command.make(
     },
     { command: "floe connector register --config more.json", description: 'Add or replace settings: {"tasks.max": 2}' }
   ]),
-  Command.provide(Profile.kafkaConnect)
+  Command.provide(Profile.registration)
 )
 
 const validate = Command.make(

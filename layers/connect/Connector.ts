@@ -38,7 +38,8 @@ const runningOf = ({ state, worker_id, trace }: typeof Running.Type) => ({
   trace: trace ?? null
 })
 
-const same = (a: ConnectorConfig, b: ConnectorConfig) =>
+/** Whether these are the same settings. */
+export const same = (a: ConnectorConfig, b: ConnectorConfig) =>
   Object.keys(a).length === Object.keys(b).length && Object.entries(a).every(([key, value]) => b[key] === value)
 
 /** Without the list of everything that is installed, with which it goes on. */

@@ -1,10 +1,10 @@
 import { Effect, Exit, Layer, Option, Stream } from "effect"
-import { EventLogReader, type Position } from "../../services/EventLog.ts"
-import { Replay, type ReplayProgress, ReplayRefused, ReplayUnavailable } from "../../services/Replay.ts"
+import { EventLogReader, type LogBounds, type Position } from "../../services/EventLog.ts"
+import { type Discards, Replay, type ReplayProgress, ReplayRefused, ReplayUnavailable } from "../../services/Replay.ts"
 import { weather } from "../../services/TableReader.ts"
 import { monotonicMillis } from "../runtime/elapsed.ts"
 import { patiently, unavailable } from "./ReplayFailures.ts"
-import { missing, sum, within } from "./ReplayProgress.ts"
+import { missing, placed, sum, within } from "./ReplayProgress.ts"
 import * as ReplayRun from "./ReplayRun.ts"
 import { type Names, namesOf } from "./ReplaySink.ts"
 import * as ReplaySwap from "./ReplaySwap.ts"
@@ -39,12 +39,21 @@ export const layer = Layer.effect(
       return true
     })
 
-    const following = (names: Names, ends: ReadonlyArray<Position>, found: number, began: number) => {
+    const following = (
+      names: Names,
+      { partitions }: LogBounds,
+      ends: ReadonlyArray<Position>,
+      found: number,
+      began: number
+    ) => {
       const step = Effect.fnUntraced(function* (last: Looked) {
         yield* Effect.sleep(look)
         const now = yield* monotonicMillis
         const state = yield* patiently(run.state(names))
-        const positions = Option.getOrElse(state.positions, () => [])
+        const positions = placed(
+          Option.getOrElse(state.positions, () => []),
+          partitions
+        )
         const events = within(positions, ends)
         const isThere = missing(positions, ends).length === 0
         const stood = events > last.events ? 0 : now - last.since
@@ -63,17 +72,18 @@ export const layer = Layer.effect(
       )
     }
 
-    const into: Replay["Service"]["into"] = (table, { finished = false } = {}) => {
+    const into: Replay["Service"]["into"] = (table, { finished = false, discard = {} } = {}) => {
       const names = namesOf(table)
       return Effect.gen(function* () {
         if (table === weather) {
           const reason = `${weather} is the table that the sink writes; replay into another one, and put that in its place with --swap.`
           return yield* new ReplayRefused({ reason })
         }
-        const { partitions } = yield* log.bounds
+        const bounds = yield* log.bounds
+        const { partitions } = bounds
         const cut = partitions.find(({ start }) => start > 0)
-        if (cut !== undefined) {
-          const reason = `The log begins at offset ${cut.start} of partition ${cut.partition}: what was before has expired or was deleted, and only default.weather still has it. A replay would be without it.`
+        if (cut !== undefined && discard.missingRows !== true) {
+          const reason = `The log begins at offset ${cut.start} of partition ${cut.partition}: what was before has expired or was deleted, and only default.weather still has it. A replay would be without it, which --discard-missing-rows allows.`
           return yield* new ReplayRefused({ reason })
         }
         const ends = partitions.map(({ partition, end }) => ({ partition, offset: end }))
@@ -82,7 +92,10 @@ export const layer = Layer.effect(
         yield* run.start(names, finished)
         const before = yield* patiently(run.state(names))
         const found = within(
-          Option.getOrElse(before.positions, () => []),
+          placed(
+            Option.getOrElse(before.positions, () => []),
+            partitions
+          ),
           ends
         )
         const finish = Effect.gen(function* () {
@@ -98,14 +111,14 @@ export const layer = Layer.effect(
         })
         const first: ReplayProgress = { events: found, total: sum(ends), found }
         return Stream.succeed(first).pipe(
-          Stream.concat(following(names, ends, found, yield* monotonicMillis)),
+          Stream.concat(following(names, bounds, ends, found, yield* monotonicMillis)),
           Stream.concat(finished ? Stream.empty : Stream.fromEffect(finish))
         )
       }).pipe(Stream.unwrap, Stream.mapError(unavailable))
     }
 
     const swap = Effect.fn("Replay.swap")(
-      (table: string, told: (news: string) => Effect.Effect<void>) => put(table, told),
+      (table: string, told: (news: string) => Effect.Effect<void>, discard: Discards = {}) => put(table, told, discard),
       Effect.mapError(unavailable)
     )
 

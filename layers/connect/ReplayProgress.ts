@@ -3,6 +3,16 @@ import type { Position } from "../../services/EventLog.ts"
 
 export const sum = (positions: ReadonlyArray<Position>) => positions.reduce((all, { offset }) => all + offset, 0)
 
+/** A place for each partition: where the table is, or the log begins. */
+export const placed = (
+  positions: ReadonlyArray<Position>,
+  partitions: ReadonlyArray<{ readonly partition: number; readonly start: number }>
+): ReadonlyArray<Position> =>
+  partitions.map(({ partition, start }) => ({
+    partition,
+    offset: Math.max(start, positions.find((position) => position.partition === partition)?.offset ?? start)
+  }))
+
 /** Where the table still has to come to, with how far it is there. */
 export const missing = (positions: ReadonlyArray<Position>, ends: ReadonlyArray<Position>) =>
   ends.flatMap(({ partition, offset: end }) => {

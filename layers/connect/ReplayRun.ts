@@ -1,20 +1,17 @@
 /** The connector of a replay: made with all that it needs, looked at, halted, removed. Each step may be done again. */
-import { Effect, Option, Schedule } from "effect"
+import { Effect, Option } from "effect"
 import { Connector } from "../../services/Connector.ts"
 import { ConsumerGroups } from "../../services/ConsumerGroups.ts"
 import { Query } from "../../services/Query.ts"
 import { ReplayRefused, ReplayUnavailable } from "../../services/Replay.ts"
-import { replication, topic } from "../../services/Settings.ts"
+import { replication, s3, topic } from "../../services/Settings.ts"
 import { SinkCommits } from "../../services/SinkCommits.ts"
 import { Topics } from "../../services/Topics.ts"
-import { monotonic } from "../runtime/elapsed.ts"
 import * as ReplayTable from "../trino/ReplayTable.ts"
 import * as IcebergSink from "./IcebergSink.ts"
+import * as Readers from "./Readers.ts"
 import { patiently } from "./ReplayFailures.ts"
 import { configOf, type Names } from "./ReplaySink.ts"
-
-/** Tasks end within seconds; the readers of a worker that was killed are known for 10 s more, and at most 45. */
-const leaving = Schedule.spaced("500 millis").pipe(Schedule.upTo({ duration: "90 seconds" }), monotonic)
 
 /** A group that whoever replays is in. */
 const lock = "floe-replay"
@@ -26,7 +23,7 @@ export const make = Effect.gen(function* () {
     yield* Topics,
     yield* SinkCommits
   ]
-  const table = ReplayTable.make(yield* Query)
+  const table = ReplayTable.make(yield* Query, (yield* s3).bucket)
   const [log, copies] = [yield* topic, yield* replication]
 
   /** Two replays at once would put each other's tables and connectors away. */
@@ -37,15 +34,13 @@ export const make = Effect.gen(function* () {
   })
 
   /** Waits until nobody reads for the connector any more. */
-  const quiet = Effect.fnUntraced(function* (ids: ReadonlyArray<string>) {
-    const readers = Effect.map(patiently(Effect.forEach(ids, groups.find)), (found) =>
-      found.reduce((all, group) => all + (Option.isSome(group) ? group.value.members.length : 0), 0)
-    )
-    const left = yield* Effect.repeat(readers, { schedule: leaving, until: (count) => count === 0 })
-    if (left > 0) {
-      const reason = `Readers are still in the groups ${ids.join(" and ")} although their connector is stopped; look at the log of Kafka Connect.`
-      return yield* new ReplayUnavailable({ reason, cause: left })
-    }
+  const quiet = (ids: ReadonlyArray<string>) => Readers.none(ids, patiently(Readers.count(groups, ids)))
+
+  /** The topic of the log, as it is now. */
+  const logTopic = Effect.fnUntraced(function* () {
+    const found = yield* patiently(topics.describe(log))
+    if (Option.isSome(found)) return found.value
+    return yield* new ReplayRefused({ reason: `There is no topic ${log}; floe topics create makes it.` })
   })
 
   const endOf = Effect.fnUntraced(function* (name: string) {
@@ -128,7 +123,7 @@ export const make = Effect.gen(function* () {
       // What is left of one whose table was dropped.
       yield* discard(names)
       yield* topics.remove(control)
-      yield* Effect.repeat(topics.describe(control), { schedule: leaving, until: Option.isNone })
+      yield* Effect.repeat(topics.describe(control), { schedule: Readers.leaving, until: Option.isNone })
     }
     yield* topics.create({ name: control, partitions: 1, replication: copies })
     // For a moment not every broker knows a topic that was just made.
@@ -146,6 +141,6 @@ export const make = Effect.gen(function* () {
   /** For later, without waiting for it. */
   const stop = ({ connector: name }: Names) => Effect.ignore(connector.stop(name))
 
-  return { table, log, alone, state, start, stop, discard, halt, begin }
+  return { table, log, logTopic, alone, state, start, stop, discard, halt, begin }
 })
 export type ReplayRun = Effect.Success<typeof make>

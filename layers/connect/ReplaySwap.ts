@@ -9,13 +9,14 @@ import { Effect, Option, Schedule } from "effect"
 import { Connector } from "../../services/Connector.ts"
 import { ConsumerGroups } from "../../services/ConsumerGroups.ts"
 import type { Position } from "../../services/EventLog.ts"
-import { ReplayRefused, ReplayUnavailable } from "../../services/Replay.ts"
+import { type Discards, ReplayRefused, ReplayUnavailable } from "../../services/Replay.ts"
 import { weather } from "../../services/TableReader.ts"
 import { control, coordinator, Topics } from "../../services/Topics.ts"
 import { monotonic, monotonicMillis } from "../runtime/elapsed.ts"
+import { described } from "../trino/OtherWriters.ts"
 import * as IcebergSink from "./IcebergSink.ts"
 import { goesOn, leaving, patiently } from "./ReplayFailures.ts"
-import { missing } from "./ReplayProgress.ts"
+import { missing, placed } from "./ReplayProgress.ts"
 import type { ReplayRun } from "./ReplayRun.ts"
 import { type Names, namesOf } from "./ReplaySink.ts"
 
@@ -46,24 +47,40 @@ export const make = Effect.fnUntraced(function* (run: ReplayRun) {
   const refuse = (reason: string) => Effect.fail(new ReplayRefused({ reason }))
 
   /** What would only be found when the sink stands still already. */
-  const allowed = Effect.fnUntraced(function* ({ connector: replay, table: name }: Names) {
+  const allowed = Effect.fnUntraced(function* ({ connector: replay, table: name }: Names, discard: Discards) {
     yield* Effect.catchTag(connector.config(IcebergSink.name), "ConnectorMissing", (error) => refuse(error.message))
     yield* Effect.catchTag(connector.config(replay), "ConnectorMissing", () =>
       refuse(`There is no replay into ${name} to put in place; floe replay --into ${name} --swap makes one.`)
     )
-    if (!(yield* table.exists(weather))) {
-      return yield* refuse("There is no table default.weather to put another in place of; floe table create makes it.")
-    }
-    const found = yield* table.state(name)
-    if (Option.isNone(Option.flatMap(found, ({ commit }) => commit))) {
-      return yield* refuse("The log is empty: there is nothing to put in place.")
-    }
     const { hours, most } = yield* table.hours(name)
     if (hours > most) {
       return yield* refuse(
         `default.${name} has ${hours} hours, and Trino writes at most ${most} at once: set iceberg.max-partitions-per-writer to ${hours * 2} in its catalog's file and start it again; then ${goesOn}.`
       )
     }
+    if (!(yield* table.exists(weather)) || discard.otherWriters === true) return
+    const others = yield* table.otherWriters
+    if (others.length === 0) return
+    const shown = [...others.slice(0, 3).map(described), ...(others.length > 3 ? [`${others.length - 3} more`] : [])]
+    return yield* refuse(
+      `default.weather was changed by another writer (${shown.join("; ")}), which the log does not know and a swap would undo. Nothing was changed; the same command with --discard-other-writers undoes it.`
+    )
+  })
+
+  /** Rows of the old table that would be gone, once the new one has all that the log has. */
+  const keeping = Effect.fnUntraced(function* (name: string, discard: Discards, told: Told) {
+    if (discard.missingRows === true || !(yield* patiently(table.exists(weather)))) return
+    yield* told("looking for rows that only default.weather has")
+    const lost = yield* patiently(table.lost(name))
+    const written =
+      discard.otherWriters === true
+        ? (yield* patiently(table.otherWriters)).reduce((sum, { added }) => sum + added, 0)
+        : 0
+    if (lost <= written) return
+    const rows = `${lost.toLocaleString("en-US")} ${lost === 1 ? "row" : "rows"}`
+    return yield* refuse(
+      `default.weather has ${rows} of which the log has no event, and default.${name} is without them. Nothing was changed; keep them first, with floe query "CREATE TABLE weather_before AS SELECT * FROM weather", and give the same command with --discard-missing-rows.`
+    )
   })
 
   /** One that was left alone by who began it would undo what the sink commits later. */
@@ -79,19 +96,27 @@ export const make = Effect.fnUntraced(function* (run: ReplayRun) {
   })
 
   /** The replay's table, once it has all that the sink's has, with both connectors stopped. */
-  const gather = Effect.fnUntraced(function* (names: Names, told: Told) {
+  const gather = Effect.fnUntraced(function* (names: Names, discard: Discards, told: Told) {
     const replay = [names.group, names.coordinator]
     yield* told("stopping the connector")
     yield* run.halt(IcebergSink.name, [sink.group, sink.coordinator])
     const group = yield* patiently(groups.find(sink.group))
     const offsets = Option.match(group, { onNone: () => [], onSome: ({ offsets }) => offsets })
-    const wanted: ReadonlyArray<Position> = offsets.filter(({ topic }) => topic === log)
+    const { partitions } = yield* run.logTopic()
+    // Of a topic that was deleted the group may have offsets beyond the end of the one that is here now.
+    const endOf = (partition: number) => partitions.find((one) => one.partition === partition)?.end ?? 0
+    const wanted: ReadonlyArray<Position> = offsets
+      .filter(({ topic }) => topic === log)
+      .map(({ partition, offset }) => ({ partition, offset: Math.min(offset, endOf(partition)) }))
+    const isEmpty = partitions.every(({ start, end }) => start === end)
     const began = yield* monotonicMillis
     const caughtUp = Effect.gen(function* () {
       yield* told("waiting for the rest of the log")
       const { positions, rows } = yield* patiently(run.state(names))
-      if (Option.isSome(positions) && missing(positions.value, wanted).length === 0) {
-        return Option.some({ positions: positions.value, rows })
+      const reached = Option.orElse(positions, () => (isEmpty && rows === 0 ? Option.some([]) : Option.none()))
+      if (Option.isSome(reached)) {
+        const places = placed(reached.value, partitions)
+        if (missing(places, wanted).length === 0) return Option.some({ positions: places, rows })
       }
       if ((yield* monotonicMillis) - began < patience) return Option.none()
       const reason = `The connector ${names.connector} brings nothing more; floe connector status ${names.connector} may say why.`
@@ -103,6 +128,7 @@ export const make = Effect.fnUntraced(function* (run: ReplayRun) {
       const last = yield* caughtUp
       if (Option.isSome(last)) {
         yield* noOther
+        yield* keeping(names.table, discard, told)
         if (yield* isStopped) return last.value
         const reason = `Somebody has resumed the connector ${IcebergSink.name} during the swap; ${goesOn}.`
         return yield* new ReplayUnavailable({ reason, cause: last.value })
@@ -112,12 +138,16 @@ export const make = Effect.fnUntraced(function* (run: ReplayRun) {
     }
   })
 
-  const current = Effect.map(patiently(table.state(weather)), Option.getOrUndefined)
+  const current = Effect.gen(function* () {
+    if (!(yield* patiently(table.exists(weather)))) return undefined
+    return Option.getOrUndefined(yield* patiently(table.state(weather)))
+  })
 
   /** If the statement fails, what has become of it: a table that was made anew begins with a snapshot without a parent. */
   const exchange = Effect.fnUntraced(function* (name: string, back: typeof resume) {
     const before = yield* current
-    yield* table.replaceWeather(name).pipe(
+    const { id } = yield* run.logTopic()
+    yield* table.replaceWeather(name, id).pipe(
       Effect.catch(
         Effect.fnUntraced(function* (error) {
           yield* noOther
@@ -153,15 +183,15 @@ export const make = Effect.fnUntraced(function* (run: ReplayRun) {
     Effect.catch((error) => Effect.logWarning(`What the replay needed stays in part. ${error.message}`))
   )
 
-  return Effect.fnUntraced(function* (table: string, told: Told) {
+  return Effect.fnUntraced(function* (table: string, told: Told, discard: Discards) {
     const names = namesOf(table)
     yield* run.alone
-    yield* Effect.tapError(allowed(names), () => run.stop(names))
+    yield* Effect.tapError(allowed(names, discard), () => run.stop(names))
     // After a swap that died behind its commit, the sink would bring again what the new table has already.
     const back: typeof resume = (yield* isStopped) ? Effect.logWarning(asFound) : resume
     return yield* Effect.uninterruptibleMask(
       Effect.fnUntraced(function* (restore) {
-        const gathered = yield* restore(gather(names, told)).pipe(
+        const gathered = yield* restore(gather(names, discard, told)).pipe(
           Effect.onInterrupt(() => Effect.andThen(Effect.ignore(back), run.stop(names))),
           Effect.catch((error) => Effect.andThen(Effect.mapError(back, leaving(stopped)), Effect.fail(error)))
         )

@@ -8,6 +8,7 @@ import { EventLogReader } from "../../services/EventLog.ts"
 import { Metastore } from "../../services/Metastore.ts"
 import { Query } from "../../services/Query.ts"
 import * as Settings from "../../services/Settings.ts"
+import { SinkCommits } from "../../services/SinkCommits.ts"
 import { Storage } from "../../services/Storage.ts"
 import { TableReader } from "../../services/TableReader.ts"
 import { Topics } from "../../services/Topics.ts"
@@ -17,6 +18,7 @@ import { answersAt, wellOf } from "../checks/Server.ts"
 import * as IcebergSink from "../connect/IcebergSink.ts"
 import { addressOf } from "../http/Health.ts"
 import * as Drives from "../s3/Drives.ts"
+import { anew } from "./checks/Anew.ts"
 import { commits } from "./checks/Commits.ts"
 import * as ComponentChecks from "./checks/Components.ts"
 import { connector } from "./checks/Connector.ts"
@@ -24,8 +26,10 @@ import { coordinators } from "./checks/Coordinators.ts"
 import { disk } from "./checks/Disk.ts"
 import { locks } from "./checks/Locks.ts"
 import { offsets } from "./checks/Offsets.ts"
+import { origin } from "./checks/Origin.ts"
 import * as TableChecks from "./checks/Table.ts"
 import * as TopicChecks from "./checks/Topics.ts"
+import { writers } from "./checks/Writers.ts"
 
 /** From where on something is too little or too much. */
 export interface Limits {
@@ -59,6 +63,8 @@ const make = Effect.fnUntraced(function* (limits: Limits) {
   const { bucket } = yield* Settings.s3
   // A commit every 10 seconds makes 360 small files in an hour and 8,640 snapshots in a day.
   const { roomBytes = 2 ** 30, smallFilesEnded = 500, smallFiles = 2_000, snapshots = 5_000 } = limits
+  const advice = yield* Effect.cached(anew(query, connect))
+  const services = { query, topics, groups, commits: yield* SinkCommits }
   const upkeep = files({
     table,
     ended: smallFilesEnded,
@@ -85,15 +91,17 @@ const make = Effect.fnUntraced(function* (limits: Limits) {
       ComponentChecks.metastore(look),
       ComponentChecks.trino(look, query),
       disk(topics, drives, roomBytes),
-      TopicChecks.topics(topics, name, yield* Settings.partitions),
-      TopicChecks.retention(topics, groups, name),
+      TopicChecks.topics(topics, name, yield* Settings.partitions, advice),
+      TopicChecks.retention(topics, groups, table, name, advice),
       TableChecks.location(query, bucket),
-      TableChecks.table(query, bucket),
+      TableChecks.table({ query, storage, topics, topic: name, bucket, anew: advice }),
+      origin(services, name, advice),
+      writers(query, advice),
       { ...clock(log, table, base), needs: ["topics", "table"] },
       connector(connect, yield* IcebergSink.settings),
       coordinators(groups),
       locks(metastore),
-      offsets(query, topics, table, name),
+      offsets(query, topics, table, name, advice),
       commits({ connector: connect, log, table, patience: limits.patience }),
       { ...upkeep, needs: ["table"] }
     ]

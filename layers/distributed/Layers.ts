@@ -46,6 +46,9 @@ export const consumerGroups = ConsumerGroups.layer
 
 export const sinkCommits = SinkCommits.layer
 
+/** The table to make, with what tells which topic it is made from. */
+export const tableCreation = Layer.mergeAll(query, WithoutClient.topics, consumerGroups, WithoutClient.sinkCommits)
+
 export const tableReader = (table: string) => TableReader.at(table).pipe(Layer.provide([query, sinkCommits]))
 
 export const audit = Layer.merge(
@@ -80,6 +83,7 @@ export const checksWithin = (limits: Checks.Limits) =>
       storage,
       query,
       WithoutClient.logReader,
+      WithoutClient.sinkCommits,
       weatherReader
     ])
   )

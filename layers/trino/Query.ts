@@ -29,6 +29,10 @@ const numbers = / \((Service: S3|SDK Attempt Count).*$/s
 
 const advices: ReadonlyArray<readonly [said: RegExp, advice: string]> = [
   [/Catalog 'iceberg' not found$/, "give Trino the folder deploy/trino/etc as /etc/trino"],
+  [
+    /Illegal keys in extra_properties/,
+    "give Trino's catalog the line iceberg.allowed-extra-properties=floe.log.id of deploy/trino/etc, and start Trino again (docker compose restart trino)"
+  ],
   [/Table 'iceberg\.default\.weather' does not exist$/, "floe table create makes it"]
 ]
 

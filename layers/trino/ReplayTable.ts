@@ -4,8 +4,12 @@ import { type Query, type QueryError, QueryFailed } from "../../services/Query.t
 import type { SinkCommit } from "../../services/SinkCommits.ts"
 import { columns } from "../../services/Weather.ts"
 import { commitOf } from "../connect/SnapshotSummary.ts"
+import * as LogId from "./LogId.ts"
+import * as LostRows from "./LostRows.ts"
+import * as OtherWriters from "./OtherWriters.ts"
 import { about, Whole } from "./Rows.ts"
-import { createStatement, name as weather } from "./WeatherTable.ts"
+import { parse } from "./ShownTable.ts"
+import { createStatement, propertiesAt, name as weather } from "./WeatherTable.ts"
 
 const nameOf = (table: string) => `iceberg.default."${table}"`
 
@@ -29,60 +33,84 @@ export interface State {
 }
 
 const replacing = `CREATE OR REPLACE TABLE ${weather} `
-const opening = `CREATE TABLE ${weather} (`
 
-/** The statement that makes the table anew as `SHOW CREATE TABLE` shows it, with the rows of another one. */
-export const replaceStatement = (shown: string, table: string) => {
-  const end = shown.indexOf("\n)")
-  if (!shown.startsWith(opening) || end === -1) return undefined
+/**
+ * The statement that makes the table as it should be, with the rows of another one; what else `SHOW CREATE TABLE` shows,
+ * a comment or an order of its files, stays. `shown` is empty where there is no table.
+ */
+export const replaceStatement = (shown: string, table: string, bucket: string, logId: string) => {
+  const properties = {
+    ...Object.fromEntries(parse(shown).properties),
+    ...propertiesAt(bucket),
+    extra_properties: LogId.assignment(logId)
+  }
+  const comment = /\n\)\n(COMMENT '(?:[^']|'')*'\n)/.exec(shown)?.[1] ?? ""
   const names = columns.join(", ")
-  return `${replacing}(${names})${shown.slice(end + 2)}\nAS SELECT ${names} FROM ${nameOf(table)}`
+  const lines = Object.entries(properties).map(([key, value]) => `   ${key} = ${value}`)
+  return `${replacing}(${names})\n${comment}WITH (\n${lines.join(",\n")}\n)\nAS SELECT ${names} FROM ${nameOf(table)}`
 }
 
-export const make = (query: Query["Service"]) => {
-  const run = Effect.fnUntraced(
+const runOn = (query: Query["Service"]) =>
+  Effect.fnUntraced(
     function* (sql: string) {
       return yield* Stream.runCollect((yield* query.execute(sql)).rows)
     },
     Effect.scoped,
     Effect.catchTag("SnapshotMissing", Effect.die)
   )
-  const all = <A>(row: Schema.Codec<A, unknown>, sql: string): Effect.Effect<ReadonlyArray<A>, QueryError> =>
-    Effect.flatMap(run(sql), (rows) =>
+
+const allOn =
+  (query: Query["Service"]) =>
+  <A>(row: Schema.Codec<A, unknown>, sql: string): Effect.Effect<ReadonlyArray<A>, QueryError> =>
+    Effect.flatMap(runOn(query)(sql), (rows) =>
       Effect.mapError(
         Schema.decodeUnknownEffect(Schema.Array(row))(rows),
         () => new QueryFailed({ reason: "Trino's answer cannot be read; this is a fault of Floe." })
       )
     )
 
-  const snapshots = (table: string, where: string) =>
-    all(
+/** None where nothing was ever committed. */
+export const stateOf = Effect.fn("ReplayTable.state")(function* (query: Query["Service"], table: string) {
+  const snapshots = (where: string) =>
+    allOn(query)(
       Snapshot,
       `SELECT CAST(snapshot_id AS varchar), CAST(parent_id AS varchar), element_at(summary, 'total-records'), json_format(CAST(map_filter(summary, (name, value) -> name LIKE 'kafka.connect.%') AS json)) FROM ${about(table, "snapshots")} WHERE ${where} ORDER BY committed_at DESC LIMIT 1`
     )
+  const [current] = yield* snapshots(
+    `snapshot_id = (SELECT snapshot_id FROM ${about(table, "refs")} WHERE name = 'main')`
+  )
+  if (current === undefined) return Option.none<State>()
+  const [snapshot, parent, rows, summary] = current
+  let commit = commitOf(summary)
+  if (Option.isNone(commit)) {
+    // Small files were merged, say: the rows are still those of the sink's last commit.
+    const [last] = yield* snapshots("element_at(summary, 'kafka.connect.commit-id') IS NOT NULL")
+    commit = commitOf(last?.[3] ?? {})
+  }
+  return Option.some<State>({ snapshot, parent, rows: rows ?? 0, commit })
+})
+
+export const make = (query: Query["Service"], bucket: string) => {
+  const run = runOn(query)
+  const all = allOn(query)
+
+  const exists = Effect.fn("ReplayTable.exists")(function* (table: string) {
+    const sql = `SELECT table_name FROM iceberg.information_schema.tables WHERE table_schema = 'default' AND table_name = '${table}'`
+    return (yield* all(Name, sql)).length > 0
+  })
 
   return {
-    exists: Effect.fn("ReplayTable.exists")(function* (table: string) {
-      const sql = `SELECT table_name FROM iceberg.information_schema.tables WHERE table_schema = 'default' AND table_name = '${table}'`
-      return (yield* all(Name, sql)).length > 0
-    }),
+    exists,
+
+    /** Rows of `default.weather` that another table has not. */
+    lost: (table: string) => LostRows.count(query, table),
+
+    /** What others than the sink have done to the table, as far as its snapshots tell. */
+    otherWriters: OtherWriters.find(query),
 
     create: Effect.fn("ReplayTable.create")((table: string) => run(createStatement(nameOf(table)))),
 
-    /** None where nothing was ever committed. */
-    state: Effect.fn("ReplayTable.state")(function* (table: string) {
-      const main = `snapshot_id = (SELECT snapshot_id FROM ${about(table, "refs")} WHERE name = 'main')`
-      const [current] = yield* snapshots(table, main)
-      if (current === undefined) return Option.none<State>()
-      const [snapshot, parent, rows, summary] = current
-      let commit = commitOf(summary)
-      if (Option.isNone(commit)) {
-        // Small files were merged, say: the rows are still those of the sink's last commit.
-        const [last] = yield* snapshots(table, "element_at(summary, 'kafka.connect.commit-id') IS NOT NULL")
-        commit = commitOf(last?.[3] ?? {})
-      }
-      return Option.some<State>({ snapshot, parent, rows: rows ?? 0, commit })
-    }),
+    state: (table: string) => stateOf(query, table),
 
     /** How many hours the table has, and how many Trino writes at once at most. */
     hours: Effect.fn("ReplayTable.hours")(function* (table: string) {
@@ -99,12 +127,9 @@ export const make = (query: Query["Service"]) => {
     }),
 
     /** One commit: readers see the old rows or the new ones, and older snapshots stay. */
-    replaceWeather: Effect.fn("ReplayTable.replaceWeather")(function* (table: string) {
-      const [shown] = yield* all(Name, `SHOW CREATE TABLE ${weather}`)
-      const statement = replaceStatement(shown?.[0] ?? "", table)
-      if (statement === undefined)
-        return yield* new QueryFailed({ reason: `Trino does not show the table ${weather}.` })
-      yield* run(statement)
+    replaceWeather: Effect.fn("ReplayTable.replaceWeather")(function* (table: string, logId: string) {
+      const [shown] = (yield* exists("weather")) ? yield* all(Name, `SHOW CREATE TABLE ${weather}`) : []
+      yield* run(replaceStatement(shown?.[0] ?? "", table, bucket, logId))
     })
   }
 }

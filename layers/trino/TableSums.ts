@@ -11,16 +11,17 @@ import {
   TableSums,
   type TableView
 } from "../../services/TableSums.ts"
+import * as LogId from "./LogId.ts"
 import * as Rows from "./Rows.ts"
 import * as Snapshots from "./Snapshots.ts"
 
 const character = (text: string) => `U&'\\${text.charCodeAt(0).toString(16).padStart(4, "0")}'`
 const orNull = (column: string) => `coalesce(${column}, ${character(nullText)})`
 const text = `${orNull("city")} || ${character(separator)} || ${orNull("temperature")}`
-const checksum = `from_base(substr(to_hex(md5(to_utf8(${text}))), 1, ${checksumDigits}), 16)`
+export const checksum = `from_base(substr(to_hex(md5(to_utf8(${text}))), 1, ${checksumDigits}), 16)`
 /** A sum of bigint would be too small for some thousand rows. */
-const sum = `sum(CAST(${checksum} AS decimal(38, 0)))`
-const hourIs = (ts: TableHour) => (ts === null ? "ts IS NULL" : `ts = ${Rows.literal(ts)}`)
+export const sum = `sum(CAST(${checksum} AS decimal(38, 0)))`
+export const hourIs = (ts: TableHour) => (ts === null ? "ts IS NULL" : `ts = ${Rows.literal(ts)}`)
 
 /** A sum may have more digits than a number keeps. */
 const Digits = Schema.String.check(Schema.isPattern(/^\d+$/))
@@ -46,7 +47,7 @@ export const layer = Layer.effect(
       return yield* isKept ? Rows.asQueryError(error) : new QueryUnavailable({ reason, cause: error })
     })
 
-    const viewOf = (snapshotId: string, committed: TableView["committed"]): TableView => {
+    const viewOf = (snapshotId: string, logId: TableView["logId"], committed: TableView["committed"]): TableView => {
       const from = `FROM iceberg.default.${table} FOR VERSION AS OF BIGINT '${snapshotId}'`
       const read = <A>(row: Schema.Codec<A, unknown>, sql: string) =>
         Rows.stream(query, { table, operation: "comparing it with the log", row }, sql).pipe(
@@ -60,7 +61,7 @@ export const layer = Layer.effect(
         )
       return {
         snapshotId,
-        logId: Option.none(),
+        logId,
         committed,
         others: Effect.succeed({ changes: [], unknown: [] }),
         hours: sums(HourRow, `SELECT ts, count(*), ${sum} ${from} GROUP BY ts`),
@@ -80,9 +81,10 @@ export const layer = Layer.effect(
       if (head === undefined) return Option.none<TableView>()
       // What other writers changed after the sink's last commit is for the audit to find.
       const commit = Snapshots.lastSinkCommit(line)
-      if (Option.isNone(commit)) return Option.some(viewOf(head.id, Option.none()))
+      const logId = yield* LogId.read(query, table)
+      if (Option.isNone(commit)) return Option.some(viewOf(head.id, logId, Option.none()))
       const positions = yield* sinkCommits.positions([commit.value])
-      return Option.some(viewOf(head.id, Option.fromUndefinedOr(positions.get(commit.value.id))))
+      return Option.some(viewOf(head.id, logId, Option.fromUndefinedOr(positions.get(commit.value.id))))
     }).pipe(
       Effect.catchTags({
         TableMissing: () => Effect.succeedNone,

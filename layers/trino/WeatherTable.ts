@@ -29,7 +29,8 @@ const shape: Record<string, string> = {
   partitioning: "ARRAY['ts']"
 }
 
-const propertiesAt = (bucket: string): Record<string, string> => ({
+/** Where the table is to be, and how. */
+export const propertiesAt = (bucket: string): Record<string, string> => ({
   ...shape,
   location: `'s3a://${bucket}/default/weather'`
 })

@@ -66,7 +66,7 @@ export const commits = ({ connector, log, table, patience }: CommitsOptions): Ch
         : {
             finding: `The connector runs and commits nothing: ${event}; ${snapshot === undefined ? "nothing was ever committed" : `the last commit was ${ago(snapshot.committedAt)} ago`}; so many are not in the table: ${left}.`,
             consequence,
-            mend: "floe connector restart; where it commits nothing after a minute, docker compose logs kafka-connect says why."
+            mend: "`floe connector restart`; where it commits nothing after a minute, docker compose logs kafka-connect says why."
           }
     return [finding]
   })

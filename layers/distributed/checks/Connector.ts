@@ -37,7 +37,7 @@ export const reasonOf = (trace: string | null) => {
 const brokenOff = (table: string): Finding => ({
   finding: `The connector ${name} is STOPPED by floe replay --swap, which is still putting ${table} in place, or was broken off.`,
   consequence: `${notLanding} After floe connector resume, rows can be in it twice.`,
-  mend: `floe replay --into ${table} --swap`
+  mend: `\`floe replay --into ${table} --swap\` goes on, with the flags that it was given before.`
 })
 
 const ofState = (what: string, { state, trace }: { readonly state: string; readonly trace: string | null }) => {
@@ -52,7 +52,7 @@ const ofState = (what: string, { state, trace }: { readonly state: string; reado
         {
           finding: `${what} has failed: ${reasonOf(trace)}`,
           consequence: notLanding,
-          mend: `Mend what this names, then floe connector restart --only-failed; docker compose logs kafka-connect has more.`
+          mend: "Mend what this names, then `floe connector restart --only-failed`; docker compose logs kafka-connect has more."
         }
       ]
     default:
@@ -60,7 +60,7 @@ const ofState = (what: string, { state, trace }: { readonly state: string; reado
         {
           finding: `${what} is ${state}.`,
           consequence: notLanding,
-          mend: "Look again in some seconds; where it stays so, docker compose restart kafka-connect."
+          mend: "Look again in some seconds; where it stays so, `docker compose restart kafka-connect`."
         }
       ]
   }
@@ -92,7 +92,7 @@ export const connector = (connector: Connector["Service"], settings: IcebergSink
       findings.push({
         finding: `The connector ${name} has no task.`,
         consequence: notLanding,
-        mend: "Look again in some seconds; where it stays so, floe connector restart."
+        mend: "Look again in some seconds; where it stays so, `floe connector restart`."
       })
     }
     for (const task of status.tasks) findings.push(...ofState(`Task ${task.id} of the connector ${name}`, task))

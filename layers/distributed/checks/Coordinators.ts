@@ -18,7 +18,7 @@ export const coordinators = (groups: ConsumerGroups["Service"]): Check => ({
       findings.push({
         finding: `The group ${coordinator} has ${members.length} members: ${who}.`,
         consequence: doubled,
-        mend: "docker compose restart kafka-connect leaves one of its own; stop any other reader where it runs."
+        mend: "`docker compose restart kafka-connect` leaves one of its own; stop any other reader where it runs."
       })
     }
     // The sink's tasks are groups too, each of its own name.
@@ -29,7 +29,7 @@ export const coordinators = (groups: ConsumerGroups["Service"]): Check => ({
       findings.push({
         finding: `Another connector uses the topic ${control} too: the one of the group ${id}.`,
         consequence: "Each reads what the other says; the guarantees are stated for one.",
-        mend: `Give it an iceberg.control.topic of its own, or remove it: floe connector delete ${id.replace(/^connect-|-coord$/g, "")}`
+        mend: `Give it an iceberg.control.topic of its own, or remove it: \`floe connector delete ${id.replace(/^connect-|-coord$/g, "")}\``
       })
     }
     return findings

@@ -8,7 +8,7 @@ import type { Query } from "../../../services/Query.ts"
 import type { TableReader } from "../../../services/TableReader.ts"
 import { control, type Topics } from "../../../services/Topics.ts"
 import * as IcebergSink from "../../connect/IcebergSink.ts"
-import { anew } from "./Anew.ts"
+import type { Anew } from "./Anew.ts"
 
 /** The property of a snapshot in which the sink keeps how far it had read its control topic. */
 const property = `kafka.connect.offsets.${control}.connect-${IcebergSink.name}`
@@ -27,11 +27,12 @@ export const offsets = (
   query: Query["Service"],
   topics: Topics["Service"],
   table: TableReader["Service"],
-  topic: string
+  topic: string,
+  anew: Effect.Effect<Anew>
 ): Check => ({
   name: "offsets",
   well: "The table's snapshots name no offset that Kafka has not reached.",
-  needs: ["topics", "table"],
+  needs: ["topics", "table", "origin"],
   run: Effect.gen(function* () {
     const [committed, current] = yield* Effect.all([committedTo(query), table.current], { concurrency: 2 })
     // What Kafka has is asked for after what the table has: it only grows.
@@ -42,7 +43,7 @@ export const offsets = (
       findings.push({
         finding: `The table's newest snapshot is at offset ${committed} of the topic ${control}, which ends at ${end}: Kafka was wiped or put back, and the table was not.`,
         consequence: "The sink takes what it writes for committed already, and commits nothing, in silence.",
-        mend: anew
+        mend: (yield* anew).plain
       })
     }
     for (const { partition, offset } of Option.getOrUndefined(current)?.log?.positions ?? []) {
@@ -51,7 +52,7 @@ export const offsets = (
       findings.push({
         finding: `The table holds partition ${partition} of the topic ${topic} up to offset ${offset}, and the topic ends at ${end}: it was made anew, or put back.`,
         consequence: "The topic is not the one that the table was made from: nothing can be compared or made anew.",
-        mend: anew
+        mend: (yield* anew).keeping
       })
     }
     return findings

@@ -2,6 +2,7 @@
 import { Effect, Option } from "effect"
 import type { Check, Finding } from "../../../services/Checks.ts"
 import type { ConsumerGroups } from "../../../services/ConsumerGroups.ts"
+import type { TableReader } from "../../../services/TableReader.ts"
 import {
   control,
   coordinator,
@@ -11,7 +12,7 @@ import {
   type Topics
 } from "../../../services/Topics.ts"
 
-import { anew } from "./Anew.ts"
+import type { Anew } from "./Anew.ts"
 
 const kafkas = (tool: string) => `docker exec kafka ${tool} --bootstrap-server localhost:9092`
 
@@ -43,27 +44,30 @@ const missing = (name: string): Finding => ({
   mend: "floe topics create"
 })
 
-const unread = (start: number, read: number): Finding => ({
+const unread = (start: number, read: number, { plain }: Anew): Finding => ({
   finding: `The topic ${control} begins at offset ${start}, and the sink has read it up to ${read} only.`,
   consequence: "Files that were named in between may never come into the table, and their rows with them.",
-  mend: `floe audit says whether rows are missing. If so: ${anew}`
+  mend: plain
 })
 
-const cut = ({ name, partitions }: TopicDescription): ReadonlyArray<Finding> =>
-  partitions
+/** Once the table has no more rows than the topic, nothing is left to compare with what is gone. */
+const cut = ({ name, partitions }: TopicDescription, rows: number, { keeping }: Anew): ReadonlyArray<Finding> => {
+  if (rows <= partitions.reduce((sum, { start, end }) => sum + end - start, 0)) return []
+  return partitions
     .filter(({ start }) => start > 0)
     .map(({ partition, start }) => ({
       finding: `The topic ${name} begins at offset ${start} of partition ${partition}: what was before has expired or was deleted.`,
       consequence: "What of it is in the table stays there, and cannot be compared any more, or made anew.",
-      mend: "No command brings it back: put the volumes kafka, zookeeper-data and zookeeper-log back from a copy that has it, or keep a copy of the table."
+      mend: `Put the volumes kafka, zookeeper-data and zookeeper-log back from a copy that has it. Where there is none: ${keeping}`
     }))
+}
 
 interface Wanted {
   readonly name: string
   readonly partitions: number
 }
 
-const differing = ({ name, partitions }: Wanted, found: TopicDescription): ReadonlyArray<Finding> => {
+const differing = ({ name, partitions }: Wanted, found: TopicDescription, { plain }: Anew): ReadonlyArray<Finding> => {
   const count = found.partitions.length
   const finding = `The topic ${name} has ${count} ${count === 1 ? "partition" : "partitions"}, and should have ${partitions}.`
   if (name === control && count > 1) {
@@ -71,7 +75,7 @@ const differing = ({ name, partitions }: Wanted, found: TopicDescription): Reado
       {
         finding,
         consequence: "What the sink's tasks say comes out of order: it may commit without some of the files.",
-        mend: `floe connector delete; ${kafkas("kafka-topics")} --delete --topic ${name}; floe topics create; floe connector register. Then: ${anew}`
+        mend: `\`floe connector delete\`, \`${kafkas("kafka-topics")} --delete --topic ${name}\`, \`floe topics create\` and \`floe connector register\` make it with one. Then ${plain}`
       }
     ]
   }
@@ -85,7 +89,12 @@ const differing = ({ name, partitions }: Wanted, found: TopicDescription): Reado
   ]
 }
 
-export const topics = (topics: Topics["Service"], name: string, partitions: number): Check => {
+export const topics = (
+  topics: Topics["Service"],
+  name: string,
+  partitions: number,
+  anew: Effect.Effect<Anew>
+): Check => {
   const wanted = [
     { name, partitions },
     { name: deadLettersOf(name), partitions: 1 },
@@ -97,10 +106,11 @@ export const topics = (topics: Topics["Service"], name: string, partitions: numb
     needs: ["kafka"],
     run: Effect.gen(function* () {
       const found = yield* Effect.forEach(wanted, ({ name }) => topics.describe(name), { concurrency: 3 })
+      const advice = yield* anew
       return wanted.flatMap((one, i) =>
         Option.match(found[i] ?? Option.none(), {
           onNone: () => [missing(one.name)],
-          onSome: (topic) => differing(one, topic)
+          onSome: (topic) => differing(one, topic, advice)
         })
       )
     })
@@ -108,7 +118,13 @@ export const topics = (topics: Topics["Service"], name: string, partitions: numb
 }
 
 /** That nothing was ever lost from the log, and from what the sink's tasks tell each other, or will be. */
-export const retention = (topics: Topics["Service"], groups: ConsumerGroups["Service"], name: string): Check => ({
+export const retention = (
+  topics: Topics["Service"],
+  groups: ConsumerGroups["Service"],
+  table: TableReader["Service"],
+  name: string,
+  anew: Effect.Effect<Anew>
+): Check => ({
   name: "retention",
   well: `Nothing in the topics ${name} and ${control} expires, or has expired before it was needed.`,
   needs: ["kafka", "topics"],
@@ -127,11 +143,17 @@ export const retention = (topics: Topics["Service"], groups: ConsumerGroups["Ser
     const missed = "After a pause the sink misses files that it has written, and their rows."
     const read = Option.getOrUndefined(group)?.offsets.find((_) => _.topic === control && _.partition === 0)?.offset
     const start = Option.getOrUndefined(sinks)?.partitions[0]?.start ?? 0
+    const advice = yield* anew
+    // Without Trino nobody knows, and it may be all of them.
+    const rows = yield* Effect.match(table.current, {
+      onFailure: () => Number.POSITIVE_INFINITY,
+      onSuccess: (current) => Option.getOrUndefined(current)?.rows ?? 0
+    })
     return [
       ...Option.match(ofLog, { onNone: () => [], onSome: (found) => expiring(name, found, lost) }),
       ...Option.match(ofControl, { onNone: () => [], onSome: (found) => expiring(control, found, missed) }),
-      ...Option.match(log, { onNone: () => [], onSome: cut }),
-      ...(read === undefined || read >= start ? [] : [unread(start, read)])
+      ...Option.match(log, { onNone: () => [], onSome: (topic) => cut(topic, rows, advice) }),
+      ...(read === undefined || read >= start ? [] : [unread(start, read, advice)])
     ]
   })
 })

@@ -1,0 +1,75 @@
+/**
+ * Giving a sink new settings. Kafka Connect would end its old tasks and start the new ones side by side, and a task's
+ * coordinator that outlives it is a second one: so the connector is stopped, and started once its groups are empty.
+ */
+import { Clock, Effect, Option, Schedule, Schema } from "effect"
+import { Connector, type ConnectorConfig, ConnectorInvalid } from "../../services/Connector.ts"
+import { ConsumerGroups } from "../../services/ConsumerGroups.ts"
+import { same } from "./Connector.ts"
+import * as Readers from "./Readers.ts"
+
+/** Tasks are there within some seconds, their readers a rebalance later. */
+const starting = Schedule.spaced("1 second").pipe(Schedule.upTo({ duration: "1 minute" }))
+/** Milliseconds in which a second coordinator would have joined. */
+const settling = 5_000
+
+export class SecondCoordinator extends Schema.TaggedError<SecondCoordinator>()("SecondCoordinator", {
+  group: Schema.String
+}) {
+  override get message() {
+    return `The group ${this.group} has two members; docker compose restart kafka-connect leaves one of its own.`
+  }
+}
+
+export class NotStarted extends Schema.TaggedError<NotStarted>()("NotStarted", {
+  name: Schema.String,
+  states: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    return `The connector ${this.name} has its settings and does not run yet (${this.states.join(", ")}); floe connector status ${this.name} shows why.`
+  }
+}
+
+export const register = Effect.fn("Registration.register")(function* (name: string, config: ConnectorConfig) {
+  const connector = yield* Connector
+  const groups = yield* ConsumerGroups
+  const coordinator = `connect-${name}-coord`
+  const ids = [`connect-${name}`, coordinator]
+
+  const before = yield* connector.status(name).pipe(
+    Effect.asSome,
+    Effect.catchTag("ConnectorMissing", () => Effect.succeedNone)
+  )
+  if (Option.isNone(before)) return yield* connector.register(name, config)
+  const { state } = before.value.connector
+  const coordinators = Readers.count(groups, [coordinator])
+  const isSame = same(yield* connector.config(name), { ...config, name })
+  if (isSame && (yield* coordinators) <= 1) return "unchanged"
+  const errors = yield* connector.validate(name, { ...config, name })
+  if (errors.length > 0) return yield* new ConnectorInvalid({ name, errors })
+  // Somebody stopped it, such as a swap that was broken off: that is for them to end.
+  if (state === "STOPPED") return yield* connector.register(name, config)
+
+  const goOn = state === "PAUSED" ? connector.pause(name) : connector.resume(name)
+  yield* connector.stop(name)
+  yield* Effect.onInterrupt(Readers.none(ids, Readers.count(groups, ids)), () => Effect.ignore(goOn))
+  const done = yield* Effect.onError(connector.register(name, config), () => Effect.ignore(goOn))
+  yield* goOn
+  if (state === "PAUSED") return done
+
+  const states = Effect.map(connector.status(name), ({ connector, tasks }) => [
+    connector.state,
+    ...(tasks.length === 0 ? ["no task yet"] : tasks.map(({ state }) => state))
+  ])
+  const last = yield* Effect.repeat(states, {
+    schedule: starting,
+    until: (all) => all.every((state) => state === "RUNNING" || state === "FAILED")
+  })
+  if (!last.every((state) => state === "RUNNING")) return yield* new NotStarted({ name, states: last })
+  const since = yield* Clock.currentTimeMillis
+  for (;;) {
+    if ((yield* coordinators) > 1) return yield* new SecondCoordinator({ group: coordinator })
+    if ((yield* Clock.currentTimeMillis) - since >= settling) return done
+    yield* Effect.sleep("1 second")
+  }
+})

@@ -1,0 +1,297 @@
+/**
+ * What `floe doctor` advises, given to a shell word for word: afterwards it finds nothing, and `floe audit` finds each
+ * event in the table once. Damage that takes long to mend is left to `npm run test:nightly` (FLOE_NIGHTLY=1).
+ */
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterAll, assert, beforeAll, test } from "vitest"
+import { docker, root, shell } from "./docker.ts"
+import { done, floe, ills, lockTable, psql } from "./doctor.ts"
+import { load, log, trino, until } from "./weather.ts"
+
+const nightly = process.env.FLOE_NIGHTLY === "1"
+const timeout = 900_000
+
+const folder = mkdtempSync(join(tmpdir(), "floe-fixes-"))
+
+/** `floe`, as it is in the container of the logging server. */
+const path = () => {
+  const bin = join(folder, "bin")
+  mkdirSync(bin)
+  const file = join(bin, "floe")
+  writeFileSync(
+    file,
+    `#!/bin/sh\nFLOE_PROFILE=distributed exec ${process.execPath} ${join(root, "bin/floe.js")} "$@"\n`
+  )
+  chmodSync(file, 0o755)
+  process.env.PATH = `${bin}:${process.env.PATH}`
+}
+
+/** Those in back quotes; or all of it, where that is a command alone. */
+const commandsOf = (mend: string) => {
+  const quoted = Array.from(mend.matchAll(/`([^`]+)`/g), ([, command = ""]) => command)
+  return quoted.length > 0 ? quoted : /^(floe|docker) /.test(mend) ? [mend] : []
+}
+
+/** Gives the commands of one finding after the other, and waits where there is none or it takes its time. */
+const mended = async () => {
+  const given = new Map<string, number>()
+  const commands: Array<string> = []
+  await until(
+    "nothing is found any more",
+    async () => {
+      const found = await ills()
+      const [first] = Object.entries(found)
+      if (first === undefined) return undefined
+      const [name, [finding]] = first
+      const key = `${name}: ${finding?.mend}`
+      const last = given.get(key) ?? 0
+      // What was given a while ago, such as a restart, may have to be given again.
+      if (Date.now() - last > 60_000) {
+        for (const command of commandsOf(finding?.mend ?? "")) {
+          commands.push(command)
+          await shell(command, 300_000)
+        }
+        given.set(key, Date.now())
+      }
+      return found
+    },
+    (found) => found === undefined,
+    { seconds: 600, every: 1_000 }
+  )
+  return commands
+}
+
+const broker = "--bootstrap-server localhost:9092"
+const kafka = (line: string) => docker("exec", "kafka", "bash", "-c", line)
+const stopped = (container: string) => () => docker("stop", "--time", "5", container)
+const connector = (path: string, method: string, body?: string) =>
+  fetch(`http://localhost:8083/connectors/iceberg-sink${path}`, {
+    method,
+    ...(body === undefined ? {} : { body, headers: { "content-type": "application/json" } })
+  })
+const reconfigured = async (settings: Readonly<Record<string, string>>) => {
+  const config = await (await connector("/config", "GET")).json()
+  const { status } = await connector("/config", "PUT", JSON.stringify({ ...Object(config), ...settings }))
+  assert.strictEqual(status, 200)
+}
+
+interface Case {
+  readonly damage: string
+  readonly cause: () => Promise<unknown>
+  /** The check that finds it first. */
+  readonly check: string
+  readonly finding: RegExp
+  readonly slow?: boolean
+}
+
+const cases: ReadonlyArray<Case> = [
+  ...["zookeeper", "kafka", "logging-server", "kafka-connect", "minio", "postgres", "hive-metastore", "trino"].map(
+    (container): Case => ({
+      damage: `${container} is stopped`,
+      cause: stopped(container),
+      check:
+        { "logging-server": "server", "kafka-connect": "connect", minio: "storage", "hive-metastore": "metastore" }[
+          container
+        ] ?? container,
+      finding: /./,
+      slow: true
+    })
+  ),
+  {
+    damage: "the password of PostgreSQL was changed",
+    cause: () => psql("ALTER USER hive PASSWORD 'another'"),
+    check: "postgres",
+    finding: /refuses the password of the user hive/
+  },
+  {
+    damage: "a topic lets its records expire",
+    cause: () =>
+      kafka(
+        `kafka-configs ${broker} --alter --entity-type topics --entity-name weather --add-config retention.ms=604800000`
+      ),
+    check: "retention",
+    finding: /^The topic weather keeps .* 7 days/
+  },
+  {
+    damage: "the metastore puts tables elsewhere",
+    cause: () => psql(`UPDATE "DBS" SET "DB_LOCATION_URI" = 's3a://elsewhere/default' WHERE "NAME" = 'default'`),
+    check: "location",
+    finding: /below s3a:\/\/elsewhere\/default/
+  },
+  {
+    damage: "a writer that is gone holds a lock",
+    cause: () => lockTable(50),
+    check: "locks",
+    finding: /has had no heartbeat/
+  },
+  {
+    damage: "the connector is paused",
+    cause: () => connector("/pause", "PUT"),
+    check: "connector",
+    finding: /is PAUSED/
+  },
+  {
+    damage: "the connector is stopped",
+    cause: () => connector("/stop", "PUT"),
+    check: "connector",
+    finding: /is STOPPED/
+  },
+  {
+    damage: "the connector was deleted",
+    cause: () => connector("", "DELETE"),
+    check: "connector",
+    finding: /^There is no connector/
+  },
+  {
+    damage: "the connector got more tasks by hand",
+    cause: () => reconfigured({ "tasks.max": "3" }),
+    check: "connector",
+    finding: /tasks\.max is "3", not "1"/
+  },
+  {
+    damage: "its catalog is elsewhere, and its task fails",
+    cause: () => reconfigured({ "iceberg.catalog.uri": "thrift://nowhere:9083" }),
+    check: "connector",
+    finding: /iceberg\.catalog\.uri is/
+  },
+  {
+    damage: "a column was added",
+    cause: () => trino("ALTER TABLE iceberg.default.weather ADD COLUMN note varchar"),
+    check: "table",
+    finding: /its columns are \(.*note varchar\)/
+  },
+  {
+    damage: "the table names no topic, as those made before it was kept",
+    // Trino takes no property away, but with the table.
+    cause: async () => {
+      const [[shown = ""] = []] = await trino("SHOW CREATE TABLE iceberg.default.weather")
+      const rest = shown.replaceAll("\\n", "\n").slice(shown.replaceAll("\\n", "\n").indexOf("\n)") + 2)
+      await connector("/stop", "PUT")
+      await trino(
+        `CREATE OR REPLACE TABLE iceberg.default.weather (city, temperature, ts) ${rest} AS SELECT * FROM iceberg.default.weather`
+      )
+      await connector("/resume", "PUT")
+    },
+    check: "origin",
+    finding: /does not name the topic/
+  },
+  {
+    damage: "another program wrote a row and deleted some",
+    cause: () =>
+      trino(
+        "INSERT INTO iceberg.default.weather VALUES ('Nowhere', '0', '2026-01-08-14'); DELETE FROM iceberg.default.weather WHERE city LIKE 'fixes %1'"
+      ),
+    check: "writers",
+    finding: /changed by another writer: snapshot \d+ by trino, \+1 −0 rows; snapshot \d+ by trino, \+\d+ −\d+ rows/
+  },
+  {
+    damage: "the partitioning was altered",
+    cause: () => trino("ALTER TABLE iceberg.default.weather SET PROPERTIES partitioning = ARRAY['city']"),
+    check: "table",
+    finding: /its partitioning is ARRAY\['city'\]/,
+    slow: true
+  },
+  {
+    damage: "the table was dropped",
+    cause: () => trino("DROP TABLE iceberg.default.weather"),
+    check: "table",
+    finding: /^There is no table default\.weather/
+  },
+  {
+    damage: "the table was forgotten by the catalog, and its files are there",
+    cause: () => trino("CALL iceberg.system.unregister_table('default', 'weather')"),
+    check: "table",
+    finding: /^There is no table default\.weather/,
+    slow: true
+  },
+  {
+    damage: "the table's newest metadata is gone",
+    cause: async () => {
+      await connector("/stop", "PUT")
+      const [[file = ""] = []] = await trino(
+        `SELECT file FROM iceberg.default."weather$metadata_log_entries" ORDER BY timestamp DESC LIMIT 1`
+      )
+      await docker("exec", "minio", "mc", "rm", file.replace(/^s3a?:\/\//, "myminio/"))
+    },
+    check: "table",
+    finding: /^The metastore names a file of the table's metadata that is not there/,
+    slow: true
+  },
+  {
+    damage: "the sink's own topic was deleted",
+    cause: async () => {
+      await connector("", "DELETE")
+      await kafka(`kafka-topics ${broker} --delete --topic control-iceberg`)
+    },
+    check: "topics",
+    finding: /^There is no topic control-iceberg/,
+    slow: true
+  },
+  {
+    damage: "the sink's own topic has two partitions",
+    cause: () => kafka(`kafka-topics ${broker} --alter --topic control-iceberg --partitions 2`),
+    check: "topics",
+    finding: /^The topic control-iceberg has 2 partitions/,
+    slow: true
+  },
+  {
+    damage: "the topic has lost its first events",
+    cause: () => {
+      const cut = JSON.stringify({ partitions: [{ topic: "weather", partition: 0, offset: 20 }], version: 1 })
+      return kafka(
+        `echo '${cut}' > /tmp/cut && kafka-delete-records ${broker} --offset-json-file /tmp/cut && rm /tmp/cut`
+      )
+    },
+    check: "retention",
+    finding: /^The topic weather begins at offset 20/,
+    slow: true
+  },
+  {
+    damage: "the topic was deleted",
+    cause: () => kafka(`kafka-topics ${broker} --delete --topic weather`),
+    check: "topics",
+    finding: /^There is no topic weather/
+  }
+]
+
+beforeAll(async () => {
+  path()
+  await mended()
+}, timeout)
+
+for (const { damage, cause, check, finding, slow = false } of cases) {
+  test.skipIf(slow && !nightly)(damage, { timeout }, async () => {
+    const sending = load("fixes", 5)
+    try {
+      await until(
+        "some are sent",
+        async () => sending.acknowledged(),
+        (count) => count >= 20
+      )
+      await cause()
+      const found = await until("it is named", ills, (found) => check in found, { seconds: 120 })
+      assert.match(found[check]?.map(({ finding }) => finding).join("\n") ?? "", finding)
+      await mended()
+    } finally {
+      await sending.stop()
+    }
+    const last = await log({ city: `last ${damage}`, temperature: "1" })
+    await until(
+      "the sink goes on",
+      () => trino(`SELECT 1 FROM iceberg.default.weather WHERE city = 'last ${damage}' AND ts = '${last.ts}'`),
+      (rows) => rows.length === 1
+    )
+    const { code, out, err } = await floe(["audit"])
+    assert.strictEqual(code, 0, `${out}${err}`)
+    assert.deepStrictEqual(await ills(), {})
+  })
+}
+
+afterAll(async () => {
+  rmSync(folder, { recursive: true })
+  const tables = await trino("SHOW TABLES FROM iceberg.default LIKE 'weather\\_%' ESCAPE '\\'")
+  for (const [name] of tables) await trino(`DROP TABLE iceberg.default.${name}`)
+  await done("connector", "status")
+}, 120_000)

@@ -118,7 +118,7 @@ describe("What the Kafka client reports", () => {
     ],
     [
       "[thrd:localhost:9092/bootstrap]: localhost:9092/bootstrap: Disconnected: connection closed by peer: receive 0 after POLLIN (after 7ms in state APIVERSION_QUERY)",
-      "it may want another FLOE_KAFKA_SECURITY"
+      "the broker closes the connection at once"
     ]
   ] as const) {
     it(`is said as: ${reason}`, () => assert.include(reasonOfLine(line) ?? "", reason))

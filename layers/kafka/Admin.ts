@@ -6,6 +6,7 @@ import { kafkaBrokers, kafkaSecurity } from "../../services/Settings.ts"
 import { optionsOf } from "./AdminOptions.ts"
 import { failureOf } from "./adminFailures.ts"
 import type { KafkaFailure } from "./failures.ts"
+import { explained } from "./Listener.ts"
 import { checked, isReadable, type KafkaSettingsWrong, notTaken } from "./Security.ts"
 
 /** For one question, with all that is tried again in it. */
@@ -33,6 +34,7 @@ const make = Effect.gen(function* () {
     },
     catch: notTaken
   })
+  const explain = explained(brokers, security)
   const scope = yield* Effect.scope
   const connect = Effect.acquireRelease(
     Effect.promise(async () => new (await import("@platformatic/kafka")).Admin(options)),
@@ -44,6 +46,7 @@ const make = Effect.gen(function* () {
   const ask: Admin["Service"]["ask"] = (topic, question) =>
     Effect.flatMap(client, (client) =>
       Effect.tryPromise({ try: () => question(client), catch: (cause) => failureOf(cause, brokers, topic) }).pipe(
+        Effect.catch((failure) => Effect.flatMap(explain(failure), Effect.fail)),
         Effect.timeoutOrElse({
           duration: limit,
           orElse: () => Effect.fail(failureOf(undefined, brokers, topic))

@@ -12,6 +12,7 @@ import { type Config, Context, Duration, Effect, Layer } from "effect"
 import { kafkaBrokers, kafkaSecurity, kafkaTimeout } from "../../services/Settings.ts"
 import { ask, type KafkaClientMissing, load } from "./Client.ts"
 import { codes, failureOf, KafkaFailure, missingTopic, reasonOfLine, startingBroker } from "./failures.ts"
+import { explained } from "./Listener.ts"
 import { checked, configOf, isReadable, type KafkaSettingsWrong, notTaken } from "./Security.ts"
 
 /** A broker that lives answers such a question in some milliseconds. */
@@ -86,11 +87,12 @@ const make = Effect.gen(function* () {
     (client) => Effect.sync(() => client.disconnect())
   )
 
+  const explain = explained(brokers, security)
   const failure = (cause: unknown, topic: string, said = seen) => failureOf(cause, brokers, topic, said)
   const admin: Cluster["Service"]["admin"] = (topic, call) =>
     ask((answer: Parameters<typeof call>[1]) => call(client, answer)).pipe(
       Effect.tap(() => Effect.sync(() => (seen = undefined))),
-      Effect.mapError((cause) => failure(cause, topic))
+      Effect.catch((cause) => Effect.flatMap(explain(failure(cause, topic)), Effect.fail))
     )
 
   const find: Cluster["Service"]["find"] = Effect.fnUntraced(function* (topic) {

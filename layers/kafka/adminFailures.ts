@@ -36,11 +36,11 @@ const reasonOf = (faults: ReadonlyArray<Fault>) => {
   if (host !== undefined) return said.unknownHost(host)
   const refused = /ECONNREFUSED (\S+)/.exec(first(({ code }) => code === "ECONNREFUSED")?.message ?? "")?.[1]
   if (refused !== undefined) return said.unanswered(refused, "connection refused")
-  const tls = first(({ code, message }) => tlsFault.test(code ?? "") || message.startsWith("TLS handshake failed"))
+  const tls = first(({ code }) => tlsFault.test(code ?? ""))
   if (tls !== undefined) return said.tls(opensslOf(tls.message) ?? tls.message.replace(/\.$/, ""))
-  return first(({ code, message }) => code === "ECONNRESET" || closes.has(message)) === undefined
-    ? undefined
-    : said.closed
+  const isClosed = ({ code, message }: Fault) =>
+    code === "ECONNRESET" || closes.has(message) || message.startsWith("TLS handshake failed")
+  return first(isClosed) === undefined ? undefined : said.closed
 }
 
 export const failureOf = (cause: unknown, brokers: string, topic: string) => {

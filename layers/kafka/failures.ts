@@ -55,7 +55,15 @@ export const said = {
     "the broker refuses the user, the password or the mechanism; check FLOE_KAFKA_USER, FLOE_KAFKA_PASSWORD and FLOE_KAFKA_SASL_MECHANISM",
   tls: (detail: string | undefined) =>
     `the TLS connection to the broker fails${detail === undefined ? "" : ` (${detail})`}; check FLOE_KAFKA_SECURITY and FLOE_KAFKA_CA_FILE`,
-  closed: "the broker closes the connection at once; it may want another FLOE_KAFKA_SECURITY"
+  wantsTls: (protocol: string) => `the broker wants TLS; set FLOE_KAFKA_SECURITY to ${protocol}`,
+  wantsNoTls: (protocol: string) => `the broker has no TLS; set FLOE_KAFKA_SECURITY to ${protocol}`,
+  wantsUser:
+    "the broker wants a user; set FLOE_KAFKA_SECURITY to sasl_plaintext, and FLOE_KAFKA_USER and FLOE_KAFKA_PASSWORD",
+  wantsNoUser: "the broker wants no user; set FLOE_KAFKA_SECURITY to plaintext or ssl",
+  notUp: (brokers: string) =>
+    `nobody is behind ${brokers}: the connection is closed at once; the broker is down or only starting, and ZooKeeper may be what it waits for`,
+  /** Why is for `Listener` to find out. */
+  closed: "the broker closes the connection at once"
 } as const
 
 /** A broker that wants other security closes a connection that has just been made. */
@@ -71,6 +79,8 @@ export const reasonOfLine = (line: string): string | undefined => {
   if (host !== undefined) return said.unknownHost(host)
   const refused = /^Connect to \S+#(\S+) failed: ([^(]+)/.exec(text)
   if (refused !== null) return said.unanswered(refused[1] ?? "", (refused[2] ?? "").trim().toLowerCase())
+  if (/^SSL handshake failed: Disconnected|^Disconnected: SSL connection closed/.test(text)) return said.closed
+  if (/^SASL .*broker's supported mechanisms: *(\(|$)/.test(text)) return said.wantsNoUser
   if (text.startsWith("SASL ")) return said.refused
   if (/^SSL |SSL routines|certificate/.test(text)) {
     return said.tls(opensslOf(text))

@@ -53,11 +53,15 @@ export const replay = Command.make(
       Flag.withDefault(false)
     ),
     discardMissingRows: Flag.Boolean("discard-missing-rows").pipe(
-      Flag.withDescription("Go on although rows of default.weather would be lost, as the log has no event of them"),
+      Flag.withDescription(
+        "Distributed: go on although rows of default.weather would be lost, as the log has no event of them"
+      ),
       Flag.withDefault(false)
     ),
     discardOtherWriters: Flag.Boolean("discard-other-writers").pipe(
-      Flag.withDescription("Go on although this undoes what another program has changed in default.weather"),
+      Flag.withDescription(
+        "Distributed: go on although this undoes what another program has changed in default.weather"
+      ),
       Flag.withDefault(false)
     ),
     json

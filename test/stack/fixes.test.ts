@@ -289,6 +289,43 @@ for (const { damage, cause, check, finding, slow = false } of cases) {
   })
 }
 
+const rows = async () => Number((await trino("SELECT count(*) FROM iceberg.default.weather"))[0]?.[0])
+
+test("a rebuild from a topic that was made again loses nothing unless it is told to", { timeout }, async () => {
+  await Promise.all(Array.from({ length: 20 }, (_, i) => log({ city: `fixes lost ${i}`, temperature: "1" })))
+  await until(
+    "they are in the table",
+    () => trino("SELECT 1 FROM iceberg.default.weather WHERE city LIKE 'fixes lost %'"),
+    (found) => found.length >= 20
+  )
+  await kafka(`kafka-topics ${broker} --delete --topic weather`)
+  await done("topics", "create")
+  const { ts } = await log({ city: "fixes kept", temperature: "1" })
+  await until(
+    "the new one is read",
+    () => trino(`SELECT 1 FROM iceberg.default.weather WHERE city = 'fixes kept' AND ts = '${ts}'`),
+    (found) => found.length > 0
+  )
+  const audited = await floe(["audit"])
+  assert.strictEqual(audited.code, 1)
+  assert.match(audited.err, /was written from another log/)
+  const before = await rows()
+  const { code, err } = await floe(["replay", "--into", "weather_lost", "--swap"])
+  assert.strictEqual(code, 1)
+  const refused =
+    /^default\.weather has ([\d,]+) rows of which the log has no event, and default\.weather_lost is without them\. /.exec(
+      err
+    )
+  // What both have is what came since.
+  const [[both = ""] = []] = await trino("SELECT count(*) FROM iceberg.default.weather_lost")
+  const lost = Number(refused?.[1]?.replaceAll(",", ""))
+  assert.isAtLeast(lost, before - Number(both) - 20, err)
+  assert.isAtMost(lost, before, err)
+  assert.isAtLeast(await rows(), before)
+  await mended()
+  assert.strictEqual((await floe(["audit"])).code, 0)
+})
+
 afterAll(async () => {
   rmSync(folder, { recursive: true })
   const tables = await trino("SHOW TABLES FROM iceberg.default LIKE 'weather\\_%' ESCAPE '\\'")

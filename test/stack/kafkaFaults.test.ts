@@ -1,9 +1,10 @@
 import { assert, it } from "@effect/vitest"
 import { Context, Effect, Exit, Fiber, Layer, Schedule, Scope, Stream } from "effect"
+import { bytesOf } from "../../layers/kafka/RecordLimit.ts"
 import { headersOf, valueOf } from "../../layers/kafka/records.ts"
 import { EventLog, EventLogReader } from "../../services/EventLog.ts"
 import { everything, positionsOf, record } from "../eventLogContract.ts"
-import { goOn, paused } from "./kafkaBroker.ts"
+import { goOn, limited, paused } from "./kafkaBroker.ts"
 import { addPartitions, create, logOn, openTransaction, remove, temporaryTopic, written } from "./kafkaTopic.ts"
 
 const citiesOf = (prefix: string) =>
@@ -331,6 +332,53 @@ for (const partitions of [1, 4])
       }),
     patient
   )
+
+it.live(
+  "a record that the topic is too small for is refused with the limit, and nothing else is; batches stay below it",
+  () =>
+    Effect.gen(function* () {
+      const topic = yield* temporaryTopic()
+      const idempotency = { key: "a key", digest: "d".repeat(43) }
+      const large = { records: [record("Oslo".repeat(20))], idempotency }
+      const [message] = large.records.map((one) => ({
+        value: valueOf(one),
+        key: idempotency.key,
+        headers: headersOf(idempotency, 0, 1)
+      }))
+      const write = Effect.exit(written(topic, message === undefined ? [] : [message]))
+      // The broker is the judge of what is too large: one byte decides.
+      const bytes = message === undefined ? 0 : bytesOf(message.value, message.key, message.headers)
+      yield* limited(topic, bytes)
+      assert.isTrue(Exit.isSuccess(yield* write))
+      yield* limited(topic, bytes - 1)
+      assert.isTrue(Exit.isFailure(yield* write))
+      yield* Effect.gen(function* () {
+        const log = yield* EventLog
+        yield* taking
+        const refused = yield* Effect.flip(log.append(large))
+        assert.deepInclude(refused, { _tag: "RecordTooLarge", index: 0, bytes, limit: bytes - 1 })
+        yield* log.ready
+        const many = Array.from({ length: 500 }, (_, i) => record(`Small ${i}`))
+        yield* log.append({ records: many })
+        const second = yield* Effect.flip(log.append({ records: [record("Lima"), ...large.records], idempotency }))
+        assert.deepInclude(second, { _tag: "RecordTooLarge", index: 1 })
+        // A limit that is set lower while the log runs is read again.
+        yield* limited(topic, bytes - 60)
+        const less = { records: [record("Oslo".repeat(15))] }
+        const last = yield* Effect.flip(log.append(less)).pipe(
+          Effect.repeat({ until: ({ _tag }) => _tag === "RecordTooLarge", schedule: Schedule.spaced("100 millis") }),
+          Effect.timeout("15 seconds")
+        )
+        assert.deepInclude(last, { limit: bytes - 60 })
+        yield* taking
+        yield* log.append({ records: [record("Small last")] })
+        assert.strictEqual((yield* citiesOf("Small")).length, 501)
+        assert.strictEqual((yield* citiesOf("Oslo")).length, 1)
+        assert.strictEqual((yield* citiesOf("Lima")).length, 0)
+      }).pipe(Effect.provide(logOn(topic)))
+    }),
+  patient
+)
 
 it.live(
   "closing waits for what is in flight",

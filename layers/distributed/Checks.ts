@@ -78,13 +78,6 @@ const make = Effect.fnUntraced(function* (limits: Limits) {
     all: [
       ...(zookeepers === "none" ? [] : [ComponentChecks.zookeeper(look)]),
       ComponentChecks.kafka(look),
-      // Without Kafka it takes no events and says why, as Kafka's check does better.
-      {
-        name: "server",
-        well: wellOf(addressOf(base)),
-        needs: ["kafka"],
-        run: answersAt({ url: base, label: addressOf(base) }, absent)
-      },
       ComponentChecks.connect(look),
       ComponentChecks.storage(storage),
       ...(databases === "none" ? [] : [ComponentChecks.postgres(look)]),
@@ -92,6 +85,13 @@ const make = Effect.fnUntraced(function* (limits: Limits) {
       ComponentChecks.trino(look, query),
       disk(topics, drives, roomBytes),
       TopicChecks.topics(topics, name, yield* Settings.partitions, advice),
+      // Without Kafka or its topic it takes no events and says why, as their checks do better.
+      {
+        name: "server",
+        well: wellOf(addressOf(base)),
+        needs: ["kafka", "topics"],
+        run: answersAt({ url: base, label: addressOf(base) }, absent)
+      },
       TopicChecks.retention(topics, groups, table, name, advice),
       TableChecks.location(query, bucket),
       TableChecks.table({ query, storage, topics, topic: name, bucket, anew: advice }),

@@ -5,6 +5,7 @@ import { randomUUID } from "node:crypto"
 import { afterAll, assert, beforeAll, test } from "vitest"
 import { docker, root, shell } from "./docker.ts"
 import {
+  commandsOf,
   examine,
   floe,
   foundWithin,
@@ -24,7 +25,7 @@ const kafka = (line: string) => docker("exec", "kafka", "bash", "-c", line)
 
 /** The commands that findings give. */
 const mend = async (findings: ReadonlyArray<{ readonly mend: string }> = []) => {
-  for (const { mend } of findings) await shell(mend)
+  for (const { mend } of findings) for (const command of commandsOf(mend)) await shell(command, 120_000)
 }
 
 beforeAll(untilHealthy, 200_000)
@@ -34,11 +35,13 @@ test("a healthy stack: every check is made, and finds nothing", async () => {
   assert.deepStrictEqual(
     checks.map(({ name }) => name),
     [
-      ...["zookeeper", "kafka", "server", "connect", "storage", "postgres", "metastore", "trino", "disk", "topics"],
+      ...["zookeeper", "kafka", "connect", "storage", "postgres", "metastore", "trino", "disk", "topics", "server"],
       ...[
         "retention",
         "location",
         "table",
+        "origin",
+        "writers",
         "clock",
         "connector",
         "coordinators",
@@ -125,8 +128,8 @@ test("retention of the topics, the metastore's place for tables, a second coordi
       locks: [new RegExp(`^Lock ${lock} on default\\.weather .*no heartbeat for 5\\d s`)]
     })
     await mend(found.retention)
-    await shell((found.location?.[0]?.mend ?? "").replace(/, or set FLOE_S3_BUCKET.*$/, ""))
-    await shell((found.locks?.[0]?.mend ?? "").replace(/^.*does not: /, ""))
+    await mend(found.location)
+    await mend(found.locks)
   } finally {
     await kafka("kill $(cat /tmp/zz-doctor); rm /tmp/zz-doctor")
     second.kill("SIGKILL")
@@ -197,10 +200,10 @@ test("Trino is still starting, and the server is down", { timeout: 300_000 }, as
     ([found]) => found?.finding === "Trino is still starting.",
     { every: 100 }
   )
-  await shell((starting?.mend ?? "").replace("Wait for it: ", ""), 120_000)
+  await mend(starting === undefined ? [] : [starting])
   const found = await untilNamed("server")
   named(found, { server: [/^The logging server at http:\/\/localhost:9998 is unavailable: nothing listens there/] })
-  await shell((found.server?.[0]?.mend ?? "").replace(/; where that.*$/, ""), 120_000)
+  await mend(found.server)
   await untilHealthy()
 })
 

@@ -80,6 +80,12 @@ export const foundWithin = (limits: Limits, name: string) =>
     }).pipe(Effect.provide(Layers.checksWithin(limits)))
   )
 
+/** The commands that a finding gives: those in back quotes; or all of it, where that is a command alone. */
+export const commandsOf = (mend: string) => {
+  const quoted = Array.from(mend.matchAll(/`([^`]+)`/g), ([, command = ""]) => command)
+  return quoted.length > 0 ? quoted : /^(floe|docker) /.test(mend) ? [mend] : []
+}
+
 export const psql = (sql: string) =>
   docker(
     "exec",

@@ -153,7 +153,7 @@ export const backup = Layer.unwrap(
 )
 
 /** Fails in the embedded profile with what there is instead, as the end of a sentence. */
-export const onlyDistributed = (instead: string) =>
+const onlyDistributed = (instead: string) =>
   Effect.flatMap(profile, (profile) =>
     profile === "distributed" ? Effect.void : Effect.fail(new OnlyDistributed({ instead }))
   )

@@ -5,7 +5,7 @@ import type { ConsumerGroups } from "../../services/ConsumerGroups.ts"
 /** Tasks end within seconds; the readers of a worker that was killed are known for 10 s more, and at most 45. */
 export const leaving = Schedule.spaced("500 millis").pipe(Schedule.upTo({ duration: "90 seconds" }))
 
-export class ReadersLeft extends Schema.TaggedError<ReadersLeft>()("ReadersLeft", {
+class ReadersLeft extends Schema.TaggedError<ReadersLeft>()("ReadersLeft", {
   groups: Schema.Array(Schema.String)
 }) {
   override get message() {

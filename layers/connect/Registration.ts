@@ -13,7 +13,7 @@ const starting = Schedule.spaced("1 second").pipe(Schedule.upTo({ duration: "1 m
 /** Milliseconds in which a second coordinator would have joined. */
 const settling = 5_000
 
-export class SecondCoordinator extends Schema.TaggedError<SecondCoordinator>()("SecondCoordinator", {
+class SecondCoordinator extends Schema.TaggedError<SecondCoordinator>()("SecondCoordinator", {
   group: Schema.String
 }) {
   override get message() {
@@ -21,7 +21,7 @@ export class SecondCoordinator extends Schema.TaggedError<SecondCoordinator>()("
   }
 }
 
-export class NotStarted extends Schema.TaggedError<NotStarted>()("NotStarted", {
+class NotStarted extends Schema.TaggedError<NotStarted>()("NotStarted", {
   name: Schema.String,
   states: Schema.Array(Schema.String)
 }) {
@@ -36,17 +36,16 @@ export const register = Effect.fn("Registration.register")(function* (name: stri
   const coordinator = `connect-${name}-coord`
   const ids = [`connect-${name}`, coordinator]
 
-  const before = yield* connector.status(name).pipe(
+  const errors = yield* connector.validate(name, { ...config, name })
+  if (errors.length > 0) return yield* new ConnectorInvalid({ name, errors })
+  const before = yield* connector.config(name).pipe(
     Effect.asSome,
     Effect.catchTag("ConnectorMissing", () => Effect.succeedNone)
   )
   if (Option.isNone(before)) return yield* connector.register(name, config)
-  const { state } = before.value.connector
   const coordinators = Readers.count(groups, [coordinator])
-  const isSame = same(yield* connector.config(name), { ...config, name })
-  if (isSame && (yield* coordinators) <= 1) return "unchanged"
-  const errors = yield* connector.validate(name, { ...config, name })
-  if (errors.length > 0) return yield* new ConnectorInvalid({ name, errors })
+  if (same(before.value, { ...config, name }) && (yield* coordinators) <= 1) return "unchanged"
+  const { state } = (yield* connector.status(name)).connector
   // Somebody stopped it, such as a swap that was broken off: that is for them to end.
   if (state === "STOPPED") return yield* connector.register(name, config)
 

@@ -59,9 +59,7 @@ export const replay = Command.make(
       Flag.withDefault(false)
     ),
     discardOtherWriters: Flag.Boolean("discard-other-writers").pipe(
-      Flag.withDescription(
-        "Distributed: go on although this undoes what another program has changed in default.weather"
-      ),
+      Flag.withDescription("Go on although this undoes what another program has changed in default.weather"),
       Flag.withDefault(false)
     ),
     json

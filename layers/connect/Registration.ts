@@ -2,14 +2,15 @@
  * Giving a sink new settings. Kafka Connect would end its old tasks and start the new ones side by side, and a task's
  * coordinator that outlives it is a second one: so the connector is stopped, and started once its groups are empty.
  */
-import { Clock, Effect, Option, Schedule, Schema } from "effect"
+import { Effect, Option, Schedule, Schema } from "effect"
 import { Connector, type ConnectorConfig, ConnectorInvalid } from "../../services/Connector.ts"
 import { ConsumerGroups } from "../../services/ConsumerGroups.ts"
+import { monotonic, monotonicMillis } from "../runtime/elapsed.ts"
 import { same } from "./Connector.ts"
 import * as Readers from "./Readers.ts"
 
 /** Tasks are there within some seconds, their readers a rebalance later. */
-const starting = Schedule.spaced("1 second").pipe(Schedule.upTo({ duration: "1 minute" }))
+const starting = Schedule.spaced("1 second").pipe(Schedule.upTo({ duration: "1 minute" }), monotonic)
 /** Milliseconds in which a second coordinator would have joined. */
 const settling = 5_000
 
@@ -65,10 +66,10 @@ export const register = Effect.fn("Registration.register")(function* (name: stri
     until: (all) => all.every((state) => state === "RUNNING" || state === "FAILED")
   })
   if (!last.every((state) => state === "RUNNING")) return yield* new NotStarted({ name, states: last })
-  const since = yield* Clock.currentTimeMillis
+  const since = yield* monotonicMillis
   for (;;) {
     if ((yield* coordinators) > 1) return yield* new SecondCoordinator({ group: coordinator })
-    if ((yield* Clock.currentTimeMillis) - since >= settling) return done
+    if ((yield* monotonicMillis) - since >= settling) return done
     yield* Effect.sleep("1 second")
   }
 })

@@ -12,6 +12,7 @@ import {
   type TableView
 } from "../../services/TableSums.ts"
 import * as LogId from "./LogId.ts"
+import * as OtherWriters from "./OtherWriters.ts"
 import * as Rows from "./Rows.ts"
 import * as Snapshots from "./Snapshots.ts"
 
@@ -30,6 +31,8 @@ const SliceRow = Schema.Tuple([Rows.Whole, Rows.Whole, Digits])
 const RecordRow = Schema.Tuple([Schema.NullOr(Schema.String), Schema.NullOr(Schema.String), Rows.Whole])
 
 const table = weather
+
+const included = "What the other writers changed is among the rows that are missing and too many."
 
 export const layer = Layer.effect(
   TableSums,
@@ -63,7 +66,13 @@ export const layer = Layer.effect(
         snapshotId,
         logId,
         committed,
-        others: Effect.succeed({ changes: [], unknown: [] }),
+        others: OtherWriters.find(query).pipe(
+          Effect.map((found) => ({
+            changes: found.map(({ snapshot, ...change }) => ({ ...change, snapshotId: snapshot })),
+            unknown: found.length === 0 ? [] : [included]
+          })),
+          Effect.mapError(Rows.asQueryError)
+        ),
         hours: sums(HourRow, `SELECT ts, count(*), ${sum} ${from} GROUP BY ts`),
         slices: (ts, of) =>
           sums(SliceRow, `SELECT ${checksum} % ${of}, count(*), ${sum} ${from} WHERE ${hourIs(ts)} GROUP BY 1`),

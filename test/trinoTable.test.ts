@@ -226,6 +226,7 @@ describe("the table's side of an audit", () => {
       [null, 1, "7"]
     ]
   })
+  const properties = JSON.stringify({ id: "1", columns: [page("value", "varchar")], data: [["a topic's id"]] })
   const broken = JSON.stringify({
     id: "1",
     error: { message: "Error opening the file", errorName: "ICEBERG_BAD_DATA", errorType: "EXTERNAL" }
@@ -236,6 +237,7 @@ describe("the table's side of an audit", () => {
     let looked = 0
     const { base } = yield* serving(({ body }) => {
       if (body.includes("GROUP BY ts")) return { status: 200, body: hours }
+      if (body.includes("$properties")) return { status: 200, body: properties }
       return { status: 200, body: looked++ === 0 ? recorded.snapshots : again }
     })
     const sums = TableSumsLayer.layer.pipe(Layer.provide([QueryLayer.at(new URL(base), "floe"), controlTopic]))
@@ -244,7 +246,8 @@ describe("the table's side of an audit", () => {
 
   it.effect("is the newest snapshot, as far as the sink's last commit tells, with exact sums", () =>
     Effect.gen(function* () {
-      const { committed, hours, snapshotId } = yield* view(sums)
+      const { committed, hours, logId, snapshotId } = yield* view(sums)
+      assert.strictEqual(Option.getOrNull(logId), "a topic's id")
       assert.deepStrictEqual([snapshotId, Option.getOrNull(committed)], [snapshot.id, position])
       assert.deepStrictEqual(
         [...(yield* hours)],

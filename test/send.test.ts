@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process"
-import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { appendFileSync, existsSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs"
 import { writeFile } from "node:fs/promises"
 import { createServer, type ServerResponse } from "node:http"
 import { join } from "node:path"
@@ -83,6 +83,15 @@ const serving = Effect.gen(function* () {
     cities: Effect.map(events, (events) => events.map(({ record }) => record.city))
   }
 })
+
+/** A descriptor may be closed while it is looked at. */
+const linkOf = (path: string) => {
+  try {
+    return readlinkSync(path)
+  } catch {
+    return undefined
+  }
+}
 
 const names = (count: number) => Array.from({ length: count }, (_, i) => `City ${i}`)
 const ndjson = (cities: ReadonlyArray<string>) =>
@@ -317,6 +326,19 @@ it.live(
       assert.deepStrictEqual([fromFifo.code, fromFifo.err], [0, ""])
       assert.deepStrictEqual(yield* cities, ["Oslo", "Pune", "Kiel", "Rome", "Bern"])
     }).pipe(Effect.scoped)
+)
+
+it.live.skipIf(process.platform !== "linux")("Ctrl-C ends it also where nobody writes into the pipe", () =>
+  Effect.gen(function* () {
+    const fifo = join(yield* temporaryFolder, "fifo")
+    execFileSync("mkfifo", [fifo])
+    const sending = yield* startFloe(["send", "--file", fifo], { FLOE_TARGET: "http://127.0.0.1:9" })
+    const descriptors = `/proc/${sending.pid}/fd`
+    const isOpen = () => readdirSync(descriptors).some((fd) => linkOf(join(descriptors, fd)) === fifo)
+    while (!isOpen()) yield* Effect.sleep("10 millis")
+    sending.signal("SIGINT")
+    assert.strictEqual((yield* Effect.promise(() => sending.ended)).code, 130)
+  }).pipe(Effect.scoped)
 )
 
 it.live("says of a file that is empty, or half-written, or sent by another one, what it is", () =>

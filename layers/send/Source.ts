@@ -1,6 +1,7 @@
 /** Where records come from: a file, which can be read again from its beginning, or what is read once, such as a pipe. */
-import { createReadStream } from "node:fs"
+import { constants, createReadStream, openSync } from "node:fs"
 import { realpath, stat } from "node:fs/promises"
+import { Socket } from "node:net"
 import { Effect, Schema } from "effect"
 import { chunkBytes, type Format } from "./Lines.ts"
 
@@ -36,20 +37,26 @@ export const reasonOf = (cause: unknown) => {
 /** A socket at standard input cannot be opened by these names. */
 const standardInput = ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"]
 
+/** Opened in the usual way it would wait for somebody to write, and keep the process from ending until then. */
+const pipe = (name: string) =>
+  new Socket({ fd: openSync(name, constants.O_RDONLY | constants.O_NONBLOCK), readable: true, writable: false })
+
 export const open = Effect.fnUntraced(function* (name: string) {
   const found = yield* Effect.tryPromise({
     try: async () => {
       const stats = name === "-" ? undefined : await stat(name)
       if (stats?.isDirectory()) throw Object.assign(new Error(), { code: "EISDIR" })
-      return stats?.isFile() ? { path: await realpath(name), size: stats.size } : undefined
+      const file = stats?.isFile() ? { path: await realpath(name), size: stats.size } : undefined
+      return { file, isPipe: stats?.isFIFO() }
     },
     catch: (cause) => new FileUnreadable({ path: name, reason: reasonOf(cause) })
   })
+  const { file, isPipe } = found
   const chunks = (): AsyncIterable<Buffer> => {
-    if (found === undefined && standardInput.includes(name)) return process.stdin
-    return createReadStream(found?.path ?? name, { highWaterMark: chunkBytes })
+    if (file === undefined && standardInput.includes(name)) return process.stdin
+    return isPipe ? pipe(name) : createReadStream(file?.path ?? name, { highWaterMark: chunkBytes })
   }
-  return { name: name === "-" ? "Standard input" : name, file: found, chunks } satisfies Source
+  return { name: name === "-" ? "Standard input" : name, file, chunks } satisfies Source
 })
 
 const isBlank = (byte: number) => byte === 0x20 || byte === 0x09 || byte === 0x0a || byte === 0x0d

@@ -6,7 +6,8 @@ import { Effect, Schedule } from "effect"
 import { commitsMore, type SettableClock, scenario } from "../clockScenario.ts"
 import { startFloe } from "../commandLine.ts"
 import { temporaryFolder } from "../dataFolder.ts"
-import { type Program, start } from "../program.ts"
+import { serving } from "../httpService.ts"
+import { type Program, root, run, start } from "../program.ts"
 
 const find = () => {
   const found = (existsSync("/usr/lib") ? readdirSync("/usr/lib") : [])
@@ -35,8 +36,37 @@ const faketime = Effect.map(temporaryFolder, (folder): SettableClock => {
   }
 })
 
+const until = (holds: () => boolean) =>
+  Effect.repeat(Effect.sync(holds), { until: (held) => held, schedule: Schedule.spaced("2 millis") })
+
 describe("the wall clock of running programs", () => {
   it.live("is set back by two hours and put right again", () => Effect.flatMap(faketime, scenario).pipe(Effect.scoped))
+
+  // The shell's own clock, which libfaketime does not reach, is set from within.
+  it.live("is set back by two hours, and Kafka Connect's watcher restarts a failed task all the same", () =>
+    Effect.gen(function* () {
+      const set = join(yield* temporaryFolder, "set")
+      const sleep = `sleep() { command sleep "$@"; if [ -e ${set} ]; then SECONDS=-7200; fi; }`
+      const failed = (worker_id: string) => ({
+        name: "sink",
+        connector: { state: "RUNNING", worker_id },
+        tasks: [{ id: 0, state: "FAILED", worker_id, trace: "broken" }]
+      })
+      const { base, seen } = yield* serving(({ method, url }, base) => {
+        if (method === "POST") return { status: 204, body: "" }
+        const body = url === "/connectors" ? ["sink"] : failed(`worker:${new URL(base).port}`)
+        return { status: 200, body: JSON.stringify(body) }
+      })
+      const restarts = () => seen.filter(({ url }) => url === "/connectors/sink/tasks/0/restart").length
+      yield* run("bash", ["-c", `${sleep}; . ${join(root, "deploy", "kafka-connect", "watch-tasks")}`], {
+        CONNECT_REST_ADVERTISED_HOST_NAME: "worker",
+        CONNECT_REST_PORT: new URL(base).port
+      })
+      yield* until(() => restarts() === 1)
+      writeFileSync(set, "")
+      yield* until(() => restarts() === 2)
+    }).pipe(Effect.scoped)
+  )
 
   it.live("jumps while a query is stopped for long: it goes on, and one that is killed leaves nothing", () =>
     Effect.gen(function* () {
@@ -51,8 +81,6 @@ describe("the wall clock of running programs", () => {
         const folder = join(data, "leases")
         return existsSync(folder) ? readdirSync(folder) : []
       }
-      const until = (holds: () => boolean) =>
-        Effect.repeat(Effect.sync(holds), { until: (held) => held, schedule: Schedule.spaced("2 millis") })
       /** A query that stands still once it has its lease, and has read no data file. */
       const stoppedQuery = Effect.gen(function* () {
         const query = yield* startFloe(

@@ -1,5 +1,5 @@
 /** A consistent copy of the log while its server appends, by SQLite's online backup. */
-import { rmSync } from "node:fs"
+import { closeSync, fdatasyncSync, openSync, rmSync } from "node:fs"
 import { backup, DatabaseSync } from "node:sqlite"
 import { Effect } from "effect"
 import type { DataFolder } from "../../services/DataFolder.ts"
@@ -13,6 +13,8 @@ type Folder = DataFolder["Service"]
 
 /** 4 MiB: some milliseconds, so that an interruption is heard soon. */
 const pagesPerStep = 1024
+/** Steps between two syncs of the copy: what has piled up unsynced makes the server's own syncs wait for it. */
+const stepsPerSync = 4
 
 const open = (from: Folder) => {
   if (!LogFile.isThere(from)) throw unavailable("copy", `there is no log at ${from.log}`)
@@ -34,16 +36,22 @@ const open = (from: Folder) => {
 const copyPages = (database: DatabaseSync, to: string, progress: (share: number) => void) =>
   Effect.callback<void, unknown>((resume) => {
     let interrupted = false
+    let steps = 0
+    const file = openSync(to, "a")
     const copied = backup(database, to, {
       rate: pagesPerStep,
       progress: ({ remainingPages, totalPages }) => {
         if (interrupted) throw new Error("interrupted")
+        if (++steps % stepsPerSync === 0) fdatasyncSync(file)
         progress(1 - remainingPages / Math.max(1, totalPages))
       }
-    }).then(
-      () => resume(Effect.void),
-      (cause: unknown) => resume(Effect.fail(cause))
-    )
+    })
+      // Closed any sooner, it would take the locks of SQLite's own handle with it.
+      .finally(() => closeSync(file))
+      .then(
+        () => resume(Effect.void),
+        (cause: unknown) => resume(Effect.fail(cause))
+      )
     return Effect.promise(() => {
       interrupted = true
       return copied

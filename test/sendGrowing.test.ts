@@ -98,7 +98,10 @@ layer(serving)("floe send of a file", (it) => {
         assert.match((yield* Effect.flip(send())).message, /is no longer what it was/)
         changed("city,temperature\nLima,1\nOslo,4\r\nPune,2\r\n")
         assert.deepInclude(yield* send(), { acknowledged: 1, logged: 3, waiting: null })
-        assert.deepStrictEqual(yield* cities, ["Lima 1", "Oslo 4", "Pune 2"])
+        appendFileSync(path, "Rome,3\r\nbad\r\n")
+        assert.deepInclude(yield* send(), { acknowledged: 1, reported: 1, waiting: null })
+        assert.deepInclude(JSON.parse(readFileSync(`${path}.refused.ndjson`, "utf8")), { line: 6, text: "bad" })
+        assert.deepStrictEqual(yield* cities, ["Lima 1", "Oslo 4", "Pune 2", "Rome 3"])
       })
   )
 

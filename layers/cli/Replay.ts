@@ -1,5 +1,6 @@
 import { Console, Effect, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
+import { plural } from "../../services/plural.ts"
 import { type Discards, Replay, type ReplayProgress } from "../../services/Replay.ts"
 import { TableName } from "../../services/TableReader.ts"
 import * as Profile from "../Profile.ts"
@@ -70,7 +71,9 @@ export const replay = Command.make(
     if (!json) {
       const before = found === 0 ? "" : `, ${counted(found)} of them found there`
       yield* print(
-        Stream.make(`${counted(events)} events are in default.${into}${before} (${seconds.toFixed(1)} s).\n`)
+        Stream.make(
+          `${plural(events, "event is", "events are")} in default.${into}${before} (${seconds.toFixed(1)} s).\n`
+        )
       )
     }
     const service = yield* Replay
@@ -82,7 +85,7 @@ export const replay = Command.make(
   }, Effect.scoped)
 ).pipe(
   Command.withDescription(
-    "Rebuild a table from the log, each event once, up to the log's end as it is now. The table is made beside default.weather; after a Ctrl-C or a crash the same command goes on where it stopped. With --swap it then takes the place of default.weather in one step, with what has come meanwhile: queries that run go on, and older snapshots stay for --as-of. Distributed, a connector of its own brings the log, that of default.weather stands still for some seconds during the swap, and the copy stays until it is dropped."
+    "Rebuild a table from the log, each event once, up to the log's end as it is now. The table is made beside default.weather and can be queried by its name, also while it is unfinished; after a Ctrl-C or a crash the same command goes on where it stopped. With --swap it then takes the place of default.weather in one step, with what has come meanwhile: queries that run go on, and older snapshots stay for --as-of. Distributed, a connector of its own brings the log, that of default.weather stands still for some seconds during the swap, and the copy stays until it is dropped."
   ),
   Command.withShortDescription("Rebuild a table from the log"),
   Command.withExamples([

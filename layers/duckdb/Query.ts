@@ -2,9 +2,10 @@ import { Effect, Layer, Stream } from "effect"
 import { DataFolder } from "../../services/DataFolder.ts"
 import { Leases } from "../../services/Leases.ts"
 import { Query, QueryFailed, QueryUnavailable } from "../../services/Query.ts"
-import type { AsOf } from "../../services/TableReader.ts"
+import { type AsOf, weather } from "../../services/TableReader.ts"
 import { leased } from "../iceberg/Leased.ts"
 import { readScan } from "../iceberg/TableScan.ts"
+import * as OtherTables from "./OtherTables.ts"
 import * as QueryEngine from "./QueryEngine.ts"
 import { isShowCatalogs, trimmed } from "./Statement.ts"
 import { allRows } from "./tableRows.ts"
@@ -19,12 +20,12 @@ const unavailable = (error: Error) => new QueryUnavailable({ reason: error.messa
 export const layer = Layer.effect(
   Query,
   Effect.gen(function* () {
-    const { table } = yield* DataFolder
+    const folder = yield* DataFolder
     const leases = yield* Leases
 
     /** The rows of a snapshot, under a lease. */
     const rows = Effect.fnUntraced(
-      function* (asOf: AsOf | undefined) {
+      function* (table: string, asOf: AsOf | undefined) {
         return yield* allRows(table, yield* readScan(table, yield* leased(table, leases, asOf)))
       },
       Effect.catchTags({
@@ -40,7 +41,25 @@ export const layer = Layer.effect(
         return yield* new QueryFailed({ reason: "There is no statement; give one such as SELECT * FROM weather." })
       }
       if (isShowCatalogs(sql)) return catalogs
-      const engine = yield* QueryEngine.open(yield* rows(options?.asOf))
+      const names = yield* OtherTables.namesIn(folder).pipe(Effect.mapError(unavailable))
+      const named = names.filter((name) => OtherTables.mentions(sql, name))
+      // A rebuilt table can be read where the old one cannot.
+      const isWeatherNamed = named.length === 0 || OtherTables.mentions(sql, weather)
+      if (!isWeatherNamed && options?.asOf !== undefined) {
+        return yield* new QueryFailed({ reason: `An older snapshot can be read of the table ${weather} alone.` })
+      }
+      const ofWeather = isWeatherNamed ? yield* rows(folder.table, options?.asOf) : OtherTables.unread
+      const others = yield* Effect.forEach(
+        names,
+        Effect.fnUntraced(function* (name) {
+          // What is not named is there to be listed.
+          if (!named.includes(name)) return { name, rows: OtherTables.unread }
+          const tableFolder = folder.tableAt(name)
+          yield* OtherTables.warnIfUnfinished(name, tableFolder)
+          return { name, rows: yield* rows(tableFolder, undefined) }
+        })
+      )
+      const engine = yield* QueryEngine.open(ofWeather, others)
       return yield* engine.execute(sql)
     })
 

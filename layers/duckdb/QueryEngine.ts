@@ -1,11 +1,12 @@
 /**
- * A fresh in-memory DuckDB in which `iceberg."default".weather` is a snapshot, and which reads the files of that
- * snapshot and nothing else of the machine.
+ * A fresh in-memory DuckDB in which each table of `iceberg."default"` is a snapshot, and which reads the files of these
+ * snapshots and nothing else of the machine.
  */
 import { availableParallelism } from "node:os"
 import type { DuckDBConnection, DuckDBPreparedStatement } from "@duckdb/node-api"
 import { Effect, Stream } from "effect"
 import { QueryFailed, type QueryResult, type QueryUnavailable } from "../../services/Query.ts"
+import { weather } from "../../services/TableReader.ts"
 import { DuckDBInstance, StatementType } from "./DuckDB.ts"
 import { list, pattern } from "./literals.ts"
 import { converter } from "./QueryValues.ts"
@@ -16,7 +17,7 @@ import type { TableRows } from "./tableRows.ts"
 /** Nothing is spilled to disk: what needs more memory fails. */
 const memoryLimit = "512MB"
 
-/** Only the snapshot's own files may be read, and no file may be made beside them. */
+/** Only the snapshots' own files may be read, and no file may be made beside them. */
 const setup = (files: TableRows["files"]) => {
   const paths = files.map((file) => file.path)
   return `
@@ -27,8 +28,13 @@ const setup = (files: TableRows["files"]) => {
   `
 }
 
-const define = (select: string) => `
-    CREATE VIEW iceberg."default".weather AS ${select};
+export interface NamedTable {
+  readonly name: string
+  readonly rows: TableRows
+}
+
+const define = (tables: ReadonlyArray<NamedTable>) => `
+    ${tables.map(({ name, rows }) => `CREATE VIEW iceberg."default"."${name}" AS ${rows.select};`).join("\n")}
     USE iceberg."default";
     SET lock_configuration = true;
   `
@@ -68,7 +74,11 @@ const run = <A>(connection: DuckDBConnection, evaluate: () => Promise<A>) =>
     })
   })
 
-export const open = Effect.fnUntraced(function* ({ byId, files, select }: TableRows) {
+/** `rows` are those of the table weather. */
+export const open = Effect.fnUntraced(function* (rows: TableRows, others: ReadonlyArray<NamedTable> = []) {
+  const tables = [{ name: weather, rows }, ...others]
+  const files = tables.flatMap((table) => table.rows.files)
+  const byId = tables.flatMap((table) => table.rows.byId)
   const instance = yield* Effect.acquireRelease(
     Effect.tryPromise({
       try: () =>
@@ -99,7 +109,7 @@ export const open = Effect.fnUntraced(function* ({ byId, files, select }: TableR
         })
       }
     }
-    yield* run(connection, () => connection.run(define(select)))
+    yield* run(connection, () => connection.run(define(tables)))
   })
   yield* prepared.pipe(explainDamage({ files }))
 

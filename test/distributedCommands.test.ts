@@ -266,10 +266,16 @@ describe("the commands of the distributed profile", () => {
         .trimEnd()
         .split("\n")
         .map((line) => JSON.parse(line))
-      assert.deepStrictEqual(lines.slice(0, 2), [
-        { type: "folder", path: "default/weather/data/" },
-        { type: "folder", path: "default/weather/metadata/" }
-      ])
+      assert.deepStrictEqual(
+        lines.map(({ place: _, ...line }) => line),
+        [
+          { type: "folder", path: "default/weather/data/", files: 2, bytes: 2048 },
+          { type: "folder", path: "default/weather/metadata/", files: 1, bytes: 7 },
+          { type: "total", files: 3, bytes: 2055 }
+        ]
+      )
+      const root = yield* floe(["storage", "ls"], env)
+      assert.match(root.output, /^ +2\.0 KiB +3 files {2}default\/\n +2\.0 KiB {2}.*warehouse, 3 files\n$/)
       const nothing = yield* floe(["storage", "ls", "else"], env)
       assert.strictEqual(nothing.code, 1)
       assert.match(nothing.output, /^There is nothing at .*warehouse\/else\.\n$/)

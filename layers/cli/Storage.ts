@@ -1,6 +1,6 @@
 import { Effect, Schema, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { Storage, type StoredFile, type StoredFolder } from "../../services/Storage.ts"
+import { Storage, type StorageError, type StoredFile, type StoredFolder } from "../../services/Storage.ts"
 import * as Profile from "../Profile.ts"
 import { size } from "./Listing.ts"
 import { print } from "./Output.ts"
@@ -16,6 +16,11 @@ interface Sum {
   bytes: number
 }
 
+/** With what all the files below it sum up to. */
+interface SummedFolder extends StoredFolder, Sum {}
+
+type Listed = StoredFile | SummedFolder
+
 /** The folder `ts=…` that a file is in. */
 const partitionOf = (path: string) => path.split("/").find((part) => part.startsWith("ts="))
 
@@ -23,13 +28,18 @@ const partitionOf = (path: string) => path.split("/").find((part) => part.starts
 const counter = () => {
   const total: Sum = { files: 0, bytes: 0 }
   const partitions = new Map<string, Sum>()
-  const add = (file: StoredFile) => {
-    const partition = partitionOf(file.path)
+  const add = (entry: Listed) => {
+    if (entry._tag === "Folder") {
+      total.files += entry.files
+      total.bytes += entry.bytes
+      return
+    }
+    const partition = partitionOf(entry.path)
     const of = partition === undefined ? undefined : (partitions.get(partition) ?? { files: 0, bytes: 0 })
     if (partition !== undefined && of !== undefined) partitions.set(partition, of)
     for (const sum of of === undefined ? [total] : [total, of]) {
       sum.files += 1
-      sum.bytes += file.bytes
+      sum.bytes += entry.bytes
     }
   }
   return { total, add, byPartition: () => [...partitions].sort(([a], [b]) => (a < b ? -1 : 1)) }
@@ -39,15 +49,15 @@ const visible = (path: string) => path.replace(/\p{Cc}/gu, "�")
 const timeOf = (millis: number) => new Date(millis).toISOString().slice(0, 19).replace("T", " ")
 const files = (count: number) => `${count} ${count === 1 ? "file" : "files"}`
 
-const line = (entry: StoredFile | StoredFolder) =>
+const line = (entry: Listed) =>
   entry._tag === "Folder"
-    ? `${"".padStart(11)}  ${"".padStart(19)}  ${visible(entry.path)}\n`
+    ? `${size(entry.bytes).padStart(11)}  ${files(entry.files).padStart(19)}  ${visible(entry.path)}\n`
     : `${size(entry.bytes).padStart(11)}  ${timeOf(entry.modifiedAt)}  ${visible(entry.path)}\n`
 
-const jsonLine = (entry: StoredFile | StoredFolder) => {
+const jsonLine = (entry: Listed) => {
   const shown =
     entry._tag === "Folder"
-      ? { type: "folder", path: entry.path }
+      ? { type: "folder", path: entry.path, files: entry.files, bytes: entry.bytes }
       : {
           type: "file",
           path: entry.path,
@@ -77,12 +87,20 @@ const ls = Command.make(
     const place = folder === "" ? storage.warehouse : `${storage.warehouse}/${folder}`
     const count = counter()
     let entries = 0
-    const listed: Stream.Stream<StoredFile | StoredFolder, unknown> = recursive
+    const summed = (entry: StoredFile | StoredFolder): Effect.Effect<Listed, StorageError> =>
+      entry._tag === "File"
+        ? Effect.succeed(entry)
+        : Stream.runFold(
+            storage.listAll(entry.path),
+            () => ({ ...entry, files: 0, bytes: 0 }),
+            (sum, { bytes }) => ({ ...sum, files: sum.files + 1, bytes: sum.bytes + bytes })
+          )
+    const listed: Stream.Stream<Listed, StorageError> = recursive
       ? storage.listAll(folder)
-      : storage.list(folder)
+      : storage.list(folder).pipe(Stream.mapEffect(summed))
     const lines = Stream.mapArray(listed, (chunk) => {
       entries += chunk.length
-      for (const entry of chunk) if (entry._tag === "File") count.add(entry)
+      for (const entry of chunk) count.add(entry)
       return [chunk.map(json ? jsonLine : line).join("")]
     })
     const totals = Stream.suspend(() => {
@@ -103,7 +121,9 @@ const ls = Command.make(
     yield* print(Stream.concat(lines, totals))
   })
 ).pipe(
-  Command.withDescription("List what is in the warehouse, with sizes."),
+  Command.withDescription(
+    "List what is in the warehouse, with sizes; the size of a folder is that of all the files below it."
+  ),
   Command.withExamples([
     { command: "floe storage ls", description: "The folders of the warehouse" },
     {

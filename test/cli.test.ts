@@ -291,7 +291,7 @@ describe("formats", () => {
         Array.from({ length: 900 }, (_, i) => [i])
       ])
       assert.strictEqual(many.split("\n").length, 2 + 1800 + 1 + 1)
-      assert.isTrue(many.endsWith("\n 899\n(1800 rows)\n"))
+      assert.isTrue(many.endsWith("\n 899\n(1,800 rows)\n"))
     })
   )
 

@@ -3,6 +3,7 @@ import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { size } from "../layers/cli/Listing.ts"
+import { plural } from "../services/plural.ts"
 import { temporaryFolder } from "./dataFolder.ts"
 import { type Answer, serving } from "./httpService.ts"
 import { built, freePort, run } from "./program.ts"
@@ -281,6 +282,14 @@ describe("the commands of the distributed profile", () => {
       assert.match(nothing.output, /^There is nothing at .*warehouse\/else\.\n$/)
     }).pipe(Effect.scoped)
   )
+})
+
+it("counts for people", () => {
+  assert.deepStrictEqual(
+    [0, 1, 2, 12_345].map((count) => plural(count, "event")),
+    ["0 events", "1 event", "2 events", "12,345 events"]
+  )
+  assert.strictEqual(plural(1, "row is", "rows are"), "1 row is")
 })
 
 it("sizes for people", () => {

@@ -79,37 +79,40 @@ describe("floe replay", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("its table can be queried before it is in place, beside the other or where the other is not there", () =>
-    Effect.gen(function* () {
-      const logged = records(100, "a")
-      const { root, tableAt } = yield* filled(logged, records(3, "old"))
-      const env = { FLOE_DATA: root }
-      const csv = Effect.fnUntraced(function* (sql: string) {
-        const { code, out, err } = yield* floe(["query", "--format", "csv", sql], env)
-        return { code, err, rows: out.trimEnd().split("\r\n").slice(1) }
-      })
-      assert.strictEqual((yield* floe(["replay", "--into", "order"], env)).code, 0)
-      const rows = ["100"]
-      assert.deepStrictEqual(yield* csv('SELECT count(*) FROM iceberg.default."order"'), { code: 0, err: "", rows })
-      const [both, shown, older] = yield* Effect.all([
-        csv('SELECT (SELECT count(*) FROM weather), (SELECT count(*) FROM "ORDER") ORDER BY 1'),
-        csv("SHOW TABLES"),
-        floe(["query", "--as-of", "2026-01-08T14:30", 'SELECT * FROM "order"'], env)
-      ])
-      assert.deepStrictEqual([both.rows, shown.rows], [["3,100"], ["order", "weather"]])
-      assert.match(older.err, /^An older snapshot can be read of the table weather alone\.$/m)
+  it.live(
+    "its table can be queried before it is in place, beside the other or where the other is not there",
+    () =>
+      Effect.gen(function* () {
+        const logged = records(100, "a")
+        const { root, tableAt } = yield* filled(logged, records(3, "old"))
+        const env = { FLOE_DATA: root }
+        const csv = Effect.fnUntraced(function* (sql: string) {
+          const { code, out, err } = yield* floe(["query", "--format", "csv", sql], env)
+          return { code, err, rows: out.trimEnd().split("\r\n").slice(1) }
+        })
+        assert.strictEqual((yield* floe(["replay", "--into", "order"], env)).code, 0)
+        const rows = ["100"]
+        assert.deepStrictEqual(yield* csv('SELECT count(*) FROM iceberg.default."order"'), { code: 0, err: "", rows })
+        const [both, shown, older] = yield* Effect.all([
+          csv('SELECT (SELECT count(*) FROM weather), (SELECT count(*) FROM "ORDER") ORDER BY 1'),
+          csv("SHOW TABLES"),
+          floe(["query", "--as-of", "2026-01-08T14:30", 'SELECT * FROM "order"'], env)
+        ])
+        assert.deepStrictEqual([both.rows, shown.rows], [["3,100"], ["order", "weather"]])
+        assert.match(older.err, /^An older snapshot can be read of the table weather alone\.$/m)
 
-      writeFileSync(
-        join(tableAt("order"), "replay.json"),
-        readFileSync(join(tableAt("order"), "replay.json"), "utf8").replace("true", "false")
-      )
-      rmSync(tableAt("weather"), { recursive: true })
-      const unfinished = yield* csv('SELECT count(*) FROM "order"')
-      assert.deepStrictEqual([unfinished.code, unfinished.rows], [0, rows])
-      assert.match(unfinished.err, /WARN The table order is unfinished: .*\n$/)
-      assert.match((yield* csv("SELECT count(*) FROM weather")).err, /no table yet/)
-      assert.match((yield* csv("SELECT count(*) FROM elsewhere")).err, /no table yet/)
-    }).pipe(Effect.scoped)
+        writeFileSync(
+          join(tableAt("order"), "replay.json"),
+          readFileSync(join(tableAt("order"), "replay.json"), "utf8").replace("true", "false")
+        )
+        rmSync(tableAt("weather"), { recursive: true })
+        const unfinished = yield* csv('SELECT count(*) FROM "order"')
+        assert.deepStrictEqual([unfinished.code, unfinished.rows], [0, rows])
+        assert.match(unfinished.err, /WARN The table order is unfinished: .*\n$/)
+        assert.match((yield* csv("SELECT count(*) FROM weather")).err, /no table yet/)
+        assert.match((yield* csv("SELECT count(*) FROM elsewhere")).err, /no table yet/)
+      }).pipe(Effect.scoped),
+    60_000
   )
 
   it.live(

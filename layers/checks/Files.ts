@@ -1,6 +1,7 @@
 /** Check of the table's upkeep: small files and snapshots. */
 import { Clock, Effect, Stream } from "effect"
 import type { Check, Finding } from "../../services/Checks.ts"
+import { plural } from "../../services/plural.ts"
 import type { QueryError } from "../../services/Query.ts"
 import type { SnapshotMissing, TableReadError, TableReader } from "../../services/TableReader.ts"
 import { hourOf } from "../../services/Weather.ts"
@@ -45,14 +46,14 @@ export const files = ({ table, ended, growing, total, snapshots, kept, fewer }: 
       const all = crowded.reduce((sum, [, count]) => sum + count, 0)
       const [worst = ["", 0]] = crowded.toSorted((a, b) => b[1] - a[1])
       findings.push({
-        finding: `${crowded.length} ${crowded.length === 1 ? "partition has" : "partitions have"} ${all} small files; ${worst[0]} alone has ${worst[1]}.`,
+        finding: `${plural(crowded.length, "partition has", "partitions have")} ${plural(all, "small file")}; ${worst[0]} alone has ${worst[1]}.`,
         consequence: "Queries get slow: each file is opened for its own.",
         mend: "floe maintain"
       })
     }
     if (count > snapshots) {
       findings.push({
-        finding: `The table keeps ${count} snapshots.`,
+        finding: `The table keeps ${plural(count, "snapshot")}.`,
         consequence: "Each commit writes the names of all of them, and the files of old ones take room.",
         mend: fewer
       })

@@ -1,6 +1,7 @@
 /** What `floe backup` and `floe restore` print. */
 import { type Effect, Schema } from "effect"
 import type { BackupManifest, CopyAudit } from "../../services/Backup.ts"
+import { plural } from "../../services/plural.ts"
 import { size } from "./Listing.ts"
 import { counted, ticking, withProgress } from "./Progress.ts"
 
@@ -14,11 +15,11 @@ export class CopyDiffers extends Schema.TaggedError<CopyDiffers>()("CopyDiffers"
 }
 
 export const contents = ({ files, log, table }: BackupManifest) => {
-  const events = `${counted(log.end)} ${log.end === 1 ? "event" : "events"}`
+  const events = plural(log.end, "event")
   const share = table?.offset == null ? "" : ` with ${counted(table.offset)} of them`
   const ofTable = table === null ? "no table" : `the table${share} (snapshot ${table.snapshotId})`
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
-  return `${events}, ${ofTable}, ${counted(files.length)} files, ${size(bytes)}`
+  return `${events}, ${ofTable}, ${plural(files.length, "file")}, ${size(bytes)}`
 }
 
 export const audited = (audit: CopyAudit) =>

@@ -1,6 +1,7 @@
 import { Console, Effect, Option, Schema, Stdio, Stream, Terminal } from "effect"
 import { Command, Flag } from "effect/cli"
 import type { DeadLettersThen } from "../../services/DeadLetters.ts"
+import { plural } from "../../services/plural.ts"
 import { textOf } from "../deadletters/Mending.ts"
 import * as Profile from "../Profile.ts"
 import { opened, position } from "./DeadLetterArguments.ts"
@@ -9,13 +10,12 @@ import { json } from "./Json.ts"
 import { facts, list as listed } from "./Listing.ts"
 import { misuse } from "./Misuse.ts"
 import { print } from "./Output.ts"
-import { counted } from "./Progress.ts"
 import { redeliver } from "./Redeliver.ts"
 
 const nothing = ({ replayed, topic }: DeadLettersThen) =>
   replayed === 0
     ? `Nothing is waiting: the sink has put nothing into ${topic}.\n`
-    : `Nothing is waiting: all ${counted(replayed)} dead letters were sent again; --all shows them.\n`
+    : `Nothing is waiting: all ${plural(replayed, "dead letter was", "dead letters were")} sent again; --all shows them.\n`
 
 const terminalWidth = Effect.gen(function* () {
   if (!(yield* (yield* Stdio.Stdio).stdoutIsTerminal)) return undefined

@@ -1,6 +1,7 @@
 import { Effect, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
 import { Maintenance } from "../../services/Maintenance.ts"
+import { plural } from "../../services/plural.ts"
 import * as Profile from "../Profile.ts"
 import { json, printJson } from "./Json.ts"
 import { facts, size } from "./Listing.ts"
@@ -9,8 +10,7 @@ import { print } from "./Output.ts"
 import { counted, withProgress } from "./Progress.ts"
 import { warnings } from "./Warnings.ts"
 
-const files = (count: number, bytes: number) =>
-  count === 0 ? "nothing" : `${counted(count)} ${count === 1 ? "file" : "files"} (${size(bytes)})`
+const files = (count: number, bytes: number) => (count === 0 ? "nothing" : `${plural(count, "file")} (${size(bytes)})`)
 
 const ended = { hint: "Ctrl-C ends it", left: "It was ended; what was done stays done, and the table is whole." }
 
@@ -32,13 +32,13 @@ const planned = Effect.fnUntraced(function* (machine: boolean) {
   yield* facts([
     [
       "would merge",
-      `${files(compact.files, compact.bytes)}${compact.files === 0 ? "" : ` of ${counted(compact.partitions)} ${compact.partitions === 1 ? "partition" : "partitions"} into ${counted(compact.into)}`}`
+      `${files(compact.files, compact.bytes)}${compact.files === 0 ? "" : ` of ${plural(compact.partitions, "partition")} into ${counted(compact.into)}`}`
     ],
     [
       "would expire",
       expire.snapshots === 0
         ? "nothing"
-        : `${counted(expire.snapshots)} ${expire.snapshots === 1 ? "snapshot" : "snapshots"}, with ${files(expire.files, expire.bytes)}`
+        : `${plural(expire.snapshots, "snapshot")}, with ${files(expire.files, expire.bytes)}`
     ],
     ["would remove", files(remove.files, remove.bytes)]
   ])

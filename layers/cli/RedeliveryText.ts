@@ -1,5 +1,6 @@
 /** What became of dead letters that were to be sent again. */
 import { Schema } from "effect"
+import { plural } from "../../services/plural.ts"
 import { written } from "../deadletters/Mending.ts"
 import type { Outcome } from "../deadletters/Redelivery.ts"
 import { counted } from "./Progress.ts"
@@ -12,7 +13,7 @@ class NotSent extends Schema.TaggedError<NotSent>()("NotSent", { count: Schema.I
   override get message() {
     const { count, unnamed } = this
     const rest = unnamed === 0 ? "" : `, ${counted(unnamed)} of them not named here (--json names all)`
-    return `${counted(count)} ${count === 1 ? "dead letter was" : "dead letters were"} not sent${rest}.`
+    return `${plural(count, "dead letter was", "dead letters were")} not sent${rest}.`
   }
 }
 

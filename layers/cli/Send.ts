@@ -3,6 +3,7 @@ import { Argument, Command, Flag } from "effect/cli"
 import * as SecureRandom from "effect/crypto/SecureRandom"
 import { LogClient } from "../../services/LogClient.ts"
 import { LogTarget } from "../../services/LogTarget.ts"
+import { plural } from "../../services/plural.ts"
 import { City, Temperature } from "../../services/Weather.ts"
 import * as LogClientLayer from "../http/LogClient.ts"
 import * as Profile from "../Profile.ts"
@@ -23,7 +24,7 @@ class LinesRefused extends Schema.TaggedError<LinesRefused>()("LinesRefused", {
   override get message() {
     const { refused, report } = this
     const where = report === null ? "above is each with the reason" : `${report} has each with the reason`
-    return `${countedLines(refused)} ${refused === 1 ? "was" : "were"} refused; ${where}.`
+    return `${plural(refused, "line was", "lines were")} refused; ${where}.`
   }
 }
 
@@ -33,7 +34,6 @@ class LineWaits extends Schema.TaggedError<LineWaits>()("LineWaits", { name: Sch
   }
 }
 
-const countedLines = (lines: number) => `${counted(lines)} ${lines === 1 ? "line" : "lines"}`
 const rate = (records: number, millis: number) => counted((records * 1000) / Math.max(1, millis))
 
 const one = Effect.fnUntraced(function* (city: string, temperature: string, machine: boolean) {
@@ -52,7 +52,7 @@ const summary = (name: string, sent: Sent, millis: number) => {
   const lines = acknowledged + reported
   if (lines === 0) {
     if (logged + refused > 0) {
-      const before = `was sent before, with ${countedLines(logged + refused)}`
+      const before = `was sent before, with ${plural(logged + refused, "line")}`
       return `There is nothing to send: ${name} ${before}.\n`
     }
     if (waiting !== null) return ""
@@ -61,7 +61,7 @@ const summary = (name: string, sent: Sent, millis: number) => {
   const time = `in ${(millis / 1000).toFixed(1)} s (${rate(acknowledged, millis)}/s)`
   const again = repeated === 0 ? "" : ` ${counted(repeated)} of them had been logged before, and were not logged twice.`
   const whole = logged === acknowledged ? "" : ` ${counted(logged)} of the file are in the log now.`
-  return `${countedLines(lines)}: ${counted(acknowledged)} acknowledged, ${counted(reported)} reported, ${time}.${again}${whole}\n`
+  return `${plural(lines, "line")}: ${counted(acknowledged)} acknowledged, ${counted(reported)} reported, ${time}.${again}${whole}\n`
 }
 
 const bulk = Effect.fnUntraced(function* (
@@ -81,7 +81,7 @@ const bulk = Effect.fnUntraced(function* (
     const share =
       sent.ofBytes === null ? "" : `, ${Math.floor((100 * sent.bytes) / Math.max(1, sent.ofBytes))} % of the file`
     const reported = sent.reported === 0 ? "" : `, ${counted(sent.reported)} reported`
-    return `${countedLines(sent.acknowledged)} acknowledged${share}, ${rate(sent.acknowledged, millis)}/s${reported}`
+    return `${plural(sent.acknowledged, "line")} acknowledged${share}, ${rate(sent.acknowledged, millis)}/s${reported}`
   }
   const sent = yield* withProgress(({ show }) =>
     sendFile({

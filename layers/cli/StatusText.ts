@@ -1,5 +1,6 @@
 /** How everything is, on a screen. */
 import type { Component } from "../../services/Components.ts"
+import { plural } from "../../services/plural.ts"
 import { folded } from "./Folded.ts"
 import { size } from "./Listing.ts"
 import type { Paint } from "./Paint.ts"
@@ -46,7 +47,7 @@ const inPartitions = (count: number) => (count > 1 ? ` in ${count} partitions` :
 const lagOf = ({ events, seconds }: Status["lag"]) => {
   if (events === null) return unknown
   if (events === 0) return "none"
-  return `${counted(events)} ${events === 1 ? "event" : "events"}${seconds === null ? "" : `, the oldest for ${span(seconds)}`}`
+  return `${plural(events, "event")}${seconds === null ? "" : `, the oldest for ${span(seconds)}`}`
 }
 
 /** Where the position comes from: the sink's control topic, or the snapshot itself. */
@@ -55,7 +56,7 @@ const committedOf = ({ profile, table, unread }: Status) => {
   if (unread.table !== null) return unknown
   if (table === null) return "nothing yet"
   if (table.committed !== null) return `${counted(table.committed)}${source === "" ? "" : `,${source}`}`
-  const rows = table.rows === null ? "" : `${counted(table.rows)} rows, `
+  const rows = table.rows === null ? "" : `${plural(table.rows, "row")}, `
   return `${unknown}${source}: ${rows}newest snapshot ${span(table.committedSecondsAgo)} old`
 }
 

@@ -1,5 +1,6 @@
 import { Effect, Schema, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
+import { plural } from "../../services/plural.ts"
 import { Storage, type StorageError, type StoredFile, type StoredFolder } from "../../services/Storage.ts"
 import * as Profile from "../Profile.ts"
 import { size } from "./Listing.ts"
@@ -47,11 +48,10 @@ const counter = () => {
 
 const visible = (path: string) => path.replace(/\p{Cc}/gu, "�")
 const timeOf = (millis: number) => new Date(millis).toISOString().slice(0, 19).replace("T", " ")
-const files = (count: number) => `${count} ${count === 1 ? "file" : "files"}`
 
 const line = (entry: Listed) =>
   entry._tag === "Folder"
-    ? `${size(entry.bytes).padStart(11)}  ${files(entry.files).padStart(19)}  ${visible(entry.path)}\n`
+    ? `${size(entry.bytes).padStart(11)}  ${plural(entry.files, "file").padStart(19)}  ${visible(entry.path)}\n`
     : `${size(entry.bytes).padStart(11)}  ${timeOf(entry.modifiedAt)}  ${visible(entry.path)}\n`
 
 const jsonLine = (entry: Listed) => {
@@ -114,8 +114,10 @@ const ls = Command.make(
       }
       return Stream.make(
         ...(partitions.length === 0 ? [] : ["\n"]),
-        ...partitions.map(([name, sum]) => `${size(sum.bytes).padStart(11)}  ${visible(name)}, ${files(sum.files)}\n`),
-        `${size(count.total.bytes).padStart(11)}  ${place}, ${files(count.total.files)}\n`
+        ...partitions.map(
+          ([name, sum]) => `${size(sum.bytes).padStart(11)}  ${visible(name)}, ${plural(sum.files, "file")}\n`
+        ),
+        `${size(count.total.bytes).padStart(11)}  ${place}, ${plural(count.total.files, "file")}\n`
       )
     })
     yield* print(Stream.concat(lines, totals))

@@ -1,6 +1,7 @@
 /** Query results as a table for people, as wide as the terminal. */
 import { Stream } from "effect"
 import { CliOutput } from "effect/cli"
+import { plural } from "../../services/plural.ts"
 import type { QueryColumn, QueryValue } from "../../services/Query.ts"
 import { isNumber, type Rows } from "./Formats.ts"
 
@@ -104,8 +105,6 @@ export const table = <E>(
       sampled.push(...cells)
       return [sampled.length < sample ? "" : begin()]
     })
-    const end = Stream.suspend(() =>
-      Stream.make(`${lines === undefined ? begin() : ""}(${count} ${count === 1 ? "row" : "rows"})\n`)
-    )
+    const end = Stream.suspend(() => Stream.make(`${lines === undefined ? begin() : ""}(${plural(count, "row")})\n`))
     return Stream.concat(body, end)
   })

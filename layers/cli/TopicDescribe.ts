@@ -1,6 +1,7 @@
 import { Effect, Layer, Option, Schema } from "effect"
 import { Argument, Command } from "effect/cli"
 import { type ConsumerGroup, ConsumerGroups } from "../../services/ConsumerGroups.ts"
+import { plural } from "../../services/plural.ts"
 import { topic as ofLog } from "../../services/Settings.ts"
 import { type TopicDescription, Topics } from "../../services/Topics.ts"
 import * as Profile from "../Profile.ts"
@@ -29,10 +30,8 @@ const progressOf = ({ name, partitions }: TopicDescription, { id, state, members
 }
 type Progress = ReturnType<typeof progressOf>
 
-const several = (count: number, what: string) => `${counted(count)} ${what}${count === 1 ? "" : "s"}`
-
 const linesOf = ({ state, members, partitions }: Progress) => [
-  `${state}, ${several(members, "member")}`,
+  `${state}, ${plural(members, "member")}`,
   ...partitions.flatMap(({ partition, offset, lag, reader }) => [
     `partition ${partition}  ${lag === null ? "no offset yet" : `offset ${offset}  lag ${counted(lag)}`}`,
     ...(reader === null ? [] : [`  read by ${reader.clientId} at ${reader.host}`])
@@ -70,7 +69,7 @@ export const describe = Command.make(
         ({ partition, replicas, start, end }) =>
           [
             `partition ${partition}`,
-            `offsets ${start} to ${end} (${several(end - start, "event")}), ${several(replicas, "replica")}`
+            `offsets ${start} to ${end} (${plural(end - start, "event")}), ${plural(replicas, "replica")}`
           ] as const
       ),
       ...groups.map((group) => ["group", [group.id, ...linesOf(group)].join("\n")] as const)

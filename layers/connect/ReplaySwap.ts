@@ -9,6 +9,7 @@ import { Effect, Option, Schedule } from "effect"
 import { Connector } from "../../services/Connector.ts"
 import { ConsumerGroups } from "../../services/ConsumerGroups.ts"
 import type { Position } from "../../services/EventLog.ts"
+import { plural } from "../../services/plural.ts"
 import { type Discards, ReplayRefused, ReplayUnavailable } from "../../services/Replay.ts"
 import { weather } from "../../services/TableReader.ts"
 import { control, coordinator, Topics } from "../../services/Topics.ts"
@@ -77,7 +78,7 @@ export const make = Effect.fnUntraced(function* (run: ReplayRun) {
         ? (yield* patiently(table.otherWriters)).reduce((sum, { added }) => sum + added, 0)
         : 0
     if (lost <= written) return
-    const rows = `${lost.toLocaleString("en-US")} ${lost === 1 ? "row" : "rows"}`
+    const rows = plural(lost, "row")
     return yield* refuse(
       `default.weather has ${rows} of which the log has no event, and default.${name} is without them. Nothing was changed; keep them first, with floe query "CREATE TABLE weather_before AS SELECT * FROM weather", and give the same command with --discard-missing-rows.`
     )
@@ -172,7 +173,7 @@ export const make = Effect.fnUntraced(function* (run: ReplayRun) {
     yield* run.begin(sink, positions)
     yield* resume
     const upTo = positions.map(({ partition, offset }) => `${partition}/${offset}`).join(", ")
-    return `default.${name} is in place of default.weather: ${rows.toLocaleString("en-US")} rows, the log up to ${upTo} (partition/offset). The copy default.${name} stays; floe query "DROP TABLE ${name}" removes it.`
+    return `default.${name} is in place of default.weather: ${plural(rows, "row")}, the log up to ${upTo} (partition/offset). The copy default.${name} stays; floe query "DROP TABLE ${name}" removes it.`
   })
 
   const clear = Effect.fnUntraced(

@@ -5,6 +5,7 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import { Components } from "../../services/Components.ts"
 import { Connector } from "../../services/Connector.ts"
 import { Metastore } from "../../services/Metastore.ts"
+import { plural } from "../../services/plural.ts"
 import * as Settings from "../../services/Settings.ts"
 import { Storage } from "../../services/Storage.ts"
 import { component, type Looked } from "../components/Look.ts"
@@ -89,7 +90,7 @@ export const layer = Layer.effect(
       return up(version, addressOf(target))
     })
     const kafka = Effect.map(because(Brokers.look(admin)), ({ count, version }) =>
-      up(version, `${admin.brokers}, ${count} ${count === 1 ? "broker" : "brokers"}`)
+      up(version, `${admin.brokers}, ${plural(count, "broker")}`)
     )
     const workers = connect.read("version", Connect, HttpClientRequest.get("/")).pipe(
       because,

@@ -1,6 +1,8 @@
 /** What is lost when a table that is made from the log alone takes the place of one to which other programs have written. */
+
 import { Effect, Option } from "effect"
 import type { Leases } from "../../services/Leases.ts"
+import { plural } from "../../services/plural.ts"
 import type { OtherChange } from "../../services/TableSums.ts"
 import * as LogProgress from "../iceberg/LogProgress.ts"
 import { type CurrentMetadata, readMetadata } from "../iceberg/MetadataFiles.ts"
@@ -44,7 +46,6 @@ export const undoneByRebuild = Effect.fn("undoneByRebuild")(function* (tableFold
 }, Effect.scoped)
 
 const counted = (count: number) => count.toLocaleString("en-US")
-const rows = (count: number) => `${counted(count)} ${count === 1 ? "row" : "rows"}`
 
 const described = ({ added, by, deleted, snapshotId }: OtherChange) =>
   `snapshot ${snapshotId} by ${by}, +${counted(added)} −${counted(deleted)} rows`
@@ -52,8 +53,14 @@ const described = ({ added, by, deleted, snapshotId }: OtherChange) =>
 /** One sentence or two, such as "Other writers have added 2 rows and deleted 3 rows (snapshot 4711 by spark, +2 −3 rows)." */
 export const sayUndone = ({ changes, unexplained }: Undone) => {
   const sum = (count: (change: OtherChange) => number) => changes.reduce((total, change) => total + count(change), 0)
-  const known = `Other writers have added ${rows(sum(({ added }) => added))} to default.weather and deleted ${rows(sum(({ deleted }) => deleted))} (${changes.map(described).join("; ")}).`
-  const more = `default.weather has ${rows(Math.abs(unexplained))} ${unexplained > 0 ? "more" : "fewer"} than the log${changes.length > 0 ? " and these changes" : ""} would give, and the snapshots that may tell which writer did that have expired.`
+  const known = `Other writers have added ${plural(
+    sum(({ added }) => added),
+    "row"
+  )} to default.weather and deleted ${plural(
+    sum(({ deleted }) => deleted),
+    "row"
+  )} (${changes.map(described).join("; ")}).`
+  const more = `default.weather has ${plural(Math.abs(unexplained), "row")} ${unexplained > 0 ? "more" : "fewer"} than the log${changes.length > 0 ? " and these changes" : ""} would give, and the snapshots that may tell which writer did that have expired.`
   return [...(changes.length > 0 ? [known] : []), ...(unexplained !== 0 ? [more] : [])].join(" ")
 }
 

@@ -2,6 +2,7 @@
 import { Cause, Effect, Layer, Schedule } from "effect"
 import * as SecureRandom from "effect/crypto/SecureRandom"
 import { LogClient, type ServerUnavailable } from "../../services/LogClient.ts"
+import { plural } from "../../services/plural.ts"
 import { batch, interval, seed } from "../../services/Settings.ts"
 import type { WeatherReading } from "../../services/Weather.ts"
 import * as Heartbeat from "./Heartbeat.ts"
@@ -59,7 +60,7 @@ export const layer = Layer.effectDiscard(
       const acknowledged = sent.reduce<number>((sum, one) => sum + one, 0)
       total += acknowledged
       if (acknowledged === size) yield* beat
-      yield* Effect.logInfo(`generator: ${acknowledged} of ${size} records acknowledged, ${total} in all`)
+      yield* Effect.logInfo(`generator: ${acknowledged} of ${plural(size, "record")} acknowledged, ${total} in all`)
     }).pipe(Effect.withSpan("Generator.tick"))
 
     yield* tick.pipe(

@@ -2,6 +2,7 @@
 import { Effect } from "effect"
 import type { EventsLogged } from "../../services/Api.ts"
 import type { PositionRun } from "../../services/EventLog.ts"
+import { plural } from "../../services/plural.ts"
 import { type Answers, idempotencyOf } from "./Answers.ts"
 import * as Body from "./Body.ts"
 import type { Exchange, Exchanges } from "./Exchanges.ts"
@@ -63,7 +64,7 @@ export const make = (exchanges: Exchanges, answers: Answers, fibers: Fibers, lim
             onSuccess: ({ count, positions, ts, repeated }) => {
               const body: typeof EventsLogged.Type = {
                 status: "success",
-                message: count === 1 ? "1 event logged" : `${count} events logged`,
+                message: `${plural(count, "event")} logged`,
                 data: { count, ts, positions: joined(positions) }
               }
               exchanges.answer(exchange, 200, answers.headers(repeated), JSON.stringify(body))

@@ -6,6 +6,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Effect, Fiber, Layer } from "effect"
 import { AddressUnusable, HttpAddress } from "../../services/HttpAddress.ts"
+import { plural } from "../../services/plural.ts"
 import * as Settings from "../../services/Settings.ts"
 import * as Admission from "./Admission.ts"
 import * as Answers from "./Answers.ts"
@@ -109,7 +110,7 @@ const shutdown = Effect.fn("Http.shutdown")(function* (
   const ended = yield* Effect.forkChild(closed, { startImmediately: true })
   yield* Effect.timeoutOrElse(Effect.interruptible(exchanges.idle), {
     duration: limits.drain,
-    orElse: () => Effect.logWarning(`${exchanges.size} requests were cut off`)
+    orElse: () => Effect.logWarning(`${plural(exchanges.size, "request was", "requests were")} cut off`)
   })
   // The last answers leave with the ticks that are queued now.
   yield* Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.void)))

@@ -3,6 +3,7 @@
  * producer is a sound one and the keys are known.
  */
 import { Clock, Deferred, Duration, Effect, Exit, Latch, Schedule, Scope } from "effect"
+import { plural } from "../../services/plural.ts"
 import { monotonicMillisUnsafe } from "../runtime/elapsed.ts"
 import { codeOf } from "./Client.ts"
 import type { Cluster } from "./Cluster.ts"
@@ -123,9 +124,9 @@ export const make = Effect.fnUntraced(function* (
     const events = yield* tail.toWindow
     const started = performance.now()
     const seconds = () => ((performance.now() - started) / 1000).toFixed(1)
-    away = `the idempotency keys are being read from the topic ${topic} (${events} events)`
+    away = `the idempotency keys are being read from the topic ${topic} (${plural(events, "event")})`
     const saying = yield* Effect.logInfo(
-      `Reading the idempotency keys of ${events} events from the topic ${topic}.`
+      `Reading the idempotency keys of ${plural(events, "event")} from the topic ${topic}.`
     ).pipe(Effect.delay("1 second"), Effect.forkChild)
     yield* tail.catchUp.pipe(Effect.ensuring(Effect.sync(() => saying.interruptUnsafe())))
     if (performance.now() - started > 1_000)
@@ -186,7 +187,9 @@ export const make = Effect.fnUntraced(function* (
       yield* settle
       const left = sender.waiting()
       if (left > 0)
-        yield* Effect.logWarning(`Stopped with ${left} records not acknowledged; their requests got no answer 200.`)
+        yield* Effect.logWarning(
+          `Stopped with ${plural(left, "record")} not acknowledged; their requests got no answer 200.`
+        )
       yield* close("the server stopped before the broker had acknowledged")
     })
   )

@@ -8,6 +8,7 @@ import {
   type PartitionBounds,
   type Position
 } from "../../services/EventLog.ts"
+import { plural } from "../../services/plural.ts"
 import { topic } from "../../services/Settings.ts"
 import { boundsOf } from "./Bounds.ts"
 import * as Cluster from "./Cluster.ts"
@@ -69,7 +70,7 @@ export const make = Effect.fnUntraced(function* (
     const known = new Set(events.map(({ position }) => position.offset))
     const first = messages.find(({ offset }) => !known.has(offset))
     return Effect.logWarning(
-      `Left out ${messages.length - events.length} messages of the topic ${topic} that are no weather records (another program wrote them); the first is at partition ${first?.partition}, offset ${first?.offset}.`
+      `Left out ${plural(messages.length - events.length, "message")} of the topic ${topic}: no weather records (another program wrote them); the first is at partition ${first?.partition}, offset ${first?.offset}.`
     )
   }
 

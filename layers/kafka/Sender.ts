@@ -2,6 +2,7 @@
 import type { Header } from "@confluentinc/kafka-javascript"
 import { Effect, Latch } from "effect"
 import { LogUnavailable, LogUncertain, type Position, RecordTooLarge } from "../../services/EventLog.ts"
+import { plural } from "../../services/plural.ts"
 import type { WeatherRecord } from "../../services/Weather.ts"
 import { codeOf } from "./Client.ts"
 import { codes, type KafkaFailure } from "./failures.ts"
@@ -60,7 +61,7 @@ export const make = (
     const reason = closed()
     if (reason !== undefined) return refused(reason)
     if (waiting > 0 && waiting + records > maxWaiting) {
-      return refused(`${waiting} records are waiting for the broker already; try again later`)
+      return refused(`${plural(waiting, "record is", "records are")} waiting for the broker already; try again later`)
     }
     return undefined
   }

@@ -1,11 +1,11 @@
 /** In what a topic that is there differs from the one that is wanted, and what to do. */
+
+import { plural } from "../../services/plural.ts"
 import type { TopicRetention, WantedTopic } from "../../services/Topics.ts"
 import type { Described } from "./Cluster.ts"
 
 /** The log is the truth: nothing in it may expire. */
 export const forEver = { "cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1" }
-
-const several = (count: number, what: string) => `${count} ${what}${count === 1 ? "" : "s"}`
 
 /** The settings by which records of a topic go: as they are, and as they should be. */
 const expiring = ({ millis, bytes, cleanup }: TopicRetention) =>
@@ -34,17 +34,17 @@ export const differencesOf = (
   const differences: Array<string> = []
   if (there < partitions) {
     differences.push(
-      `The topic ${name} has ${several(there, "partition")}, not ${partitions}; ${altering("kafka-topics")} --partitions ${partitions} adds them, after which keys go to other partitions.`
+      `The topic ${name} has ${plural(there, "partition")}, not ${partitions}; ${altering("kafka-topics")} --partitions ${partitions} adds them, after which keys go to other partitions.`
     )
   }
   if (there > partitions) {
     differences.push(
-      `The topic ${name} has ${several(there, "partition")}, not ${partitions}; Kafka cannot take partitions away.`
+      `The topic ${name} has ${plural(there, "partition")}, not ${partitions}; Kafka cannot take partitions away.`
     )
   }
   if (replicas !== replication) {
     differences.push(
-      `The topic ${name} has ${several(replicas, "replica")}, not ${replication}; kafka-reassign-partitions changes that.`
+      `The topic ${name} has ${plural(replicas, "replica")}, not ${replication}; kafka-reassign-partitions changes that.`
     )
   }
   const settings = retention === undefined ? [] : expiring(retention)

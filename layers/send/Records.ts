@@ -1,5 +1,6 @@
 /** A line of NDJSON or a record of CSV as a reading, or why it is none. */
 import { Option, Result } from "effect"
+import { plural } from "../../services/plural.ts"
 import { WeatherReading } from "../../services/Weather.ts"
 import { parseRecord } from "../http/parseJson.ts"
 import { readingOrReason } from "../http/Reading.ts"
@@ -58,8 +59,6 @@ const headerProblem = (names: ReadonlyArray<string>) => {
   return new Set(names).size < names.length ? "its first line names a field twice" : undefined
 }
 
-const counted = (fields: number) => `${fields} ${fields === 1 ? "field" : "fields"}`
-
 const blank = /^[ \t\r\n]*$/
 const lineEnd = /\r\n$|\n$|\r$/
 
@@ -89,7 +88,11 @@ export const parser = (format: Format) => {
     if (line.unclosed) return refuse(line, text, "a quote in it is not closed")
     if (Option.isNone(fields)) return refuse(line, text, "it has text behind a closing quote")
     if (fields.value.length !== header.length) {
-      return refuse(line, text, `it has ${counted(fields.value.length)}, and the first line has ${header.length}`)
+      return refuse(
+        line,
+        text,
+        `it has ${plural(fields.value.length, "field")}, and the first line has ${header.length}`
+      )
     }
     return reading(line, text, Object.fromEntries(header.map((name, i) => [name, fields.value[i]])))
   }

@@ -2,6 +2,7 @@
 import { Array as Arr, Duration, Effect, Latch, Option, Semaphore, Stream } from "effect"
 import type { DataFolder } from "../../services/DataFolder.ts"
 import { type EventLogReader, LogBroken, type LoggedEvent } from "../../services/EventLog.ts"
+import { plural } from "../../services/plural.ts"
 import { SinkStopped } from "../../services/Sink.ts"
 import { type Progress, TableUnavailable, type TableWriter } from "../../services/Table.ts"
 import { monotonicMillis } from "../runtime/elapsed.ts"
@@ -70,7 +71,7 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
     const { snapshotId } = yield* table.commit({ logId, offset: next, lastEvent })
     const took = Math.round((yield* monotonicMillis) - began)
     yield* Effect.log(
-      `committed ${rows.toLocaleString("en-US")} ${rows === 1 ? "row" : "rows"} up to ${topic}/${partition}/${next - 1} (snapshot ${snapshotId}, ${took} ms)`
+      `committed ${plural(rows, "row")} up to ${topic}/${partition}/${next - 1} (snapshot ${snapshotId}, ${took} ms)`
     )
     yield* committed
     return rows

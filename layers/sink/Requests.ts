@@ -1,5 +1,6 @@
 /** What other programs ask of the sink, and what it tells them of itself. */
 import { Effect, Option, Schedule } from "effect"
+import { plural } from "../../services/plural.ts"
 import type { ControlUnavailable, SinkControl, SinkRequest, SinkStatus } from "../../services/SinkControl.ts"
 import type { Intake } from "./Intake.ts"
 import type { Swap } from "./Swap.ts"
@@ -59,7 +60,7 @@ export const make = ({ control, intake, upkeep, swap, paused }: RequestsOptions)
     yield* intake.pause
     const rows = yield* intake.commit
     yield* become("paused", "paused on request")
-    return `Paused at offset ${yield* intake.offset}, after committing ${rows.toLocaleString("en-US")} rows.`
+    return `Paused at offset ${yield* intake.offset}, after committing ${plural(rows, "row")}.`
   })
   const resume: Work = Effect.gen(function* () {
     yield* control.setPaused(false)

@@ -4,6 +4,7 @@ import { join } from "node:path"
 import { Effect, Option } from "effect"
 import type { DataFolder } from "../../services/DataFolder.ts"
 import type { Leases } from "../../services/Leases.ts"
+import { plural } from "../../services/plural.ts"
 import { type Discards, ReplayRefused } from "../../services/Replay.ts"
 import { discardFlag, sayUndone, undoneByRebuild } from "../duckdb/undoneByRebuild.ts"
 import * as Files from "../iceberg/Files.ts"
@@ -58,7 +59,7 @@ export const make = (folder: DataFolder["Service"], leases: Leases["Service"], s
     }
     if (!discard.otherWriters) yield* keepsOthers(folder, leases)
     const done = yield* supersede(from, progress.value)
-    return `default.${table} is in place of default.weather: ${done.rows.toLocaleString("en-US")} rows, the log up to offset ${done.progress.offset}, snapshot ${done.snapshotId}.`
+    return `default.${table} is in place of default.weather: ${plural(done.rows, "row")}, the log up to offset ${done.progress.offset}, snapshot ${done.snapshotId}.`
   }, Effect.scoped),
   /** Removes what was put in place from where it was. Only once all know that it is done: until then it may be put again. */
   clear: Effect.fn("Swap.clear")(

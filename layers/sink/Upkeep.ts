@@ -1,5 +1,6 @@
 /** Upkeep of the table beside the commits: one bounded piece at a time. */
 import { Effect, Latch } from "effect"
+import { plural } from "../../services/plural.ts"
 import { SinkStopped } from "../../services/Sink.ts"
 import type { TableWriter, Upkeep } from "../../services/Table.ts"
 import * as Patience from "./Patience.ts"
@@ -8,8 +9,6 @@ import * as Patience from "./Patience.ts"
 const longestWait = "1 minute"
 
 const isNothing = (upkeep: Upkeep) => Object.values(upkeep).every((count) => count === 0)
-
-const counted = (count: number, one: string) => `${count.toLocaleString("en-US")} ${one}${count === 1 ? "" : "s"}`
 
 export const make = Effect.fnUntraced(function* (table: TableWriter["Service"]) {
   const wanted = yield* Latch.make(true)
@@ -48,7 +47,7 @@ export const make = Effect.fnUntraced(function* (table: TableWriter["Service"]) 
     now: Effect.map(all, (sum) =>
       isNothing(sum)
         ? "There was nothing to do."
-        : `Merged ${counted(sum.filesCompacted, "file")} into ${sum.filesWritten.toLocaleString("en-US")}, expired ${counted(sum.snapshotsExpired, "snapshot")} and removed ${counted(sum.filesRemoved, "file")}.`
+        : `Merged ${plural(sum.filesCompacted, "file")} into ${sum.filesWritten.toLocaleString("en-US")}, expired ${plural(sum.snapshotsExpired, "snapshot")} and removed ${plural(sum.filesRemoved, "file")}.`
     )
   }
 })

@@ -12,6 +12,7 @@ import {
   type KeyReused,
   type LogUnavailable
 } from "../../services/EventLog.ts"
+import { plural } from "../../services/plural.ts"
 import * as ageClock from "../runtime/ageClock.ts"
 import * as Reader from "./EventLogReader.ts"
 import { acquire } from "./Lock.ts"
@@ -111,7 +112,7 @@ const make = Effect.gen(function* () {
   const refusal = (count: number) => {
     if (stopping) return unavailable("append", "the server is stopping")
     if (records > 0 && records + count > maxWaiting) {
-      return unavailable("append", `${records} records are waiting for the disk already`)
+      return unavailable("append", `${plural(records, "record is", "records are")} waiting for the disk already`)
     }
     return undefined
   }

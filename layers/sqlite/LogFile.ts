@@ -6,6 +6,7 @@ import { DatabaseSync } from "node:sqlite"
 import { Option, Schema } from "effect"
 import type { DataFolder } from "../../services/DataFolder.ts"
 import { EarlierId } from "../../services/EventLog.ts"
+import { plural } from "../../services/plural.ts"
 import * as LogTable from "./LogTable.ts"
 import { unavailable } from "./logFailures.ts"
 import { earlierTable, format, restoredFormat, tables } from "./logRows.ts"
@@ -132,7 +133,7 @@ export const confirm = (witness: Witness.Witness | undefined, logId: string, end
   if (witness.logId !== logId) {
     throw LogTable.broken(
       0,
-      `this is log ${logId}, and log ${witness.logId} with ${witness.end} events was here before; ${remedy}`
+      `this is log ${logId}, and log ${witness.logId} with ${plural(witness.end, "event")} was here before; ${remedy}`
     )
   }
   if (witness.end > end) {

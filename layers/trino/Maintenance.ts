@@ -2,6 +2,7 @@
 import { Duration, Effect, Layer, Option, Schema } from "effect"
 import { EventLogReader } from "../../services/EventLog.ts"
 import { Maintenance, MaintenanceFailed, type MaintenancePlan } from "../../services/Maintenance.ts"
+import { plural } from "../../services/plural.ts"
 import { Query } from "../../services/Query.ts"
 import { s3, snapshotKeep } from "../../services/Settings.ts"
 import { SinkCommits } from "../../services/SinkCommits.ts"
@@ -32,8 +33,6 @@ const usual: Limits = {
 }
 
 const Shown = Schema.Tuple([Schema.String])
-
-const counted = (count: number, one: string) => `${count.toLocaleString("en-US")} ${one}${count === 1 ? "" : "s"}`
 
 const make = Effect.fnUntraced(function* (usually: Partial<Limits> = {}) {
   const limits = { ...usual, ...usually }
@@ -84,7 +83,7 @@ const make = Effect.fnUntraced(function* (usually: Partial<Limits> = {}) {
         ...found,
         orphans: { files: 0, bytes: 0 },
         held: Option.some(
-          `${counted(files, "file")} that nothing names ${files === 1 ? "is" : "are"} left alone, as ${why}: the sink may have written ${files === 1 ? "it" : "them"}.`
+          `${plural(files, "file")} that nothing names ${files === 1 ? "is" : "are"} left alone, as ${why}: the sink may have written ${files === 1 ? "it" : "them"}.`
         )
       })
     })
@@ -127,12 +126,12 @@ const make = Effect.fnUntraced(function* (usually: Partial<Limits> = {}) {
     const merged = yield* step("reading the table's metadata", look(0))
     const { expiring, before: time } = merged.expiry
     if (expiring.length > 0) {
-      yield* change(`expiring ${counted(expiring.length, "snapshot")}`, Lineage.expire(table, time))
+      yield* change(`expiring ${plural(expiring.length, "snapshot")}`, Lineage.expire(table, time))
     }
 
     const after = yield* step("reading the table's metadata", look(0))
     const { orphans, held } = yield* step("looking for orphans", dispensable(after))
-    if (orphans.files > 0) yield* change(`removing ${counted(orphans.files, "orphan")}`, removeOrphans)
+    if (orphans.files > 0) yield* change(`removing ${plural(orphans.files, "orphan")}`, removeOrphans)
 
     const { files: mergedFiles, into } = Lineage.mergedSince(before.expiry, merged.expiry)
     const expired = Lineage.expiredSince(merged.expiry, after.expiry)
@@ -140,7 +139,7 @@ const make = Effect.fnUntraced(function* (usually: Partial<Limits> = {}) {
     const done =
       mergedFiles + expired + removed === 0
         ? "There was nothing to do."
-        : `Merged ${counted(mergedFiles, "file")} into ${into.toLocaleString("en-US")}, expired ${counted(expired, "snapshot")} and removed ${counted(removed, "file")}.`
+        : `Merged ${plural(mergedFiles, "file")} into ${into.toLocaleString("en-US")}, expired ${plural(expired, "snapshot")} and removed ${plural(removed, "file")}.`
     return [done, ...[after.expiry.held, held].flatMap(Option.toArray)].join(" ")
   })
 

@@ -2,6 +2,7 @@
 import { Effect, Option } from "effect"
 import type { Check, Finding } from "../../../services/Checks.ts"
 import type { ConsumerGroups } from "../../../services/ConsumerGroups.ts"
+import { plural } from "../../../services/plural.ts"
 import type { TableReader } from "../../../services/TableReader.ts"
 import {
   control,
@@ -11,7 +12,6 @@ import {
   type TopicRetention,
   type Topics
 } from "../../../services/Topics.ts"
-
 import type { Anew } from "./Anew.ts"
 
 const kafkas = (tool: string) => `docker exec kafka ${tool} --bootstrap-server localhost:9092`
@@ -69,7 +69,7 @@ interface Wanted {
 
 const differing = ({ name, partitions }: Wanted, found: TopicDescription, { plain }: Anew): ReadonlyArray<Finding> => {
   const count = found.partitions.length
-  const finding = `The topic ${name} has ${count} ${count === 1 ? "partition" : "partitions"}, and should have ${partitions}.`
+  const finding = `The topic ${name} has ${plural(count, "partition")}, and should have ${partitions}.`
   if (name === control && count > 1) {
     return [
       {

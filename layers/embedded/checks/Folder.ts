@@ -4,6 +4,7 @@ import { dirname } from "node:path"
 import { Effect } from "effect"
 import type { Check, Finding } from "../../../services/Checks.ts"
 import type { DataFolder } from "../../../services/DataFolder.ts"
+import { plural } from "../../../services/plural.ts"
 import { mebibytes } from "../../checks/Bytes.ts"
 import { probeFolder } from "../probeFolder.ts"
 import { shellQuoted } from "./shellQuoted.ts"
@@ -50,7 +51,7 @@ export const disk = ({ root }: Folder, roomBytes: number): Check => ({
     // Some file systems do not count them.
     if (files > 0 && ffree < 1000) {
       findings.push({
-        finding: `The file system of ${root} can hold ${ffree} more files only.`,
+        finding: `The file system of ${root} can hold only ${plural(ffree, "more file")}.`,
         consequence: "When there are none left, nothing is committed to the table.",
         mend: "Remove files that nobody needs from it, or move the data folder and set FLOE_DATA."
       })

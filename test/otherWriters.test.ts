@@ -1,14 +1,16 @@
 /** What Floe makes of tables on which Spark has worked. Rows are judged by those that Spark read in them. */
-import { readdirSync } from "node:fs"
+import { readdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Option, type Scope, Stream } from "effect"
 import { audit } from "../layers/audit/Audit.ts"
 import * as QueryLayer from "../layers/duckdb/Query.ts"
 import * as TableSumsLayer from "../layers/duckdb/TableSums.ts"
+import { table as tableCheck } from "../layers/embedded/checks/Table.ts"
 import { at } from "../layers/embedded/DataFolder.ts"
 import * as EventLogReaderLayer from "../layers/sqlite/EventLogReader.ts"
 import * as LeasesLayer from "../layers/sqlite/Leases.ts"
+import { DataFolder } from "../services/DataFolder.ts"
 import { Query } from "../services/Query.ts"
 import type { TableWriter as Table } from "../services/Table.ts"
 import { floe } from "./commandLine.ts"
@@ -178,6 +180,42 @@ describe("a table on which Spark has worked", () => {
       assert.includeMembers(readdirSync(folder), before)
     }).pipe(Effect.scoped)
   )
+})
+
+/** What doctor says of the table's files. */
+const findings = (root: string) =>
+  Effect.flatMap(DataFolder, (folder) => tableCheck(folder).run).pipe(Effect.provide(at(root)))
+
+describe("doctor over a table on which Spark has worked", () => {
+  it.effect("advises no rebuild without saying what it would undo", () =>
+    Effect.gen(function* () {
+      const { root } = yield* unpacked("position-deletes")
+      assert.deepStrictEqual(yield* findings(root), [])
+      const folder = join(root, "warehouse", "default", "weather", "data", "ts=2026-01-08-16")
+      for (const name of readdirSync(folder)) rmSync(join(folder, name))
+      const [finding] = yield* findings(root)
+      assert.match(finding?.mend ?? "", /^floe replay --into \w+ --swap --discard-other-writers /)
+      // The rows that Spark inserted are in the file that is gone: its own count of them is what is left.
+      assert.match(
+        finding?.mend ?? "",
+        /Other writers have added 2 rows to default\.weather and deleted 3 rows \(snapshot /
+      )
+    }).pipe(Effect.scoped)
+  )
+
+  for (const name of ["orc", "equality-deletes"]) {
+    it.effect(`names what Floe cannot apply: ${name}`, () =>
+      Effect.gen(function* () {
+        const { root } = yield* unpacked(name)
+        const [finding] = yield* findings(root)
+        assert.match(
+          finding?.finding ?? "",
+          /^The table cannot be used: .*(\.orc is of the format|equal-2\.parquet deletes rows)/
+        )
+        assert.match(finding?.mend ?? "", /rewrite_data_files/)
+      }).pipe(Effect.scoped)
+    )
+  }
 })
 
 const asLogged = [

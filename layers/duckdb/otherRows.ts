@@ -39,10 +39,10 @@ const asItSays = (snapshot: Metadata.Snapshot): OtherChange => {
   }
 }
 
-/** Leases keep the files of the snapshots until the scope closes. */
+/** Leases keep the files of the snapshots until the scope closes; doctor, who may only read, does without. */
 export const find = Effect.fn("otherRows.find")(function* (
   tableFolder: string,
-  leases: Leases["Service"],
+  leases: Leases["Service"] | undefined,
   { metadata, snapshot }: Pick<CurrentMetadata, "metadata" | "snapshot">
 ) {
   const { cutAt, snapshots } = othersBehind(metadata, snapshot)
@@ -52,7 +52,7 @@ export const find = Effect.fn("otherRows.find")(function* (
     const parent = metadata.snapshots.find((kept) => kept["snapshot-id"] === one["parent-snapshot-id"])
     for (const held of parent === undefined ? [one] : [parent, one]) {
       // Without a lease its files may go while they are read, which then fails.
-      yield* Effect.ignore(leases.hold(String(held["snapshot-id"])))
+      if (leases !== undefined) yield* Effect.ignore(leases.hold(String(held["snapshot-id"])))
     }
     const read = Effect.gen(function* () {
       const changed = yield* changedFiles(tableFolder, metadata, one)

@@ -27,7 +27,10 @@ const rowsOf = Effect.fnUntraced(function* (tableFolder: string, current: Curren
 })
 
 /** Undefined if nothing is lost, as far as the table can tell. */
-export const undoneByRebuild = Effect.fn("undoneByRebuild")(function* (tableFolder: string, leases: Leases["Service"]) {
+export const undoneByRebuild = Effect.fn("undoneByRebuild")(function* (
+  tableFolder: string,
+  leases?: Leases["Service"]
+) {
   const found = yield* readMetadata(tableFolder)
   if (Option.isNone(found)) return undefined
   const { metadata, snapshot } = found.value

@@ -19,7 +19,7 @@ const query = Effect.fnUntraced(function* (root: string) {
 layer(engines, { timeout: 240_000, excludeTestServices: true })("a table to which Spark writes", (it) => {
   it.effect("its deletes, rows and columns stay, whatever Floe commits and merges after them", () =>
     Effect.gen(function* () {
-      const { spark } = yield* Engines
+      const { deleteEqual, spark } = yield* Engines
       const root = join(yield* temporaryFolder, "data")
       const warehouse = join(root, "warehouse")
       const run = (sql: string) => spark(warehouse, sql)
@@ -55,6 +55,17 @@ layer(engines, { timeout: 240_000, excludeTestServices: true })("a table to whic
       assert.strictEqual((yield* assertSame).length, 23)
       const after = yield* floe(["audit"], { FLOE_DATA: root })
       assert.strictEqual(after.code, 0, after.out + after.err)
+
+      const table = join(warehouse, "default", "weather")
+      yield* deleteEqual(table, { ts: "2026-01-08-14", column: "city", value: "b 2" })
+      const refused = yield* floe(["query", "SELECT * FROM weather"], { FLOE_DATA: root })
+      assert.match(
+        refused.err.replaceAll(/\s+/g, " "),
+        /deletes rows by their values \(equality deletes\), which Floe cannot/
+      )
+      // What doctor advises.
+      yield* run("CALL system.rewrite_data_files(table => 'default.weather', options => map('rewrite-all', 'true'))")
+      assert.strictEqual((yield* assertSame).length, 22)
     }).pipe(Effect.scoped)
   )
 })

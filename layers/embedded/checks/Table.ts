@@ -4,8 +4,11 @@ import { join } from "node:path"
 import { Effect, Option } from "effect"
 import type { Check, Finding } from "../../../services/Checks.ts"
 import type { DataFolder } from "../../../services/DataFolder.ts"
+import { discardFlag, sayUndone, undoneByRebuild } from "../../duckdb/undoneByRebuild.ts"
 import * as Files from "../../iceberg/Files.ts"
+import { readMetadata } from "../../iceberg/MetadataFiles.ts"
 import { rebuildCommand } from "../../iceberg/rebuildAdvice.ts"
+import { readScan } from "../../iceberg/TableScan.ts"
 import { type Fault, type VerifiedTable, verifyTable } from "../../iceberg/verifyTable.ts"
 import { shellQuoted } from "./shellQuoted.ts"
 
@@ -29,9 +32,16 @@ const freeName = (path: string) => {
   }
 }
 
+/** Says what a rebuild undoes, where other programs have written to the table. */
+const rebuild = Effect.fnUntraced(function* ({ table }: Folder) {
+  const undone = yield* undoneByRebuild(table)
+  if (undone === undefined) return rebuildCommand
+  return `${rebuildCommand} ${discardFlag} makes the table again from the log and undoes what other programs changed; without ${discardFlag} it refuses. ${sayUndone(undone)}`
+})
+
 /** For a table that cannot be opened: nothing is thrown away. */
 const startOver = ({ root, table }: Folder) =>
-  `Stop the sink, move the table away, and start the sink again, which makes the table from the log: mv ${shellQuoted(table)} ${shellQuoted(freeName(join(root, "weather-broken")))}`
+  `Stop the sink, move the table away, and start the sink again, which makes the table from the log, without what other programs have written to it or deleted from it: mv ${shellQuoted(table)} ${shellQuoted(freeName(join(root, "weather-broken")))}`
 
 const unreadable = (folder: Folder, what: string): Finding => ({
   finding: what,
@@ -39,7 +49,10 @@ const unreadable = (folder: Folder, what: string): Finding => ({
   mend: startOver(folder)
 })
 
-const ofTable = (folder: Folder, { files, hint, manifests, older, olderSnapshots, torn, version }: VerifiedTable) => {
+const ofTable = Effect.fnUntraced(function* (
+  folder: Folder,
+  { files, hint, manifests, older, olderSnapshots, torn, version }: VerifiedTable
+) {
   const findings: Array<Finding> = []
   if (torn !== undefined) {
     findings.push({
@@ -55,7 +68,7 @@ const ofTable = (folder: Folder, { files, hint, manifests, older, olderSnapshots
     findings.push({
       finding: `The table lacks data that its current snapshot needs: ${named(files)}.`,
       consequence: "Queries that need it fail, and so does merging it. The log has its rows.",
-      mend: manifests.length > 0 ? startOver(folder) : rebuildCommand
+      mend: manifests.length > 0 ? startOver(folder) : yield* rebuild(folder)
     })
   }
   if (hint !== undefined && torn === undefined && manifests.length === 0) {
@@ -74,7 +87,27 @@ const ofTable = (folder: Folder, { files, hint, manifests, older, olderSnapshots
     })
   }
   return findings
-}
+})
+
+/** What other engines have written and Floe cannot apply. */
+const beyondFloe = Effect.fnUntraced(function* ({ table }: Folder) {
+  const current = yield* readMetadata(table)
+  if (Option.isNone(current)) return []
+  return yield* Effect.as(readScan(table, current.value), []).pipe(
+    Effect.catchIf(
+      (error) => error._tag === "TableBroken" && error.unsupported === true,
+      ({ message }) =>
+        Effect.succeed<ReadonlyArray<Finding>>([
+          {
+            finding: message,
+            consequence:
+              "floe query and floe audit refuse, as they would show rows that another engine deleted, or miss rows.",
+            mend: "Let the engine that wrote it rewrite the table's data files: in Spark, CALL system.rewrite_data_files(table => 'default.weather', options => map('rewrite-all', 'true')) with write.format.default = parquet."
+          }
+        ])
+    )
+  )
+})
 
 /** Without a metadata file there is no table, and yet its data may lie there. */
 const withoutMetadata = Effect.fnUntraced(function* (folder: Folder) {
@@ -107,7 +140,9 @@ export const table = (folder: Folder): Check => ({
         return [finding]
       }
     }
-    return Option.match(found, { onNone: () => [], onSome: (verified) => ofTable(folder, verified) })
+    if (Option.isNone(found)) return []
+    const findings = yield* ofTable(folder, found.value)
+    return found.value.manifests.length > 0 ? findings : [...findings, ...(yield* beyondFloe(folder))]
   }).pipe(
     Effect.catchTag("TableBroken", ({ file, reason }) =>
       Effect.succeed([unreadable(folder, `The table's metadata cannot be used: ${file} ${reason}.`)])

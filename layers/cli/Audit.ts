@@ -68,9 +68,10 @@ const columns = ["hour", "logged", "in table", "missing", "extra"]
 const cells = ({ extra, inTable, logged, missing }: Omit<AuditReport["hours"][number], "ts" | "byOthers">) =>
   [logged, inTable, missing, extra].map(counted)
 
-/** With a column more where others have changed rows. */
+/** With a column more where it is known how many rows of an hour others have changed. */
 const withOthers = (report: AuditReport) => {
-  if (report.changedByOthers.length === 0) return { names: columns, hours: report.hours.map(cells), all: cells(report) }
+  if (report.hours.every(({ byOthers }) => byOthers === 0))
+    return { names: columns, hours: report.hours.map(cells), all: cells(report) }
   const signed = (count: number) => `${count > 0 ? "+" : ""}${counted(count)}`
   const inserted = <A>(row: ReadonlyArray<A>, at: number, value: A) => row.toSpliced(at, 0, value)
   const sum = report.hours.reduce((sum, { byOthers }) => sum + byOthers, 0)

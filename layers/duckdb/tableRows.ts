@@ -15,16 +15,18 @@ export interface TableRows {
   readonly byId: ReadonlyArray<TableFile>
 }
 
-const hourFolder = /\/ts=(\d{4}-\d\d-\d\d-\d\d)\/[^/=]+$/
+const hour = /^\d{4}-\d\d-\d\d-\d\d$/
 
 /**
  * The partition in a file's path spares opening the others. But the engine takes every `name=value` of a path for a
  * column, also above the table; where there are such folders it looks into each file.
  */
-const isPartitioned = (file: TableFile) =>
-  file.ts !== undefined &&
-  file.path.indexOf("=") === file.path.lastIndexOf("=") &&
-  hourFolder.exec(file.path)?.[1] === file.ts
+const isPartitioned = ({ path, ts }: TableFile) => {
+  const at = path.indexOf("=")
+  if (ts === undefined || at < 0 || at !== path.lastIndexOf("=")) return false
+  const end = path.lastIndexOf("/")
+  return path.slice(path.lastIndexOf("/", end - 1) + 1, end) === `ts=${ts}` && hour.test(ts)
+}
 
 interface Selected extends Column {
   /** As the statement has it. */

@@ -41,9 +41,14 @@ export class ConnectUnavailable extends Schema.TaggedError<ConnectUnavailable>()
 /** There is no connector of that name, or it has no such task. */
 export class ConnectorMissing extends Schema.TaggedError<ConnectorMissing>()("ConnectorMissing", {
   name: Schema.String,
-  task: Schema.optionalKey(Schema.Int)
+  task: Schema.optionalKey(Schema.Int),
+  /** The one that there is, where none can be made. */
+  only: Schema.optionalKey(Schema.String)
 }) {
   override get message() {
+    if (this.only !== undefined) {
+      return `There is no connector ${this.name}: the embedded profile has one, its sink, under the name ${this.only}.`
+    }
     return this.task === undefined
       ? `There is no connector ${this.name}; make it with floe connector register.`
       : `The connector ${this.name} has no task ${this.task}; floe connector status lists them.`

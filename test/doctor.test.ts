@@ -194,7 +194,7 @@ describe("doctor", () => {
         named(yield* found("server", elsewhere), /nothing listens there\. But a server holds .*server\.lock\.$/)
         renameSync(join(here.data, "log.db"), join(here.data, "away.db"))
         assert.strictEqual((yield* floe(["send", "Oslo", "1"], here.env)).code, 1)
-        named(yield* found("server", here), /takes no events: .*was moved or replaced/)
+        named(yield* found("server", here), /takes no events: .*was moved, removed or replaced/)
       }).pipe(Effect.scoped),
     60_000
   )

@@ -1,6 +1,7 @@
 import { Console, Effect, Option, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { Connector, type ConnectorConfig, ConnectorInvalid, type ConnectorStatus } from "../../services/Connector.ts"
+import { profile } from "../../services/Settings.ts"
 import * as IcebergSink from "../connect/IcebergSink.ts"
 import { register as registerSink } from "../connect/Registration.ts"
 import * as Profile from "../Profile.ts"
@@ -37,12 +38,15 @@ const linesOf = ({ name, connector, tasks }: ConnectorStatus) => [
 
 class NotRunning extends Schema.TaggedError<NotRunning>()("NotRunning", {
   name: Schema.String,
-  states: Schema.Array(Schema.String)
+  states: Schema.Array(Schema.String),
+  profile: Schema.String
 }) {
   override get message() {
     const state = this.states.length === 0 ? "it has no task yet" : this.states.join(", ")
     const advice = this.states.some((state) => state.includes("FAILED"))
-      ? `mend what its trace names, then floe connector restart ${this.name} --only-failed`
+      ? this.profile === "embedded"
+        ? "do what its reason says, then start the sink again (npm start, or node dist/sink.js)"
+        : `mend what its trace names, then floe connector restart ${this.name} --only-failed`
       : this.states.some((state) => state.includes("PAUSED"))
         ? `floe connector resume ${this.name} lets it go on`
         : this.states.some((state) => state.includes("STOPPED"))
@@ -52,12 +56,14 @@ class NotRunning extends Schema.TaggedError<NotRunning>()("NotRunning", {
   }
 }
 
-const notRunning = ({ name, connector, tasks }: ConnectorStatus) => {
+const notRunning = ({ name, connector, tasks }: ConnectorStatus, profile: string) => {
   const states = [
     ...(connector.state === "RUNNING" ? [] : [`it is ${connector.state}`]),
     ...tasks.filter(({ state }) => state !== "RUNNING").map(({ id, state }) => `task ${id} is ${state}`)
   ]
-  return states.length > 0 || tasks.length === 0 ? Option.some(new NotRunning({ name, states })) : Option.none()
+  return states.length > 0 || tasks.length === 0
+    ? Option.some(new NotRunning({ name, states, profile }))
+    : Option.none()
 }
 
 const register = Command.make(
@@ -108,7 +114,7 @@ const status = Command.make(
   Effect.fn("floe connector status")(function* ({ name, json }) {
     const status = yield* (yield* Connector).status(name)
     yield* json ? printJson(status) : Console.log(linesOf(status).join("\n"))
-    const failure = notRunning(status)
+    const failure = notRunning(status, yield* profile)
     if (Option.isSome(failure)) return yield* failure.value
   })
 ).pipe(

@@ -23,7 +23,8 @@ export const layer = Layer.effect(
   Effect.gen(function* () {
     const control = yield* SinkControl
     const folder = yield* DataFolder
-    const known = (asked: string) => (asked === name ? Effect.void : Effect.fail(new ConnectorMissing({ name: asked })))
+    const known = (asked: string) =>
+      asked === name ? Effect.void : Effect.fail(new ConnectorMissing({ name: asked, only: name }))
 
     const status = Effect.fn("Connector.status")(function* (asked: string) {
       yield* known(asked)

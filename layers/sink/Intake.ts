@@ -7,6 +7,7 @@ import { SinkStopped } from "../../services/Sink.ts"
 import { type Progress, TableUnavailable, type TableWriter } from "../../services/Table.ts"
 import { monotonicMillis } from "../runtime/elapsed.ts"
 import * as Fit from "./Fit.ts"
+import { folderInPlace } from "./inPlace.ts"
 import * as Patience from "./Patience.ts"
 
 export interface IntakeOptions {
@@ -32,6 +33,7 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
   /** When the last commit was due, in milliseconds of the monotonic clock. */
   let last = yield* monotonicMillis
 
+  const inPlace = folderInPlace(folder)
   const gate = yield* Latch.make(true)
   /** Staging and committing take turns, so that a commit's progress says exactly what is staged. */
   const turn = yield* Semaphore.make(1)
@@ -67,6 +69,7 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
   const commitStaged = Effect.gen(function* () {
     const rows = yield* table.staged
     if (rows === 0 || logId === undefined) return 0
+    yield* inPlace
     const began = yield* monotonicMillis
     const { snapshotId } = yield* table.commit({ logId, offset: next, lastEvent })
     const took = Math.round((yield* monotonicMillis) - began)

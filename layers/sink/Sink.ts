@@ -8,12 +8,16 @@ import { Sink, type SinkStopped } from "../../services/Sink.ts"
 import { SinkControl } from "../../services/SinkControl.ts"
 import { TableWriter } from "../../services/Table.ts"
 import * as Intake from "./Intake.ts"
+import { folderInPlace, lockInPlace } from "./inPlace.ts"
 import * as Requests from "./Requests.ts"
 import * as Swap from "./Swap.ts"
 import * as Upkeep from "./Upkeep.ts"
 
 /** How long the last commit may take when the sink ends. */
 const farewell = "4 seconds"
+
+/** How often it looks whether its data folder is still there. */
+const watchInterval = "1 second"
 
 /** Works for as long as the layer lives; when it closes, what is staged is committed. */
 export const layer = Layer.effect(
@@ -66,6 +70,8 @@ export const layer = Layer.effect(
         Effect.forkScoped
       )
 
+    const inPlace = Effect.andThen(folderInPlace(folder), lockInPlace(folder))
+    yield* background(Effect.forever(Effect.andThen(inPlace, Effect.sleep(watchInterval))))
     yield* background(requests.heartbeat)
     yield* background(requests.poll)
     yield* background(upkeep.run)

@@ -1,5 +1,6 @@
 /** The database that the sink shares with other programs: requests, and the sink's status. */
-import { existsSync } from "node:fs"
+import { existsSync, existsSync } from "node:fs"
+import { dirname } from "node:path"
 import { DatabaseSync, type SQLInputValue } from "node:sqlite"
 import { Effect, Schedule, Schema } from "effect"
 import { reasonOf } from "./logFailures.ts"
@@ -74,7 +75,13 @@ const connect = (path: string) => {
 
 /** Open until the scope closes. Its errors say which file cannot be used, and why. */
 export const open = Effect.fnUntraced(function* (path: string) {
-  const failed = (cause: unknown) => new Error(`${path}: ${reasonOf(cause)}`, { cause })
+  const failed = (cause: unknown) => {
+    const folder = dirname(path)
+    const reason = existsSync(folder)
+      ? reasonOf(cause)
+      : `there is no folder ${folder}; start Floe (npm start), which makes it, or set FLOE_DATA to where it is`
+    return new Error(`${path}: ${reason}`, { cause })
+  }
   const attempt = <A>(run: () => A) => Effect.try({ try: run, catch: failed })
 
   const database = yield* Effect.acquireRelease(

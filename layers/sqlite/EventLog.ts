@@ -10,7 +10,8 @@ import {
   EventLogReader,
   KeyInFlight,
   type KeyReused,
-  type LogUnavailable
+  type LogUnavailable,
+  type LogUncertain
 } from "../../services/EventLog.ts"
 import { plural } from "../../services/plural.ts"
 import * as ageClock from "../runtime/ageClock.ts"
@@ -27,7 +28,7 @@ const maxWaiting = 50_000
 const maxGroup = 20_000
 
 interface Waiting extends LogWriter.Entry {
-  readonly resume: (outcome: Effect.Effect<Appended, LogUnavailable | KeyReused | KeyInFlight>) => void
+  readonly resume: (outcome: Effect.Effect<Appended, LogUnavailable | LogUncertain | KeyReused | KeyInFlight>) => void
 }
 
 const make = Effect.gen(function* () {

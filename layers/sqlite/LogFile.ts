@@ -76,9 +76,9 @@ export const create = (folder: Folder) => {
   }
 }
 
-/** Which file the path leads to; another one if the log was replaced. */
-export const identityOf = (folder: Folder) => {
-  const file = statSync(folder.log, { throwIfNoEntry: false })
+/** Which file the path of the log, or of its WAL, leads to; another one if it was replaced. */
+export const identityOf = (folder: Folder, end: "" | "-wal" = "") => {
+  const file = statSync(`${folder.log}${end}`, { throwIfNoEntry: false })
   return file === undefined ? undefined : `${file.dev}:${file.ino}`
 }
 

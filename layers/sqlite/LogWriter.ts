@@ -8,7 +8,8 @@ import {
   type IdempotencyKey,
   KeyReused,
   LogBroken,
-  type LogUnavailable
+  type LogUnavailable,
+  LogUncertain
 } from "../../services/EventLog.ts"
 import * as LogFile from "./LogFile.ts"
 import * as LogTable from "./LogTable.ts"
@@ -23,7 +24,7 @@ export interface Entry {
   readonly acceptedAt: number
 }
 
-export type Outcome = Effect.Effect<Appended, KeyReused | LogUnavailable>
+export type Outcome = Effect.Effect<Appended, KeyReused | LogUnavailable | LogUncertain>
 
 export interface LogWriter {
   readonly logId: string
@@ -86,15 +87,17 @@ const make = (
   const witness = Witness.open(folder.logWitness, logId)
   let witnessFailure: unknown
 
+  let wal: string | undefined
+  /** What is committed to files without a name is lost when they are closed. */
+  const isMoved = () =>
+    LogFile.identityOf(folder) !== identity || (wal !== undefined && LogFile.identityOf(folder, "-wal") !== wal)
+  const moved = `${folder.log} or its WAL was moved, removed or replaced while the server runs`
+
   const start = () => {
-    if (LogFile.identityOf(folder) !== identity) {
-      throw unavailable(
-        "append",
-        `${folder.log} was moved or replaced while the server runs; put it back or start anew`
-      )
-    }
+    if (isMoved()) throw unavailable("append", `${moved}; put it back, or start the server again`)
     tail ??= table.tail()
     begin.run()
+    wal ??= LogFile.identityOf(folder, "-wal")
     return tail
   }
 
@@ -206,6 +209,15 @@ const make = (
       tail = next
     } catch (cause) {
       if (!settle(planned)) throw cause
+    }
+    if (planned !== undefined && isMoved()) {
+      // It happened between the look at the beginning and the commit.
+      const uncertain = new LogUncertain({
+        operation: "append",
+        reason: `${moved}, at this moment; see whether it has the event before it is sent again`,
+        cause: undefined
+      })
+      return group.map(() => Effect.fail(uncertain))
     }
     if (planned !== undefined) testify(planned.end)
     return outcomes

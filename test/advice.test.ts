@@ -13,7 +13,7 @@ const subcommands = (command: typeof floe | (typeof floe.subcommands)[number]["c
 const commands = new Map(subcommands(floe).map((one) => [one.name, subcommands(one).map(({ name }) => name)]))
 
 /** Words of a sentence that may stand behind the name of the program or of a command. */
-const prose = ["and", "can", "cannot", "is", "does"]
+const prose = ["and", "can", "cannot", "is", "does", "runs", "says"]
 const onlyDistributed = /^(?:topics|table create|connector (?:register|validate|restart|delete)|dlq replay)\b/
 const embeddedRooms = /^layers\/(?:embedded|sink|sqlite|iceberg|duckdb)\//
 

@@ -1,5 +1,5 @@
 /** The database that the sink shares with other programs: requests, and the sink's status. */
-import { existsSync, existsSync } from "node:fs"
+import { existsSync } from "node:fs"
 import { dirname } from "node:path"
 import { DatabaseSync, type SQLInputValue } from "node:sqlite"
 import { Effect, Schedule, Schema } from "effect"

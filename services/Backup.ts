@@ -51,6 +51,17 @@ export class RestoreFailed extends Schema.TaggedError<RestoreFailed>()("RestoreF
   }
 }
 
+/** The backup is in place, but nothing is known of how log and table compare. */
+export class RestoreUnproved extends Schema.TaggedError<RestoreUnproved>()("RestoreUnproved", {
+  folder: Schema.String,
+  reason: Schema.String,
+  cause: Schema.Defect()
+}) {
+  override get message() {
+    return `The backup is in place in ${this.folder}, but its log and table could not be compared: ${this.reason} Run floe audit on it.`
+  }
+}
+
 /** The log compared with the table, both in the copy, up to where the table is. */
 export interface CopyAudit {
   readonly logged: number
@@ -95,6 +106,6 @@ export class Backup extends Context.Service<
       folder: string,
       into: string | undefined,
       progress: (news: string) => void
-    ) => Effect.Effect<Restored, RestoreFailed | DataFolderUnusable>
+    ) => Effect.Effect<Restored, RestoreFailed | RestoreUnproved | DataFolderUnusable>
   }
 >()("floe/services/Backup") {}

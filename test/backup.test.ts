@@ -130,9 +130,8 @@ describe("floe backup", () => {
         killed.signal("SIGKILL")
         yield* Effect.promise(() => killed.ended)
         assert.isFalse(existsSync(folder), "what was killed is not at the backup's name")
-        const cut = yield* floe(["restore", `${folder}.partial`, "--into", restored], env)
-        assert.strictEqual(cut.code, 1)
-        assert.include(cut.err, "is no backup, or one that was interrupted")
+        const cut = yield* Effect.flip(restore(`${folder}.partial`, restored))
+        assert.include(cut.message, "is no backup, or one that was interrupted")
 
         const before = sent.length
         const made = yield* floe(["backup", folder, "--json"], env)
@@ -143,8 +142,8 @@ describe("floe backup", () => {
         assert.isAtLeast(report.log.end, report.table.offset)
         assert.deepStrictEqual([report.audit.missing, report.audit.extra], [0, 0])
         assert.isFalse(existsSync(`${folder}.partial`))
-        const busy = yield* floe(["restore", folder], env)
-        assert.include(busy.err, "Another logging server is running on this data")
+        const busy = yield* Effect.flip(restore(folder, data))
+        assert.include(busy.message, "Another logging server is running on this data")
         for (const program of [server, sink]) program.signal("SIGTERM")
         yield* Effect.promise(() => Promise.all([server.ended, sink.ended]))
 
@@ -353,6 +352,8 @@ describe("a log without its high-water mark", () => {
       }).pipe(Effect.provide(log(root)))
       const refused = yield* Effect.flip(append(copy, records(1, "b")))
       assert.include(refused.message, "log.end is missing")
+      const unsafe = yield* Effect.flip(backUp(copy, join(home, "backup")))
+      assert.include(unsafe.message, "log.end is missing")
       const doctor = yield* floe(["doctor"], { FLOE_DATA: copy })
       assert.include(doctor.out.replace(/\s+/g, " "), "log.end is missing")
       // What its message says accepts it.

@@ -31,5 +31,5 @@ export const showing = <A, E, R>(work: (progress: (news: string) => void) => Eff
     let doing = "starting"
     return work((news) => {
       doing = news
-    }).pipe(ticking(show, () => `${doing}; Ctrl-C ends it and leaves nothing behind`))
+    }).pipe(ticking(show, () => `${doing}; Ctrl-C ends it`))
   })

@@ -10,7 +10,14 @@ import { type CurrentMetadata, readMetadata } from "./MetadataFiles.ts"
 import { located } from "./Paths.ts"
 import { readList, readLive } from "./TableReader.ts"
 
+/**
+ * The newest metadata all of whose snapshots are held. One may expire before its lease is there: only what is in the
+ * metadata after that is safe. What was held stays so, and the next round has the newest snapshots alone to hold.
+ */
 const holdAll = Effect.fnUntraced(function* (tableFolder: string, leases: Leases["Service"]) {
+  const held = new Set<bigint>()
+  const safe = new Set<bigint>()
+  const idsIn = ({ metadata }: CurrentMetadata) => metadata.snapshots.map((one) => one["snapshot-id"])
   for (let tries = 0; ; tries++) {
     const found = yield* readMetadata(tableFolder)
     if (Option.isNone(found)) return undefined
@@ -23,21 +30,20 @@ const holdAll = Effect.fnUntraced(function* (tableFolder: string, leases: Leases
       )
     )
     if (Option.isNone(bytes)) continue
-    for (const snapshot of found.value.metadata.snapshots) {
+    for (const id of idsIn(found.value)) {
+      if (held.has(id)) continue
       yield* leases
-        .hold(String(snapshot["snapshot-id"]))
+        .hold(String(id))
         .pipe(
           Effect.mapError(
             (cause) => new TableUnavailable({ operation: "holding a snapshot", reason: cause.reason, cause })
           )
         )
+      held.add(id)
     }
-    // One may have expired before its lease was there.
     const now = yield* readMetadata(tableFolder)
-    const kept = new Set(Option.isSome(now) ? now.value.metadata.snapshots.map((one) => one["snapshot-id"]) : [])
-    if (found.value.metadata.snapshots.every((one) => kept.has(one["snapshot-id"]))) {
-      return { current: found.value, name, bytes: bytes.value }
-    }
+    if (Option.isSome(now)) for (const id of idsIn(now.value)) if (held.has(id)) safe.add(id)
+    if (idsIn(found.value).every((id) => safe.has(id))) return { current: found.value, name, bytes: bytes.value }
   }
 })
 

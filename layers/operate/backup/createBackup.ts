@@ -1,7 +1,7 @@
 /** Makes a backup under another name beside the target, and gives it its own once it is whole, durable and proved. */
-import { existsSync } from "node:fs"
+import { existsSync, realpathSync } from "node:fs"
 import { readdir, rename, rm, stat, writeFile } from "node:fs/promises"
-import { dirname, join, relative, resolve } from "node:path"
+import { basename, dirname, join, relative, resolve } from "node:path"
 import { DateTime, Effect, Layer, Option } from "effect"
 import packageJson from "../../../package.json" with { type: "json" }
 import {
@@ -19,6 +19,7 @@ import { codeOf } from "../../iceberg/Files.ts"
 import { heldFiles } from "../../iceberg/heldFiles.ts"
 import { copyLog, tidy } from "../../sqlite/copyLog.ts"
 import { acquire, isHeld } from "../../sqlite/Lock.ts"
+import * as LogFile from "../../sqlite/LogFile.ts"
 import * as SinkControlLayer from "../../sqlite/SinkControl.ts"
 import { auditCopy } from "./auditCopy.ts"
 import { attempt, CopyFailed, copyFiles, described, requireRoom, sizes, syncFolders } from "./copyFiles.ts"
@@ -29,7 +30,9 @@ const lockName = "backup.lock"
 const refuse = (path: string, reason: string) => new CopyFailed({ path, reason, cause: undefined })
 
 const refuseTarget = Effect.fnUntraced(function* (target: string, root: string) {
-  if (!relative(root, target).startsWith("..")) {
+  const parent = dirname(target)
+  const real = existsSync(parent) ? join(realpathSync(parent), basename(target)) : target
+  if (`${real}/`.startsWith(`${root}/`)) {
     return yield* refuse(target, "it is inside the data folder, and would be lost with it; choose another place")
   }
   if (!existsSync(target)) return
@@ -38,7 +41,7 @@ const refuseTarget = Effect.fnUntraced(function* (target: string, root: string) 
   if ((yield* attempt(target, () => readdir(target))).length > 0) {
     return yield* refuse(target, "it is not empty; choose a folder that does not exist yet")
   }
-  if (found.dev !== (yield* attempt(target, () => stat(dirname(target)))).dev) {
+  if (found.dev !== (yield* attempt(parent, () => stat(parent))).dev) {
     return yield* refuse(target, "a disk is mounted there, so choose a folder in it that does not exist yet")
   }
 })
@@ -113,7 +116,9 @@ const create = Effect.fnUntraced(function* (
 ) {
   yield* refuseTarget(target, folder.root)
   const partial = `${target}.partial`
-  if (!existsSync(folder.log)) return yield* refuse(folder.log, "there is no log yet, so there is nothing to back up")
+  if (!(yield* attempt(folder.log, async () => LogFile.isThere(folder)))) {
+    return yield* refuse(folder.log, "there is no log yet, so there is nothing to back up")
+  }
   yield* claim(target, partial)
   const createdAt = DateTime.formatIso(yield* DateTime.now)
   const copy = placesIn(partial)

@@ -3,7 +3,13 @@ import { existsSync, rmSync } from "node:fs"
 import { mkdir, readdir, rename, rm } from "node:fs/promises"
 import { basename, dirname, join, resolve } from "node:path"
 import { Effect, Layer } from "effect"
-import { type BackupFile, type BackupManifest, type Restored, RestoreFailed } from "../../../services/Backup.ts"
+import {
+  type BackupFile,
+  type BackupManifest,
+  type Restored,
+  RestoreFailed,
+  RestoreUnproved
+} from "../../../services/Backup.ts"
 import { DataFolder } from "../../../services/DataFolder.ts"
 import { SinkControl } from "../../../services/SinkControl.ts"
 import { placesIn } from "../../embedded/DataFolder.ts"
@@ -137,13 +143,17 @@ const restore = Effect.fnUntraced(function* (folder: Folder, source: string, pro
     return logId
   })
   const logId = yield* copied.pipe(Effect.onError(() => Effect.ignore(clear(folder))))
-  const audit = yield* auditCopy(folder, (events, of) => progress(`auditing, ${share(events, of)}`))
+  const audit = yield* auditCopy(folder, (events, of) =>
+    progress(`the backup is in place; comparing log and table, ${share(events, of)}`)
+  ).pipe(Effect.mapError((cause) => new RestoreUnproved({ folder: folder.root, reason: cause.message, cause })))
   tidy(folder)
   return { folder: folder.root, manifest, logId, audit } satisfies Restored
 }, Effect.scoped)
 
 export const restoreBackup = Effect.fn("Backup.restore")(function* (source: string, progress: Progress) {
   return yield* restore(yield* DataFolder, resolve(source), progress).pipe(
-    Effect.mapError((cause) => new RestoreFailed({ reason: cause.message.replace(/\.$/, ""), cause }))
+    Effect.mapError((cause) =>
+      cause._tag === "RestoreUnproved" ? cause : new RestoreFailed({ reason: cause.message.replace(/\.$/, ""), cause })
+    )
   )
 })

@@ -100,6 +100,14 @@ describe("the build", () => {
     })
   )
 
+  it.live("comes after an install that warns of no Node: the one that it needs is among what is installed", () =>
+    Effect.gen(function* () {
+      const npm = yield* run("npm", ["config", "get", "loglevel"], { npm_config_loglevel: undefined })
+      yield* Effect.promise(() => npm.ended)
+      assert.strictEqual(npm.output().trim(), "error")
+    })
+  )
+
   const system = "/usr/bin/node"
   it.live("refuses the machine's own Node if that is too old", (context) =>
     Effect.gen(function* () {

@@ -18,8 +18,11 @@ export const completions = (floe: () => Command.Command.Any) =>
     Command.withDescription("Print a script that completes floe's commands and flags in a shell."),
     Command.withShortDescription("Print a completion script for a shell"),
     Command.withExamples([
-      { command: "source <(floe completions bash)", description: "In ~/.bashrc" },
-      { command: "floe completions zsh > ~/.zfunc/_floe", description: "For zsh, once, where ~/.zfunc is in fpath" },
+      { command: 'eval "$(floe completions bash)"', description: "In ~/.bashrc, where floe is on the PATH" },
+      {
+        command: "floe completions zsh > ~/.zfunc/_floe",
+        description: "For zsh, once; ~/.zshrc has: fpath=(~/.zfunc $fpath); autoload -Uz compinit && compinit"
+      },
       { command: "floe completions fish > ~/.config/fish/completions/floe.fish", description: "For fish, once" }
     ])
   )

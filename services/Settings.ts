@@ -134,7 +134,24 @@ export const dataFolder = setting("FLOE_DATA", Config.NonEmptyString, "./data", 
 export const snapshotKeep = setting("FLOE_SNAPSHOT_KEEP", count, 100, {
   readBy: "sink, `floe`",
   meaning:
-    "The newest snapshots of the table that are kept for time travel and running queries. In the distributed profile `floe maintain` expires the others, except those of the last hour and those that the sink needs to find how far it was."
+    "The newest snapshots of the table, which are all kept; of older ones `FLOE_TIME_TRAVEL` keeps some. In the distributed profile `floe maintain` expires the others, except those of the last hour and those that the sink needs to find how far it was."
+})
+
+const notNegative = Schema.makeFilter(Duration.between({ minimum: Duration.zero, maximum: Duration.days(3650) }), {
+  message: "expected a time from 0 seconds to 10 years"
+})
+const stay = (name: string) => Config.schema(Schema.DurationFromString.check(notNegative), name)
+export const timeTravel = setting("FLOE_TIME_TRAVEL", stay, "7 days", {
+  profile: "embedded",
+  readBy: "sink, `floe`",
+  meaning:
+    "How far back time travel reaches: beyond the newest snapshots one of each minute is kept for an hour, then one of each hour for this long. With `0 seconds` only the newest are kept."
+})
+export const fileGrace = setting("FLOE_FILE_GRACE", stay, "1 hour", {
+  profile: "embedded",
+  readBy: "sink, `floe`",
+  meaning:
+    "How long a file that has left the table stays on disk at least, for readers that Floe does not know, such as a scan that Spark or pyiceberg has planned."
 })
 
 const ofKafka = { profile: "distributed", readBy: "server, `floe`" } as const

@@ -51,6 +51,19 @@ export class TableBroken extends Schema.TaggedError<TableBroken>()("TableBroken"
   }
 }
 
+/**
+ * Another program changed the table, and with it how far the log is in it: a commit is gone from it, or was rolled back.
+ * What was staged is discarded; the log is to be read again from where the table is now.
+ */
+export class TableMoved extends Schema.TaggedError<TableMoved>()("TableMoved", {
+  /** A sentence. */
+  reason: Schema.String
+}) {
+  override get message() {
+    return this.reason
+  }
+}
+
 export interface Upkeep {
   readonly filesCompacted: number
   readonly filesWritten: number
@@ -68,7 +81,9 @@ export class TableWriter extends Context.Service<
     /** Rows staged since the last commit. */
     readonly staged: Effect.Effect<number>
     /** Makes the staged rows and the progress durable and visible in one step. On failure nothing is visible and the rows stay staged. */
-    readonly commit: (progress: Progress) => Effect.Effect<Committed, TableUnavailable | TableBroken>
+    readonly commit: (progress: Progress) => Effect.Effect<Committed, TableUnavailable | TableBroken | TableMoved>
+    /** Takes up what other programs have committed since. */
+    readonly look: Effect.Effect<void, TableUnavailable | TableBroken | TableMoved>
     /** Forgets the rows staged since the last commit. */
     readonly discard: Effect.Effect<void, TableUnavailable>
     /**

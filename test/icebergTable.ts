@@ -32,7 +32,7 @@ export const someRows = (count: number, label: string, ts = hour): ReadonlyArray
 
 /** A writer over the data folder's table, or another one, that closes with the scope. */
 export const openWriter = Effect.fnUntraced(function* (
-  options: Partial<Pick<TableWriter.TableWriterOptions, "snapshotKeep" | "failpoint" | "tableFolder">> = {}
+  options: Partial<Omit<TableWriter.TableWriterOptions, "tempFolder" | "leases">> = {}
 ) {
   const folder = yield* DataFolder
   const leases = yield* Leases
@@ -103,28 +103,42 @@ export const metadataFile = (tableFolder: string, version: number) =>
 export const readJson = (path: string) => decodeJson(readFileSync(path, "utf8"))
 
 const Named = Schema.Struct({
-  snapshots: Schema.Array(Schema.Struct({ "manifest-list": Schema.String })),
-  "metadata-log": Schema.Array(Schema.Struct({ "metadata-file": Schema.String }))
+  location: Schema.String,
+  snapshots: Schema.Array(Schema.Struct({ "manifest-list": Schema.String }))
 })
 const decodeManifests = Schema.decodeUnknownSync(Schema.Array(Schema.Struct({ manifest_path: Schema.String })))
 const decodeEntries = Schema.decodeUnknownSync(
   Schema.Array(Schema.Struct({ status: Schema.Int, data_file: Schema.Struct({ file_path: Schema.String }) }))
 )
 
-/** Every file that a version's metadata name, found without the code under test. */
-export const namedFiles = (tableFolder: string, version: number) => {
-  const path = metadataFile(tableFolder, version)
-  const metadata = Schema.decodeUnknownSync(Named)(readJson(path))
-  const named = new Set([path, join(tableFolder, "metadata", "version-hint.text")])
-  for (const entry of metadata["metadata-log"]) named.add(entry["metadata-file"])
-  for (const snapshot of metadata.snapshots) {
-    named.add(snapshot["manifest-list"])
-    for (const { manifest_path } of decodeManifests(readAvro(snapshot["manifest-list"]).records)) {
-      named.add(manifest_path)
-      for (const entry of decodeEntries(readAvro(manifest_path).records)) {
-        if (entry.status !== 2) named.add(entry.data_file.file_path)
+/** Every file that the metadata files on disk name, or those of one version, found without the code under test. */
+export const namedFiles = (tableFolder: string, version?: number) => {
+  const folder = join(tableFolder, "metadata")
+  const versions = readdirSync(folder).filter((name) =>
+    version === undefined ? /^v\d+\.metadata\.json$/.test(name) : name === `v${version}.metadata.json`
+  )
+  const named = new Set([...versions.map((name) => join(folder, name)), join(folder, "version-hint.text")])
+  for (const name of versions) {
+    const metadata = Schema.decodeUnknownSync(Named)(readJson(join(folder, name)))
+    // A table that was moved has metadata that name its old place.
+    const placed = (path: string) => path.replace(metadata.location, tableFolder)
+    for (const snapshot of metadata.snapshots) {
+      const list = placed(snapshot["manifest-list"])
+      if (named.has(list)) continue
+      named.add(list)
+      for (const { manifest_path } of decodeManifests(readAvro(list).records)) {
+        const manifest = placed(manifest_path)
+        if (named.has(manifest)) continue
+        named.add(manifest)
+        for (const entry of decodeEntries(readAvro(manifest).records)) {
+          if (entry.status !== 2) named.add(placed(entry.data_file.file_path))
+        }
       }
     }
   }
   return [...named].sort()
 }
+
+/** The files of a table without the notes of what has left it. */
+export const tableFiles = (tableFolder: string) =>
+  filesUnder(tableFolder).filter((path) => !/floe-left-\d+\.ndjson$/.test(path))

@@ -1,78 +1,98 @@
-/** Removing the files of snapshots that have left the metadata. History is a line, so each step back is small. */
+/** What leaves the table with a snapshot that has left the metadata: the files that no kept snapshot has. */
 import { Effect } from "effect"
 import type { Leases } from "../../services/Leases.ts"
 import { TableUnavailable } from "../../services/Table.ts"
-import * as Files from "./Files.ts"
-import { status } from "./Manifest.ts"
-import { operationOf } from "./Metadata.ts"
+import { type ManifestEntry, type ManifestFile, mayHave, status } from "./Manifest.ts"
+import type { Snapshot } from "./Metadata.ts"
 import { pathOf } from "./Paths.ts"
-import type { Expired, TableCommits } from "./TableCommits.ts"
 import { readList, readManifest } from "./TableReader.ts"
 
-/** About as many files are removed in one piece. */
-export const pieceFiles = 256
+/** How many paths of files are remembered, of all manifests together. */
+const rememberedPaths = 50_000
+
+export const make = (tableFolder: string) => {
+  /** One object for each manifest, whichever list names it. */
+  const known = new Map<string, ManifestFile>()
+  const lists = new Map<bigint, ReadonlyArray<ManifestFile>>()
+  const live = new Map<string, ReadonlySet<string>>()
+  let remembered = 0
+
+  const manifestsOf = Effect.fnUntraced(function* (snapshot: Snapshot) {
+    const id = snapshot["snapshot-id"]
+    const before = lists.get(id)
+    if (before !== undefined) return before
+    const manifests = yield* readList(tableFolder, tableFolder, snapshot["manifest-list"])
+    const own = manifests.map((manifest) => known.get(manifest.manifest_path) ?? manifest)
+    for (const manifest of own) known.set(manifest.manifest_path, manifest)
+    lists.set(id, own)
+    return own
+  })
+
+  const entriesOf = (manifest: ManifestFile) =>
+    Effect.map(readManifest(tableFolder, tableFolder, manifest), (entries) =>
+      entries.filter((entry) => entry.status !== status.deleted)
+    )
+
+  const pathsIn = Effect.fnUntraced(function* (manifest: ManifestFile) {
+    const path = manifest.manifest_path
+    const before = live.get(path)
+    if (before !== undefined) return before
+    const found = new Set((yield* entriesOf(manifest)).map(({ data_file }) => data_file.file_path))
+    live.set(path, found)
+    remembered += found.size
+    for (const [oldest, paths] of live) {
+      if (remembered <= rememberedPaths || oldest === path) break
+      live.delete(oldest)
+      remembered -= paths.size
+    }
+    return found
+  })
+
+  /** Drops what is known of snapshots that are neither kept nor about to be looked at. */
+  const forgetOthers = (snapshots: ReadonlyArray<Snapshot>) => {
+    const ids = new Set(snapshots.map((one) => one["snapshot-id"]))
+    for (const id of lists.keys()) if (!ids.has(id)) lists.delete(id)
+    const named = new Set([...lists.values()].flat().map((manifest) => manifest.manifest_path))
+    for (const path of known.keys()) if (!named.has(path)) known.delete(path)
+  }
+
+  /**
+   * Paths of the files that a dropped snapshot has and none of these others, its manifest list last; none where another
+   * engine has removed some. `isCurrent` spares looking for a file that the current snapshot has.
+   */
+  const leftWith = Effect.fn("Expiry.leftWith")(function* (
+    dropped: Snapshot,
+    others: ReadonlyArray<Snapshot>,
+    isCurrent: (entry: ManifestEntry) => boolean
+  ) {
+    const had = yield* Effect.catchTag(manifestsOf(dropped), "TableBroken", () => Effect.succeed([]))
+    if (had.length === 0) return []
+    forgetOthers([dropped, ...others])
+    const stay = new Set<ManifestFile>()
+    for (const one of others) for (const manifest of yield* manifestsOf(one)) stay.add(manifest)
+    const left = had.filter((manifest) => !stay.has(manifest))
+    const files: Array<string> = []
+    for (const manifest of left) {
+      for (const entry of yield* Effect.catchTag(entriesOf(manifest), "TableBroken", () => Effect.succeed([]))) {
+        if (isCurrent(entry)) continue
+        const { file_path } = entry.data_file
+        let isNamed = false
+        for (const other of stay) {
+          if (isNamed) break
+          if (mayHave(other, entry)) isNamed = (yield* pathsIn(other)).has(file_path)
+        }
+        if (!isNamed) files.push(file_path)
+      }
+    }
+    const manifests = left.map((manifest) => manifest.manifest_path)
+    return [...new Set(files), ...manifests, dropped["manifest-list"]].map(pathOf)
+  })
+
+  return { leftWith }
+}
 
 /** Snapshots that running queries hold. Ask only after the metadata without a snapshot are committed: then nobody new can hold it. */
 export const heldNow = (leases: Leases["Service"]) =>
   leases.held.pipe(
     Effect.mapError((cause) => new TableUnavailable({ operation: "expiring snapshots", reason: cause.message, cause }))
   )
-
-/** The data files that a snapshot has and the next one has not: those that the next one marked as deleted. */
-const replacedFiles = Effect.fnUntraced(function* (tableFolder: string, { next }: Expired) {
-  if (operationOf(next) === "append") return []
-  const manifests = yield* readList(tableFolder, tableFolder, next["manifest-list"])
-  const own = manifests.filter(
-    (manifest) => manifest.added_snapshot_id === next["snapshot-id"] && manifest.deleted_files_count > 0
-  )
-  const entries = yield* Effect.forEach(own, (manifest) => readManifest(tableFolder, tableFolder, manifest))
-  return entries
-    .flat()
-    .filter((entry) => entry.status === status.deleted && entry.snapshot_id === next["snapshot-id"])
-    .map((entry) => pathOf(entry.data_file.file_path))
-})
-
-const replacedManifests = Effect.fnUntraced(function* (tableFolder: string, { snapshot, next }: Expired) {
-  const before = yield* readList(tableFolder, tableFolder, snapshot["manifest-list"])
-  const after = yield* readList(tableFolder, tableFolder, next["manifest-list"])
-  const stay = new Set(after.map((manifest) => manifest.manifest_path))
-  return before
-    .map((manifest) => manifest.manifest_path)
-    .filter((path) => !stay.has(path))
-    .map(pathOf)
-})
-
-const removeAll = Effect.fnUntraced(function* (paths: ReadonlyArray<string>) {
-  const removed = yield* Effect.forEach(paths, Files.remove, { concurrency: 8 })
-  return removed.filter(Boolean).length
-})
-
-/** Removes what only this snapshot needed, its manifest list last: it is what a next try starts from. */
-const removeSnapshot = Effect.fnUntraced(function* (tableFolder: string, oldest: Expired) {
-  const dataFiles = yield* removeAll(yield* replacedFiles(tableFolder, oldest))
-  const manifests = yield* removeAll(yield* replacedManifests(tableFolder, oldest))
-  return dataFiles + manifests + (yield* removeAll([pathOf(oldest.snapshot["manifest-list"])]))
-})
-
-/** One piece of it. A snapshot on which a lease is held stops it: what goes in later steps may be files of that one. */
-export const expire = Effect.fn("Expiry.expire")(function* (
-  tableFolder: string,
-  commits: TableCommits,
-  leases: Leases["Service"]
-) {
-  const oldMetadata = commits.oldMetadata.slice(0, pieceFiles)
-  let filesRemoved = yield* removeAll(oldMetadata)
-  commits.oldMetadata.splice(0, oldMetadata.length)
-  let snapshotsExpired = 0
-  const known = commits.expired.length
-  if (known === 0) return { snapshotsExpired, filesRemoved }
-  const held = yield* heldNow(leases)
-  while (snapshotsExpired < known && filesRemoved < pieceFiles) {
-    const oldest = commits.expired[0]
-    if (oldest === undefined || held.has(String(oldest.snapshot["snapshot-id"]))) break
-    filesRemoved += yield* removeSnapshot(tableFolder, oldest)
-    commits.expired.shift()
-    snapshotsExpired++
-  }
-  return { snapshotsExpired, filesRemoved }
-}, Effect.uninterruptible)

@@ -1,6 +1,6 @@
 /** Files that stay: written, fsynced and named so that a crash leaves the old ones or the new. */
-import { link, mkdir, open, readdir, readFile, rename, rm, rmdir, unlink } from "node:fs/promises"
-import { basename, dirname } from "node:path"
+import { link, mkdir, open, readdir, readFile, rename, rm, rmdir, stat, unlink } from "node:fs/promises"
+import { basename, dirname, join } from "node:path"
 import { Effect } from "effect"
 import { TableUnavailable } from "../../services/Table.ts"
 
@@ -92,6 +92,21 @@ export const remove = (path: string) =>
   attempt(`removing ${basename(path)}`, () => unlink(path)).pipe(
     Effect.as(true),
     Effect.catchIf(isMissing, () => Effect.succeed(false))
+  )
+
+/** What Hadoop puts beside each file that it writes, and compares with the file when it reads it. */
+const checksumOf = (path: string) => join(dirname(path), `.${basename(path)}.crc`)
+
+/** To be done before a file takes the place of one that Hadoop may have written. */
+export const removeChecksum = (path: string) => remove(checksumOf(path))
+
+export const removeWithChecksum = (path: string) => Effect.andThen(Effect.ignore(removeChecksum(path)), remove(path))
+
+/** Which file has this name now; undefined if none has. */
+export const identityOf = (path: string) =>
+  attempt(`looking at ${basename(path)}`, () => stat(path, { bigint: true })).pipe(
+    Effect.map(({ dev, ino, size }) => `${dev} ${ino} ${size}`),
+    Effect.catchIf(isMissing, () => Effect.succeed(undefined))
   )
 
 /** Removes a folder with all that is in it. */

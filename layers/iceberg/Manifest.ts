@@ -48,7 +48,16 @@ const ManifestFile = Schema.Struct({
   added_rows_count: Counter,
   existing_rows_count: Counter,
   deleted_rows_count: Counter,
-  partitions: Schema.optionalKey(Schema.NullOr(Schema.Array(Schema.Unknown)))
+  partitions: Schema.optionalKey(
+    Schema.NullOr(
+      Schema.Array(
+        Schema.Struct({
+          lower_bound: Schema.optionalKey(Schema.NullOr(Schema.Uint8Array)),
+          upper_bound: Schema.optionalKey(Schema.NullOr(Schema.Uint8Array))
+        })
+      )
+    )
+  )
 })
 export type ManifestFile = typeof ManifestFile.Type
 
@@ -273,6 +282,18 @@ export const inherit = (manifest: ManifestFile, entries: ReadonlyArray<ManifestE
 export const hourOf = (manifest: Pick<ManifestFile, "partition_spec_id">, { data_file }: ManifestEntry) => {
   const { ts } = data_file.partition
   return manifest.partition_spec_id === partitionSpec["spec-id"] && typeof ts === "string" ? ts : undefined
+}
+
+/** Whether a manifest can have a live file, by what its list says of it. */
+export const mayHave = (manifest: ManifestFile, { data_file, sequence_number }: ManifestEntry) => {
+  const { min_sequence_number, partition_spec_id, partitions, sequence_number: newest } = manifest
+  if (manifest.added_files_count + manifest.existing_files_count === 0) return false
+  if (sequence_number !== null && (sequence_number < min_sequence_number || sequence_number > newest)) return false
+  const { ts } = data_file.partition
+  if (partition_spec_id !== partitionSpec["spec-id"] || typeof ts !== "string") return true
+  const { lower_bound: lower, upper_bound: upper } = partitions?.[0] ?? {}
+  const value = Buffer.from(ts)
+  return !(lower && value.compare(lower) < 0) && !(upper && value.compare(upper) > 0)
 }
 
 /** The bounds of each field of the partition, where all its values are text; null where one is of another type. */

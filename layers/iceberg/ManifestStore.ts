@@ -51,6 +51,9 @@ export const make = (tableFolder: string, writer: string) => {
       }
     },
     forget,
+    forgetAllBut: (paths: ReadonlySet<string>) => {
+      for (const path of cache.keys()) if (!paths.has(path)) forget(path)
+    },
     /** The entries that are not deleted, of all these manifests, those of one form together. */
     liveEntries: Effect.fnUntraced(function* (manifests: ReadonlyArray<Manifest.ManifestFile>) {
       const all = yield* Effect.forEach(

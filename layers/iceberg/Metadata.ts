@@ -126,7 +126,10 @@ export const currentSnapshot = (metadata: TableMetadata) =>
   metadata.snapshots.find((snapshot) => snapshot["snapshot-id"] === metadata["current-snapshot-id"])
 
 /** A snapshot and those it has come from, newest first, as far as they are kept. */
-export const lineage = (metadata: TableMetadata, from: bigint | undefined): ReadonlyArray<Snapshot> => {
+export const lineage = (
+  metadata: Pick<TableMetadata, "snapshots">,
+  from: bigint | undefined
+): ReadonlyArray<Snapshot> => {
   const byId = new Map(metadata.snapshots.map((one) => [one["snapshot-id"], one]))
   const found = new Set<Snapshot>()
   for (
@@ -148,6 +151,25 @@ const isOrdinary = ({ fields }: Pick<TableMetadata["schemas"][number], "fields">
 /** Whether no schema of the table is another than the one that Floe made it with: then all files have these columns. */
 export const hasOwnColumns = (metadata: TableMetadata) =>
   metadata["current-schema-id"] === tableSchema["schema-id"] && metadata.schemas.every(isOrdinary)
+
+/** Why Floe cannot add rows, as the end of a sentence that begins with a table's metadata file; undefined if it can. */
+export const unfit = (metadata: TableMetadata) => {
+  const fields = metadata.schemas.find((one) => one["schema-id"] === metadata["current-schema-id"])?.fields ?? []
+  for (const { id, name, type } of tableSchema.fields) {
+    const field = fields.find((one) => one.id === id)
+    if (field?.name !== name || field.type !== type)
+      return `has no column ${name} of the type ${type} any more: another program has renamed, changed or dropped it; let it be put back`
+  }
+  const required = fields.find((field) => field.required)
+  if (required !== undefined) {
+    return `has the required column ${required.name}, which Floe may not leave empty; let it be made optional`
+  }
+  const spec = metadata["partition-specs"].find((one) => one["spec-id"] === partitionSpec["spec-id"])
+  const [own] = partitionSpec.fields
+  const [only, ...more] = spec?.fields ?? []
+  const same = only?.["source-id"] === own?.["source-id"] && only?.transform === own?.transform && more.length === 0
+  return same ? undefined : "is not partitioned by ts in its first partition spec, as Floe writes it"
+}
 
 /** All that does not change from snapshot to snapshot. */
 export const fixedParts = {

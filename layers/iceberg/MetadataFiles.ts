@@ -12,8 +12,9 @@ export interface CurrentMetadata {
   readonly version: number
   /** The highest version that has a file, torn or not. */
   readonly highest: number
-  /** The name of its file. */
+  /** The name of its file, and what tells that file from any other that may take its name. */
   readonly name: string
+  readonly identity: string | undefined
   /** Torn files of higher versions, with what is wrong with each. */
   readonly torn: ReadonlyArray<{ readonly file: string; readonly reason: string }>
   readonly metadata: Metadata.TableMetadata
@@ -53,14 +54,14 @@ const whole = (name: string, bytes: Buffer) => {
 }
 
 /** Undefined where the file is torn. */
-const readFile = Effect.fnUntraced(function* (tableFolder: string, name: string) {
+export const readFile = Effect.fnUntraced(function* (tableFolder: string, name: string) {
   const path = join(tableFolder, "metadata", name)
   const bytes = yield* Files.read(path)
   return yield* parse(path, () => whole(name, bytes))
 })
 
 /** The metadata files, newest first; of two of one version the one that Hadoop's own readers take. */
-const listFiles = Effect.fnUntraced(function* (tableFolder: string) {
+export const listFiles = Effect.fnUntraced(function* (tableFolder: string) {
   const versions = new Map<number, string>()
   for (const name of (yield* Files.list(join(tableFolder, "metadata"))).sort()) {
     const version = Metadata.versionOf(name)
@@ -94,6 +95,8 @@ const readVersion = Effect.fnUntraced(function* (
   others: ReadonlyArray<{ readonly name: string }>
 ) {
   const file = join(tableFolder, "metadata", name)
+  // Before it is read: what takes its place meanwhile is noticed.
+  const identity = yield* Files.identityOf(file)
   const metadata = yield* readFile(tableFolder, name)
   if (metadata === undefined) return "is empty or ends early"
   if (metadata["current-snapshot-id"] === undefined) {
@@ -109,7 +112,7 @@ const readVersion = Effect.fnUntraced(function* (
     return yield* new TableBroken({ file, reason: "names a current snapshot that it does not hold" })
   }
   const list = yield* located(tableFolder, metadata.location, snapshot["manifest-list"])
-  if (yield* isThere(list)) return { metadata, snapshot }
+  if (yield* isThere(list)) return { identity, metadata, snapshot }
   for (const other of others) {
     if (yield* names(tableFolder, other.name, snapshot["snapshot-id"])) {
       return yield* new TableBroken({ file: list, reason: `is missing, and ${other.name} names its snapshot too` })
@@ -154,4 +157,46 @@ export const readMetadata = Effect.fn("MetadataFiles.readMetadata")(function* (t
     const now = yield* listFiles(tableFolder)
     if (tries >= 5 || now[0]?.name === files[0]?.name) return yield* found
   }
+})
+
+/**
+ * Names under which the version after this one would be, and the file of this one: while they are as they were, no other
+ * program has committed. The answer is compared with an earlier one.
+ */
+export const looks = Effect.fnUntraced(function* (tableFolder: string, name: string, highest: number) {
+  const after = highest + 1
+  const next = [Metadata.fileName(after), `v${after}.gz.metadata.json`, `v${after}.metadata.json.gz`]
+  const seen = yield* Effect.forEach([name, ...next], (one) => Files.identityOf(join(tableFolder, "metadata", one)), {
+    concurrency: 4
+  })
+  return seen[0] !== undefined && seen.slice(1).every((one) => one === undefined) ? seen[0] : undefined
+})
+
+export interface NamedList {
+  /** Absolute. */
+  readonly list: string
+  readonly snapshot: Metadata.Snapshot
+  /** The table's folder as these metadata record it. */
+  readonly location: string
+}
+
+/** The manifest lists that any metadata file on disk names. Fails while one of them cannot be read and is not torn. */
+export const namedLists = Effect.fn("MetadataFiles.namedLists")(function* (tableFolder: string) {
+  const lists = new Map<string, NamedList>()
+  for (const { name } of yield* listFiles(tableFolder)) {
+    const metadata = yield* readFile(tableFolder, name).pipe(
+      Effect.catchIf(
+        (error) => error._tag === "TableUnavailable" && Files.isMissing(error),
+        () => Effect.succeed(undefined)
+      )
+    )
+    if (metadata === undefined) continue
+    const { location } = metadata
+    for (const snapshot of metadata.snapshots) {
+      const list = yield* located(tableFolder, location, snapshot["manifest-list"])
+      lists.set(list, { list, snapshot, location })
+    }
+    yield* Effect.yieldNow
+  }
+  return [...lists.values()]
 })

@@ -1,59 +1,70 @@
-/** Files that no kept snapshot names: what a crash left behind, or what expired snapshots needed when a writer stopped. */
+/** Files of Floe's own writers that no metadata name: what a crash left behind, or what left the table unnoticed. */
 import { join } from "node:path"
 import { Effect } from "effect"
 import * as Files from "./Files.ts"
 import { type ManifestFile, status } from "./Manifest.ts"
-import * as Metadata from "./Metadata.ts"
-import { pathOf } from "./Paths.ts"
+import type { Snapshot } from "./Metadata.ts"
+import type { NamedList } from "./MetadataFiles.ts"
+import { located } from "./Paths.ts"
 import { readList, readManifest } from "./TableReader.ts"
 
-const namedBy = Effect.fnUntraced(function* (tableFolder: string, metadata: Metadata.TableMetadata) {
-  const lists = metadata.snapshots.map((snapshot) => pathOf(snapshot["manifest-list"]))
-  const named = new Set([...lists, ...metadata["metadata-log"].map((entry) => pathOf(entry["metadata-file"]))])
-  const manifests = new Map<string, ManifestFile>()
-  for (const list of lists) {
-    for (const manifest of yield* readList(tableFolder, tableFolder, list)) {
-      manifests.set(pathOf(manifest.manifest_path), manifest)
-    }
-  }
-  for (const [path, manifest] of manifests) {
-    named.add(path)
-    for (const entry of yield* readManifest(tableFolder, tableFolder, manifest)) {
-      if (entry.status !== status.deleted) named.add(pathOf(entry.data_file.file_path))
+/** All files that these lists name, with themselves. What is not there is of a snapshot that has expired, unless it is kept. */
+const namedBy = Effect.fnUntraced(function* (
+  tableFolder: string,
+  lists: ReadonlyArray<NamedList>,
+  isKept: (snapshot: Snapshot) => boolean
+) {
+  const named = new Set<string>()
+  for (const { list, location, snapshot } of lists) {
+    named.add(list)
+    const manifests = yield* readList(tableFolder, location, snapshot["manifest-list"]).pipe(
+      Effect.catchTag("TableBroken", (error) =>
+        isKept(snapshot) ? Effect.fail(error) : Effect.succeed<ReadonlyArray<ManifestFile>>([])
+      )
+    )
+    for (const manifest of manifests) {
+      const path = yield* located(tableFolder, location, manifest.manifest_path)
+      if (named.has(path)) continue
+      named.add(path)
+      const entries = yield* readManifest(tableFolder, location, manifest).pipe(
+        Effect.catchTag("TableBroken", (error) => (isKept(snapshot) ? Effect.fail(error) : Effect.succeed([])))
+      )
+      for (const entry of entries) {
+        if (entry.status === status.deleted) continue
+        named.add(yield* located(tableFolder, location, entry.data_file.file_path))
+      }
     }
   }
   return named
 })
 
-const isMetadata = (name: string, version: number) => {
-  const found = Metadata.versionOf(name)
-  return found === undefined ? name.endsWith(".avro") || name.endsWith(".tmp") : found < version
-}
+const writerName = "[0-9a-f]{8}-[0-9a-f]{4}"
+/** As a writer of ours names its files, and no other engine: those begin with a whole UUID. */
+const ownData = new RegExp(`^${writerName}-(?![0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}).*\\.parquet$`)
+const ownMetadata = new RegExp(
+  `^(?:${writerName}-(?:m|moved)\\d+\\.avro|snap-\\d+-${writerName}\\.avro|${writerName}-.*\\.tmp)$`
+)
 
-/**
- * Paths of the orphans of a table at `version`. Files of this writer are left out: it may have made them since, and knows them
- * itself. Names that no writer of ours gives are left alone.
- */
+/** Paths of the orphans. Files of this writer are left out: it may have made them since, and knows them itself. */
 export const findOrphans = Effect.fn("Orphans.findOrphans")(function* (
   tableFolder: string,
   writer: string,
-  version: number,
-  metadata: Metadata.TableMetadata
+  lists: ReadonlyArray<NamedList>,
+  isKept: (snapshot: Snapshot) => boolean
 ) {
-  const named = yield* namedBy(tableFolder, metadata)
+  const candidates: Array<string> = []
   const metadataFolder = join(tableFolder, "metadata")
-  const orphans: Array<string> = []
   for (const name of yield* Files.list(metadataFolder)) {
-    const path = join(metadataFolder, name)
-    if (isMetadata(name, version) && !name.includes(writer) && !named.has(path)) orphans.push(path)
+    if (ownMetadata.test(name) && !name.includes(writer)) candidates.push(join(metadataFolder, name))
   }
   const dataFolder = join(tableFolder, "data")
   for (const partition of yield* Files.list(dataFolder)) {
     if (!partition.startsWith("ts=")) continue
     for (const name of yield* Files.list(join(dataFolder, partition))) {
-      const path = join(dataFolder, partition, name)
-      if (name.endsWith(".parquet") && !name.startsWith(writer) && !named.has(path)) orphans.push(path)
+      if (ownData.test(name) && !name.startsWith(writer)) candidates.push(join(dataFolder, partition, name))
     }
   }
-  return orphans
+  if (candidates.length === 0) return candidates
+  const named = yield* namedBy(tableFolder, lists, isKept)
+  return candidates.filter((path) => !named.has(path))
 })

@@ -1,16 +1,19 @@
 /** What upkeep would do to a table at this moment, found without changing anything. */
 import { stat } from "node:fs/promises"
-import { join } from "node:path"
-import { Clock, Effect } from "effect"
+import { Clock, Effect, Option } from "effect"
 import type { MaintenancePlan } from "../../services/Maintenance.ts"
 import { hourOf } from "../../services/Weather.ts"
 import { toCompact } from "./Compaction.ts"
 import * as Files from "./Files.ts"
 import { metadataOf } from "./Leased.ts"
+import { stillWaiting } from "./LeftFiles.ts"
 import { type LiveFile, LiveFiles } from "./LiveFiles.ts"
 import { status } from "./Manifest.ts"
 import * as Metadata from "./Metadata.ts"
+import { namedLists } from "./MetadataFiles.ts"
+import { findOrphans } from "./Orphans.ts"
 import { located } from "./Paths.ts"
+import { type Retention, withoutOld } from "./Snapshots.ts"
 import { readEntries, readList, readManifest } from "./TableReader.ts"
 import { quietMillis } from "./Upkeep.ts"
 
@@ -66,34 +69,21 @@ const neededBy = Effect.fnUntraced(function* (
   return needed
 })
 
-/** Files that a writer of ours may have made; a file that is gone meanwhile is left out. */
-const filesIn = Effect.fnUntraced(function* (tableFolder: string) {
-  const metadataFolder = join(tableFolder, "metadata")
-  const dataFolder = join(tableFolder, "data")
-  const paths = (yield* Files.list(metadataFolder))
-    .filter((name) => /\.(avro|tmp|json)$/.test(name))
-    .map((name) => join(metadataFolder, name))
-  for (const partition of yield* Files.list(dataFolder)) {
-    if (!partition.startsWith("ts=")) continue
-    for (const name of yield* Files.list(join(dataFolder, partition))) {
-      if (name.endsWith(".parquet")) paths.push(join(dataFolder, partition, name))
-    }
-  }
-  const found = yield* Effect.forEach(
+/** Sizes of files; one that is gone meanwhile is left out. */
+const sizesOf = (paths: Iterable<string>) =>
+  Effect.forEach(
     paths,
     (path) =>
       Files.attempt("looking at a file", () => stat(path)).pipe(
-        Effect.map(({ mtimeMs, size }) => [{ path, bytes: size, modifiedAt: mtimeMs }]),
+        Effect.map(({ mtimeMs, size }) => [{ bytes: size, modifiedAt: mtimeMs }]),
         Effect.catchIf(Files.isMissing, () => Effect.succeed([]))
       ),
     { concurrency: 16 }
-  )
-  return found.flat()
-})
+  ).pipe(Effect.map((found) => found.flat()))
 
 /** Tried again when a snapshot expires while it is looked at. */
 export const plan = Effect.fn("Plan.plan")(
-  function* (tableFolder: string, snapshotKeep: number) {
+  function* (tableFolder: string, retention: Retention, fileGrace: number) {
     const now = yield* Clock.currentTimeMillis
     const metadata = yield* metadataOf(tableFolder)
     const { location, snapshots } = metadata
@@ -105,18 +95,15 @@ export const plan = Effect.fn("Plan.plan")(
     const merges = live.hours.map((ts) => compaction(live.wholeOf(ts), ts >= still))
     const merged = merges.flatMap((merge) => merge.merged)
 
-    const all = yield* neededBy(tableFolder, location, snapshots)
-    const kept = yield* neededBy(tableFolder, location, snapshots.slice(-snapshotKeep))
-    for (const entry of metadata["metadata-log"]) {
-      const path = yield* located(tableFolder, location, entry["metadata-file"])
-      all.add(path)
-      kept.add(path)
-    }
-    const files = yield* filesIn(tableFolder)
-    const newest = Math.max(0, ...files.map(({ path }) => Number(/v(\d+)\.metadata\.json$/.exec(path)?.[1] ?? 0)))
-    all.add(join(tableFolder, "metadata", Metadata.fileName(newest)))
-    const expired = files.filter(({ path }) => all.has(path) && !kept.has(path) && !path.endsWith(".json"))
-    const orphans = files.filter(({ modifiedAt, path }) => !all.has(path) && modifiedAt < now - freshMillis)
+    const thinner = Option.getOrElse(withoutOld(metadata, "", now, retention), () => metadata)
+    const gone = snapshots.filter((one) => !thinner.snapshots.includes(one))
+    const kept = yield* neededBy(tableFolder, location, gone.length === 0 ? [] : thinner.snapshots)
+    const had = yield* neededBy(tableFolder, location, gone)
+    const expired = [...had].filter((path) => !kept.has(path))
+    const lists = yield* namedLists(tableFolder)
+    const waiting = yield* stillWaiting(tableFolder, fileGrace)
+    const orphans = (yield* findOrphans(tableFolder, "", lists, () => false)).filter((path) => !waiting.has(path))
+    const old = (yield* sizesOf(orphans)).filter(({ modifiedAt }) => modifiedAt < now - freshMillis)
 
     const found: MaintenancePlan = {
       compact: {
@@ -126,11 +113,11 @@ export const plan = Effect.fn("Plan.plan")(
         into: merges.reduce((into, merge) => into + merge.into, 0)
       },
       expire: {
-        snapshots: Math.max(0, snapshots.length - snapshotKeep),
+        snapshots: gone.length,
         files: expired.length,
-        bytes: sum(expired)
+        bytes: sum(yield* sizesOf(expired))
       },
-      remove: { files: orphans.length, bytes: sum(orphans) }
+      remove: { files: old.length, bytes: sum(old) }
     }
     return found
   },

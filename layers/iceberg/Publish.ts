@@ -3,7 +3,7 @@
  * all that the new metadata name is synced, with its folders, before `link` gives them their name.
  */
 import { dirname, join } from "node:path"
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
 import { TableBroken, type TableUnavailable } from "../../services/Table.ts"
 import * as Files from "./Files.ts"
 import * as Metadata from "./Metadata.ts"
@@ -32,20 +32,21 @@ export interface Version {
 
 const concurrency = { concurrency: 16, discard: true } as const
 
-const takenBySomeone = (file: string) => (error: TableUnavailable) =>
-  Files.codeOf(error.cause) === "EEXIST"
-    ? new TableBroken({
-        file,
-        reason: "was written by another program; stop that program, then start the sink again"
-      })
-    : error
+/** Another program has made this version: what was prepared for it goes on from the one before. */
+export class VersionTaken extends Schema.TaggedError<VersionTaken>()("VersionTaken", { version: Schema.Int }) {
+  override get message() {
+    return `Another program has written version ${this.version} of the table.`
+  }
+}
 
 /** The hint is for readers that cannot list a folder; the table does not need it. */
 const writeHint = Effect.fnUntraced(function* (tableFolder: string, writer: string, version: number) {
   const metadataFolder = join(tableFolder, "metadata")
   const temporary = join(metadataFolder, `${writer}-hint.tmp`)
+  const hint = join(metadataFolder, "version-hint.text")
   yield* Files.writeNew(temporary, String(version)).pipe(
-    Effect.andThen(Files.renameOver(temporary, join(metadataFolder, "version-hint.text"))),
+    Effect.andThen(Files.removeChecksum(hint)),
+    Effect.andThen(Files.renameOver(temporary, hint)),
     Effect.catch((error) =>
       Effect.andThen(
         Effect.ignore(Files.remove(temporary)),
@@ -68,6 +69,7 @@ export const repairHint = Effect.fn("Publish.repairHint")(function* (
   if (hint !== String(version)) yield* writeHint(tableFolder, writer, version)
 })
 
+/** The answer tells its metadata file from any other that may take its name. */
 export const publish = Effect.fn("Publish.publish")(function* (next: Version) {
   const metadataFolder = join(next.tableFolder, "metadata")
   const file = join(metadataFolder, Metadata.fileName(next.version))
@@ -76,7 +78,7 @@ export const publish = Effect.fn("Publish.publish")(function* (next: Version) {
   const partitions = new Set(next.dataFiles.map(dirname))
   const folders = partitions.size === 0 ? [] : [...partitions, join(next.tableFolder, "data")]
 
-  yield* Effect.gen(function* () {
+  const identity = yield* Effect.gen(function* () {
     yield* at("written")
     yield* Effect.all(
       [
@@ -88,11 +90,19 @@ export const publish = Effect.fn("Publish.publish")(function* (next: Version) {
     )
     yield* Effect.forEach([...folders, metadataFolder], Files.sync, concurrency)
     yield* at("durable")
-    yield* Files.linkNew(temporary, file).pipe(Effect.mapError(takenBySomeone(file)))
+    const own = yield* Files.identityOf(temporary)
+    yield* Files.removeChecksum(file)
+    yield* Files.linkNew(temporary, file).pipe(
+      Effect.mapError((error) =>
+        Files.codeOf(error.cause) === "EEXIST" ? new VersionTaken({ version: next.version }) : error
+      )
+    )
     yield* at("linked").pipe(
       Effect.andThen(Files.sync(metadataFolder)),
       Effect.tapError(() =>
-        Files.remove(file).pipe(
+        Files.identityOf(file).pipe(
+          // Hadoop's rename may have put another program's file there: that one is not ours to remove.
+          Effect.andThen((now) => (now === own ? Files.remove(file) : Effect.succeed(false))),
           Effect.mapError(
             () =>
               new TableBroken({
@@ -103,10 +113,12 @@ export const publish = Effect.fn("Publish.publish")(function* (next: Version) {
         )
       )
     )
+    return own
   }).pipe(
     Effect.onError(() => Effect.forEach(next.files, ({ path }) => Effect.ignore(Files.remove(path)), concurrency)),
     Effect.ensuring(Effect.ignore(Files.remove(temporary)))
   )
   yield* writeHint(next.tableFolder, next.writer, next.version)
   yield* Effect.ignore(at("hinted"))
+  return identity
 }, Effect.uninterruptible)

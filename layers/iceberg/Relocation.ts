@@ -1,6 +1,7 @@
 /** A table whose folder was moved or copied: its files name each other by absolute paths, which are rewritten as one commit. */
 import { join } from "node:path"
 import { Clock, Effect } from "effect"
+import { TableUnavailable } from "../../services/Table.ts"
 import type { ParquetWriter } from "../duckdb/ParquetWriter.ts"
 import * as Manifest from "./Manifest.ts"
 import type * as Metadata from "./Metadata.ts"
@@ -76,10 +77,14 @@ export const relocate = Effect.fn("Relocation.relocate")(function* (
     // Older metadata files name the old place.
     "metadata-log": []
   }
-  yield* publish({ tableFolder, writer, version, metadata, files, dataFiles: deletes.written(), failpoint }).pipe(
+  const dataFiles = deletes.written()
+  const identity = yield* publish({ tableFolder, writer, version, metadata, files, dataFiles, failpoint }).pipe(
+    Effect.catchTag("VersionTaken", (cause) =>
+      Effect.fail(new TableUnavailable({ operation: "moving", reason: "another program has committed", cause }))
+    ),
     Effect.onError(() => deletes.remove)
   )
   yield* Effect.logInfo(`The table was moved from ${location} to ${tableFolder}; its paths are rewritten`)
   const snapshot = snapshots.find((one) => one["snapshot-id"] === opened.snapshot["snapshot-id"]) ?? opened.snapshot
-  return { ...opened, version, highest: version, name: fileName(version), metadata, snapshot }
+  return { ...opened, version, highest: version, name: fileName(version), identity, metadata, snapshot }
 })

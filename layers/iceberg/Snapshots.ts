@@ -1,9 +1,11 @@
 /** How metadata go from one snapshot to the next. Pure. */
 import { join } from "node:path"
+import { Option } from "effect"
 import type { Progress } from "../../services/Table.ts"
 import * as LogProgress from "./LogProgress.ts"
 import type { DataFile } from "./Manifest.ts"
 import * as Metadata from "./Metadata.ts"
+import * as Thinning from "./Thinning.ts"
 
 export interface Change {
   readonly operation: "append" | "replace" | "overwrite"
@@ -57,20 +59,34 @@ const summaryOf = (parent: Metadata.Snapshot | undefined, change: Change): Metad
   }
 }
 
-/** The metadata log behind a new version: the version before it is its last entry. */
-const metadataLog = (before: Metadata.TableMetadata, version: number, keep: number) =>
-  [
-    ...before["metadata-log"],
-    {
-      "timestamp-ms": before["last-updated-ms"],
-      "metadata-file": join(before.location, "metadata", Metadata.fileName(version))
-    }
-  ].slice(-keep)
+export interface Retention extends Thinning.Retention {
+  /** So many metadata files before the current one stay. */
+  readonly metadataFiles: number
+}
 
-/** Metadata that keep the newest `keep` snapshots only. */
-const withNewest = (metadata: Metadata.TableMetadata, keep: number): Metadata.TableMetadata => {
-  if (metadata.snapshots.length <= keep) return metadata
-  const snapshots = metadata.snapshots.slice(-keep)
+/** The metadata log behind a new version: the version before it is its last entry. */
+const metadataLog = (before: Metadata.TableMetadata, file: string, keep: number) => {
+  const entry = { "timestamp-ms": before["last-updated-ms"], "metadata-file": join(before.location, "metadata", file) }
+  const log = [...before["metadata-log"], entry]
+  return log.slice(Math.max(0, log.length - keep))
+}
+
+/** Those that must stay whatever their age: what a branch or a tag names, and the newest that tells how far the log is in. */
+const needed = (metadata: Metadata.TableMetadata): ReadonlySet<bigint> => {
+  const current = metadata["current-snapshot-id"]
+  const line = Metadata.lineage(metadata, current)
+  const ids = [current, line.find(Metadata.progressOf)?.["snapshot-id"]]
+  for (const ref of Object.values(metadata.refs)) ids.push(ref["snapshot-id"])
+  return new Set(ids.flatMap((id) => id ?? []))
+}
+
+/** Metadata that keep of the snapshots only those that are to be kept. */
+const thin = (metadata: Metadata.TableMetadata, now: number, retention: Retention): Metadata.TableMetadata => {
+  if (metadata.snapshots.length <= retention.snapshots) return metadata
+  const kept = Thinning.thinned(metadata.snapshots, now, retention)
+  const stay = needed(metadata)
+  const snapshots = metadata.snapshots.filter((one) => kept.has(one) || stay.has(one["snapshot-id"]))
+  if (snapshots.length === metadata.snapshots.length) return metadata
   const ids = new Set(snapshots.map((snapshot) => snapshot["snapshot-id"]))
   return {
     ...metadata,
@@ -91,13 +107,18 @@ export const firstMetadata = (uuid: string, location: string): Metadata.TableMet
   "metadata-log": []
 })
 
-/** The metadata of `version + 1`, with one snapshot more and at most `keep` of them. */
+/** Where a table is before a change: its metadata, and the name of their file; none before the first commit. */
+export interface Before {
+  readonly metadata: Metadata.TableMetadata
+  readonly name: string | undefined
+}
+
+/** The metadata with one snapshot more, and without those that need not be kept. */
 export const withSnapshot = (
-  before: Metadata.TableMetadata,
-  version: number,
+  { metadata: before, name }: Before,
   change: Change,
   next: NextSnapshot,
-  keep: number
+  retention: Retention
 ): Metadata.TableMetadata => {
   const parent = Metadata.currentSnapshot(before)
   // Readers refuse snapshots that are out of order, and a clock may step back.
@@ -112,7 +133,7 @@ export const withSnapshot = (
     summary: summaryOf(parent, change),
     "schema-id": before["current-schema-id"]
   }
-  return withNewest(
+  return thin(
     {
       ...before,
       "last-sequence-number": sequenceNumber,
@@ -122,24 +143,25 @@ export const withSnapshot = (
       refs: { ...before.refs, main: { ...before.refs["main"], "snapshot-id": next.id, type: "branch" } },
       snapshots: [...before.snapshots, snapshot],
       "snapshot-log": [...before["snapshot-log"], { "timestamp-ms": now, "snapshot-id": next.id }],
-      "metadata-log": version === 0 ? [] : metadataLog(before, version, keep)
+      "metadata-log": name === undefined ? [] : metadataLog(before, name, retention.metadataFiles)
     },
-    keep
+    now,
+    retention
   )
 }
 
-/** The metadata of `version + 1` without the snapshots beyond `keep`. */
+/** The metadata without the snapshots that need not be kept; none if there is no such snapshot. */
 export const withoutOld = (
   before: Metadata.TableMetadata,
-  version: number,
+  name: string,
   now: number,
-  keep: number
-): Metadata.TableMetadata =>
-  withNewest(
-    {
-      ...before,
-      "last-updated-ms": Math.max(now, before["last-updated-ms"]),
-      "metadata-log": metadataLog(before, version, keep)
-    },
-    keep
-  )
+  retention: Retention
+): Option.Option<Metadata.TableMetadata> => {
+  const thinner = thin(before, now, retention)
+  if (thinner === before) return Option.none()
+  return Option.some({
+    ...thinner,
+    "last-updated-ms": Math.max(now, before["last-updated-ms"]),
+    "metadata-log": metadataLog(before, name, retention.metadataFiles)
+  })
+}

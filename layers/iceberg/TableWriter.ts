@@ -1,11 +1,11 @@
 /** Writes an Iceberg table on the local disk. */
 import { randomUUID } from "node:crypto"
 import { join } from "node:path"
-import { Effect, Layer, Option, Semaphore } from "effect"
+import { Duration, Effect, Layer, Option, Semaphore } from "effect"
 import { DataFolder } from "../../services/DataFolder.ts"
 import { Leases } from "../../services/Leases.ts"
-import { snapshotKeep } from "../../services/Settings.ts"
-import { TableBroken, TableWriter } from "../../services/Table.ts"
+import { fileGrace, snapshotKeep, timeTravel } from "../../services/Settings.ts"
+import { TableBroken, type TableMoved, TableWriter } from "../../services/Table.ts"
 import type { WeatherRecord } from "../../services/Weather.ts"
 import * as ParquetWriter from "../duckdb/ParquetWriter.ts"
 import { monotonicMillis } from "../runtime/elapsed.ts"
@@ -13,9 +13,11 @@ import { acquire } from "../sqlite/Lock.ts"
 import { adopt, removeLinks } from "./Adoption.ts"
 import { toDataFile } from "./DataFile.ts"
 import * as Files from "./Files.ts"
+import * as LeftFiles from "./LeftFiles.ts"
 import { readMetadata } from "./MetadataFiles.ts"
 import { type Failpoint, repairHint } from "./Publish.ts"
 import { relocate } from "./Relocation.ts"
+import * as Removal from "./Removal.ts"
 import * as TableCommits from "./TableCommits.ts"
 import * as Upkeep from "./Upkeep.ts"
 
@@ -25,6 +27,12 @@ export interface TableWriterOptions {
   /** For what does not fit into memory. */
   readonly tempFolder: string
   readonly snapshotKeep: number
+  /** How far back thinned snapshots are kept beyond those, in milliseconds; not at all if left out. */
+  readonly timeTravel?: number | undefined
+  /** How long files stay that have left the table, in milliseconds; not at all if left out. */
+  readonly fileGrace?: number | undefined
+  /** As many metadata files before the current one as snapshots, if left out. */
+  readonly metadataKeep?: number | undefined
   readonly leases: Leases["Service"]
   readonly failpoint?: Failpoint | undefined
 }
@@ -34,6 +42,9 @@ const memoryMegabytes = 96
 /** More than this is written to Parquet files before the commit: rows, or bytes of text. */
 const pieceRows = 250_000
 const pieceBytes = 48 * 1024 * 1024
+
+/** The metadata files before the current one that stay. */
+const metadataKeep = 100
 
 /** A writer over a table's folder, which need not exist. */
 export const make = Effect.fn("TableWriter.make")(function* (options: TableWriterOptions) {
@@ -47,24 +58,34 @@ export const make = Effect.fn("TableWriter.make")(function* (options: TableWrite
   const opened = Option.isNone(found)
     ? found
     : Option.some(yield* relocate(tableFolder, writer, found.value, parquet, options.failpoint))
-  const commits = yield* TableCommits.make({ ...options, writer }, opened)
+  const retention = {
+    snapshots: options.snapshotKeep,
+    timeTravel: options.timeTravel ?? 0,
+    metadataFiles: options.metadataKeep ?? options.snapshotKeep
+  }
+  const { failpoint } = options
+  const commits = yield* TableCommits.make({ tableFolder, writer, retention, failpoint }, opened)
   if (Option.isSome(opened)) yield* repairHint(tableFolder, writer, opened.value.version)
 
   const staging = yield* Semaphore.make(1)
   const committing = yield* Semaphore.make(1)
   const maintaining = yield* Semaphore.make(1)
-  const upkeep = Upkeep.make({
+  const removal = Removal.make({
     tableFolder,
     writer,
     leases: options.leases,
-    parquet,
     commits,
+    left: yield* LeftFiles.make({ tableFolder, grace: options.fileGrace ?? 0 }),
+    metadataKeep: retention.metadataFiles,
     whileNotStaging: staging.withPermit
   })
+  const upkeep = Upkeep.make({ tableFolder, writer, parquet, commits, removal })
   /** Parquet files with staged rows, not yet committed. */
   let pieces: ReadonlyArray<ParquetWriter.WrittenFile> = []
   let staged = 0
   let adoptions = 0
+  /** Where the table was when the rows that are staged were chosen. */
+  let base = Option.getOrUndefined(commits.committed())?.progress
   /** Rows that should have been discarded are still staged: nothing may be committed any more. */
   let spoiled: TableBroken | undefined
   const unspoiled = Effect.suspend(() => (spoiled === undefined ? Effect.void : Effect.fail(spoiled)))
@@ -88,19 +109,6 @@ export const make = Effect.fn("TableWriter.make")(function* (options: TableWrite
     staged -= files.reduce((rows, file) => rows + file.rows, 0)
   }
 
-  const commit: TableWriter["Service"]["commit"] = Effect.fn("TableWriter.commit")(
-    function* (progress) {
-      yield* unspoiled
-      const files = yield* staging.withPermit(Effect.andThen(flush, () => Effect.succeed(pieces)))
-      const committed = yield* commits.append(files.map(toDataFile), progress)
-      upkeep.appended(new Set(files.map((file) => file.ts)), yield* monotonicMillis)
-      unstage(files)
-      return committed
-    },
-    Effect.uninterruptible,
-    committing.withPermit
-  )
-
   const discard = Effect.gen(function* () {
     yield* parquet.discard.pipe(
       Effect.tapError((error) =>
@@ -119,6 +127,29 @@ export const make = Effect.fn("TableWriter.make")(function* (options: TableWrite
     yield* Effect.forEach(spilled, ({ path }) => Effect.ignore(Files.remove(path)), { discard: true })
   }).pipe(Effect.uninterruptible, staging.withPermit)
 
+  /** What was staged came behind what is no longer in the table. */
+  const startAgain = Effect.fnUntraced(function* (error: TableMoved) {
+    yield* discard
+    base = Option.getOrUndefined(commits.committed())?.progress
+    return yield* error
+  })
+
+  const commit: TableWriter["Service"]["commit"] = Effect.fn("TableWriter.commit")(
+    function* (progress) {
+      yield* unspoiled
+      const files = yield* staging.withPermit(Effect.andThen(flush, () => Effect.succeed(pieces)))
+      const committed = yield* commits
+        .append(files.map(toDataFile), progress, base)
+        .pipe(Effect.catchTag("TableMoved", startAgain))
+      base = committed.progress
+      upkeep.appended(new Set(files.map((file) => file.ts)), yield* monotonicMillis)
+      unstage(files)
+      return committed
+    },
+    Effect.uninterruptible,
+    committing.withPermit
+  )
+
   /** Upkeep waits, as it would merge files that are taken away. */
   const supersede: TableWriter["Service"]["supersede"] = Effect.fn("TableWriter.supersede")(
     function* (from, progress) {
@@ -127,6 +158,7 @@ export const make = Effect.fn("TableWriter.make")(function* (options: TableWrite
       const files = yield* staging.withPermit(Effect.andThen(flush, () => Effect.succeed(pieces)))
       const all = [...adopted, ...files.map(toDataFile)]
       const committed = yield* commits.overwrite(all, progress).pipe(Effect.onError(() => removeLinks(adopted)))
+      base = committed.progress
       const hours = all.flatMap(({ partition: { ts } }) => (typeof ts === "string" ? ts : []))
       upkeep.appended(new Set(hours), yield* monotonicMillis)
       unstage(files)
@@ -142,6 +174,10 @@ export const make = Effect.fn("TableWriter.make")(function* (options: TableWrite
     stage,
     staged: Effect.sync(() => staged),
     commit,
+    look: Effect.suspend(() => commits.look(base)).pipe(
+      Effect.catchTag("TableMoved", startAgain),
+      committing.withPermit
+    ),
     discard,
     supersede,
     maintain: maintaining.withPermit(upkeep.maintain)
@@ -154,6 +190,8 @@ export const layer = Layer.effect(
     const folder = yield* DataFolder
     const leases = yield* Leases
     const keep = yield* snapshotKeep
+    const travel = yield* timeTravel
+    const grace = yield* fileGrace
     const tempFolder = join(folder.root, "temp")
     yield* acquire(folder.sinkLock, "sink")
     // What a sink that was killed had spilled.
@@ -162,6 +200,9 @@ export const layer = Layer.effect(
       tableFolder: folder.table,
       tempFolder,
       snapshotKeep: keep,
+      timeTravel: Duration.toMillis(travel),
+      fileGrace: Duration.toMillis(grace),
+      metadataKeep,
       leases
     })
   })

@@ -4,7 +4,13 @@ import type { DataFolder } from "../../services/DataFolder.ts"
 import { type EventLogReader, LogBroken, type LoggedEvent } from "../../services/EventLog.ts"
 import { plural } from "../../services/plural.ts"
 import { SinkStopped } from "../../services/Sink.ts"
-import { type Progress, TableUnavailable, type TableWriter } from "../../services/Table.ts"
+import {
+  type Progress,
+  TableBroken,
+  type TableMoved,
+  TableUnavailable,
+  type TableWriter
+} from "../../services/Table.ts"
 import { monotonicMillis } from "../runtime/elapsed.ts"
 import * as Fit from "./Fit.ts"
 import { folderInPlace } from "./inPlace.ts"
@@ -34,6 +40,8 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
   let last = yield* monotonicMillis
 
   const inPlace = folderInPlace(folder)
+  /** Open when the log is to be read again from an earlier place, or a later one. */
+  const moved = yield* Latch.make(false)
   const gate = yield* Latch.make(true)
   /** Staging and committing take turns, so that a commit's progress says exactly what is staged. */
   const turn = yield* Semaphore.make(1)
@@ -66,10 +74,21 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
     }
   })
 
+  /** Goes on from where another program has put the table. */
+  const follow = Effect.fnUntraced(function* (error: TableMoved) {
+    yield* Effect.logWarning(error.message)
+    const progress = Option.getOrUndefined(yield* table.committed)?.progress
+    logId = progress?.logId
+    next = progress?.offset ?? 0
+    lastEvent = progress?.lastEvent
+    yield* moved.open
+    return 0
+  })
+
   const commitStaged = Effect.gen(function* () {
     const rows = yield* table.staged
-    if (rows === 0 || logId === undefined) return 0
     yield* inPlace
+    if (rows === 0 || logId === undefined) return yield* Effect.as(table.look, 0)
     const began = yield* monotonicMillis
     const { snapshotId } = yield* table.commit({ logId, offset: next, lastEvent })
     const took = Math.round((yield* monotonicMillis) - began)
@@ -78,7 +97,7 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
     )
     yield* committed
     return rows
-  })
+  }).pipe(Effect.catchTag("TableMoved", follow))
   const commitOnce = commitStaged.pipe(Effect.uninterruptible, turn.withPermit)
 
   /** Commits what is staged; the answer is the number of rows. */
@@ -92,6 +111,8 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
       const chunk = read[0].position.offset < next ? read.filter(({ position }) => position.offset >= next) : read
       if (!Arr.isReadonlyArrayNonEmpty(chunk)) return true
       const { offset } = chunk[0].position
+      // It is about to be read again from another place.
+      if (moved.isOpen()) return true
       if (offset !== next) {
         return yield* new LogBroken({
           position: { partition, offset: next },
@@ -123,6 +144,12 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
     const step = Effect.fnUntraced(function* (chunk: Arr.NonEmptyReadonlyArray<LoggedEvent>) {
       yield* stageOnce(chunk)
       if ((yield* table.staged) >= mostStaged) yield* commitOnce
+      if (moved.isOpen()) {
+        return yield* new TableBroken({
+          file: folder.table,
+          reason: "was changed by another program while it was being made; remove the folder, and begin again"
+        })
+      }
       return next
     })
     const last = Effect.map(commitOnce, () => next)
@@ -162,8 +189,10 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
   )
 
   const readOnce = Effect.gen(function* () {
+    yield* moved.close
     yield* check
-    yield* log.read({ partition, offset: next }).pipe(Stream.chunks, Stream.runForEach(take))
+    const taken = log.read({ partition, offset: next }).pipe(Stream.chunks, Stream.runForEach(take))
+    yield* Effect.raceFirst(taken, moved.await)
   })
 
   const stopped = (error: { readonly message: string }) => Effect.fail(new SinkStopped({ reason: error.message }))

@@ -1,8 +1,8 @@
-import { Effect, Layer } from "effect"
+import { Duration, Effect, Layer } from "effect"
 import { DataFolder } from "../../services/DataFolder.ts"
 import type { Leases } from "../../services/Leases.ts"
 import { Maintenance, MaintenanceFailed } from "../../services/Maintenance.ts"
-import { snapshotKeep } from "../../services/Settings.ts"
+import { fileGrace, snapshotKeep, timeTravel } from "../../services/Settings.ts"
 import { TableWriter } from "../../services/Table.ts"
 import { metadataOf } from "../iceberg/Leased.ts"
 import { plan } from "../iceberg/Plan.ts"
@@ -15,7 +15,8 @@ export const layer = Layer.effect(
   Maintenance,
   Effect.gen(function* () {
     const folder = yield* DataFolder
-    const keep = yield* snapshotKeep
+    const [snapshots, travel, grace] = [yield* snapshotKeep, yield* timeTravel, yield* fileGrace]
+    const retention = { snapshots, timeTravel: Duration.toMillis(travel), metadataFiles: 0 }
     const services = yield* Effect.context<DataFolder | Leases>()
 
     const here = Effect.gen(function* () {
@@ -38,7 +39,7 @@ export const layer = Layer.effect(
 
     return Maintenance.of({
       goesOn: true,
-      plan: plan(folder.table, keep),
+      plan: plan(folder.table, retention, Duration.toMillis(grace)),
       run: (told) => Effect.andThen(metadataOf(folder.table), run(told))
     })
   })

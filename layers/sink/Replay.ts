@@ -18,8 +18,8 @@ import * as Replayed from "./Replayed.ts"
 import * as Swap from "./Swap.ts"
 import * as Upkeep from "./Upkeep.ts"
 
-/** A table that is rebuilt has no past to look at. */
-const snapshotKeep = 1
+/** A table that is rebuilt has no past to look at, and nobody who reads it. */
+const retention = { snapshotKeep: 1, metadataKeep: 0 }
 
 export const layer = Layer.effect(
   Replay,
@@ -77,7 +77,7 @@ export const layer = Layer.effect(
         const tableFolder = folder.tableAt(table)
         const tempFolder = join(folder.root, "temp-replay")
         yield* Files.removeFolder(tempFolder)
-        const writer = yield* TableWriterLayer.make({ tableFolder, tempFolder, snapshotKeep, leases })
+        const writer = yield* TableWriterLayer.make({ tableFolder, tempFolder, leases, ...retention })
         const intake = yield* Intake.make({
           log,
           table: writer,

@@ -196,7 +196,7 @@ describe("floe maintain", () => {
   it.live("says what there is to do, does it where no sink runs, and then there is nothing left", () =>
     Effect.gen(function* () {
       const { env, table } = yield* filled(10)
-      const orphan = join(table, "data", "ts=2026-01-08-14", "left-by-a-crash.parquet")
+      const orphan = join(table, "data", "ts=2026-01-08-14", "00000000-0000-left-by-a-crash.parquet")
       writeFileSync(orphan, "x".repeat(500))
       utimesSync(orphan, 1, 1)
       const rows = sorted(yield* icebirdRows(table))
@@ -217,7 +217,7 @@ describe("floe maintain", () => {
       assert.match(people.out, /^would remove {2}1 file \(500 B\)$/m)
       const done = yield* floe(["maintain"], keep)
       assert.strictEqual(done.code, 0, done.err)
-      assert.match(done.out, /^Merged 10 files into 1, expired \d+ snapshots and removed \d+ files\.\n$/)
+      assert.match(done.out, /^Merged 10 files into 1, expired \d+ snapshots and removed \d+ files?\.\n$/)
       assert.deepStrictEqual(sorted(yield* icebirdRows(table)), rows)
       assert.notInclude(filesUnder(table), orphan)
       const after = yield* floe(["maintain", "--dry-run"], keep)

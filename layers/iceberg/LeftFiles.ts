@@ -136,23 +136,25 @@ export const make = Effect.fn("LeftFiles.make")(function* ({
     has: (snapshot: string) => waiting.some((note) => note.snapshot === snapshot),
     /**
      * Removes about so many of those whose time is over, with the checksums that Hadoop puts beside its files. Whatever
-     * metadata are older than `oldest` are gone. A snapshot in `held` stops it: what left later may be files of that one.
+     * metadata are older than `oldest` are gone. A snapshot in `held` stops it: what
+     * left with a later one may be files of that one.
      */
     remove: Effect.fnUntraced(function* (most: number, oldest: number, held: ReadonlySet<string>) {
       const { since } = yield* now
       const removed: Array<string> = []
-      for (;;) {
-        const next = waiting[0]
-        if (next === undefined || removed.length >= most) return removed
-        if (since - next.since < grace || next.version > oldest) return removed
-        if (next.snapshot !== null && held.has(next.snapshot)) return removed
-        const some = next.files.splice(0, most - removed.length).map((file) => join(tableFolder, file))
+      let stopped = false
+      for (const note of [...waiting]) {
+        if (removed.length >= most) break
+        if (note.snapshot !== null) stopped ||= note.version > oldest || held.has(note.snapshot)
+        if (since - note.since < grace || (stopped && note.snapshot !== null)) continue
+        const some = note.files.splice(0, most - removed.length).map((file) => join(tableFolder, file))
         const gone = yield* Effect.forEach(some, Files.removeWithChecksum, { concurrency: 8 })
         removed.push(...some.filter((_, i) => gone[i]))
-        if (next.files.length > 0) return removed
-        waiting.shift()
-        yield* forget(next.file)
+        if (note.files.length > 0) break
+        waiting.splice(waiting.indexOf(note), 1)
+        yield* forget(note.file)
       }
+      return removed
     })
   }
 })

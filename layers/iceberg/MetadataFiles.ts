@@ -54,7 +54,7 @@ const whole = (name: string, bytes: Buffer) => {
 }
 
 /** Undefined where the file is torn. */
-export const readFile = Effect.fnUntraced(function* (tableFolder: string, name: string) {
+const readFile = Effect.fnUntraced(function* (tableFolder: string, name: string) {
   const path = join(tableFolder, "metadata", name)
   const bytes = yield* Files.read(path)
   return yield* parse(path, () => whole(name, bytes))

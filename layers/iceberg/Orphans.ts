@@ -45,23 +45,24 @@ const ownMetadata = new RegExp(
   `^(?:${writerName}-(?:m|moved)\\d+\\.avro|snap-\\d+-${writerName}\\.avro|${writerName}-.*\\.tmp)$`
 )
 
-/** Paths of the orphans. Files of this writer are left out: it may have made them since, and knows them itself. */
+/** Paths of the orphans. Files of this writer, if one asks, are left out: it may have made them since, and knows them itself. */
 export const findOrphans = Effect.fn("Orphans.findOrphans")(function* (
   tableFolder: string,
-  writer: string,
+  writer: string | undefined,
   lists: ReadonlyArray<NamedList>,
   isKept: (snapshot: Snapshot) => boolean
 ) {
   const candidates: Array<string> = []
+  const isOther = (name: string) => writer === undefined || !name.includes(writer)
   const metadataFolder = join(tableFolder, "metadata")
   for (const name of yield* Files.list(metadataFolder)) {
-    if (ownMetadata.test(name) && !name.includes(writer)) candidates.push(join(metadataFolder, name))
+    if (ownMetadata.test(name) && isOther(name)) candidates.push(join(metadataFolder, name))
   }
   const dataFolder = join(tableFolder, "data")
   for (const partition of yield* Files.list(dataFolder)) {
     if (!partition.startsWith("ts=")) continue
     for (const name of yield* Files.list(join(dataFolder, partition))) {
-      if (ownData.test(name) && !name.startsWith(writer)) candidates.push(join(dataFolder, partition, name))
+      if (ownData.test(name) && isOther(name)) candidates.push(join(dataFolder, partition, name))
     }
   }
   if (candidates.length === 0) return candidates

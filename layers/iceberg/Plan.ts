@@ -102,7 +102,9 @@ export const plan = Effect.fn("Plan.plan")(
     const expired = [...had].filter((path) => !kept.has(path))
     const lists = yield* namedLists(tableFolder)
     const waiting = yield* stillWaiting(tableFolder, fileGrace)
-    const orphans = (yield* findOrphans(tableFolder, "", lists, () => false)).filter((path) => !waiting.has(path))
+    const orphans = (yield* findOrphans(tableFolder, undefined, lists, () => false)).filter(
+      (path) => !waiting.has(path)
+    )
     const old = (yield* sizesOf(orphans)).filter(({ modifiedAt }) => modifiedAt < now - freshMillis)
 
     const found: MaintenancePlan = {

@@ -131,7 +131,8 @@ export const make = Effect.fn("LeftFiles.make")(function* ({
     }),
     /** Absolute paths of all that wait. */
     paths: () => waiting.flatMap(({ files }) => files.map((file) => join(tableFolder, file))),
-    isEmpty: () => waiting.length === 0,
+    /** Whether the time of any is over. */
+    isDue: Effect.map(now, ({ since }) => waiting[0] !== undefined && since - waiting[0].since >= grace),
     /** Whether files wait that left with this snapshot. */
     has: (snapshot: string) => waiting.some((note) => note.snapshot === snapshot),
     /**

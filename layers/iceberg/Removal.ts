@@ -114,7 +114,7 @@ export const make = (options: RemovalOptions) => {
   })
 
   const removeLeft = Effect.fnUntraced(function* (oldest: number) {
-    if (left.isEmpty()) return 0
+    if (!(yield* left.isDue)) return 0
     const held = yield* Expiry.heldNow(leases)
     const kept = new Set(commits.metadata()?.snapshots.map((one) => String(one["snapshot-id"])))
     // What a query reads that began before this writer: it is not known which files those are.

@@ -53,6 +53,24 @@ const connected = (
   })
 }
 
+/** The sink's coordinator with so many members. */
+const groupsOf = (count: number) => {
+  const members = Array.from({ length: count }, (_, i) => ({
+    id: `${i}`,
+    clientId: `c${i}`,
+    host: "connect",
+    partitions: new Map()
+  }))
+  const group = { id: coordinator, state: "Stable", members, offsets: [] }
+  return ConsumerGroups.of({
+    find: () => Effect.succeed(Option.some(group)),
+    of: () => Effect.succeed([group]),
+    move: () => Effect.void,
+    remove: () => Effect.void,
+    alone: () => Effect.succeed(true)
+  })
+}
+
 const tableAt = (snapshot: Pick<TableSnapshot, "committedAt" | "log"> | undefined) => {
   const counts = { rowsAdded: 0, rowsRemoved: 0, filesAdded: 0, filesRemoved: 0, rows: 0, files: 0, bytes: 0 }
   const whole = snapshot && { id: "1", parentId: null, operation: "append", ...counts, ...snapshot }
@@ -113,7 +131,7 @@ describe("an examination", () => {
 
 describe("connector", () => {
   const found = (config: ConnectorConfig, states: ReadonlyArray<string>, trace?: string) =>
-    Effect.map(connectorCheck(connected(config, states, trace), settings).run, texts)
+    Effect.map(connectorCheck(connected(config, states, trace), groupsOf(0), settings).run, texts)
 
   it.effect("finds nothing where it runs, with whatever interval it commits", () =>
     Effect.gen(function* () {
@@ -136,10 +154,17 @@ describe("connector", () => {
     })
   )
 
+  it.effect("is not resumed beside a coordinator that outlived its task", () =>
+    Effect.gen(function* () {
+      const [found] = yield* connectorCheck(connected(wanted, ["STOPPED"]), groupsOf(1), settings).run
+      assert.match(found?.mend ?? "", /^`docker compose restart kafka-connect` .* `floe connector resume`\.$/)
+    })
+  )
+
   it.effect("names the replay that stopped it, and how to go on with that", () =>
     Effect.gen(function* () {
       const found = (state: string, others: ReadonlyArray<string>) =>
-        connectorCheck(connected(wanted, [state], null, others), settings).run
+        connectorCheck(connected(wanted, [state], null, others), groupsOf(0), settings).run
       const [stopped, ...more] = yield* found("STOPPED", ["other", "replay-again"])
       assert.deepStrictEqual(more, [])
       assert.match(

@@ -14,6 +14,16 @@ const starting = Schedule.spaced("1 second").pipe(Schedule.upTo({ duration: "1 m
 /** Milliseconds in which a second coordinator would have joined. */
 const settling = 5_000
 
+/** A fault of the sink's: its coordinator outlived its task, and only the end of its worker ends it. */
+class CoordinatorLeft extends Schema.TaggedError<CoordinatorLeft>()("CoordinatorLeft", {
+  name: Schema.String,
+  group: Schema.String
+}) {
+  override get message() {
+    return `The connector ${this.name} has its new settings and stays stopped: readers of its old tasks are still in the group ${this.group}, and would commit beside the new ones. End them with docker compose restart kafka-connect; then floe connector resume ${this.name}.`
+  }
+}
+
 class SecondCoordinator extends Schema.TaggedError<SecondCoordinator>()("SecondCoordinator", {
   group: Schema.String
 }) {
@@ -48,11 +58,25 @@ export const register = Effect.fn("Registration.register")(function* (name: stri
   if (same(before.value, { ...config, name }) && (yield* coordinators) <= 1) return "unchanged"
   const { state } = (yield* connector.status(name)).connector
   // Somebody stopped it, such as a swap that was broken off: that is for them to end.
-  if (state === "STOPPED") return yield* connector.register(name, config)
+  if (state === "STOPPED") {
+    const done = yield* connector.register(name, config)
+    yield* Effect.logWarning(
+      `The connector ${name} was stopped before and stays so; floe doctor says what lets it go on.`
+    )
+    return done
+  }
 
   const goOn = state === "PAUSED" ? connector.pause(name) : connector.resume(name)
   yield* connector.stop(name)
-  yield* Effect.onInterrupt(Readers.none(ids, Readers.count(groups, ids)), () => Effect.ignore(goOn))
+  const left = yield* Readers.none(ids, Readers.count(groups, ids)).pipe(
+    Effect.as(false),
+    Effect.catchTag("ReadersLeft", () => Effect.succeed(true)),
+    Effect.onInterrupt(() => Effect.ignore(goOn))
+  )
+  if (left) {
+    yield* connector.register(name, config)
+    return yield* new CoordinatorLeft({ name, group: coordinator })
+  }
   const done = yield* Effect.onError(connector.register(name, config), () => Effect.ignore(goOn))
   yield* goOn
   if (state === "PAUSED") return done

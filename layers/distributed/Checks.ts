@@ -98,7 +98,7 @@ const make = Effect.fnUntraced(function* (limits: Limits) {
       origin(services, name, advice),
       writers(query, advice),
       { ...clock(log, table, base), needs: ["topics", "table"] },
-      connector(connect, yield* IcebergSink.settings),
+      connector(connect, groups, yield* IcebergSink.settings),
       coordinators(groups),
       locks(metastore),
       offsets(query, topics, table, name, advice),

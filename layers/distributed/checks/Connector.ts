@@ -1,7 +1,9 @@
 /** Check of the connector: that it is registered as it should be, and it and its tasks run. */
-import { Effect } from "effect"
+import { Effect, Option } from "effect"
 import type { Check, Finding } from "../../../services/Checks.ts"
 import type { Connector, ConnectorConfig } from "../../../services/Connector.ts"
+import type { ConsumerGroups } from "../../../services/ConsumerGroups.ts"
+import { coordinator } from "../../../services/Topics.ts"
 import * as IcebergSink from "../../connect/IcebergSink.ts"
 import { tableOf } from "../../connect/ReplaySink.ts"
 
@@ -40,6 +42,13 @@ const brokenOff = (table: string): Finding => ({
   mend: `\`floe replay --into ${table} --swap\` goes on, with the flags that it was given before.`
 })
 
+/** Started beside it, there would be two. */
+const outlived: Finding = {
+  finding: `The connector ${name} is STOPPED, and the coordinator of one of its tasks has outlived it.`,
+  consequence: `${notLanding} After floe connector resume alone, there would be two that commit.`,
+  mend: "`docker compose restart kafka-connect` ends it; then `docker compose up --detach --wait kafka-connect` and `floe connector resume`."
+}
+
 const ofState = (what: string, { state, trace }: { readonly state: string; readonly trace: string | null }) => {
   switch (state) {
     case "RUNNING":
@@ -66,10 +75,14 @@ const ofState = (what: string, { state, trace }: { readonly state: string; reado
   }
 }
 
-export const connector = (connector: Connector["Service"], settings: IcebergSink.SinkSettings): Check => ({
+export const connector = (
+  connector: Connector["Service"],
+  groups: ConsumerGroups["Service"],
+  settings: IcebergSink.SinkSettings
+): Check => ({
   name: "connector",
   well: `The connector ${name} has the settings that floe connector register gives it, and runs.`,
-  needs: ["connect"],
+  needs: ["kafka", "connect"],
   run: Effect.gen(function* () {
     const findings: Array<Finding> = []
     const differences = differencesOf(yield* connector.config(name), IcebergSink.config(settings))
@@ -83,8 +96,15 @@ export const connector = (connector: Connector["Service"], settings: IcebergSink
     }
     const status = yield* connector.status(name)
     const replayed = status.connector.state === "STOPPED" ? (yield* connector.names).flatMap(tableOf) : []
+    const isLeft =
+      status.connector.state === "STOPPED" &&
+      Option.exists(yield* groups.find(coordinator), ({ members }) => members.length > 0)
     const ofConnector =
-      replayed.length > 0 ? replayed.map(brokenOff) : ofState(`The connector ${name}`, status.connector)
+      replayed.length > 0
+        ? replayed.map(brokenOff)
+        : isLeft
+          ? [outlived]
+          : ofState(`The connector ${name}`, status.connector)
     findings.push(...ofConnector)
     // The tasks of a paused connector are paused, and those of a stopped one are gone.
     if (ofConnector.length > 0) return findings

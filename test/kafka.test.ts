@@ -325,7 +325,7 @@ describe("Handing records to the client", () => {
       )
       yield* Effect.forkChild(sender.hand(sending(50_000).what), { startImmediately: true })
       const error = yield* Effect.flip(sender.hand(sending(1).what))
-      assert.include(error.message, "50000 records are waiting for the broker already")
+      assert.include(error.message, "50,000 records are waiting for the broker already")
     })
   )
 })

@@ -327,6 +327,13 @@ describe("Query and damage", () => {
       rmSync(file.path, { recursive: true })
       writeFileSync(file.path, whole)
       assert.match(yield* refusal(`SELECT * FROM read_csv('${file.path}')`), /^(?!The table cannot)/)
+      const metadata = join((yield* DataFolder).table, "metadata")
+      const [list = ""] = readdirSync(metadata).filter((name) => name.startsWith("snap-"))
+      writeFileSync(join(metadata, list), "")
+      assert.match(
+        yield* refusal("SELECT 1"),
+        /^The table cannot be queried: The table is broken: .*snap-\S+\.avro cannot be read: .*; floe doctor says what repairs it\.$/
+      )
     }).pipe(Effect.provide(live))
   )
 })

@@ -4,6 +4,7 @@ import { Leases } from "../../services/Leases.ts"
 import { Query, QueryFailed, QueryUnavailable } from "../../services/Query.ts"
 import { type AsOf, weather } from "../../services/TableReader.ts"
 import { leased } from "../iceberg/Leased.ts"
+import { repairAdvice } from "../iceberg/rebuildAdvice.ts"
 import { readScan } from "../iceberg/TableScan.ts"
 import * as OtherTables from "./OtherTables.ts"
 import * as QueryEngine from "./QueryEngine.ts"
@@ -15,7 +16,8 @@ const catalogs = {
   rows: Stream.make(["iceberg"], ["system"])
 }
 
-const unavailable = (error: Error) => new QueryUnavailable({ reason: error.message.replace(/\.$/, ""), cause: error })
+const unavailable = (error: Error, advice = "") =>
+  new QueryUnavailable({ reason: `${error.message.replace(/\.$/, "")}${advice}`, cause: error })
 
 export const layer = Layer.effect(
   Query,
@@ -32,7 +34,7 @@ export const layer = Layer.effect(
         TableMissing: ({ advice, table }) =>
           Effect.fail(new QueryUnavailable({ reason: `there is no table yet ${table}; ${advice}`, cause: undefined })),
         TableUnavailable: (error) => Effect.fail(unavailable(error)),
-        TableBroken: (error) => Effect.fail(unavailable(error))
+        TableBroken: (error) => Effect.fail(unavailable(error, repairAdvice(error)))
       })
     )
 
@@ -41,7 +43,7 @@ export const layer = Layer.effect(
         return yield* new QueryFailed({ reason: "There is no statement; give one such as SELECT * FROM weather." })
       }
       if (isShowCatalogs(sql)) return catalogs
-      const names = yield* OtherTables.namesIn(folder).pipe(Effect.mapError(unavailable))
+      const names = yield* OtherTables.namesIn(folder).pipe(Effect.mapError((error) => unavailable(error)))
       const named = names.filter((name) => OtherTables.mentions(sql, name))
       // A rebuilt table can be read where the old one cannot.
       const isWeatherNamed = named.length === 0 || OtherTables.mentions(sql, weather)

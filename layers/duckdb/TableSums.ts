@@ -5,6 +5,7 @@ import { QueryUnavailable } from "../../services/Query.ts"
 import { TableSums, TableSumsUnreadable, type TableView } from "../../services/TableSums.ts"
 import { leased } from "../iceberg/Leased.ts"
 import * as LogProgress from "../iceberg/LogProgress.ts"
+import { repairAdvice } from "../iceberg/rebuildAdvice.ts"
 import { readScan } from "../iceberg/TableScan.ts"
 import { checksum, hourIs } from "./checksumSql.ts"
 import * as otherRows from "./otherRows.ts"
@@ -36,8 +37,9 @@ const unknownOf = ({ cutAt, unreadable }: otherRows.Others) => [
       ])
 ]
 
-const unavailable = (error: Error) =>
-  Effect.fail(new QueryUnavailable({ reason: error.message.replace(/\.$/, ""), cause: error }))
+const failing = (error: Error, advice = "") =>
+  Effect.fail(new QueryUnavailable({ reason: `${error.message.replace(/\.$/, "")}${advice}`, cause: error }))
+const unavailable = (error: Error) => failing(error)
 
 const viewOf = (
   { metadata, snapshot }: Effect.Success<ReturnType<typeof leased>>,
@@ -111,7 +113,7 @@ export const layer = Layer.effect(
       Effect.catchTags({
         TableMissing: () => Effect.succeedNone,
         TableUnavailable: unavailable,
-        TableBroken: unavailable,
+        TableBroken: (error) => failing(error, repairAdvice(error)),
         SnapshotMissing: unavailable
       }),
       Effect.withSpan("TableSums.view")

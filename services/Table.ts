@@ -90,7 +90,12 @@ export class TableWriter extends Context.Service<
      * As `commit`, and in the same step all rows of the table in the folder `from` take the place of all that was
      * committed here. The snapshots before it stay as long as they would anyway, and `from` stays as it is.
      */
-    readonly supersede: (from: string, progress: Progress) => Effect.Effect<Committed, TableUnavailable | TableBroken>
+    readonly supersede: <E = never>(
+      from: string,
+      progress: Progress,
+      /** Asked of the table that is replaced, at the moment it is; nothing is changed if it fails. */
+      allowed?: Effect.Effect<void, E>
+    ) => Effect.Effect<Committed, TableUnavailable | TableBroken | E>
     /** One bounded piece of upkeep: merges small files, expires snapshots beyond those kept, removes files that nobody needs. Commits go on meanwhile. */
     readonly maintain: Effect.Effect<Upkeep, TableUnavailable | TableBroken>
   }

@@ -11,6 +11,7 @@ import { at } from "../layers/embedded/DataFolder.ts"
 import * as EventLogReaderLayer from "../layers/sqlite/EventLogReader.ts"
 import * as LeasesLayer from "../layers/sqlite/Leases.ts"
 import { DataFolder } from "../services/DataFolder.ts"
+import type { Leases } from "../services/Leases.ts"
 import { Query } from "../services/Query.ts"
 import type { TableWriter as Table } from "../services/Table.ts"
 import { floe } from "./commandLine.ts"
@@ -137,6 +138,31 @@ describe("a table on which Spark has worked", () => {
       const report = yield* audited(root)
       assert.deepStrictEqual([report.missing, report.extra], [3, 2])
       assert.match(report.unknown.join(), /^The snapshots before \d+ have expired, so what another writer changed /)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("a swap asks again when another program commits at that moment", () =>
+    Effect.gen(function* () {
+      const { root } = yield* unpacked("rewrite")
+      let asked = 0
+      const work = Effect.gen(function* () {
+        const from = join(root, "warehouse", "default", "again")
+        const progress = { logId: "a-log", offset: 4 }
+        const rebuilt = yield* openWriter({ tableFolder: from })
+        yield* rebuilt.stage(someRows(4, "again"))
+        yield* rebuilt.commit(progress)
+        const writer = yield* openWriter()
+        const allowed = Effect.gen(function* () {
+          if (++asked > 1) return yield* Effect.fail("changed")
+          const another = yield* openWriter()
+          yield* another.stage(someRows(1, "other"))
+          yield* another.commit(Option.getOrThrow(yield* another.committed).progress)
+        }).pipe(Effect.scoped, Effect.mapError(String), Effect.provide(yield* Effect.context<DataFolder | Leases>()))
+        assert.strictEqual(yield* Effect.flip(writer.supersede(from, progress, allowed)), "changed")
+      })
+      yield* work.pipe(Effect.scoped, Effect.provide(environmentAt(root)))
+      assert.strictEqual(asked, 2)
+      assert.strictEqual((yield* query(root)).rows.length, 10)
     }).pipe(Effect.scoped)
   )
 

@@ -316,10 +316,12 @@ export const make = Effect.fn("TableCommits.make")(function* (
   }, onNewest)
 
   /** Adds data files, written but not yet synced, in the place of all that are there, together with the progress. */
-  const overwrite = Effect.fn("TableCommits.overwrite")(function* (
+  const overwrite = Effect.fn("TableCommits.overwrite")(function* <E>(
     added: ReadonlyArray<Manifest.DataFile>,
-    progress: Progress
+    progress: Progress,
+    allowed: Effect.Effect<void, E>
   ) {
+    yield* allowed
     const { id, sequenceNumber } = yield* newSnapshot
     const before = yield* store.liveEntries(manifestsNow())
     const next = before.map(({ entries, form }) => ({

@@ -5,7 +5,7 @@ import { Duration, Effect, Layer, Option, Semaphore } from "effect"
 import { DataFolder } from "../../services/DataFolder.ts"
 import { Leases } from "../../services/Leases.ts"
 import { fileGrace, snapshotKeep, timeTravel } from "../../services/Settings.ts"
-import { TableBroken, type TableMoved, TableWriter } from "../../services/Table.ts"
+import { type Progress, TableBroken, type TableMoved, TableWriter } from "../../services/Table.ts"
 import type { WeatherRecord } from "../../services/Weather.ts"
 import * as ParquetWriter from "../duckdb/ParquetWriter.ts"
 import { monotonicMillis } from "../runtime/elapsed.ts"
@@ -152,12 +152,14 @@ export const make = Effect.fn("TableWriter.make")(function* (options: TableWrite
 
   /** Upkeep waits, as it would merge files that are taken away. */
   const supersede: TableWriter["Service"]["supersede"] = Effect.fn("TableWriter.supersede")(
-    function* (from, progress) {
+    function* <E>(from: string, progress: Progress, allowed: Effect.Effect<void, E> = Effect.void) {
       yield* unspoiled
       const adopted = yield* adopt(from, tableFolder, `${writer}-${adoptions++}`)
       const files = yield* staging.withPermit(Effect.andThen(flush, () => Effect.succeed(pieces)))
       const all = [...adopted, ...files.map(toDataFile)]
-      const committed = yield* commits.overwrite(all, progress).pipe(Effect.onError(() => removeLinks(adopted)))
+      const committed = yield* commits
+        .overwrite(all, progress, allowed)
+        .pipe(Effect.onError(() => removeLinks(adopted)))
       base = committed.progress
       const hours = all.flatMap(({ partition: { ts } }) => (typeof ts === "string" ? ts : []))
       upkeep.appended(new Set(hours), yield* monotonicMillis)

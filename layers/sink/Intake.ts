@@ -163,7 +163,7 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
    * that was in the table is missing in it; on failure all is as it was.
    */
   const supersede = Effect.fn("Intake.supersede")(
-    function* (from: string, progress: Progress) {
+    function* <E>(from: string, progress: Progress, allowed: Effect.Effect<void, E>) {
       yield* commitStaged
       const bounds = yield* fits(from, progress)
       let { lastEvent: last, offset } = progress
@@ -175,7 +175,7 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
       const done = yield* log.read({ partition, offset }, { until: "end" }).pipe(
         Stream.chunks,
         Stream.runForEach(stage),
-        Effect.andThen(() => table.supersede(from, { logId: bounds.logId, offset, lastEvent: last })),
+        Effect.andThen(() => table.supersede(from, { logId: bounds.logId, offset, lastEvent: last }, allowed)),
         Effect.onError(() => Effect.ignore(table.discard))
       )
       logId = bounds.logId

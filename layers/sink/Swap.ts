@@ -57,8 +57,8 @@ export const make = (folder: DataFolder["Service"], leases: Leases["Service"], s
         reason: `The table at ${from} no longer tells how far the log is in it, since another engine changed it; remove that folder and replay again.`
       })
     }
-    if (!discard.otherWriters) yield* keepsOthers(folder, leases)
-    const done = yield* supersede(from, progress.value)
+    const allowed = discard.otherWriters ? Effect.void : keepsOthers(folder, leases)
+    const done = yield* supersede(from, progress.value, allowed)
     return `default.${table} is in place of default.weather: ${plural(done.rows, "row")}, the log up to offset ${done.progress.offset}, snapshot ${done.snapshotId}.`
   }, Effect.scoped),
   /** Removes what was put in place from where it was. Only once all know that it is done: until then it may be put again. */

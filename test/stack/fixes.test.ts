@@ -214,6 +214,8 @@ const cases: ReadonlyArray<Case> = [
         `SELECT file FROM iceberg.default."weather$metadata_log_entries" ORDER BY timestamp DESC LIMIT 1`
       )
       await docker("exec", "minio", "mc", "rm", file.replace(/^s3a?:\/\//, "myminio/"))
+      // It keeps the files of metadata in memory.
+      await docker("restart", "trino")
     },
     check: "table",
     finding: /^The metastore names a file of the table's metadata that is not there/,

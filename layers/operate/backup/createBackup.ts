@@ -66,6 +66,10 @@ const claim = Effect.fnUntraced(function* (target: string, partial: string) {
   yield* Effect.addFinalizer(() => Effect.promise(() => rm(partial, { recursive: true, force: true }).catch(() => {})))
 })
 
+const sqliteFull = 13
+const isFull = (cause: unknown) =>
+  codeOf(cause) === "ENOSPC" || (cause instanceof Error && "errcode" in cause && cause.errcode === sqliteFull)
+
 const isPaused = Effect.fnUntraced(function* (folder: DataFolder["Service"]) {
   if (!existsSync(folder.control)) return false
   return yield* Effect.flatMap(SinkControl, ({ paused }) => paused).pipe(
@@ -126,7 +130,14 @@ const create = Effect.fnUntraced(function* (
   // The table first: so the log's copy is at the table's position or beyond it.
   const table = logOnly ? undefined : yield* copyTable(folder, partial, progress)
   yield* requireRoom(partial, (yield* attempt(folder.log, () => stat(folder.log))).size)
-  const { end, logId } = yield* copyLog(folder, copy, (part) => progress(`copying the log, ${share(part, 1)}`))
+  const { end, logId } = yield* copyLog(folder, copy, (part) => progress(`copying the log, ${share(part, 1)}`)).pipe(
+    // The log itself is only read: what is full is the disk of the copy.
+    Effect.mapError((error) =>
+      error._tag === "LogUnavailable" && isFull(error.cause)
+        ? refuse(partial, "its disk is full; free some space, or choose another disk")
+        : error
+    )
+  )
   const audit = verify
     ? yield* auditCopy(copy, (events, of) => progress(`verifying the copy, ${share(events, of)}`))
     : null

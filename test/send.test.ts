@@ -19,7 +19,7 @@ vi.setConfig({ testTimeout: 60_000 })
 /** What becomes of the next request instead of being handed on to the server: it is refused, or its answer is lost. */
 type Trouble = { readonly at: number } & (
   | { readonly kind: "answer lost"; readonly lost: () => void }
-  | { readonly kind: "refused"; readonly body: unknown }
+  | { readonly kind: "refused"; readonly status: number; readonly body: unknown }
 )
 
 /** A logging server with a data folder of its own, behind a proxy that can make trouble at the n-th request. */
@@ -35,7 +35,7 @@ const serving = Effect.gen(function* () {
     const number = requests++
     const trouble = troubles.find(({ at }) => at === number)
     if (trouble?.kind === "refused") {
-      response.writeHead(400, { "content-type": "application/json" }).end(JSON.stringify(trouble.body))
+      response.writeHead(trouble.status, { "content-type": "application/json" }).end(JSON.stringify(trouble.body))
       return
     }
     const answered = await fetch(`http://127.0.0.1:${port}${path}`, { method: "POST", headers, body })
@@ -264,16 +264,23 @@ it.live("leaves out what the server refuses by name, and sends the rest", () =>
     const file = join(folder, "readings.ndjson")
     writeFileSync(file, ndjson(["Oslo", "Lima", "Pune"]))
     const errors = [{ field: "[1].city", message: "is not known here" }]
-    troubles.push({ at: 0, kind: "refused", body: { status: "error", message: "No.", errors } })
+    const large = [{ field: "[1]", message: "must take at most 70 bytes in the log" }]
+    troubles.push(
+      { at: 0, kind: "refused", status: 400, body: { status: "error", message: "No.", errors } },
+      { at: 1, kind: "refused", status: 413, body: { status: "error", message: "No.", errors: large } }
+    )
     const sent = yield* floe(["send", "--file", file], env)
     assert.strictEqual(sent.code, 1)
-    assert.match(sent.err, /^1 line was refused; .*readings\.ndjson\.refused\.ndjson has each/)
-    assert.deepStrictEqual(JSON.parse(readFileSync(`${file}.refused.ndjson`, "utf8")), {
-      line: 2,
-      reason: "city is not known here",
-      text: '{"city":"Lima","temperature":"41.50"}'
-    })
-    assert.deepStrictEqual(yield* cities, ["Oslo", "Pune"])
+    assert.match(sent.err, /^2 lines were refused; .*readings\.ndjson\.refused\.ndjson has each/)
+    const reported = readFileSync(`${file}.refused.ndjson`, "utf8").trimEnd().split("\n")
+    assert.deepStrictEqual(
+      reported.map((line) => JSON.parse(line)),
+      [
+        { line: 2, reason: "city is not known here", text: '{"city":"Lima","temperature":"41.50"}' },
+        { line: 3, reason: "it must take at most 70 bytes in the log", text: '{"city":"Pune","temperature":"41.50"}' }
+      ]
+    )
+    assert.deepStrictEqual(yield* cities, ["Oslo"])
   }).pipe(Effect.scoped)
 )
 

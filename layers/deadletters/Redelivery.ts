@@ -106,7 +106,9 @@ export const redeliver = Effect.fnUntraced(function* <E, R>(
         Effect.flatMap((answer) => note(position, reading, answer)),
         Effect.catchTag("ReadingRefused", (error) => {
           if (error.status === 422) return Effect.succeed(refused(otherReading))
-          return error.status === 400 ? Effect.succeed(refused(error.reason)) : Effect.fail(error)
+          return error.status === 400 || error.status === 413
+            ? Effect.succeed(refused(error.reason))
+            : Effect.fail(error)
         })
       )
     )

@@ -109,7 +109,7 @@ export const fromLog = (error: LogUnavailable | LogUncertain | RecordTooLarge | 
       })
     case "RecordTooLarge":
       return refusal(413, `${error.message} Nothing was logged.`, [
-        { field: `records[${error.index}]`, message: `must take at most ${error.limit} bytes in the log` }
+        { field: `[${error.index}]`, message: `must take at most ${error.limit} bytes in the log` }
       ])
     case "KeyInFlight":
       return refusal(409, error.message, [], { "Retry-After": "1" })

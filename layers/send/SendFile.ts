@@ -104,7 +104,7 @@ export const sendFile = Effect.fn("SendFile.sendFile")(function* (options: SendO
       const answer = yield* send(readings, keyOf(batch)).pipe(
         Effect.asSome,
         Effect.catchTag("ReadingRefused", (error) => {
-          const left = error.status === 400 ? without(readings, error.errors) : undefined
+          const left = without(readings, error.errors)
           if (left === undefined) return Effect.fail(error)
           readings = left.rest
           all.push(...left.refused)

@@ -149,7 +149,7 @@ export const confirm = (witness: Witness.Witness | undefined, logId: string, end
  * when it is made, so no crash takes it away; one that a crash has torn is there, and does not count against the log.
  */
 export const refuseAlone = (folder: Folder, end: number) => {
-  if (existsSync(folder.logWitness)) return
+  if (end === 0 || existsSync(folder.logWitness)) return
   throw LogTable.broken(
     end,
     `${folder.logWitness} is missing, so nothing tells whether the log has lost events after this offset, as a copy of log.db alone has; put log.end and log.db-wal back if you have them, or restore a backup (floe restore) into an empty data folder, or accept the log as it is with: touch '${folder.logWitness.replaceAll("'", "'\\''")}'`

@@ -50,7 +50,7 @@ const verify = (folder: DataFolder["Service"]) => {
     const witness = Witness.read(folder.logWitness)
     const { end } = log.tail()
     LogFile.confirm(witness, log.logId, end)
-    if (witness === undefined && end > 0) LogFile.refuseAlone(folder, end)
+    LogFile.refuseAlone(folder, end)
   } finally {
     log.close()
   }

@@ -26,7 +26,7 @@ const open = (from: Folder) => {
     const { chainId, logId } = LogFile.identityIn(database)
     const { end } = LogTable.make(database, chainId).tail()
     LogFile.confirm(witness, logId, end)
-    if (witness === undefined && end > 0) LogFile.refuseAlone(from, end)
+    LogFile.refuseAlone(from, end)
     return { database, logId, end }
   } catch (cause) {
     database.close()

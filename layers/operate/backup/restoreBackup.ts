@@ -105,6 +105,7 @@ const restore = Effect.fnUntraced(function* (folder: Folder, source: string, pro
       const mark = Witness.open(folder.logWitness, manifest.log.id)
       mark.write(manifest.log.end)
       mark.close()
+      LogFile.sync(folder.logWitness)
     })
     let written = 0
     const files = yield* copyFiles(

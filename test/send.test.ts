@@ -175,21 +175,27 @@ it.live(
 
 it.live("Ctrl-C breaks a sending off, says that it can go on, and then it does", () =>
   Effect.gen(function* () {
-    const { folder, env, cities, troubles } = yield* serving
+    const { folder, env, cities, requests, troubles } = yield* serving
     const file = join(folder, "readings.ndjson")
     writeFileSync(file, ndjson(names(1500)))
-    const lost = Promise.withResolvers<void>()
-    troubles.push({ at: 1, kind: "answer lost", lost: lost.resolve })
-    const sending = yield* startFloe(["send", "--file", file], env)
-    yield* Effect.promise(() => lost.promise)
-    sending.signal("SIGINT")
-    assert.strictEqual((yield* Effect.promise(() => sending.ended)).code, 130)
+    const brokenOff = Effect.fnUntraced(function* (...flags: ReadonlyArray<string>) {
+      const lost = Promise.withResolvers<void>()
+      troubles.push({ at: requests() + 1, kind: "answer lost", lost: lost.resolve })
+      const sending = yield* startFloe(["send", "--file", file, ...flags], env)
+      yield* Effect.promise(() => lost.promise)
+      sending.signal("SIGINT")
+      assert.strictEqual((yield* Effect.promise(() => sending.ended)).code, 130)
+      return sending.output()
+    })
     assert.strictEqual(
-      sending.output(),
-      "Broken off; the same command goes on where it stopped, and doubles nothing.\n"
+      yield* brokenOff(),
+      "Broken off after 1,000 lines were acknowledged; the same command goes on where it stopped, and doubles nothing.\n"
     )
     assert.strictEqual((yield* floe(["send", "--file", file], env)).code, 0)
     assert.deepStrictEqual(yield* cities, names(1500))
+    assert.include(yield* brokenOff("--again"), "the same command without --again goes on")
+    assert.strictEqual((yield* floe(["send", "--file", file], env)).code, 0)
+    assert.deepStrictEqual(yield* cities, [...names(1500), ...names(1500)])
   }).pipe(Effect.scoped)
 )
 
@@ -310,7 +316,7 @@ it.live(
   "reads standard input and other pipes to their end, also without a last line end, and reports on standard error",
   () =>
     Effect.gen(function* () {
-      const { folder, env, cities } = yield* serving
+      const { folder, env, cities, requests, troubles } = yield* serving
       const csv = 'city,temperature\nOslo,1\nLima 24",x\nPune,2'
       const piped = yield* floe(["send", "--file", "-"], env, csv)
       assert.strictEqual(piped.code, 1)
@@ -332,6 +338,14 @@ it.live(
       )
       assert.deepStrictEqual([fromFifo.code, fromFifo.err], [0, ""])
       assert.deepStrictEqual(yield* cities, ["Oslo", "Pune", "Kiel", "Rome", "Bern"])
+      troubles.push({ at: requests() + 1, kind: "refused", status: 403, body: { status: "error", message: "No." } })
+      const cut = yield* floe(["send", "--file", "-"], env, ndjson(names(1500)))
+      assert.strictEqual(cut.code, 1)
+      assert.match(
+        cut.err,
+        /^Broken off after 1,000 lines were acknowledged; some lines after them may be logged too\./
+      )
+      assert.lengthOf(yield* cities, 1005)
     }).pipe(Effect.scoped)
 )
 

@@ -1,4 +1,4 @@
-import { Console, Effect, Option, Schema, Stream } from "effect"
+import { Cause, Console, Effect, Option, Schema, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import * as SecureRandom from "effect/crypto/SecureRandom"
 import { LogClient } from "../../services/LogClient.ts"
@@ -64,6 +64,13 @@ const summary = (name: string, sent: Sent, millis: number) => {
   return `${plural(lines, "line")}: ${counted(acknowledged)} acknowledged, ${counted(reported)} reported, ${time}.${again}${whole}\n`
 }
 
+const brokenOff = (acknowledged: number, readOnce: boolean, again: boolean) => {
+  const so = `Broken off after ${plural(acknowledged, "line was", "lines were")} acknowledged`
+  return readOnce
+    ? `${so}; some lines after them may be logged too. Sending them all again would log those twice.`
+    : `${so}; the same command${again ? " without --again" : ""} goes on where it stopped, and doubles nothing.`
+}
+
 const bulk = Effect.fnUntraced(function* (
   name: string,
   options: {
@@ -83,6 +90,7 @@ const bulk = Effect.fnUntraced(function* (
     const reported = sent.reported === 0 ? "" : `, ${counted(sent.reported)} reported`
     return `${plural(sent.acknowledged, "line")} acknowledged${share}, ${rate(sent.acknowledged, millis)}/s${reported}`
   }
+  let acknowledged = 0
   const sent = yield* withProgress(({ show }) =>
     sendFile({
       source,
@@ -92,16 +100,17 @@ const bulk = Effect.fnUntraced(function* (
       target: logId === null ? url.href : `log ${logId}`,
       again: options.again,
       doubtful: Option.getOrUndefined(options.doubtful),
-      progress: (sent) => Effect.flatMap(monotonicMillis, (now) => show(() => line(sent, now - started))),
+      progress: (sent) => {
+        acknowledged = sent.acknowledged
+        return Effect.flatMap(monotonicMillis, (now) => show(() => line(sent, now - started)))
+      },
       refused: (refused) => Effect.forEach(refused, (one) => Console.error(JSON.stringify(one)), { discard: true })
     })
   ).pipe(
-    Effect.onInterrupt(() =>
-      Console.error(
-        source.file === undefined
-          ? "Broken off; what came from there before is logged, and sending it once more would log it twice."
-          : "Broken off; the same command goes on where it stopped, and doubles nothing."
-      )
+    Effect.onError((cause) =>
+      acknowledged > 0 || Cause.hasInterrupts(cause)
+        ? Console.error(brokenOff(acknowledged, source.file === undefined, options.again))
+        : Effect.void
     )
   )
   const millis = Math.round((yield* monotonicMillis) - started)

@@ -14,7 +14,7 @@ type LogFailure = Effect.Error<ReturnType<EventLog["Service"]["append"]>>
 export const idempotencyOf = (head: Head, parts: () => ReadonlyArray<unknown>): IdempotencyKey | undefined =>
   head.key === undefined ? undefined : { key: head.key, digest: hash("sha256", JSON.stringify(parts()), "base64url") }
 
-/** The hour of now, written anew once an hour; undefined while the clock shows a time that has none. */
+/** The current hour, formatted once an hour; undefined while the clock shows a time that has none. */
 const hours = (clock: Clock.Clock) => {
   let hour = Number.NaN
   let text: string | undefined

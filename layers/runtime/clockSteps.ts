@@ -32,7 +32,7 @@ const ahead = (clock: Clock.Clock) => {
   }
 }
 
-/** Calls `noticed` once for each step, for ever. */
+/** Calls `noticed` once for each step; never returns. */
 export const watch = Effect.fnUntraced(function* (noticed: (step: ClockStep) => Effect.Effect<void>) {
   const clock = yield* Clock.Clock
   let last = ahead(clock).by

@@ -62,7 +62,7 @@ interface Reading {
   readonly parse: ReturnType<typeof parser>
 }
 
-/** The chunks, of which one ends at this place. */
+/** The chunks, split so that one ends at this place. */
 async function* piecesOf(chunks: AsyncIterable<Buffer>, place = 0): AsyncGenerator<Buffer> {
   let offset = 0
   for await (const chunk of chunks) {

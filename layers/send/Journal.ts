@@ -17,7 +17,7 @@ export interface JournalOptions {
   readonly target: string
   /** Send all of it once more. */
   readonly again: boolean
-  /** What to do with a batch of which nobody knows any more whether it was logged. */
+  /** What to do with a batch that may have been logged, when the server can no longer tell. */
   readonly doubtful: "send" | "skip" | undefined
 }
 
@@ -94,7 +94,7 @@ const alone = Effect.fnUntraced(function* (path: string) {
   yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(lock, { force: true })))
 })
 
-/** Beginning anew, or going on from what an earlier run has noted. */
+/** Starts at the beginning, or continues where an earlier run stopped. */
 const start = Effect.fnUntraced(function* (path: string, { target, again, doubtful }: JournalOptions) {
   const fresh: State.SendState = {
     format: 1,

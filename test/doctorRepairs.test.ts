@@ -291,7 +291,7 @@ const rows: ReadonlyArray<Row> = [
     folder: { says: {}, warns: /is a folder and not a file/ }
   }),
   ...damages("manifest list of an older snapshot", (place) => lists(place)[0] ?? "", -1, {
-    missing: { says: {}, warns: /^An older snapshot is not whole: metadata\/snap-\S+\.avro is missing\.$/ },
+    missing: { says: {}, warns: /^1 older snapshot is not whole: metadata\/snap-\S+\.avro is missing\.$/ },
     emptied: { says: {}, warns: /cannot be read/ },
     cut: { says: {}, warns: /cannot be read/ },
     flipped: { says: {}, warns: /cannot be read/ },

@@ -154,7 +154,7 @@ layer(environment)("a table that Spark wrote to", (it) => {
       const entries = yield* readEntries(table, current)
       assert.deepStrictEqual(
         entries
-          .map(({ entry: { data_file } }) => [data_file.content, data_file.partition["ts"], data_file.record_count])
+          .map(({ entry: { data_file } }) => [data_file.content, data_file.partition.ts, data_file.record_count])
           .sort(),
         [
           [0, "2026-01-08-14", 1],

@@ -36,7 +36,7 @@ export const make = Effect.fnUntraced(function* (limits: Partial<Limits> = {}) {
   const patience = limits.patience ?? longest(Duration.seconds(30), Duration.times(interval, 5))
   return Checks.of({
     all: [
-      ServerChecks.port(yield* host, yield* port, reader),
+      ServerChecks.port(yield* host, yield* port, folder, reader),
       ServerChecks.server(target, folder, reader),
       FolderChecks.data(folder),
       FolderChecks.disk(folder, roomBytes),

@@ -76,12 +76,13 @@ export const health = Effect.fn("Http.health")(function* (base: URL, label = add
 export const otherLog = (found: string | null, wanted: string | null) =>
   wanted === null || found === wanted
     ? undefined
-    : `it writes ${found === null ? "a log without an id" : `log ${found}`}, and not log ${wanted} of this data folder; set FLOE_TARGET to use it all the same`
+    : `it writes ${found === null ? "a log without an id" : `log ${found}`}, and not log ${wanted} of this data folder`
 
 /** Fails unless the server at this address has the log that it must have. */
 export const confirm = Effect.fn("Http.confirm")(function* ({ url, label, logId }: Target) {
   if (logId === null) return
   const { headers } = yield* alive(url, label)
   const other = otherLog(headers[logHeader] ?? null, logId)
-  if (other !== undefined) return yield* unavailable(label, other, "another log")
+  if (other !== undefined)
+    return yield* unavailable(label, `${other}; set FLOE_TARGET to use it all the same`, "another log")
 })

@@ -221,10 +221,10 @@ const entryOf = (record: unknown): ManifestEntry => {
   const { data_file } = record
   Schema.asserts(Row, data_file)
   const entry = {
-    sequence_number: "sequence_number" in record ? record["sequence_number"] : 0,
+    sequence_number: "sequence_number" in record ? record.sequence_number : 0,
     file_sequence_number: "sequence_number" in record ? null : 0,
     ...record,
-    snapshot_id: idOf(record["snapshot_id"]),
+    snapshot_id: idOf(record.snapshot_id),
     data_file: { content: content.data, ...data_file }
   }
   Schema.asserts(ManifestEntry, entry)
@@ -238,7 +238,7 @@ const listed = (record: unknown): ManifestFile => {
     sequence_number: 0,
     min_sequence_number: 0,
     ...record,
-    added_snapshot_id: idOf(record["added_snapshot_id"])
+    added_snapshot_id: idOf(record.added_snapshot_id)
   }
   Schema.asserts(ManifestFile, manifest)
   return manifest
@@ -341,7 +341,7 @@ export const describe = (
     manifest_path: path,
     manifest_length: length,
     partition_spec_id: Number(meta["partition-spec-id"]),
-    content: meta["content"] === "deletes" ? 1 : 0,
+    content: meta.content === "deletes" ? 1 : 0,
     sequence_number: sequenceNumber,
     min_sequence_number: least,
     added_snapshot_id: snapshotId,

@@ -112,7 +112,7 @@ export const countOf = ({ summary }: Snapshot, key: string) => {
   return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined
 }
 
-export const operationOf = ({ summary }: Snapshot) => summary?.["operation"] ?? "unknown"
+export const operationOf = ({ summary }: Snapshot) => summary?.operation ?? "unknown"
 
 /** How far the log is in a snapshot, where Floe made it. */
 export const progressOf = (snapshot: Snapshot): Progress | undefined => {

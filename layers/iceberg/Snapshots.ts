@@ -140,7 +140,7 @@ export const withSnapshot = (
       "last-updated-ms": now,
       properties: { ...before.properties, ...LogProgress.propertiesOf(change.progress, next.id, sequenceNumber) },
       "current-snapshot-id": next.id,
-      refs: { ...before.refs, main: { ...before.refs["main"], "snapshot-id": next.id, type: "branch" } },
+      refs: { ...before.refs, main: { ...before.refs.main, "snapshot-id": next.id, type: "branch" } },
       snapshots: [...before.snapshots, snapshot],
       "snapshot-log": [...before["snapshot-log"], { "timestamp-ms": now, "snapshot-id": next.id }],
       "metadata-log": name === undefined ? [] : metadataLog(before, name, retention.metadataFiles)

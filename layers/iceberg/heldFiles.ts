@@ -2,7 +2,6 @@
 import { join, relative } from "node:path"
 import { Effect, Option } from "effect"
 import type { Leases } from "../../services/Leases.ts"
-import { TableUnavailable } from "../../services/Table.ts"
 import * as Files from "./Files.ts"
 import * as LogProgress from "./LogProgress.ts"
 import type { ManifestFile } from "./Manifest.ts"
@@ -11,7 +10,8 @@ import { located } from "./Paths.ts"
 import { readList, readLive } from "./TableReader.ts"
 
 /**
- * The newest metadata all of whose snapshots are held. One may expire before its lease is there: only what is in the
+ * The newest metadata all of whose snapshots are held, as far as leases can be written: where the folder may only be
+ * read, nothing but the wait before upkeep removes what left the table keeps their files. One may expire before its lease is there: only what is in the
  * metadata after that is safe. What was held stays so, and the next round has the newest snapshots alone to hold.
  */
 const holdAll = Effect.fnUntraced(function* (tableFolder: string, leases: Leases["Service"]) {
@@ -32,13 +32,7 @@ const holdAll = Effect.fnUntraced(function* (tableFolder: string, leases: Leases
     if (Option.isNone(bytes)) continue
     for (const id of idsIn(found.value)) {
       if (held.has(id)) continue
-      yield* leases
-        .hold(String(id))
-        .pipe(
-          Effect.mapError(
-            (cause) => new TableUnavailable({ operation: "holding a snapshot", reason: cause.reason, cause })
-          )
-        )
+      yield* Effect.ignore(leases.hold(String(id)))
       held.add(id)
     }
     const now = yield* readMetadata(tableFolder)

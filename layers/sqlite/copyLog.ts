@@ -1,12 +1,13 @@
 /** A consistent copy of the log while its server appends, by SQLite's online backup. */
 import { closeSync, fdatasyncSync, openSync, rmSync } from "node:fs"
-import { backup, DatabaseSync } from "node:sqlite"
+import { backup, type DatabaseSync } from "node:sqlite"
 import { Effect } from "effect"
 import type { DataFolder } from "../../services/DataFolder.ts"
 import * as LogFile from "./LogFile.ts"
 import * as LogTable from "./LogTable.ts"
 import { unavailable, whenReading } from "./logFailures.ts"
 import { position } from "./logRows.ts"
+import * as ReadOnly from "./ReadOnly.ts"
 import * as Witness from "./Witness.ts"
 
 type Folder = DataFolder["Service"]
@@ -19,7 +20,7 @@ const stepsPerSync = 4
 const open = (from: Folder) => {
   if (!LogFile.isThere(from)) throw unavailable("copy", `there is no log at ${from.log}`)
   const witness = Witness.read(from.logWitness)
-  const database = new DatabaseSync(from.log, { readOnly: true, timeout: 2_000 })
+  const { database, isStale } = ReadOnly.open(from.log, 2_000)
   try {
     // The transaction pins one state of the log: appends go on beside it, and without it each would begin the copy again.
     database.exec("BEGIN")
@@ -27,7 +28,7 @@ const open = (from: Folder) => {
     const { end } = LogTable.make(database, chainId).tail()
     LogFile.confirm(witness, logId, end)
     LogFile.refuseAlone(from, end)
-    return { database, logId, end }
+    return { database, isStale, logId, end }
   } catch (cause) {
     database.close()
     throw cause
@@ -63,12 +64,15 @@ const copyPages = (database: DatabaseSync, to: string, progress: (share: number)
 export const copyLog = Effect.fn("copyLog")(function* (from: Folder, to: Folder, progress: (share: number) => void) {
   const failed = (cause: unknown) => whenReading("copy", position(0), cause)
   const attempt = <A>(run: () => A) => Effect.try({ try: run, catch: failed })
-  const { database, end, logId } = yield* Effect.acquireRelease(
+  const { database, end, isStale, logId } = yield* Effect.acquireRelease(
     attempt(() => open(from)),
     ({ database }) => Effect.sync(() => database.close())
   )
   yield* Effect.mapError(copyPages(database, to.log, progress), failed)
-  yield* attempt(() => markEnd(to, logId, end))
+  yield* attempt(() => {
+    if (isStale()) throw unavailable("copy", "a server has just started on it; try again")
+    markEnd(to, logId, end)
+  })
   return { logId, end }
 }, Effect.scoped)
 

@@ -6,6 +6,7 @@ import type { Check, Finding } from "../../../services/Checks.ts"
 import type { DataFolder } from "../../../services/DataFolder.ts"
 import { plural } from "../../../services/plural.ts"
 import { mebibytes } from "../../checks/Bytes.ts"
+import * as Files from "../../iceberg/Files.ts"
 import { probeFolder } from "../probeFolder.ts"
 import { shellQuoted } from "./shellQuoted.ts"
 
@@ -76,14 +77,14 @@ const placesOf = (folder: Folder) =>
     `${folder.table}/metadata`
   ].filter((path) => existsSync(path))
 
-/** What a server that ends removes meanwhile is well. */
-const isUsable = (path: string) => {
+/** What a server that ends removes meanwhile is well, and a read-only file system is not the permissions' fault. */
+const may = (wanted: number, path: string) => {
   try {
     const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
-    accessSync(path, constants.R_OK | constants.W_OK | (isFolder ? constants.X_OK : 0))
+    accessSync(path, wanted | (isFolder ? constants.X_OK : 0))
     return true
-  } catch {
-    return !existsSync(path)
+  } catch (cause) {
+    return Files.codeOf(cause) === "EROFS" || !existsSync(path)
   }
 }
 
@@ -106,6 +107,14 @@ const insteadOfLock = (path: string) => {
 
 const ownerOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.uid
 
+const onlyReads = ({ root }: Folder): Finding => ({
+  finding: `You may read ${root} and not write it.`,
+  consequence:
+    "What only reads works for you (floe query, audit, status, tail, backup). What Floe can do in the folder was not tried.",
+  mend: `For all else run floe as its owner, who is user ${ownerOf(root)}.`,
+  warning: true
+})
+
 export const folder = (folder: Folder): Check => ({
   name: "folder",
   needs: ["data"],
@@ -113,10 +122,13 @@ export const folder = (folder: Folder): Check => ({
   run: attempt(() => {
     const places = placesOf(folder)
     const findings: Array<Finding> = []
-    const refused = places.filter((path) => !isUsable(path))
+    const owner = ownerOf(folder.root)
+    const isReader = owner !== process.getuid?.() && !may(constants.W_OK, folder.root)
+    const needed = isReader ? constants.R_OK : constants.R_OK | constants.W_OK
+    const refused = places.filter((path) => !may(needed, path))
     if (refused.length > 0) {
       findings.push({
-        finding: `You may not read and write ${refused.join(", ")}.`,
+        finding: `You may not read ${isReader ? "" : "and write "}${refused.join(", ")}.`,
         consequence: "The server, the sink or floe cannot use it when you start them.",
         mend: `Run them as the owner of ${folder.root}, or give the folder to yourself: sudo chown -R "$(id -un)" ${shellQuoted(folder.root)}`
       })
@@ -131,7 +143,6 @@ export const folder = (folder: Folder): Check => ({
         mend: `Stop what runs on the folder, and remove it: rm -r ${shellQuoted(path)}`
       })
     }
-    const owner = ownerOf(folder.root)
     const foreign = places.filter((path) => (ownerOf(path) ?? owner) !== owner)
     if (foreign.length > 0) {
       findings.push({
@@ -140,7 +151,8 @@ export const folder = (folder: Folder): Check => ({
         mend: `Give all of it to one user: sudo chown -R ${owner} ${shellQuoted(folder.root)}`
       })
     }
-    const fault = refused.length > 0 ? undefined : probeFolder(folder.root)
+    if (isReader && refused.length === 0) findings.push(onlyReads(folder))
+    const fault = isReader || refused.length > 0 ? undefined : probeFolder(folder.root)
     if (fault !== undefined) {
       findings.push({
         finding: `The data folder ${folder.root} cannot be used: ${fault.reason}.`,

@@ -31,11 +31,17 @@ const urlOf = (host: string, port: number) => new URL(`http://${host.includes(":
 const idOf = (log: EventLogReader["Service"]) =>
   Effect.map(Effect.option(log.bounds), (bounds) => Option.getOrNull(Option.map(bounds, ({ logId }) => logId)))
 
-export const port = (host: string, port: number, log: EventLogReader["Service"]): Check => ({
+export const port = (
+  host: string,
+  port: number,
+  { serverLock }: DataFolder["Service"],
+  log: EventLogReader["Service"]
+): Check => ({
   name: "port",
-  well: `Port ${port} is this data folder's logging server's, or free.`,
+  well: `This data folder's logging server runs, or port ${port} is free for it.`,
   run: Effect.gen(function* () {
-    if (port === 0) return []
+    // A server that runs has its port, whatever this shell's FLOE_PORT is.
+    if (port === 0 || (yield* Effect.orElseSucceed(isHeld(serverLock), () => false))) return []
     const address = reachable(host)
     if (!(yield* isListened(address, port))) return []
     const found = Option.getOrUndefined(yield* Effect.option(healthAt(urlOf(address, port))))
@@ -66,14 +72,17 @@ export const server = (
     }
     return { name: "server", well: "A logging server takes events.", run: Effect.succeed([finding]) }
   }
-  const { label, url } = target.success
+  const { label, logId, url } = target.success
   const judge = Effect.fnUntraced(function* (found: string | null) {
     const other = otherLog(found, yield* idOf(log))
     if (other === undefined) return []
     const finding: Finding = {
       finding: `The logging server at ${label} is not that of the data folder ${folder.root}: ${other}.`,
       consequence: "What is logged there does not come into this table.",
-      mend: "Unset FLOE_TARGET, or set FLOE_DATA to the data folder of that server."
+      mend:
+        logId === null
+          ? "Unset FLOE_TARGET, or set FLOE_DATA to the data folder of that server."
+          : "Set FLOE_TARGET to where the logging server of this data folder listens, or stop it and start it again."
     }
     return [finding]
   })

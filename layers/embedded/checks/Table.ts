@@ -4,6 +4,7 @@ import { join } from "node:path"
 import { Effect, Option } from "effect"
 import type { Check, Finding } from "../../../services/Checks.ts"
 import type { DataFolder } from "../../../services/DataFolder.ts"
+import { plural } from "../../../services/plural.ts"
 import { discardFlag, sayUndone, undoneByRebuild } from "../../duckdb/undoneByRebuild.ts"
 import * as Files from "../../iceberg/Files.ts"
 import { readMetadata } from "../../iceberg/MetadataFiles.ts"
@@ -80,7 +81,7 @@ const ofTable = Effect.fnUntraced(function* (
   }
   if (olderSnapshots > 0) {
     findings.push({
-      finding: `${olderSnapshots === 1 ? "An older snapshot is" : `${olderSnapshots} older snapshots are`} not whole: ${named(older)}.`,
+      finding: `${plural(olderSnapshots, "older snapshot is", "older snapshots are")} not whole: ${named(older)}.`,
       consequence: "Only queries with --as-of that read them fail.",
       mend: "Nothing need be done: they expire by themselves, and floe table snapshots lists those that are kept.",
       warning: true

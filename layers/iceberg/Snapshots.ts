@@ -71,11 +71,14 @@ const metadataLog = (before: Metadata.TableMetadata, file: string, keep: number)
   return log.slice(Math.max(0, log.length - keep))
 }
 
-/** Those that must stay whatever their age: what a branch or a tag names, and the newest that tells how far the log is in. */
+/**
+ * Those that must stay whatever their age: what a branch or a tag names, and the way back from the current one to the
+ * newest that tells how far the log is in.
+ */
 const needed = (metadata: Metadata.TableMetadata): ReadonlySet<bigint> => {
   const current = metadata["current-snapshot-id"]
   const line = Metadata.lineage(metadata, current)
-  const ids = [current, line.find(Metadata.progressOf)?.["snapshot-id"]]
+  const ids = [current, ...line.slice(0, line.findIndex(Metadata.progressOf) + 1).map((one) => one["snapshot-id"])]
   for (const ref of Object.values(metadata.refs)) ids.push(ref["snapshot-id"])
   return new Set(ids.flatMap((id) => id ?? []))
 }

@@ -1,8 +1,9 @@
 /** Commits of other programs are taken up; one of Floe's that is gone is done again. */
-import { existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Option } from "effect"
+import { TestClock } from "effect/testing"
 import * as Metadata from "../layers/iceberg/Metadata.ts"
 import { readMetadata } from "../layers/iceberg/MetadataFiles.ts"
 import type { Step } from "../layers/iceberg/Publish.ts"
@@ -16,6 +17,7 @@ import {
   filesUnder,
   maintainAll,
   metadataFile,
+  namedFiles,
   openWriter,
   someRows
 } from "./icebergTable.ts"
@@ -134,6 +136,33 @@ layer(environment)("a commit of another program", (it) => {
     })
   )
 
+  for (const noted of [true, false]) {
+    it.effect(`keeps the files of a snapshot that Floe had expired (${noted ? "" : "not yet "}noted)`, () =>
+      Effect.gen(function* () {
+        const table = yield* tableIn(`back-${noted}`)
+        const writer = yield* openWriter({ tableFolder: table, snapshotKeep: 1, metadataKeep: 0, fileGrace: 60_000 })
+        yield* add(writer, someRows(3, "first"))
+        const first = readFileSync(metadataFile(table, 1))
+        yield* add(writer, someRows(4, "gone"))
+        if (noted) yield* maintainAll(writer)
+        writeFileSync(metadataFile(table, 1), first)
+        Other.commit(table, 1, 2)
+        assert.strictEqual((yield* Effect.flip(writer.look))._tag, "TableMoved")
+        yield* maintainAll(writer)
+        yield* TestClock.adjust("1 hour")
+        yield* maintainAll(writer)
+        const version = Math.max(
+          ...readdirSync(join(table, "metadata")).flatMap((name) => Metadata.versionOf(name) ?? [])
+        )
+        assert.strictEqual(Other.read(table, version).snapshots.length, 2)
+        assert.deepStrictEqual(
+          namedFiles(table).filter((path) => !existsSync(path)),
+          []
+        )
+      })
+    )
+  }
+
   it.effect("leaves no checksum of Hadoop's beside a file that Floe has replaced", () =>
     Effect.gen(function* () {
       const table = yield* tableIn("checksums")
@@ -191,6 +220,26 @@ layer(environment)("how far the log is in", (it) => {
       Other.commit(table, 1, 2, { keep: () => false })
       assert.deepStrictEqual(yield* progressIn(table), { logId: "a-log", offset: 3 })
       const writer = yield* openWriter({ tableFolder: table })
+      yield* add(writer, someRows(2, "b"))
+      yield* assertRows(table, [...someRows(3, "a"), ...someRows(2, "b")])
+    })
+  )
+
+  it.effect("is told by an ancestor however many commits of others came behind it, when snapshots are thinned", () =>
+    Effect.gen(function* () {
+      const table = yield* tableIn("thinned")
+      const writer = yield* openWriter({ tableFolder: table, snapshotKeep: 2 })
+      const { snapshotId } = yield* add(writer, someRows(3, "a"))
+      for (let version = 1; version <= 5; version++) {
+        Other.commit(table, version, version + 1, { id: 4695896948513303399n + BigInt(version) })
+      }
+      // With one more piece of upkeep the properties would tell it too.
+      yield* writer.maintain
+      yield* writer.look
+      yield* maintainAll(writer)
+      const { metadata } = Option.getOrThrow(yield* readMetadata(table))
+      assert.isTrue(metadata.snapshots.some((one) => String(one["snapshot-id"]) === snapshotId))
+      assert.deepStrictEqual(yield* progressIn(table), { logId: "a-log", offset: 3 })
       yield* add(writer, someRows(2, "b"))
       yield* assertRows(table, [...someRows(3, "a"), ...someRows(2, "b")])
     })
@@ -304,6 +353,26 @@ layer(environment)("metadata that cannot be read", (it) => {
       assert.strictEqual((yield* maintainAll(writer)).filesRemoved, 1)
       assert.isFalse(existsSync(orphan))
       assert.isTrue(existsSync(two))
+    })
+  )
+
+  it.effect("go when their time comes, so that metadata stay bounded and files are removed again", () =>
+    Effect.gen(function* () {
+      const table = yield* tableIn("unreadable")
+      const writer = yield* openWriter({ tableFolder: table, metadataKeep: 3 })
+      const orphan = join(table, "metadata", "00000000-0000-m7.avro")
+      yield* add(writer, someRows(1, "a"))
+      yield* add(writer, someRows(1, "b"))
+      writeFileSync(orphan, "")
+      writeFileSync(metadataFile(table, 1), "{}")
+      for (const label of ["c", "d"]) {
+        yield* add(writer, someRows(1, label))
+        yield* maintainAll(writer)
+        assert.isTrue(existsSync(orphan))
+      }
+      yield* add(writer, someRows(1, "e"))
+      yield* maintainAll(writer)
+      assert.deepStrictEqual([existsSync(metadataFile(table, 1)), existsSync(orphan)], [false, false])
     })
   )
 })

@@ -133,6 +133,19 @@ export const make = Effect.fn("LeftFiles.make")(function* ({
     paths: () => waiting.flatMap(({ files }) => files.map((file) => join(tableFolder, file))),
     /** Whether the time of any is over. */
     isDue: Effect.map(now, ({ since }) => waiting[0] !== undefined && since - waiting[0].since >= grace),
+    /**
+     * Forgets what left with a snapshot that is in the table again, and what left behind it, which may be files of it too.
+     * The answer is whether there was any.
+     */
+    forgetFrom: Effect.fnUntraced(function* (kept: ReadonlySet<string>) {
+      const first = waiting.findIndex(({ snapshot }) => snapshot !== null && kept.has(snapshot))
+      if (first < 0) return false
+      for (const note of waiting.splice(first)) {
+        if (note.snapshot === null) waiting.push(note)
+        else yield* forget(note.file)
+      }
+      return true
+    }),
     /** Whether files wait that left with this snapshot. */
     has: (snapshot: string) => waiting.some((note) => note.snapshot === snapshot),
     /**

@@ -35,14 +35,18 @@ const pieceSnapshots = 32
 export const make = (options: RemovalOptions) => {
   const { commits, leases, left, metadataKeep, tableFolder, writer } = options
   const expiry = Expiry.make(tableFolder)
-  /** The metadata files on disk, oldest first, all of them read; unknown after the start and after each commit of others. */
+  /** The metadata files on disk, oldest first; unknown after the start and after each commit of others. */
   let onDisk: Array<{ readonly version: number; readonly name: string }> | undefined
   let takenUp = commits.takenUp()
-  let orphansNoted = false
+  /** All of them have been read. */
+  let surveyed = false
+  let forgottenNoted = false
   let warned: string | undefined
 
   const isCurrent = ({ data_file: { file_path, partition } }: ManifestEntry) =>
     typeof partition.ts === "string" && commits.live.get(partition.ts, pathOf(file_path)) !== undefined
+
+  const keptIds = () => new Set(commits.metadata()?.snapshots.map((one) => String(one["snapshot-id"])))
 
   const note = Effect.fnUntraced(function* ({ snapshot, version }: Dropped, others: ReadonlyArray<Dropped>) {
     const stay = [...others.map((other) => other.snapshot), ...(commits.metadata()?.snapshots ?? [])]
@@ -52,10 +56,10 @@ export const make = (options: RemovalOptions) => {
   /** Notes what leaves the table with some of the snapshots that have left the metadata; the answer is their number. */
   const noteDropped = Effect.gen(function* () {
     for (let noted = 0; noted < pieceSnapshots; noted++) {
-      const [oldest, ...others] = commits.dropped
+      const [oldest, ...others] = commits.dropped()
       if (oldest === undefined) return noted
       yield* note(oldest, others)
-      commits.dropped.shift()
+      commits.noted(oldest)
     }
     return pieceSnapshots
   })
@@ -66,10 +70,10 @@ export const make = (options: RemovalOptions) => {
     const lists = yield* namedLists(tableFolder)
     const waiting = new Set(left.paths())
     const known = new Set((metadata?.snapshots ?? []).map((one) => one["snapshot-id"]))
-    for (const { snapshot } of commits.dropped) known.add(snapshot["snapshot-id"])
+    for (const { snapshot } of commits.dropped()) known.add(snapshot["snapshot-id"])
     for (const { list, location, snapshot } of lists) {
       if (known.has(snapshot["snapshot-id"]) || waiting.has(list) || location !== metadata?.location) continue
-      yield* note({ snapshot, version: commits.version() }, commits.dropped)
+      yield* note({ snapshot, version: commits.version() }, commits.dropped())
     }
     const orphans = yield* findOrphans(tableFolder, writer, lists, (one) => known.has(one["snapshot-id"]))
     yield* left.add(
@@ -79,23 +83,28 @@ export const make = (options: RemovalOptions) => {
     )
   })
 
-  /** Reads all metadata files. */
-  const survey = Effect.gen(function* () {
+  const listed = Effect.gen(function* () {
     if (takenUp !== commits.takenUp()) onDisk = undefined
     takenUp = commits.takenUp()
-    if (onDisk !== undefined) {
-      const newest = onDisk.at(-1)?.version ?? 0
-      for (let version = newest + 1; version <= commits.version(); version++) {
-        onDisk.push({ version, name: Metadata.fileName(version) })
-      }
-      return onDisk
+    if (onDisk === undefined) {
+      onDisk = (yield* listFiles(tableFolder)).toReversed()
+      surveyed = false
     }
-    const files = yield* listFiles(tableFolder)
-    if (orphansNoted) yield* namedLists(tableFolder)
-    else yield* noteForgotten
-    orphansNoted = true
-    onDisk = files.toReversed()
+    const newest = onDisk.at(-1)?.version ?? 0
+    for (let version = newest + 1; version <= commits.version(); version++) {
+      onDisk.push({ version, name: Metadata.fileName(version) })
+    }
     return onDisk
+  })
+
+  /** Reads all metadata files, once they may be others than those that Floe has written. */
+  const survey = Effect.gen(function* () {
+    if (surveyed) return
+    if (yield* left.forgetFrom(keptIds())) forgottenNoted = false
+    if (forgottenNoted) yield* namedLists(tableFolder)
+    else yield* noteForgotten
+    forgottenNoted = true
+    surveyed = true
   })
 
   /** A file that only an older snapshot needs may be damaged: then what would be removed cannot be told, and stays. */
@@ -108,15 +117,16 @@ export const make = (options: RemovalOptions) => {
     })
 
   const removeOldMetadata = Effect.fnUntraced(function* (files: Array<{ readonly name: string }>) {
-    const old = files.splice(0, Math.min(pieceFiles, Math.max(0, files.length - metadataKeep - 1)))
+    const old = files.slice(0, Math.min(pieceFiles, Math.max(0, files.length - metadataKeep - 1)))
     yield* Effect.forEach(old, ({ name }) => Files.removeWithChecksum(join(tableFolder, "metadata", name)))
+    files.splice(0, old.length)
     return old.length
   })
 
   const removeLeft = Effect.fnUntraced(function* (oldest: number) {
     if (!(yield* left.isDue)) return 0
     const held = yield* Expiry.heldNow(leases)
-    const kept = new Set(commits.metadata()?.snapshots.map((one) => String(one["snapshot-id"])))
+    const kept = keptIds()
     // What a query reads that began before this writer: it is not known which files those are.
     if ([...held].some((id) => !kept.has(id) && !left.has(id))) return 0
     const removed = yield* left.remove(pieceFiles, oldest, held)
@@ -129,14 +139,12 @@ export const make = (options: RemovalOptions) => {
   /** One bounded piece of it. */
   return Effect.gen(function* () {
     if (commits.metadata() === undefined) return { snapshotsExpired: 0, filesRemoved: 0 }
-    const ready = Effect.gen(function* () {
-      const snapshotsExpired = yield* noteDropped
-      return { snapshotsExpired, files: yield* survey }
-    })
-    const found = yield* Effect.catchTag(ready, "TableBroken", blocked)
-    if (found === undefined) return { snapshotsExpired: 0, filesRemoved: 0 }
-    const { files, snapshotsExpired } = found
+    const files = yield* listed
+    // Also while one cannot be read: until it is among the oldest, and goes.
     const metadataRemoved = yield* removeOldMetadata(files)
+    const noted = Effect.andThen(noteDropped, (expired) => Effect.as(survey, expired))
+    const snapshotsExpired = yield* Effect.catchTag(noted, "TableBroken", blocked)
+    if (snapshotsExpired === undefined) return { snapshotsExpired: 0, filesRemoved: metadataRemoved }
     const filesRemoved = metadataRemoved + (yield* removeLeft(files[0]?.version ?? 0))
     return { snapshotsExpired, filesRemoved }
   }).pipe(Effect.uninterruptible, Effect.withSpan("Removal"))

@@ -13,6 +13,7 @@ import { fullManifest, liveFiles, toMerge } from "./ManifestMerge.ts"
 import * as ManifestStore from "./ManifestStore.ts"
 import * as Metadata from "./Metadata.ts"
 import { type CurrentMetadata, looks, readMetadata } from "./MetadataFiles.ts"
+import { engineOf } from "./OtherWriters.ts"
 import { pathOf } from "./Paths.ts"
 import { type Failpoint, publish, VersionTaken } from "./Publish.ts"
 import * as Snapshots from "./Snapshots.ts"
@@ -86,6 +87,13 @@ const inParts = (entries: ReadonlyArray<Manifest.ManifestEntry>) =>
     entries.slice(i * fullManifest, (i + 1) * fullManifest)
   )
 
+const withoutProgress = (file: string) =>
+  new TableBroken({
+    file,
+    reason: `does not tell how far the log is in the table, as another program has changed it; let that program make a snapshot current that Floe made, or rebuild the table (floe replay --into <table> --swap)`,
+    unsupported: true
+  })
+
 const sameProgress = (one: Progress | undefined, other: Progress | undefined) =>
   one?.logId === other?.logId && one?.offset === other?.offset && one?.lastEvent === other?.lastEvent
 
@@ -101,7 +109,7 @@ export const make = Effect.fn("TableCommits.make")(function* (
   let current: Version | undefined
   /** How often another program's commit was taken up. */
   let takenUp = 0
-  const dropped: Array<Dropped> = []
+  let dropped: ReadonlyArray<Dropped> = []
   /** Manifests that cannot be rewritten. */
   const fixed = new Set<string>()
 
@@ -128,13 +136,7 @@ export const make = Effect.fn("TableCommits.make")(function* (
     }
     const manifests = yield* readList(tableFolder, metadata.location, snapshot["manifest-list"])
     const next: Version = { version, highest, name, identity, metadata, manifests }
-    if (Option.isNone(committedOf(next))) {
-      return yield* new TableBroken({
-        file,
-        reason: `does not tell how far the log is in the table, as another program has changed it; let that program make a snapshot current that Floe made, or rebuild the table (floe replay --into <table> --swap)`,
-        unsupported: true
-      })
-    }
+    if (Option.isNone(committedOf(next))) return yield* withoutProgress(file)
     live = new LiveFiles()
     fixed.clear()
     store.forgetAllBut(new Set(manifests.map((manifest) => manifest.manifest_path)))
@@ -142,6 +144,9 @@ export const make = Effect.fn("TableCommits.make")(function* (
       for (const formed of yield* store.liveEntries([manifest])) learn(manifest, formed)
     }
     current = next
+    // Hadoop's rename may have put metadata over Floe's that still have what Floe's had no more.
+    const back = new Set(metadata.snapshots.map((one) => one["snapshot-id"]))
+    dropped = dropped.filter((one) => !back.has(one.snapshot["snapshot-id"]))
   })
 
   if (Option.isSome(opened)) yield* take(opened.value)
@@ -158,9 +163,8 @@ export const make = Effect.fn("TableCommits.make")(function* (
     yield* take(found.value)
     takenUp++
     const { snapshot } = found.value
-    const { "engine-name": engine = "another program" } = snapshot.summary ?? {}
     yield* Effect.logInfo(
-      `The table was changed by ${engine}: version ${found.value.version}, snapshot ${snapshot["snapshot-id"]} (${Metadata.operationOf(snapshot)}). Floe goes on from there.`
+      `The table was changed by ${engineOf(snapshot)}: version ${found.value.version}, snapshot ${snapshot["snapshot-id"]} (${Metadata.operationOf(snapshot)}). Floe goes on from there.`
     )
   })
 
@@ -186,7 +190,7 @@ export const make = Effect.fn("TableCommits.make")(function* (
     if (before === undefined) return
     const ids = new Set(next.metadata.snapshots.map((one) => one["snapshot-id"]))
     const gone = before.metadata.snapshots.filter((one) => !ids.has(one["snapshot-id"]))
-    dropped.push(...gone.map((snapshot) => ({ snapshot, version: next.version })))
+    dropped = [...dropped, ...gone.map((snapshot) => ({ snapshot, version: next.version }))]
     const named = new Set(next.manifests.map((manifest) => manifest.manifest_path))
     for (const { manifest_path } of before.manifests) if (!named.has(manifest_path)) store.forget(manifest_path)
   }
@@ -238,6 +242,7 @@ export const make = Effect.fn("TableCommits.make")(function* (
   /** Fails where the log is not in the table as far as it was when rows were staged that are to come behind it. */
   const expect = Effect.fnUntraced(function* (base: Progress | undefined) {
     const now = progressNow()
+    if (now === undefined && current !== undefined) return yield* withoutProgress(join(metadataFolder, current.name))
     if (sameProgress(now, base)) return
     const offset = (progress: Progress | undefined) => (progress?.offset ?? 0).toLocaleString("en-US")
     return yield* new TableMoved({
@@ -370,7 +375,10 @@ export const make = Effect.fn("TableCommits.make")(function* (
     version: () => current?.version ?? 0,
     takenUp: () => takenUp,
     /** Oldest first, until what leaves the table with them is noted. */
-    dropped
+    dropped: () => dropped,
+    noted: (one: Dropped) => {
+      dropped = dropped.filter((other) => other !== one)
+    }
   }
 })
 export type TableCommits = Effect.Success<ReturnType<typeof make>>

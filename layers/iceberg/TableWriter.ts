@@ -123,8 +123,10 @@ export const make = Effect.fn("TableWriter.make")(function* (options: TableWrite
     const spilled = pieces
     pieces = []
     staged = 0
-    // What cannot be removed now is an orphan of a later start.
-    yield* Effect.forEach(spilled, ({ path }) => Effect.ignore(Files.remove(path)), { discard: true })
+    const isLive = ({ path, ts }: ParquetWriter.WrittenFile) => commits.live.get(ts, path) !== undefined
+    // What cannot be removed now is an orphan of a later start; and a commit that seemed to fail may be there after all.
+    const useless = spilled.filter((piece) => !isLive(piece))
+    yield* Effect.forEach(useless, ({ path }) => Effect.ignore(Files.remove(path)), { discard: true })
   }).pipe(Effect.uninterruptible, staging.withPermit)
 
   /** What was staged came behind what is no longer in the table. */

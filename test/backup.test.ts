@@ -6,6 +6,7 @@ import { Effect, Fiber, Layer, Schedule, Schema, Stream } from "effect"
 import { at } from "../layers/embedded/DataFolder.ts"
 import * as TableWriterLayer from "../layers/iceberg/TableWriter.ts"
 import * as BackupLayer from "../layers/operate/backup/Backup.ts"
+import { copyFiles } from "../layers/operate/backup/copyFiles.ts"
 import * as EventLogLayer from "../layers/sqlite/EventLog.ts"
 import * as EventLogReaderLayer from "../layers/sqlite/EventLogReader.ts"
 import * as LeasesLayer from "../layers/sqlite/Leases.ts"
@@ -255,6 +256,19 @@ describe("floe backup", () => {
     })
   )
 })
+
+it.live("a copy that fails names the file at fault: the target, or the original", () =>
+  Effect.gen(function* () {
+    const home = yield* temporaryFolder
+    const [from, to] = [join(home, "from"), join(home, "to")]
+    for (const folder of [from, to]) mkdirSync(folder)
+    writeFileSync(join(from, "there"), "a")
+    writeFileSync(join(to, "there"), "b")
+    const failed = (name: string) => Effect.flip(copyFiles(from, to, [name], () => {}))
+    assert.strictEqual((yield* failed("there")).path, join(to, "there"))
+    assert.strictEqual((yield* failed("missing")).path, join(from, "missing"))
+  })
+)
 
 describe("floe restore", () => {
   it.live("refuses a backup with one flipped byte, whichever file it is in, and puts nothing in place", () =>

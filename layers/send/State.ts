@@ -1,6 +1,7 @@
 /** What is known of a file that is being sent, in a small file beside it. */
 import { readFile, rename, writeFile } from "node:fs/promises"
 import { Effect, Option, Schema } from "effect"
+import { reasonOf } from "./Source.ts"
 
 export const SendState = Schema.Struct({
   format: Schema.Literal(1),
@@ -34,8 +35,6 @@ export class StateUnusable extends Schema.TaggedError<StateUnusable>()("StateUnu
 }
 
 const pathOf = (file: string) => `${file}.floe-send.json`
-
-const reasonOf = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause))
 
 /** None if the file was never sent. */
 export const read = Effect.fnUntraced(function* (file: string) {

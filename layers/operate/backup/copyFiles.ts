@@ -19,6 +19,9 @@ const reasons: Record<string, string> = {
   EIO: "the disk reports an error"
 }
 
+/** What a copy fails with for its target's sake. */
+const ofTarget = new Set(["ENOSPC", "EDQUOT", "EROFS", "EEXIST"])
+
 export class CopyFailed extends Schema.TaggedError<CopyFailed>()("CopyFailed", {
   path: Schema.String,
   reason: Schema.String,
@@ -86,7 +89,15 @@ export const copyFiles = Effect.fn("copyFiles")(function* (
       // Shares blocks where the file system can; a write to either file then makes them differ.
       yield* attempt(join(from, path), () =>
         copyFile(join(from, path), target, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL)
-      ).pipe(Effect.andThen(attempt(target, () => sync(target))), Effect.uninterruptible)
+      ).pipe(
+        Effect.mapError((error) =>
+          ofTarget.has(codeOf(error.cause) ?? "")
+            ? new CopyFailed({ path: target, reason: error.reason, cause: error.cause })
+            : error
+        ),
+        Effect.andThen(attempt(target, () => sync(target))),
+        Effect.uninterruptible
+      )
       const file = yield* described(to, path)
       copied(file)
       return file

@@ -2,16 +2,19 @@
 import { existsSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it, layer } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Option } from "effect"
 import { TestClock } from "effect/testing"
 import fc from "fast-check"
 import * as LeftFiles from "../layers/iceberg/LeftFiles.ts"
 import * as Metadata from "../layers/iceberg/Metadata.ts"
+import { readMetadata } from "../layers/iceberg/MetadataFiles.ts"
+import { othersBehind } from "../layers/iceberg/OtherSnapshots.ts"
 import * as Snapshots from "../layers/iceberg/Snapshots.ts"
 import { thinned } from "../layers/iceberg/Thinning.ts"
 import { DataFolder } from "../services/DataFolder.ts"
 import { temporaryFolder } from "./dataFolder.ts"
 import { add, assertRows, environment, filesUnder, maintainAll, openWriter, someRows } from "./icebergTable.ts"
+import * as Other from "./otherProgram.ts"
 
 const minute = 60_000
 const hour = 60 * minute
@@ -98,6 +101,34 @@ describe("metadata", () => {
     const later = commits(4000, 1_000)
     assert.isAtMost(later.bytes, full.bytes * 1.05)
   })
+})
+
+layer(environment)("a snapshot of another writer", (it) => {
+  it.effect("stays for the time of time travel, and is known however many of Floe's came behind it", () =>
+    Effect.gen(function* () {
+      const tableFolder = join((yield* DataFolder).root, "tables", "others")
+      const writer = yield* openWriter({ tableFolder, snapshotKeep: 2, timeTravel: hour })
+      const commits = (count: number) => Effect.replicateEffect(add(writer, someRows(1, "a")), count)
+      const others = Effect.map(readMetadata(tableFolder), (found) => {
+        const { metadata, snapshot } = Option.getOrThrow(found)
+        const { cutAt, snapshots } = othersBehind(metadata, snapshot)
+        return { ids: snapshots.map((one) => one["snapshot-id"]), isCut: cutAt !== undefined, metadata }
+      })
+      yield* commits(5)
+      assert.deepInclude(yield* others, { ids: [], isCut: false })
+      const first = Other.commit(tableFolder, 5, 6)
+      yield* commits(5)
+      const second = Other.commit(tableFolder, 11, 12, { id: 4695896948513303400n })
+      yield* commits(5)
+      const known = yield* others
+      assert.deepInclude(known, { ids: [second, first], isCut: false })
+      // The newest two, and each of the others with the one before it.
+      assert.strictEqual(known.metadata.snapshots.length, 6)
+      yield* TestClock.adjust("2 hours")
+      yield* commits(3)
+      assert.deepInclude(yield* others, { ids: [], isCut: true })
+    })
+  )
 })
 
 layer(environment)("a file that left the table", (it) => {

@@ -8,6 +8,7 @@ import * as QueryLayer from "../layers/duckdb/Query.ts"
 import * as TableSumsLayer from "../layers/duckdb/TableSums.ts"
 import { table as tableCheck } from "../layers/embedded/checks/Table.ts"
 import { at } from "../layers/embedded/DataFolder.ts"
+import { listSnapshots } from "../layers/iceberg/TableReader.ts"
 import * as EventLogReaderLayer from "../layers/sqlite/EventLogReader.ts"
 import * as LeasesLayer from "../layers/sqlite/Leases.ts"
 import { DataFolder } from "../services/DataFolder.ts"
@@ -104,6 +105,31 @@ describe("a table on which Spark has worked", () => {
       assert.isAbove(upkeep.filesCompacted, 0)
       const expected = [...rows, ...more.flat().map(({ city, temperature, ts }) => [city, temperature, ts])]
       assert.deepStrictEqual(sorted((yield* query(root)).rows), sorted(expected))
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("the audit tells what Spark has changed when the snapshots around it are thinned", () =>
+    Effect.gen(function* () {
+      const { root, rows } = yield* unpacked("position-deletes")
+      const writing = Effect.gen(function* () {
+        const writer = yield* openWriter({ snapshotKeep: 2, metadataKeep: 0, timeTravel: 3_600_000 })
+        const { progress } = Option.getOrThrow(yield* writer.committed)
+        for (let i = 0; i < 8; i++) {
+          yield* writer.commit(progress)
+          yield* maintainAll(writer)
+        }
+      })
+      yield* writing.pipe(Effect.scoped, Effect.provide(environmentAt(root)))
+      assert.isAtMost((yield* listSnapshots(join(root, "warehouse", "default", "weather"))).length, 7)
+      const report = yield* audited(root)
+      assert.deepStrictEqual([report.missing, report.inTable], [0, rows.length])
+      assert.deepStrictEqual(
+        report.changedByOthers.map(({ added, by, deleted }) => ({ added, by, deleted })),
+        [
+          { added: 0, by: "spark", deleted: 3 },
+          { added: 2, by: "spark", deleted: 0 }
+        ]
+      )
     }).pipe(Effect.scoped)
   )
 

@@ -3,7 +3,7 @@ import { access } from "node:fs/promises"
 import { Effect } from "effect"
 import * as Files from "./Files.ts"
 import * as Manifest from "./Manifest.ts"
-import * as Metadata from "./Metadata.ts"
+import type * as Metadata from "./Metadata.ts"
 import { located } from "./Paths.ts"
 import { type LiveEntry, readList, readManifest } from "./TableReader.ts"
 import { mayTouch, scanOf, type TableScan } from "./TableScan.ts"
@@ -12,28 +12,6 @@ import { mayTouch, scanOf, type TableScan } from "./TableScan.ts"
 export const engineOf = ({ summary = {} }: Metadata.Snapshot) =>
   summary["engine-name"] ??
   ("spark.app.id" in summary ? "spark" : "trino_query_id" in summary ? "trino" : "another program")
-
-export interface Others {
-  /** Snapshots that may have changed rows, newest first. */
-  readonly snapshots: ReadonlyArray<Metadata.Snapshot>
-  /** The oldest snapshot that is kept, where those before it have expired and it is not known who made them. */
-  readonly cutAt: Metadata.Snapshot | undefined
-}
-
-/** Snapshots of other writers among those that a snapshot has come from, back to where Floe put all rows in place. */
-export const othersBehind = (metadata: Metadata.TableMetadata, snapshot: Metadata.Snapshot): Others => {
-  const lineage = Metadata.lineage(metadata, snapshot["snapshot-id"])
-  const snapshots: Array<Metadata.Snapshot> = []
-  for (const one of lineage) {
-    const operation = Metadata.operationOf(one)
-    if (Metadata.progressOf(one) === undefined) {
-      if (operation !== "replace") snapshots.push(one)
-    } else if (operation === "overwrite") return { snapshots, cutAt: undefined }
-  }
-  const oldest = lineage.at(-1)
-  const parent = oldest?.["parent-snapshot-id"] ?? undefined
-  return { snapshots, cutAt: parent === undefined ? undefined : oldest }
-}
 
 /** The files that a snapshot has changed, as they were before it and as they are after it. */
 export interface ChangedFiles {

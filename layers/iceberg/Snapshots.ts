@@ -5,6 +5,7 @@ import type { Progress } from "../../services/Table.ts"
 import * as LogProgress from "./LogProgress.ts"
 import type { DataFile } from "./Manifest.ts"
 import * as Metadata from "./Metadata.ts"
+import { newestBehind, othersBehind } from "./OtherSnapshots.ts"
 import * as Thinning from "./Thinning.ts"
 
 export interface Change {
@@ -28,11 +29,12 @@ const bytesOf = (files: ReadonlyArray<DataFile>) => files.reduce((sum, file) => 
 const deletes = ["total-delete-files", "total-position-deletes", "total-equality-deletes"]
 
 /** Totals go on from the parent's, and are left out where another engine left them out. */
-const summaryOf = (parent: Metadata.Snapshot | undefined, change: Change): Metadata.Summary => {
+const summaryOf = (before: Metadata.TableMetadata, change: Change): Metadata.Summary => {
+  const parent = Metadata.currentSnapshot(before)
   const { added, operation, progress, removed } = change
   const total = (key: string, difference: number) => {
-    const before = parent === undefined ? 0 : Metadata.countOf(parent, key)
-    return before === undefined ? {} : { [key]: String(before + difference) }
+    const count = parent === undefined ? 0 : Metadata.countOf(parent, key)
+    return count === undefined ? {} : { [key]: String(count + difference) }
   }
   const gone = (key: string) =>
     operation === "overwrite" && parent !== undefined ? -(Metadata.countOf(parent, key) ?? 0) : 0
@@ -55,6 +57,7 @@ const summaryOf = (parent: Metadata.Snapshot | undefined, change: Change): Metad
     ...Object.assign({}, ...deletes.map((key) => total(key, gone(key)))),
     "floe.log.id": progress.logId,
     "floe.log.offset": String(progress.offset),
+    ...newestBehind(before, parent),
     ...(progress.lastEvent !== undefined && { "floe.log.last": progress.lastEvent })
   }
 }
@@ -71,23 +74,30 @@ const metadataLog = (before: Metadata.TableMetadata, file: string, keep: number)
   return log.slice(Math.max(0, log.length - keep))
 }
 
+/** So many snapshots at most stay because other writers have changed rows in them. */
+const mostOfOthers = 100
+
 /**
- * Those that must stay whatever their age: what a branch or a tag names, and the way back from the current one to the
- * newest that tells how far the log is in.
+ * Those that must stay although there are newer ones: what a branch or a tag names, the way back from the current one to
+ * the newest that tells how far the log is in, and for the time of time travel what tells which rows others have changed.
  */
-const needed = (metadata: Metadata.TableMetadata): ReadonlySet<bigint> => {
-  const current = metadata["current-snapshot-id"]
-  const line = Metadata.lineage(metadata, current)
-  const ids = [current, ...line.slice(0, line.findIndex(Metadata.progressOf) + 1).map((one) => one["snapshot-id"])]
+const needed = (metadata: Metadata.TableMetadata, now: number, { timeTravel }: Retention): ReadonlySet<bigint> => {
+  const current = Metadata.currentSnapshot(metadata)
+  if (current === undefined) return new Set()
+  const line = Metadata.lineage(metadata, current["snapshot-id"])
+  const ofOthers = othersBehind(metadata, current).needed.slice(0, mostOfOthers)
+  const recent = ofOthers.filter((one) => now - one["timestamp-ms"] < timeTravel)
+  const ids = [current, ...recent].map((one) => one["snapshot-id"])
+  ids.push(...line.slice(0, line.findIndex(Metadata.progressOf) + 1).map((one) => one["snapshot-id"]))
   for (const ref of Object.values(metadata.refs)) ids.push(ref["snapshot-id"])
-  return new Set(ids.flatMap((id) => id ?? []))
+  return new Set(ids)
 }
 
 /** Metadata that keep of the snapshots only those that are to be kept. */
 const thin = (metadata: Metadata.TableMetadata, now: number, retention: Retention): Metadata.TableMetadata => {
   if (metadata.snapshots.length <= retention.snapshots) return metadata
   const kept = Thinning.thinned(metadata.snapshots, now, retention)
-  const stay = needed(metadata)
+  const stay = needed(metadata, now, retention)
   const snapshots = metadata.snapshots.filter((one) => kept.has(one) || stay.has(one["snapshot-id"]))
   if (snapshots.length === metadata.snapshots.length) return metadata
   const ids = new Set(snapshots.map((snapshot) => snapshot["snapshot-id"]))
@@ -133,7 +143,7 @@ export const withSnapshot = (
     "sequence-number": sequenceNumber,
     "timestamp-ms": now,
     "manifest-list": next.manifestList,
-    summary: summaryOf(parent, change),
+    summary: summaryOf(before, change),
     "schema-id": before["current-schema-id"]
   }
   return thin(

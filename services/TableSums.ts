@@ -48,6 +48,10 @@ export interface OtherChange {
   readonly deleted: number
 }
 
+/** As "snapshot 4711 by spark, +1 −0 rows". */
+export const describeChange = ({ added, by, deleted, snapshotId }: OtherChange) =>
+  `snapshot ${snapshotId} by ${by}, +${added.toLocaleString("en-US")} −${deleted.toLocaleString("en-US")} rows`
+
 export interface OtherChanges {
   /** Oldest first. */
   readonly changes: ReadonlyArray<OtherChange>

@@ -4,11 +4,11 @@ import { Effect, Fiber, Layer, Option } from "effect"
 import { TestClock } from "effect/testing"
 import { register } from "../layers/connect/Registration.ts"
 import { Connector, type ConnectorConfig } from "../services/Connector.ts"
-import { ConsumerGroups } from "../services/ConsumerGroups.ts"
+import { ConsumerGroups, GroupsUnavailable } from "../services/ConsumerGroups.ts"
 
 const name = "iceberg-sink"
 
-/** `readers` is how many are in each group, look by look; the last number stays. */
+/** `readers` is how many are in each group, look by look, and -1 where nobody can tell; the last number stays. */
 const played = (state: string, config: ConnectorConfig, readers: ReadonlyArray<number>) => {
   const calls: Array<string> = []
   let current = state
@@ -34,8 +34,10 @@ const played = (state: string, config: ConnectorConfig, readers: ReadonlyArray<n
   })
   const groups = Layer.mock(ConsumerGroups, {
     find: (id) =>
-      Effect.sync(() => {
+      Effect.gen(function* () {
         const count = readers[Math.min(look++, readers.length - 1)] ?? 0
+        if (count < 0)
+          return yield* new GroupsUnavailable({ operation: "find", reason: "no broker answers", cause: "" })
         calls.push(`${count} in ${id}`)
         const members = Array.from({ length: count }, (_, i) => ({
           id: `${i}`,
@@ -78,6 +80,18 @@ it.effect("a coordinator that outlives its task keeps it stopped, with its new s
     assert.deepStrictEqual(
       calls.filter((call) => !call.includes(" in ")),
       ["stop", "register"]
+    )
+  })
+)
+
+it.effect("it goes on with its old settings where it cannot be told who reads", () =>
+  Effect.gen(function* () {
+    const { run } = played("RUNNING", { a: "1" }, [1, -1])
+    const { result, calls } = yield* run({ a: "2" })
+    assert.match(result._tag === "Failure" ? result.failure.message : "", /no broker answers/)
+    assert.deepStrictEqual(
+      calls.filter((call) => !call.includes(" in ")),
+      ["stop", "resume"]
     )
   })
 )

@@ -15,7 +15,7 @@ export interface Answer {
 }
 
 /** `answer` gives nothing where the request is to hang, and "gone" where the connection is to break. */
-export const serving = (answer: (request: Request, base: string) => Answer | "gone" | undefined) =>
+export const serving = (answer: (request: Request, base: string) => Answer | "gone" | undefined | Promise<Answer>) =>
   Effect.acquireRelease(
     Effect.callback<{ readonly base: string; readonly seen: ReadonlyArray<Request>; readonly close: () => void }>(
       (resume) => {
@@ -24,11 +24,11 @@ export const serving = (answer: (request: Request, base: string) => Answer | "go
         const server = createServer((incoming, response) => {
           let body = ""
           incoming.setEncoding("utf8").on("data", (text) => (body += text))
-          incoming.on("end", () => {
+          incoming.on("end", async () => {
             const { method = "", url = "", headers } = incoming
             const request = { method, url, headers, body }
             seen.push(request)
-            const answered = answer(request, base)
+            const answered = await answer(request, base)
             if (answered === "gone") incoming.socket.destroy()
             else if (answered !== undefined) response.writeHead(answered.status).end(answered.body)
           })

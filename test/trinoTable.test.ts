@@ -1,3 +1,4 @@
+import { DuckDBInstance } from "@duckdb/node-api"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Option, Stream } from "effect"
 import * as QueryLayer from "../layers/trino/Query.ts"
@@ -7,7 +8,7 @@ import * as TableSumsLayer from "../layers/trino/TableSums.ts"
 import { Query } from "../services/Query.ts"
 import { type SinkCommit, SinkCommits, SinkCommitsUnavailable } from "../services/SinkCommits.ts"
 import { AsOf, TableReader } from "../services/TableReader.ts"
-import { TableSums } from "../services/TableSums.ts"
+import { checksumOf, TableSums } from "../services/TableSums.ts"
 import { serving } from "./httpService.ts"
 import recorded from "./recorded/trinoTable.json" with { type: "json" }
 
@@ -216,17 +217,18 @@ describe("the table through Trino", () => {
   )
 })
 
+const page = (name: string, type: string) => ({ name, type, typeSignature: { rawType: type, arguments: [] } })
+const properties = JSON.stringify({ id: "1", columns: [page("value", "varchar")], data: [["a topic's id"]] })
+
 describe("the table's side of an audit", () => {
-  const page = (name: string, type: string) => ({ name, type, typeSignature: { rawType: type, arguments: [] } })
   const sums = JSON.stringify({
     id: "1",
-    columns: [page("ts", "varchar"), page("rows", "bigint"), page("sum", "decimal")],
+    columns: [page("ts", "varchar"), page("rows", "bigint"), page("sum", "decimal"), page("more", "bigint")],
     data: [
-      ["2026-11-23-01", 3, "12345678901234567890"],
-      [null, 1, "7"]
+      ["2026-11-23-01", 3, "12345678901234567890", 0],
+      [null, 1, "7", 0]
     ]
   })
-  const properties = JSON.stringify({ id: "1", columns: [page("value", "varchar")], data: [["a topic's id"]] })
   const broken = JSON.stringify({
     id: "1",
     error: { message: "Error opening the file", errorName: "ICEBERG_BAD_DATA", errorType: "EXTERNAL" }
@@ -252,8 +254,8 @@ describe("the table's side of an audit", () => {
       assert.deepStrictEqual(
         [...(yield* hours)],
         [
-          ["2026-11-23-01", { rows: 3, checksum: 12345678901234567890n }],
-          [null, { rows: 1, checksum: 7n }]
+          ["2026-11-23-01", { rows: 3, checksum: 12345678901234567890n, byOthers: 0 }],
+          [null, { rows: 1, checksum: 7n, byOthers: 0 }]
         ]
       )
     }).pipe(Effect.scoped)
@@ -266,6 +268,110 @@ describe("the table's side of an audit", () => {
       const others = recorded.snapshots.replaceAll(snapshot.id, "4711")
       const expired = yield* Effect.flip((yield* view(broken, others)).hours)
       assert.include(expired.message, `its snapshot ${snapshot.id} has expired while it was read; run it again`)
+    }).pipe(Effect.scoped)
+  )
+})
+
+/** Snapshots of a table and the rows of each, asked in Trino's words and answered by DuckDB. */
+const trinoOf = Effect.fnUntraced(function* (
+  snapshots: ReadonlyArray<{ readonly summary: Record<string, string>; readonly rows: ReadonlyArray<string> }>
+) {
+  const duckdb = yield* Effect.promise(async () => (await DuckDBInstance.create(":memory:")).connect())
+  const answer = async (sql: string) => (await duckdb.runAndReadAll(sql)).getRowsJson()
+  const run = (sql: string) => Effect.promise(() => answer(sql))
+  yield* run("CREATE MACRO from_base(digits, base) AS CAST('0x' || digits AS BIGINT)")
+  for (const [i, { rows }] of snapshots.entries()) {
+    yield* run(`CREATE TABLE snapshot_${i + 1} (city VARCHAR, temperature VARCHAR, ts VARCHAR)`)
+    for (const row of rows) yield* run(`INSERT INTO snapshot_${i + 1} VALUES (${row})`)
+  }
+  const made = snapshots.map(({ summary }, i) => [
+    i + 1,
+    i === 0 ? null : i,
+    i,
+    "append",
+    summary,
+    i === snapshots.length - 1
+  ])
+  const read = new Set<string>()
+  const translated = (sql: string) =>
+    sql
+      .replaceAll(/iceberg\.default\.weather FOR VERSION AS OF BIGINT '(\d+)'/g, (_, id: string) => {
+        read.add(id)
+        return `snapshot_${id}`
+      })
+      .replaceAll(/U&'\\(\w{4})'/g, (_, code: string) => `chr(${Number.parseInt(code, 16)})`)
+      // Its MD5 is hexadecimal already.
+      .replaceAll(/to_hex|to_utf8/g, "")
+  const { base } = yield* serving(({ body }) => {
+    if (body.includes("$properties")) return { status: 200, body: properties }
+    if (body.includes("$snapshots")) {
+      return { status: 200, body: JSON.stringify({ ...JSON.parse(recorded.snapshots), data: made }) }
+    }
+    return answer(translated(body)).then((data) => ({
+      status: 200,
+      body: JSON.stringify({ id: "1", columns: (data[0] ?? []).map((_, i) => page(`_col${i}`, "varchar")), data })
+    }))
+  })
+  return { base, read }
+})
+
+const a = { city: "Oslo", temperature: "1.5" }
+const b = { city: "Łódź", temperature: "-2" }
+const c = { city: "d'Or", temperature: "3" }
+const [first, second] = ["2026-01-08-14", "2026-01-08-15"]
+const row = ({ city, temperature }: typeof a, ts: string) =>
+  `'${city.replaceAll("'", "''")}', '${temperature}', '${ts}'`
+const stranger = row({ city: "Nowhere", temperature: "0" }, second)
+
+describe("the table's side of an audit, where others have written", () => {
+  it.effect("is without what they changed, and says what that is", () =>
+    Effect.gen(function* () {
+      const commit = {
+        "kafka.connect.commit-id": "1",
+        "kafka.connect.offsets.control-iceberg.connect-iceberg-sink": '{"0":9}',
+        "added-records": "1"
+      }
+      const trino = { trino_query_id: "1", "engine-name": "trino" }
+      const { base, read } = yield* trinoOf([
+        { summary: trino, rows: [] },
+        { summary: commit, rows: [row(a, first), row(b, first), row(b, second)] },
+        {
+          summary: { ...trino, "added-records": "1" },
+          rows: [row(a, first), row(b, first), row(b, second), stranger]
+        },
+        { summary: { ...trino, "added-position-deletes": "1" }, rows: [row(b, first), row(b, second), stranger] },
+        { summary: commit, rows: [row(b, first), row(b, second), stranger, row(c, second)] }
+      ])
+      const sums = TableSumsLayer.layer.pipe(Layer.provide([QueryLayer.at(new URL(base), "floe"), controlTopic]))
+      const view = Option.getOrThrow(yield* TableSums.use(({ view }) => view).pipe(Effect.provide(sums)))
+      assert.deepStrictEqual(
+        new Map(yield* view.hours),
+        new Map([
+          [first, { rows: 2, checksum: checksumOf(a) + checksumOf(b), byOthers: -1 }],
+          [second, { rows: 2, checksum: checksumOf(b) + checksumOf(c), byOthers: 1 }]
+        ])
+      )
+      // The snapshot between their two would be added and taken away.
+      assert.deepStrictEqual(read, new Set(["2", "4", "5"]))
+      assert.deepStrictEqual(
+        yield* view.slices(first, 1),
+        new Map([[0, { rows: 2, checksum: checksumOf(a) + checksumOf(b) }]])
+      )
+      const records = yield* Stream.runCollect(view.records(second, { of: 1, slices: [0] }))
+      assert.deepStrictEqual(
+        records.toSorted((one, other) => one.temperature?.localeCompare(other.temperature ?? "") ?? 0),
+        [
+          { ...b, rows: 1 },
+          { ...c, rows: 1 }
+        ]
+      )
+      assert.deepStrictEqual(yield* view.others, {
+        changes: [
+          { snapshotId: "3", by: "trino", added: 1, deleted: 0 },
+          { snapshotId: "4", by: "trino", added: 0, deleted: 1 }
+        ],
+        unknown: []
+      })
     }).pipe(Effect.scoped)
   )
 })

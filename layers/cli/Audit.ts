@@ -2,6 +2,7 @@ import { Effect, Option, Schedule, Schema, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
 import type { Position } from "../../services/EventLog.ts"
 import { profile } from "../../services/Settings.ts"
+import { describeChange } from "../../services/TableSums.ts"
 import { Hour } from "../../services/Weather.ts"
 import { type AuditReport, audit as reconcile } from "../audit/Audit.ts"
 import type { Example } from "../audit/HourDifference.ts"
@@ -82,8 +83,7 @@ const withOthers = (report: AuditReport) => {
   }
 }
 
-const change = ({ added, by, deleted, snapshotId }: AuditReport["changedByOthers"][number]) =>
-  `  changed by another writer: snapshot ${snapshotId} by ${by}, +${counted(added)} −${counted(deleted)} rows`
+const change = (one: AuditReport["changedByOthers"][number]) => `  changed by another writer: ${describeChange(one)}`
 
 const text = (report: AuditReport, millis: number, paint: Paint) => {
   const { all, hours, names } = withOthers(report)

@@ -71,7 +71,7 @@ export const register = Effect.fn("Registration.register")(function* (name: stri
   const left = yield* Readers.none(ids, Readers.count(groups, ids)).pipe(
     Effect.as(false),
     Effect.catchTag("ReadersLeft", () => Effect.succeed(true)),
-    Effect.onInterrupt(() => Effect.ignore(goOn))
+    Effect.onError(() => Effect.ignore(goOn))
   )
   if (left) {
     yield* connector.register(name, config)

@@ -12,9 +12,9 @@ import type { Position } from "../../services/EventLog.ts"
 import { plural } from "../../services/plural.ts"
 import { type Discards, ReplayRefused, ReplayUnavailable } from "../../services/Replay.ts"
 import { weather } from "../../services/TableReader.ts"
+import { describeChange } from "../../services/TableSums.ts"
 import { control, coordinator, Topics } from "../../services/Topics.ts"
 import { monotonic, monotonicMillis } from "../runtime/elapsed.ts"
-import { described } from "../trino/OtherWriters.ts"
 import * as IcebergSink from "./IcebergSink.ts"
 import { goesOn, leaving, patiently } from "./ReplayFailures.ts"
 import { missing, placed } from "./ReplayProgress.ts"
@@ -62,7 +62,10 @@ export const make = Effect.fnUntraced(function* (run: ReplayRun) {
     if (!(yield* table.exists(weather)) || discard.otherWriters === true) return
     const others = yield* table.otherWriters
     if (others.length === 0) return
-    const shown = [...others.slice(0, 3).map(described), ...(others.length > 3 ? [`${others.length - 3} more`] : [])]
+    const shown = [
+      ...others.slice(0, 3).map(describeChange),
+      ...(others.length > 3 ? [`${others.length - 3} more`] : [])
+    ]
     return yield* refuse(
       `default.weather was changed by another writer (${shown.join("; ")}), which the log does not know and a swap would undo. Nothing was changed; the same command with --discard-other-writers undoes it.`
     )

@@ -9,6 +9,8 @@ const offsetsProperty = /^kafka\.connect\.offsets\.(.+?)\.connect-/
 /** By partition of the control topic, the next offset to read. */
 const decodeOffsets = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Struct({ "0": Schema.Int })))
 
+export const isSinkCommit = (summary: Readonly<Record<string, string>>) => idProperty in summary
+
 /** None for a snapshot of another writer. */
 export const commitOf = (summary: Readonly<Record<string, string>>): Option.Option<SinkCommit> => {
   const id = summary[idProperty]

@@ -3,7 +3,7 @@
 import { Effect, Option } from "effect"
 import type { Leases } from "../../services/Leases.ts"
 import { plural } from "../../services/plural.ts"
-import type { OtherChange } from "../../services/TableSums.ts"
+import { describeChange, type OtherChange } from "../../services/TableSums.ts"
 import * as LogProgress from "../iceberg/LogProgress.ts"
 import { type CurrentMetadata, readMetadata } from "../iceberg/MetadataFiles.ts"
 import { readFiles } from "../iceberg/TableReader.ts"
@@ -48,11 +48,6 @@ export const undoneByRebuild = Effect.fn("undoneByRebuild")(function* (
   return changes.length === 0 && unexplained === 0 ? undefined : undone
 }, Effect.scoped)
 
-const counted = (count: number) => count.toLocaleString("en-US")
-
-const described = ({ added, by, deleted, snapshotId }: OtherChange) =>
-  `snapshot ${snapshotId} by ${by}, +${counted(added)} −${counted(deleted)} rows`
-
 /** One sentence or two, such as "Other writers have added 2 rows and deleted 3 rows (snapshot 4711 by spark, +2 −3 rows)." */
 export const sayUndone = ({ changes, unexplained }: Undone) => {
   const sum = (count: (change: OtherChange) => number) => changes.reduce((total, change) => total + count(change), 0)
@@ -62,7 +57,7 @@ export const sayUndone = ({ changes, unexplained }: Undone) => {
   )} to default.weather and deleted ${plural(
     sum(({ deleted }) => deleted),
     "row"
-  )} (${changes.map(described).join("; ")}).`
+  )} (${changes.map(describeChange).join("; ")}).`
   const more = `default.weather has ${plural(Math.abs(unexplained), "row")} ${unexplained > 0 ? "more" : "fewer"} than the log${changes.length > 0 ? " and these changes" : ""} would give, and the snapshots that may tell which writer did that have expired.`
   return [...(changes.length > 0 ? [known] : []), ...(unexplained !== 0 ? [more] : [])].join(" ")
 }

@@ -72,6 +72,8 @@ interface Case {
   /** The check that finds it first. */
   readonly check: string
   readonly finding: RegExp
+  /** What `floe audit` says of it, which it passes nevertheless. */
+  readonly audit?: RegExp
   readonly slow?: boolean
 }
 
@@ -184,7 +186,8 @@ const cases: ReadonlyArray<Case> = [
       await connector("/resume", "PUT")
     },
     check: "writers",
-    finding: /changed by another writer: snapshot \d+ by trino, \+1 −0 rows; snapshot \d+ by trino, \+\d+ −\d+ rows/
+    finding: /changed by another writer: snapshot \d+ by trino, \+1 −0 rows; snapshot \d+ by trino, \+\d+ −\d+ rows/,
+    audit: /changed by another writer: snapshot \d+ by trino, \+1 −0 rows\n/
   },
   {
     damage: "the partitioning was altered",
@@ -264,7 +267,7 @@ beforeAll(async () => {
   await mended()
 }, timeout)
 
-for (const { damage, cause, check, finding, slow = false } of cases) {
+for (const { damage, cause, check, finding, audit, slow = false } of cases) {
   test.skipIf(slow && !nightly)(damage, { timeout }, async () => {
     const sending = load("fixes", 5)
     try {
@@ -276,6 +279,11 @@ for (const { damage, cause, check, finding, slow = false } of cases) {
       await cause()
       const found = await until("it is named", ills, (found) => check in found, { seconds: 120 })
       assert.match(found[check]?.map(({ finding }) => finding).join("\n") ?? "", finding)
+      if (audit !== undefined) {
+        const { code, out, err } = await floe(["audit"])
+        assert.strictEqual(code, 0, `${out}${err}`)
+        assert.match(out, audit)
+      }
       await mended()
     } finally {
       await sending.stop()

@@ -2,7 +2,8 @@
 import { Effect } from "effect"
 import type { Check, Finding } from "../../../services/Checks.ts"
 import type { Query } from "../../../services/Query.ts"
-import { described, find } from "../../trino/OtherWriters.ts"
+import { describeChange } from "../../../services/TableSums.ts"
+import { find } from "../../trino/OtherWriters.ts"
 import type { Anew } from "./Anew.ts"
 
 const most = 3
@@ -16,7 +17,7 @@ export const writers = (query: Query["Service"], anew: Effect.Effect<Anew>): Che
     if (others.length === 0) return []
     const more = others.length > most ? [`${others.length - most} more`] : []
     const finding: Finding = {
-      finding: `The table was changed by another writer: ${[...others.slice(-most).map(described), ...more].join("; ")}.`,
+      finding: `The table was changed by another writer: ${[...others.slice(-most).map(describeChange), ...more].join("; ")}.`,
       consequence: "The log knows nothing of it: the table and the log differ by these rows.",
       mend: `Nothing, if it was meant. If not: ${(yield* anew).alone}`
     }

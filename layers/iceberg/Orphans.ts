@@ -9,14 +9,14 @@ import { located } from "./Paths.ts"
 import { readList, readManifest } from "./TableReader.ts"
 
 /** All files that these lists name, with themselves. What is not there is of a snapshot that has expired, unless it is kept. */
-const namedBy = Effect.fnUntraced(function* (
+export const namedBy = Effect.fnUntraced(function* (
   tableFolder: string,
-  lists: ReadonlyArray<NamedList>,
-  isKept: (snapshot: Snapshot) => boolean
+  lists: ReadonlyArray<Pick<NamedList, "snapshot" | "location">>,
+  isKept: (snapshot: Snapshot) => boolean = () => true
 ) {
   const named = new Set<string>()
-  for (const { list, location, snapshot } of lists) {
-    named.add(list)
+  for (const { location, snapshot } of lists) {
+    named.add(yield* located(tableFolder, location, snapshot["manifest-list"]))
     const manifests = yield* readList(tableFolder, location, snapshot["manifest-list"]).pipe(
       Effect.catchTag("TableBroken", (error) =>
         isKept(snapshot) ? Effect.fail(error) : Effect.succeed<ReadonlyArray<ManifestFile>>([])

@@ -8,13 +8,11 @@ import * as Files from "./Files.ts"
 import { metadataOf } from "./Leased.ts"
 import { stillWaiting } from "./LeftFiles.ts"
 import { type LiveFile, LiveFiles } from "./LiveFiles.ts"
-import { status } from "./Manifest.ts"
 import * as Metadata from "./Metadata.ts"
 import { namedLists } from "./MetadataFiles.ts"
-import { findOrphans } from "./Orphans.ts"
-import { located } from "./Paths.ts"
+import { findOrphans, namedBy } from "./Orphans.ts"
 import { type Retention, withoutOld } from "./Snapshots.ts"
-import { readEntries, readList, readManifest } from "./TableReader.ts"
+import { readEntries } from "./TableReader.ts"
 import { quietMillis } from "./Upkeep.ts"
 
 /** A running sink may be about to commit a file that nobody names yet. */
@@ -47,28 +45,6 @@ const compaction = (files: ReadonlyArray<LiveFile>, growing: boolean) => {
   }
 }
 
-/** Paths of all files that these snapshots need, with what is in the metadata folder. */
-const neededBy = Effect.fnUntraced(function* (
-  tableFolder: string,
-  location: string,
-  snapshots: ReadonlyArray<Metadata.Snapshot>
-) {
-  const needed = new Set<string>()
-  for (const snapshot of snapshots) {
-    needed.add(yield* located(tableFolder, location, snapshot["manifest-list"]))
-    for (const manifest of yield* readList(tableFolder, location, snapshot["manifest-list"])) {
-      const path = yield* located(tableFolder, location, manifest.manifest_path)
-      if (needed.has(path)) continue
-      needed.add(path)
-      for (const entry of yield* readManifest(tableFolder, location, manifest)) {
-        if (entry.status === status.deleted) continue
-        needed.add(yield* located(tableFolder, location, entry.data_file.file_path))
-      }
-    }
-  }
-  return needed
-})
-
 /** Sizes of files; one that is gone meanwhile is left out. */
 const sizesOf = (paths: Iterable<string>) =>
   Effect.forEach(
@@ -97,8 +73,13 @@ export const plan = Effect.fn("Plan.plan")(
 
     const thinner = Option.getOrElse(withoutOld(metadata, "", now, retention), () => metadata)
     const gone = snapshots.filter((one) => !thinner.snapshots.includes(one))
-    const kept = yield* neededBy(tableFolder, location, gone.length === 0 ? [] : thinner.snapshots)
-    const had = yield* neededBy(tableFolder, location, gone)
+    const filesOf = (some: ReadonlyArray<Metadata.Snapshot>) =>
+      namedBy(
+        tableFolder,
+        some.map((snapshot) => ({ snapshot, location }))
+      )
+    const kept = yield* filesOf(gone.length === 0 ? [] : thinner.snapshots)
+    const had = yield* filesOf(gone)
     const expired = [...had].filter((path) => !kept.has(path))
     const lists = yield* namedLists(tableFolder)
     const waiting = yield* stillWaiting(tableFolder, fileGrace)

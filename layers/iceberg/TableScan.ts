@@ -52,11 +52,9 @@ const paired = (live: LiveEntry): PairedFile => ({
   partition: partitionOf(live)
 })
 
-const Bounds = Schema.Struct({
-  lower_bounds: Schema.NullOr(Schema.Array(Schema.Struct({ key: Schema.Int, value: Schema.Uint8Array }))),
-  upper_bounds: Schema.NullOr(Schema.Array(Schema.Struct({ key: Schema.Int, value: Schema.Uint8Array })))
-})
-const hasBounds = Schema.is(Bounds)
+/** The least or the greatest values of columns, by the column's id. */
+export const Bounds = Schema.NullOr(Schema.Array(Schema.Struct({ key: Schema.Int, value: Schema.Uint8Array })))
+const hasBounds = Schema.is(Schema.Struct({ lower_bounds: Bounds, upper_bounds: Bounds }))
 /** The column `file_path` of a file of position deletes. */
 export const pathField = 2147483546
 

@@ -4,10 +4,8 @@ import { Effect, Option } from "effect"
 import type { Leases } from "../../services/Leases.ts"
 import * as Files from "./Files.ts"
 import * as LogProgress from "./LogProgress.ts"
-import type { ManifestFile } from "./Manifest.ts"
 import { type CurrentMetadata, readMetadata } from "./MetadataFiles.ts"
-import { located } from "./Paths.ts"
-import { readList, readLive } from "./TableReader.ts"
+import { namedBy } from "./Orphans.ts"
 
 /**
  * The newest metadata all of whose snapshots are held, as far as leases can be written: where the folder may only be
@@ -41,29 +39,16 @@ const holdAll = Effect.fnUntraced(function* (tableFolder: string, leases: Leases
   }
 })
 
-const pathsOf = Effect.fnUntraced(function* (tableFolder: string, { metadata }: CurrentMetadata) {
-  const { location } = metadata
-  const paths = new Set<string>()
-  const manifests = new Map<string, ManifestFile>()
-  for (const { "manifest-list": list } of metadata.snapshots) {
-    paths.add(yield* located(tableFolder, location, list))
-    for (const manifest of yield* readList(tableFolder, location, list)) {
-      manifests.set(manifest.manifest_path, manifest)
-    }
-  }
-  for (const [path, manifest] of manifests) {
-    paths.add(yield* located(tableFolder, location, path))
-    for (const live of yield* readLive(tableFolder, location, manifest)) paths.add(live.path)
-  }
-  return paths
-})
-
 /** None if there is no table; the files stay until the scope closes. */
 export const heldFiles = Effect.fn("heldFiles")(function* (tableFolder: string, leases: Leases["Service"]) {
   const held = yield* holdAll(tableFolder, leases)
   if (held === undefined) return Option.none()
   const { bytes, current, name } = held
-  const paths = yield* pathsOf(tableFolder, current)
+  const { location, snapshots } = current.metadata
+  const paths = yield* namedBy(
+    tableFolder,
+    snapshots.map((snapshot) => ({ snapshot, location }))
+  )
   return Option.some({
     snapshotId: String(current.snapshot["snapshot-id"]),
     version: current.version,

@@ -6,9 +6,8 @@ import type { ParquetWriter } from "../duckdb/ParquetWriter.ts"
 import * as Files from "./Files.ts"
 import * as Manifest from "./Manifest.ts"
 import { located, pathOf } from "./Paths.ts"
-import { pathField } from "./TableScan.ts"
+import { Bounds, pathField } from "./TableScan.ts"
 
-const Bounds = Schema.NullOr(Schema.Array(Schema.Struct({ key: Schema.Int, value: Schema.Uint8Array })))
 const isBounds = Schema.is(Bounds)
 
 export const make = (tableFolder: string, location: string, writer: string, parquet: ParquetWriter) => {

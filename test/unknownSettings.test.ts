@@ -6,12 +6,16 @@ import { floe } from "./commandLine.ts"
 import { start } from "./program.ts"
 
 it("names what is no setting, with the nearest one where there is one", () => {
-  assert.deepStrictEqual(warningsOf(["FLOE_PROT", "FLOE_COMMIT_INTERVALL", "floe_port", "FLOE_COLOUR_OF_HATS"]), [
-    "FLOE_PROT is no setting of Floe and is ignored; did you mean FLOE_PORT?",
-    "FLOE_COMMIT_INTERVALL is no setting of Floe and is ignored; did you mean FLOE_COMMIT_INTERVAL?",
-    "floe_port is no setting of Floe and is ignored; did you mean FLOE_PORT?",
-    "FLOE_COLOUR_OF_HATS is no setting of Floe and is ignored; floe config lists all settings."
-  ])
+  assert.deepStrictEqual(
+    warningsOf(["FLOE_PROT", "FLOE_COMMIT_INTERVALL", "floe_port", "FLOE_DATA_DIR", "FLOE_COLOUR_OF_HATS"]),
+    [
+      "FLOE_PROT is no setting of Floe and is ignored; did you mean FLOE_PORT?",
+      "FLOE_COMMIT_INTERVALL is no setting of Floe and is ignored; did you mean FLOE_COMMIT_INTERVAL?",
+      "floe_port is no setting of Floe and is ignored; did you mean FLOE_PORT?",
+      "FLOE_DATA_DIR is no setting of Floe and is ignored; did you mean FLOE_DATA?",
+      "FLOE_COLOUR_OF_HATS is no setting of Floe and is ignored; floe config lists all settings."
+    ]
+  )
 })
 
 it("says nothing of settings, of compose.yaml's and the tests' own variables, and of everything else", () => {

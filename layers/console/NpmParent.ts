@@ -1,6 +1,7 @@
 /**
  * Whether the npm that runs `npm start` is still there. The script replaces its shell by the program, so npm is the
  * program's parent and passes SIGINT and SIGTERM on; but when npm is killed, or its terminal closes, it passes nothing on.
+ * The shell of Windows has no `exec` and goes on behind the `||`, which no other shell comes to.
  */
 import { join } from "node:path"
 

@@ -13,7 +13,9 @@ const nearestTo = (name: string) => {
   const [nearest] = settings
     .map((setting) => ({ name: setting.name, distance: distance(setting.name, name) }))
     .toSorted((a, b) => a.distance - b.distance)
-  return nearest !== undefined && nearest.distance <= furthest ? nearest.name : undefined
+  if (nearest !== undefined && nearest.distance <= furthest) return nearest.name
+  // A name with a word too many, such as FLOE_DATA_DIR.
+  return settings.find((setting) => name.startsWith(`${setting.name}_`))?.name
 }
 
 /** A sentence for each of these names that is no setting. */

@@ -147,7 +147,7 @@ export const folder = (folder: Folder): Check => ({
     if (foreign.length > 0) {
       findings.push({
         finding: `${folder.root} belongs to user ${owner}, and ${foreign.join(", ")} to another.`,
-        consequence: "Whoever starts Floe as one of them cannot write what belongs to the other.",
+        consequence: "Floe, when one of them starts it, cannot write what belongs to the other.",
         mend: `Give all of it to one user: sudo chown -R ${owner} ${shellQuoted(folder.root)}`
       })
     }

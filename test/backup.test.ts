@@ -206,6 +206,32 @@ describe("floe backup", () => {
       })
   )
 
+  it.live("leaves out what older snapshots have lost, and nothing that the current one needs", () =>
+    Effect.gen(function* () {
+      const { folder, home, root } = yield* backedUp(records(50, "first"))
+      const table = tableIn(root)
+      const parquet = () =>
+        readdirSync(join(table, "data"), { recursive: true, encoding: "utf8" }).filter((name) =>
+          name.endsWith(".parquet")
+        )
+      const [old = ""] = parquet()
+      yield* append(root, records(20, "second"))
+      yield* commit(root, records(20, "second"))
+      // Merged into another file.
+      yield* Effect.flatMap(TableWriter, ({ maintain }) => maintain).pipe(
+        Effect.provide(
+          Layer.fresh(TableWriterLayer.layer.pipe(Layer.provide(LeasesLayer.layer), Layer.provide(at(root))))
+        )
+      )
+      assert.strictEqual(parquet().length, 3)
+      rmSync(join(table, "data", old))
+      const { manifest } = yield* backUp(root, `${folder}-2`)
+      assert.isFalse(manifest.files.some(({ path }) => path.endsWith(old)))
+      const { audit } = yield* restore(`${folder}-2`, join(home, "elsewhere"))
+      assert.deepStrictEqual(audit, { logged: 70, inTable: 70, missing: 0, extra: 0 })
+    })
+  )
+
   it.live("of the log alone is enough to make the table again", () =>
     Effect.gen(function* () {
       const { folder, home, root } = yield* backedUp(records(30, "only"))

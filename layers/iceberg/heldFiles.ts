@@ -1,9 +1,11 @@
 /** Every file that a table needs, its older snapshots included, held so that upkeep leaves them. */
+import { statSync } from "node:fs"
 import { join, relative } from "node:path"
 import { Effect, Option } from "effect"
 import type { Leases } from "../../services/Leases.ts"
 import * as Files from "./Files.ts"
 import * as LogProgress from "./LogProgress.ts"
+import type { Snapshot } from "./Metadata.ts"
 import { type CurrentMetadata, readMetadata } from "./MetadataFiles.ts"
 import { namedBy } from "./Orphans.ts"
 
@@ -39,16 +41,24 @@ const holdAll = Effect.fnUntraced(function* (tableFolder: string, leases: Leases
   }
 })
 
+const isThere = (path: string) =>
+  Files.attempt("looking for a file", async () => statSync(path, { throwIfNoEntry: false }) !== undefined)
+
 /** None if there is no table; the files stay until the scope closes. */
 export const heldFiles = Effect.fn("heldFiles")(function* (tableFolder: string, leases: Leases["Service"]) {
   const held = yield* holdAll(tableFolder, leases)
   if (held === undefined) return Option.none()
   const { bytes, current, name } = held
   const { location, snapshots } = current.metadata
-  const paths = yield* namedBy(
+  const isCurrent = (one: Snapshot) => one["snapshot-id"] === current.snapshot["snapshot-id"]
+  const needed = yield* namedBy(tableFolder, [{ snapshot: current.snapshot, location }])
+  const named = yield* namedBy(
     tableFolder,
-    snapshots.map((snapshot) => ({ snapshot, location }))
+    [current.snapshot, ...snapshots].map((snapshot) => ({ snapshot, location })),
+    isCurrent
   )
+  const paths: Array<string> = []
+  for (const path of named) if (needed.has(path) || (yield* isThere(path))) paths.push(path)
   return Option.some({
     snapshotId: String(current.snapshot["snapshot-id"]),
     version: current.version,
@@ -56,6 +66,8 @@ export const heldFiles = Effect.fn("heldFiles")(function* (tableFolder: string, 
     offset: Option.getOrNull(LogProgress.at(current.metadata, current.snapshot))?.offset ?? null,
     /** Below the table's folder. */
     metadata: { path: join("metadata", name), bytes },
-    files: [...paths].map((path) => relative(tableFolder, path))
+    files: paths.map((path) => relative(tableFolder, path)),
+    /** How many files are missing that only older snapshots need. */
+    leftOut: named.size - paths.length
   })
 })

@@ -13,6 +13,7 @@ import {
 } from "../../../services/Backup.ts"
 import { DataFolder } from "../../../services/DataFolder.ts"
 import { Leases } from "../../../services/Leases.ts"
+import { plural } from "../../../services/plural.ts"
 import { SinkControl } from "../../../services/SinkControl.ts"
 import { make, placesIn } from "../../embedded/DataFolder.ts"
 import { codeOf } from "../../iceberg/Files.ts"
@@ -86,7 +87,12 @@ const copyTable = Effect.fnUntraced(
   function* (folder: DataFolder["Service"], partial: string, progress: BackupOptions["progress"]) {
     const found = yield* heldFiles(folder.table, yield* Leases)
     if (Option.isNone(found)) return undefined
-    const { files, metadata, offset, snapshotId, version } = found.value
+    const { files, leftOut, metadata, offset, snapshotId, version } = found.value
+    if (leftOut > 0) {
+      yield* Effect.logWarning(
+        `${plural(leftOut, "file")} that only older snapshots need ${leftOut === 1 ? "is" : "are"} missing, and not in the backup; floe doctor names the snapshots.`
+      )
+    }
     const total = yield* sizes(folder.table, files)
     yield* requireRoom(partial, total)
     const to = join(partial, tablePath(folder))

@@ -31,7 +31,11 @@ const bad = {
   text: { value: Buffer.from(`${mark} \x1b[31mhello`), reason: "not JSON" },
   number: { value: Buffer.from("42"), reason: "the value is a number" },
   temperature: {
-    value: Buffer.from(`{"city":"${mark} temperature","temperature":1.50,"ts":"2026-01-08-14"}`),
+    value: Buffer.from(`{"city":"${mark} temperature","temperature":true,"ts":"2026-01-08-14"}`),
+    reason: "temperature is a boolean"
+  },
+  digits: {
+    value: Buffer.from(`{"city":"${mark} digits","temperature":1.50,"ts":"2026-01-08-14"}`),
     reason: "temperature is a number"
   },
   city: { value: Buffer.from('{"temperature":"2.5","ts":"2026-01-08-14"}'), reason: "city is missing" },
@@ -128,6 +132,7 @@ test("each is listed with its place in the log, the reason and the beginning of 
   }
   assert.strictEqual(listed.get("temperature")?.city, `${mark} temperature`)
   assert.isNull(listed.get("temperature")?.temperature)
+  assert.strictEqual(listed.get("digits")?.temperature, "1.50")
   assert.strictEqual((await floe(["list", "--all", "--json", "--limit", "2"])).out.split("\n").length, 3)
 })
 
@@ -155,12 +160,14 @@ test("they are mended by flags, by a file, or sent as they are, and only once", 
   const { position } = placeOf("temperature")
   const unmended = await replayed(position)
   assert.strictEqual(unmended.code, 1)
-  assert.strictEqual(unmended.sent[0]?.reason, "temperature must be a string")
+  assert.strictEqual(unmended.sent[0]?.reason, "temperature must be a number, or a string that holds one")
 
   const sent = [
     await replayed(position, "--temperature", "1.50"),
     await replayed(placeOf("city").position, "--city", `${mark} city`),
-    await replayed(placeOf("surplus").position)
+    await replayed(placeOf("surplus").position),
+    // A number's digits are kept as they were written.
+    await replayed(placeOf("digits").position)
   ].flatMap(({ code, sent }) => {
     assert.strictEqual(code, 0)
     return sent

@@ -16,6 +16,10 @@ const table = `replay_${mark.slice(0, 8)}`
 const env = { FLOE_PROFILE: "distributed" }
 const limit = { timeout: 240_000 }
 
+const swap = ["replay", "--into", table, "--swap"]
+/** `damage` is what another writer would do. */
+const swapAnyway = [...swap, "--discard-other-writers"]
+
 const floe = (...args: ReadonlyArray<string>) => Effect.runPromise(command(args, env))
 
 const killed: Array<ChildProcess> = []
@@ -144,6 +148,9 @@ test("what must not be done is refused", limit, async () => {
 })
 
 test("put in place while load goes on, and readers see the old table or the new one", limit, async () => {
+  const refused = await floe(...swap)
+  assert.strictEqual(refused.code, 1)
+  assert.match(refused.err, /--discard-other-writers/)
   const sending = load(`load-${mark}`, 20)
   const before = await currentSnapshot()
   const old = await rowsOf("weather", `FOR VERSION AS OF ${before}`)
@@ -155,7 +162,7 @@ test("put in place while load goes on, and readers see the old table or the new 
       seen.push(Number((await trino(sql))[0]?.[0]))
     }
   })()
-  const { code, out, err } = await floe("replay", "--into", table, "--swap")
+  const { code, out, err } = await floe(...swapAnyway)
   swapped = true
   await watching
   assert.strictEqual(code, 0, err)
@@ -203,7 +210,7 @@ test("killed right after the table was put in place, the same command goes on", 
   await trino(`DROP TABLE iceberg.default.${table}`)
   await damage()
   const sending = load(`kill-${mark}`, 20)
-  const swapping = start("replay", "--into", table, "--swap")
+  const swapping = start(...swapAnyway)
   await until(
     "both connectors stopped",
     async () => (await stateOf("iceberg-sink")) + (await stateOf(`replay-${table}`)),
@@ -228,7 +235,7 @@ test("killed right after the table was put in place, the same command goes on", 
   await kill(swapping)
   watch.kill()
   assert.include(await stateOf("iceberg-sink"), '"connector":{"state":"STOPPED"')
-  const { code, err } = await floe("replay", "--into", table, "--swap")
+  const { code, err } = await floe(...swapAnyway)
   assert.strictEqual(code, 0, err)
   const { rows, wanted } = await landed(`kill-${mark}`, await sending.stop())
   assert.deepStrictEqual(rows, wanted)

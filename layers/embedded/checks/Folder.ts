@@ -111,7 +111,7 @@ const onlyReads = ({ root }: Folder): Finding => ({
   finding: `You may read ${root} and not write it.`,
   consequence:
     "What only reads works for you (floe query, audit, status, tail, backup). What Floe can do in the folder was not tried.",
-  mend: `For all else run floe as its owner, who is user ${ownerOf(root)}.`,
+  mend: `For all else run the command as the user ${ownerOf(root)}, who owns the folder.`,
   warning: true
 })
 

@@ -1,11 +1,12 @@
 /** `floe doctor` as a process, and what it names. */
+import { join } from "node:path"
 import { Effect, Schema } from "effect"
 import { assert } from "vitest"
 import type { Limits } from "../../layers/distributed/Checks.ts"
 import * as Layers from "../../layers/distributed/Layers.ts"
 import { Checks, Finding } from "../../services/Checks.ts"
 import { floe as command } from "../commandLine.ts"
-import { docker } from "./docker.ts"
+import { docker, root, shell } from "./docker.ts"
 import { server, until } from "./weather.ts"
 
 const Report = Schema.fromJsonString(
@@ -84,6 +85,35 @@ export const foundWithin = (limits: Limits, name: string) =>
 export const commandsOf = (mend: string) => {
   const quoted = Array.from(mend.matchAll(/`([^`]+)`/g), ([, command = ""]) => command)
   return quoted.length > 0 ? quoted : /^(floe|docker) /.test(mend) ? [mend] : []
+}
+
+/** Gives a command of a finding to a shell, word for word; `floe` is what it is in the container of the logging server. */
+const given = (command: string) => {
+  const floe = `floe() { FLOE_PROFILE=distributed '${process.execPath}' '${join(root, "bin", "floe.js")}' "$@"; }`
+  return shell(`${floe}\n${command}`, 300_000)
+}
+
+/** Gives the commands of one finding after the other, until nothing is found any more; where there is none, or it takes its time, it waits. */
+export const repaired = async () => {
+  const last = new Map<string, number>()
+  await until(
+    "nothing is found any more",
+    async () => {
+      const found = await ills()
+      const findings = Object.values(found).flat()
+      if (findings.length === 0) return undefined
+      // What was given a while ago, such as a restart, may have to be given again.
+      const due = findings.find(
+        ({ mend }) => commandsOf(mend).length > 0 && Date.now() - (last.get(mend) ?? 0) > 60_000
+      )
+      if (due === undefined) return found
+      for (const command of commandsOf(due.mend)) await given(command)
+      last.set(due.mend, Date.now())
+      return found
+    },
+    (found) => found === undefined,
+    { seconds: 600, every: 1_000 }
+  )
 }
 
 export const psql = (sql: string) =>

@@ -3,54 +3,13 @@
  * event in the table once. Damage that takes long to mend is left to `npm run test:nightly` (FLOE_NIGHTLY=1).
  */
 import { randomUUID } from "node:crypto"
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { afterAll, assert, beforeAll, test } from "vitest"
-import { docker, root, shell } from "./docker.ts"
-import { commandsOf, done, floe, ills, lockTable, psql } from "./doctor.ts"
+import { docker } from "./docker.ts"
+import { done, floe, ills, lockTable, psql, repaired } from "./doctor.ts"
 import { load, log, trino, until } from "./weather.ts"
 
 const nightly = process.env.FLOE_NIGHTLY === "1"
 const timeout = 900_000
-
-const folder = mkdtempSync(join(tmpdir(), "floe-fixes-"))
-
-/** `floe`, as it is in the container of the logging server. */
-const path = () => {
-  const bin = join(folder, "bin")
-  mkdirSync(bin)
-  const file = join(bin, "floe")
-  writeFileSync(
-    file,
-    `#!/bin/sh\nFLOE_PROFILE=distributed exec ${process.execPath} ${join(root, "bin/floe.js")} "$@"\n`
-  )
-  chmodSync(file, 0o755)
-  process.env.PATH = `${bin}:${process.env.PATH}`
-}
-
-/** Gives the commands of one finding after the other, and waits where there is none or it takes its time. */
-const mended = async () => {
-  const given = new Map<string, number>()
-  await until(
-    "nothing is found any more",
-    async () => {
-      const found = await ills()
-      const findings = Object.values(found).flat()
-      if (findings.length === 0) return undefined
-      // What was given a while ago, such as a restart, may have to be given again.
-      const due = findings.find(
-        ({ mend }) => commandsOf(mend).length > 0 && Date.now() - (given.get(mend) ?? 0) > 60_000
-      )
-      if (due === undefined) return found
-      for (const command of commandsOf(due.mend)) await shell(command, 300_000)
-      given.set(due.mend, Date.now())
-      return found
-    },
-    (found) => found === undefined,
-    { seconds: 600, every: 1_000 }
-  )
-}
 
 const broker = "--bootstrap-server localhost:9092"
 const kafka = (line: string) => docker("exec", "kafka", "bash", "-c", line)
@@ -262,10 +221,7 @@ const cases: ReadonlyArray<Case> = [
   }
 ]
 
-beforeAll(async () => {
-  path()
-  await mended()
-}, timeout)
+beforeAll(repaired, timeout)
 
 for (const { damage, cause, check, finding, audit, slow = false } of cases) {
   test.skipIf(slow && !nightly)(damage, { timeout }, async () => {
@@ -284,7 +240,7 @@ for (const { damage, cause, check, finding, audit, slow = false } of cases) {
         assert.strictEqual(code, 0, `${out}${err}`)
         assert.match(out, audit)
       }
-      await mended()
+      await repaired()
     } finally {
       await sending.stop()
     }
@@ -334,12 +290,11 @@ test("a rebuild from a topic that was made again loses nothing unless it is told
   assert.isAtLeast(lost, before - Number(both) - 20, err)
   assert.isAtMost(lost, before, err)
   assert.isAtLeast(await rows(), before)
-  await mended()
+  await repaired()
   assert.strictEqual((await floe(["audit"])).code, 0)
 })
 
 afterAll(async () => {
-  rmSync(folder, { recursive: true })
   const tables = await trino("SHOW TABLES FROM iceberg.default LIKE 'weather\\_%' ESCAPE '\\'")
   for (const [name] of tables) await trino(`DROP TABLE iceberg.default.${name}`)
   await done("connector", "status")

@@ -19,7 +19,8 @@ export const writers = (query: Query["Service"], anew: Effect.Effect<Anew>): Che
     const finding: Finding = {
       finding: `The table was changed by another writer: ${[...others.slice(-most).map(describeChange), ...more].join("; ")}.`,
       consequence: "The log knows nothing of it: the table and the log differ by these rows.",
-      mend: `Nothing, if it was meant. If not: ${(yield* anew).alone}`
+      mend: `Nothing, if it was meant. If not: ${(yield* anew).alone}`,
+      warning: true
     }
     return [finding]
   })

@@ -33,11 +33,14 @@ interface Lease {
   readonly locked: DatabaseSync
 }
 
+/** Whoever only looks holds the file for a moment, which a stalled disk can make long. */
+const takeMillis = 1_000
+
 const take = (folder: string, snapshotId: string): Lease => {
   if (!existsSync(folder)) mkdirSync(folder, { recursive: true })
   for (;;) {
     const path = join(folder, `${snapshotId}.${randomUUID()}.lock`)
-    const locked = lock(path)
+    const locked = lock(path, takeMillis)
     // Somebody who looked between the making and the locking took it for that of a dead process.
     if (existsSync(path)) return { path, locked }
     locked.close()

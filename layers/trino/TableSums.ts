@@ -38,7 +38,7 @@ const weighted = {
   sum: `sum(CAST(n * ${checksum} AS decimal(38, 0)))`,
   byOthers: "coalesce(-sum(n) FILTER (WHERE other), 0)"
 }
-const plain = { count: "count(*)", sum, byOthers: "0" }
+const plain = { count: "count(*)", sum, byOthers: "bigint '0'" }
 
 const rowsAt = (snapshotId: string) => `iceberg.default.${table} FOR VERSION AS OF BIGINT '${snapshotId}'`
 

@@ -130,7 +130,7 @@ describe("A broker that is none", () => {
       assert.deepStrictEqual(said.slice(0, 4), [
         `${begin}no broker answers at 127.0.0.1:${port} (connection refused); ${check}`,
         `${begin}no broker of 127.0.0.1:${silent} answers in time; ${check}`,
-        `${begin}nobody is behind 127.0.0.1:${closing}: the connection is closed at once; the broker is down or only starting, and ZooKeeper may be what it waits for.`,
+        `${begin}127.0.0.1:${closing} closes each connection at once: the broker is down or only starting (ZooKeeper may be what it waits for), or this is no broker; check FLOE_KAFKA_BROKERS.`,
         `${begin}the broker wants TLS; set FLOE_KAFKA_SECURITY to ssl.`
       ])
       assert.strictEqual(

@@ -61,7 +61,7 @@ export const said = {
     "the broker wants a user; set FLOE_KAFKA_SECURITY to sasl_plaintext, and FLOE_KAFKA_USER and FLOE_KAFKA_PASSWORD",
   wantsNoUser: "the broker wants no user; set FLOE_KAFKA_SECURITY to plaintext or ssl",
   notUp: (brokers: string) =>
-    `nobody is behind ${brokers}: the connection is closed at once; the broker is down or only starting, and ZooKeeper may be what it waits for`,
+    `${brokers} closes each connection at once: the broker is down or only starting (ZooKeeper may be what it waits for), or this is no broker; check FLOE_KAFKA_BROKERS`,
   /** Why is for `Listener` to find out. */
   closed: "the broker closes the connection at once"
 } as const

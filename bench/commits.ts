@@ -1,8 +1,8 @@
 /** `npm run bench commits [commits]`: what a commit costs after many others, with upkeep going on beside them as in the sink. */
 import { join } from "node:path"
 import { Effect, Fiber, Layer } from "effect"
-import * as DataFolder from "../layers/embedded/DataFolder.ts"
 import * as IcebergTableWriter from "../layers/iceberg/TableWriter.ts"
+import * as DataFolder from "../layers/runtime/DataFolder.ts"
 import * as SqliteLeases from "../layers/sqlite/Leases.ts"
 import { TableWriter } from "../services/Table.ts"
 import { hourOf } from "../services/Weather.ts"

@@ -1,12 +1,12 @@
 /** The client: every FLOE_INTERVAL, FLOE_BATCH records, each sent until the logging server has acknowledged it. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Layer, Result } from "effect"
-import * as Ending from "../layers/console/Ending.ts"
-import * as Lines from "../layers/console/Lines.ts"
 import * as Generator from "../layers/generator/Generator.ts"
 import * as LogClient from "../layers/http/LogClient.ts"
 import * as Profile from "../layers/Profile.ts"
-import * as ClockSteps from "../layers/runtime/clockSteps.ts"
+import * as Lines from "../layers/runtime/ConsoleLogger.ts"
+import * as Ending from "../layers/runtime/Shutdown.ts"
+import * as ClockSteps from "../layers/runtime/watchClock.ts"
 import { LogTarget } from "../services/LogTarget.ts"
 
 const announced = Layer.effectDiscard(

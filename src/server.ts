@@ -1,10 +1,10 @@
 /** The logging server: takes weather events over HTTP and answers once they are durable in the event log. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Layer } from "effect"
-import * as Ending from "../layers/console/Ending.ts"
-import * as Lines from "../layers/console/Lines.ts"
 import * as Server from "../layers/http/Server.ts"
 import * as Profile from "../layers/Profile.ts"
+import * as Lines from "../layers/runtime/ConsoleLogger.ts"
+import * as Ending from "../layers/runtime/Shutdown.ts"
 import { HttpAddress } from "../services/HttpAddress.ts"
 
 const announced = Layer.effectDiscard(

@@ -1,13 +1,13 @@
 /** Server, generator and sink in one process, on the embedded profile: `npm start`. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Layer } from "effect"
-import * as Banner from "../layers/console/Banner.ts"
-import * as Ending from "../layers/console/Ending.ts"
-import * as Lines from "../layers/console/Lines.ts"
 import * as Generator from "../layers/generator/Generator.ts"
 import * as LogClient from "../layers/http/LogClient.ts"
 import * as Server from "../layers/http/Server.ts"
 import * as Profile from "../layers/Profile.ts"
+import * as Banner from "../layers/runtime/Banner.ts"
+import * as Lines from "../layers/runtime/ConsoleLogger.ts"
+import * as Ending from "../layers/runtime/Shutdown.ts"
 import { HttpAddress } from "../services/HttpAddress.ts"
 import { Sink } from "../services/Sink.ts"
 

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Logger } from "effect"
-import * as Lines from "../layers/console/Lines.ts"
+import * as Lines from "../layers/runtime/ConsoleLogger.ts"
 
 const linesOf = (effect: Effect.Effect<void>, colours = false) =>
   Effect.gen(function* () {

@@ -4,7 +4,7 @@
  */
 import { writeSync } from "node:fs"
 import { Effect, Layer } from "effect"
-import { at } from "../layers/embedded/DataFolder.ts"
+import { at } from "../layers/runtime/DataFolder.ts"
 import { layer } from "../layers/sqlite/EventLog.ts"
 import { EventLog } from "../services/EventLog.ts"
 

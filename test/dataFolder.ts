@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, Layer } from "effect"
-import { at } from "../layers/embedded/DataFolder.ts"
+import { at } from "../layers/runtime/DataFolder.ts"
 
 /** A folder of its own, removed when the scope closes. */
 export const temporaryFolder = Effect.acquireRelease(

@@ -183,7 +183,7 @@ layer(environment)("a file that left the table", (it) => {
       Effect.gen(function* () {
         const tableFolder = yield* temporaryFolder
         const metadata = join(tableFolder, "metadata")
-        const { makeFolder } = yield* Effect.promise(() => import("../layers/iceberg/Files.ts"))
+        const { makeFolder } = yield* Effect.promise(() => import("../layers/runtime/files.ts"))
         yield* makeFolder(metadata)
         const file = join(tableFolder, "a.parquet")
         writeFileSync(file, "")

@@ -3,9 +3,9 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, ConfigProvider, Console, Effect, Exit, Layer, Sink, Stdio } from "effect"
 import { Command } from "effect/cli"
 import { floe } from "../layers/cli/Floe.ts"
-import { sentenceOf } from "../layers/console/Ending.ts"
 import * as Server from "../layers/http/Server.ts"
 import * as Profile from "../layers/Profile.ts"
+import { sentenceOf } from "../layers/runtime/Shutdown.ts"
 
 type Environment = Record<string, string>
 

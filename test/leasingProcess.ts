@@ -1,7 +1,7 @@
 /** Holds a lease on a snapshot until it is killed, as a running query does. */
 import { argv } from "node:process"
 import { Effect, Layer } from "effect"
-import { at } from "../layers/embedded/DataFolder.ts"
+import { at } from "../layers/runtime/DataFolder.ts"
 import * as LeasesLayer from "../layers/sqlite/Leases.ts"
 import { Leases } from "../services/Leases.ts"
 

@@ -1,9 +1,9 @@
 /** Puts a replayed table in place and kills itself with SIGKILL at a step of the commit: data folder, table, step. */
 import { join } from "node:path"
 import { Effect, Layer } from "effect"
-import { at } from "../layers/embedded/DataFolder.ts"
 import type { Step } from "../layers/iceberg/Publish.ts"
 import * as TableWriter from "../layers/iceberg/TableWriter.ts"
+import { at } from "../layers/runtime/DataFolder.ts"
 import * as Intake from "../layers/sink/Intake.ts"
 import * as Swap from "../layers/sink/Swap.ts"
 import * as EventLogReaderLayer from "../layers/sqlite/EventLogReader.ts"

@@ -1,6 +1,6 @@
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { warningsOf } from "../layers/console/UnknownSettings.ts"
+import { warningsOf } from "../layers/runtime/unknownSettings.ts"
 import { settings } from "../services/Settings.ts"
 import { floe } from "./commandLine.ts"
 import { start } from "./program.ts"

@@ -5,7 +5,7 @@ import type { Check, Finding } from "../../services/Checks.ts"
 import type { EventLogReader } from "../../services/EventLog.ts"
 import type { TableReader } from "../../services/TableReader.ts"
 import { addressOf, health } from "../http/Health.ts"
-import { type ClockStep, described } from "../runtime/clockSteps.ts"
+import { type ClockStep, described } from "../runtime/watchClock.ts"
 
 /** Clocks of machines that are kept by NTP, and the whole seconds of an HTTP header, differ by less. */
 const toleranceMillis = 5_000

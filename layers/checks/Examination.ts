@@ -1,7 +1,7 @@
 /** Makes checks: all at once, each as soon as those that it needs are done. */
 import { Effect, Fiber } from "effect"
 import { type Check, type Finding, isIll } from "../../services/Checks.ts"
-import { sentenceOf } from "../console/Ending.ts"
+import { sentenceOf } from "../runtime/Shutdown.ts"
 
 const timeLimit = "15 seconds"
 

@@ -1,7 +1,7 @@
 import { ConfigProvider, Effect, Option, Schema, Stream } from "effect"
 import { Command } from "effect/cli"
 import { type Setting, settings } from "../../services/Settings.ts"
-import { sentenceOf } from "../console/Ending.ts"
+import { sentenceOf } from "../runtime/Shutdown.ts"
 import { json, printJson } from "./Json.ts"
 import { print } from "./Output.ts"
 import { paint as painter } from "./Paint.ts"

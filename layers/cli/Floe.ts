@@ -1,6 +1,6 @@
 import { Effect, Stdio } from "effect"
 import { Command } from "effect/cli"
-import * as UnknownSettings from "../console/UnknownSettings.ts"
+import * as UnknownSettings from "../runtime/unknownSettings.ts"
 import { audit } from "./Audit.ts"
 import { backup } from "./Backup.ts"
 import { completions } from "./Completions.ts"

@@ -1,7 +1,7 @@
 /** Standard output and standard error of a command, and its exit code: 0 done, 1 failed, 2 misused, 130 interrupted. */
 import { Cause, Console, Effect, Exit, Layer, PlatformError, Runtime, Schema, Stdio, Stream, Terminal } from "effect"
 import { CliError, CliOutput } from "effect/cli"
-import { sentenceOf } from "../console/Ending.ts"
+import { sentenceOf } from "../runtime/Shutdown.ts"
 import * as Help from "./Help.ts"
 import { warnings } from "./Warnings.ts"
 

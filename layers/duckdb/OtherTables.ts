@@ -3,7 +3,7 @@ import { join } from "node:path"
 import { Effect, Schema } from "effect"
 import type { DataFolder } from "../../services/DataFolder.ts"
 import { TableName, weather } from "../../services/TableReader.ts"
-import * as Files from "../iceberg/Files.ts"
+import * as Files from "../runtime/files.ts"
 import * as Replayed from "../sink/Replayed.ts"
 import type { TableRows } from "./tableRows.ts"
 

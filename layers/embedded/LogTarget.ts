@@ -6,7 +6,7 @@ import { ServerUnavailable } from "../../services/LogClient.ts"
 import { LogTarget } from "../../services/LogTarget.ts"
 import { defaultTarget } from "../../services/Settings.ts"
 import { explicit, from } from "../http/LogTarget.ts"
-import { isHeld } from "../sqlite/Lock.ts"
+import { isHeld } from "../runtime/ProcessLock.ts"
 import * as ServerAddress from "./ServerAddress.ts"
 
 export const make = Effect.gen(function* () {

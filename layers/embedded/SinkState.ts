@@ -3,10 +3,10 @@ import { existsSync } from "node:fs"
 import { Effect, Layer, Option } from "effect"
 import { DataFolder } from "../../services/DataFolder.ts"
 import { type ControlUnavailable, SinkControl } from "../../services/SinkControl.ts"
+import type { LockUnusable } from "../runtime/ProcessLock.ts"
+import { probeFolder } from "../runtime/probeFolder.ts"
 import { livenessOf } from "../sink/heartbeat.ts"
-import type { LockUnusable } from "../sqlite/Lock.ts"
 import * as SinkControlLayer from "../sqlite/SinkControl.ts"
-import { probeFolder } from "./probeFolder.ts"
 
 export type SinkState =
   | { readonly _tag: "Running" | "Paused" | "Never"; readonly processId: number; readonly heartbeatAt: number }

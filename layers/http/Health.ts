@@ -4,7 +4,7 @@ import * as HttpClient from "effect/http/HttpClient"
 import { Health, logHeader } from "../../services/Api.ts"
 import { ServerUnavailable } from "../../services/LogClient.ts"
 import type { Target } from "../../services/LogTarget.ts"
-import { transportReason } from "./Transport.ts"
+import { transportReason } from "../runtime/transportReason.ts"
 
 const timeLimit = "3 seconds"
 

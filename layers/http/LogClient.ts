@@ -8,8 +8,8 @@ import { EventsLogged } from "../../services/Api.ts"
 import { LogClient, ReadingRefused, ServerUnavailable } from "../../services/LogClient.ts"
 import { LogTarget } from "../../services/LogTarget.ts"
 import type { WeatherReading } from "../../services/Weather.ts"
+import { transportReason } from "../runtime/transportReason.ts"
 import { addressOf, confirm } from "./Health.ts"
-import { transportReason } from "./Transport.ts"
 
 /** From connecting to the last byte of the answer; the server answers or gives up well before. */
 const timeLimit = "10 seconds"

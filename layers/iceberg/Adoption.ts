@@ -2,7 +2,7 @@
 import { basename, dirname, join } from "node:path"
 import { Effect, Option } from "effect"
 import { TableBroken } from "../../services/Table.ts"
-import * as Files from "./Files.ts"
+import * as Files from "../runtime/files.ts"
 import { content, type DataFile, hourOf } from "./Manifest.ts"
 import { readMetadata } from "./MetadataFiles.ts"
 import { readEntries } from "./TableReader.ts"

@@ -8,7 +8,7 @@ import { readFileSync } from "node:fs"
 import { appendFile } from "node:fs/promises"
 import { join, relative } from "node:path"
 import { Clock, Effect, Option, Schema } from "effect"
-import * as Files from "./Files.ts"
+import * as Files from "../runtime/files.ts"
 
 const Note = Schema.Struct({
   /** Which start of the machine `since` counts from; null where the system does not tell. */

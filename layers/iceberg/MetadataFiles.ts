@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { gunzipSync } from "node:zlib"
 import { Effect, Option } from "effect"
 import { TableBroken } from "../../services/Table.ts"
-import * as Files from "./Files.ts"
+import * as Files from "../runtime/files.ts"
 import * as Metadata from "./Metadata.ts"
 import { located } from "./Paths.ts"
 

@@ -1,7 +1,7 @@
 /** Files of Floe's own writers that no metadata name: what a crash left behind, or what left the table unnoticed. */
 import { join } from "node:path"
 import { Effect } from "effect"
-import * as Files from "./Files.ts"
+import * as Files from "../runtime/files.ts"
 import { type ManifestFile, status } from "./Manifest.ts"
 import type { Snapshot } from "./Metadata.ts"
 import type { NamedList } from "./MetadataFiles.ts"

@@ -1,7 +1,7 @@
 /** What other programs than Floe have committed to a table, as far as its snapshots are kept. */
 import { access } from "node:fs/promises"
 import { Effect } from "effect"
-import * as Files from "./Files.ts"
+import * as Files from "../runtime/files.ts"
 import * as Manifest from "./Manifest.ts"
 import type * as Metadata from "./Metadata.ts"
 import { located } from "./Paths.ts"

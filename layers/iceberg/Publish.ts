@@ -5,7 +5,7 @@
 import { dirname, join } from "node:path"
 import { Effect, Schema } from "effect"
 import { TableBroken, type TableUnavailable } from "../../services/Table.ts"
-import * as Files from "./Files.ts"
+import * as Files from "../runtime/files.ts"
 import * as Metadata from "./Metadata.ts"
 
 /** Points at which a test may stop a commit, in their order. */

@@ -1,7 +1,7 @@
 /** What is committed to a table, read from its files only: for queries, for the writer's start, for `floe` commands. */
 import { Effect, Option } from "effect"
 import { type Progress, TableBroken, type TableUnavailable } from "../../services/Table.ts"
-import * as Files from "./Files.ts"
+import * as Files from "../runtime/files.ts"
 import * as LogProgress from "./LogProgress.ts"
 import * as Manifest from "./Manifest.ts"
 import * as Metadata from "./Metadata.ts"

@@ -2,7 +2,7 @@
 import { constants } from "node:fs"
 import { open } from "node:fs/promises"
 import { Effect } from "effect"
-import * as Files from "./Files.ts"
+import * as Files from "../runtime/files.ts"
 
 const magic = "PAR1"
 /** Magic, footer's length, magic. */

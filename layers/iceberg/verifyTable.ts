@@ -5,7 +5,7 @@
  */
 import { join, relative } from "node:path"
 import { Effect, Option } from "effect"
-import * as Files from "./Files.ts"
+import * as Files from "../runtime/files.ts"
 import { faultOf } from "./inspectFile.ts"
 import * as Manifest from "./Manifest.ts"
 import type * as Metadata from "./Metadata.ts"

@@ -1,6 +1,6 @@
 /** What listens at a broker's address, where a client only says that the connection is closed. */
 import { Effect } from "effect"
-import { addressOf, exchange } from "../tcp/Exchange.ts"
+import { addressOf, exchange } from "../runtime/tcpExchange.ts"
 import { KafkaFailure, said } from "./failures.ts"
 import type { Security } from "./Security.ts"
 

@@ -2,7 +2,7 @@
 import { Effect, Layer, Schema } from "effect"
 import { type HiveLock, Metastore, MetastoreUnavailable } from "../../services/Metastore.ts"
 import { metastoreUri } from "../../services/Settings.ts"
-import { type Address, addressOf, exchange, written } from "../tcp/Exchange.ts"
+import { type Address, addressOf, exchange, written } from "../runtime/tcpExchange.ts"
 import * as Thrift from "./Thrift.ts"
 
 const states = ["", "ACQUIRED", "WAITING", "ABORT", "NOT_ACQUIRED"]

@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import * as HttpClient from "effect/http/HttpClient"
 import { StorageUnavailable } from "../../services/Storage.ts"
-import { transportReason } from "../http/Transport.ts"
+import { transportReason } from "../runtime/transportReason.ts"
 
 /** Its version, null where it does not tell, as it mostly does not. Another object store has no such page. */
 export const live = Effect.fn("Storage.live")(function* (endpoint: URL, warehouse: string) {

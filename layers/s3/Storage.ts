@@ -10,7 +10,7 @@ import {
   StoredFile,
   StoredFolder
 } from "../../services/Storage.ts"
-import { transportReason } from "../http/Transport.ts"
+import { transportReason } from "../runtime/transportReason.ts"
 import { type ListPage, parse } from "./ListPage.ts"
 
 /** A page is 1,000 names. */

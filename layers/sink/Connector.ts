@@ -4,7 +4,7 @@ import { Effect, Layer, Option } from "effect"
 import { Connector, ConnectorMissing, ConnectRefused, ConnectUnavailable } from "../../services/Connector.ts"
 import { DataFolder } from "../../services/DataFolder.ts"
 import { SinkControl, type SinkStatus } from "../../services/SinkControl.ts"
-import { acquire } from "../sqlite/Lock.ts"
+import { acquire } from "../runtime/ProcessLock.ts"
 import * as Errand from "./Errand.ts"
 import { livenessOf } from "./heartbeat.ts"
 

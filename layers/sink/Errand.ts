@@ -5,7 +5,7 @@
 import { Effect, Option, Schema } from "effect"
 import { DataFolder } from "../../services/DataFolder.ts"
 import { type SinkCommand, SinkControl } from "../../services/SinkControl.ts"
-import { isHeld, LockHeld } from "../sqlite/Lock.ts"
+import { isHeld, LockHeld } from "../runtime/ProcessLock.ts"
 
 /** The sink tried and could not; the reason is its own sentence. */
 class ErrandFailed extends Schema.TaggedError<ErrandFailed>()("ErrandFailed", { reason: Schema.String }) {

@@ -12,9 +12,9 @@ import {
   type TableWriter
 } from "../../services/Table.ts"
 import { monotonicMillis } from "../runtime/elapsed.ts"
+import * as Patience from "../runtime/RetryReporter.ts"
 import * as Fit from "./Fit.ts"
 import { folderInPlace } from "./inPlace.ts"
-import * as Patience from "./Patience.ts"
 
 export interface IntakeOptions {
   readonly log: EventLogReader["Service"]

@@ -2,7 +2,7 @@
 import { join } from "node:path"
 import { Effect, Schema } from "effect"
 import { TableBroken, type TableUnavailable } from "../../services/Table.ts"
-import * as Files from "../iceberg/Files.ts"
+import * as Files from "../runtime/files.ts"
 
 const State = Schema.fromJsonString(Schema.Struct({ logId: Schema.String, finished: Schema.Boolean }))
 export type State = typeof State.Type

@@ -3,7 +3,7 @@ import { Effect, Latch } from "effect"
 import { plural } from "../../services/plural.ts"
 import { SinkStopped } from "../../services/Sink.ts"
 import type { TableWriter, Upkeep } from "../../services/Table.ts"
-import * as Patience from "./Patience.ts"
+import * as Patience from "../runtime/RetryReporter.ts"
 
 /** Without commits there is still something to do, once an hour that has ended no longer grows. */
 const longestWait = "1 minute"

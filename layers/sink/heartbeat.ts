@@ -1,7 +1,7 @@
 /** Whether the sink that reports to a control table lives. Its lock says so, and its reports, which come every second. */
 import { Clock, Effect, Option } from "effect"
 import type { SinkControl, SinkStatus } from "../../services/SinkControl.ts"
-import { isHeld } from "../sqlite/Lock.ts"
+import { isHeld } from "../runtime/ProcessLock.ts"
 
 /** Reports as old as this may be of a sink that hangs, or the clock was set. */
 const silenceMillis = 5_000

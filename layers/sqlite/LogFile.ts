@@ -7,10 +7,10 @@ import { Option, Schema } from "effect"
 import type { DataFolder } from "../../services/DataFolder.ts"
 import { EarlierId } from "../../services/EventLog.ts"
 import { plural } from "../../services/plural.ts"
+import * as ReadOnly from "../runtime/ReadOnly.ts"
 import * as LogTable from "./LogTable.ts"
 import { unavailable } from "./logFailures.ts"
 import { earlierTable, format, restoredFormat, tables } from "./logRows.ts"
-import * as ReadOnly from "./ReadOnly.ts"
 import * as Witness from "./Witness.ts"
 
 type Folder = DataFolder["Service"]

@@ -1,7 +1,7 @@
 import { Array, Clock, Effect, Layer, Option, Schema } from "effect"
 import { DataFolder } from "../../services/DataFolder.ts"
 import { ControlUnavailable, SinkCommand, SinkControl, SinkRequest, SinkStatus } from "../../services/SinkControl.ts"
-import { open } from "./Control.ts"
+import { open } from "../runtime/ControlDatabase.ts"
 
 /** Finished requests beyond the newest 1,000 are forgotten. */
 const requestsKept = 1000

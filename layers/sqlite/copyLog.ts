@@ -3,11 +3,11 @@ import { closeSync, fdatasyncSync, openSync, rmSync } from "node:fs"
 import { backup, type DatabaseSync } from "node:sqlite"
 import { Effect } from "effect"
 import type { DataFolder } from "../../services/DataFolder.ts"
+import * as ReadOnly from "../runtime/ReadOnly.ts"
 import * as LogFile from "./LogFile.ts"
 import * as LogTable from "./LogTable.ts"
 import { unavailable, whenReading } from "./logFailures.ts"
 import { position } from "./logRows.ts"
-import * as ReadOnly from "./ReadOnly.ts"
 import * as Witness from "./Witness.ts"
 
 type Folder = DataFolder["Service"]

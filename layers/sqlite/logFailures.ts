@@ -1,6 +1,6 @@
 /** What SQLite and the file system throw, as the log's typed errors. */
 import { LogBroken, LogUnavailable, type Position } from "../../services/EventLog.ts"
-import { NeedsWriting } from "./ReadOnly.ts"
+import { NeedsWriting } from "../runtime/ReadOnly.ts"
 
 const sqliteReasons: Record<number, string> = {
   3: "its file may not be read or written; check its owner and permissions",

@@ -1,8 +1,8 @@
 /** Whether PostgreSQL answers, and lets the metastore's user in. */
 import { Effect, Predicate, Redacted, Schema } from "effect"
 import postgres from "postgres"
-import type { Address } from "./Exchange.ts"
-import { exchange, type NoAnswer } from "./Exchange.ts"
+import type { Address } from "../runtime/tcpExchange.ts"
+import { exchange, type NoAnswer } from "../runtime/tcpExchange.ts"
 
 export class PasswordRefused extends Schema.TaggedError<PasswordRefused>()("PasswordRefused", {
   user: Schema.String,

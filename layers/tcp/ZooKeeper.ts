@@ -1,6 +1,6 @@
 /** ZooKeeper as it answers `srvr`, one of its words of four letters. */
 import { Effect, Schema } from "effect"
-import { type Address, exchange } from "./Exchange.ts"
+import { type Address, exchange } from "../runtime/tcpExchange.ts"
 
 class NotServing extends Schema.TaggedError<NotServing>()("NotServing", {}) {
   override get message() {

@@ -2,7 +2,7 @@
 import { Effect, Schema } from "effect"
 import * as HttpClient from "effect/http/HttpClient"
 import { QueryUnavailable } from "../../services/Query.ts"
-import { transportReason } from "../http/Transport.ts"
+import { transportReason } from "../runtime/transportReason.ts"
 
 const Info = Schema.fromJsonString(
   Schema.Struct({ starting: Schema.Boolean, nodeVersion: Schema.Struct({ version: Schema.String }) })

@@ -3,8 +3,8 @@ import { Effect, Schedule, Schema } from "effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import { QueryFailed, QueryUnavailable } from "../../services/Query.ts"
-import { isNobodyThere, transportReason } from "../http/Transport.ts"
 import { monotonic } from "../runtime/elapsed.ts"
+import { isNobodyThere, transportReason } from "../runtime/transportReason.ts"
 import { Page, parseExactly } from "./Page.ts"
 
 /** Trino answers within a second or two, also while a statement runs; this is for one that hangs, or a dead connection. */

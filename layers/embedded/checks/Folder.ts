@@ -6,8 +6,8 @@ import type { Check, Finding } from "../../../services/Checks.ts"
 import type { DataFolder } from "../../../services/DataFolder.ts"
 import { plural } from "../../../services/plural.ts"
 import { mebibytes } from "../../checks/Bytes.ts"
-import * as Files from "../../iceberg/Files.ts"
-import { probeFolder } from "../probeFolder.ts"
+import * as Files from "../../runtime/files.ts"
+import { probeFolder } from "../../runtime/probeFolder.ts"
 import { shellQuoted } from "./shellQuoted.ts"
 
 type Folder = DataFolder["Service"]

@@ -8,7 +8,7 @@ import type { ServerUnavailable } from "../../../services/LogClient.ts"
 import type { Target } from "../../../services/LogTarget.ts"
 import { answersAt, healthAt, wellOf } from "../../checks/Server.ts"
 import { otherLog } from "../../http/Health.ts"
-import { isHeld } from "../../sqlite/Lock.ts"
+import { isHeld } from "../../runtime/ProcessLock.ts"
 
 const isListened = (host: string, port: number) =>
   Effect.callback<boolean>((resume) => {

@@ -6,11 +6,11 @@ import type { Check, Finding } from "../../../services/Checks.ts"
 import type { DataFolder } from "../../../services/DataFolder.ts"
 import { plural } from "../../../services/plural.ts"
 import { discardFlag, sayUndone, undoneByRebuild } from "../../duckdb/undoneByRebuild.ts"
-import * as Files from "../../iceberg/Files.ts"
 import { readMetadata } from "../../iceberg/MetadataFiles.ts"
 import { rebuildCommand } from "../../iceberg/rebuildAdvice.ts"
 import { readScan } from "../../iceberg/TableScan.ts"
 import { type Fault, type VerifiedTable, verifyTable } from "../../iceberg/verifyTable.ts"
+import * as Files from "../../runtime/files.ts"
 import { shellQuoted } from "./shellQuoted.ts"
 
 type Folder = DataFolder["Service"]

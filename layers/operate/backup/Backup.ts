@@ -2,7 +2,7 @@ import { Effect, Layer } from "effect"
 import { Backup } from "../../../services/Backup.ts"
 import { DataFolder } from "../../../services/DataFolder.ts"
 import { Leases } from "../../../services/Leases.ts"
-import * as DataFolderLayer from "../../embedded/DataFolder.ts"
+import * as DataFolderLayer from "../../runtime/DataFolder.ts"
 import { createBackup } from "./createBackup.ts"
 import { restoreBackup } from "./restoreBackup.ts"
 

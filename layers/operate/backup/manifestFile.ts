@@ -4,7 +4,7 @@ import { readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { Effect, Option, Schema } from "effect"
 import { BackupManifest } from "../../../services/Backup.ts"
-import { codeOf } from "../../iceberg/Files.ts"
+import { codeOf } from "../../runtime/files.ts"
 import { attempt, CopyFailed } from "./copyFiles.ts"
 
 const name = "backup.json"

@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto"
 import { closeSync, fsyncSync, linkSync, openSync, rmSync, writeSync } from "node:fs"
 import { join } from "node:path"
-import * as Files from "../iceberg/Files.ts"
+import * as Files from "./files.ts"
 
 export interface Fault {
   readonly operation: "write" | "sync" | "link"

@@ -2,7 +2,7 @@
 import { readFile, rename, writeFile } from "node:fs/promises"
 import { Effect, Layer, type Option, Schema } from "effect"
 import { DataFolder } from "../../services/DataFolder.ts"
-import * as ClockSteps from "../runtime/clockSteps.ts"
+import * as ClockSteps from "./watchClock.ts"
 
 const Step = Schema.fromJsonString(Schema.Struct({ at: Schema.Finite, by: Schema.Finite }))
 

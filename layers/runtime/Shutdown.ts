@@ -5,8 +5,8 @@
  */
 import { isatty } from "node:tty"
 import { Cause, Config, Effect, type Exit, Fiber, Formatter, Layer, SchemaIssue, Scope } from "effect"
-import * as NpmParent from "./NpmParent.ts"
-import * as UnknownSettings from "./UnknownSettings.ts"
+import * as NpmParent from "./npmParent.ts"
+import * as UnknownSettings from "./unknownSettings.ts"
 
 const drainMillis = 5000
 /** Under npm a Ctrl-C arrives twice: from the terminal, and once more from npm. */

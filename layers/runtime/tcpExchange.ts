@@ -1,7 +1,7 @@
 /** One question over TCP and its answer, on a connection of its own. */
 import { connect } from "node:net"
 import { Effect, Schema } from "effect"
-import { transportReason } from "../http/Transport.ts"
+import { transportReason } from "./transportReason.ts"
 
 const timeLimit = "3 seconds"
 /** What is asked for here is some kilobytes at most; 10,000 locks of the metastore are 2 MiB. */

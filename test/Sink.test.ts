@@ -5,7 +5,7 @@ import { Clock, ConfigProvider, Context, Effect, Exit, Layer, Logger, Option, Sc
 import { TestClock } from "effect/testing"
 import type { Failpoint } from "../layers/iceberg/Publish.ts"
 import * as TableWriterLayer from "../layers/iceberg/TableWriter.ts"
-import * as MemoryLog from "../layers/memory/EventLog.ts"
+import * as MemoryLog from "../layers/log/memory/EventLog.ts"
 import * as SinkLayer from "../layers/sink/Sink.ts"
 import * as LeasesLayer from "../layers/sqlite/Leases.ts"
 import * as SinkControlLayer from "../layers/sqlite/SinkControl.ts"

@@ -4,8 +4,8 @@
  */
 import { writeSync } from "node:fs"
 import { Effect, Layer } from "effect"
+import { layer } from "../layers/log/sqlite/EventLog.ts"
 import { at } from "../layers/runtime/DataFolder.ts"
-import { layer } from "../layers/sqlite/EventLog.ts"
 import { EventLog } from "../services/EventLog.ts"
 
 const [folder = "", fibers = "1"] = process.argv.slice(2)

@@ -1,7 +1,7 @@
 /** A data folder as server and sink leave it: events in the log, and the table that the sink, as a program, has made of them. */
 import { Effect, Layer } from "effect"
+import * as EventLogLayer from "../layers/log/sqlite/EventLog.ts"
 import { at } from "../layers/runtime/DataFolder.ts"
-import * as EventLogLayer from "../layers/sqlite/EventLog.ts"
 import { EventLog, EventLogReader } from "../services/EventLog.ts"
 import type { WeatherRecord } from "../services/Weather.ts"
 import { start } from "./program.ts"

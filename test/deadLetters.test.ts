@@ -4,7 +4,7 @@ import { Effect, Result } from "effect"
 import { columnsOf, jsonLine } from "../layers/cli/DeadLetterText.ts"
 import { tally } from "../layers/cli/RedeliveryText.ts"
 import { draftOf, mendedLine, positionOf, readingOf } from "../layers/deadletters/Mending.ts"
-import { folding, letterOf, noteHeaders, noteOf } from "../layers/kafka/refused.ts"
+import { folding, letterOf, noteHeaders, noteOf } from "../layers/log/kafka/deadLetterRecords.ts"
 import { floe } from "./commandLine.ts"
 
 const context = (stage: string, by: string, message: string, offset = "123") =>

@@ -1,6 +1,6 @@
 /** A log in memory whose appends wait until they are let go, and that can be made to fail. */
 import { Context, Deferred, Effect, Layer, Queue } from "effect"
-import * as Memory from "../layers/memory/EventLog.ts"
+import * as Memory from "../layers/log/memory/EventLog.ts"
 import { EventLog, KeyInFlight, LogUnavailable, LogUncertain } from "../services/EventLog.ts"
 
 export class Gate extends Context.Service<

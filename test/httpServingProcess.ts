@@ -2,7 +2,7 @@
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Layer } from "effect"
 import * as Server from "../layers/http/Server.ts"
-import * as Memory from "../layers/memory/EventLog.ts"
+import * as Memory from "../layers/log/memory/EventLog.ts"
 import { HttpAddress } from "../services/HttpAddress.ts"
 
 const announced = Layer.effectDiscard(

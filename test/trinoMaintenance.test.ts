@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option, Stream } from "effect"
 import fc from "fast-check"
-import * as MemoryLog from "../layers/memory/EventLog.ts"
+import * as MemoryLog from "../layers/log/memory/EventLog.ts"
 import * as Change from "../layers/trino/Change.ts"
 import * as Lineage from "../layers/trino/Lineage.ts"
 import * as QueryLayer from "../layers/trino/Query.ts"

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs"
 import { dirname } from "node:path"
 import { DatabaseSync, type SQLInputValue } from "node:sqlite"
 import { Effect, Schedule, Schema } from "effect"
-import { reasonOf } from "../sqlite/logFailures.ts"
+import { reasonOf } from "../log/sqlite/logFailures.ts"
 import * as ReadOnly from "./ReadOnly.ts"
 
 const tables = `

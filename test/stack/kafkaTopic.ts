@@ -2,11 +2,11 @@
 import { randomUUID } from "node:crypto"
 import type { Header } from "@confluentinc/kafka-javascript"
 import { ConfigProvider, Deferred, Effect, Exit, Layer, Schedule } from "effect"
-import { ask } from "../../layers/kafka/Client.ts"
-import * as Cluster from "../../layers/kafka/Cluster.ts"
-import * as EventLog from "../../layers/kafka/EventLog.ts"
-import * as Producer from "../../layers/kafka/Producer.ts"
-import * as Topics from "../../layers/kafka/Topics.ts"
+import * as Cluster from "../../layers/log/kafka/Cluster.ts"
+import { ask } from "../../layers/log/kafka/client.ts"
+import * as EventLog from "../../layers/log/kafka/EventLog.ts"
+import * as Producer from "../../layers/log/kafka/Producer.ts"
+import * as Topics from "../../layers/log/kafka/Topics.ts"
 import { Topics as TopicsService } from "../../services/Topics.ts"
 
 interface Written {

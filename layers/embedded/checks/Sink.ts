@@ -6,7 +6,7 @@ import type { DataFolder } from "../../../services/DataFolder.ts"
 import type { EventLogReader } from "../../../services/EventLog.ts"
 import type { ControlUnavailable } from "../../../services/SinkControl.ts"
 import type { TableReader } from "../../../services/TableReader.ts"
-import { isDamage } from "../../sqlite/logFailures.ts"
+import { isDamage } from "../../log/sqlite/logFailures.ts"
 import { type SinkState, sinkState } from "../SinkState.ts"
 import { shellQuoted } from "./shellQuoted.ts"
 

@@ -6,7 +6,7 @@ import { EventLogReader } from "../../../services/EventLog.ts"
 import { Leases } from "../../../services/Leases.ts"
 import { audit } from "../../audit/Audit.ts"
 import * as TableSums from "../../duckdb/TableSums.ts"
-import * as Reader from "../../sqlite/EventLogReader.ts"
+import * as Reader from "../../log/sqlite/EventLogReader.ts"
 
 /** Nobody expires a snapshot of it. */
 const noLeases = Layer.succeed(Leases, { hold: () => Effect.void, held: Effect.succeed(new Set<string>()) })

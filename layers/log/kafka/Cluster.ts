@@ -1,0 +1,160 @@
+/** The connection to the brokers that asks: which topics, which partitions, which offsets. */
+import type {
+  AdminClient,
+  ClientConfig,
+  Kafka,
+  KafkaError,
+  OffsetSpec,
+  PartitionOffset,
+  TopicDescription
+} from "@confluentinc/kafka-javascript"
+import { type Config, Context, Duration, Effect, Layer } from "effect"
+import { kafkaBrokers, kafkaSecurity, kafkaTimeout } from "../../../services/Settings.ts"
+import { ask, type KafkaClientMissing, load } from "./client.ts"
+import { codes, failureOf, KafkaFailure, missingTopic, reasonOfLine, startingBroker } from "./failures.ts"
+import { explained } from "./listener.ts"
+import { checked, configOf, isReadable, type KafkaSettingsWrong, notTaken } from "./Security.ts"
+
+/** A broker that lives answers such a question in some milliseconds. */
+const patience = 1_500
+
+/** As librdkafka counts them. */
+const isolations = { read_uncommitted: 0, read_committed: 1 }
+/** Behind another program's open transaction `read_committed` stands still: there its log ends. */
+export type Isolation = keyof typeof isolations
+
+export interface Described {
+  /** The topic's own id, as Kafka's tools show it: one that is made again has another. */
+  readonly id: string
+  /** In the order of their numbers: 0, 1, 2, … */
+  readonly partitions: ReadonlyArray<{ readonly replicas: number }>
+}
+
+export class Cluster extends Context.Service<
+  Cluster,
+  {
+    readonly kafka: Kafka
+    readonly brokers: string
+    /** For an append, in milliseconds. */
+    readonly timeout: number
+    /** What all clients have in common. */
+    readonly config: ClientConfig
+    readonly failure: (cause: unknown, topic: string, seen?: string) => KafkaFailure
+    /** Undefined if there is no such topic. */
+    readonly find: (topic: string) => Effect.Effect<Described | undefined, KafkaFailure>
+    /** As `find`, and a topic that is missing, or has no leader, is a failure. */
+    readonly describe: (topic: string) => Effect.Effect<Described, KafkaFailure>
+    /** An offset for each partition: of the first event, of the next one, or of the first that is not older than a time. */
+    readonly offsets: (
+      topic: string,
+      partitions: number,
+      at: "start" | "end" | number,
+      isolation?: Isolation
+    ) => Effect.Effect<ReadonlyArray<number>, KafkaFailure>
+    readonly admin: <A>(
+      topic: string,
+      call: (admin: AdminClient, answer: (error: KafkaError | null | undefined, value: A) => void) => void
+    ) => Effect.Effect<A, KafkaFailure>
+  }
+>()("floe/layers/kafka/Cluster") {}
+
+const make = Effect.gen(function* () {
+  const brokers = yield* kafkaBrokers
+  const timeout = Math.round(Duration.toMillis(yield* kafkaTimeout))
+  const security = yield* Effect.fromResult(checked(yield* kafkaSecurity, isReadable))
+  const kafka = yield* load
+  const config: ClientConfig = {
+    ...configOf(brokers, security),
+    "client.id": "floe",
+    // A connection on which nobody answers is given up, so that the next one can be tried.
+    "socket.timeout.ms": timeout,
+    "reconnect.backoff.max.ms": 1_000,
+    // A topic that a starting broker did not know yet is asked for again after this, and not after 5 minutes.
+    "topic.metadata.refresh.interval.ms": 5_000
+  }
+
+  let seen: string | undefined
+  const client = yield* Effect.acquireRelease(
+    Effect.try({
+      try: () =>
+        kafka.AdminClient.create(config, {
+          "event.log": ({ message }) => {
+            seen = reasonOfLine(message) ?? seen
+          }
+        }),
+      catch: notTaken
+    }),
+    (client) => Effect.sync(() => client.disconnect())
+  )
+
+  const explain = explained(brokers, security)
+  const failure = (cause: unknown, topic: string, said = seen) => failureOf(cause, brokers, topic, said)
+  const admin: Cluster["Service"]["admin"] = (topic, call) =>
+    ask((answer: Parameters<typeof call>[1]) => call(client, answer)).pipe(
+      Effect.tap(() => Effect.sync(() => (seen = undefined))),
+      Effect.catch((cause) => Effect.flatMap(explain(failure(cause, topic)), Effect.fail))
+    )
+
+  const find: Cluster["Service"]["find"] = Effect.fnUntraced(function* (topic) {
+    const [description] = yield* admin<ReadonlyArray<TopicDescription>>(topic, (client, answer) =>
+      client.describeTopics([topic], { timeout: patience }, answer)
+    )
+    if (description === undefined || description.error?.code === codes.topicMissing) return undefined
+    if (description.error !== undefined && description.error.code !== 0) {
+      return yield* failure(description.error, topic)
+    }
+    const partitions = [...description.partitions].sort((a, b) => a.partition - b.partition)
+    const leaderless = partitions.find(({ leader }) => leader === undefined || leader.id < 0)
+    if (leaderless !== undefined) {
+      const reason = `partition ${leaderless.partition} of the topic ${topic} has no leader; wait, or look at its brokers`
+      return yield* new KafkaFailure({ reason, cause: leaderless })
+    }
+    return {
+      id: description.topicId?.base64.replaceAll("+", "-").replaceAll("/", "_") ?? topic,
+      partitions: partitions.map(({ replicas }) => ({ replicas: replicas.length }))
+    }
+  })
+
+  const describe: Cluster["Service"]["describe"] = Effect.fnUntraced(function* (topic) {
+    const found = yield* find(topic)
+    if (found !== undefined) return found
+    const all = yield* admin<ReadonlyArray<string>>("", (client, answer) =>
+      client.listTopics({ timeout: patience }, answer)
+    )
+    // Kafka's own topics count too: a broker that was ever used has some.
+    if (all.length === 0) return yield* new KafkaFailure({ reason: startingBroker, cause: all })
+    return yield* failure({ code: codes.topicMissing, message: missingTopic(topic) }, topic)
+  })
+
+  const specOf = (at: "start" | "end" | number): OffsetSpec =>
+    at === "start"
+      ? kafka.OffsetSpec.EARLIEST
+      : at === "end"
+        ? kafka.OffsetSpec.LATEST
+        : new kafka.OffsetSpec(Math.max(0, at))
+
+  const offsets: Cluster["Service"]["offsets"] = Effect.fnUntraced(function* (
+    topic,
+    partitions,
+    at,
+    isolation = "read_uncommitted"
+  ) {
+    const offset = specOf(at)
+    const wanted = Array.from({ length: partitions }, (_, partition) => ({ topic, partition, offset }))
+    const isolationLevel = isolations[isolation]
+    const found = yield* admin<ReadonlyArray<PartitionOffset>>(topic, (client, answer) =>
+      client.listOffsets(wanted, { timeout: patience, isolationLevel }, answer)
+    )
+    const wrong = found.find(({ error }) => error !== undefined && error.code !== 0)
+    if (wrong !== undefined) return yield* failure(wrong.error, topic)
+    const offsetOf = new Map(found.map(({ partition, offset }) => [partition, offset]))
+    return wanted.map(({ partition }) => offsetOf.get(partition) ?? 0)
+  })
+
+  return Cluster.of({ kafka, brokers, timeout, config, failure, find, describe, offsets, admin })
+})
+
+export const layer: Layer.Layer<Cluster, KafkaClientMissing | KafkaSettingsWrong | Config.ConfigError> = Layer.effect(
+  Cluster,
+  make
+)

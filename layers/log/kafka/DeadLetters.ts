@@ -1,0 +1,134 @@
+import type { Message } from "@confluentinc/kafka-javascript"
+import { Array as Arr, Cause, Clock, Effect, Layer, Scope, Stream } from "effect"
+import { DeadLetters, DeadLettersUnavailable, NoSuchDeadLetter } from "../../../services/DeadLetters.ts"
+import type { PartitionBounds, Position } from "../../../services/EventLog.ts"
+import { topic } from "../../../services/Settings.ts"
+import { deadLettersOf } from "../../../services/Topics.ts"
+import { boundsOf } from "./bounds.ts"
+import * as Cluster from "./Cluster.ts"
+import * as Consumer from "./Consumer.ts"
+import { folding, letterOf, noteHeaders, noteValue, placeOf } from "./deadLetterRecords.ts"
+import type { KafkaFailure } from "./failures.ts"
+import * as Producer from "./Producer.ts"
+
+const unavailable = (operation: string) => (cause: KafkaFailure) =>
+  new DeadLettersUnavailable({ operation, reason: cause.reason, cause })
+
+const make = Effect.gen(function* () {
+  const cluster = yield* Cluster.Cluster
+  const name = deadLettersOf(yield* topic)
+  const consumers = yield* Consumer.make(cluster, name)
+  const scope = yield* Effect.scope
+  const producer = yield* Effect.cached(Producer.connect(cluster, name, () => {}).pipe(Scope.provide(scope)))
+
+  const bounds = Effect.gen(function* () {
+    const { id, partitions } = yield* cluster.describe(name)
+    return { id, parts: yield* boundsOf(cluster, name, partitions.length) }
+  })
+
+  /** What a partition has from `start` to before `end`, in order. */
+  const messages = ({ partition, start, end }: PartitionBounds) =>
+    Stream.unwrap(
+      Effect.gen(function* () {
+        if (start >= end) return Stream.empty
+        const cursor = yield* consumers.open([{ partition, offset: start }])
+        let next = start
+        const more = Effect.gen(function* () {
+          while (next < end) {
+            const found: ReadonlyArray<Message> = yield* cursor.next
+            next = Math.max((found.at(-1)?.offset ?? -1) + 1, cursor.ended.get(partition) ?? 0, next)
+            const wanted = found.filter(({ offset }) => offset < end)
+            if (Arr.isReadonlyArrayNonEmpty(wanted)) return wanted
+          }
+          return yield* Cause.done()
+        })
+        return Stream.fromPull(Effect.succeed(more))
+      })
+    )
+
+  const now = Effect.fn("DeadLetters.now")(
+    function* (told: (read: number, total: number) => Effect.Effect<void>) {
+      const { id, parts } = yield* bounds
+      const total = parts.reduce((sum, { start, end }) => sum + end - start, 0)
+      const fold = folding(parts)
+      let read = 0
+      yield* Stream.fromIterable(parts).pipe(
+        Stream.flatMap(messages),
+        Stream.runForEachArray((some) => {
+          for (const message of some) fold.take(message)
+          read += some.length
+          return told(read, total)
+        })
+      )
+
+      const letter = (message: Message) => letterOf(message, fold.replaysOf(message))
+      const missing = (reason: string) => new NoSuchDeadLetter({ reason })
+
+      const within = Effect.fnUntraced(function* (position: Position) {
+        const place = placeOf(name, position)
+        const found = parts[position.partition]
+        if (found === undefined) return yield* missing(`The topic ${name} has no partition ${position.partition}`)
+        if (position.offset < found.start || position.offset >= found.end) {
+          const range = found.start === found.end ? "is empty" : `has ${found.start} to ${found.end - 1}`
+          return yield* missing(`There is no dead letter at ${place}: partition ${position.partition} ${range}`)
+        }
+        if (fold.isNote(position)) {
+          return yield* missing(`What is at ${place} is no dead letter but the note that one was sent again`)
+        }
+      })
+
+      const find = Effect.fnUntraced(function* (position: Position) {
+        yield* within(position)
+        const one = messages({ ...position, start: position.offset, end: position.offset + 1 })
+        const found = yield* Effect.mapError(Stream.runCollect(one), unavailable("find"))
+        const message = found[0]
+        return message === undefined
+          ? yield* missing(`There is nothing at ${placeOf(name, position)}`)
+          : letter(message)
+      })
+
+      return {
+        topic: name,
+        topicId: id,
+        ...fold.counts(),
+        letters: Stream.fromIterable(parts).pipe(
+          Stream.flatMap(messages),
+          Stream.filter((message) => !fold.isNote(message)),
+          Stream.map(letter),
+          Stream.mapError(unavailable("read"))
+        ),
+        find,
+        replaysOf: (position: Position) => Effect.as(within(position), fold.replaysOf(position))
+      }
+    },
+    Effect.mapError(unavailable("read"))
+  )
+
+  const remember = Effect.fn("DeadLetters.remember")(
+    function* (position: Position, at: string) {
+      const note = { position, at }
+      const { send, seen } = yield* producer
+      const millis = yield* Clock.currentTimeMillis
+      yield* Effect.callback<void, KafkaFailure>((resume) => {
+        const failed = (cause: unknown) => resume(Effect.fail(cluster.failure(cause, name, seen())))
+        const batch: Producer.Batch = {
+          open: 0,
+          failure: undefined,
+          tooLarge: 0,
+          delivered: () => {},
+          done: () => (batch.failure === undefined ? resume(Effect.void) : failed(batch.failure))
+        }
+        try {
+          send(batch, 0, noteValue(name, note), null, millis, noteHeaders(note))
+        } catch (cause) {
+          failed(cause)
+        }
+      })
+    },
+    Effect.mapError(unavailable("remember"))
+  )
+
+  return DeadLetters.of({ now, remember })
+})
+
+export const layer = Layer.effect(DeadLetters, make).pipe(Layer.provide(Cluster.layer))

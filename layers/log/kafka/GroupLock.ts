@@ -1,0 +1,52 @@
+/** Being the only member of a group that reads nothing: a lock that Kafka gives up for a process that died. */
+import { type Duration, Effect, Schedule } from "effect"
+import { monotonic } from "../../runtime/elapsed.ts"
+import { Admin } from "./Admin.ts"
+import { failureOf } from "./adminFailures.ts"
+
+/** Milliseconds. An answer to who joins may take as long as it takes to know that another one died. */
+const session = { sessionTimeout: 10_000, rebalanceTimeout: 10_000, heartbeatInterval: 2_000, requestTimeout: 15_000 }
+/** A member that died is known for as long as its session. */
+const known: Duration.Input = "12 seconds"
+
+export const make = Effect.gen(function* () {
+  const { ask, brokers, options } = yield* Admin
+
+  const others = (id: string, self: string | null) =>
+    Effect.map(
+      ask("", (admin) => admin.describeGroups({ groups: [id] })),
+      (groups) => [...(groups.get(id)?.members.keys() ?? [])].filter((member) => member !== self).length
+    )
+
+  const joined = (groupId: string) =>
+    Effect.acquireRelease(
+      Effect.tryPromise({
+        try: async () => {
+          const { Consumer } = await import("@platformatic/kafka")
+          const consumer = new Consumer({ ...options, ...session, groupId })
+          // It tries again by itself, and one that nobody listens to would end the process.
+          consumer.on("error", () => {})
+          try {
+            await consumer.joinGroup()
+          } catch (cause) {
+            await consumer.close(true).catch(() => {})
+            throw cause
+          }
+          return consumer
+        },
+        catch: (cause) => failureOf(cause, brokers, "")
+      }),
+      (consumer) => Effect.promise(() => consumer.close(true).catch(() => {}))
+    )
+
+  /** Who finds nobody there joins, and looks again: of two that join at once at least one sees the other. */
+  return Effect.fnUntraced(function* (id: string) {
+    const before = yield* Effect.repeat(others(id, null), {
+      schedule: Schedule.spaced("1 second").pipe(Schedule.upTo({ duration: known }), monotonic),
+      until: (count) => count === 0
+    })
+    if (before > 0) return false
+    const { memberId } = yield* joined(id)
+    return (yield* others(id, memberId)) === 0
+  })
+})

@@ -1,0 +1,117 @@
+/** A log that ends with the process; for tests and trials. */
+import { randomUUID } from "node:crypto"
+import { Array as Arr, Cause, Clock, Context, Effect, Layer, Stream } from "effect"
+import {
+  type Append,
+  type Appended,
+  EventLog,
+  EventLogReader,
+  KeyInFlight,
+  KeyReused,
+  LogBroken,
+  type LoggedEvent
+} from "../../../services/EventLog.ts"
+import * as ageClock from "../../runtime/ageClock.ts"
+
+interface Receipt extends Appended {
+  readonly digest: string
+  readonly acceptedAt: number
+}
+
+/** Milliseconds for which a repeated key is recognised. */
+const kept = 24 * 60 * 60 * 1_000
+
+const make = Effect.gen(function* () {
+  const clock = yield* Clock.Clock
+  const now = ageClock.make(clock, kept)
+  const logId = randomUUID()
+  const events: Array<LoggedEvent> = []
+  const receipts = new Map<string, Receipt>()
+  const inFlight = new Set<string>()
+  const waiting = new Set<() => void>()
+
+  const log = ({ records, idempotency }: Append): Effect.Effect<Appended, KeyReused> => {
+    const acceptedAt = clock.currentTimeMillisUnsafe()
+    const first = idempotency && receipts.get(idempotency.key)
+    if (first !== undefined && now() - first.acceptedAt < kept) {
+      if (first.digest !== idempotency?.digest) return Effect.fail(new KeyReused())
+      return Effect.succeed({ positions: first.positions, ts: first.ts, repeated: true })
+    }
+    const positions = [{ partition: 0, offset: events.length, count: records.length }]
+    const appended = { positions, ts: records[0]?.ts ?? "", repeated: false }
+    for (const record of records) events.push({ position: { partition: 0, offset: events.length }, record, acceptedAt })
+    if (idempotency !== undefined) {
+      receipts.set(idempotency.key, { ...appended, digest: idempotency.digest, acceptedAt })
+    }
+    for (const wake of [...waiting]) wake()
+    return Effect.succeed(appended)
+  }
+
+  const append = Effect.fnUntraced(function* (append: Append) {
+    if (append.records.length === 0) return yield* Effect.die(new Error("an append has at least one record"))
+    const key = append.idempotency?.key
+    if (key === undefined)
+      return yield* Effect.andThen(
+        Effect.yieldNow,
+        Effect.suspend(() => log(append))
+      )
+    if (inFlight.has(key)) return yield* new KeyInFlight()
+    inFlight.add(key)
+    return yield* Effect.yieldNow.pipe(
+      Effect.andThen(Effect.suspend(() => log(append))),
+      Effect.ensuring(Effect.sync(() => inFlight.delete(key)))
+    )
+  })
+
+  const more = (next: number) =>
+    Effect.callback<void>((resume) => {
+      if (events.length > next) return resume(Effect.void)
+      const wake = () => {
+        waiting.delete(wake)
+        resume(Effect.void)
+      }
+      waiting.add(wake)
+      return Effect.sync(() => waiting.delete(wake))
+    })
+
+  const cursor = (from: number, untilEnd: boolean) => {
+    let next = from
+    const stop = untilEnd ? events.length : Infinity
+    return Effect.gen(function* () {
+      while (true) {
+        if (next > events.length) return yield* beyond(events.length, next)
+        const found = events.slice(next, Math.min(stop, next + 5_000))
+        next += found.length
+        if (Arr.isReadonlyArrayNonEmpty(found)) return found
+        if (next === stop) return yield* Cause.done()
+        yield* more(next)
+      }
+    })
+  }
+
+  const beyond = (end: number, from: number) =>
+    new LogBroken({
+      position: { partition: 0, offset: end },
+      reason: `the log ends here, and not at offset ${from} or later`
+    })
+
+  const reader = EventLogReader.of({
+    bounds: Effect.sync(() => ({ logId, partitions: [{ partition: 0, start: 0, end: events.length }] })),
+    read: (from, options) =>
+      from.partition === 0
+        ? Stream.fromPull(Effect.sync(() => cursor(from.offset, options?.until === "end")))
+        : Stream.fail(
+            new LogBroken({ position: { partition: 0, offset: 0 }, reason: `it has no partition ${from.partition}` })
+          ),
+    firstAt: ({ start, end }, millis) =>
+      Effect.sync(() => {
+        const found = events.slice(start, end).findIndex(({ acceptedAt }) => acceptedAt >= millis)
+        return found < 0 ? end : start + found
+      })
+  })
+  return Context.make(EventLog, EventLog.of({ logId, append, ready: Effect.void })).pipe(
+    Context.add(EventLogReader, reader)
+  )
+})
+
+export const layer = Layer.effectContext(make)

@@ -1,0 +1,91 @@
+/** The log's rows over one connection, each verified against the row before it. What it finds wrong it throws as LogBroken. */
+import type { DatabaseSync } from "node:sqlite"
+import { LogBroken, type LoggedEvent } from "../../../services/EventLog.ts"
+import { isDamage } from "./logFailures.ts"
+import { checksumOf, columns, decodeRow, eventOf, type LogRow, position, seedOf } from "./logRows.ts"
+
+export const broken = (offset: number, reason: string) => new LogBroken({ position: position(offset), reason })
+
+export interface Tail {
+  /** Offset that the next event gets. */
+  readonly end: number
+  /** Of the last row. */
+  readonly checksum: number
+}
+
+export interface LogTable {
+  /** The end, with the last row verified. */
+  readonly tail: () => Tail
+  readonly row: (offset: number) => LogRow
+  /** At most `limit` events from `from` on; fewer before a place that is wrong, which the next call then throws; none at the end. */
+  readonly events: (from: number, limit: number) => ReadonlyArray<LoggedEvent>
+}
+
+export const make = (database: DatabaseSync, chainId: string): LogTable => {
+  const seed = seedOf(chainId)
+  const rowsFrom = database.prepare(`SELECT ${columns} FROM log WHERE "offset" >= ? ORDER BY "offset" LIMIT ?`)
+  const lastOffset = database.prepare(`SELECT "offset" FROM log ORDER BY "offset" DESC LIMIT 1`)
+  rowsFrom.setReturnArrays(true)
+
+  const end = () => {
+    const last = lastOffset.get()?.offset
+    if (last === undefined) return 0
+    if (typeof last !== "number" || last < 0) throw broken(0, "the last row is not one of this log")
+    return last + 1
+  }
+
+  const verified = (found: unknown, offset: number, previous: number) => {
+    const row = decodeRow(found)
+    if (row === undefined) throw broken(offset, "its row is not one of this log")
+    if (row.offset !== offset) throw broken(offset, `the event is missing, and the next one has offset ${row.offset}`)
+    if (checksumOf(row, previous) !== row.checksum) {
+      throw broken(offset, "its checksum does not match, so the event or the one before it was changed")
+    }
+    return row
+  }
+
+  /** Rows from `from` on, and the checksum that the row before them has. */
+  const chained = (from: number, limit: number) => {
+    if (from === 0) return { rows: rowsFrom.all(0, limit), before: seed }
+    const [first, ...rows] = rowsFrom.all(from - 1, limit + 1)
+    const row = decodeRow(first)
+    if (row?.offset === from - 1) return { rows, before: row.checksum }
+    const last = end()
+    throw last < from
+      ? broken(last, `the log ends here, and not at offset ${from} or later`)
+      : broken(from - 1, "the event is missing")
+  }
+
+  const row = (offset: number) => {
+    const { rows, before } = chained(offset, 1)
+    return verified(rows[0], offset, before)
+  }
+
+  const events = (from: number, limit: number): ReadonlyArray<LoggedEvent> => {
+    const found: Array<LoggedEvent> = []
+    try {
+      const { rows, before } = chained(from, limit)
+      let previous = before
+      for (const each of rows) {
+        const row = verified(each, from + found.length, previous)
+        previous = row.checksum
+        found.push(eventOf(row))
+      }
+    } catch (cause) {
+      if (found.length > 0) return found
+      // SQLite fails for the whole piece; smaller ones lead up to the place that is damaged.
+      if (limit > 1 && !(cause instanceof LogBroken) && isDamage(cause)) return events(from, limit >> 1)
+      throw cause
+    }
+    return found
+  }
+
+  return {
+    row,
+    events,
+    tail: () => {
+      const offset = end()
+      return { end: offset, checksum: offset === 0 ? seed : row(offset - 1).checksum }
+    }
+  }
+}

@@ -5,7 +5,7 @@ import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { assert, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Scope } from "effect"
-import * as ParquetWriter from "../layers/duckdb/ParquetWriter.ts"
+import * as ParquetWriter from "../layers/table/parquet/ParquetWriter.ts"
 import { temporaryFolder } from "./dataFolder.ts"
 import { filesUnder, someRows } from "./icebergTable.ts"
 

@@ -1,6 +1,6 @@
 /** DuckDB's values as JSON can carry them. */
 import type { DuckDBValue, DuckDBValueConverter, Json } from "@duckdb/node-api"
-import { DuckDBTimestampTZValue, DuckDBTypeId, JsonDuckDBValueConverter } from "./DuckDB.ts"
+import { DuckDBTimestampTZValue, DuckDBTypeId, JsonDuckDBValueConverter } from "../table/parquet/duckdb.ts"
 
 /** 2026-01-08 14:05:06.25 → 2026-01-08T14:05:06.25; what ISO 8601 has no words for (infinity, years BC) stays. */
 const isoTimestamp = (value: DuckDBValue) =>

@@ -1,6 +1,6 @@
 /** The checksum of a row, as services/TableSums.ts defines it, in DuckDB's SQL. */
 import { checksumDigits, nullText, separator, type TableHour } from "../../services/TableSums.ts"
-import { quoted } from "./literals.ts"
+import { quoted } from "../table/parquet/literals.ts"
 
 const character = (text: string) => `chr(${text.codePointAt(0)})`
 const orNull = (column: string) => `coalesce(${column}, ${character(nullText)})`

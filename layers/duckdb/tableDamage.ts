@@ -4,7 +4,7 @@ import { type QueryFailed, QueryUnavailable } from "../../services/Query.ts"
 import { faultOf } from "../iceberg/inspectFile.ts"
 import { rebuildCommand } from "../iceberg/rebuildAdvice.ts"
 import type { TableFile } from "../iceberg/TableReader.ts"
-import { pattern } from "./literals.ts"
+import { pattern } from "../table/parquet/literals.ts"
 
 /** Words of the Parquet reader that may come without a file's name. */
 const isOfParquet = /TProtocolException|TTransportException|parquet|thrift/i

@@ -4,8 +4,8 @@ import { TableBroken } from "../../services/Table.ts"
 import { columns as logColumns } from "../../services/Weather.ts"
 import type { TableFile } from "../iceberg/TableReader.ts"
 import type { Column, PairedFile, TableScan } from "../iceberg/TableScan.ts"
+import { filename, list, pattern, quoted } from "../table/parquet/literals.ts"
 import { duckType, isRenamedInside, named } from "./columnTypes.ts"
-import { filename, list, pattern, quoted } from "./literals.ts"
 
 /** What a table is to an engine: all files that are read, and a SELECT of its rows. */
 export interface TableRows {

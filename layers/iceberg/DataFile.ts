@@ -1,5 +1,5 @@
 /** What a manifest says of a data file, from what was written. */
-import type { ColumnStatistics, WrittenFile } from "../duckdb/ParquetWriter.ts"
+import type { ColumnStatistics, WrittenFile } from "../table/parquet/ParquetWriter.ts"
 import { content, type DataFile } from "./Manifest.ts"
 
 /** Bounds longer than this many code points are cut, as Iceberg's own writers do. */

@@ -2,7 +2,7 @@
 import { join } from "node:path"
 import { Clock, Effect } from "effect"
 import { TableUnavailable } from "../../services/Table.ts"
-import type { ParquetWriter } from "../duckdb/ParquetWriter.ts"
+import type { ParquetWriter } from "../table/parquet/ParquetWriter.ts"
 import * as Manifest from "./Manifest.ts"
 import type * as Metadata from "./Metadata.ts"
 import { fileName } from "./Metadata.ts"

@@ -4,9 +4,9 @@ import { readdir, rm, stat } from "node:fs/promises"
 import { join } from "node:path"
 import type { DuckDBConnection } from "@duckdb/node-api"
 import { Effect, Schema } from "effect"
-import { TableUnavailable } from "../../services/Table.ts"
-import { columns, type WeatherRecord } from "../../services/Weather.ts"
-import { DuckDBInstance } from "./DuckDB.ts"
+import { TableUnavailable } from "../../../services/Table.ts"
+import { columns, type WeatherRecord } from "../../../services/Weather.ts"
+import { DuckDBInstance } from "./duckdb.ts"
 import { filename, list, pattern, quoted } from "./literals.ts"
 
 export interface ColumnStatistics {

@@ -1,9 +1,9 @@
 /** `npm run bench commits [commits]`: what a commit costs after many others, with upkeep going on beside them as in the sink. */
 import { join } from "node:path"
 import { Effect, Fiber, Layer } from "effect"
-import * as IcebergTableWriter from "../layers/iceberg/TableWriter.ts"
 import * as DataFolder from "../layers/runtime/DataFolder.ts"
-import * as SqliteLeases from "../layers/sqlite/Leases.ts"
+import * as SqliteLeases from "../layers/table/iceberg/Leases.ts"
+import * as IcebergTableWriter from "../layers/table/iceberg/TableWriter.ts"
 import { TableWriter } from "../services/Table.ts"
 import { hourOf } from "../services/Weather.ts"
 import { describe } from "./machine.ts"

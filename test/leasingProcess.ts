@@ -2,7 +2,7 @@
 import { argv } from "node:process"
 import { Effect, Layer } from "effect"
 import { at } from "../layers/runtime/DataFolder.ts"
-import * as LeasesLayer from "../layers/sqlite/Leases.ts"
+import * as LeasesLayer from "../layers/table/iceberg/Leases.ts"
 import { Leases } from "../services/Leases.ts"
 
 const [, , folder = "", snapshotId = ""] = argv

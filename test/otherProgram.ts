@@ -1,8 +1,8 @@
 /** Another program that commits to a table as plain Hadoop does: metadata are renamed into place, over what is there. */
 import { copyFileSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import * as ExactJson from "../layers/iceberg/ExactJson.ts"
-import * as Metadata from "../layers/iceberg/Metadata.ts"
+import * as ExactJson from "../layers/table/iceberg/exactJson.ts"
+import * as Metadata from "../layers/table/iceberg/Metadata.ts"
 import { metadataFile } from "./icebergTable.ts"
 
 export const read = (tableFolder: string, version: number) =>

@@ -4,7 +4,7 @@ import { Effect, Schema } from "effect"
 import type { DataFolder } from "../../services/DataFolder.ts"
 import { TableName, weather } from "../../services/TableReader.ts"
 import * as Files from "../runtime/files.ts"
-import * as Replayed from "../sink/Replayed.ts"
+import * as Replayed from "../table/iceberg/RebuildMarker.ts"
 import type { TableRows } from "./tableRows.ts"
 
 const isTableName = Schema.is(TableName)

@@ -1,9 +1,9 @@
 /** Where the engine stumbles over a file of the table, its own words are of a format, or of a path that it may not read. */
 import { Effect } from "effect"
 import { type QueryFailed, QueryUnavailable } from "../../services/Query.ts"
-import { faultOf } from "../iceberg/inspectFile.ts"
-import { rebuildCommand } from "../iceberg/rebuildAdvice.ts"
-import type { TableFile } from "../iceberg/TableReader.ts"
+import { faultOf } from "../table/iceberg/inspectFile.ts"
+import type { TableFile } from "../table/iceberg/readTable.ts"
+import { rebuildCommand } from "../table/iceberg/rebuildAdvice.ts"
 import { pattern } from "../table/parquet/literals.ts"
 
 /** Words of the Parquet reader that may come without a file's name. */

@@ -2,8 +2,8 @@
 import { Effect } from "effect"
 import { TableBroken } from "../../services/Table.ts"
 import { columns as logColumns } from "../../services/Weather.ts"
-import type { TableFile } from "../iceberg/TableReader.ts"
-import type { Column, PairedFile, TableScan } from "../iceberg/TableScan.ts"
+import type { TableFile } from "../table/iceberg/readTable.ts"
+import type { Column, PairedFile, TableScan } from "../table/iceberg/TableScan.ts"
 import { filename, list, pattern, quoted } from "../table/parquet/literals.ts"
 import { duckType, isRenamedInside, named } from "./columnTypes.ts"
 

@@ -7,12 +7,12 @@ import type { Leases } from "../../services/Leases.ts"
 import { plural } from "../../services/plural.ts"
 import { type Discards, ReplayRefused } from "../../services/Replay.ts"
 import { discardFlag, sayUndone, undoneByRebuild } from "../duckdb/undoneByRebuild.ts"
-import * as LogProgress from "../iceberg/LogProgress.ts"
-import { readMetadata } from "../iceberg/MetadataFiles.ts"
 import * as Files from "../runtime/files.ts"
 import { acquire } from "../runtime/ProcessLock.ts"
+import * as LogProgress from "../table/iceberg/logProgress.ts"
+import { readMetadata } from "../table/iceberg/MetadataFiles.ts"
+import * as Replayed from "../table/iceberg/RebuildMarker.ts"
 import type { Intake } from "./Intake.ts"
-import * as Replayed from "./Replayed.ts"
 
 /** The argument of a request to the sink. */
 export const toArgument = (table: string, { otherWriters }: Discards) =>

@@ -1,7 +1,7 @@
 /** Other engines skip files by the bounds in manifests, so a wrong bound hides rows from them. */
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import * as TableWriterLayer from "../../layers/iceberg/TableWriter.ts"
+import * as TableWriterLayer from "../../layers/table/iceberg/TableWriter.ts"
 import { DataFolder } from "../../services/DataFolder.ts"
 import { hourOf } from "../../services/Weather.ts"
 import { environment } from "../icebergTable.ts"

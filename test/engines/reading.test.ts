@@ -2,7 +2,7 @@
 import { dirname } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import * as TableWriterLayer from "../../layers/iceberg/TableWriter.ts"
+import * as TableWriterLayer from "../../layers/table/iceberg/TableWriter.ts"
 import { DataFolder } from "../../services/DataFolder.ts"
 import { environment, someRows } from "../icebergTable.ts"
 import { commitRows } from "../weatherTable.ts"

@@ -1,0 +1,70 @@
+import { DeleteFiles } from "./DeleteFiles.ts"
+import * as Manifest from "./Manifest.ts"
+import { pathOf } from "./paths.ts"
+
+/** The data files of the current snapshot, by partition, as the writer keeps them in memory. */
+export interface LiveFile {
+  readonly path: string
+  readonly ts: string
+  readonly rows: number
+  readonly bytes: number
+  /** Of its data: delete files that are older are not about it. */
+  readonly sequence: number
+  /** Path of the manifest that has its entry. */
+  readonly manifest: string
+}
+
+export class LiveFiles {
+  private readonly partitions = new Map<string, Map<string, LiveFile>>()
+  private readonly deletes = new DeleteFiles()
+
+  /** Those of Floe's own format and partition spec; of another engine's files those that are like them. */
+  learn(manifest: Manifest.ManifestFile, entries: ReadonlyArray<Manifest.ManifestEntry>) {
+    if (manifest.content !== Manifest.content.data) return this.deletes.learn(manifest, entries)
+    for (const entry of entries) {
+      const { data_file, status } = entry
+      const ts = Manifest.hourOf(manifest, entry)
+      if (ts === undefined || data_file.file_format.toUpperCase() !== "PARQUET") continue
+      const file = { path: pathOf(data_file.file_path), ts }
+      if (status === Manifest.status.deleted) this.remove(file)
+      else
+        this.put({
+          ...file,
+          rows: data_file.record_count,
+          bytes: data_file.file_size_in_bytes,
+          sequence: entry.sequence_number ?? manifest.sequence_number,
+          manifest: manifest.manifest_path
+        })
+    }
+  }
+
+  private put(file: LiveFile) {
+    const files = this.partitions.get(file.ts)
+    if (files === undefined) this.partitions.set(file.ts, new Map([[file.path, file]]))
+    else files.set(file.path, file)
+  }
+
+  private remove(file: { readonly path: string; readonly ts: string }) {
+    const files = this.partitions.get(file.ts)
+    files?.delete(file.path)
+    if (files?.size === 0) this.partitions.delete(file.ts)
+  }
+
+  get(ts: string, path: string): LiveFile | undefined {
+    return this.partitions.get(ts)?.get(path)
+  }
+
+  /** Those of which no row is deleted: a copy would bring it back. */
+  wholeOf(ts: string): ReadonlyArray<LiveFile> {
+    return [...(this.partitions.get(ts)?.values() ?? [])].filter((file) => this.isWhole(file))
+  }
+
+  /** Whether it is there, and no file deletes rows of it. */
+  isWhole(file: LiveFile) {
+    return this.get(file.ts, file.path) !== undefined && this.deletes.about(file) === undefined
+  }
+
+  get hours(): ReadonlyArray<string> {
+    return [...this.partitions.keys()]
+  }
+}

@@ -1,0 +1,98 @@
+/** What leaves the table with a snapshot that has left the metadata: the files that no kept snapshot has. */
+import { Effect } from "effect"
+import type { Leases } from "../../../services/Leases.ts"
+import { TableUnavailable } from "../../../services/Table.ts"
+import { type ManifestEntry, type ManifestFile, mayHave, status } from "./Manifest.ts"
+import type { Snapshot } from "./Metadata.ts"
+import { pathOf } from "./paths.ts"
+import { readList, readManifest } from "./readTable.ts"
+
+/** How many paths of files are remembered, of all manifests together. */
+const rememberedPaths = 50_000
+
+export const make = (tableFolder: string) => {
+  /** One object for each manifest, whichever list names it. */
+  const known = new Map<string, ManifestFile>()
+  const lists = new Map<bigint, ReadonlyArray<ManifestFile>>()
+  const live = new Map<string, ReadonlySet<string>>()
+  let remembered = 0
+
+  const manifestsOf = Effect.fnUntraced(function* (snapshot: Snapshot) {
+    const id = snapshot["snapshot-id"]
+    const before = lists.get(id)
+    if (before !== undefined) return before
+    const manifests = yield* readList(tableFolder, tableFolder, snapshot["manifest-list"])
+    const own = manifests.map((manifest) => known.get(manifest.manifest_path) ?? manifest)
+    for (const manifest of own) known.set(manifest.manifest_path, manifest)
+    lists.set(id, own)
+    return own
+  })
+
+  const entriesOf = (manifest: ManifestFile) =>
+    Effect.map(readManifest(tableFolder, tableFolder, manifest), (entries) =>
+      entries.filter((entry) => entry.status !== status.deleted)
+    )
+
+  const pathsIn = Effect.fnUntraced(function* (manifest: ManifestFile) {
+    const path = manifest.manifest_path
+    const before = live.get(path)
+    if (before !== undefined) return before
+    const found = new Set((yield* entriesOf(manifest)).map(({ data_file }) => data_file.file_path))
+    live.set(path, found)
+    remembered += found.size
+    for (const [oldest, paths] of live) {
+      if (remembered <= rememberedPaths || oldest === path) break
+      live.delete(oldest)
+      remembered -= paths.size
+    }
+    return found
+  })
+
+  /** Drops what is known of snapshots that are neither kept nor about to be looked at. */
+  const forgetOthers = (snapshots: ReadonlyArray<Snapshot>) => {
+    const ids = new Set(snapshots.map((one) => one["snapshot-id"]))
+    for (const id of lists.keys()) if (!ids.has(id)) lists.delete(id)
+    const named = new Set([...lists.values()].flat().map((manifest) => manifest.manifest_path))
+    for (const path of known.keys()) if (!named.has(path)) known.delete(path)
+  }
+
+  /**
+   * Paths of the files that a dropped snapshot has and none of these others, its manifest list last; none where another
+   * engine has removed some. `isCurrent` spares looking for a file that the current snapshot has.
+   */
+  const leftWith = Effect.fn("Expiry.leftWith")(function* (
+    dropped: Snapshot,
+    others: ReadonlyArray<Snapshot>,
+    isCurrent: (entry: ManifestEntry) => boolean
+  ) {
+    const had = yield* Effect.catchTag(manifestsOf(dropped), "TableBroken", () => Effect.succeed([]))
+    if (had.length === 0) return []
+    forgetOthers([dropped, ...others])
+    const stay = new Set<ManifestFile>()
+    for (const one of others) for (const manifest of yield* manifestsOf(one)) stay.add(manifest)
+    const left = had.filter((manifest) => !stay.has(manifest))
+    const files: Array<string> = []
+    for (const manifest of left) {
+      for (const entry of yield* Effect.catchTag(entriesOf(manifest), "TableBroken", () => Effect.succeed([]))) {
+        if (isCurrent(entry)) continue
+        const { file_path } = entry.data_file
+        let isNamed = false
+        for (const other of stay) {
+          if (isNamed) break
+          if (mayHave(other, entry)) isNamed = (yield* pathsIn(other)).has(file_path)
+        }
+        if (!isNamed) files.push(file_path)
+      }
+    }
+    const manifests = left.map((manifest) => manifest.manifest_path)
+    return [...new Set(files), ...manifests, dropped["manifest-list"]].map(pathOf)
+  })
+
+  return { leftWith }
+}
+
+/** Snapshots that running queries hold. Ask only after the metadata without a snapshot are committed: then nobody new can hold it. */
+export const heldNow = (leases: Leases["Service"]) =>
+  leases.held.pipe(
+    Effect.mapError((cause) => new TableUnavailable({ operation: "expiring snapshots", reason: cause.message, cause }))
+  )

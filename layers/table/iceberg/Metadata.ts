@@ -1,0 +1,199 @@
+/** The table's metadata file `v<N>.metadata.json`, Iceberg v2, in the specification's own names. */
+import { Schema } from "effect"
+import type { Progress } from "../../../services/Table.ts"
+import { columns } from "../../../services/Weather.ts"
+import * as ExactJson from "./exactJson.ts"
+
+export const tableSchema = {
+  type: "struct",
+  "schema-id": 0,
+  fields: columns.map((name, i) => ({ id: i + 1, name, required: false, type: "string" }))
+}
+
+export const partitionSpec = {
+  "spec-id": 0,
+  fields: [{ name: "ts", transform: "identity", "source-id": columns.indexOf("ts") + 1, "field-id": 1000 }]
+}
+
+const Summary = Schema.Record(Schema.String, Schema.String)
+export type Summary = typeof Summary.Type
+
+const Snapshot = Schema.Struct({
+  "snapshot-id": Schema.BigInt,
+  "parent-snapshot-id": Schema.optionalKey(Schema.NullOr(Schema.BigInt)),
+  "sequence-number": Schema.optionalKey(Schema.Int),
+  "timestamp-ms": Schema.Int,
+  "manifest-list": Schema.String,
+  summary: Schema.optionalKey(Summary),
+  "schema-id": Schema.optionalKey(Schema.NullOr(Schema.Int))
+})
+export type Snapshot = typeof Snapshot.Type
+
+const Field = Schema.Struct({
+  id: Schema.Int,
+  name: Schema.String,
+  required: Schema.Boolean,
+  /** A nested type is an object. */
+  type: Schema.Unknown
+})
+const TableSchema = Schema.Struct({
+  type: Schema.String,
+  "schema-id": Schema.Int,
+  fields: Schema.Array(Field)
+})
+const PartitionSpec = Schema.Struct({
+  "spec-id": Schema.Int,
+  fields: Schema.Array(
+    Schema.Struct({
+      name: Schema.String,
+      transform: Schema.String,
+      "source-id": Schema.Int,
+      "field-id": Schema.Int
+    })
+  )
+})
+
+/** What Floe uses of it. Whatever else a file holds, at any depth, stays in the object and is written as it was read. */
+export const TableMetadata = Schema.Struct({
+  "format-version": Schema.Literal(2),
+  "table-uuid": Schema.String,
+  location: Schema.String,
+  "last-sequence-number": Schema.Int,
+  "last-updated-ms": Schema.Int,
+  "last-column-id": Schema.Int,
+  "current-schema-id": Schema.Int,
+  schemas: Schema.Array(TableSchema),
+  "default-spec-id": Schema.Int,
+  "partition-specs": Schema.Array(PartitionSpec),
+  "last-partition-id": Schema.Int,
+  "default-sort-order-id": Schema.Int,
+  "sort-orders": Schema.Array(Schema.Unknown),
+  properties: Schema.Record(Schema.String, Schema.String),
+  /** None before the first snapshot. */
+  "current-snapshot-id": Schema.optionalKey(Schema.BigInt),
+  refs: Schema.Record(Schema.String, Schema.Struct({ "snapshot-id": Schema.BigInt, type: Schema.String })),
+  /** In no order that the specification promises; Floe and Java append. */
+  snapshots: Schema.Array(Snapshot),
+  "snapshot-log": Schema.Array(Schema.Struct({ "timestamp-ms": Schema.Int, "snapshot-id": Schema.BigInt })),
+  "metadata-log": Schema.Array(Schema.Struct({ "timestamp-ms": Schema.Int, "metadata-file": Schema.String }))
+})
+export type TableMetadata = typeof TableMetadata.Type
+
+const Versioned = Schema.Struct({
+  "format-version": Schema.Int,
+  "current-snapshot-id": Schema.optionalKey(Schema.Unknown)
+})
+
+/** It is whole and yet not for Floe; the message is the end of a sentence that begins with its path. */
+export class Unsupported extends Error {}
+
+/** What may be left out is there, and a table without a snapshot names none: some write null or -1. */
+const filled = (file: unknown) => {
+  Schema.asserts(Versioned, file)
+  const version = file["format-version"]
+  if (version !== 2) throw new Unsupported(`is of Iceberg's format version ${version}; Floe reads version 2`)
+  const all = { properties: {}, refs: {}, snapshots: [], "snapshot-log": [], "metadata-log": [], ...file }
+  const { "current-snapshot-id": current, ...without } = all
+  return current === null || current === -1n ? without : all
+}
+
+/** Throws if the text is no such metadata. */
+export const decode = (text: string): TableMetadata => {
+  const metadata: unknown = filled(ExactJson.parse(text))
+  Schema.asserts(TableMetadata, metadata)
+  return metadata
+}
+
+export const encode = (metadata: TableMetadata) => ExactJson.stringify(metadata)
+
+/** A number of the summary; undefined where the writer did not give it. */
+export const countOf = ({ summary }: Snapshot, key: string) => {
+  const text = summary?.[key]
+  return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined
+}
+
+export const operationOf = ({ summary }: Snapshot) => summary?.operation ?? "unknown"
+
+/** How far the log is in a snapshot, where Floe made it. */
+export const progressOf = (snapshot: Snapshot): Progress | undefined => {
+  const { "floe.log.id": logId, "floe.log.last": lastEvent } = snapshot.summary ?? {}
+  const offset = countOf(snapshot, "floe.log.offset")
+  if (logId === undefined || offset === undefined) return undefined
+  return { logId, offset, ...(lastEvent !== undefined && { lastEvent }) }
+}
+
+export const currentSnapshot = (metadata: TableMetadata) =>
+  metadata.snapshots.find((snapshot) => snapshot["snapshot-id"] === metadata["current-snapshot-id"])
+
+/** A snapshot and those it has come from, newest first, as far as they are kept. */
+export const lineage = (
+  metadata: Pick<TableMetadata, "snapshots">,
+  from: bigint | undefined
+): ReadonlyArray<Snapshot> => {
+  const byId = new Map(metadata.snapshots.map((one) => [one["snapshot-id"], one]))
+  const found = new Set<Snapshot>()
+  for (
+    let one = byId.get(from ?? -1n);
+    one !== undefined && !found.has(one);
+    one = byId.get(one["parent-snapshot-id"] ?? -1n)
+  )
+    found.add(one)
+  return [...found]
+}
+
+const isOrdinary = ({ fields }: Pick<TableMetadata["schemas"][number], "fields">) =>
+  fields.length === tableSchema.fields.length &&
+  tableSchema.fields.every(({ id, name, type }, i) => {
+    const field = fields[i]
+    return field?.id === id && field.name === name && field.type === type
+  })
+
+/** Whether no schema of the table is another than the one that Floe made it with: then all files have these columns. */
+export const hasOwnColumns = (metadata: TableMetadata) =>
+  metadata["current-schema-id"] === tableSchema["schema-id"] && metadata.schemas.every(isOrdinary)
+
+/** Why Floe cannot add rows, as the end of a sentence that begins with a table's metadata file; undefined if it can. */
+export const unfit = (metadata: TableMetadata) => {
+  const fields = metadata.schemas.find((one) => one["schema-id"] === metadata["current-schema-id"])?.fields ?? []
+  for (const { id, name, type } of tableSchema.fields) {
+    const field = fields.find((one) => one.id === id)
+    if (field?.name !== name || field.type !== type)
+      return `has no column ${name} of the type ${type} any more: another program has renamed, changed or dropped it; let it be put back`
+  }
+  const required = fields.find((field) => field.required)
+  if (required !== undefined) {
+    return `has the required column ${required.name}, which Floe may not leave empty; let it be made optional`
+  }
+  const spec = metadata["partition-specs"].find((one) => one["spec-id"] === partitionSpec["spec-id"])
+  const [own] = partitionSpec.fields
+  const [only, ...more] = spec?.fields ?? []
+  const same = only?.["source-id"] === own?.["source-id"] && only?.transform === own?.transform && more.length === 0
+  return same ? undefined : "is not partitioned by ts in its first partition spec, as Floe writes it"
+}
+
+/** All that does not change from snapshot to snapshot. */
+export const fixedParts = {
+  "format-version": 2,
+  "last-column-id": columns.length,
+  "current-schema-id": tableSchema["schema-id"],
+  schemas: [tableSchema],
+  "default-spec-id": partitionSpec["spec-id"],
+  "partition-specs": [partitionSpec],
+  "last-partition-id": 1000,
+  "default-sort-order-id": 0,
+  "sort-orders": [{ "order-id": 0, fields: [] }],
+  properties: {
+    "write.format.default": "parquet",
+    "write.parquet.compression-codec": "zstd",
+    "schema.name-mapping.default": JSON.stringify(columns.map((name, i) => ({ "field-id": i + 1, names: [name] })))
+  }
+} as const
+
+const file = /^v(\d+)(?:\.gz\.metadata\.json|\.metadata\.json(?:\.gz)?)$/
+export const fileName = (version: number) => `v${version}.metadata.json`
+/** The version that a file in `metadata/` holds; undefined if it is no metadata file. */
+export const versionOf = (name: string) => {
+  const digits = file.exec(name)?.[1]
+  return digits === undefined ? undefined : Number(digits)
+}
+export const isCompressed = (name: string) => name.includes(".gz")

@@ -1,0 +1,202 @@
+/** The metadata files of a table: which is the newest, which are torn, and which Floe cannot read. */
+import { access } from "node:fs/promises"
+import { join } from "node:path"
+import { gunzipSync } from "node:zlib"
+import { Effect, Option } from "effect"
+import { TableBroken } from "../../../services/Table.ts"
+import * as Files from "../../runtime/files.ts"
+import * as Metadata from "./Metadata.ts"
+import { located } from "./paths.ts"
+
+export interface CurrentMetadata {
+  readonly version: number
+  /** The highest version that has a file, torn or not. */
+  readonly highest: number
+  /** The name of its file, and what tells that file from any other that may take its name. */
+  readonly name: string
+  readonly identity: string | undefined
+  /** Torn files of higher versions, with what is wrong with each. */
+  readonly torn: ReadonlyArray<{ readonly file: string; readonly reason: string }>
+  readonly metadata: Metadata.TableMetadata
+  readonly snapshot: Metadata.Snapshot
+}
+
+/** Runs what throws where a file of the table is not as it should be. */
+export const parse = <A>(file: string, run: () => A) =>
+  Effect.try({
+    try: run,
+    catch: (cause) => {
+      const words = (cause instanceof Error ? cause.message : String(cause)).replaceAll(/\s*\n\s*/g, " ")
+      return cause instanceof Metadata.Unsupported
+        ? new TableBroken({ file, reason: words, unsupported: true })
+        : new TableBroken({ file, reason: `cannot be read: ${words}` })
+    }
+  })
+
+/** V8 names the place of whatever is wrong in a JSON text, except of its end. */
+const endsEarly = (cause: unknown, text: string) => {
+  if (!(cause instanceof SyntaxError)) return false
+  const position = /at position (\d+)/.exec(cause.message)?.[1]
+  return cause.message.startsWith("Unexpected end") || Number(position) >= text.length
+}
+
+/** What is in a metadata file; undefined where it is a write that was cut off. A disk may fill up what it lost with zeros. */
+const whole = (name: string, bytes: Buffer) => {
+  let text = ""
+  try {
+    text = (Metadata.isCompressed(name) && bytes.length > 0 ? gunzipSync(bytes) : bytes).toString().replace(/\0+$/, "")
+    if (text === "") return undefined
+    return Metadata.decode(text)
+  } catch (cause) {
+    if (Files.codeOf(cause) === "Z_BUF_ERROR" || endsEarly(cause, text)) return undefined
+    throw cause
+  }
+}
+
+/** Undefined where the file is torn. */
+const readFile = Effect.fnUntraced(function* (tableFolder: string, name: string) {
+  const path = join(tableFolder, "metadata", name)
+  const bytes = yield* Files.read(path)
+  return yield* parse(path, () => whole(name, bytes))
+})
+
+/** The metadata files, newest first; of two of one version the one that Hadoop's own readers take. */
+export const listFiles = Effect.fnUntraced(function* (tableFolder: string) {
+  const versions = new Map<number, string>()
+  for (const name of (yield* Files.list(join(tableFolder, "metadata"))).sort()) {
+    const version = Metadata.versionOf(name)
+    if (version === undefined) continue
+    const plain = name === Metadata.fileName(version)
+    if (plain || !versions.has(version)) versions.set(version, name)
+  }
+  return [...versions].map(([version, name]) => ({ version, name })).sort((a, b) => b.version - a.version)
+})
+
+const isThere = (path: string) =>
+  Files.attempt("looking for the manifest list", () => access(path)).pipe(
+    Effect.as(true),
+    Effect.catchIf(Files.isMissing, () => Effect.succeed(false))
+  )
+
+/** Whether a metadata file has this snapshot; one that cannot be read may have it. */
+const names = (tableFolder: string, name: string, id: bigint) =>
+  readFile(tableFolder, name).pipe(
+    Effect.map((metadata) => metadata?.snapshots.some((one) => one["snapshot-id"] === id) ?? false),
+    Effect.catchIf(
+      (error) => error._tag === "TableUnavailable" && Files.isMissing(error),
+      () => Effect.succeed(false)
+    )
+  )
+
+/** The metadata of a version and their snapshot, or what makes it a torn one. */
+const readVersion = Effect.fnUntraced(function* (
+  tableFolder: string,
+  { name }: { readonly name: string },
+  others: ReadonlyArray<{ readonly name: string }>
+) {
+  const file = join(tableFolder, "metadata", name)
+  // Before it is read: what takes its place meanwhile is noticed.
+  const identity = yield* Files.identityOf(file)
+  const metadata = yield* readFile(tableFolder, name)
+  if (metadata === undefined) return "is empty or ends early"
+  if (metadata["current-snapshot-id"] === undefined) {
+    return yield* new TableBroken({
+      file,
+      reason:
+        "is of a table without a snapshot that another program made; move the table's folder away, and the sink makes one",
+      unsupported: true
+    })
+  }
+  const snapshot = Metadata.currentSnapshot(metadata)
+  if (snapshot === undefined) {
+    return yield* new TableBroken({ file, reason: "names a current snapshot that it does not hold" })
+  }
+  const list = yield* located(tableFolder, metadata.location, snapshot["manifest-list"])
+  if (yield* isThere(list)) return { identity, metadata, snapshot }
+  for (const other of others) {
+    if (yield* names(tableFolder, other.name, snapshot["snapshot-id"])) {
+      return yield* new TableBroken({ file: list, reason: `is missing, and ${other.name} names its snapshot too` })
+    }
+  }
+  return "names a manifest list that is not there"
+})
+
+const newest = Effect.fnUntraced(function* (
+  tableFolder: string,
+  files: ReadonlyArray<{ readonly version: number; readonly name: string }>
+) {
+  const torn: Array<{ readonly file: string; readonly reason: string }> = []
+  const highest = files[0]?.version ?? 0
+  for (const file of files) {
+    const others = files.filter((other) => other !== file)
+    const read = yield* readVersion(tableFolder, file, others)
+    if (typeof read !== "string") {
+      const found: CurrentMetadata = { ...file, ...read, highest, torn }
+      return Option.some(found)
+    }
+    torn.push({ file: join(tableFolder, "metadata", file.name), reason: read })
+  }
+  if (torn[0] === undefined) return Option.none<CurrentMetadata>()
+  const { file, reason } = torn[0]
+  return yield* new TableBroken({ file, reason: `${reason}, and no other metadata file is whole` })
+})
+
+/**
+ * The newest metadata that are not torn. A torn file is empty, or its JSON ends early, or its manifest list is missing
+ * while no other metadata file names its snapshot: it was never acknowledged, or the disk has lost it, and the version
+ * before it is a whole older table. Whatever else cannot be read is an error: somebody's commit may be in it.
+ */
+export const readMetadata = Effect.fn("MetadataFiles.readMetadata")(function* (tableFolder: string) {
+  for (let tries = 0; ; tries++) {
+    const files = yield* listFiles(tableFolder)
+    const found = yield* newest(tableFolder, files).pipe(Effect.exit)
+    if (found._tag === "Success" && (Option.isNone(found.value) || found.value.value.torn.length === 0)) {
+      return found.value
+    }
+    // A busy writer may have removed, between the listing and the reading, what was listed, and more.
+    const now = yield* listFiles(tableFolder)
+    if (tries >= 5 || now[0]?.name === files[0]?.name) return yield* found
+  }
+})
+
+/**
+ * Names under which the version after this one would be, and the file of this one: while they are as they were, no other
+ * program has committed. The answer is compared with an earlier one.
+ */
+export const looks = Effect.fnUntraced(function* (tableFolder: string, name: string, highest: number) {
+  const after = highest + 1
+  const next = [Metadata.fileName(after), `v${after}.gz.metadata.json`, `v${after}.metadata.json.gz`]
+  const seen = yield* Effect.forEach([name, ...next], (one) => Files.identityOf(join(tableFolder, "metadata", one)), {
+    concurrency: 4
+  })
+  return seen[0] !== undefined && seen.slice(1).every((one) => one === undefined) ? seen[0] : undefined
+})
+
+export interface NamedList {
+  /** Absolute. */
+  readonly list: string
+  readonly snapshot: Metadata.Snapshot
+  /** The table's folder as these metadata record it. */
+  readonly location: string
+}
+
+/** The manifest lists that any metadata file on disk names. Fails while one of them cannot be read and is not torn. */
+export const namedLists = Effect.fn("MetadataFiles.namedLists")(function* (tableFolder: string) {
+  const lists = new Map<string, NamedList>()
+  for (const { name } of yield* listFiles(tableFolder)) {
+    const metadata = yield* readFile(tableFolder, name).pipe(
+      Effect.catchIf(
+        (error) => error._tag === "TableUnavailable" && Files.isMissing(error),
+        () => Effect.succeed(undefined)
+      )
+    )
+    if (metadata === undefined) continue
+    const { location } = metadata
+    for (const snapshot of metadata.snapshots) {
+      const list = yield* located(tableFolder, location, snapshot["manifest-list"])
+      lists.set(list, { list, snapshot, location })
+    }
+    yield* Effect.yieldNow
+  }
+  return [...lists.values()]
+})

@@ -1,0 +1,44 @@
+/** What tells a table that a replay makes from any other: a file in its folder, which also says whether it is finished. */
+import { join } from "node:path"
+import { Effect, Schema } from "effect"
+import { TableBroken, type TableUnavailable } from "../../../services/Table.ts"
+import * as Files from "../../runtime/files.ts"
+
+const State = Schema.fromJsonString(Schema.Struct({ logId: Schema.String, finished: Schema.Boolean }))
+export type State = typeof State.Type
+
+const fileIn = (tableFolder: string) => join(tableFolder, "replay.json")
+
+export type Found =
+  | { readonly _tag: "Nothing" }
+  /** A table, or something else, that no replay has made. */
+  | { readonly _tag: "Other" }
+  | { readonly _tag: "Replayed"; readonly logId: string; readonly finished: boolean }
+
+export const read = Effect.fnUntraced(function* (
+  tableFolder: string
+): Effect.fn.Return<Found, TableUnavailable | TableBroken> {
+  const text = yield* Files.read(fileIn(tableFolder)).pipe(
+    Effect.map(String),
+    Effect.catchIf(Files.isMissing, () => Effect.succeed(undefined))
+  )
+  if (text === undefined) {
+    const names = yield* Files.list(tableFolder)
+    // A replay that was killed at its very beginning leaves an empty folder.
+    return names.some((name) => !name.endsWith(".tmp")) ? { _tag: "Other" } : { _tag: "Nothing" }
+  }
+  const state = yield* Schema.decodeUnknownEffect(State)(text).pipe(
+    Effect.mapError(() => new TableBroken({ file: fileIn(tableFolder), reason: "cannot be read; remove the folder" }))
+  )
+  return { _tag: "Replayed", ...state }
+})
+
+/** Durable when it is done. */
+export const write = Effect.fnUntraced(function* (tableFolder: string, state: State) {
+  const file = fileIn(tableFolder)
+  yield* Files.makeFolder(tableFolder)
+  yield* Files.remove(`${file}.tmp`)
+  yield* Files.writeNew(`${file}.tmp`, JSON.stringify(state))
+  yield* Files.renameOver(`${file}.tmp`, file)
+  yield* Files.sync(tableFolder)
+})

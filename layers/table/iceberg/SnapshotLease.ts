@@ -1,0 +1,74 @@
+/** A snapshot to read at leisure: the newest one or an older one, with a lease on it. */
+import { basename } from "node:path"
+import { Effect, Option } from "effect"
+import type { Leases } from "../../../services/Leases.ts"
+import { type AsOf, SnapshotMissing, TableMissing, weather } from "../../../services/TableReader.ts"
+import type * as Metadata from "./Metadata.ts"
+import { currentSnapshot } from "./Metadata.ts"
+import { readMetadata } from "./MetadataFiles.ts"
+
+const missing = (tableFolder: string) => {
+  const name = basename(tableFolder)
+  return new TableMissing({
+    table: `at ${tableFolder}`,
+    advice: name === weather ? "start the sink (npm start) and log a record" : `floe replay --into ${name} makes one`
+  })
+}
+
+/** The newest metadata. */
+export const metadataOf = Effect.fnUntraced(function* (tableFolder: string) {
+  const found = yield* readMetadata(tableFolder)
+  if (Option.isNone(found)) return yield* missing(tableFolder)
+  return found.value.metadata
+})
+
+const find = (metadata: Metadata.TableMetadata, asOf: AsOf) => {
+  if (asOf._tag === "Snapshot") return metadata.snapshots.find((one) => String(one["snapshot-id"]) === asOf.id)
+  const then = metadata["snapshot-log"].findLast((entry) => entry["timestamp-ms"] <= asOf.millis)
+  return metadata.snapshots.find((one) => one["snapshot-id"] === then?.["snapshot-id"])
+}
+
+const chosen = (metadata: Metadata.TableMetadata, asOf: AsOf | undefined) => {
+  const snapshot = asOf === undefined ? currentSnapshot(metadata) : find(metadata, asOf)
+  if (snapshot !== undefined || asOf === undefined) return Effect.succeed(snapshot)
+  const [oldest] = metadata.snapshots
+  return Effect.fail(
+    new SnapshotMissing({
+      asOf,
+      kept: metadata.snapshots.length,
+      oldest: String(oldest?.["snapshot-id"]),
+      oldestAt: oldest?.["timestamp-ms"] ?? 0
+    })
+  )
+}
+
+/** On a folder that may only be read, or a full disk, a query reads without a lease: files that have left the table stay a while. */
+const hold = Effect.fnUntraced(function* (tableFolder: string, leases: Leases["Service"], snapshotId: string) {
+  const unheld = yield* leases.hold(snapshotId).pipe(Effect.as(undefined), Effect.catch(Effect.succeed))
+  if (unheld === undefined) return
+  const warned = Effect.gen(function* () {
+    const { snapshots } = yield* metadataOf(tableFolder)
+    if (snapshots.some((one) => String(one["snapshot-id"]) === snapshotId)) return
+    yield* Effect.logWarning(
+      `Snapshot ${snapshotId} expired while it was read, and no lease could keep its files (${unheld.reason}). Run it again.`
+    )
+  })
+  yield* Effect.addFinalizer((exit) => (exit._tag === "Failure" ? Effect.ignore(warned) : Effect.void))
+})
+
+/** A snapshot whose files stay until the scope closes, and the metadata that have it. */
+export const leased = Effect.fn("Leased.leased")(function* (
+  tableFolder: string,
+  leases: Leases["Service"],
+  asOf: AsOf | undefined
+) {
+  for (;;) {
+    const snapshot = yield* chosen(yield* metadataOf(tableFolder), asOf)
+    if (snapshot === undefined) return yield* missing(tableFolder)
+    yield* hold(tableFolder, leases, String(snapshot["snapshot-id"]))
+    // It may have expired before the lease was there.
+    const metadata = yield* metadataOf(tableFolder)
+    const kept = metadata.snapshots.find((one) => one["snapshot-id"] === snapshot["snapshot-id"])
+    if (kept !== undefined) return { metadata, snapshot: kept }
+  }
+})

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Queue, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import * as QueryLayer from "../layers/trino/Query.ts"
-import { withoutEnd } from "../layers/trino/Statement.ts"
+import * as QueryLayer from "../layers/table/trino/Query.ts"
+import { withoutEnd } from "../layers/table/trino/statement.ts"
 import { Query } from "../services/Query.ts"
 import { type Answer, type Request, serving } from "./httpService.ts"
 import recorded from "./recorded/trino.json" with { type: "json" }

@@ -2,7 +2,7 @@ import { assert, it } from "@effect/vitest"
 import { config } from "../layers/connect/IcebergSink.ts"
 import { missing, within } from "../layers/connect/ReplayProgress.ts"
 import { configOf, namesOf } from "../layers/connect/ReplaySink.ts"
-import { replaceStatement } from "../layers/trino/ReplayTable.ts"
+import { replaceStatement } from "../layers/table/trino/rebuildTable.ts"
 
 const position = (partition: number, offset: number) => ({ partition, offset })
 

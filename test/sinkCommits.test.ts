@@ -3,7 +3,7 @@ import { Option } from "effect"
 import { eventOf as acceptedOf } from "../layers/connect/Accepted.ts"
 import { type ControlEvent, eventOf } from "../layers/connect/ControlEvents.ts"
 import * as SinkPositions from "../layers/connect/SinkPositions.ts"
-import { commitOf } from "../layers/connect/SnapshotSummary.ts"
+import { commitOf } from "../layers/table/trino/sinkCommit.ts"
 import control from "./recorded/control.json" with { type: "json" }
 
 /** Of a connector with one task, as its control topic had them: a commit, one without anything new, another commit. */

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import fc from "fast-check"
-import { asGiven, pinned } from "../layers/trino/Pinned.ts"
-import { tokens, withoutEnd } from "../layers/trino/Statement.ts"
+import { tokens, withoutEnd } from "../layers/table/trino/statement.ts"
+import { asGiven, pinned } from "../layers/table/trino/timeTravel.ts"
 
 const id = "4711"
 const view = "SELECT * FROM iceberg.default.weather FOR VERSION AS OF 4711"

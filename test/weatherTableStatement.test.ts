@@ -1,5 +1,5 @@
 import { assert, it } from "@effect/vitest"
-import { differences } from "../layers/trino/WeatherTable.ts"
+import { differences } from "../layers/table/trino/weatherTable.ts"
 
 /** As Trino 476 shows the table that `floe table create` made. */
 const shown = `CREATE TABLE iceberg.default.weather (

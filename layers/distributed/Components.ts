@@ -16,9 +16,9 @@ import * as Admin from "../log/kafka/Admin.ts"
 import * as Brokers from "../log/kafka/brokers.ts"
 import * as Tcp from "../runtime/tcpExchange.ts"
 import { live } from "../s3/Live.ts"
+import { info } from "../table/trino/info.ts"
 import * as PostgreSQL from "../tcp/PostgreSQL.ts"
 import * as ZooKeeper from "../tcp/ZooKeeper.ts"
-import { info } from "../trino/Info.ts"
 import { ofConnector } from "./ConnectorState.ts"
 
 class Wrong extends Schema.TaggedError<Wrong>()("Wrong", { reason: Schema.String }) {

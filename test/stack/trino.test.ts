@@ -1,7 +1,7 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect, Fiber, Schedule, Stream } from "effect"
-import * as QueryLayer from "../../layers/trino/Query.ts"
-import { create } from "../../layers/trino/WeatherTable.ts"
+import * as QueryLayer from "../../layers/table/trino/Query.ts"
+import { create } from "../../layers/table/trino/weatherTable.ts"
 import { Query } from "../../services/Query.ts"
 import { expected, statement } from "../trinoValues.ts"
 

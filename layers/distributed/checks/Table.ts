@@ -5,8 +5,8 @@ import type { Query } from "../../../services/Query.ts"
 import type { Storage } from "../../../services/Storage.ts"
 import type { Topics } from "../../../services/Topics.ts"
 import { columns } from "../../../services/Weather.ts"
-import { parse } from "../../trino/ShownTable.ts"
-import * as WeatherTable from "../../trino/WeatherTable.ts"
+import { parse } from "../../table/trino/parseShowCreate.ts"
+import * as WeatherTable from "../../table/trino/weatherTable.ts"
 import type { Anew } from "./Anew.ts"
 
 /** The first value, as text. */

@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import type { Check, Finding } from "../../../services/Checks.ts"
 import type { Query } from "../../../services/Query.ts"
 import { describeChange } from "../../../services/TableSums.ts"
-import { find } from "../../trino/OtherWriters.ts"
+import { find } from "../../table/trino/otherWriters.ts"
 import type { Anew } from "./Anew.ts"
 
 const most = 3

@@ -5,8 +5,8 @@ import { DataFolder } from "../../../services/DataFolder.ts"
 import { EventLogReader } from "../../../services/EventLog.ts"
 import { Leases } from "../../../services/Leases.ts"
 import { audit } from "../../audit/Audit.ts"
-import * as TableSums from "../../duckdb/TableSums.ts"
 import * as Reader from "../../log/sqlite/EventLogReader.ts"
+import * as TableSums from "../../table/duckdb/TableChecksums.ts"
 
 /** Nobody expires a snapshot of it. */
 const noLeases = Layer.succeed(Leases, { hold: () => Effect.void, held: Effect.succeed(new Set<string>()) })

@@ -1,0 +1,133 @@
+/** The rows of a snapshot as SQL: what other engines deleted is left out, and columns are those of the table. */
+import { Effect } from "effect"
+import { TableBroken } from "../../../services/Table.ts"
+import { columns as logColumns } from "../../../services/Weather.ts"
+import type { TableFile } from "../iceberg/readTable.ts"
+import type { Column, PairedFile, TableScan } from "../iceberg/TableScan.ts"
+import { filename, list, pattern, quoted } from "../parquet/literals.ts"
+import { duckType, isRenamedInside, named } from "./columnTypes.ts"
+
+/** What a table is to an engine: all files that are read, and a SELECT of its rows. */
+export interface TableRows {
+  readonly files: ReadonlyArray<TableFile>
+  readonly select: string
+  /** Data files that must have the ids of their columns: without them, columns would be NULL in silence. */
+  readonly byId: ReadonlyArray<TableFile>
+}
+
+const hour = /^\d{4}-\d\d-\d\d-\d\d$/
+
+/**
+ * The partition in a file's path spares opening the others. But the engine takes every `name=value` of a path for a
+ * column, also above the table; where there are such folders it looks into each file.
+ */
+const isPartitioned = ({ path, ts }: TableFile) => {
+  const at = path.indexOf("=")
+  if (ts === undefined || at < 0 || at !== path.lastIndexOf("=")) return false
+  const end = path.lastIndexOf("/")
+  return path.slice(path.lastIndexOf("/", end - 1) + 1, end) === `ts=${ts}` && hour.test(ts)
+}
+
+interface Selected extends Column {
+  /** As the statement has it. */
+  readonly as: string
+}
+
+/** The engine looks for columns by their id. Names of its own keep them apart from those that it adds. */
+const schemaOf = (columns: ReadonlyArray<Selected>) => {
+  const entries = columns.map(
+    ({ id, type }) => `${id}: {name: 'c${id}', type: ${quoted(`${duckType(type)}`)}, default_value: NULL}`
+  )
+  return `schema = MAP {${entries.join(", ")}}`
+}
+
+const read = (files: ReadonlyArray<TableFile>, options: ReadonlyArray<string>) =>
+  `read_parquet(${[list(files.map(({ path }) => pattern(path))), ...options].join(", ")})`
+
+/** Path and position of each deleted row. By the specification, a file deletes rows of its own partition that are not younger. */
+const deletedRows = (touched: ReadonlyArray<PairedFile>, deletes: ReadonlyArray<PairedFile>) => {
+  const values = (files: ReadonlyArray<PairedFile>) =>
+    files
+      .map(
+        ({ partition, path, recorded, sequence }) =>
+          `(${[quoted(filename(path)), quoted(recorded), sequence, quoted(partition)].join(", ")})`
+      )
+      .join(", ")
+  return `SELECT data.path, deleted.pos
+    FROM ${read(deletes, ["hive_partitioning = false", "filename = true"])} AS deleted
+    JOIN (VALUES ${values(deletes)}) AS file(path, recorded, sequence, part) ON deleted.filename = file.path
+    JOIN (VALUES ${values(touched)}) AS data(path, recorded, sequence, part)
+      ON deleted.file_path = data.recorded AND data.part = file.part AND data.sequence <= file.sequence`
+}
+
+const noRows = (columns: ReadonlyArray<Selected>) =>
+  `SELECT ${columns.map(({ as, type }) => `NULL::${duckType(type)} AS ${named(as)}`).join(", ")} WHERE false`
+
+const select = (scan: TableScan, columns: ReadonlyArray<Selected>) => {
+  const { changed, deletes, files, touched } = scan
+  const listed = columns.map(({ as, id, name }) => `${changed ? `c${id}` : named(name)} AS ${named(as)}`).join(", ")
+  const byId = changed ? [schemaOf(columns)] : []
+  const partitioned = changed ? [] : files.filter(isPartitioned)
+  const others = partitioned.length === files.length ? [] : files.filter((file) => changed || !isPartitioned(file))
+  const parts: Array<string> = []
+  if (partitioned.length > 0) {
+    const options = ["hive_partitioning = true", "hive_types = {ts: VARCHAR}"]
+    parts.push(`SELECT ${listed} FROM ${read(partitioned, options)}`)
+  }
+  if (others.length > 0) {
+    parts.push(`SELECT ${listed} FROM ${read(others, ["hive_partitioning = false", ...byId])}`)
+  }
+  if (touched.length > 0) {
+    const options = ["hive_partitioning = false", "filename = true", "file_row_number = true", ...byId]
+    parts.push(`SELECT ${listed} FROM ${read(touched, options)} AS kept
+      ANTI JOIN (${deletedRows(touched, deletes)}) AS gone ON kept.filename = gone.path AND kept.file_row_number = gone.pos`)
+  }
+  return parts.length === 0 ? noRows(columns) : parts.join("\nUNION ALL ")
+}
+
+const unsupported = (file: string, reason: string) => Effect.fail(new TableBroken({ file, reason, unsupported: true }))
+
+const rowsWith = Effect.fnUntraced(function* (tableFolder: string, scan: TableScan, columns: ReadonlyArray<Selected>) {
+  for (const { name, type, types } of columns) {
+    if (duckType(type) === undefined) {
+      return yield* unsupported(
+        tableFolder,
+        `has a column ${name} of the type ${JSON.stringify(type)}, which Floe does not read`
+      )
+    }
+    if (isRenamedInside(types)) {
+      return yield* unsupported(
+        tableFolder,
+        `has a column ${name} in which a field was renamed, which Floe does not follow`
+      )
+    }
+  }
+  const data = [...scan.files, ...scan.touched]
+  const rows: TableRows = {
+    files: [...data, ...scan.deletes],
+    select: select(scan, columns),
+    byId: scan.changed ? data : []
+  }
+  return rows
+})
+
+/** All columns of the table, under their names. */
+export const allRows = (tableFolder: string, scan: TableScan) =>
+  rowsWith(
+    tableFolder,
+    scan,
+    scan.columns.map((column) => ({ ...column, as: column.name }))
+  )
+
+/** The columns that the sink writes, under the names that it gave them. */
+export const logRows = Effect.fnUntraced(function* (tableFolder: string, scan: TableScan) {
+  const columns: Array<Selected> = []
+  for (const [i, as] of logColumns.entries()) {
+    const column = scan.columns.find(({ id }) => id === i + 1)
+    if (column === undefined) {
+      return yield* unsupported(tableFolder, `has no column ${as} any more: another program has dropped it`)
+    }
+    columns.push({ ...column, as })
+  }
+  return yield* rowsWith(tableFolder, scan, columns)
+})

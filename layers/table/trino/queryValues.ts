@@ -1,0 +1,114 @@
+/** Trino's values as JSON can carry them, in the same form as DuckDB's where both have the type. */
+import { Predicate, Schema } from "effect"
+import type { QueryValue } from "../../../services/Query.ts"
+import { TypeSignature } from "./Page.ts"
+
+type Convert = (value: unknown) => QueryValue
+
+const unreadable = (type: string) => new Error(`The engine sent a value that is no ${type}`)
+
+/** Numbers, texts and booleans stay what they are. */
+const plain: Convert = (value) => {
+  if (Predicate.isString(value) || Predicate.isNumber(value) || Predicate.isBoolean(value)) return value
+  throw unreadable("plain value")
+}
+
+const text: Convert = (value) => String(plain(value))
+
+/** 06.250000 → 06.25, 06.000 → 06 */
+const shortFraction = (time: string) => time.replace(/(:\d\d)(?:\.0+(?!\d)|(\.\d*[1-9])0+(?!\d))/, "$1$2")
+
+const timestamp: Convert = (value) => shortFraction(String(text(value))).replace(" ", "T")
+
+const zoned = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(\.\d+)? (UTC|[+-]\d\d:\d\d)$/
+
+/** ISO 8601 in UTC; a time in a zone that has a name stays as it is. */
+const timestampWithZone: Convert = (value) => {
+  const moment = String(timestamp(value))
+  const match = zoned.exec(moment)
+  if (match === null) return moment
+  const [, day, time, fraction = "", zone] = match
+  const utc = new Date(`${day}T${time}${zone === "UTC" ? "Z" : zone}`).toISOString()
+  return utc.replace(".000Z", `${fraction}Z`)
+}
+
+/** As DuckDB writes a BLOB: printable ASCII as it is, any other byte as \xHH. */
+const bytes: Convert = (value) =>
+  Array.from(Buffer.from(String(text(value)), "base64"), (byte) =>
+    byte < 0x20 || byte > 0x7e || byte === 0x22 || byte === 0x27
+      ? `\\x${byte.toString(16).toUpperCase().padStart(2, "0")}`
+      : String.fromCharCode(byte)
+  ).join("")
+
+const leaves: Record<string, Convert> = {
+  bigint: text,
+  decimal: text,
+  varbinary: bytes,
+  timestamp,
+  "timestamp with time zone": timestampWithZone,
+  time: (value) => shortFraction(String(text(value)))
+}
+
+const numbers = ["tinyint", "smallint", "integer", "real", "double"]
+
+/** Keys of a map are texts, whatever their type is. */
+const keyOf = ({ rawType }: TypeSignature, convert: Convert): Convert => {
+  if (rawType === "boolean") return (key) => key === "true"
+  if (numbers.includes(rawType)) return (key) => (Number.isFinite(Number(key)) ? Number(key) : text(key))
+  return rawType in leaves ? convert : text
+}
+
+const signatureOf = Schema.decodeUnknownSync(TypeSignature)
+const Field = Schema.Struct({
+  fieldName: Schema.optionalKey(Schema.NullOr(Schema.Struct({ name: Schema.String }))),
+  typeSignature: TypeSignature
+})
+const fieldOf = Schema.decodeUnknownSync(Field)
+
+const listOf =
+  (element: Convert): Convert =>
+  (value) => {
+    if (!Array.isArray(value)) throw unreadable("array")
+    return value.map(element)
+  }
+
+const mapOf =
+  (key: Convert, value: Convert): Convert =>
+  (map) => {
+    if (!Predicate.isReadonlyObject(map)) throw unreadable("map")
+    return Object.entries(map).map(([name, content]) => ({ key: key(name), value: value(content) }))
+  }
+
+/** An object; an array where a field has no name, or two have the same. */
+const rowOf = (fields: ReadonlyArray<typeof Field.Type>): Convert => {
+  const names = fields.map(({ fieldName }) => fieldName?.name)
+  const converts = fields.map(({ typeSignature }) => converter(typeSignature))
+  const named = names.every((name) => name !== undefined) && new Set(names).size === names.length
+  return (value) => {
+    if (!Array.isArray(value) || value.length !== fields.length) throw unreadable("row")
+    const values = converts.map((convert, i) => convert(value[i]))
+    return named ? Object.fromEntries(names.map((name, i) => [name, values[i] ?? null])) : values
+  }
+}
+
+const present = (signature: TypeSignature): Convert => {
+  const [first, second] = signature.arguments
+  switch (signature.rawType) {
+    case "array":
+      return listOf(converter(signatureOf(first?.value)))
+    case "map": {
+      const key = signatureOf(first?.value)
+      return mapOf(keyOf(key, converter(key)), converter(signatureOf(second?.value)))
+    }
+    case "row":
+      return rowOf(signature.arguments.map(({ value }) => fieldOf(value)))
+    default:
+      return leaves[signature.rawType] ?? plain
+  }
+}
+
+/** For the values of a type; throws for a value that is none of it. */
+export const converter = (signature: TypeSignature): Convert => {
+  const convert = present(signature)
+  return (value) => (value === null || value === undefined ? null : convert(value))
+}

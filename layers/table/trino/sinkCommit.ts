@@ -1,0 +1,24 @@
+/** What the sink writes into the summary of each snapshot that it commits. */
+import { Option, Schema } from "effect"
+import type { SinkCommit } from "../../../services/SinkCommits.ts"
+
+const idProperty = "kafka.connect.commit-id"
+/** `kafka.connect.offsets.<control topic>.<consumer group>`; the group of a connector is `connect-<its name>`. */
+const offsetsProperty = /^kafka\.connect\.offsets\.(.+?)\.connect-/
+
+/** By partition of the control topic, the next offset to read. */
+const decodeOffsets = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Struct({ "0": Schema.Int })))
+
+export const isSinkCommit = (summary: Readonly<Record<string, string>>) => idProperty in summary
+
+/** None for a snapshot of another writer. */
+export const commitOf = (summary: Readonly<Record<string, string>>): Option.Option<SinkCommit> => {
+  const id = summary[idProperty]
+  if (id === undefined) return Option.none()
+  for (const [property, offsets] of Object.entries(summary)) {
+    const control = offsetsProperty.exec(property)?.[1]
+    if (control === undefined) continue
+    return Option.map(decodeOffsets(offsets), ({ 0: end }) => ({ id, control, end }))
+  }
+  return Option.none()
+}

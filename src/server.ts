@@ -1,7 +1,7 @@
 /** The logging server: takes weather events over HTTP and answers once they are durable in the event log. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Layer } from "effect"
-import * as Server from "../layers/http/Server.ts"
+import * as Server from "../layers/ingest/http/Server.ts"
 import * as Profile from "../layers/Profile.ts"
 import * as Lines from "../layers/runtime/ConsoleLogger.ts"
 import * as Ending from "../layers/runtime/Shutdown.ts"

@@ -1,6 +1,6 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer, Schema } from "effect"
-import * as Server from "../layers/http/Server.ts"
+import * as Server from "../layers/ingest/http/Server.ts"
 import { HttpAddress } from "../services/HttpAddress.ts"
 import { Disk, onDisk } from "./heldLog.ts"
 import { type Answer, exchange, json } from "./httpConnection.ts"

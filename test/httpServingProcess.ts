@@ -1,7 +1,7 @@
 /** A server in a process of its own: tells its port, and on any message the most memory that it ever held, in KiB. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Layer } from "effect"
-import * as Server from "../layers/http/Server.ts"
+import * as Server from "../layers/ingest/http/Server.ts"
 import * as Memory from "../layers/log/memory/EventLog.ts"
 import { HttpAddress } from "../services/HttpAddress.ts"
 

@@ -1,7 +1,7 @@
 import { connect } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Duration, Effect, Exit, Fiber, Layer, Scope } from "effect"
-import * as Server from "../layers/http/Server.ts"
+import * as Server from "../layers/ingest/http/Server.ts"
 import * as Memory from "../layers/log/memory/EventLog.ts"
 import { EventLogReader } from "../services/EventLog.ts"
 import { AddressUnusable, HttpAddress } from "../services/HttpAddress.ts"

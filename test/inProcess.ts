@@ -3,7 +3,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, ConfigProvider, Console, Effect, Exit, Layer, Sink, Stdio } from "effect"
 import { Command } from "effect/cli"
 import { floe } from "../layers/cli/Floe.ts"
-import * as Server from "../layers/http/Server.ts"
+import * as Server from "../layers/ingest/http/Server.ts"
 import * as Profile from "../layers/Profile.ts"
 import { sentenceOf } from "../layers/runtime/Shutdown.ts"
 

@@ -1,7 +1,7 @@
 import { assert, it } from "@effect/vitest"
 import { Result } from "effect"
 import fc from "fast-check"
-import { parseJson, parseRecord } from "../layers/http/parseJson.ts"
+import { parseJson, parseRecord } from "../layers/ingest/http/parseJson.ts"
 
 const digits = (minLength: number) => fc.string({ unit: fc.constantFrom(..."0123456789"), minLength, maxLength: 20 })
 const option = <A>(of: fc.Arbitrary<A>) => fc.option(of, { nil: "" })

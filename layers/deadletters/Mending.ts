@@ -2,8 +2,8 @@
 import { Result, Schema } from "effect"
 import type { Position } from "../../services/EventLog.ts"
 import type { WeatherReading } from "../../services/Weather.ts"
-import { parseRecord } from "../http/parseJson.ts"
-import { readingOrReason } from "../http/Reading.ts"
+import { readingOrReason } from "../ingest/http/decodeRecord.ts"
+import { parseRecord } from "../ingest/http/parseJson.ts"
 
 export interface Mended {
   readonly city?: string | undefined

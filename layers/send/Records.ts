@@ -2,8 +2,8 @@
 import { Option, Result } from "effect"
 import { plural } from "../../services/plural.ts"
 import { WeatherReading } from "../../services/Weather.ts"
-import { parseRecord } from "../http/parseJson.ts"
-import { readingOrReason } from "../http/Reading.ts"
+import { readingOrReason } from "../ingest/http/decodeRecord.ts"
+import { parseRecord } from "../ingest/http/parseJson.ts"
 import { type Format, isTooLong, type Line, maxLineBytes } from "./Lines.ts"
 
 export interface Refused {

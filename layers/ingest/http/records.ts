@@ -1,10 +1,10 @@
 /** The body of `POST /events` as readings: which formats there are, and what is wrong with a body. */
 import { Result } from "effect"
-import { jsonTypes, maxRecords, ndjsonTypes } from "../../services/Api.ts"
-import type { WeatherReading } from "../../services/Weather.ts"
+import { jsonTypes, maxRecords, ndjsonTypes } from "../../../services/Api.ts"
+import type { WeatherReading } from "../../../services/Weather.ts"
+import { readings } from "./decodeRecord.ts"
+import { type FieldError, invalid, maxErrors, type Refusal, refusal } from "./ErrorResponse.ts"
 import { maxValues, parseJson, shapeOf } from "./parseJson.ts"
-import { readings } from "./Reading.ts"
-import { type FieldError, invalid, maxErrors, type Refusal, refusal } from "./Refusal.ts"
 
 export type Format = "json" | "ndjson"
 

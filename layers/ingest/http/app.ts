@@ -5,10 +5,9 @@ import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as HttpApiSwagger from "effect/http-api/HttpApiSwagger"
 import * as OpenApi from "effect/http-api/OpenApi"
-import { Api, type Health, logHeader, type Readiness } from "../../services/Api.ts"
-import { EventLog, type LogUnavailable } from "../../services/EventLog.ts"
-import { hasHour } from "../../services/Weather.ts"
-import type { Exchanges } from "./Exchanges.ts"
+import { Api, type Health, logHeader, type Readiness } from "../../../services/Api.ts"
+import { EventLog, type LogUnavailable } from "../../../services/EventLog.ts"
+import { hasHour } from "../../../services/Weather.ts"
 import {
   bodyOf,
   defect,
@@ -19,7 +18,8 @@ import {
   notFound,
   type Refusal,
   refusal
-} from "./Refusal.ts"
+} from "./ErrorResponse.ts"
+import type { Exchanges } from "./RequestContext.ts"
 
 const silent = refusal(503, "The event log did not say in time whether it takes events.", [], { "Retry-After": "1" })
 

@@ -1,12 +1,12 @@
 /** What the log said of an append, as an answer. */
 import { hash } from "node:crypto"
 import { Cause, Clock, Effect, Option } from "effect"
-import { EventLog, type IdempotencyKey } from "../../services/EventLog.ts"
-import { hasHour, hourOf } from "../../services/Weather.ts"
-import type { Exchange, Exchanges } from "./Exchanges.ts"
+import { EventLog, type IdempotencyKey } from "../../../services/EventLog.ts"
+import { hasHour, hourOf } from "../../../services/Weather.ts"
+import { defect, fromLog, type Refusal } from "./ErrorResponse.ts"
 import type { Fibers } from "./Fibers.ts"
-import type { Head } from "./Head.ts"
-import { defect, fromLog, type Refusal } from "./Refusal.ts"
+import type { Exchange, Exchanges } from "./RequestContext.ts"
+import type { Head } from "./RequestHeaders.ts"
 
 type LogFailure = Effect.Error<ReturnType<EventLog["Service"]["append"]>>
 

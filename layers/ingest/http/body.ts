@@ -1,12 +1,12 @@
 /** Bodies of requests: read within bounds of size, time and memory, and inflated within the same bound. */
 import { createGunzip } from "node:zlib"
 import { Clock, Effect, Semaphore } from "effect"
-import { maxBodyBytes } from "../../services/Api.ts"
-import { monotonicMillisUnsafe } from "../runtime/elapsed.ts"
-import type { Exchange, Exchanges } from "./Exchanges.ts"
-import { expectsContinue } from "./Head.ts"
+import { maxBodyBytes } from "../../../services/Api.ts"
+import { monotonicMillisUnsafe } from "../../runtime/elapsed.ts"
+import { busy, invalid, type Refusal, refusal } from "./ErrorResponse.ts"
 import type { Limits } from "./Limits.ts"
-import { busy, invalid, type Refusal, refusal } from "./Refusal.ts"
+import type { Exchange, Exchanges } from "./RequestContext.ts"
+import { expectsContinue } from "./RequestHeaders.ts"
 
 const tooLarge = refusal(413, "The body must be at most 5 MiB, both as sent and inflated.", [
   { field: "body", message: "must be at most 5 MiB" }

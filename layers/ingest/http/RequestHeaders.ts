@@ -1,6 +1,6 @@
 /** What the server looks at in the headers of a request, found in one pass. */
 import type { IncomingMessage } from "node:http"
-import { badFraming, badTransferEncoding, badVersion, type FieldError, invalid, type Refusal } from "./Refusal.ts"
+import { badFraming, badTransferEncoding, badVersion, type FieldError, invalid, type Refusal } from "./ErrorResponse.ts"
 
 export interface Head {
   readonly host: string | undefined

@@ -2,9 +2,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Duplex } from "node:stream"
 import { Effect, type Fiber } from "effect"
-import type { Head } from "./Head.ts"
-import { expectsContinue } from "./Head.ts"
-import { bodyOf, type Refusal, rawAnswer } from "./Refusal.ts"
+import { bodyOf, type Refusal, rawAnswer } from "./ErrorResponse.ts"
+import type { Head } from "./RequestHeaders.ts"
+import { expectsContinue } from "./RequestHeaders.ts"
 
 /** A body up to this size is read away after a refusal, and the connection stays. */
 const skippedBytes = 64 * 1024

@@ -1,7 +1,7 @@
 /** Readings from outside: queries and JSON, decoded by the one Schema, and what is wrong with them. */
 import { Result, Schema, SchemaIssue, SchemaParser } from "effect"
-import { WeatherReading } from "../../services/Weather.ts"
-import { type FieldError, invalid, maxErrors, type Refusal, shown } from "./Refusal.ts"
+import { WeatherReading } from "../../../services/Weather.ts"
+import { type FieldError, invalid, maxErrors, type Refusal, shown } from "./ErrorResponse.ts"
 
 const decode = SchemaParser.decodeUnknownResult(WeatherReading, { onExcessProperty: "error" })
 const decodeFully = SchemaParser.decodeUnknownResult(WeatherReading, { onExcessProperty: "error", errors: "all" })

@@ -1,16 +1,16 @@
 /** `POST /events`: up to 10,000 readings, all logged or none. */
 import { Effect } from "effect"
-import type { EventsLogged } from "../../services/Api.ts"
-import type { PositionRun } from "../../services/EventLog.ts"
-import { plural } from "../../services/plural.ts"
-import { type Answers, idempotencyOf } from "./Answers.ts"
-import * as Body from "./Body.ts"
-import type { Exchange, Exchanges } from "./Exchanges.ts"
+import type { EventsLogged } from "../../../services/Api.ts"
+import type { PositionRun } from "../../../services/EventLog.ts"
+import { plural } from "../../../services/plural.ts"
+import * as Body from "./body.ts"
+import { invalid, noHour, shown } from "./ErrorResponse.ts"
 import type { Fibers } from "./Fibers.ts"
-import { refuseKey } from "./Head.ts"
 import type { Limits } from "./Limits.ts"
-import { encodingOf, formatOf, recordsOf } from "./Records.ts"
-import { invalid, noHour, shown } from "./Refusal.ts"
+import type { Exchange, Exchanges } from "./RequestContext.ts"
+import { refuseKey } from "./RequestHeaders.ts"
+import { type Answers, idempotencyOf } from "./Responses.ts"
+import { encodingOf, formatOf, recordsOf } from "./records.ts"
 
 const unknownParameter = (query: string) =>
   invalid([{ field: shown(query.replace(/[=&].*$/s, "")), message: "is not a known parameter" }])

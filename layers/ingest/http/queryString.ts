@@ -1,8 +1,8 @@
 /** Queries, decoded strictly: the parsers of the platform replace what is wrong and go on. */
 import { Result } from "effect"
-import type { WeatherReading } from "../../services/Weather.ts"
-import { reading } from "./Reading.ts"
-import { type FieldError, invalid, maxErrors, type Refusal, shown } from "./Refusal.ts"
+import type { WeatherReading } from "../../../services/Weather.ts"
+import { reading } from "./decodeRecord.ts"
+import { type FieldError, invalid, maxErrors, type Refusal, shown } from "./ErrorResponse.ts"
 
 /** Visible ASCII without #: anything else must come escaped. */
 const plain = /^[\x21\x22\x24-\x7e]*$/

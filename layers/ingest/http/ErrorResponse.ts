@@ -1,7 +1,13 @@
 /** Every answer that is not a success, and its one shape. */
 import { STATUS_CODES } from "node:http"
-import type { Refused } from "../../services/Api.ts"
-import type { KeyInFlight, KeyReused, LogUnavailable, LogUncertain, RecordTooLarge } from "../../services/EventLog.ts"
+import type { Refused } from "../../../services/Api.ts"
+import type {
+  KeyInFlight,
+  KeyReused,
+  LogUnavailable,
+  LogUncertain,
+  RecordTooLarge
+} from "../../../services/EventLog.ts"
 
 export interface FieldError {
   readonly field: string

@@ -1,6 +1,7 @@
 /** Who may ask: while only this machine can connect, nobody by a foreign name; and who may write: no page of another site. */
-import type { Head } from "./Head.ts"
-import { type Refusal, refusal } from "./Refusal.ts"
+
+import { type Refusal, refusal } from "./ErrorResponse.ts"
+import type { Head } from "./RequestHeaders.ts"
 
 const crossSite = refusal(403, "Requests from pages of other sites are refused.", [
   { field: "Sec-Fetch-Site", message: "must not be cross-site" }

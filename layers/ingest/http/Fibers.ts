@@ -1,6 +1,6 @@
 /** The fibers that requests run in: started from callbacks of Node, and ended with the server. */
 import { type Context, Effect, Exit, Fiber, Scope } from "effect"
-import type { Exchange, Exchanges } from "./Exchanges.ts"
+import type { Exchange, Exchanges } from "./RequestContext.ts"
 
 /** For fibers that do not end when they are interrupted. */
 const patience = "1 second"

@@ -1,12 +1,12 @@
 /** `GET /log`: the path that runs for every event. */
 import { Effect, Result } from "effect"
-import type { WeatherRecord } from "../../services/Weather.ts"
-import { type Answers, idempotencyOf } from "./Answers.ts"
-import type { Exchange, Exchanges } from "./Exchanges.ts"
+import type { WeatherRecord } from "../../../services/Weather.ts"
+import { invalid, noHour, type Refusal } from "./ErrorResponse.ts"
 import type { Fibers } from "./Fibers.ts"
-import { refuseKey } from "./Head.ts"
-import { readingOf } from "./Query.ts"
-import { invalid, noHour, type Refusal } from "./Refusal.ts"
+import { readingOf } from "./queryString.ts"
+import type { Exchange, Exchanges } from "./RequestContext.ts"
+import { refuseKey } from "./RequestHeaders.ts"
+import { type Answers, idempotencyOf } from "./Responses.ts"
 
 const noBody = invalid([{ field: "body", message: "is not allowed with GET; use POST /events" }])
 

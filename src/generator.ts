@@ -2,7 +2,7 @@
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Layer, Result } from "effect"
 import * as Generator from "../layers/generator/Generator.ts"
-import * as LogClient from "../layers/http/LogClient.ts"
+import * as LogClient from "../layers/ingest/LogClient.ts"
 import * as Profile from "../layers/Profile.ts"
 import * as Lines from "../layers/runtime/ConsoleLogger.ts"
 import * as Ending from "../layers/runtime/Shutdown.ts"

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage } from "node:http"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import * as LogClientLayer from "../layers/http/LogClient.ts"
+import * as LogClientLayer from "../layers/ingest/LogClient.ts"
 import { LogClient } from "../services/LogClient.ts"
 
 const reading = { city: "São Paulo & Lagos+Ōsaka/100%?#=☃🌡", temperature: "1e+2" }

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result } from "effect"
 import { columnsOf, jsonLine } from "../layers/cli/DeadLetterText.ts"
 import { tally } from "../layers/cli/RedeliveryText.ts"
-import { draftOf, mendedLine, positionOf, readingOf } from "../layers/deadletters/Mending.ts"
+import { draftOf, mendedLine, positionOf, readingOf } from "../layers/ingest/deadletters/Correction.ts"
 import { folding, letterOf, noteHeaders, noteOf } from "../layers/log/kafka/deadLetterRecords.ts"
 import { floe } from "./commandLine.ts"
 

@@ -4,9 +4,9 @@ import { DuckDBInstance } from "@duckdb/node-api"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import fc from "fast-check"
-import { type Format, type Line, maxLineBytes, maxQuotedBytes, splitter } from "../layers/send/Lines.ts"
-import { parser } from "../layers/send/Records.ts"
-import { formatOf, problemOf } from "../layers/send/Source.ts"
+import { type Format, type Line, maxLineBytes, maxQuotedBytes, splitter } from "../layers/ingest/send/lines.ts"
+import { parser } from "../layers/ingest/send/records.ts"
+import { formatOf, problemOf } from "../layers/ingest/send/Source.ts"
 import { temporaryFolder } from "./dataFolder.ts"
 
 const linesOf = (content: string | Buffer, format: Format, chunkBytes = 256 * 1024) => {

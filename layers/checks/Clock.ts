@@ -4,7 +4,7 @@ import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import type { Check, Finding } from "../../services/Checks.ts"
 import type { EventLogReader } from "../../services/EventLog.ts"
 import type { TableReader } from "../../services/TableReader.ts"
-import { addressOf, health } from "../http/Health.ts"
+import { addressOf, health } from "../ingest/health.ts"
 import { type ClockStep, described } from "../runtime/watchClock.ts"
 
 /** Clocks of machines that are kept by NTP, and the whole seconds of an HTTP header, differ by less. */

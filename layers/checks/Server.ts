@@ -3,7 +3,7 @@ import { Effect, Result } from "effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import type { Finding } from "../../services/Checks.ts"
 import type { Target } from "../../services/LogTarget.ts"
-import { health } from "../http/Health.ts"
+import { health } from "../ingest/health.ts"
 
 export const wellOf = (label: string) => `The logging server at ${label} takes events.`
 

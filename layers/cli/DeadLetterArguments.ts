@@ -2,7 +2,7 @@
 import { Effect, Option } from "effect"
 import { Argument } from "effect/cli"
 import { DeadLetters } from "../../services/DeadLetters.ts"
-import { positionOf } from "../deadletters/Mending.ts"
+import { positionOf } from "../ingest/deadletters/Correction.ts"
 import { counted, withProgress } from "./Progress.ts"
 
 /** The dead letters as they are, read with a line of progress. */

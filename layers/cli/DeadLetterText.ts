@@ -1,6 +1,6 @@
 /** A dead letter for people, of which nothing is taken for a command by a terminal, and for programs. */
 import type { DeadLetter, Refusal } from "../../services/DeadLetters.ts"
-import { draftOf, textOf, written } from "../deadletters/Mending.ts"
+import { draftOf, textOf, written } from "../ingest/deadletters/Correction.ts"
 import { text, time } from "./Listing.ts"
 import { counted } from "./Progress.ts"
 import { cell } from "./TableFormat.ts"

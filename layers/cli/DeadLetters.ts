@@ -2,7 +2,7 @@ import { Console, Effect, Option, Schema, Stdio, Stream, Terminal } from "effect
 import { Command, Flag } from "effect/cli"
 import type { DeadLettersThen } from "../../services/DeadLetters.ts"
 import { plural } from "../../services/plural.ts"
-import { textOf } from "../deadletters/Mending.ts"
+import { textOf } from "../ingest/deadletters/Correction.ts"
 import * as Profile from "../Profile.ts"
 import { opened, position } from "./DeadLetterArguments.ts"
 import { columnsOf, entriesOf, jsonLine } from "./DeadLetterText.ts"

@@ -1,8 +1,8 @@
 /** What became of dead letters that were to be sent again. */
 import { Schema } from "effect"
 import { plural } from "../../services/plural.ts"
-import { written } from "../deadletters/Mending.ts"
-import type { Outcome } from "../deadletters/Redelivery.ts"
+import { written } from "../ingest/deadletters/Correction.ts"
+import type { Outcome } from "../ingest/deadletters/redrive.ts"
 import { counted } from "./Progress.ts"
 import { cell } from "./TableFormat.ts"
 

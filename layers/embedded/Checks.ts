@@ -7,13 +7,13 @@ import { commitInterval, host, port } from "../../services/Settings.ts"
 import { TableReader } from "../../services/TableReader.ts"
 import { clock } from "../checks/Clock.ts"
 import { files } from "../checks/Files.ts"
+import * as LogTarget from "../ingest/embeddedTarget.ts"
 import * as ClockSteps from "../runtime/ClockSteps.ts"
 import * as FolderChecks from "./checks/Folder.ts"
 import { log } from "./checks/Log.ts"
 import * as ServerChecks from "./checks/Server.ts"
 import { sink } from "./checks/Sink.ts"
 import { table as tableCheck } from "./checks/Table.ts"
-import * as LogTarget from "./LogTarget.ts"
 
 /** From where on something is too little or too much. */
 export interface Limits {

@@ -5,8 +5,8 @@ import { DataFolder } from "../../services/DataFolder.ts"
 import { EventLogReader } from "../../services/EventLog.ts"
 import { Query } from "../../services/Query.ts"
 import { component, type Looked } from "../components/Look.ts"
-import { addressOf, health, otherLog } from "../http/Health.ts"
-import * as LogTarget from "./LogTarget.ts"
+import * as LogTarget from "../ingest/embeddedTarget.ts"
+import { addressOf, health, otherLog } from "../ingest/health.ts"
 import { type SinkState, sinkState } from "./SinkState.ts"
 
 const ofSink = (state: SinkState, now: number): Looked => {

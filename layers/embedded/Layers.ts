@@ -1,5 +1,8 @@
 /** The layers of the embedded profile: npm alone, one data folder. */
 import { Layer } from "effect"
+import * as DeadLetters from "../ingest/deadletters/embedded.ts"
+import * as LogTarget from "../ingest/embeddedTarget.ts"
+import * as ServerAddress from "../ingest/ServerAddress.ts"
 import * as EventLog from "../log/sqlite/EventLog.ts"
 import * as EventLogReader from "../log/sqlite/EventLogReader.ts"
 import * as Backup from "../operate/backup/Backup.ts"
@@ -17,10 +20,7 @@ import * as Inspection from "../table/iceberg/TableReader.ts"
 import * as TableWriter from "../table/iceberg/TableWriter.ts"
 import * as Checks from "./Checks.ts"
 import * as Components from "./Components.ts"
-import * as DeadLetters from "./DeadLetters.ts"
-import * as LogTarget from "./LogTarget.ts"
 import * as Remainder from "./Remainder.ts"
-import * as ServerAddress from "./ServerAddress.ts"
 import * as Storage from "./Storage.ts"
 
 export const log = EventLog.layer.pipe(Layer.provide(DataFolder.layer))

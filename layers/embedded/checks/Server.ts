@@ -7,7 +7,7 @@ import type { EventLogReader } from "../../../services/EventLog.ts"
 import type { ServerUnavailable } from "../../../services/LogClient.ts"
 import type { Target } from "../../../services/LogTarget.ts"
 import { answersAt, healthAt, wellOf } from "../../checks/Server.ts"
-import { otherLog } from "../../http/Health.ts"
+import { otherLog } from "../../ingest/health.ts"
 import { isHeld } from "../../runtime/ProcessLock.ts"
 
 const isListened = (host: string, port: number) =>

@@ -2,7 +2,7 @@
 import { Effect, Layer, Option } from "effect"
 import { LogTarget, type Target } from "../../services/LogTarget.ts"
 import { defaultTarget, target } from "../../services/Settings.ts"
-import { addressOf } from "./Health.ts"
+import { addressOf } from "./health.ts"
 
 export const from = (url: URL, source: string, logId: string | null): Target => ({
   url,

@@ -5,8 +5,8 @@ import { EventLogReader } from "../../services/EventLog.ts"
 import { ServerUnavailable } from "../../services/LogClient.ts"
 import { LogTarget } from "../../services/LogTarget.ts"
 import { defaultTarget } from "../../services/Settings.ts"
-import { explicit, from } from "../http/LogTarget.ts"
 import { isHeld } from "../runtime/ProcessLock.ts"
+import { explicit, from } from "./LogTarget.ts"
 import * as ServerAddress from "./ServerAddress.ts"
 
 export const make = Effect.gen(function* () {

@@ -3,7 +3,7 @@ import { constants, createReadStream, openSync } from "node:fs"
 import { realpath, stat } from "node:fs/promises"
 import { Socket } from "node:net"
 import { Effect, Schema } from "effect"
-import { chunkBytes, type Format } from "./Lines.ts"
+import { chunkBytes, type Format } from "./lines.ts"
 
 export interface Source {
   /** As it is given. */

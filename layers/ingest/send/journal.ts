@@ -3,11 +3,11 @@ import { randomUUID } from "node:crypto"
 import { existsSync, rmSync } from "node:fs"
 import { appendFile, rm, stat, truncate } from "node:fs/promises"
 import { Clock, Effect, Option, Schema } from "effect"
-import { acquire } from "../runtime/ProcessLock.ts"
-import type { Batch, Checkpoint } from "./Batches.ts"
-import type { Refused } from "./Records.ts"
+import { acquire } from "../../runtime/ProcessLock.ts"
+import type { Batch, Checkpoint } from "./batches.ts"
+import type { Refused } from "./records.ts"
+import * as State from "./SendState.ts"
 import { FileUnreadable, reasonOf } from "./Source.ts"
-import * as State from "./State.ts"
 
 /** Less than the 24 hours for which a server knows a key, and a margin for its clock. */
 const keyMillis = 23 * 60 * 60 * 1000

@@ -4,12 +4,12 @@
  */
 import { hash } from "node:crypto"
 import { Effect, Option, Schedule, Stream } from "effect"
-import { LogClient, type ServerUnavailable } from "../../services/LogClient.ts"
-import { monotonic } from "../runtime/elapsed.ts"
-import { type Batch, batches, type Numbered } from "./Batches.ts"
-import * as Journal from "./Journal.ts"
-import type { Format } from "./Lines.ts"
-import type { Refused } from "./Records.ts"
+import { LogClient, type ServerUnavailable } from "../../../services/LogClient.ts"
+import { monotonic } from "../../runtime/elapsed.ts"
+import { type Batch, batches, type Numbered } from "./batches.ts"
+import * as Journal from "./journal.ts"
+import type { Format } from "./lines.ts"
+import type { Refused } from "./records.ts"
 import type { Source } from "./Source.ts"
 
 const patience = "15 seconds"

@@ -1,9 +1,9 @@
 /** A file cut into batches, the same ones each time as long as the file is the same. */
 import { createHash } from "node:crypto"
 import { Schema, Stream } from "effect"
-import type { WeatherReading } from "../../services/Weather.ts"
-import { carriageReturn, type Format, isLineEnd, isTooLong, type Line, splitter } from "./Lines.ts"
-import { parser, type Refused } from "./Records.ts"
+import type { WeatherReading } from "../../../services/Weather.ts"
+import { carriageReturn, type Format, isLineEnd, isTooLong, type Line, splitter } from "./lines.ts"
+import { parser, type Refused } from "./records.ts"
 import { FileUnreadable, formatOf, magicBytes, problemOf, reasonOf, type Source } from "./Source.ts"
 
 /** Some 10 ms of the server's work, and at most 2 MiB of its 5. */

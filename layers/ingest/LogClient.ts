@@ -9,7 +9,7 @@ import { LogClient, ReadingRefused, ServerUnavailable } from "../../services/Log
 import { LogTarget } from "../../services/LogTarget.ts"
 import type { WeatherReading } from "../../services/Weather.ts"
 import { transportReason } from "../runtime/transportReason.ts"
-import { addressOf, confirm } from "./Health.ts"
+import { addressOf, confirm } from "./health.ts"
 
 /** From connecting to the last byte of the answer; the server answers or gives up well before. */
 const timeLimit = "10 seconds"

@@ -1,9 +1,9 @@
 /** A refused value as a reading: as it is, with fields replaced, or from a line of a file of mended ones. */
 import { Result, Schema } from "effect"
-import type { Position } from "../../services/EventLog.ts"
-import type { WeatherReading } from "../../services/Weather.ts"
-import { readingOrReason } from "../ingest/http/decodeRecord.ts"
-import { parseRecord } from "../ingest/http/parseJson.ts"
+import type { Position } from "../../../services/EventLog.ts"
+import type { WeatherReading } from "../../../services/Weather.ts"
+import { readingOrReason } from "../http/decodeRecord.ts"
+import { parseRecord } from "../http/parseJson.ts"
 
 export interface Mended {
   readonly city?: string | undefined

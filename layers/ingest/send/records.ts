@@ -1,10 +1,10 @@
 /** A line of NDJSON or a record of CSV as a reading, or why it is none. */
 import { Option, Result } from "effect"
-import { plural } from "../../services/plural.ts"
-import { WeatherReading } from "../../services/Weather.ts"
-import { readingOrReason } from "../ingest/http/decodeRecord.ts"
-import { parseRecord } from "../ingest/http/parseJson.ts"
-import { type Format, isTooLong, type Line, maxLineBytes } from "./Lines.ts"
+import { plural } from "../../../services/plural.ts"
+import { WeatherReading } from "../../../services/Weather.ts"
+import { readingOrReason } from "../http/decodeRecord.ts"
+import { parseRecord } from "../http/parseJson.ts"
+import { type Format, isTooLong, type Line, maxLineBytes } from "./lines.ts"
 
 export interface Refused {
   readonly line: number

@@ -3,13 +3,13 @@
  * that is noted, or runs beside another one, doubles nothing.
  */
 import { Effect, Result, Schedule, Schema, Stream } from "effect"
-import { DeadLetters, type DeadLettersThen } from "../../services/DeadLetters.ts"
-import type { Position } from "../../services/EventLog.ts"
-import { type Acknowledged, LogClient } from "../../services/LogClient.ts"
-import { topic } from "../../services/Settings.ts"
-import type { WeatherReading } from "../../services/Weather.ts"
-import { monotonic } from "../runtime/elapsed.ts"
-import { written } from "./Mending.ts"
+import { DeadLetters, type DeadLettersThen } from "../../../services/DeadLetters.ts"
+import type { Position } from "../../../services/EventLog.ts"
+import { type Acknowledged, LogClient } from "../../../services/LogClient.ts"
+import { topic } from "../../../services/Settings.ts"
+import type { WeatherReading } from "../../../services/Weather.ts"
+import { monotonic } from "../../runtime/elapsed.ts"
+import { written } from "./Correction.ts"
 
 const patience = "15 seconds"
 /** Under way at a time; each waits for the server's disk and for Kafka. */

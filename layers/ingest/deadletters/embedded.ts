@@ -1,5 +1,5 @@
 import { Effect, Layer } from "effect"
-import { DeadLetters, NothingRefused } from "../../services/DeadLetters.ts"
+import { DeadLetters, NothingRefused } from "../../../services/DeadLetters.ts"
 
 const none = () => Effect.fail(new NothingRefused())
 

@@ -1,8 +1,8 @@
 /** The lines of a file of mended dead letters, as `floe dlq list --json` writes them. */
 import { Result, Stream } from "effect"
-import { isTooLong, lines, maxLineBytes } from "../send/Lines.ts"
+import { isTooLong, lines, maxLineBytes } from "../send/lines.ts"
 import { FileUnreadable, reasonOf } from "../send/Source.ts"
-import { type MendedLine, mendedLine } from "./Mending.ts"
+import { type MendedLine, mendedLine } from "./Correction.ts"
 
 export interface Numbered {
   readonly line: number

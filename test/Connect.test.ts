@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import * as ConnectorLayer from "../layers/connect/Connector.ts"
+import * as ConnectorLayer from "../layers/sink/connect/Connector.ts"
 import { Connector } from "../services/Connector.ts"
 import { type Answer, type Request, serving } from "./httpService.ts"
 import recorded from "./recorded/connect.json" with { type: "json" }

@@ -5,7 +5,7 @@ import { Clock, ConfigProvider, Context, Effect, Exit, Layer, Logger, Option, Sc
 import { TestClock } from "effect/testing"
 import * as MemoryLog from "../layers/log/memory/EventLog.ts"
 import * as SinkLayer from "../layers/sink/Sink.ts"
-import * as SinkControlLayer from "../layers/sqlite/SinkControl.ts"
+import * as SinkControlLayer from "../layers/sink/SinkControl.ts"
 import type { Failpoint } from "../layers/table/iceberg/commitMetadata.ts"
 import * as LeasesLayer from "../layers/table/iceberg/Leases.ts"
 import * as TableWriterLayer from "../layers/table/iceberg/TableWriter.ts"

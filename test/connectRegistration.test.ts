@@ -2,7 +2,7 @@
 import { assert, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Option } from "effect"
 import { TestClock } from "effect/testing"
-import { register } from "../layers/connect/Registration.ts"
+import { register } from "../layers/sink/connect/register.ts"
 import { Connector, type ConnectorConfig } from "../services/Connector.ts"
 import { ConsumerGroups, GroupsUnavailable } from "../services/ConsumerGroups.ts"
 

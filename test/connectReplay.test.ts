@@ -1,7 +1,7 @@
 import { assert, it } from "@effect/vitest"
-import { config } from "../layers/connect/IcebergSink.ts"
-import { missing, within } from "../layers/connect/ReplayProgress.ts"
-import { configOf, namesOf } from "../layers/connect/ReplaySink.ts"
+import { config } from "../layers/sink/connect/icebergSink.ts"
+import { configOf, namesOf } from "../layers/sink/connect/rebuildConnector.ts"
+import { missing, within } from "../layers/sink/connect/rebuildProgress.ts"
 import { replaceStatement } from "../layers/table/trino/rebuildTable.ts"
 
 const position = (partition: number, offset: number) => ({ partition, offset })

@@ -1,6 +1,6 @@
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { config, name, settings } from "../layers/connect/IcebergSink.ts"
+import { config, name, settings } from "../layers/sink/connect/icebergSink.ts"
 
 const sink = config({ topic: "weather", commitInterval: "10 seconds", replication: 1 })
 

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Option } from "effect"
-import { eventOf as acceptedOf } from "../layers/connect/Accepted.ts"
-import { type ControlEvent, eventOf } from "../layers/connect/ControlEvents.ts"
-import * as SinkPositions from "../layers/connect/SinkPositions.ts"
+import { eventOf as acceptedOf } from "../layers/sink/connect/connectorFilter.ts"
+import { type ControlEvent, eventOf } from "../layers/sink/connect/controlEvents.ts"
+import * as SinkPositions from "../layers/sink/connect/sinkPositions.ts"
 import { commitOf } from "../layers/table/trino/sinkCommit.ts"
 import control from "./recorded/control.json" with { type: "json" }
 

@@ -3,10 +3,10 @@ import { Effect, Layer, Stream } from "effect"
 import { EventLogReader, LogUnavailable } from "../../services/EventLog.ts"
 import { SinkCommits, SinkCommitsUnavailable } from "../../services/SinkCommits.ts"
 import { Topics, TopicsUnavailable } from "../../services/Topics.ts"
-import * as SinkCommitsLayer from "../connect/SinkCommits.ts"
 import type { KafkaClientMissing } from "../log/kafka/client.ts"
 import * as EventLogReaderLayer from "../log/kafka/EventLogReader.ts"
 import * as TopicsLayer from "../log/kafka/Topics.ts"
+import * as SinkCommitsLayer from "../sink/connect/SinkCommits.ts"
 
 const reasonOf = ({ message }: KafkaClientMissing) => message.replace(/\.$/, "")
 

@@ -6,7 +6,7 @@ import { type ControlUnavailable, SinkControl } from "../../services/SinkControl
 import type { LockUnusable } from "../runtime/ProcessLock.ts"
 import { probeFolder } from "../runtime/probeFolder.ts"
 import { livenessOf } from "../sink/heartbeat.ts"
-import * as SinkControlLayer from "../sqlite/SinkControl.ts"
+import * as SinkControlLayer from "../sink/SinkControl.ts"
 
 export type SinkState =
   | { readonly _tag: "Running" | "Paused" | "Never"; readonly processId: number; readonly heartbeatAt: number }

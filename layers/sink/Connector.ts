@@ -5,8 +5,8 @@ import { Connector, ConnectorMissing, ConnectRefused, ConnectUnavailable } from 
 import { DataFolder } from "../../services/DataFolder.ts"
 import { SinkControl, type SinkStatus } from "../../services/SinkControl.ts"
 import { acquire } from "../runtime/ProcessLock.ts"
-import * as Errand from "./Errand.ts"
 import { livenessOf } from "./heartbeat.ts"
+import * as Errand from "./SinkCommand.ts"
 
 const name = "iceberg-sink"
 

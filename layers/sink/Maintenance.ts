@@ -4,11 +4,11 @@ import type { Leases } from "../../services/Leases.ts"
 import { Maintenance, MaintenanceFailed } from "../../services/Maintenance.ts"
 import { fileGrace, snapshotKeep, timeTravel } from "../../services/Settings.ts"
 import { TableWriter } from "../../services/Table.ts"
-import * as SinkControl from "../sqlite/SinkControl.ts"
 import { plan } from "../table/iceberg/MaintenancePlan.ts"
 import { metadataOf } from "../table/iceberg/SnapshotLease.ts"
 import * as TableWriterLayer from "../table/iceberg/TableWriter.ts"
-import * as Errand from "./Errand.ts"
+import * as Errand from "./SinkCommand.ts"
+import * as SinkControl from "./SinkControl.ts"
 import * as Upkeep from "./Upkeep.ts"
 
 export const layer = Layer.effect(

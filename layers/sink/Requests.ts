@@ -2,8 +2,8 @@
 import { Effect, Option, Schedule } from "effect"
 import { plural } from "../../services/plural.ts"
 import type { ControlUnavailable, SinkControl, SinkRequest, SinkStatus } from "../../services/SinkControl.ts"
-import type { Intake } from "./Intake.ts"
-import type { Swap } from "./Swap.ts"
+import type { Swap } from "./promote.ts"
+import type { Intake } from "./SinkLoop.ts"
 import type { Upkeeper } from "./Upkeep.ts"
 
 const pollInterval = "250 millis"

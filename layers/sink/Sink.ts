@@ -7,10 +7,10 @@ import { commitInterval, topic } from "../../services/Settings.ts"
 import { Sink, type SinkStopped } from "../../services/Sink.ts"
 import { SinkControl } from "../../services/SinkControl.ts"
 import { TableWriter } from "../../services/Table.ts"
-import * as Intake from "./Intake.ts"
-import { folderInPlace, lockInPlace } from "./inPlace.ts"
+import * as Swap from "./promote.ts"
 import * as Requests from "./Requests.ts"
-import * as Swap from "./Swap.ts"
+import { folderInPlace, lockInPlace } from "./runLocally.ts"
+import * as Intake from "./SinkLoop.ts"
 import * as Upkeep from "./Upkeep.ts"
 
 /** How long the last commit may take when the sink ends. */

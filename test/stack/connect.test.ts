@@ -1,7 +1,7 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer, Schedule } from "effect"
-import * as ConnectorLayer from "../../layers/connect/Connector.ts"
-import * as IcebergSink from "../../layers/connect/IcebergSink.ts"
+import * as ConnectorLayer from "../../layers/sink/connect/Connector.ts"
+import * as IcebergSink from "../../layers/sink/connect/icebergSink.ts"
 import { Connector, type ConnectorStatus } from "../../services/Connector.ts"
 
 const name = "x-connect-test"

@@ -2,7 +2,7 @@
 import { Effect, Predicate, Stream } from "effect"
 import type { Connector } from "../../../services/Connector.ts"
 import type { Query } from "../../../services/Query.ts"
-import { tableOf } from "../../connect/ReplaySink.ts"
+import { tableOf } from "../../sink/connect/rebuildConnector.ts"
 
 export interface Anew {
   /** From the topic, which has all of it. */

@@ -4,7 +4,7 @@ import type { Check, Finding } from "../../../services/Checks.ts"
 import type { Connector } from "../../../services/Connector.ts"
 import type { EventLogReader, PartitionBounds } from "../../../services/EventLog.ts"
 import type { TableReader, TableSnapshot } from "../../../services/TableReader.ts"
-import * as IcebergSink from "../../connect/IcebergSink.ts"
+import * as IcebergSink from "../../sink/connect/icebergSink.ts"
 
 const leastPatience = 60_000
 const intervals = 6

@@ -4,8 +4,8 @@ import type { Check, Finding } from "../../../services/Checks.ts"
 import type { Connector, ConnectorConfig } from "../../../services/Connector.ts"
 import type { ConsumerGroups } from "../../../services/ConsumerGroups.ts"
 import { coordinator } from "../../../services/Topics.ts"
-import * as IcebergSink from "../../connect/IcebergSink.ts"
-import { tableOf } from "../../connect/ReplaySink.ts"
+import * as IcebergSink from "../../sink/connect/icebergSink.ts"
+import { tableOf } from "../../sink/connect/rebuildConnector.ts"
 
 const { name } = IcebergSink
 

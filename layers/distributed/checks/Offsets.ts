@@ -7,7 +7,7 @@ import type { Check, Finding } from "../../../services/Checks.ts"
 import type { Query } from "../../../services/Query.ts"
 import type { TableReader } from "../../../services/TableReader.ts"
 import { control, type Topics } from "../../../services/Topics.ts"
-import * as IcebergSink from "../../connect/IcebergSink.ts"
+import * as IcebergSink from "../../sink/connect/icebergSink.ts"
 import type { Anew } from "./Anew.ts"
 
 /** The property of a snapshot in which the sink keeps how far it had read its control topic. */

@@ -1,7 +1,7 @@
 /** Check that the topic that is here is the one that the table was made from. */
 import { Effect, Option } from "effect"
 import type { Check, Finding } from "../../../services/Checks.ts"
-import { judge, type OriginServices } from "../../connect/TableOrigin.ts"
+import { judge, type OriginServices } from "../../sink/connect/TableOrigin.ts"
 import type { Anew } from "./Anew.ts"
 
 const consequence =

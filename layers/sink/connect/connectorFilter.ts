@@ -5,7 +5,7 @@
 import { isUtf8 } from "node:buffer"
 import type { Message } from "@confluentinc/kafka-javascript"
 import { Option, Schema } from "effect"
-import type { LoggedEvent } from "../../services/EventLog.ts"
+import type { LoggedEvent } from "../../../services/EventLog.ts"
 
 const decode = Schema.decodeUnknownOption(
   Schema.fromJsonString(Schema.Struct({ city: Schema.String, temperature: Schema.String, ts: Schema.String })),

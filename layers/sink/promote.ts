@@ -12,7 +12,7 @@ import { discardFlag, sayUndone, undoneByRebuild } from "../table/duckdb/undoneB
 import * as LogProgress from "../table/iceberg/logProgress.ts"
 import { readMetadata } from "../table/iceberg/MetadataFiles.ts"
 import * as Replayed from "../table/iceberg/RebuildMarker.ts"
-import type { Intake } from "./Intake.ts"
+import type { Intake } from "./SinkLoop.ts"
 
 /** The argument of a request to the sink. */
 export const toArgument = (table: string, { otherWriters }: Discards) =>

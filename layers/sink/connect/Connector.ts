@@ -8,9 +8,9 @@ import {
   ConnectorInvalid,
   ConnectorMissing,
   type FieldErrors
-} from "../../services/Connector.ts"
-import { connectUrl } from "../../services/Settings.ts"
-import * as Rest from "./Rest.ts"
+} from "../../../services/Connector.ts"
+import { connectUrl } from "../../../services/Settings.ts"
+import * as Rest from "./rest.ts"
 
 const Config = Schema.fromJsonString(ConnectorConfig)
 const Names = Schema.fromJsonString(Schema.Array(Schema.String))

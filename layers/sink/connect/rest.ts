@@ -2,8 +2,8 @@
 import { Effect, Option, Schedule, Schema } from "effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
-import { ConnectRefused, ConnectUnavailable } from "../../services/Connector.ts"
-import { transportReason } from "../runtime/transportReason.ts"
+import { ConnectRefused, ConnectUnavailable } from "../../../services/Connector.ts"
+import { transportReason } from "../../runtime/transportReason.ts"
 
 /** Connect itself gives up on a request after 90 seconds, such as when Kafka is away. */
 const answerLimit = "25 seconds"

@@ -1,13 +1,13 @@
 import type { Message } from "@confluentinc/kafka-javascript"
 import { Effect, Layer, Option, Scope } from "effect"
-import type { Position } from "../../services/EventLog.ts"
-import { topic } from "../../services/Settings.ts"
-import { type SinkCommit, SinkCommits, SinkCommitsUnavailable } from "../../services/SinkCommits.ts"
-import * as Cluster from "../log/kafka/Cluster.ts"
-import * as Consumer from "../log/kafka/Consumer.ts"
-import { KafkaFailure } from "../log/kafka/failures.ts"
-import { eventOf } from "./ControlEvents.ts"
-import * as SinkPositions from "./SinkPositions.ts"
+import type { Position } from "../../../services/EventLog.ts"
+import { topic } from "../../../services/Settings.ts"
+import { type SinkCommit, SinkCommits, SinkCommitsUnavailable } from "../../../services/SinkCommits.ts"
+import * as Cluster from "../../log/kafka/Cluster.ts"
+import * as Consumer from "../../log/kafka/Consumer.ts"
+import { KafkaFailure } from "../../log/kafka/failures.ts"
+import { eventOf } from "./controlEvents.ts"
+import * as SinkPositions from "./sinkPositions.ts"
 
 /**
  * Offsets before the oldest commit that is asked for from which on events are read: a commit takes some 9. Where a

@@ -1,5 +1,5 @@
 /** How far a replay is, in positions of the log. */
-import type { Position } from "../../services/EventLog.ts"
+import type { Position } from "../../../services/EventLog.ts"
 
 export const sum = (positions: ReadonlyArray<Position>) => positions.reduce((all, { offset }) => all + offset, 0)
 

@@ -1,15 +1,15 @@
 /** Whether `default.weather` is made from the topic that is here: by the id that the table keeps, or by what both hold. */
 import { Effect, Option } from "effect"
-import type { ConsumerGroups } from "../../services/ConsumerGroups.ts"
-import type { Position } from "../../services/EventLog.ts"
-import type { Query } from "../../services/Query.ts"
-import type { SinkCommits } from "../../services/SinkCommits.ts"
-import { weather } from "../../services/TableReader.ts"
-import { deadLettersOf, type TopicDescription, type Topics } from "../../services/Topics.ts"
-import * as LogId from "../table/trino/logId.ts"
-import * as ReplayTable from "../table/trino/rebuildTable.ts"
-import * as IcebergSink from "./IcebergSink.ts"
-import { placed } from "./ReplayProgress.ts"
+import type { ConsumerGroups } from "../../../services/ConsumerGroups.ts"
+import type { Position } from "../../../services/EventLog.ts"
+import type { Query } from "../../../services/Query.ts"
+import type { SinkCommits } from "../../../services/SinkCommits.ts"
+import { weather } from "../../../services/TableReader.ts"
+import { deadLettersOf, type TopicDescription, type Topics } from "../../../services/Topics.ts"
+import * as LogId from "../../table/trino/logId.ts"
+import * as ReplayTable from "../../table/trino/rebuildTable.ts"
+import * as IcebergSink from "./icebergSink.ts"
+import { placed } from "./rebuildProgress.ts"
 
 export type Origin =
   | { readonly _tag: "SameTopic" }

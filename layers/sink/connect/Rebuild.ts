@@ -1,13 +1,19 @@
 import { Effect, Exit, Layer, Option, Stream } from "effect"
-import { EventLogReader, type LogBounds, type Position } from "../../services/EventLog.ts"
-import { type Discards, Replay, type ReplayProgress, ReplayRefused, ReplayUnavailable } from "../../services/Replay.ts"
-import { weather } from "../../services/TableReader.ts"
-import { monotonicMillis } from "../runtime/elapsed.ts"
-import { patiently, unavailable } from "./ReplayFailures.ts"
-import { missing, placed, sum, within } from "./ReplayProgress.ts"
-import * as ReplayRun from "./ReplayRun.ts"
-import { type Names, namesOf } from "./ReplaySink.ts"
-import * as ReplaySwap from "./ReplaySwap.ts"
+import { EventLogReader, type LogBounds, type Position } from "../../../services/EventLog.ts"
+import {
+  type Discards,
+  Replay,
+  type ReplayProgress,
+  ReplayRefused,
+  ReplayUnavailable
+} from "../../../services/Replay.ts"
+import { weather } from "../../../services/TableReader.ts"
+import { monotonicMillis } from "../../runtime/elapsed.ts"
+import * as ReplaySwap from "./promote.ts"
+import * as ReplayRun from "./RebuildRun.ts"
+import { type Names, namesOf } from "./rebuildConnector.ts"
+import { patiently, unavailable } from "./rebuildFailures.ts"
+import { missing, placed, sum, within } from "./rebuildProgress.ts"
 
 const look = "1 second"
 /** After three commits without progress what is left may be messages that the connector refuses. */

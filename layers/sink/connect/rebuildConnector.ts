@@ -1,5 +1,5 @@
 /** The connector that brings the log into a table that is made beside `default.weather`: its names, its settings. */
-import type { ConnectorConfig } from "../../services/Connector.ts"
+import type { ConnectorConfig } from "../../../services/Connector.ts"
 
 /** All by the table's name, so that an interrupted replay is found again. A table's name has no hyphen. */
 export const namesOf = (table: string) => ({

@@ -3,11 +3,11 @@
  * coordinator that outlives it is a second one: so the connector is stopped, and started once its groups are empty.
  */
 import { Effect, Option, Schedule, Schema } from "effect"
-import { Connector, type ConnectorConfig, ConnectorInvalid } from "../../services/Connector.ts"
-import { ConsumerGroups } from "../../services/ConsumerGroups.ts"
-import { monotonic, monotonicMillis } from "../runtime/elapsed.ts"
+import { Connector, type ConnectorConfig, ConnectorInvalid } from "../../../services/Connector.ts"
+import { ConsumerGroups } from "../../../services/ConsumerGroups.ts"
+import { monotonic, monotonicMillis } from "../../runtime/elapsed.ts"
 import { same } from "./Connector.ts"
-import * as Readers from "./Readers.ts"
+import * as Readers from "./readers.ts"
 
 /** Tasks are there within some seconds, their readers a rebalance later. */
 const starting = Schedule.spaced("1 second").pipe(Schedule.upTo({ duration: "1 minute" }), monotonic)

@@ -13,8 +13,8 @@ import {
 } from "../../services/Table.ts"
 import { monotonicMillis } from "../runtime/elapsed.ts"
 import * as Patience from "../runtime/RetryReporter.ts"
-import * as Fit from "./Fit.ts"
-import { folderInPlace } from "./inPlace.ts"
+import * as Fit from "./LogMatch.ts"
+import { folderInPlace } from "./runLocally.ts"
 
 export interface IntakeOptions {
   readonly log: EventLogReader["Service"]

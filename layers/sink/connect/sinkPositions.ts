@@ -7,8 +7,8 @@
  * partition's last DATA_COMPLETE before the end says is therefore in the table, and nothing beyond it, unless the end
  * came between a task's files and its DATA_COMPLETE.
  */
-import type { Position } from "../../services/EventLog.ts"
-import type { ControlEvent } from "./ControlEvents.ts"
+import type { Position } from "../../../services/EventLog.ts"
+import type { ControlEvent } from "./controlEvents.ts"
 
 interface Sink {
   /** By partition; of one that is only named without an offset there is nothing. */

@@ -1,8 +1,8 @@
 /** The connector that brings the topic into the table: its settings, for Kafka Connect. */
 import { Config, Duration } from "effect"
-import type { ConnectorConfig } from "../../services/Connector.ts"
-import { commitInterval, replication, topic } from "../../services/Settings.ts"
-import { control, deadLettersOf } from "../../services/Topics.ts"
+import type { ConnectorConfig } from "../../../services/Connector.ts"
+import { commitInterval, replication, topic } from "../../../services/Settings.ts"
+import { control, deadLettersOf } from "../../../services/Topics.ts"
 
 export const name = "iceberg-sink"
 

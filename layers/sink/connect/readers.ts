@@ -1,7 +1,7 @@
 /** Waiting until nobody reads for a connector any more. */
 import { Effect, Option, Schedule, Schema } from "effect"
-import type { ConsumerGroups } from "../../services/ConsumerGroups.ts"
-import { monotonic } from "../runtime/elapsed.ts"
+import type { ConsumerGroups } from "../../../services/ConsumerGroups.ts"
+import { monotonic } from "../../runtime/elapsed.ts"
 
 /** Tasks end within seconds; the readers of a worker that was killed are known for 10 s more, and at most 45. */
 export const leaving = Schedule.spaced("500 millis").pipe(Schedule.upTo({ duration: "90 seconds" }), monotonic)

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Layer } from "effect"
-import * as MetastoreLayer from "../layers/metastore/Metastore.ts"
-import { answerOf, call } from "../layers/metastore/Thrift.ts"
+import * as MetastoreLayer from "../layers/operate/probes/Metastore.ts"
+import { answerOf, call } from "../layers/operate/probes/thrift.ts"
 import { Metastore } from "../services/Metastore.ts"
 import recorded from "./recorded/metastore.json" with { type: "json" }
 import { listening } from "./tcpService.ts"

@@ -1,7 +1,7 @@
 import { Effect, Schema, Stream } from "effect"
 import { Command } from "effect/cli"
 import { type Check, Checks, isIll } from "../../services/Checks.ts"
-import { type Examined, examine } from "../checks/Examination.ts"
+import { type Examined, examine } from "../operate/doctor/runChecks.ts"
 import * as Profile from "../Profile.ts"
 import { folded } from "./Folded.ts"
 import { json, printJson } from "./Json.ts"

@@ -1,7 +1,7 @@
 import { S3Client } from "@bradenmacdonald/s3-lite-client"
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Layer, Redacted, Stream } from "effect"
-import * as StorageLayer from "../../layers/s3/Storage.ts"
+import * as StorageLayer from "../../layers/operate/storage/s3.ts"
 import { s3 } from "../../services/Settings.ts"
 import { Storage } from "../../services/Storage.ts"
 import { filling, storageContract } from "../storageContract.ts"

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto"
 import { createServer, type Socket, connect as tcp } from "node:net"
 import { Effect, Schema } from "effect"
 import { assert, test } from "vitest"
-import * as MetastoreLayer from "../../layers/metastore/Metastore.ts"
+import * as MetastoreLayer from "../../layers/operate/probes/Metastore.ts"
 import packageJson from "../../package.json" with { type: "json" }
 import { Metastore } from "../../services/Metastore.ts"
 import { floe, startFloe } from "../commandLine.ts"

@@ -4,9 +4,9 @@ import type { CopyAudit } from "../../../services/Backup.ts"
 import { DataFolder } from "../../../services/DataFolder.ts"
 import { EventLogReader } from "../../../services/EventLog.ts"
 import { Leases } from "../../../services/Leases.ts"
-import { audit } from "../../audit/Audit.ts"
 import * as Reader from "../../log/sqlite/EventLogReader.ts"
 import * as TableSums from "../../table/duckdb/TableChecksums.ts"
+import { audit } from "../audit/audit.ts"
 
 /** Nobody expires a snapshot of it. */
 const noLeases = Layer.succeed(Leases, { hold: () => Effect.void, held: Effect.succeed(new Set<string>()) })

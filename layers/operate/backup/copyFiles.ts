@@ -6,8 +6,8 @@ import { dirname, join } from "node:path"
 import { pipeline } from "node:stream/promises"
 import { Effect, Schema } from "effect"
 import type { BackupFile } from "../../../services/Backup.ts"
-import { mebibytes } from "../../checks/Bytes.ts"
 import { codeOf } from "../../runtime/files.ts"
+import { mebibytes } from "../probes/mebibytes.ts"
 
 const reasons: Record<string, string> = {
   ENOSPC: "the disk is full; free some space, or choose another disk",

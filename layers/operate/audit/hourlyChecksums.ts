@@ -1,0 +1,83 @@
+/** The log's side of an audit: sums of what is logged, hour by hour, up to a position. */
+import { Effect, Stream } from "effect"
+import type { EventLogReader, LoggedEvent, Position } from "../../../services/EventLog.ts"
+import { checksumOf, type Sum, type TableHour } from "../../../services/TableSums.ts"
+
+/** Events of a partition from `offset` to before `until`. */
+export interface Run extends Position {
+  readonly until: number
+}
+
+export interface LoggedHour extends Sum {
+  /** Between which positions its events are, one run a partition. */
+  readonly runs: ReadonlyArray<Run>
+}
+
+/** Called for every event. */
+export type Visit = (event: LoggedEvent) => void
+
+/** Visits these events, one partition after the other. */
+export const visit = Effect.fnUntraced(function* (
+  log: EventLogReader["Service"],
+  runs: ReadonlyArray<Run>,
+  each: Visit,
+  afterPiece: (events: number) => Effect.Effect<void> = () => Effect.void
+) {
+  for (const { partition, offset, until } of runs) {
+    if (offset >= until) continue
+    yield* log.read({ partition, offset }, { until: "end" }).pipe(
+      Stream.takeWhile(({ position }) => position.offset < until),
+      Stream.chunks,
+      Stream.runForEach((events) => {
+        for (const event of events) each(event)
+        return afterPiece(events.length)
+      })
+    )
+  }
+})
+
+export const makeHours = (isWanted: (ts: string) => boolean) => {
+  const hours = new Map<
+    string,
+    { rows: number; checksum: bigint; runs: Map<number, { from: number; until: number }> }
+  >()
+  const add: Visit = ({ position: { partition, offset }, record }) => {
+    let hour = hours.get(record.ts)
+    if (hour === undefined) {
+      if (!isWanted(record.ts)) return
+      hour = { rows: 0, checksum: 0n, runs: new Map() }
+      hours.set(record.ts, hour)
+    }
+    hour.rows++
+    hour.checksum += checksumOf(record)
+    const run = hour.runs.get(partition)
+    if (run === undefined) hour.runs.set(partition, { from: offset, until: offset + 1 })
+    else run.until = offset + 1
+  }
+  const all = (): ReadonlyMap<string, LoggedHour> =>
+    new Map(
+      hours.entries().map(([ts, { rows, checksum, runs }]) => {
+        const list = runs.entries().map(([partition, { from, until }]) => ({ partition, offset: from, until }))
+        return [ts, { rows, checksum, runs: [...list] }]
+      })
+    )
+  return { add, all }
+}
+
+/** Sums of the slices of one hour: a record is in the slice that its checksum modulo `of` says. */
+export const makeSlices = (ts: TableHour, of: number) => {
+  const slices = new Map<number, { rows: number; checksum: bigint }>()
+  const modulus = BigInt(of)
+  const add: Visit = ({ record }) => {
+    if (record.ts !== ts) return
+    const checksum = checksumOf(record)
+    const slice = Number(checksum % modulus)
+    const sum = slices.get(slice)
+    if (sum === undefined) slices.set(slice, { rows: 1, checksum })
+    else {
+      sum.rows++
+      sum.checksum += checksum
+    }
+  }
+  return { add, all: (): ReadonlyMap<number, Sum> => slices }
+}

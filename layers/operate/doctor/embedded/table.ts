@@ -1,0 +1,156 @@
+/** Check of the table's files: that all that it names is there and whole. */
+import { existsSync } from "node:fs"
+import { join } from "node:path"
+import { Effect, Option } from "effect"
+import type { Check, Finding } from "../../../../services/Checks.ts"
+import type { DataFolder } from "../../../../services/DataFolder.ts"
+import { plural } from "../../../../services/plural.ts"
+import * as Files from "../../../runtime/files.ts"
+import { discardFlag, sayUndone, undoneByRebuild } from "../../../table/duckdb/undoneByRebuild.ts"
+import { readMetadata } from "../../../table/iceberg/MetadataFiles.ts"
+import { rebuildCommand } from "../../../table/iceberg/rebuildAdvice.ts"
+import { readScan } from "../../../table/iceberg/TableScan.ts"
+import { type Fault, type VerifiedTable, verifyTable } from "../../../table/iceberg/verifyTable.ts"
+import { shellQuoted } from "./shellQuoted.ts"
+
+type Folder = DataFolder["Service"]
+
+const mostNamed = 3
+
+const named = (faults: ReadonlyArray<Fault>) => {
+  const some = faults.slice(0, mostNamed).map(({ file, reason }) => `${file} ${reason}`)
+  const more = faults.length - some.length
+  return `${some.join("; ")}${more > 0 ? `; and ${more} more` : ""}`
+}
+
+const restart = "Start the sink (npm start, or node dist/sink.js), or stop it and start it again if it runs."
+
+/** A name that nothing has yet. */
+const freeName = (path: string) => {
+  for (let i = 1; ; i++) {
+    const free = i === 1 ? path : `${path}-${i}`
+    if (!existsSync(free)) return free
+  }
+}
+
+/** Says what a rebuild undoes, where other programs have written to the table. */
+const rebuild = Effect.fnUntraced(function* ({ table }: Folder) {
+  const undone = yield* undoneByRebuild(table)
+  if (undone === undefined) return rebuildCommand
+  return `${rebuildCommand} ${discardFlag} makes the table again from the log and undoes what other programs changed; without ${discardFlag} it refuses. ${sayUndone(undone)}`
+})
+
+/** For a table that cannot be opened: nothing is thrown away. */
+const startOver = ({ root, table }: Folder) =>
+  `Stop the sink, move the table away, and start the sink again, which makes the table from the log, without what other programs have written to it or deleted from it: mv ${shellQuoted(table)} ${shellQuoted(freeName(join(root, "weather-broken")))}`
+
+const unreadable = (folder: Folder, what: string): Finding => ({
+  finding: what,
+  consequence: "The table cannot be queried, and a sink does not start on it. The log has its rows.",
+  mend: startOver(folder)
+})
+
+const ofTable = Effect.fnUntraced(function* (
+  folder: Folder,
+  { files, hint, manifests, older, olderSnapshots, torn, version }: VerifiedTable
+) {
+  const findings: Array<Finding> = []
+  if (torn !== undefined) {
+    findings.push({
+      finding: `The table's newest metadata file ${torn.file} ${torn.reason}, so version ${version} is read.`,
+      consequence: "Queries do not see what the newest commit had added. The log has it.",
+      mend: `${restart} It goes on from version ${version} and commits what is missing.`
+    })
+  }
+  if (manifests.length > 0) {
+    findings.push(unreadable(folder, `The table's current snapshot is not whole: ${named(manifests)}.`))
+  }
+  if (files.length > 0) {
+    findings.push({
+      finding: `The table lacks data that its current snapshot needs: ${named(files)}.`,
+      consequence: "Queries that need it fail, and so does merging it. The log has its rows.",
+      mend: manifests.length > 0 ? startOver(folder) : yield* rebuild(folder)
+    })
+  }
+  if (hint !== undefined && torn === undefined && manifests.length === 0) {
+    findings.push({
+      finding: `The table's ${hint.file} ${hint.reason}.`,
+      consequence: "Engines that go by it read another version of the table, or do not find it.",
+      mend: `${restart} It writes the file.`
+    })
+  }
+  if (olderSnapshots > 0) {
+    findings.push({
+      finding: `${plural(olderSnapshots, "older snapshot is", "older snapshots are")} not whole: ${named(older)}.`,
+      consequence: "Only queries with --as-of that read them fail.",
+      mend: "Nothing need be done: they expire by themselves, and floe table snapshots lists those that are kept.",
+      warning: true
+    })
+  }
+  return findings
+})
+
+/** What other engines have written and Floe cannot apply. */
+const beyondFloe = Effect.fnUntraced(function* ({ table }: Folder) {
+  const current = yield* readMetadata(table)
+  if (Option.isNone(current)) return []
+  return yield* Effect.as(readScan(table, current.value), []).pipe(
+    Effect.catchIf(
+      (error) => error._tag === "TableBroken" && error.unsupported === true,
+      ({ message }) =>
+        Effect.succeed<ReadonlyArray<Finding>>([
+          {
+            finding: message,
+            consequence:
+              "floe query and floe audit refuse, as they would show rows that another engine deleted, or miss rows.",
+            mend: "Let the engine that wrote it rewrite the table's data files: in Spark, CALL system.rewrite_data_files(table => 'default.weather', options => map('rewrite-all', 'true')) with write.format.default = parquet."
+          }
+        ])
+    )
+  )
+})
+
+/** Without a metadata file there is no table, and yet its data may lie there. */
+const withoutMetadata = Effect.fnUntraced(function* (folder: Folder) {
+  const data = join(folder.table, "data")
+  for (const partition of yield* Files.list(data)) {
+    const files = yield* Effect.orElseSucceed(Files.list(join(data, partition)), () => [])
+    if (files.some((name) => name.endsWith(".parquet"))) return true
+  }
+  return false
+})
+
+/** A first commit writes data, then metadata. */
+const firstCommit = "1 second"
+
+export const table = (folder: Folder): Check => ({
+  name: "table",
+  needs: ["data"],
+  well: "Every file that the table needs is there, in its size and with its ends (what is between, floe audit reads).",
+  run: Effect.gen(function* () {
+    let found = yield* verifyTable(folder.table)
+    if (Option.isNone(found) && (yield* withoutMetadata(folder))) {
+      yield* Effect.sleep(firstCommit)
+      found = yield* verifyTable(folder.table)
+      if (Option.isNone(found)) {
+        const finding: Finding = {
+          finding: `The table at ${folder.table} has data files and no metadata.`,
+          consequence: "There is no table to query. The log has its rows.",
+          mend: `${restart} It makes the table from the log.`
+        }
+        return [finding]
+      }
+    }
+    if (Option.isNone(found)) return []
+    const findings = yield* ofTable(folder, found.value)
+    return found.value.manifests.length > 0 ? findings : [...findings, ...(yield* beyondFloe(folder))]
+  }).pipe(
+    Effect.catchTag("TableBroken", ({ file, reason }) =>
+      Effect.succeed([unreadable(folder, `The table's metadata cannot be used: ${file} ${reason}.`)])
+    ),
+    Effect.catchIf(
+      (error) => error._tag === "TableUnavailable" && ["EISDIR", "ENOTDIR"].includes(Files.codeOf(error.cause) ?? ""),
+      (error) => Effect.succeed([unreadable(folder, `The table's metadata cannot be used. ${error.message}`)])
+    )
+  )
+})

@@ -1,0 +1,63 @@
+/** Check of the table's upkeep: small files and snapshots. */
+import { Clock, Effect, Stream } from "effect"
+import type { Check, Finding } from "../../../services/Checks.ts"
+import { plural } from "../../../services/plural.ts"
+import type { QueryError } from "../../../services/Query.ts"
+import type { SnapshotMissing, TableReadError, TableReader } from "../../../services/TableReader.ts"
+import { hourOf } from "../../../services/Weather.ts"
+
+const smallBytes = 1024 * 1024
+/** After its hour has ended a partition is merged into few files within minutes; while it grows it has some of each size. */
+const settleMillis = 60 * 60 * 1000
+
+export interface FilesOptions {
+  readonly table: TableReader["Service"]
+  /** Small files of a partition: of one that has ended, and of one that grows. */
+  readonly ended: number
+  readonly growing: number
+  /** Of the whole table, those above one for each partition. */
+  readonly total: number
+  readonly snapshots: number
+  /** How many snapshots are kept. */
+  readonly kept: Effect.Effect<number, TableReadError | QueryError | SnapshotMissing>
+  /** What makes them fewer. */
+  readonly fewer: string
+}
+
+export const files = ({ table, ended, growing, total, snapshots, kept, fewer }: FilesOptions): Check => ({
+  name: "files",
+  well: "The table has neither too many small files nor too many snapshots.",
+  run: Effect.gen(function* () {
+    const small = new Map<string, number>()
+    const listed = Stream.runForEach(table.files(), ({ partition, bytes }) =>
+      Effect.sync(() => {
+        if (bytes < smallBytes) small.set(partition, (small.get(partition) ?? 0) + 1)
+      })
+    )
+    const [count] = yield* Effect.all([kept, listed], { concurrency: 2 })
+    const now = yield* Clock.currentTimeMillis
+    const oldest = `ts=${hourOf(now - settleMillis)}`
+    const excess = [...small].reduce((sum, [, count]) => sum + count - 1, 0)
+    const crowded = [...small].filter(
+      ([partition, count]) => count > (excess > total ? 1 : partition < oldest ? ended : growing)
+    )
+    const findings: Array<Finding> = []
+    if (crowded.length > 0) {
+      const all = crowded.reduce((sum, [, count]) => sum + count, 0)
+      const [worst = ["", 0]] = crowded.toSorted((a, b) => b[1] - a[1])
+      findings.push({
+        finding: `${plural(crowded.length, "partition has", "partitions have")} ${plural(all, "small file")}; ${worst[0]} alone has ${worst[1]}.`,
+        consequence: "Queries get slow: each file is opened for its own.",
+        mend: "floe maintain"
+      })
+    }
+    if (count > snapshots) {
+      findings.push({
+        finding: `The table keeps ${plural(count, "snapshot")}.`,
+        consequence: "Each commit writes the names of all of them, and the files of old ones take room.",
+        mend: fewer
+      })
+    }
+    return findings
+  }).pipe(Effect.catchTag("TableMissing", () => Effect.succeed([])))
+})

@@ -1,0 +1,93 @@
+/** Hive's metastore, asked over Thrift on a connection for each question. */
+import { Effect, Layer, Schema } from "effect"
+import { type HiveLock, Metastore, MetastoreUnavailable } from "../../../services/Metastore.ts"
+import { metastoreUri } from "../../../services/Settings.ts"
+import { type Address, addressOf, exchange, written } from "../../runtime/tcpExchange.ts"
+import * as Thrift from "./thrift.ts"
+
+const states = ["", "ACQUIRED", "WAITING", "ABORT", "NOT_ACQUIRED"]
+
+const Version = Schema.Struct({ 0: Schema.String })
+
+/** By the fields of ShowLocksResponseElement in hive_metastore.thrift. */
+const Locks = Schema.Struct({
+  0: Schema.Struct({
+    1: Schema.Array(
+      Schema.Struct({
+        1: Schema.Int,
+        2: Schema.String,
+        3: Schema.optionalKey(Schema.String),
+        5: Schema.Int,
+        8: Schema.Int,
+        9: Schema.optionalKey(Schema.Int),
+        10: Schema.String,
+        11: Schema.String
+      })
+    )
+  })
+})
+
+/** What a method may throw of its own: its message. */
+const Thrown = Schema.Struct({ 1: Schema.Struct({ 1: Schema.String }) })
+
+/** A time that never was is 0 or not there. */
+const timeOf = (millis: number | undefined) => (millis === undefined || millis === 0 ? null : millis)
+
+const at = (address: Address) => {
+  const elsewhere = "set FLOE_METASTORE_URI to where the metastore is"
+  const asked = Effect.fnUntraced(function* <A>(
+    operation: string,
+    question: Uint8Array,
+    schema: Schema.Codec<A, unknown>
+  ) {
+    const unavailable = (reason: string, cause: unknown) => new MetastoreUnavailable({ operation, reason, cause })
+    const answer = yield* exchange(address, question, Thrift.answerOf).pipe(
+      Effect.mapError((error) =>
+        unavailable(
+          error.foreign
+            ? `${error.reason}; ${elsewhere}`
+            : `${error.reason}; start it or look at its log, or ${elsewhere}`,
+          error
+        )
+      )
+    )
+    if (answer._tag === "Exception") {
+      return yield* unavailable(`it refuses the question (${answer.message}); Floe needs one of Hive 3`, answer.message)
+    }
+    if (Schema.is(Thrown)(answer.fields)) {
+      return yield* unavailable(`it fails (${answer.fields[1][1]}); look at its log`, answer.fields[1][1])
+    }
+    return yield* Schema.decodeUnknownEffect(schema)(answer.fields).pipe(
+      Effect.mapError((cause) =>
+        unavailable(`what answers at ${written(address)} is no metastore of Hive 3; ${elsewhere}`, cause)
+      )
+    )
+  })
+
+  const version = asked("getVersion", Thrift.call("getVersion"), Version).pipe(
+    Effect.map(({ 0: version }) => version),
+    Effect.withSpan("Metastore.version")
+  )
+
+  const locks = asked("show_locks", Thrift.call("show_locks", 1), Locks).pipe(
+    Effect.map(({ 0: { 1: locks } }) =>
+      locks.map(
+        (lock): HiveLock => ({
+          id: lock[1],
+          schema: lock[2],
+          table: lock[3] ?? null,
+          state: states[lock[5]] ?? String(lock[5]),
+          heartbeatAt: timeOf(lock[8]),
+          acquiredAt: timeOf(lock[9]),
+          user: lock[10],
+          host: lock[11]
+        })
+      )
+    ),
+    Effect.withSpan("Metastore.locks")
+  )
+
+  return Layer.succeed(Metastore, Metastore.of({ version, locks }))
+}
+
+export const layer = Layer.unwrap(Effect.map(metastoreUri, ({ host }) => at(addressOf(host, 9083))))

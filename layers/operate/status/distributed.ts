@@ -1,0 +1,133 @@
+import { Effect, Layer, Schema, Stream } from "effect"
+import * as FetchHttpClient from "effect/http/FetchHttpClient"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import { Components } from "../../../services/Components.ts"
+import { Connector } from "../../../services/Connector.ts"
+import { Metastore } from "../../../services/Metastore.ts"
+import { plural } from "../../../services/plural.ts"
+import * as Settings from "../../../services/Settings.ts"
+import { Storage } from "../../../services/Storage.ts"
+import { addressOf, health } from "../../ingest/health.ts"
+import * as Admin from "../../log/kafka/Admin.ts"
+import * as Brokers from "../../log/kafka/brokers.ts"
+import * as Tcp from "../../runtime/tcpExchange.ts"
+import * as IcebergSink from "../../sink/connect/icebergSink.ts"
+import * as Rest from "../../sink/connect/rest.ts"
+import { info } from "../../table/trino/info.ts"
+import * as PostgreSQL from "../probes/postgresql.ts"
+import { component, type Looked } from "../probes/probeComponent.ts"
+import * as ZooKeeper from "../probes/zookeeper.ts"
+import { live } from "../storage/healthCheck.ts"
+import { ofConnector } from "./connectorState.ts"
+
+class Wrong extends Schema.TaggedError<Wrong>()("Wrong", { reason: Schema.String }) {
+  override get message() {
+    return this.reason
+  }
+}
+
+/** Which part it is stands beside it, so the reason alone is said. */
+const because = Effect.mapError((error: Error) =>
+  "reason" in error && typeof error.reason === "string" ? new Wrong({ reason: error.reason }) : error
+)
+
+const up = (version: string | null, detail: string): Looked => ({ state: "up", version, detail })
+
+const Connect = Schema.fromJsonString(Schema.Struct({ version: Schema.String }))
+
+/** One of which nothing is asked but whether it is up: it is looked at where there is an address for it. */
+const byTcp = <E extends Error>(
+  name: string,
+  place: string,
+  variable: string,
+  versionOf: (address: Tcp.Address) => Effect.Effect<string | null, E>
+) => {
+  if (place.toLowerCase() === "none") return []
+  const address = Tcp.addressOf(place)
+  const look = versionOf(address).pipe(
+    because,
+    Effect.map((version) => up(version, place)),
+    Effect.mapError((error) => {
+      const { message } = error
+      if (error instanceof PostgreSQL.PasswordRefused) return new Wrong({ reason: message })
+      const elsewhere = `or set ${variable} to where it is, or to none`
+      return new Wrong({
+        reason: message.startsWith("nothing")
+          ? `${message}; start it, ${elsewhere}`
+          : `${message}; look at its log, ${elsewhere}`
+      })
+    })
+  )
+  return [component(name, look)]
+}
+
+export const layer = Layer.effect(
+  Components,
+  Effect.gen(function* () {
+    // To load it takes half a second of processor time, which would count as the components'.
+    yield* Effect.promise(() => import("@platformatic/kafka"))
+    const admin = yield* Admin.Admin
+    const connector = yield* Connector
+    const metastore = yield* Metastore
+    const storage = yield* Storage
+    const client = yield* HttpClient.HttpClient
+    const target = yield* Settings.targetOrDefault
+    const { endpoint } = yield* Settings.s3
+    const connectUrl = addressOf(yield* Settings.connectUrl)
+    const trinoUrl = addressOf(yield* Settings.trinoUrl)
+    const login = {
+      user: yield* Settings.postgresUser,
+      password: yield* Settings.postgresPassword,
+      database: "hive"
+    }
+    const metastorePlace = Tcp.written(Tcp.addressOf((yield* Settings.metastoreUri).host, 9083))
+    const connect = yield* Rest.make(connectUrl)
+    const http = Effect.provideService(HttpClient.HttpClient, client)
+
+    const server = Effect.map(because(http(health(target))), ({ version, notReady }): Looked => {
+      if (notReady !== null) return { state: "down", version, detail: `takes no events: ${notReady}` }
+      return up(version, addressOf(target))
+    })
+    const kafka = Effect.map(because(Brokers.look(admin)), ({ count, version }) =>
+      up(version, `${admin.brokers}, ${plural(count, "broker")}`)
+    )
+    const workers = connect.read("version", Connect, HttpClientRequest.get("/")).pipe(
+      because,
+      Effect.map(({ version }) => up(version, connectUrl))
+    )
+    const sink = Effect.map(because(connector.status(IcebergSink.name)), ofConnector)
+    const hive = Effect.map(because(metastore.version), (version) => up(`interface ${version}`, metastorePlace))
+    const minio = Effect.gen(function* () {
+      const version = yield* http(live(endpoint, storage.warehouse))
+      yield* Stream.runHead(storage.list(""))
+      return up(version, `${storage.warehouse} at ${endpoint.host}`)
+    }).pipe(because)
+    const trino = Effect.map(
+      because(http(info(trinoUrl))),
+      ({ starting, version }): Looked => ({
+        ...up(version, trinoUrl),
+        state: starting ? "starting" : "up"
+      })
+    )
+
+    const look = Effect.all(
+      [
+        // First what others need.
+        ...byTcp("zookeeper", yield* Settings.zookeeper, "FLOE_ZOOKEEPER", ZooKeeper.version),
+        component("kafka", kafka),
+        component("server", server),
+        component("connect", workers),
+        component("connector", sink),
+        component("metastore", hive),
+        ...byTcp("postgres", yield* Settings.postgres, "FLOE_POSTGRES", (address) =>
+          Effect.as(PostgreSQL.answers(address, login), null)
+        ),
+        component("minio", minio),
+        component("trino", trino)
+      ],
+      { concurrency: "unbounded" }
+    ).pipe(Effect.withSpan("Components.look"))
+    return Components.of({ look })
+  })
+).pipe(Layer.provide([Admin.layer, FetchHttpClient.layer]))

@@ -1,0 +1,22 @@
+/** MinIO's own page that says whether it lives. */
+import { Effect } from "effect"
+import * as HttpClient from "effect/http/HttpClient"
+import { StorageUnavailable } from "../../../services/Storage.ts"
+import { transportReason } from "../../runtime/transportReason.ts"
+
+/** Its version, null where it does not tell, as it mostly does not. Another object store has no such page. */
+export const live = Effect.fn("Storage.live")(function* (endpoint: URL, warehouse: string) {
+  const client = yield* HttpClient.HttpClient
+  const unavailable = (reason: string, cause: unknown) => new StorageUnavailable({ warehouse, reason, cause })
+  const { status, headers } = yield* client.get(`${endpoint.origin}/minio/health/live`).pipe(
+    Effect.tap((response) => response.text),
+    Effect.mapError((cause) =>
+      unavailable(
+        `nothing answers at ${endpoint.origin} (${transportReason(cause)}); start it, or set FLOE_S3_ENDPOINT to where the object store is`,
+        cause
+      )
+    )
+  )
+  if (status >= 500) return yield* unavailable(`${endpoint.origin} is not well: it answers ${status}`, status)
+  return /\d+\.\S+|RELEASE\.\S+/.exec(headers.server ?? "")?.[0] ?? null
+})

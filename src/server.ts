@@ -2,7 +2,7 @@
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Layer } from "effect"
 import * as Server from "../layers/ingest/http/Server.ts"
-import * as Profile from "../layers/Profile.ts"
+import * as Profile from "../layers/profile/Profile.ts"
 import * as Lines from "../layers/runtime/ConsoleLogger.ts"
 import * as Ending from "../layers/runtime/Shutdown.ts"
 import { HttpAddress } from "../services/HttpAddress.ts"

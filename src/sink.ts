@@ -1,7 +1,7 @@
 /** The sink of the embedded profile: brings the event log into the Iceberg table. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Layer } from "effect"
-import * as Profile from "../layers/Profile.ts"
+import * as Profile from "../layers/profile/Profile.ts"
 import * as Lines from "../layers/runtime/ConsoleLogger.ts"
 import * as Ending from "../layers/runtime/Shutdown.ts"
 import { DataFolder } from "../services/DataFolder.ts"

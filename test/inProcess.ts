@@ -4,7 +4,7 @@ import { Cause, ConfigProvider, Console, Effect, Exit, Layer, Sink, Stdio } from
 import { Command } from "effect/cli"
 import { floe } from "../layers/cli/Floe.ts"
 import * as Server from "../layers/ingest/http/Server.ts"
-import * as Profile from "../layers/Profile.ts"
+import * as Profile from "../layers/profile/Profile.ts"
 import { sentenceOf } from "../layers/runtime/Shutdown.ts"
 
 type Environment = Record<string, string>

@@ -1,7 +1,7 @@
 import { Effect, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { Backup } from "../../services/Backup.ts"
-import * as Profile from "../Profile.ts"
+import * as Profile from "../profile/Profile.ts"
 import { audited, contents, showing } from "./BackupText.ts"
 import { json, printJson } from "./Json.ts"
 import { print } from "./Output.ts"

@@ -1,7 +1,7 @@
 import { Effect, Option, Stdio, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { Query } from "../../services/Query.ts"
-import * as Profile from "../Profile.ts"
+import * as Profile from "../profile/Profile.ts"
 import { asOf } from "./AsOf.ts"
 import { csv, json, ndjson } from "./Formats.ts"
 import { misuse } from "./Misuse.ts"

@@ -1,6 +1,6 @@
 import { Effect, Layer, References, Schedule, Schema, Stdio, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
-import * as Profile from "../Profile.ts"
+import * as Profile from "../profile/Profile.ts"
 import { json } from "./Json.ts"
 import { outputWidth, print } from "./Output.ts"
 import { paint as painter } from "./Paint.ts"

@@ -2,7 +2,7 @@ import { Effect, Schema, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { plural } from "../../services/plural.ts"
 import { Storage, type StorageError, type StoredFile, type StoredFolder } from "../../services/Storage.ts"
-import * as Profile from "../Profile.ts"
+import * as Profile from "../profile/Profile.ts"
 import { size } from "./Listing.ts"
 import { print } from "./Output.ts"
 

@@ -9,7 +9,7 @@ import {
   type TableSnapshot,
   weather
 } from "../../services/TableReader.ts"
-import * as Profile from "../Profile.ts"
+import * as Profile from "../profile/Profile.ts"
 import { asOf } from "./AsOf.ts"
 import { json, printJson } from "./Json.ts"
 import { count, facts, list, size, text, time, whole } from "./Listing.ts"

@@ -4,7 +4,7 @@ import { type ConsumerGroup, ConsumerGroups } from "../../services/ConsumerGroup
 import { plural } from "../../services/plural.ts"
 import { topic as ofLog } from "../../services/Settings.ts"
 import { type TopicDescription, Topics } from "../../services/Topics.ts"
-import * as Profile from "../Profile.ts"
+import * as Profile from "../profile/Profile.ts"
 import { json, printJson } from "./Json.ts"
 import { facts } from "./Listing.ts"
 import { counted, saying } from "./Progress.ts"

@@ -1,7 +1,7 @@
 import { Effect, Option, Stream } from "effect"
 import { Command } from "effect/cli"
 import { type TopicRetention, Topics } from "../../services/Topics.ts"
-import * as Profile from "../Profile.ts"
+import * as Profile from "../profile/Profile.ts"
 import { json } from "./Json.ts"
 import { count, list as listing, text } from "./Listing.ts"
 import { saying } from "./Progress.ts"

@@ -19,7 +19,7 @@ import * as Maintenance from "../table/trino/Maintenance.ts"
 import * as Query from "../table/trino/Query.ts"
 import * as TableSums from "../table/trino/TableChecksums.ts"
 import * as TableReader from "../table/trino/TableReader.ts"
-import * as WithoutClient from "./WithoutClient.ts"
+import * as WithoutClient from "./KafkaClientFallback.ts"
 
 export const log = EventLog.layer
 

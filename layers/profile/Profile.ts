@@ -1,6 +1,6 @@
 /** The one place that chooses between the profiles. Each loads only what it runs on. */
 import { Effect, Layer, Schema } from "effect"
-import { profile } from "../services/Settings.ts"
+import { profile } from "../../services/Settings.ts"
 
 /** The packages of the embedded profile are not there: the image of the distributed one has none of them. */
 class EmbeddedMissing extends Schema.TaggedError<EmbeddedMissing>()("EmbeddedMissing", { cause: Schema.Defect() }) {
@@ -32,12 +32,12 @@ class NoBackup extends Schema.TaggedError<NoBackup>()("NoBackup", {}) {
 const isNotInstalled = (cause: unknown) =>
   cause instanceof Error && "code" in cause && cause.code === "ERR_MODULE_NOT_FOUND"
 
-const embedded = Effect.tryPromise({ try: () => import("./embedded/Layers.ts"), catch: (cause) => cause }).pipe(
+const embedded = Effect.tryPromise({ try: () => import("./embedded.ts"), catch: (cause) => cause }).pipe(
   Effect.catch((cause) => (isNotInstalled(cause) ? Effect.fail(new EmbeddedMissing({ cause })) : Effect.die(cause)))
 )
 type Embedded = Effect.Success<typeof embedded>
 
-const distributed = Effect.promise(() => import("./distributed/Layers.ts"))
+const distributed = Effect.promise(() => import("./distributed.ts"))
 type Distributed = Effect.Success<typeof distributed>
 
 const chosen = <A, E, R, E2>(

@@ -21,7 +21,7 @@ import * as TableSums from "../table/duckdb/TableChecksums.ts"
 import * as Leases from "../table/iceberg/Leases.ts"
 import * as Inspection from "../table/iceberg/TableReader.ts"
 import * as TableWriter from "../table/iceberg/TableWriter.ts"
-import * as Remainder from "./Remainder.ts"
+import * as Remainder from "./drainOnShutdown.ts"
 
 export const log = EventLog.layer.pipe(Layer.provide(DataFolder.layer))
 

@@ -3,9 +3,9 @@ import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Effect } from "effect"
-import { manual } from "./layers/cli/Manual.ts"
-import * as Output from "./layers/cli/Output.ts"
-import { withTables } from "./layers/cli/SettingsTables.ts"
+import { manual } from "./layers/cli/commands/manual.ts"
+import * as Output from "./layers/cli/terminal/Output.ts"
+import { withTables } from "./layers/cli/terminal/settingsTables.ts"
 
 const folder = join(import.meta.dirname, "docs")
 const configuration = join(folder, "configuration.md")

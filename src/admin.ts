@@ -2,8 +2,8 @@
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Effect, Layer } from "effect"
-import * as Floe from "../layers/cli/Floe.ts"
-import * as Output from "../layers/cli/Output.ts"
+import * as Floe from "../layers/cli/commands/floe.ts"
+import * as Output from "../layers/cli/terminal/Output.ts"
 import packageJson from "../package.json" with { type: "json" }
 
 Floe.run(packageJson.version).pipe(

@@ -5,7 +5,7 @@ import { assert, describe, it, vi } from "@effect/vitest"
 import { Clock, ConfigProvider, Deferred, Effect, Layer, Logger, Option, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import * as Generator from "../layers/generator/Generator.ts"
-import * as Readings from "../layers/generator/Readings.ts"
+import * as Readings from "../layers/generator/readings.ts"
 import { LogClient, ReadingRefused, ServerUnavailable } from "../services/LogClient.ts"
 import { WeatherReading } from "../services/Weather.ts"
 

@@ -1,7 +1,7 @@
 import { assert, it } from "@effect/vitest"
 import { Clock, Effect, Fiber } from "effect"
 import { TestClock, TestConsole } from "effect/testing"
-import { patiently } from "../layers/cli/Waiting.ts"
+import { patiently } from "../layers/cli/terminal/retryWhileStarting.ts"
 
 it.effect("the time that tries take counts as waiting", () =>
   Effect.gen(function* () {

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import fc from "fast-check"
-import { parse } from "../layers/cli/AsOf.ts"
+import { parse } from "../layers/cli/terminal/asOfFlag.ts"
 import { floe } from "./commandLine.ts"
 
 const millisOf = (text: string) =>

@@ -2,7 +2,7 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, ConfigProvider, Console, Effect, Exit, Layer, Sink, Stdio } from "effect"
 import { Command } from "effect/cli"
-import { floe } from "../layers/cli/Floe.ts"
+import { floe } from "../layers/cli/commands/floe.ts"
 import * as Server from "../layers/ingest/http/Server.ts"
 import * as Profile from "../layers/profile/Profile.ts"
 import { sentenceOf } from "../layers/runtime/Shutdown.ts"

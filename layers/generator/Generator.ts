@@ -6,7 +6,7 @@ import { plural } from "../../services/plural.ts"
 import { batch, interval, seed } from "../../services/Settings.ts"
 import type { WeatherReading } from "../../services/Weather.ts"
 import * as Heartbeat from "./Heartbeat.ts"
-import * as Readings from "./Readings.ts"
+import * as Readings from "./readings.ts"
 
 const inFlight = 32
 

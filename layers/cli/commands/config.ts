@@ -1,0 +1,77 @@
+import { ConfigProvider, Effect, Option, Schema, Stream } from "effect"
+import { Command } from "effect/cli"
+import { type Setting, settings } from "../../../services/Settings.ts"
+import { sentenceOf } from "../../runtime/Shutdown.ts"
+import { paint as painter } from "../terminal/colorize.ts"
+import { cell } from "../terminal/formatTable.ts"
+import { print } from "../terminal/Output.ts"
+import { json, printJson } from "../terminal/printJson.ts"
+
+class Unusable extends Schema.TaggedError<Unusable>()("Unusable", { sentences: Schema.Array(Schema.String) }) {
+  override get message() {
+    return this.sentences.join("\n")
+  }
+}
+
+const hidden = "(hidden)"
+
+const look = Effect.fnUntraced(function* ({
+  name,
+  byDefault,
+  without,
+  secret,
+  config,
+  meaning,
+  readBy,
+  profile
+}: Setting) {
+  const provider = yield* ConfigProvider.ConfigProvider
+  const node = yield* provider.load([name])
+  // An option that is set to nothing counts as not set.
+  const isSet = node?.value !== undefined && node.value !== ""
+  const problem = yield* config.parse(provider).pipe(
+    Effect.as(null),
+    Effect.catch((error) => Effect.succeed(sentenceOf(error)))
+  )
+  const value = (isSet ? node.value : byDefault) ?? null
+  return {
+    name,
+    value: secret && value !== null ? hidden : value,
+    without,
+    from: isSet ? "environment" : "default",
+    problem,
+    profile: profile ?? "both",
+    readBy: readBy.replaceAll("`", ""),
+    meaning: meaning.replaceAll("`", "")
+  }
+})
+
+export const config = Command.make(
+  "config",
+  { json },
+  Effect.fn("floe config")(function* ({ json }) {
+    const all = yield* Effect.forEach(settings, look)
+    const paint = yield* painter
+    const width = Math.max(...all.map(({ name }) => name.length))
+    if (json) yield* printJson(all.map(({ without: _, ...setting }) => setting))
+    else {
+      const lines = all.map(({ name, value, without, from, problem }) => {
+        const shown = value === null ? paint("gray", `(${without})`) : cell(value)
+        const set = from === "environment" ? `  ${paint("cyan", "from the environment")}` : ""
+        return `${name.padEnd(width)}  ${shown}${set}${problem === null ? "" : paint("red", "  cannot be used")}\n`
+      })
+      yield* print(Stream.make(lines.join("")))
+    }
+    const sentences = all.flatMap(({ problem }) => Option.toArray(Option.fromNullOr(problem)))
+    if (sentences.length > 0) return yield* new Unusable({ sentences })
+  })
+).pipe(
+  Command.withDescription(
+    "Show every setting, its value and where it came from. Secrets are hidden; --json also tells what each is for and who reads it. Exit code 1 if a value cannot be used."
+  ),
+  Command.withShortDescription("Show every setting and where its value came from"),
+  Command.withExamples([
+    { command: "floe config", description: "What is set, and to what" },
+    { command: "FLOE_PORT=9999 floe config --json", description: "For a program" }
+  ])
+)

@@ -1,0 +1,56 @@
+import { Effect, Stdio } from "effect"
+import { Command } from "effect/cli"
+import * as UnknownSettings from "../../runtime/unknownSettings.ts"
+import { completions } from "../terminal/completions.ts"
+import { audit } from "./audit.ts"
+import { backup } from "./backup.ts"
+import { config } from "./config.ts"
+import { connector } from "./connector.ts"
+import { dlq } from "./dlq.ts"
+import { doctor } from "./doctor.ts"
+import { maintain } from "./maintain.ts"
+import { query } from "./query.ts"
+import { replay } from "./rebuild.ts"
+import { restore } from "./restore.ts"
+import { send } from "./send.ts"
+import { status } from "./status.ts"
+import { storage } from "./storage.ts"
+import { table } from "./table.ts"
+import { tail } from "./tail.ts"
+import { topics } from "./topics.ts"
+
+export const floe = Command.make("floe").pipe(
+  Command.withDescription(
+    "Weather events over HTTP, kept in a durable log, landed exactly once in an Apache Iceberg table."
+  ),
+  Command.withSubcommands([
+    status,
+    doctor,
+    query,
+    table,
+    audit,
+    maintain,
+    replay,
+    backup,
+    restore,
+    tail,
+    send,
+    topics,
+    connector,
+    dlq,
+    storage,
+    config,
+    completions((): Command.Command.Any => floe)
+  ])
+)
+
+/** A statement may begin with a comment, which would else be taken for an option: no option's name has a space in it. */
+const notAnOption = (argument: string) => (/^--[^\s=]*\s/.test(argument) ? ` ${argument}` : argument)
+
+/** Runs the command that the process's arguments name. */
+export const run = (version: string) =>
+  Effect.gen(function* () {
+    yield* UnknownSettings.warn
+    const args = yield* (yield* Stdio.Stdio).args
+    yield* Command.runWith(floe, { version })(args.map(notAnOption))
+  })

@@ -1,0 +1,131 @@
+import { Effect, Option, Schema, Stream } from "effect"
+import { Command, Flag } from "effect/cli"
+import { EventLogReader, type LoggedEvent, type PartitionBounds } from "../../../services/EventLog.ts"
+import { topic } from "../../../services/Settings.ts"
+import * as Profile from "../../profile/Profile.ts"
+import { parse as parseAsOf, unlikeTime } from "../terminal/asOfFlag.ts"
+import { type Paint, paint as painter } from "../terminal/colorize.ts"
+import { cell } from "../terminal/formatTable.ts"
+import { time } from "../terminal/listing.ts"
+import { print } from "../terminal/Output.ts"
+import { json } from "../terminal/printJson.ts"
+
+/** The log has no such place. */
+class NoSuchPlace extends Schema.TaggedError<NoSuchPlace>()("NoSuchPlace", { reason: Schema.String }) {
+  override get message() {
+    return this.reason
+  }
+}
+
+/** Where to begin: at an offset, of one partition or of each, or at a time. */
+type From =
+  | {
+      readonly _tag: "Offset"
+      readonly topic: string | undefined
+      readonly partition: number | undefined
+      readonly offset: number
+    }
+  | { readonly _tag: "Time"; readonly millis: number }
+
+const position = /^(?:(?:([^/\s]+)\/)?(\d{1,9})\/)?(\d{1,15})$/
+
+const parse = (text: string): Option.Option<From> => {
+  const found = position.exec(text)
+  if (found !== null) {
+    const [, topic, partition, offset] = found
+    return Option.some({
+      _tag: "Offset",
+      topic,
+      partition: partition === undefined ? undefined : Number(partition),
+      offset: Number(offset)
+    })
+  }
+  const asOf = parseAsOf(text)
+  return Option.isSome(asOf) && asOf.value._tag === "Time" ? Option.some(asOf.value) : Option.none()
+}
+
+/** Where to begin in a partition; from one that is not meant, only what comes. */
+const startIn = Effect.fnUntraced(function* (
+  log: EventLogReader["Service"],
+  from: Option.Option<From>,
+  bounds: PartitionBounds
+) {
+  const { partition, start, end } = bounds
+  if (Option.isNone(from)) return end
+  if (from.value._tag === "Time") return yield* log.firstAt(bounds, from.value.millis)
+  const { offset, partition: wanted } = from.value
+  if (wanted !== undefined && wanted !== partition) return end
+  if (offset >= start && offset <= end) return offset
+  return yield* new NoSuchPlace({
+    reason: `There is no offset ${offset} in partition ${partition} of the log: it goes from ${start} to before ${end}.`
+  })
+})
+
+const jsonLine = ({ position, acceptedAt, record }: LoggedEvent) =>
+  `${JSON.stringify({ ...position, acceptedAt: time(acceptedAt), ...record })}\n`
+
+const textLine =
+  (topic: string, paint: Paint) =>
+  ({ position: { partition, offset }, acceptedAt, record: { city, temperature } }: LoggedEvent) =>
+    `${paint("gray", `${topic}/${partition}/${offset}  ${time(acceptedAt)}`)}  ${cell(temperature).padStart(6)}  ${cell(city)}\n`
+
+export const tail = Command.make(
+  "tail",
+  {
+    from: Flag.String("from").pipe(
+      Flag.withDescription(
+        "Begin at a position (0/42 or weather/0/42, from other partitions only what comes; 42 in each partition) or a time such as 2026-01-08T14:30 (UTC)"
+      ),
+      Flag.withMetavar("position or time"),
+      Flag.filterMap(
+        parse,
+        (text) =>
+          `Expected a position such as 42 or weather/0/42, or a time such as 2026-01-08T14:30, and got ${unlikeTime(text)}`
+      ),
+      Flag.optional
+    ),
+    city: Flag.String("city").pipe(
+      Flag.withDescription("Only events of this city; may be given several times"),
+      Flag.atLeast(0)
+    ),
+    json: json.pipe(Flag.withDescription("Print one JSON object a line"))
+  },
+  Effect.fn("floe tail")(function* ({ from, city, json }) {
+    const log = yield* EventLogReader
+    const { partitions } = yield* log.bounds
+    const wanted = Option.getOrUndefined(from)
+    const name = yield* topic
+    if (wanted?._tag === "Offset") {
+      if (wanted.topic !== undefined && wanted.topic !== name) {
+        return yield* new NoSuchPlace({ reason: `The log is ${name}, and not ${wanted.topic}; FLOE_TOPIC names it.` })
+      }
+      if (wanted.partition !== undefined && !partitions.some(({ partition }) => partition === wanted.partition)) {
+        return yield* new NoSuchPlace({ reason: `The log has no partition ${wanted.partition}.` })
+      }
+    }
+    const line = json ? jsonLine : textLine(name, yield* painter)
+    const streams = yield* Effect.forEach(
+      partitions,
+      Effect.fnUntraced(function* (bounds) {
+        const { partition } = bounds
+        return log.read({ partition, offset: yield* startIn(log, from, bounds) })
+      })
+    )
+    const isWanted = ({ record }: LoggedEvent) => city.length === 0 || city.includes(record.city)
+    yield* print(
+      Stream.mergeAll(streams, { concurrency: "unbounded", bufferSize: 16 }).pipe(
+        Stream.filter(isWanted),
+        Stream.mapArray((events) => [events.map(line).join("")])
+      )
+    )
+  })
+).pipe(
+  Command.withDescription("Follow the log: one line for each event, as it is logged, until Ctrl-C."),
+  Command.withShortDescription("Follow the log"),
+  Command.withExamples([
+    { command: "floe tail", description: "What is logged from now on" },
+    { command: "floe tail --from 0 --json | head", description: "The first events there are" },
+    { command: "floe tail --from 2026-01-08T14:30 --city Oslo", description: "One city, from a time on" }
+  ]),
+  Command.provide(Profile.logToRead)
+)

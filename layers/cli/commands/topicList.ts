@@ -1,0 +1,59 @@
+import { Effect, Option, Stream } from "effect"
+import { Command } from "effect/cli"
+import { type TopicRetention, Topics } from "../../../services/Topics.ts"
+import * as Profile from "../../profile/Profile.ts"
+import { retained } from "../terminal/formatRetention.ts"
+import { count, list as listing, text } from "../terminal/listing.ts"
+import { saying } from "../terminal/Progress.ts"
+import { json } from "../terminal/printJson.ts"
+
+interface Listed {
+  readonly name: string
+  readonly partitions: number
+  readonly events: number
+  readonly retention: TopicRetention
+}
+
+const columns = [
+  text<Listed>("name", ({ name }) => name),
+  count<Listed>("partitions", ({ partitions }) => partitions),
+  count<Listed>("events", ({ events }) => events)
+]
+
+const retention = {
+  forPeople: text<Listed>("retention", ({ retention }) => retained(retention)),
+  forPrograms: text<Listed>("retention", ({ retention: { millis, bytes, cleanup } }) => ({ millis, bytes, cleanup }))
+}
+
+/** None if it went meanwhile. */
+const look = Effect.fnUntraced(function* (name: string) {
+  const topics = yield* Topics
+  const description = Option.getOrUndefined(yield* topics.describe(name))
+  const retention = Option.getOrUndefined(yield* topics.retention(name))
+  if (description === undefined || retention === undefined) return []
+  const { partitions } = description
+  const events = partitions.reduce((sum, { start, end }) => sum + end - start, 0)
+  return [{ name, partitions: partitions.length, events, retention } satisfies Listed]
+})
+
+export const list = Command.make(
+  "list",
+  { json },
+  Effect.fn("floe topics list")(function* ({ json }) {
+    const found = yield* Effect.flatMap((yield* Topics).list, Effect.forEach(look, { concurrency: 4 })).pipe(
+      saying("Looking at the topics")
+    )
+    const { forPeople, forPrograms } = retention
+    yield* listing([...columns, json ? forPrograms : forPeople], Stream.fromIterable(found.flat()), json)
+  })
+).pipe(
+  Command.withDescription(
+    "List the topics of the brokers, without Kafka's own: how many partitions they have, how many offsets lie between the start and the end of these, and how long records are kept. Where only the last record of each key is kept, or records are written in transactions, there are fewer records than offsets."
+  ),
+  Command.withShortDescription("List the topics"),
+  Command.withExamples([
+    { command: "floe topics list", description: "Every topic in a line" },
+    { command: "floe topics list --json", description: "The same for a program" }
+  ]),
+  Command.provide(Profile.topics)
+)

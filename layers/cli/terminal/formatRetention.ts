@@ -1,0 +1,13 @@
+import { Duration } from "effect"
+import type { TopicRetention } from "../../../services/Topics.ts"
+import { size } from "./listing.ts"
+
+/** What is kept of a topic, in a few words. */
+export const retained = ({ millis, bytes, cleanup }: TopicRetention) => {
+  const limits = [
+    ...(cleanup.includes("compact") ? ["last of each key"] : []),
+    ...(millis === null ? [] : [Duration.format(Duration.millis(millis))]),
+    ...(bytes === null ? [] : [`${size(bytes)} a partition`])
+  ]
+  return limits.length === 0 ? "for ever" : limits.join(", ")
+}

@@ -1,0 +1,110 @@
+/** Query results as a table for people, as wide as the terminal. */
+import { Stream } from "effect"
+import { CliOutput } from "effect/cli"
+import { plural } from "../../../services/plural.ts"
+import type { QueryColumn, QueryValue } from "../../../services/Query.ts"
+import { isNumber, type Rows } from "./formats.ts"
+
+/** Rows that are looked at before the first is printed, to find the widths. */
+const sample = 1000
+/** No column is made narrower to fit. */
+const narrowest = 6
+
+const graphemes = new Intl.Segmenter()
+const plain = /^[\x20-\x7e]*$/
+
+interface ShownColumn extends QueryColumn {
+  /** What is cut of it is of no use, such as an id: the others give way. */
+  readonly whole?: boolean
+}
+
+/** Columns of a terminal. */
+const widthOf = (text: string) => (plain.test(text) ? text.length : CliOutput.displayWidth(text))
+
+/** Control characters could move the cursor or hide text, so they show as ␛, ␊ and the like. */
+const visible = (text: string) =>
+  text.replace(/\p{Cc}/gu, (char) => {
+    const code = char.charCodeAt(0)
+    return code < 0x20 ? String.fromCharCode(0x2400 + code) : code === 0x7f ? "␡" : "�"
+  })
+
+const cut = (text: string, width: number) => {
+  if (widthOf(text) <= width) return text
+  let kept = ""
+  let used = 0
+  for (const { segment } of graphemes.segment(text)) {
+    used += widthOf(segment)
+    if (used > width - 1) break
+    kept += segment
+  }
+  return `${kept}…`
+}
+
+export const cell = (value: QueryValue | undefined) =>
+  value === null || value === undefined ? "NULL" : visible(typeof value === "string" ? value : JSON.stringify(value))
+
+/** The widest columns give way until a line fits. */
+const fitted = (wanted: ReadonlyArray<number>, isWhole: ReadonlyArray<boolean>, terminal: number) => {
+  const widths = [...wanted]
+  const yielding = () => widths.filter((_, i) => !isWhole[i])
+  // A space on either side of a cell and a bar between two.
+  let over = widths.reduce((sum, width) => sum + width + 3, -1) - terminal
+  while (over > 0) {
+    const widest = Math.max(0, ...yielding())
+    if (widest <= narrowest) break
+    const column = widths.findIndex((width, i) => width === widest && !isWhole[i])
+    const next = Math.max(narrowest, ...yielding().filter((width) => width < widest), widest - over)
+    widths[column] = next === widest ? widest - 1 : next
+    over -= widest - (widths[column] ?? widest)
+  }
+  return widths
+}
+
+const layout = (columns: ReadonlyArray<ShownColumn>, rows: ReadonlyArray<ReadonlyArray<string>>, terminal: number) => {
+  const names = columns.map(({ name }) => visible(name))
+  const widths = fitted(
+    names.map((name, i) => rows.reduce((width, row) => Math.max(width, widthOf(row[i] ?? "")), widthOf(name))),
+    columns.map(({ whole = false }) => whole),
+    terminal
+  )
+  const right = columns.map(isNumber)
+  // Rows after the sample may be longer than the widths.
+  const isTerminal = terminal < Number.MAX_SAFE_INTEGER
+  const line = (cells: ReadonlyArray<string>) =>
+    `${cells
+      .map((text, i) => {
+        const shown = isTerminal ? cut(text, widths[i] ?? 0) : text
+        const space = " ".repeat(Math.max(0, (widths[i] ?? 0) - widthOf(shown)))
+        return right[i] ? ` ${space}${shown} ` : ` ${shown}${space} `
+      })
+      .join("|")
+      .trimEnd()}\n`
+  const head = `${line(names)}${widths.map((width) => "-".repeat(width + 2)).join("+")}\n`
+  return { head, line }
+}
+
+export const table = <E>(
+  columns: ReadonlyArray<ShownColumn>,
+  rows: Rows<E>,
+  terminal: number
+): Stream.Stream<string, E> =>
+  Stream.suspend(() => {
+    let count = 0
+    let sampled: Array<ReadonlyArray<string>> = []
+    let lines: ReturnType<typeof layout> | undefined
+    const begin = () => {
+      lines = layout(columns, sampled, terminal)
+      const text = lines.head + sampled.map(lines.line).join("")
+      sampled = []
+      return text
+    }
+    const body = Stream.mapArray(rows, (chunk) => {
+      count += chunk.length
+      const cells = chunk.map((row) => columns.map((_, i) => cell(row[i])))
+      if (lines !== undefined) return [cells.map(lines.line).join("")]
+      sampled.push(...cells)
+      return [sampled.length < sample ? "" : begin()]
+    })
+    const end = Stream.suspend(() => Stream.make(`${lines === undefined ? begin() : ""}(${plural(count, "row")})\n`))
+    return Stream.concat(body, end)
+  })

@@ -1,0 +1,35 @@
+/** What `floe backup` and `floe restore` print. */
+import { type Effect, Schema } from "effect"
+import type { BackupManifest, CopyAudit } from "../../../services/Backup.ts"
+import { plural } from "../../../services/plural.ts"
+import { size } from "./listing.ts"
+import { counted, ticking, withProgress } from "./Progress.ts"
+
+export class CopyDiffers extends Schema.TaggedError<CopyDiffers>()("CopyDiffers", {
+  missing: Schema.Int,
+  extra: Schema.Int
+}) {
+  override get message() {
+    return `The restored table differs from the restored log: rows missing ${counted(this.missing)}, rows too many ${counted(this.extra)}. floe audit shows them; floe replay --into <table> makes a new table from the log.`
+  }
+}
+
+export const contents = ({ files, log, table }: BackupManifest) => {
+  const events = plural(log.end, "event")
+  const share = table?.offset == null ? "" : ` with ${counted(table.offset)} of them`
+  const ofTable = table === null ? "no table" : `the table${share} (snapshot ${table.snapshotId})`
+  const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
+  return `${events}, ${ofTable}, ${plural(files.length, "file")}, ${size(bytes)}`
+}
+
+export const audited = (audit: CopyAudit) =>
+  `Audit of the copy: ${counted(audit.logged)} logged, ${counted(audit.inTable)} in the table, ${counted(audit.missing)} missing, ${counted(audit.extra)} too many.`
+
+/** Runs this with a line of progress each second. */
+export const showing = <A, E, R>(work: (progress: (news: string) => void) => Effect.Effect<A, E, R>) =>
+  withProgress(({ show }) => {
+    let doing = "starting"
+    return work((news) => {
+      doing = news
+    }).pipe(ticking(show, () => `${doing}; Ctrl-C ends it`))
+  })

@@ -1,0 +1,96 @@
+/** A dead letter for people, of which nothing is taken for a command by a terminal, and for programs. */
+import type { DeadLetter, Refusal } from "../../../services/DeadLetters.ts"
+import { draftOf, textOf, written } from "../../ingest/deadletters/Correction.ts"
+import { cell } from "./formatTable.ts"
+import { text, time } from "./listing.ts"
+import { counted } from "./Progress.ts"
+
+/** Of a value, where there is no terminal whose width counts. */
+const longestStart = 200
+
+const hexOf = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex")
+
+/** How a value begins, in so many characters. */
+const startOf = (value: Uint8Array | null, room: number) => {
+  if (value === null) return null
+  const start = textOf(value)?.slice(0, room + 1) ?? `0x${hexOf(value.subarray(0, room))}`
+  return start.length > room ? `${start.slice(0, room - 1)}…` : start
+}
+
+/** What is beside the value takes so much of a line, if nothing of it is cut. */
+const beside = 66
+const narrowest = 8
+
+export const columnsOf = (all: boolean, terminal: number | undefined) => {
+  const room = terminal === undefined ? longestStart : Math.max(narrowest, terminal - beside)
+  return [
+    text<DeadLetter>("dlq", ({ position }) => written(position)),
+    all
+      ? text<DeadLetter>("sent again", ({ replays }) => replays.at(-1) ?? "no")
+      : text<DeadLetter>("logged (UTC)", ({ loggedAt }) => time(loggedAt).slice(0, 16).replace("T", " ")),
+    text<DeadLetter>("log", ({ source }) => source?.slice(source.indexOf("/") + 1) ?? null),
+    text<DeadLetter>("reason", ({ reason }) => reason),
+    text<DeadLetter>("value", ({ value }) => startOf(value, room))
+  ]
+}
+
+/** Text, or bytes in hexadecimal; never control characters. */
+const shown = (bytes: Uint8Array) => {
+  const found = textOf(bytes)
+  if (found === null) return `0x${hexOf(bytes)}`
+  return found.split("\n").map(cell).join("\n")
+}
+
+const traceOf = (trace: string) =>
+  trace
+    .trimEnd()
+    .split("\n")
+    .map((line) => cell(line.trimEnd().replaceAll("\t", "  ")))
+    .join("\n")
+
+/** The last cause says most; of a transform's it is the message. */
+const detailOf = ({ message, trace }: Refusal) =>
+  /.*\nCaused by: [\w.$]+: ([^\n]*)/s.exec(trace ?? "")?.[1] ?? message ?? "none"
+
+export const entriesOf = (letter: DeadLetter, topic: string): ReadonlyArray<readonly [string, string]> => {
+  const { headers, key, loggedAt, position, reason, refusal, replays, source, value } = letter
+  const { by, connector, stage, task, trace } = refusal
+  return [
+    ["dead letter", `${topic}/${written(position)}`],
+    ["in the log", `${source === null ? "not known" : cell(source)}, ${time(loggedAt)}`],
+    ["refused by", cell([connector ?? "not known", task && `task ${task}`, stage, by].filter(Boolean).join(", "))],
+    ["reason", cell(reason)],
+    ["in detail", cell(detailOf(refusal))],
+    ["sent again", replays.length === 0 ? "no" : replays.map(cell).join(", ")],
+    ["key", key === null ? "none" : shown(key)],
+    ...headers.map(({ name, value }) => ["header", `${cell(name)}: ${shown(value)}`] as const),
+    ["value", value === null ? "none (null)" : `${counted(value.length)} bytes`],
+    ...(value === null ? [] : [["", shown(value)] as const]),
+    ["trace", trace === null ? "none" : traceOf(trace)]
+  ]
+}
+
+/** Bytes that are no text are given in Base64 beside it. */
+const readable = (name: string, bytes: Uint8Array | null) => {
+  const found = bytes === null ? null : textOf(bytes)
+  const isText = bytes === null || found !== null
+  return { [name]: found, ...(isText ? {} : { [`${name}Base64`]: Buffer.from(bytes).toString("base64") }) }
+}
+
+/** Its position, city and temperature come first, to be mended. */
+export const jsonLine = (letter: DeadLetter) => {
+  const { headers, key, loggedAt, position, reason, refusal, replays, source, value } = letter
+  const object = {
+    position: written(position),
+    ...draftOf(value),
+    reason,
+    source,
+    loggedAt: time(loggedAt),
+    ...readable("value", value),
+    ...readable("key", key),
+    headers: headers.map(({ name, value }) => ({ name, ...readable("value", value) })),
+    ...refusal,
+    replays
+  }
+  return `${JSON.stringify(object)}\n`
+}

@@ -1,0 +1,90 @@
+/** How everything is, on a screen. */
+import type { Component } from "../../../services/Components.ts"
+import { plural } from "../../../services/plural.ts"
+import type { Status } from "./collectStatus.ts"
+import type { Paint } from "./colorize.ts"
+import { reasonOf } from "./errorReason.ts"
+import { size } from "./listing.ts"
+import { counted } from "./Progress.ts"
+import { folded } from "./wrapText.ts"
+
+/** As 4 s, 3 min, 5 h, 2 days. */
+const span = (seconds: number) => {
+  if (seconds < 120) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`
+  if (seconds < 7200) return `${Math.round(seconds / 60)} min`
+  return seconds < 172_800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86_400)} days`
+}
+
+const colours = { up: "green", starting: "yellow", paused: "yellow", down: "red" } as const
+
+/** The first line of the first one was said already. */
+const tracesOf = ({ connector }: Component, width: number) =>
+  [connector?.connector, ...(connector?.tasks ?? [])]
+    .flatMap((one) => reasonOf(one?.trace ?? null))
+    .slice(1)
+    .map((line) => line.slice(0, width))
+
+const linesOf = (component: Component, column: number, paint: Paint, width: number) => {
+  const { name, state, millis, version, detail } = component
+  const left = `  ${name.padEnd(column)} `
+  const took = `${millis.toFixed(0).padStart(6)} ms`
+  const right = `${took}  ${(version ?? "").padEnd(15)} ${detail}`
+  const fits = left.length + 8 + right.length <= width
+  const painted = paint(colours[state], state.padEnd(8))
+  if (state === "down" && !fits) {
+    const indent = " ".repeat(4)
+    return [`${left}${painted}${took}`, indent + folded(detail, width, indent), ...tracesOf(component, width)]
+  }
+  const shown = fits ? right : right.slice(0, Math.max(40, width - left.length - 8))
+  return [`${left}${painted}${shown.trimEnd()}`, ...(state === "down" ? tracesOf(component, width) : [])]
+}
+
+const unknown = "not known"
+
+/** A log of several partitions has a position in each. */
+const inPartitions = (count: number) => (count > 1 ? ` in ${count} partitions` : "")
+
+const lagOf = ({ events, seconds }: Status["lag"]) => {
+  if (events === null) return unknown
+  if (events === 0) return "none"
+  return `${plural(events, "event")}${seconds === null ? "" : `, the oldest for ${span(seconds)}`}`
+}
+
+/** Where the position comes from: the sink's control topic, or the snapshot itself. */
+const committedOf = ({ profile, table, unread }: Status) => {
+  const source = profile === "distributed" ? " from the control topic" : ""
+  if (unread.table !== null) return unknown
+  if (table === null) return "nothing yet"
+  if (table.committed !== null) return `${counted(table.committed)}${source === "" ? "" : `,${source}`}`
+  const rows = table.rows === null ? "" : `${plural(table.rows, "row")}, `
+  return `${unknown}${source}: ${rows}newest snapshot ${span(table.committedSecondsAgo)} old`
+}
+
+const factsOf = (status: Status): ReadonlyArray<readonly [name: string, value: string]> => {
+  const { log, table, lag, unread } = status
+  const none = unread.table === null ? "none" : unknown
+  const bytes = table?.bytes == null ? "" : ` (${size(table.bytes)})`
+  const number = (count: number | null | undefined) => (count == null ? unknown : counted(count))
+  return [
+    ["log end", log === null ? unknown : `${counted(log.end)}${inPartitions(log.partitions.length)}`],
+    ["committed", committedOf(status)],
+    ["lag", lagOf(lag)],
+    ["last commit", table === null ? none : `${span(table.committedSecondsAgo)} ago, snapshot ${table.snapshot}`],
+    ["rows", table === null ? none : number(table.rows)],
+    ["files", table === null ? none : `${number(table.files)}${bytes}`]
+  ]
+}
+
+/** In lines of at most this width, but for what can be neither cut nor folded. */
+export const text = (status: Status, paint: Paint, width: number) => {
+  const { profile, at, components } = status
+  const column = Math.max(8, ...components.map(({ name }) => name.length))
+  return [
+    `${paint("bold", `Floe, ${profile} profile`)}  ${paint("gray", at)}`,
+    "",
+    ...components.flatMap((one) => linesOf(one, column, paint, width)),
+    "",
+    ...factsOf(status).map(([name, value]) => `  ${name.padEnd(12)} ${value}`),
+    ""
+  ].join("\n")
+}

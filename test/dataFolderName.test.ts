@@ -9,7 +9,7 @@ import * as TableSumsLayer from "../layers/table/duckdb/TableChecksums.ts"
 import * as LeasesLayer from "../layers/table/iceberg/Leases.ts"
 import { DataFolder } from "../services/DataFolder.ts"
 import { Query } from "../services/Query.ts"
-import { TableSums } from "../services/TableSums.ts"
+import { TableSums } from "../services/TableChecksums.ts"
 import { temporaryFolder } from "./dataFolder.ts"
 import { add, assertRows, hour, maintainAll, openWriter, someRows } from "./icebergTable.ts"
 

@@ -7,8 +7,8 @@ import * as TableSumsLayer from "../layers/table/trino/TableChecksums.ts"
 import * as TableReaderLayer from "../layers/table/trino/TableReader.ts"
 import { Query } from "../services/Query.ts"
 import { type SinkCommit, SinkCommits, SinkCommitsUnavailable } from "../services/SinkCommits.ts"
+import { checksumOf, TableSums } from "../services/TableChecksums.ts"
 import { AsOf, TableReader } from "../services/TableReader.ts"
-import { checksumOf, TableSums } from "../services/TableSums.ts"
 import { serving } from "./httpService.ts"
 import recorded from "./recorded/trinoTable.json" with { type: "json" }
 

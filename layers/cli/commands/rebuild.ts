@@ -1,7 +1,7 @@
 import { Console, Effect, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
 import { plural } from "../../../services/plural.ts"
-import { type Discards, Replay, type ReplayProgress } from "../../../services/Replay.ts"
+import { type Discards, Replay, type ReplayProgress } from "../../../services/Rebuild.ts"
 import { TableName } from "../../../services/TableReader.ts"
 import * as Profile from "../../profile/Profile.ts"
 import { monotonicMillis } from "../../runtime/elapsed.ts"

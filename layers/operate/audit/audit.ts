@@ -1,7 +1,7 @@
 /** Reconciles the log with the table: every event once, in its hour, and nothing else but what other programs wrote. */
 import { Clock, Effect, Fiber, Option, Schema } from "effect"
 import { EventLogReader, isSameLog, type LogBounds, type Position } from "../../../services/EventLog.ts"
-import { type OtherChanges, type TableHour, TableSums, type TableView } from "../../../services/TableSums.ts"
+import { type OtherChanges, type TableHour, TableSums, type TableView } from "../../../services/TableChecksums.ts"
 import { hourOf } from "../../../services/Weather.ts"
 import { compareHour, type Example, nothing, same } from "./compareHour.ts"
 import { makeHours, type Run, visit } from "./hourlyChecksums.ts"

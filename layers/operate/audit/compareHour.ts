@@ -8,7 +8,7 @@ import {
   separator,
   type TableHour,
   type TableView
-} from "../../../services/TableSums.ts"
+} from "../../../services/TableChecksums.ts"
 import { type LoggedHour, makeSlices, visit } from "./hourlyChecksums.ts"
 
 /** Records of an hour in a slice, on average, and slices that are held at once: some 50 MiB. */

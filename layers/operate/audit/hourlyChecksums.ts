@@ -1,7 +1,7 @@
 /** The log's side of an audit: sums of what is logged, hour by hour, up to a position. */
 import { Effect, Stream } from "effect"
 import type { EventLogReader, LoggedEvent, Position } from "../../../services/EventLog.ts"
-import { checksumOf, type Sum, type TableHour } from "../../../services/TableSums.ts"
+import { checksumOf, type Sum, type TableHour } from "../../../services/TableChecksums.ts"
 
 /** Events of a partition from `offset` to before `until`. */
 export interface Run extends Position {

@@ -6,7 +6,7 @@ import {
   type ReplayProgress,
   ReplayRefused,
   ReplayUnavailable
-} from "../../../services/Replay.ts"
+} from "../../../services/Rebuild.ts"
 import { weather } from "../../../services/TableReader.ts"
 import { monotonicMillis } from "../../runtime/elapsed.ts"
 import * as ReplaySwap from "./promote.ts"

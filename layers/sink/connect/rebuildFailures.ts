@@ -1,6 +1,6 @@
 /** What goes wrong on the way, as who asked for the replay is told it; and what is worth another try. */
 import { Effect, Schedule } from "effect"
-import { ReplayRefused, ReplayUnavailable } from "../../../services/Replay.ts"
+import { ReplayRefused, ReplayUnavailable } from "../../../services/Rebuild.ts"
 import { monotonic } from "../../runtime/elapsed.ts"
 
 interface Failure extends Error {

@@ -1,5 +1,5 @@
 /** The checksum of a row, as services/TableSums.ts defines it, in DuckDB's SQL. */
-import { checksumDigits, nullText, separator, type TableHour } from "../../../services/TableSums.ts"
+import { checksumDigits, nullText, separator, type TableHour } from "../../../services/TableChecksums.ts"
 import { quoted } from "../parquet/literals.ts"
 
 const character = (text: string) => `chr(${text.codePointAt(0)})`

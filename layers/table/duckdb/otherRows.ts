@@ -1,7 +1,7 @@
 /** The rows that other programs than Floe have added to a table and deleted from it, from the files that their snapshots name. */
 import { Effect, Schema, Stream } from "effect"
 import type { Leases } from "../../../services/Leases.ts"
-import type { OtherChange } from "../../../services/TableSums.ts"
+import type { OtherChange } from "../../../services/TableChecksums.ts"
 import * as Metadata from "../iceberg/Metadata.ts"
 import type { CurrentMetadata } from "../iceberg/MetadataFiles.ts"
 import { othersBehind } from "../iceberg/otherSnapshots.ts"

@@ -3,7 +3,7 @@
 import { Effect, Option } from "effect"
 import type { Leases } from "../../../services/Leases.ts"
 import { plural } from "../../../services/plural.ts"
-import { describeChange, type OtherChange } from "../../../services/TableSums.ts"
+import { describeChange, type OtherChange } from "../../../services/TableChecksums.ts"
 import * as LogProgress from "../iceberg/logProgress.ts"
 import { type CurrentMetadata, readMetadata } from "../iceberg/MetadataFiles.ts"
 import { readFiles } from "../iceberg/readTable.ts"

@@ -2,7 +2,6 @@ import { Array as Arr, Effect, Layer, Option, Schema, Stream } from "effect"
 import { Query, type QueryError, QueryUnavailable } from "../../../services/Query.ts"
 import { SinkCommits } from "../../../services/SinkCommits.ts"
 import type { TableUnavailable } from "../../../services/Table.ts"
-import { type TableMissing, weather } from "../../../services/TableReader.ts"
 import {
   checksumDigits,
   nullText,
@@ -10,7 +9,8 @@ import {
   type TableHour,
   TableSums,
   type TableView
-} from "../../../services/TableSums.ts"
+} from "../../../services/TableChecksums.ts"
+import { type TableMissing, weather } from "../../../services/TableReader.ts"
 import * as LogId from "./logId.ts"
 import * as OtherWriters from "./otherWriters.ts"
 import * as Rows from "./rows.ts"

@@ -1,8 +1,8 @@
 /** Rows of `default.weather` that another table has not, or not as often. */
 import { Effect, Schema } from "effect"
 import type { Query } from "../../../services/Query.ts"
+import type { TableHour } from "../../../services/TableChecksums.ts"
 import { weather } from "../../../services/TableReader.ts"
-import type { TableHour } from "../../../services/TableSums.ts"
 import { columns } from "../../../services/Weather.ts"
 import * as Rows from "./rows.ts"
 import { checksum, hourIs, sum } from "./TableChecksums.ts"

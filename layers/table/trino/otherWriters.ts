@@ -1,8 +1,8 @@
 /** What others than the sink and the upkeep have committed to `default.weather`, as far as its snapshots are kept. */
 import { Effect } from "effect"
 import type { Query } from "../../../services/Query.ts"
+import type { OtherChange } from "../../../services/TableChecksums.ts"
 import { weather } from "../../../services/TableReader.ts"
-import type { OtherChange } from "../../../services/TableSums.ts"
 import { isSinkCommit } from "./sinkCommit.ts"
 import * as Snapshots from "./snapshots.ts"
 

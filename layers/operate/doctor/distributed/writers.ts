@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import type { Check, Finding } from "../../../../services/Checks.ts"
 import type { Query } from "../../../../services/Query.ts"
-import { describeChange } from "../../../../services/TableSums.ts"
+import { describeChange } from "../../../../services/TableChecksums.ts"
 import { find } from "../../../table/trino/otherWriters.ts"
 import type { Anew } from "./rebuildAdvice.ts"
 

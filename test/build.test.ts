@@ -3,8 +3,8 @@ import { basename, join } from "node:path"
 import { Script } from "node:vm"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { temporaryFolder } from "./dataFolder.ts"
-import { built, root, run } from "./program.ts"
+import { temporaryFolder } from "./support/dataFolder.ts"
+import { built, root, run } from "./support/program.ts"
 
 const programs = readdirSync(join(root, "src")).map((file) => basename(file, ".ts"))
 

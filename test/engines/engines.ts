@@ -3,7 +3,7 @@ import { spawn } from "node:child_process"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { Context, Effect, Layer, Schema, Semaphore } from "effect"
-import { temporaryFolder } from "../dataFolder.ts"
+import { temporaryFolder } from "../support/dataFolder.ts"
 
 const Answer = Schema.fromJsonString(
   Schema.Union([

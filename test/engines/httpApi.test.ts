@@ -6,7 +6,7 @@ import { Effect, Layer } from "effect"
 import * as Server from "../../layers/ingest/http/Server.ts"
 import * as Memory from "../../layers/log/memory/EventLog.ts"
 import { HttpAddress } from "../../services/HttpAddress.ts"
-import { temporaryFolder } from "../dataFolder.ts"
+import { temporaryFolder } from "../support/dataFolder.ts"
 import { missing } from "./engines.ts"
 
 const here = import.meta.dirname

@@ -4,9 +4,9 @@ import { Effect, Layer } from "effect"
 import * as TableWriterLayer from "../../layers/table/iceberg/TableWriter.ts"
 import { DataFolder } from "../../services/DataFolder.ts"
 import { hourOf } from "../../services/Weather.ts"
-import { environment } from "../icebergTable.ts"
-import { oddCities } from "../oddCities.ts"
-import { commitRows } from "../weatherTable.ts"
+import { environment } from "../support/icebergTable.ts"
+import { oddCities } from "../support/oddCities.ts"
+import { commitRows } from "../support/weatherTable.ts"
 import { Engines, layer as engines } from "./engines.ts"
 
 const Live = Layer.merge(engines, TableWriterLayer.layer.pipe(Layer.provideMerge(environment)))

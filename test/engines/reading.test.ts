@@ -4,8 +4,8 @@ import { assert, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import * as TableWriterLayer from "../../layers/table/iceberg/TableWriter.ts"
 import { DataFolder } from "../../services/DataFolder.ts"
-import { environment, someRows } from "../icebergTable.ts"
-import { commitRows } from "../weatherTable.ts"
+import { environment, someRows } from "../support/icebergTable.ts"
+import { commitRows } from "../support/weatherTable.ts"
 import { Engines, layer as engines } from "./engines.ts"
 
 const Live = Layer.merge(engines, TableWriterLayer.layer.pipe(Layer.provideMerge(environment)))

@@ -7,8 +7,8 @@ import { readMetadata } from "../../layers/table/iceberg/MetadataFiles.ts"
 import { DataFolder } from "../../services/DataFolder.ts"
 import type { TableWriter } from "../../services/Table.ts"
 import type { WeatherRecord } from "../../services/Weather.ts"
-import { add, environment, maintainAll, openWriter, someRows } from "../icebergTable.ts"
-import * as Other from "../otherProgram.ts"
+import { add, environment, maintainAll, openWriter, someRows } from "../support/icebergTable.ts"
+import * as Other from "../support/otherProgram.ts"
 import { Engines, layer as engines } from "./engines.ts"
 
 const Live = Layer.merge(engines, environment)

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Duration, Effect } from "effect"
 import { afterAll, assert, beforeAll, test } from "vitest"
-import { startFloe } from "../commandLine.ts"
+import { startFloe } from "../support/commandLine.ts"
 import { docker } from "./docker.ts"
 import {
   commandsOf,

@@ -3,7 +3,7 @@ import { Context, Effect, Exit, Fiber, Layer, Schedule, Scope, Stream } from "ef
 import { bytesOf } from "../../layers/log/kafka/recordLimit.ts"
 import { headersOf, valueOf } from "../../layers/log/kafka/records.ts"
 import { EventLog, EventLogReader } from "../../services/EventLog.ts"
-import { everything, positionsOf, record } from "../eventLogContract.ts"
+import { everything, positionsOf, record } from "../log/eventLogContract.ts"
 import { goOn, limited, paused } from "./kafkaBroker.ts"
 import { addPartitions, create, logOn, openTransaction, remove, temporaryTopic, written } from "./kafkaTopic.ts"
 

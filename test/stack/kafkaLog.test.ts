@@ -1,4 +1,4 @@
-import { eventLogContract } from "../eventLogContract.ts"
+import { eventLogContract } from "../log/eventLogContract.ts"
 import { temporaryLog } from "./kafkaTopic.ts"
 
 eventLogContract("EventLog on Kafka, one partition", temporaryLog(1))

@@ -5,7 +5,7 @@ import { once } from "node:events"
 import { join } from "node:path"
 import { Effect } from "effect"
 import { afterAll, assert, beforeAll, test } from "vitest"
-import { floe as command } from "../commandLine.ts"
+import { floe as command } from "../support/commandLine.ts"
 import { docker, root, shell } from "./docker.ts"
 import { landed, load, logAll, trino, until } from "./weather.ts"
 

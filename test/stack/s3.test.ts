@@ -4,7 +4,7 @@ import { ConfigProvider, Effect, Layer, Redacted, Stream } from "effect"
 import * as StorageLayer from "../../layers/operate/storage/s3.ts"
 import { s3 } from "../../services/Settings.ts"
 import { Storage } from "../../services/Storage.ts"
-import { filling, storageContract } from "../storageContract.ts"
+import { filling, storageContract } from "../operate/storage/storageContract.ts"
 
 const withSettings = (settings: Record<string, string>) =>
   StorageLayer.layer.pipe(

@@ -3,7 +3,7 @@ import { Effect, Fiber, Schedule, Stream } from "effect"
 import * as QueryLayer from "../../layers/table/trino/Query.ts"
 import { create } from "../../layers/table/trino/weatherTable.ts"
 import { Query } from "../../services/Query.ts"
-import { expected, statement } from "../trinoValues.ts"
+import { expected, statement } from "../table/trino/trinoValues.ts"
 
 const rowsOf = Effect.fnUntraced(function* (sql: string) {
   return yield* Stream.runCollect((yield* (yield* Query).execute(sql)).rows)

@@ -9,10 +9,10 @@ import { join } from "node:path"
 import { Effect } from "effect"
 import { at } from "../../../layers/runtime/DataFolder.ts"
 import { DataFolder } from "../../../services/DataFolder.ts"
-import { commitLogged } from "../../committedLog.ts"
-import { temporaryFolder } from "../../dataFolder.ts"
+import { commitLogged } from "../../support/committedLog.ts"
+import { temporaryFolder } from "../../support/dataFolder.ts"
 import { Engines, layer as engines } from "../../engines/engines.ts"
-import { reading } from "../../weatherTable.ts"
+import { reading } from "../../support/weatherTable.ts"
 
 const [first, second] = ["2026-01-08-14", "2026-01-08-15"]
 

@@ -1,0 +1,267 @@
+import type { Message } from "@confluentinc/kafka-javascript"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Result } from "effect"
+import { columnsOf, jsonLine } from "../../../layers/cli/terminal/renderDeadLetters.ts"
+import { tally } from "../../../layers/cli/terminal/renderRedrive.ts"
+import { draftOf, mendedLine, positionOf, readingOf } from "../../../layers/ingest/deadletters/Correction.ts"
+import { folding, letterOf, noteHeaders, noteOf } from "../../../layers/log/kafka/deadLetterRecords.ts"
+import { floe } from "../../support/commandLine.ts"
+
+const context = (stage: string, by: string, message: string, offset = "123") =>
+  Object.entries({
+    topic: "weather",
+    partition: "0",
+    offset,
+    "connector.name": "iceberg-sink",
+    "task.id": "0",
+    stage,
+    "class.name": by,
+    "exception.class.name": "org.apache.kafka.connect.errors.DataException",
+    "exception.message": message,
+    "exception.stacktrace": `org.apache.kafka.connect.errors.DataException: ${message}\n\tat x.Y.z(Y.java:1)\n`
+  }).map(([name, value]) => ({ [`__connect.errors.${name}`]: Buffer.from(value) }))
+
+const transform = (message: string, offset?: string) =>
+  context("TRANSFORMATION", "floe.connect.RequireWeather", message, offset)
+
+const message = (offset: number, value: string | Buffer | null, headers: Message["headers"] = []): Message => ({
+  partition: 0,
+  offset,
+  value: value === null ? null : Buffer.from(value),
+  key: null,
+  timestamp: 1_767_882_600_000,
+  headers
+})
+
+const at = (offset: number) => ({ partition: 0, offset })
+
+describe("a message of the topic of dead letters", () => {
+  it("tells where it was, and why it was refused in a few words", () => {
+    const tail = "; a weather reading is an object with the string fields city, temperature and ts."
+    const reasons = [
+      transform(`The value is a number${tail}`),
+      transform(`The field temperature is a number${tail}`),
+      transform(`The field city is missing${tail}`),
+      context("VALUE_CONVERTER", "org.apache.kafka.connect.json.JsonConverter", "Converting byte[] failed: "),
+      context("TRANSFORMATION", "other.Transform", ""),
+      []
+    ].map((headers) => letterOf(message(0, "x", headers), []).reason)
+    assert.deepStrictEqual(reasons, [
+      "the value is a number",
+      "temperature is a number",
+      "city is missing",
+      "not JSON",
+      "DataException",
+      "no reason is given"
+    ])
+    const letter = letterOf(message(7, "x", [{ mine: Buffer.from("1") }, ...transform("The value is null")]), [])
+    assert.strictEqual(letter.source, "weather/0/123")
+    assert.deepStrictEqual(letter.position, at(7))
+    assert.deepStrictEqual(
+      letter.headers.map(({ name }) => name),
+      ["mine"]
+    )
+    assert.include(letter.refusal.trace ?? "", "at x.Y.z")
+  })
+
+  it("that was refused twice is told by the newer headers, and one without them by none", () => {
+    const twice = message(7, "x", [...transform("The value is null", "1"), ...transform("The field ts is null", "2")])
+    assert.strictEqual(letterOf(twice, []).source, "weather/0/2")
+    assert.strictEqual(letterOf(twice, []).reason, "ts is null")
+    assert.isNull(letterOf(message(7, "x", [{ "__connect.errors.topic": "weather" }]), []).source)
+    assert.isNull(letterOf(message(7, "x", transform("no", "-1")), []).source)
+  })
+
+  it("is a note only with both of our headers and none of Kafka Connect's", () => {
+    const headers = noteHeaders({ position: at(12), at: "weather/0/99" })
+    assert.deepStrictEqual(noteOf(message(20, "", headers)), { position: at(12), at: "weather/0/99" })
+    assert.isUndefined(noteOf(message(20, "", headers.slice(0, 1))))
+    assert.isUndefined(noteOf(message(20, "", [{ "floe-replayed": "0/x" }, { "floe-position": "weather/0/9" }])))
+    assert.isUndefined(noteOf(message(20, "", [...headers, ...transform("The value is null")])))
+  })
+})
+
+describe("notes of what was sent again", () => {
+  const note = (offset: number, of: number, place: string) =>
+    message(offset, "", noteHeaders({ position: at(of), at: place }))
+
+  it("are folded: each dead letter waits until it is noted, and the same note counts once", () => {
+    const fold = folding([{ partition: 0, start: 0, end: 6 }])
+    for (const offset of [0, 1, 2]) fold.take(message(offset, "x", transform("The value is null")))
+    assert.deepStrictEqual(fold.counts(), { waiting: 3, replayed: 0 })
+    for (const one of [note(3, 1, "weather/0/9"), note(4, 1, "weather/0/9"), note(5, 1, "weather/0/30")]) fold.take(one)
+    assert.deepStrictEqual(fold.counts(), { waiting: 2, replayed: 1 })
+    assert.deepStrictEqual(fold.replaysOf(at(1)), ["weather/0/9", "weather/0/30"])
+    assert.deepStrictEqual(fold.replaysOf(at(0)), [])
+    assert.deepStrictEqual(
+      [0, 1, 2, 3, 4, 5].map((offset) => fold.isNote(at(offset))),
+      [false, false, false, true, true, true]
+    )
+    assert.isFalse(fold.isNote({ partition: 1, offset: 3 }))
+  })
+
+  it("do not count where the dead letter has expired", () => {
+    const fold = folding([{ partition: 0, start: 2, end: 5 }])
+    fold.take(message(2, "x", transform("The value is null")))
+    for (const one of [note(3, 0, "weather/0/9"), note(4, 1, "weather/0/10")]) fold.take(one)
+    assert.deepStrictEqual(fold.counts(), { waiting: 1, replayed: 0 })
+    assert.isTrue(fold.isNote(at(3)))
+  })
+})
+
+describe("mending", () => {
+  const reading = (value: string | Buffer | null, mended?: { city?: string; temperature?: string }) =>
+    Result.merge(readingOf(value === null ? null : Buffer.from(value), mended))
+
+  it("sends what is a valid reading as it is, without its surplus and its ts", () => {
+    assert.deepStrictEqual(reading('{"x":1,"temperature":"8.50","city":"Oslo","ts":null}'), {
+      city: "Oslo",
+      temperature: "8.50"
+    })
+    assert.deepStrictEqual(reading('{"city":"Oslo","temperature":8.50}'), { city: "Oslo", temperature: "8.50" })
+  })
+
+  it("names what is wrong with others", () => {
+    const cases: ReadonlyArray<readonly [string | Buffer | null, string]> = [
+      [null, "it has no value"],
+      [Buffer.from([0xff, 0xfe]), "its value is not valid UTF-8"],
+      ["hello", "its value is not valid JSON"],
+      ["42", "its value is no object with city and temperature"],
+      ['["a"]', "its value is no object with city and temperature"],
+      ['{"city":"Oslo","temperature":true}', "temperature must be a number, or a string that holds one"],
+      ['{"city":"Oslo","temperature":"1","city":"Lima"}', "its value names a field twice"],
+      ['{"temperature":"warm"}', "city is required; temperature must be a decimal number such as 72.5"]
+    ]
+    for (const [value, reason] of cases) assert.strictEqual(reading(value), reason)
+  })
+
+  it("replaces a field or both, whatever the value is", () => {
+    const oslo = { city: "Oslo", temperature: "1.0" }
+    assert.deepStrictEqual(reading('{"city":"Oslo","temperature":1}', { temperature: "1.0" }), oslo)
+    assert.deepStrictEqual(reading('{"temperature":"1.0"}', { city: "Oslo" }), oslo)
+    assert.deepStrictEqual(reading(null, oslo), oslo)
+    assert.strictEqual(reading(null, { city: "Oslo" }), "it has no value")
+    assert.strictEqual(reading('{"city":"Bergen"}', { city: "Oslo" }), "temperature is required")
+  })
+
+  it("reads positions as they are shown anywhere", () => {
+    assert.deepStrictEqual(positionOf("12"), at(12))
+    assert.deepStrictEqual(positionOf("0/12"), at(12))
+    assert.deepStrictEqual(positionOf("weather-dlq/3/12"), { partition: 3, offset: 12 })
+    for (const wrong of ["", "-1", "a", "0/", "0/1/2/3", "1.5", "weather/0/12"]) assert.isUndefined(positionOf(wrong))
+  })
+
+  it("takes the lines that the list writes, once they are mended", () => {
+    const value = '{"city":"Oslo","temperature":true}'
+    const line = jsonLine(letterOf(message(7, value, transform("The field temperature is a boolean")), []))
+    assert.deepStrictEqual(draftOf(Buffer.from(value)), { city: "Oslo", temperature: null })
+    assert.deepStrictEqual(
+      mendedLine(Buffer.from(line)),
+      Result.succeed({
+        position: at(7),
+        reading: Result.fail("temperature must be a number, or a string that holds one")
+      })
+    )
+    for (const temperature of ['"1.0"', "1.0"]) {
+      assert.deepStrictEqual(
+        mendedLine(Buffer.from(line.replace('"temperature":null', `"temperature":${temperature}`))),
+        Result.succeed({ position: at(7), reading: Result.succeed({ city: "Oslo", temperature: "1.0" }) })
+      )
+    }
+    const twice = '{"position":"0/7","city":"a","city":"b","temperature":"1"}'
+    const wrong = [
+      twice,
+      "hello",
+      "[]",
+      '{"city":"Oslo","temperature":"1"}',
+      '{"position":"x","city":"a","temperature":"1"}'
+    ]
+    for (const text of wrong) assert.isTrue(Result.isFailure(mendedLine(Buffer.from(text))), text)
+    assert.isTrue(Result.isFailure(mendedLine(Buffer.from([0xff]))))
+  })
+})
+
+describe("what is shown", () => {
+  const cellsOf = (value: string | Buffer | null, terminal?: number) =>
+    columnsOf(false, terminal).map(({ of }) => of(letterOf(message(7, value, transform("The value is null")), [])))
+
+  it("is a line, with the beginning of the value", () => {
+    assert.deepStrictEqual(cellsOf(null), ["0/7", "2026-01-08 14:30", "0/123", "the value is null", null])
+    assert.strictEqual(cellsOf("x".repeat(1_000_000))[4], `${"x".repeat(199)}…`)
+    assert.strictEqual(cellsOf("x".repeat(200))[4], "x".repeat(200))
+    assert.strictEqual(cellsOf("x".repeat(100), 80)[4], `${"x".repeat(13)}…`)
+    assert.strictEqual(cellsOf(Buffer.from([0xff, 0x1b]))[4], "0xff1b")
+  })
+
+  it("has a time also where a producer gave it one that no date has", () => {
+    const nanoseconds = letterOf({ ...message(7, null), timestamp: 1_767_882_600_000_000_000 }, [])
+    assert.strictEqual(JSON.parse(jsonLine(nanoseconds)).loggedAt, "+275760-09-13T00:00:00.000Z")
+  })
+
+  it("as JSON is all of it, bytes that are no text in Base64", () => {
+    const binary = JSON.parse(jsonLine(letterOf(message(7, Buffer.from([0xff, 0x1b])), ["weather/0/9"])))
+    assert.isNull(binary.value)
+    assert.strictEqual(binary.valueBase64, "/xs=")
+    assert.deepStrictEqual(binary.replays, ["weather/0/9"])
+    const none = JSON.parse(jsonLine(letterOf(message(7, null), [])))
+    assert.isNull(none.value)
+    assert.notProperty(none, "valueBase64")
+  })
+
+  it("of a replay names those that were not sent, up to a hundred, and counts them all", () => {
+    const named = tally(false)
+    for (let offset = 0; offset < 130; offset++) {
+      const wanted = { position: at(offset), reading: Result.fail("it has no value") }
+      named.take({ wanted, result: { _tag: "Refused", reason: "it has no value" } })
+    }
+    assert.strictEqual(named.text().split("\n").length, 101)
+    assert.match(named.text(), /^0\/0: it has no value\.\n/)
+    assert.strictEqual(
+      named.failure()?.message,
+      "130 dead letters were not sent, 30 of them not named here (--json names all)."
+    )
+  })
+
+  it("of a replay has no failure for what a file has that was sent before", () => {
+    const wanted = { position: at(1), reading: Result.fail("") }
+    for (const isFile of [true, false]) {
+      const outcomes = tally(isFile)
+      outcomes.take({ wanted, result: { _tag: "SentBefore", at: "weather/0/9" } })
+      assert.strictEqual(outcomes.failure() === undefined, isFile)
+    }
+  })
+})
+
+describe("floe dlq in the embedded profile", () => {
+  const processes = { timeout: 60_000 }
+  const sentence =
+    "There are no dead letters: the embedded log takes valid records only, so nothing invalid ever reaches it.\n"
+
+  it.live(
+    "answers that nothing invalid reaches the log",
+    () =>
+      Effect.gen(function* () {
+        assert.deepStrictEqual(yield* floe(["dlq", "list"]), { code: 0, out: sentence, err: "" })
+        assert.deepStrictEqual(yield* floe(["dlq", "list", "--json"]), { code: 0, out: "", err: sentence })
+        assert.deepStrictEqual(yield* floe(["dlq", "replay", "--all"]), { code: 0, out: sentence, err: "" })
+        assert.deepStrictEqual(yield* floe(["dlq", "show", "0/3"]), { code: 1, out: "", err: sentence })
+      }),
+    processes
+  )
+
+  it.live(
+    "refuses what makes no sense with 2",
+    () =>
+      Effect.gen(function* () {
+        for (const args of [
+          ["show", "x"],
+          ["show", "0/1", "--raw", "--json"],
+          ["replay"],
+          ["replay", "0/1", "0/2", "--city", "Oslo"]
+        ]) {
+          assert.strictEqual((yield* floe(["dlq", ...args])).code, 2, args.join(" "))
+        }
+      }),
+    processes
+  )
+})

@@ -1,0 +1,157 @@
+/** Interleavings that no broker makes at will: the brokers and their client are played by the tests. */
+
+import type { Kafka, Message } from "@confluentinc/kafka-javascript"
+import { assert, it } from "@effect/vitest"
+import { Deferred, Effect, Exit, Fiber, Scope } from "effect"
+import { TestClock } from "effect/testing"
+import type { Cluster } from "../../../layers/log/kafka/Cluster.ts"
+import type { Consumers } from "../../../layers/log/kafka/Consumer.ts"
+import { KafkaFailure } from "../../../layers/log/kafka/failures.ts"
+import * as Keys from "../../../layers/log/kafka/IdempotencyIndex.ts"
+import * as Tail from "../../../layers/log/kafka/KeyIndexer.ts"
+import * as Connection from "../../../layers/log/kafka/ProducerSupervisor.ts"
+import { record } from "../eventLogContract.ts"
+
+const hour = 60 * 60 * 1_000
+
+const unused = () => Effect.die(new Error("not played"))
+
+/** A client of which the test gives the events and the answers to disconnect. */
+const clientOf = () => {
+  const listeners = new Map<string, (event: unknown) => void>()
+  const disconnecting = Deferred.makeUnsafe<() => void>()
+  class Producer {
+    on(event: string, listener: (event: unknown) => void) {
+      listeners.set(event, listener)
+      return this
+    }
+    connect(_: object, answer: (error: undefined) => void) {
+      answer(undefined)
+      return this
+    }
+    setPollInBackground() {
+      return this
+    }
+    produce() {}
+    disconnect(_: number, answer: (error: undefined) => void) {
+      Deferred.doneUnsafe(
+        disconnecting,
+        Exit.succeed(() => answer(undefined))
+      )
+      return this
+    }
+  }
+  const kafka: Kafka = Object.assign(Object.create(null), { Producer })
+  return { kafka, fail: (message: string) => listeners.get("event.error")?.({ message, code: -1 }), disconnecting }
+}
+
+const clusterOf = (played: Partial<Cluster["Service"]>): Cluster["Service"] => ({
+  kafka: clientOf().kafka,
+  brokers: "played:9092",
+  timeout: 1_000,
+  config: {},
+  failure: (cause) => new KafkaFailure({ reason: "it failed", cause }),
+  find: unused,
+  describe: () => Effect.succeed({ id: "one", partitions: [{ replicas: 1 }] }),
+  offsets: unused,
+  admin: unused,
+  ...played
+})
+
+const quiet: Tail.Tail = {
+  toWindow: Effect.succeed(0),
+  forget: () => {},
+  seek: () => {},
+  places: () => [0],
+  catchUp: Effect.void
+}
+
+it.effect("an append is answered although the log closes while its producer is replaced", () =>
+  Effect.gen(function* () {
+    const client = clientOf()
+    const scope = yield* Scope.make()
+    const { sender, ready } = yield* Connection.make(clusterOf({ kafka: client.kafka }), "weather", quiet, false).pipe(
+      Scope.provide(scope)
+    )
+    yield* ready
+    const appending = yield* sender
+      .hand({
+        records: [record("Oslo")],
+        key: null,
+        headers: () => undefined,
+        acceptedAt: 0,
+        delivered: () => {},
+        over: () => {}
+      })
+      .pipe(Effect.flip, Effect.forkChild({ startImmediately: true }))
+    client.fail("fatal error")
+    const adjusting = yield* Effect.forkChild(Effect.forever(TestClock.adjust("100 millis")))
+    const disconnected = yield* Deferred.await(client.disconnecting)
+    yield* Fiber.interrupt(adjusting)
+    const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
+    disconnected()
+    yield* Fiber.join(closing)
+    assert.strictEqual((yield* Fiber.join(appending))._tag, "LogUncertain")
+  })
+)
+
+/** A topic of one partition with so many keyed messages; the test lets each piece be read. */
+const topicOf = (pieces: ReadonlyArray<Deferred.Deferred<ReadonlyArray<number>>>, end: number) => {
+  const opened: Array<number> = []
+  let piece = 0
+  const consumers: Consumers = {
+    open: (places) => {
+      opened.push(...places.map(({ offset }) => offset))
+      const next = Effect.suspend(() =>
+        Deferred.await(pieces[piece++] ?? Deferred.makeUnsafe<ReadonlyArray<number>>())
+      ).pipe(
+        Effect.map((offsets) => offsets.map((offset): Message => ({ partition: 0, offset, value: null, key: null })))
+      )
+      return Effect.succeed({ seek: () => {}, next, ended: new Map() })
+    }
+  }
+  return { consumers, opened, cluster: clusterOf({ offsets: () => Effect.succeed([end]) }) }
+}
+
+it.effect("the tail goes back although it is reading", () =>
+  Effect.gen(function* () {
+    const pieces = [1, 2, 3].map(() => Deferred.makeUnsafe<ReadonlyArray<number>>())
+    const give = (piece: number, offsets: ReadonlyArray<number>) => {
+      const deferred = pieces[piece]
+      return deferred === undefined ? Effect.void : Deferred.succeed(deferred, offsets)
+    }
+    const { cluster, consumers, opened } = topicOf(pieces, 10)
+    const tail = yield* Tail.make(cluster, consumers, "weather", Keys.make(100), 100, () => 0)
+    tail.seek([5])
+    const first = yield* Effect.forkChild(tail.catchUp, { startImmediately: true })
+    yield* give(0, [5])
+    while (tail.places()[0] !== 6) yield* Effect.yieldNow
+    tail.seek([0])
+    yield* give(1, [6, 7, 8, 9])
+    yield* Fiber.join(first)
+    const second = yield* Effect.forkChild(tail.catchUp, { startImmediately: true })
+    yield* give(2, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+    yield* Fiber.join(second)
+    assert.deepStrictEqual(opened, [5, 0])
+  })
+)
+
+it.effect("of four partitions the last so many events are read, and not so many of each", () =>
+  Effect.gen(function* () {
+    // A million events in each, one in 20 milliseconds, the last of them now.
+    const end = 1_000_000
+    const now = 100 * hour
+    const offsetAt = (at: number) => Math.max(0, end - Math.floor((now - at) / 20))
+    const cluster = clusterOf({
+      describe: () => Effect.succeed({ id: "one", partitions: Array.from({ length: 4 }, () => ({ replicas: 1 })) }),
+      offsets: (_, count, at) =>
+        Effect.succeed(Array.from({ length: count }, () => (at === "start" ? 0 : at === "end" ? end : offsetAt(at))))
+    })
+    const { consumers } = topicOf([], 0)
+    const tail = yield* Tail.make(cluster, consumers, "weather", Keys.make(200_000), 200_000, () => now)
+    const events = yield* tail.toWindow
+    // Each also reads 10,000 before the window, for requests that begin before it.
+    assert.isAtLeast(events, 200_000 + 4 * 10_000)
+    assert.isAtMost(events, 200_000 + 4 * 10_000 + 100)
+  })
+)

@@ -1,0 +1,322 @@
+/** What the checks of the distributed profile make of what Kafka, Connect, the metastore and Trino say. */
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect, Fiber, Option, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import * as MemoryLog from "../../../layers/log/memory/EventLog.ts"
+import { clock } from "../../../layers/operate/doctor/clock.ts"
+import { commits } from "../../../layers/operate/doctor/distributed/commits.ts"
+import {
+  connector as connectorCheck,
+  differencesOf,
+  reasonOf
+} from "../../../layers/operate/doctor/distributed/connector.ts"
+import { coordinators } from "../../../layers/operate/doctor/distributed/coordinators.ts"
+import { locks } from "../../../layers/operate/doctor/distributed/locks.ts"
+import { examine } from "../../../layers/operate/doctor/runChecks.ts"
+import * as IcebergSink from "../../../layers/sink/connect/icebergSink.ts"
+import type { Check, Finding } from "../../../services/Checks.ts"
+import { Connector, type ConnectorConfig } from "../../../services/Connector.ts"
+import { ConsumerGroups, type GroupMember } from "../../../services/ConsumerGroups.ts"
+import { EventLog, EventLogReader } from "../../../services/EventLog.ts"
+import { type HiveLock, Metastore } from "../../../services/Metastore.ts"
+import { TableReader, type TableSnapshot } from "../../../services/TableReader.ts"
+import { coordinator } from "../../../services/Topics.ts"
+import { reading } from "../../support/weatherTable.ts"
+
+const start = Date.UTC(2026, 0, 8, 14)
+const seconds = (count: number) => count * 1_000
+
+const finding = (finding: string): Finding => ({ finding, consequence: "It is bad.", mend: "Mend it." })
+const texts = (findings: ReadonlyArray<Finding>) => findings.map(({ finding }) => finding)
+
+const settings = { topic: "weather", commitInterval: "10 seconds", replication: 1 } as const
+const wanted = IcebergSink.config(settings)
+
+const connected = (
+  config: ConnectorConfig,
+  states: ReadonlyArray<string>,
+  trace: string | null = null,
+  others: ReadonlyArray<string> = []
+) => {
+  const nothing = () => Effect.void
+  const [state = "RUNNING", ...tasks] = states
+  const running = (state: string) => ({ state, worker: "connect:8083", trace: state === "FAILED" ? trace : null })
+  return Connector.of({
+    names: Effect.succeed([IcebergSink.name, ...others]),
+    config: () => Effect.succeed({ ...config, name: IcebergSink.name }),
+    status: (name) =>
+      Effect.succeed({ name, connector: running(state), tasks: tasks.map((state, id) => ({ id, ...running(state) })) }),
+    register: () => Effect.succeed("unchanged" as const),
+    validate: () => Effect.succeed([]),
+    pause: nothing,
+    stop: nothing,
+    resume: nothing,
+    restart: nothing,
+    restartTask: nothing,
+    remove: nothing
+  })
+}
+
+/** The sink's coordinator with so many members. */
+const groupsOf = (count: number) => {
+  const members = Array.from({ length: count }, (_, i) => ({
+    id: `${i}`,
+    clientId: `c${i}`,
+    host: "connect",
+    partitions: new Map()
+  }))
+  const group = { id: coordinator, state: "Stable", members, offsets: [] }
+  return ConsumerGroups.of({
+    find: () => Effect.succeed(Option.some(group)),
+    of: () => Effect.succeed([group]),
+    move: () => Effect.void,
+    remove: () => Effect.void,
+    alone: () => Effect.succeed(true)
+  })
+}
+
+const tableAt = (snapshot: Pick<TableSnapshot, "committedAt" | "log"> | undefined) => {
+  const counts = { rowsAdded: 0, rowsRemoved: 0, filesAdded: 0, filesRemoved: 0, rows: 0, files: 0, bytes: 0 }
+  const whole = snapshot && { id: "1", parentId: null, operation: "append", ...counts, ...snapshot }
+  return TableReader.of({
+    current: Effect.succeed(Option.fromUndefinedOr(whole)),
+    describe: Effect.die("is not asked"),
+    snapshots: Effect.succeed([]),
+    history: Effect.succeed([]),
+    files: () => Stream.empty
+  })
+}
+
+describe("an examination", () => {
+  it.effect("leaves out what needs an ill check, names the first cause, and keeps the order", () =>
+    Effect.gen(function* () {
+      const ran: Array<string> = []
+      const check = (name: string, needs: ReadonlyArray<string>, findings: ReadonlyArray<Finding> = []): Check => ({
+        name,
+        well: `${name} is well.`,
+        needs,
+        run: Effect.sync(() => {
+          ran.push(name)
+          return findings
+        })
+      })
+      const left: Array<number> = []
+      const fiber = yield* Effect.forkChild(
+        examine(
+          [
+            { name: "slow", well: "It is quick.", run: Effect.never },
+            check("kafka", [], [finding("Kafka is down.")]),
+            check("topics", ["kafka"]),
+            check("trino", []),
+            check("commits", ["topics", "trino", "not there"]),
+            { name: "broken", well: "It is whole.", run: Effect.fail(new Error("It broke.")) }
+          ],
+          (names) => Effect.sync(() => left.push(names.size))
+        )
+      )
+      yield* TestClock.adjust("15 seconds")
+      const examined = yield* Fiber.join(fiber)
+      assert.deepStrictEqual(ran, ["kafka", "trino"])
+      assert.deepStrictEqual(
+        examined.map(({ name, findings, waitsFor }) => [name, texts(findings), waitsFor]),
+        [
+          ["slow", ["It could not be checked: no answer within 15 seconds"], []],
+          ["kafka", ["Kafka is down."], []],
+          ["topics", [], ["kafka"]],
+          ["trino", [], []],
+          ["commits", [], ["kafka"]],
+          ["broken", ["It could not be checked: It broke."], []]
+        ]
+      )
+      assert.strictEqual(left.at(-1), 0)
+    })
+  )
+})
+
+describe("connector", () => {
+  const found = (config: ConnectorConfig, states: ReadonlyArray<string>, trace?: string) =>
+    Effect.map(connectorCheck(connected(config, states, trace), groupsOf(0), settings).run, texts)
+
+  it.effect("finds nothing where it runs, with whatever interval it commits", () =>
+    Effect.gen(function* () {
+      const slower = IcebergSink.config({ ...settings, commitInterval: "1 minute" })
+      assert.deepStrictEqual(yield* found(slower, ["RUNNING", "RUNNING"]), [])
+    })
+  )
+
+  it.effect("names the state that is not RUNNING, of the connector or of a task with its last cause", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* found(wanted, ["PAUSED", "PAUSED"]), ["The connector iceberg-sink is PAUSED."])
+      assert.deepStrictEqual(yield* found(wanted, ["STOPPED"]), ["The connector iceberg-sink is STOPPED."])
+      assert.deepStrictEqual(yield* found(wanted, ["RUNNING"]), ["The connector iceberg-sink has no task."])
+      const trace =
+        "ConnectException: It ended\n\tat a.b(C.java:1)\nCaused by: X: why\n\tat d\nCaused by: Y: really\n\t... 3 more"
+      assert.deepStrictEqual(yield* found(wanted, ["RUNNING", "FAILED"], trace), [
+        "Task 0 of the connector iceberg-sink has failed: ConnectException: It ended Caused by: Y: really"
+      ])
+      assert.strictEqual(reasonOf(null), "it does not say why")
+    })
+  )
+
+  it.effect("is not resumed beside a coordinator that outlived its task", () =>
+    Effect.gen(function* () {
+      const [found] = yield* connectorCheck(connected(wanted, ["STOPPED"]), groupsOf(1), settings).run
+      assert.match(found?.mend ?? "", /^`docker compose restart kafka-connect` .* `floe connector resume`\.$/)
+    })
+  )
+
+  it.effect("names the replay that stopped it, and how to go on with that", () =>
+    Effect.gen(function* () {
+      const found = (state: string, others: ReadonlyArray<string>) =>
+        connectorCheck(connected(wanted, [state], null, others), groupsOf(0), settings).run
+      const [stopped, ...more] = yield* found("STOPPED", ["other", "replay-again"])
+      assert.deepStrictEqual(more, [])
+      assert.match(
+        stopped?.finding ?? "",
+        /is STOPPED by floe replay --swap, which is still putting again in place, or was broken off/
+      )
+      assert.match(stopped?.mend ?? "", /^`floe replay --into again --swap` goes on/)
+      for (const ill of [yield* found("STOPPED", ["other"]), yield* found("PAUSED", ["replay-again"])]) {
+        assert.deepStrictEqual(
+          ill.map(({ mend }) => mend),
+          ["floe connector resume"]
+        )
+      }
+    })
+  )
+
+  it("names settings that differ, and no secret", () => {
+    const { transforms: _, ...without } = wanted
+    const found = { ...without, "tasks.max": "2", "iceberg.catalog.s3.secret-access-key": "hunter2", "my.own": "x" }
+    assert.deepStrictEqual(differencesOf(found, wanted), [
+      'tasks.max is "2", not "1"',
+      'transforms is not set, not "weather"',
+      "iceberg.catalog.s3.secret-access-key is another",
+      "my.own is set"
+    ])
+  })
+})
+
+describe("coordinators", () => {
+  const member = (clientId: string, host: string): GroupMember => ({
+    id: clientId,
+    clientId,
+    host,
+    partitions: new Map()
+  })
+  const group = (id: string, members: ReadonlyArray<GroupMember>) => ({ id, state: "Stable", members, offsets: [] })
+  const found = (members: ReadonlyArray<GroupMember>, others: ReadonlyArray<string> = []) => {
+    const own = group(coordinator, members)
+    const groups = ConsumerGroups.of({
+      find: () => Effect.succeed(Option.some(own)),
+      of: () => Effect.succeed([own, ...others.map((id) => group(id, [member("x", "10.0.0.9")]))]),
+      move: () => Effect.void,
+      remove: () => Effect.void,
+      alone: () => Effect.succeed(true)
+    })
+    return coordinators(groups).run
+  }
+
+  it.effect("are named where there are two, or another connector shares the topic", () =>
+    Effect.gen(function* () {
+      const one = member("a", "10.0.0.1")
+      assert.deepStrictEqual(yield* found([]), [])
+      assert.deepStrictEqual(yield* found([one], ["cg-control-1"]), [])
+      assert.deepStrictEqual(texts(yield* found([one, member("b", "10.0.0.2")])), [
+        "The group connect-iceberg-sink-coord has 2 members: a at 10.0.0.1, b at 10.0.0.2."
+      ])
+      const [shared] = yield* found([one], ["connect-other-coord"])
+      assert.match(shared?.finding ?? "", /the one of the group connect-other-coord\.$/)
+      assert.match(shared?.mend ?? "", /`floe connector delete other`$/)
+    })
+  )
+})
+
+describe("locks", () => {
+  const lock: HiveLock = {
+    id: 7,
+    schema: "default",
+    table: "weather",
+    state: "ACQUIRED",
+    acquiredAt: start,
+    heartbeatAt: start,
+    user: "connect",
+    host: "worker"
+  }
+
+  it.effect("of the table are named once they have been silent for longer than a writer ever is", () =>
+    Effect.gen(function* () {
+      const all = [lock, { ...lock, id: 8, table: "other" }, { ...lock, id: 9, table: null, heartbeatAt: null }]
+      const check = locks(Metastore.of({ version: Effect.succeed("3.0"), locks: Effect.succeed(all) }))
+      yield* TestClock.setTime(start + seconds(45))
+      assert.deepStrictEqual(yield* check.run, [])
+      yield* TestClock.setTime(start + seconds(46))
+      const found = yield* check.run
+      assert.deepStrictEqual(
+        texts(found).map((text) => /^Lock (\d+) on (\S+) .* for 46 s/.exec(text)?.slice(1)),
+        [
+          ["7", "default.weather"],
+          ["9", "default.*"]
+        ]
+      )
+      assert.match(found[0]?.mend ?? "", /WHERE hl_lock_ext_id = 7"`$/)
+    })
+  )
+})
+
+describe("what hangs on time", () => {
+  /** Events 10 s apart, the first at `start`. */
+  const logged = (count: number) =>
+    Effect.gen(function* () {
+      const log = yield* EventLog
+      for (let i = 0; i < count; i++) {
+        yield* TestClock.setTime(start + seconds(10 * i))
+        yield* log.append({ records: [reading("Oslo", `${i}`, "2026-01-08-14")] })
+      }
+      return yield* EventLogReader
+    })
+  const at = (committed: number, offset?: number) =>
+    tableAt({
+      committedAt: start + seconds(committed),
+      log: offset === undefined ? null : { logId: null, positions: [{ partition: 0, offset }] }
+    })
+
+  it.effect("commits: by the table's position, or else by the time of the last commit", () =>
+    Effect.gen(function* () {
+      const log = yield* logged(10)
+      const found = (table: TableReader["Service"], now: number, patience?: Duration.Duration) =>
+        Effect.gen(function* () {
+          yield* TestClock.setTime(start + seconds(now))
+          const connector = connected(wanted, ["RUNNING", "RUNNING"])
+          return texts(yield* commits({ connector, log, table, patience }).run)
+        })
+      assert.deepStrictEqual(yield* found(at(95, 10), 10_000), [])
+      assert.deepStrictEqual(yield* found(at(50, 5), 110), [])
+      assert.deepStrictEqual(yield* found(at(50, 5), 111), [
+        "The connector runs and commits nothing: event 5 of partition 0 has been in the topic for 61 s; the last commit was 61 s ago; so many are not in the table: 5."
+      ])
+      assert.deepStrictEqual(yield* found(at(100, 5), 111), [
+        "The sink is behind, and commits: event 5 of partition 0 has been in the topic for 61 s; so many are not in the table: 5."
+      ])
+      assert.deepStrictEqual(yield* found(at(45), 111), [
+        "The connector runs and commits nothing: event 5 of partition 0 has been in the topic for 61 s; the last commit was 66 s ago; so many are not in the table: 5."
+      ])
+      assert.deepStrictEqual(yield* found(at(95), 10_000), [])
+      assert.match((yield* found(tableAt(undefined), 111))[0] ?? "", /^.*event 0 .*; nothing was ever committed;/)
+      assert.strictEqual((yield* found(at(50, 5), 70, Duration.seconds(15))).length, 1)
+    }).pipe(Effect.provide(MemoryLog.layer))
+  )
+
+  it.effect("clock: nothing may have been logged or committed later than now", () =>
+    Effect.gen(function* () {
+      const log = yield* logged(2)
+      const nobody = new URL("http://127.0.0.1:1")
+      assert.deepStrictEqual(yield* clock(log, at(10), nobody).run, [])
+      yield* TestClock.setTime(start - seconds(3_600))
+      assert.deepStrictEqual(texts(yield* clock(log, at(20), nobody).run), [
+        "The newest event was accepted 3,610 s later than this machine's clock shows now.",
+        "The newest commit was made 3,620 s later than this machine's clock shows now."
+      ])
+    }).pipe(Effect.provide(MemoryLog.layer))
+  )
+})

@@ -1,0 +1,75 @@
+/** A disk that is full for real: what is said of it, and that all goes on once there is room. */
+import { execFileSync, spawnSync } from "node:child_process"
+import { closeSync, mkdirSync, openSync, rmSync, writeSync } from "node:fs"
+import { join } from "node:path"
+import { assert, it } from "@effect/vitest"
+import { Context, Effect, Schedule } from "effect"
+import { HttpAddress } from "../../services/HttpAddress.ts"
+import { temporaryFolder } from "../support/dataFolder.ts"
+import { inProcess, programs } from "../support/inProcess.ts"
+
+/** A file system of a few MiB; only root may make one. */
+const mount = (folder: string) => spawnSync("mount", ["-t", "tmpfs", "-o", "size=6m", "tmpfs", folder]).status === 0
+
+const smallDisk = Effect.gen(function* () {
+  const folder = join(yield* temporaryFolder, "disk")
+  mkdirSync(folder)
+  const mounted = yield* Effect.acquireRelease(
+    Effect.sync(() => mount(folder)),
+    (mounted) => Effect.sync(() => mounted && execFileSync("umount", ["-l", folder]))
+  )
+  return mounted ? folder : undefined
+})
+
+const fill = (path: string) => {
+  const file = openSync(path, "w")
+  try {
+    for (;;) writeSync(file, Buffer.alloc(4096))
+  } catch {
+    closeSync(file)
+  }
+}
+
+it.live(
+  "a full disk is named as that, and nobody is told to kill the sink; with room all goes on",
+  () =>
+    Effect.gen(function* () {
+      const disk = yield* smallDisk
+      if (disk === undefined) return
+      const data = join(disk, "data")
+      const env = { FLOE_DATA: data, FLOE_PORT: "0", FLOE_LOG_FORMAT: "json", FLOE_COMMIT_INTERVAL: "20 millis" }
+      const running = Effect.gen(function* () {
+        const { url } = Context.get(yield* programs(env), HttpAddress)
+        return Effect.promise(async () => (await fetch(`${url}/log?city=Oslo&temperature=1`)).status)
+      })
+      const doctor = Effect.map(inProcess(["doctor"], env), ({ out }) => out)
+      const until = (pattern: RegExp) =>
+        doctor.pipe(
+          Effect.repeat({ schedule: Schedule.spaced("100 millis"), until: (out) => pattern.test(out) }),
+          Effect.timeout("30 seconds")
+        )
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const send = yield* running
+          assert.strictEqual(yield* send, 200)
+          fill(join(disk, "filler"))
+          assert.strictEqual(yield* send, 503)
+          const full = yield* until(/^ill +sink +The sink \(process \d+\) cannot write/m)
+          assert.match(full, /cannot write in the data folder: the disk is full; make room on it/)
+          assert.match(full, /^ill +disk +The disk of \S+ is full: it has 0 MiB of 6 MiB left\.$/m)
+          assert.match(full, /^ill +server .* takes no events: .*the disk is full/m)
+          assert.notMatch(full, /kill|hangs/)
+          const { out } = yield* inProcess(["status"], env)
+          assert.match(out, /sink +down .*cannot write: the disk is full/)
+        })
+      )
+      // Started anew on the full disk, and in want of room until there is some.
+      const send = yield* running
+      assert.strictEqual(yield* send, 503)
+      assert.notMatch(yield* doctor, /permission/)
+      rmSync(join(disk, "filler"))
+      assert.strictEqual(yield* send, 200)
+      yield* until(/^ok +sink/m)
+    }).pipe(Effect.scoped),
+  90_000
+)

@@ -1,0 +1,104 @@
+/** Reading a data folder that belongs to somebody else. */
+import { spawn, spawnSync } from "node:child_process"
+import { chmodSync, lstatSync, readdirSync } from "node:fs"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { floe } from "../support/commandLine.ts"
+import { temporaryFolder } from "../support/dataFolder.ts"
+import { root, run, start } from "../support/program.ts"
+
+const bin = join(root, "bin", "floe.js")
+const isRoot = process.getuid?.() === 0
+/** Root may write everywhere, so it reads as another user. */
+const reader = isRoot ? ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] : ["env"]
+const cannotTry = spawnSync(reader[0] ?? "", [...reader.slice(1), process.execPath, bin, "--version"]).status !== 0
+
+const writable = (path: string, is: boolean): void => {
+  const isFolder = lstatSync(path).isDirectory()
+  if (isFolder && is) chmodSync(path, 0o755)
+  if (isFolder) for (const name of readdirSync(path)) writable(join(path, name), is)
+  chmodSync(path, isFolder ? (is ? 0o755 : 0o555) : is ? 0o644 : 0o444)
+}
+
+/** Nobody but its owner may write it, and without root not even the owner. */
+const folder = Effect.acquireRelease(
+  Effect.map(temporaryFolder, (path) => {
+    chmodSync(path, 0o755)
+    return join(path, "data")
+  }),
+  (data) => Effect.sync(() => writable(data, true))
+)
+
+const read = (args: ReadonlyArray<string>, data: string) =>
+  Effect.callback<{ readonly code: number | null; readonly out: string; readonly err: string }>((resume) => {
+    const [command = "", ...before] = reader
+    const child = spawn(command, [...before, process.execPath, bin, ...args], {
+      env: { PATH: process.env.PATH, FLOE_DATA: data }
+    })
+    let [out, err] = ["", ""]
+    child.stdout.setEncoding("utf8").on("data", (text: string) => (out += text))
+    child.stderr.setEncoding("utf8").on("data", (text: string) => (err += text))
+    child.on("close", (code) => resume(Effect.succeed({ code, out, err })))
+    return Effect.sync(() => child.kill("SIGKILL"))
+  })
+
+const settings = (data: string) => ({ FLOE_DATA: data, FLOE_PORT: "0", FLOE_BATCH: "1", FLOE_INTERVAL: "1 hour" })
+
+describe.skipIf(cannotTry)("a data folder", () => {
+  it.live.each(["SIGTERM", "SIGKILL"] as const)(
+    "can be read by somebody who may only read, after a %s",
+    (signal) =>
+      Effect.gen(function* () {
+        const data = yield* folder
+        const program = yield* start("standalone", settings(data))
+        yield* Effect.promise(() => program.printed(/committed 1 row/))
+        program.signal(signal)
+        yield* Effect.promise(() => program.ended)
+        const before = readdirSync(data)
+        writable(data, false)
+        const commands = [
+          ["audit", "--json"],
+          ["query", "--format", "csv", "SELECT count(*) AS n FROM weather"],
+          ["status", "--json"],
+          ["table", "describe"],
+          ["table", "files"],
+          ["storage", "ls", "-r"],
+          ["connector", "status", "--json"]
+        ]
+        const [audit, query, status, ...others] = yield* Effect.forEach(commands, (args) => read(args, data), {
+          concurrency: 2
+        })
+        assert.deepStrictEqual([audit?.code, audit?.err], [0, ""])
+        assert.deepInclude(JSON.parse(audit?.out ?? ""), { logged: 1, inTable: 1, missing: 0, extra: 0 })
+        assert.deepStrictEqual([query?.code, query?.out, query?.err], [0, "n\r\n1\r\n", ""])
+        const { components, log } = JSON.parse(status?.out ?? "")
+        assert.strictEqual(log.end, 1)
+        const details = components.map(({ detail }: { detail: string }) => detail).join("\n")
+        assert.notMatch(details, /permission|opened|written/)
+        for (const { err } of others) assert.notMatch(err, /permission|opened|written/)
+        const doctor = yield* read(["doctor"], data)
+        if (isRoot) {
+          assert.match(doctor.out, /^warn folder +You may read \S+ and not write it\.$/m)
+          assert.notMatch(doctor.out, /^ill +(data|folder|clock|log|table|files) /m)
+        }
+        const backups = yield* temporaryFolder
+        chmodSync(backups, 0o777)
+        const backup = yield* read(["backup", join(backups, "copy")], data)
+        assert.deepStrictEqual([backup.code, backup.err], [0, ""])
+        assert.match(backup.out, /Audit of the copy: 1 logged, 1 in the table, 0 missing, 0 too many\./)
+        assert.deepStrictEqual(readdirSync(data), before)
+
+        // Opened as a file that nobody writes; then a server comes.
+        const [command = "", ...args] = reader
+        const tail = yield* run(command, [...args, process.execPath, bin, "tail", "--from", "0"], { FLOE_DATA: data })
+        yield* Effect.promise(() => tail.printed(/weather\/0\/0/))
+        writable(data, true)
+        const server = yield* start("server", settings(data))
+        yield* Effect.promise(() => server.printed(/listens on/))
+        assert.strictEqual((yield* floe(["send", "Oslo", "1"], { FLOE_DATA: data })).code, 0)
+        yield* Effect.promise(() => tail.printed(/weather\/0\/1 .*Oslo/))
+      }).pipe(Effect.scoped),
+    60_000
+  )
+})

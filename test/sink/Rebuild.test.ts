@@ -1,0 +1,391 @@
+import { spawnSync } from "node:child_process"
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import { ConfigProvider, Effect, Exit, Fiber, Layer, Option, Schedule, Scope, Stream } from "effect"
+import * as EventLogLayer from "../../layers/log/sqlite/EventLog.ts"
+import { at } from "../../layers/runtime/DataFolder.ts"
+import * as ReplayLayer from "../../layers/sink/Rebuild.ts"
+import * as SinkLayer from "../../layers/sink/Sink.ts"
+import * as SinkControlLayer from "../../layers/sink/SinkControl.ts"
+import * as QueryLayer from "../../layers/table/duckdb/Query.ts"
+import * as LeasesLayer from "../../layers/table/iceberg/Leases.ts"
+import { readMetadata } from "../../layers/table/iceberg/MetadataFiles.ts"
+import * as TableWriterLayer from "../../layers/table/iceberg/TableWriter.ts"
+import { EventLog, EventLogReader } from "../../services/EventLog.ts"
+import { Query } from "../../services/Query.ts"
+import { Replay } from "../../services/Rebuild.ts"
+import { SinkControl } from "../../services/SinkControl.ts"
+import { TableWriter } from "../../services/Table.ts"
+import type { WeatherRecord } from "../../services/Weather.ts"
+import { floe, startFloe } from "../support/commandLine.ts"
+import { temporaryFolder } from "../support/dataFolder.ts"
+import { filesUnder, maintainAll, namedFiles, tableFiles } from "../support/icebergTable.ts"
+import { icebirdRows, sorted } from "../support/icebirdReader.ts"
+
+const records = (count: number, label: string): ReadonlyArray<WeatherRecord> =>
+  Array.from({ length: count }, (_, i) => ({
+    city: `${label} ${i}`,
+    temperature: `${i % 100}.5`,
+    ts: `2026-01-08-1${Math.floor((i / count) * 4)}`
+  }))
+
+const append = Effect.fnUntraced(function* (some: ReadonlyArray<WeatherRecord>) {
+  const log = yield* EventLog
+  for (let i = 0; i < some.length; i += 10_000) yield* log.append({ records: some.slice(i, i + 10_000) })
+})
+
+/** A data folder whose log has these records, and in whose table are others in their place. */
+const filled = Effect.fnUntraced(function* (
+  logged: ReadonlyArray<WeatherRecord>,
+  inTable: ReadonlyArray<WeatherRecord> = []
+) {
+  const root = join(yield* temporaryFolder, "data")
+  yield* Effect.gen(function* () {
+    yield* append(logged)
+    const { logId } = yield* (yield* EventLogReader).bounds
+    if (inTable.length === 0) return
+    const table = yield* TableWriter
+    yield* table.stage(inTable)
+    yield* table.commit({ logId, offset: logged.length })
+  }).pipe(
+    Effect.provide(
+      Layer.merge(EventLogLayer.layer, TableWriterLayer.layer.pipe(Layer.provide(LeasesLayer.layer))).pipe(
+        Layer.provide(at(root))
+      )
+    )
+  )
+  return { root, tableAt: (name: string) => join(root, "warehouse", "default", name) }
+})
+
+const until = <A, E, R>(effect: Effect.Effect<A, E, R>, holds: (value: A) => boolean) =>
+  Effect.repeat(effect, { until: holds, schedule: Schedule.spaced("5 millis") })
+
+const same = Effect.fnUntraced(function* (tableFolder: string, rows: ReadonlyArray<WeatherRecord>) {
+  assert.deepStrictEqual(sorted(yield* icebirdRows(tableFolder)), sorted(rows))
+})
+
+describe("floe replay", () => {
+  it.live("makes a table with each event of the log once, and nothing else", () =>
+    Effect.gen(function* () {
+      const logged = records(5_000, "a")
+      const { root, tableAt } = yield* filled(logged)
+      const made = yield* floe(["replay", "--into", "again"], { FLOE_DATA: root })
+      assert.strictEqual(made.code, 0, made.err)
+      assert.match(made.out, /^5,000 events are in default\.again \(\d+\.\d s\)\.\n$/)
+      yield* same(tableAt("again"), logged)
+      const described = yield* floe(["table", "describe", "again", "--json"], { FLOE_DATA: root })
+      assert.include(described.out, '"location": ')
+    }).pipe(Effect.scoped)
+  )
+
+  it.live(
+    "its table can be queried before it is in place, beside the other or where the other is not there",
+    () =>
+      Effect.gen(function* () {
+        const logged = records(100, "a")
+        const { root, tableAt } = yield* filled(logged, records(3, "old"))
+        const env = { FLOE_DATA: root }
+        const csv = Effect.fnUntraced(function* (sql: string) {
+          const { code, out, err } = yield* floe(["query", "--format", "csv", sql], env)
+          return { code, err, rows: out.trimEnd().split("\r\n").slice(1) }
+        })
+        assert.strictEqual((yield* floe(["replay", "--into", "order"], env)).code, 0)
+        const rows = ["100"]
+        assert.deepStrictEqual(yield* csv('SELECT count(*) FROM iceberg.default."order"'), { code: 0, err: "", rows })
+        const [both, shown, older] = yield* Effect.all([
+          csv('SELECT (SELECT count(*) FROM weather), (SELECT count(*) FROM "ORDER") ORDER BY 1'),
+          csv("SHOW TABLES"),
+          floe(["query", "--as-of", "2026-01-08T14:30", 'SELECT * FROM "order"'], env)
+        ])
+        assert.deepStrictEqual([both.rows, shown.rows], [["3,100"], ["order", "weather"]])
+        assert.match(older.err, /^An older snapshot can be read of the table weather alone\.$/m)
+
+        writeFileSync(
+          join(tableAt("order"), "replay.json"),
+          readFileSync(join(tableAt("order"), "replay.json"), "utf8").replace("true", "false")
+        )
+        rmSync(tableAt("weather"), { recursive: true })
+        const unfinished = yield* csv('SELECT count(*) FROM "order"')
+        assert.deepStrictEqual([unfinished.code, unfinished.rows], [0, rows])
+        assert.match(unfinished.err, /WARN The table order is unfinished: .*\n$/)
+        assert.match((yield* csv("SELECT count(*) FROM weather")).err, /no table yet/)
+        assert.match((yield* csv("SELECT count(*) FROM elsewhere")).err, /no table yet/)
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
+    "killed in the middle, it goes on where it was",
+    () =>
+      Effect.gen(function* () {
+        const logged = records(600_000, "a")
+        const { root, tableAt } = yield* filled(logged)
+        const first = yield* startFloe(["replay", "--into", "again"], { FLOE_DATA: root })
+        yield* until(readMetadata(tableAt("again")), Option.isSome)
+        first.signal("SIGKILL")
+        assert.strictEqual((yield* Effect.promise(() => first.ended)).signal, "SIGKILL")
+        const half = Option.getOrThrow(yield* readMetadata(tableAt("again")))
+        assert.strictEqual(half.snapshot.summary?.["floe.log.offset"], "500000")
+        const second = yield* floe(["replay", "--into", "again"], { FLOE_DATA: root })
+        assert.match(second.out, /^600,000 events are in default\.again, 500,000 of them found there /, second.err)
+        const rows = yield* icebirdRows(tableAt("again"))
+        assert.deepStrictEqual([rows.length, new Set(rows.map(({ city }) => city)).size], [600_000, 600_000])
+        assert.deepStrictEqual(
+          tableFiles(tableAt("again")).filter((path) => !path.endsWith("replay.json")),
+          namedFiles(tableAt("again"))
+        )
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live(
+    "Ctrl-C ends it with what to do next",
+    () =>
+      Effect.gen(function* () {
+        const { root, tableAt } = yield* filled(records(300_000, "a"))
+        const program = yield* startFloe(["replay", "--into", "again"], { FLOE_DATA: root })
+        yield* until(
+          Effect.sync(() => existsSync(join(tableAt("again"), "metadata"))),
+          Boolean
+        )
+        program.signal("SIGINT")
+        const { code } = yield* Effect.promise(() => program.ended)
+        assert.strictEqual(code, 130)
+        assert.match(program.output(), /^Stopped at event .* of .*; the same command goes on\.\n$/)
+        assert.strictEqual((yield* floe(["replay", "--into", "again"], { FLOE_DATA: root })).code, 0)
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.live("overwrites nothing, and says what to do instead", () =>
+    Effect.gen(function* () {
+      const { root, tableAt } = yield* filled(records(10, "a"))
+      const environment = { FLOE_DATA: root }
+      mkdirSync(join(tableAt("taken"), "metadata"), { recursive: true })
+      writeFileSync(join(tableAt("taken"), "metadata", "v1.metadata.json"), "{}")
+      yield* floe(["replay", "--into", "again"], environment)
+      const { root: other, tableAt: otherTableAt } = yield* filled(records(10, "b"))
+      mkdirSync(otherTableAt("theirs"), { recursive: true })
+      writeFileSync(join(otherTableAt("theirs"), "replay.json"), '{"logId":"another","finished":false}')
+      const [weather, taken, finished, theirs, noLog, name, none] = yield* Effect.all(
+        [
+          floe(["replay", "--into", "weather"], environment),
+          floe(["replay", "--into", "taken", "--swap"], environment),
+          floe(["replay", "--into", "again"], environment),
+          floe(["replay", "--into", "theirs"], { FLOE_DATA: other }),
+          floe(["replay", "--into", "again"], { FLOE_DATA: join(root, "nowhere") }),
+          floe(["replay", "--into", "../weather"], environment),
+          floe(["replay"], environment)
+        ],
+        { concurrency: 2 }
+      )
+      assert.deepStrictEqual([weather.code, taken.code, finished.code, theirs.code, noLog.code], [1, 1, 1, 1, 1])
+      assert.include(weather.err, "weather is the table that the sink writes")
+      assert.match(taken.err, /^There is a table at .*taken already; choose another name, or remove that folder\.\n$/)
+      assert.include(finished.err, "finished already: --swap puts it in place")
+      assert.include(theirs.err, "is a replay of another log")
+      assert.include(noLog.err, "The event log is unavailable")
+      assert.isFalse(existsSync(join(root, "nowhere")))
+      assert.deepStrictEqual([name.code, none.code], [2, 2])
+      assert.deepStrictEqual(readdirSync(join(tableAt("taken"), "metadata")), ["v1.metadata.json"])
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe("floe replay --swap", () => {
+  const keeping = (snapshots: number) =>
+    ConfigProvider.layer(
+      ConfigProvider.fromUnknown({
+        FLOE_SNAPSHOT_KEEP: String(snapshots),
+        FLOE_TIME_TRAVEL: "0 seconds",
+        FLOE_FILE_GRACE: "0 seconds"
+      })
+    )
+
+  const logged = records(3_000, "a")
+  /** As of a sink that lost some and doubled others. */
+  const wrong = [...logged.slice(40), ...logged.slice(100, 140)]
+
+  it.live(
+    "puts the table in place where no sink runs, with what came since, and the old rows stay to be looked at",
+    () =>
+      Effect.gen(function* () {
+        const { root, tableAt } = yield* filled(logged, wrong)
+        const environment = { FLOE_DATA: root }
+        yield* floe(["replay", "--into", "again"], environment)
+        const more = records(50, "b")
+        yield* append(more).pipe(Effect.provide(EventLogLayer.layer.pipe(Layer.provide(at(root)))))
+        const before = Option.getOrThrow(yield* readMetadata(tableAt("weather"))).snapshot["snapshot-id"]
+        const swapped = yield* floe(["replay", "--into", "again", "--swap", "--json"], environment)
+        assert.strictEqual(swapped.code, 0, swapped.err)
+        assert.include(swapped.out, "default.again is in place of default.weather: 3,050 rows")
+        yield* same(tableAt("weather"), [...logged, ...more])
+        assert.isFalse(existsSync(tableAt("again")))
+        const old = yield* floe(
+          ["query", "--format", "ndjson", "--as-of", String(before), "SELECT count(*) n FROM weather"],
+          environment
+        )
+        assert.strictEqual(old.out, '{"n":3000}\n')
+        assert.deepStrictEqual(
+          sorted(yield* icebirdRows(tableAt("weather"), { snapshotId: String(before) })),
+          sorted(wrong)
+        )
+      }).pipe(Effect.scoped)
+  )
+
+  it.live(
+    "killed at any step it leaves the old table or the new one, and the same command completes it",
+    () =>
+      Effect.gen(function* () {
+        for (const [step, rows] of [
+          ["written", wrong],
+          ["durable", wrong],
+          ["linked", logged],
+          ["hinted", logged]
+        ] as const) {
+          const { root, tableAt } = yield* filled(logged, wrong)
+          yield* floe(["replay", "--into", "again"], { FLOE_DATA: root })
+          const killed = spawnSync(process.execPath, [
+            join(import.meta.dirname, "swappingProcess.ts"),
+            root,
+            "again",
+            step
+          ])
+          assert.strictEqual(killed.signal, "SIGKILL", String(killed.stderr))
+          // The hint, which icebird follows, is behind the table where the process died before it was written.
+          const { version } = Option.getOrThrow(yield* readMetadata(tableAt("weather")))
+          const found = yield* icebirdRows(tableAt("weather"), { metadataFileName: `v${version}.metadata.json` })
+          assert.deepStrictEqual(sorted(found), sorted(rows), step)
+          const again = yield* floe(["replay", "--into", "again", "--swap"], { FLOE_DATA: root })
+          assert.strictEqual(again.code, 0, again.err)
+          yield* same(tableAt("weather"), logged)
+          assert.isFalse(existsSync(tableAt("again")))
+          yield* Effect.gen(function* () {
+            yield* maintainAll(yield* TableWriter)
+          }).pipe(
+            Effect.provide(
+              TableWriterLayer.layer.pipe(
+                Layer.provide(LeasesLayer.layer),
+                Layer.provide(at(root)),
+                Layer.provide(keeping(100))
+              )
+            )
+          )
+          assert.deepStrictEqual(tableFiles(tableAt("weather")), namedFiles(tableAt("weather")), step)
+          yield* same(tableAt("weather"), logged)
+        }
+      }).pipe(Effect.scoped),
+    90_000
+  )
+
+  it.live("an old table that cannot be opened is named, and the new one is put there once it is out of the way", () =>
+    Effect.gen(function* () {
+      const { root, tableAt } = yield* filled(logged, wrong)
+      writeFileSync(join(tableAt("weather"), "metadata", "v1.metadata.json"), "{")
+      const refused = yield* floe(["replay", "--into", "again", "--swap"], { FLOE_DATA: root })
+      assert.strictEqual(refused.code, 1)
+      assert.match(refused.err, /^The table is broken: .*v1\.metadata\.json .* Move the folder .*weather away; /)
+      renameSync(tableAt("weather"), join(root, "away"))
+      const swapped = yield* floe(["replay", "--into", "again", "--swap"], { FLOE_DATA: root })
+      assert.strictEqual(swapped.code, 0, swapped.err)
+      yield* same(tableAt("weather"), logged)
+    }).pipe(Effect.scoped)
+  )
+
+  const running = (root: string) =>
+    SinkLayer.layer.pipe(
+      Layer.provideMerge(TableWriterLayer.layer),
+      Layer.provideMerge(Layer.merge(ReplayLayer.layer, QueryLayer.layer)),
+      Layer.provideMerge(Layer.mergeAll(EventLogLayer.layer, LeasesLayer.layer, SinkControlLayer.layer)),
+      Layer.provideMerge(at(root))
+    )
+
+  it.live("a running sink carries it out while events come and a query reads the old rows", () =>
+    Effect.gen(function* () {
+      const { root, tableAt } = yield* filled(logged, wrong)
+      const oldFiles = filesUnder(join(tableAt("weather"), "data"))
+      yield* Effect.gen(function* () {
+        const table = yield* TableWriter
+        const replay = yield* Replay
+        yield* Stream.runDrain(replay.into("again"))
+        // Its rows are read only after the swap and the upkeep behind it.
+        const querying = yield* Scope.make()
+        const { rows } = yield* Scope.provide((yield* Query).execute("SELECT city FROM weather"), querying)
+        const swapping = yield* Effect.forkChild(replay.swap("again", () => Effect.void))
+        const meanwhile = records(400, "b")
+        for (let i = 0; i < meanwhile.length; i += 10) {
+          yield* append(meanwhile.slice(i, i + 10))
+          yield* Effect.sleep("2 millis")
+        }
+        assert.match(yield* Fiber.join(swapping), /^default\.again is in place of default\.weather: /)
+        const after = records(7, "c")
+        yield* append(after)
+        yield* until(table.committed, (committed) =>
+          Option.exists(committed, ({ progress }) => progress.offset === logged.length + 407)
+        )
+        yield* maintainAll(table)
+        assert.isAbove(oldFiles.length, 0)
+        assert.deepStrictEqual(
+          oldFiles.filter((path) => !existsSync(path)),
+          []
+        )
+        assert.deepStrictEqual(
+          (yield* Stream.runCollect(rows)).map(([city]) => city).sort(),
+          wrong.map(({ city }) => city).sort()
+        )
+        yield* Scope.close(querying, Exit.void)
+        yield* same(tableAt("weather"), [...logged, ...meanwhile, ...after])
+        yield* until(
+          Effect.sync(() => existsSync(tableAt("again"))),
+          (there) => !there
+        )
+        assert.match(
+          (yield* Effect.flip(replay.swap("again", () => Effect.void))).message,
+          /^There is no finished replay again /
+        )
+      }).pipe(Effect.provide(running(root)), Effect.provide(keeping(1)))
+      // And the next sink goes on from there.
+      yield* Effect.gen(function* () {
+        const last = records(3, "d")
+        yield* append(last)
+        const table = yield* TableWriter
+        yield* until(table.committed, (committed) =>
+          Option.exists(committed, ({ progress }) => progress.offset === logged.length + 410)
+        )
+        assert.strictEqual((yield* icebirdRows(tableAt("weather"))).length, logged.length + 410)
+      }).pipe(Effect.provide(running(root)))
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("a table that is behind the sink, or ahead of it, has all of the log when it is in place", () =>
+    Effect.gen(function* () {
+      const { root, tableAt } = yield* filled(logged)
+      yield* Effect.gen(function* () {
+        const control = yield* SinkControl
+        const table = yield* TableWriter
+        const replay = yield* Replay
+        const caughtUp = (offset: number) =>
+          until(table.committed, (committed) => Option.exists(committed, ({ progress }) => progress.offset === offset))
+        yield* caughtUp(3_000)
+        yield* Stream.runDrain(replay.into("behind"))
+        yield* append(records(20, "b"))
+        yield* caughtUp(3_020)
+        yield* replay.swap("behind", () => Effect.void)
+        yield* same(tableAt("weather"), [...logged, ...records(20, "b")])
+
+        const pause = yield* control.request("pause")
+        yield* until(control.find(pause), (request) => Option.exists(request, ({ state }) => state === "done"))
+        yield* append(records(20, "c"))
+        yield* Stream.runDrain(replay.into("ahead"))
+        yield* replay.swap("ahead", () => Effect.void)
+        yield* same(tableAt("weather"), [...logged, ...records(20, "b"), ...records(20, "c")])
+        const resume = yield* control.request("resume")
+        yield* until(control.find(resume), (request) => Option.exists(request, ({ state }) => state === "done"))
+        yield* append(records(20, "d"))
+        yield* caughtUp(3_060)
+        yield* same(tableAt("weather"), [...logged, ...["b", "c", "d"].flatMap((label) => records(20, label))])
+      }).pipe(Effect.provide(running(root)))
+    }).pipe(Effect.scoped)
+  )
+})

@@ -1,0 +1,48 @@
+/** Puts a replayed table in place and kills itself with SIGKILL at a step of the commit: data folder, table, step. */
+import { join } from "node:path"
+import { Effect, Layer } from "effect"
+import * as EventLogReaderLayer from "../../layers/log/sqlite/EventLogReader.ts"
+import { at } from "../../layers/runtime/DataFolder.ts"
+import * as Swap from "../../layers/sink/promote.ts"
+import * as Intake from "../../layers/sink/SinkLoop.ts"
+import type { Step } from "../../layers/table/iceberg/commitMetadata.ts"
+import * as LeasesLayer from "../../layers/table/iceberg/Leases.ts"
+import * as TableWriter from "../../layers/table/iceberg/TableWriter.ts"
+import { DataFolder } from "../../services/DataFolder.ts"
+import { EventLogReader } from "../../services/EventLog.ts"
+import { Leases } from "../../services/Leases.ts"
+
+const [root = "", table = "", last = ""] = process.argv.slice(2)
+
+const atStep = (step: Step) =>
+  Effect.sync(() => {
+    if (step === last) process.kill(process.pid, "SIGKILL")
+  })
+
+const program = Effect.gen(function* () {
+  const folder = yield* DataFolder
+  const log = yield* EventLogReader
+  const writer = yield* TableWriter.make({
+    tableFolder: folder.table,
+    tempFolder: join(folder.root, "temp"),
+    snapshotKeep: 100,
+    leases: yield* Leases,
+    failpoint: atStep
+  })
+  const intake = yield* Intake.make({
+    log,
+    table: writer,
+    folder,
+    topic: "weather",
+    interval: "1 second",
+    committed: Effect.void
+  })
+  yield* Swap.make(folder, yield* Leases, intake.supersede).put(table)
+})
+
+await Effect.runPromise(
+  program.pipe(
+    Effect.scoped,
+    Effect.provide(Layer.mergeAll(EventLogReaderLayer.layer, LeasesLayer.layer).pipe(Layer.provideMerge(at(root))))
+  )
+)

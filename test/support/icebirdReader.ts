@@ -1,0 +1,44 @@
+/** An independent reader of Iceberg tables (icebird), which reads over fetch: here from local files. */
+import { readFileSync } from "node:fs"
+import { Effect, Schema } from "effect"
+import { icebergRead } from "icebird"
+import { WeatherRecord } from "../../services/Weather.ts"
+
+const byteRange = /^bytes=(\d+)-(\d*)$/
+
+const localFetch = async (input: string | URL | Request, init?: RequestInit) => {
+  const path = input instanceof Request ? input.url : String(input)
+  const bytes = readFileSync(path)
+  const range = byteRange.exec(new Headers(init?.headers).get("range") ?? "")
+  if (range === null) return new Response(bytes)
+  const end = range[2] ? Number(range[2]) + 1 : bytes.length
+  return new Response(bytes.subarray(Number(range[1]), end), { status: 206 })
+}
+
+const decodeRows = Schema.decodeUnknownSync(Schema.Array(WeatherRecord))
+
+const read = async (tableFolder: string, metadataFileName: string | undefined, snapshotId: string | undefined) => {
+  const fetched = globalThis.fetch
+  globalThis.fetch = localFetch
+  try {
+    const { icebergMetadata } = await import("icebird")
+    const metadata = await icebergMetadata({
+      tableUrl: tableFolder,
+      ...(metadataFileName !== undefined && { metadataFileName })
+    })
+    const chosen = snapshotId === undefined ? metadata : { ...metadata, "current-snapshot-id": Number(snapshotId) }
+    return decodeRows(await icebergRead({ tableUrl: tableFolder, metadata: chosen }))
+  } finally {
+    globalThis.fetch = fetched
+  }
+}
+
+/** All rows of the table: at its hint's version or at `metadataFileName`, at that version's snapshot or at `snapshotId`. */
+export const icebirdRows = (
+  tableFolder: string,
+  options: { readonly metadataFileName?: string; readonly snapshotId?: string } = {}
+) => Effect.promise(() => read(tableFolder, options.metadataFileName, options.snapshotId))
+
+/** Rows in an order that does not depend on where they are. */
+export const sorted = (rows: ReadonlyArray<WeatherRecord>) =>
+  rows.map(({ ts, city, temperature }) => JSON.stringify([ts, city, temperature])).sort()

@@ -1,0 +1,42 @@
+import { assert, it } from "@effect/vitest"
+import { differences } from "../../../layers/table/trino/weatherTable.ts"
+
+/** As Trino 476 shows the table that `floe table create` made. */
+const shown = `CREATE TABLE iceberg.default.weather (
+   city varchar,
+   temperature varchar,
+   ts varchar
+)
+WITH (
+   format = 'PARQUET',
+   format_version = 2,
+   location = 's3a://warehouse/default/weather',
+   max_commit_retry = 4,
+   partitioning = ARRAY['ts']
+)`
+
+it("a table that is as it should be has no differences, whatever else it has", () => {
+  assert.deepStrictEqual(differences(shown, "warehouse"), [])
+  assert.deepStrictEqual(
+    differences(shown.replace("   format = ", "   compression_codec = 'ZSTD',\n   format = "), "warehouse"),
+    []
+  )
+})
+
+it("what differs is named", () => {
+  assert.deepStrictEqual(differences(shown, "other"), [
+    "its location is 's3a://warehouse/default/weather', and should be 's3a://other/default/weather'"
+  ])
+  const other = shown
+    .replace("temperature varchar", "temperature double")
+    .replace("ts varchar", 'ts varchar NOT NULL,\n   "a b" integer')
+    .replace("'PARQUET'", "'ORC'")
+    .replace("format_version = 2", "format_version = 1")
+    .replace(",\n   partitioning = ARRAY['ts']", "")
+  assert.deepStrictEqual(differences(other, "warehouse"), [
+    'its columns are (city varchar, temperature double, ts varchar NOT NULL, "a b" integer), and should be (city varchar, temperature varchar, ts varchar)',
+    "its format is 'ORC', and should be 'PARQUET'",
+    "its format_version is 1, and should be 2",
+    "its partitioning is not set, and should be ARRAY['ts']"
+  ])
+})

@@ -4,6 +4,9 @@
  */
 import { Context, type Effect, Schema } from "effect"
 
+/** The connector that writes the topic into the table. */
+export const sinkConnector = "iceberg-sink"
+
 /** Settings of a connector by their names in Kafka Connect. */
 export const ConnectorConfig = Schema.Record(Schema.String, Schema.String)
 export type ConnectorConfig = typeof ConnectorConfig.Type

@@ -3,8 +3,8 @@ import { existsSync } from "node:fs"
 import { dirname } from "node:path"
 import { DatabaseSync, type SQLInputValue } from "node:sqlite"
 import { Effect, Schedule, Schema } from "effect"
-import { reasonOf } from "../log/sqlite/logFailures.ts"
 import * as ReadOnly from "./ReadOnly.ts"
+import { reasonOf } from "./sqliteReason.ts"
 
 const tables = `
   CREATE TABLE IF NOT EXISTS requests (

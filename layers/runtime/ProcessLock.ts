@@ -3,7 +3,7 @@ import { existsSync, rmSync, statfsSync } from "node:fs"
 import { dirname } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { Effect, Schema } from "effect"
-import { reasonOf } from "../log/sqlite/logFailures.ts"
+import { reasonOf } from "./sqliteReason.ts"
 
 export class LockHeld extends Schema.TaggedError<LockHeld>()("LockHeld", {
   path: Schema.String,

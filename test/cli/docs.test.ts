@@ -9,7 +9,7 @@ import * as Output from "../../layers/cli/terminal/Output.ts"
 import { withTables } from "../../layers/cli/terminal/settingsTables.ts"
 import { floe } from "../support/commandLine.ts"
 
-const page = (name: string) => readFileSync(join(import.meta.dirname, "..", "docs", name), "utf8")
+const page = (name: string) => readFileSync(join(import.meta.dirname, "..", "..", "docs", name), "utf8")
 
 it.effect("docs/cli.md is what the commands say of themselves; npm run docs makes it", () =>
   Effect.gen(function* () {

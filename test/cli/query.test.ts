@@ -15,7 +15,7 @@ import type { QueryColumn, QueryValue } from "../../services/Query.ts"
 import { temporary, temporaryFolder } from "../support/dataFolder.ts"
 import { commitRows, reading } from "../support/weatherTable.ts"
 
-const bin = join(import.meta.dirname, "..", "bin", "floe.js")
+const bin = join(import.meta.dirname, "..", "..", "bin", "floe.js")
 
 interface Ended {
   readonly code: number | null

@@ -229,7 +229,9 @@ describe("floe maintain", () => {
 
   /** A sink as a process, at work. */
   const sinking = Effect.fnUntraced(function* (root: string) {
-    const sink = yield* run(process.execPath, [join(import.meta.dirname, "..", "src", "sink.ts")], { FLOE_DATA: root })
+    const sink = yield* run(process.execPath, [join(import.meta.dirname, "..", "..", "src", "sink.ts")], {
+      FLOE_DATA: root
+    })
     yield* Effect.promise(() => sink.printed(/committed/))
     return sink
   })

@@ -247,7 +247,7 @@ describe("floe replay --swap", () => {
           const { root, tableAt } = yield* filled(logged, wrong)
           yield* floe(["replay", "--into", "again"], { FLOE_DATA: root })
           const killed = spawnSync(process.execPath, [
-            join(import.meta.dirname, "swappingProcess.ts"),
+            join(import.meta.dirname, "promotingProcess.ts"),
             root,
             "again",
             step

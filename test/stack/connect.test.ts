@@ -2,7 +2,7 @@ import { assert, layer } from "@effect/vitest"
 import { Effect, Layer, Schedule } from "effect"
 import * as ConnectorLayer from "../../layers/sink/connect/Connector.ts"
 import * as IcebergSink from "../../layers/sink/connect/icebergSink.ts"
-import { Connector, type ConnectorStatus } from "../../services/Connector.ts"
+import { Connector, type ConnectorStatus, sinkConnector } from "../../services/Connector.ts"
 
 const name = "x-connect-test"
 
@@ -94,7 +94,7 @@ layer(using, { excludeTestServices: true, timeout: "60 seconds" })("Kafka Connec
   it.effect("the settings of iceberg-sink are valid", () =>
     Effect.gen(function* () {
       const sink = IcebergSink.config(yield* IcebergSink.settings)
-      assert.deepStrictEqual(yield* (yield* Connector).validate(IcebergSink.name, sink), [])
+      assert.deepStrictEqual(yield* (yield* Connector).validate(sinkConnector, sink), [])
     })
   )
 })

@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { Effect } from "effect"
 import { run } from "./program.ts"
 
-const bin = join(import.meta.dirname, "..", "bin", "floe.js")
+const bin = join(import.meta.dirname, "..", "..", "bin", "floe.js")
 
 export interface Ended {
   readonly code: number | null

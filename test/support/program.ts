@@ -4,7 +4,7 @@ import { createServer } from "node:net"
 import { join } from "node:path"
 import { Effect } from "effect"
 
-export const root = join(import.meta.dirname, "..")
+export const root = join(import.meta.dirname, "..", "..")
 export const built = (program: string) => join(root, "dist", `${program}.js`)
 
 interface Ended {

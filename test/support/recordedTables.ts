@@ -5,7 +5,7 @@ import { join } from "node:path"
 import { Effect, Schema } from "effect"
 import { temporaryFolder } from "./dataFolder.ts"
 
-const folder = join(import.meta.dirname, "recorded", "engines")
+const folder = join(import.meta.dirname, "..", "recorded", "engines")
 
 const Case = Schema.Struct({
   statements: Schema.Array(Schema.String),

@@ -1,6 +1,12 @@
 import { Console, Effect, Option, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { Connector, type ConnectorConfig, ConnectorInvalid, type ConnectorStatus } from "../../../services/Connector.ts"
+import {
+  Connector,
+  type ConnectorConfig,
+  ConnectorInvalid,
+  type ConnectorStatus,
+  sinkConnector
+} from "../../../services/Connector.ts"
 import { profile } from "../../../services/Settings.ts"
 import * as Profile from "../../profile/Profile.ts"
 import * as IcebergSink from "../../sink/connect/icebergSink.ts"
@@ -11,7 +17,7 @@ import { patiently, wait } from "../terminal/retryWhileStarting.ts"
 
 const name = Argument.String("name").pipe(
   Argument.withDescription("Name of the connector"),
-  Argument.withDefault(IcebergSink.name)
+  Argument.withDefault(sinkConnector)
 )
 
 const Given = Schema.Record(Schema.String, Schema.Union([Schema.String, Schema.Number, Schema.Boolean]))

@@ -3,7 +3,7 @@ import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import { Components } from "../../../services/Components.ts"
-import { Connector } from "../../../services/Connector.ts"
+import { Connector, sinkConnector } from "../../../services/Connector.ts"
 import { Metastore } from "../../../services/Metastore.ts"
 import { plural } from "../../../services/plural.ts"
 import * as Settings from "../../../services/Settings.ts"
@@ -12,7 +12,6 @@ import { addressOf, health } from "../../ingest/health.ts"
 import * as Admin from "../../log/kafka/Admin.ts"
 import * as Brokers from "../../log/kafka/brokers.ts"
 import * as Tcp from "../../runtime/tcpExchange.ts"
-import * as IcebergSink from "../../sink/connect/icebergSink.ts"
 import * as Rest from "../../sink/connect/rest.ts"
 import { info } from "../../table/trino/info.ts"
 import * as PostgreSQL from "../probes/postgresql.ts"
@@ -96,7 +95,7 @@ export const layer = Layer.effect(
       because,
       Effect.map(({ version }) => up(version, connectUrl))
     )
-    const sink = Effect.map(because(connector.status(IcebergSink.name)), ofConnector)
+    const sink = Effect.map(because(connector.status(sinkConnector)), ofConnector)
     const hive = Effect.map(because(metastore.version), (version) => up(`interface ${version}`, metastorePlace))
     const minio = Effect.gen(function* () {
       const version = yield* http(live(endpoint, storage.warehouse))

@@ -1,6 +1,7 @@
 /** The connector of a replay: made with all that it needs, looked at, halted, removed. Each step may be done again. */
+
 import { Effect, Option } from "effect"
-import { Connector } from "../../../services/Connector.ts"
+import { Connector, sinkConnector } from "../../../services/Connector.ts"
 import { ConsumerGroups } from "../../../services/ConsumerGroups.ts"
 import { Query } from "../../../services/Query.ts"
 import { ReplayRefused, ReplayUnavailable } from "../../../services/Rebuild.ts"
@@ -8,7 +9,6 @@ import { replication, s3, topic } from "../../../services/Settings.ts"
 import { SinkCommits } from "../../../services/SinkCommits.ts"
 import { Topics } from "../../../services/Topics.ts"
 import * as ReplayTable from "../../table/trino/rebuildTable.ts"
-import * as IcebergSink from "./icebergSink.ts"
 import * as Readers from "./readers.ts"
 import { configOf, type Names } from "./rebuildConnector.ts"
 import { patiently } from "./rebuildFailures.ts"
@@ -91,7 +91,7 @@ export const make = Effect.gen(function* () {
   const start = Effect.fnUntraced(function* (names: Names, finished: boolean) {
     const { control, table: name } = names
     const sink = yield* connector
-      .config(IcebergSink.name)
+      .config(sinkConnector)
       .pipe(Effect.catchTag("ConnectorMissing", (error) => Effect.fail(new ReplayRefused({ reason: error.message }))))
     const hasTable = yield* table.exists(name)
     const another = `choose another name, or drop it with floe query "DROP TABLE ${name}"`

@@ -1,5 +1,7 @@
 /** Whether `default.weather` is made from the topic that is here: by the id that the table keeps, or by what both hold. */
+
 import { Effect, Option } from "effect"
+import { sinkConnector } from "../../../services/Connector.ts"
 import type { ConsumerGroups } from "../../../services/ConsumerGroups.ts"
 import type { Position } from "../../../services/EventLog.ts"
 import type { Query } from "../../../services/Query.ts"
@@ -8,7 +10,6 @@ import { weather } from "../../../services/TableReader.ts"
 import { deadLettersOf, type TopicDescription, type Topics } from "../../../services/Topics.ts"
 import * as LogId from "../../table/trino/logId.ts"
 import * as ReplayTable from "../../table/trino/rebuildTable.ts"
-import * as IcebergSink from "./icebergSink.ts"
 import { placed } from "./rebuildProgress.ts"
 
 export type Origin =
@@ -43,7 +44,7 @@ export const judge = Effect.fn("TableOrigin.judge")(function* (
   const positions = told
     ? (yield* commits.positions([state.value.commit.value])).get(state.value.commit.value.id)
     : undefined
-  const group = Option.getOrUndefined(yield* groups.find(`connect-${IcebergSink.name}`))
+  const group = Option.getOrUndefined(yield* groups.find(`connect-${sinkConnector}`))
   // After what the table has: it only grows.
   const [log, dead] = yield* Effect.all([topics.describe(topic), topics.describe(deadLettersOf(topic))])
   if (Option.isNone(log)) return Option.none<Origin>()

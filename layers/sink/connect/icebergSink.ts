@@ -4,8 +4,6 @@ import type { ConnectorConfig } from "../../../services/Connector.ts"
 import { commitInterval, replication, topic } from "../../../services/Settings.ts"
 import { control, deadLettersOf } from "../../../services/Topics.ts"
 
-export const name = "iceberg-sink"
-
 export interface SinkSettings {
   readonly topic: string
   readonly commitInterval: Duration.Input

@@ -5,8 +5,9 @@
  * commit, and the sink goes on from where the new table is. Whatever dies on the way, doing all of it again is right:
  * the replay goes on, and the sink stands still until both its table and its place in the log are the new ones.
  */
+
 import { Effect, Option, Schedule } from "effect"
-import { Connector } from "../../../services/Connector.ts"
+import { Connector, sinkConnector } from "../../../services/Connector.ts"
 import { ConsumerGroups } from "../../../services/ConsumerGroups.ts"
 import type { Position } from "../../../services/EventLog.ts"
 import { plural } from "../../../services/plural.ts"
@@ -15,13 +16,12 @@ import { describeChange } from "../../../services/TableChecksums.ts"
 import { weather } from "../../../services/TableReader.ts"
 import { control, coordinator, Topics } from "../../../services/Topics.ts"
 import { monotonic, monotonicMillis } from "../../runtime/elapsed.ts"
-import * as IcebergSink from "./icebergSink.ts"
 import type { ReplayRun } from "./RebuildRun.ts"
 import { type Names, namesOf } from "./rebuildConnector.ts"
 import { goesOn, leaving, patiently } from "./rebuildFailures.ts"
 import { missing, placed } from "./rebuildProgress.ts"
 
-const sink = { group: `connect-${IcebergSink.name}`, coordinator, control }
+const sink = { group: `connect-${sinkConnector}`, coordinator, control }
 
 /** A commit every 5 seconds; half a minute after a worker was killed. */
 const patience = 180_000
@@ -29,9 +29,9 @@ const look = Schedule.spaced("1 second")
 /** Trino gives a statement up whose client is gone for 5 minutes. */
 const abandoned = Schedule.spaced("2 seconds").pipe(Schedule.upTo({ duration: "6 minutes" }), monotonic)
 
-const stopped = `The connector ${IcebergSink.name} stays stopped, the log goes on; do not resume it by hand: ${goesOn}.`
+const stopped = `The connector ${sinkConnector} stays stopped, the log goes on; do not resume it by hand: ${goesOn}.`
 
-const asFound = `The connector ${IcebergSink.name} was stopped before and stays so. If that was a swap which broke off, do not resume it: ${goesOn}.`
+const asFound = `The connector ${sinkConnector} was stopped before and stays so. If that was a swap which broke off, do not resume it: ${goesOn}.`
 
 type Told = (news: string) => Effect.Effect<void>
 
@@ -39,9 +39,9 @@ export const make = Effect.fnUntraced(function* (run: ReplayRun) {
   const { table, log } = run
   const [connector, groups, topics] = [yield* Connector, yield* ConsumerGroups, yield* Topics]
 
-  const resume = patiently(connector.resume(IcebergSink.name))
+  const resume = patiently(connector.resume(sinkConnector))
   const isStopped = Effect.map(
-    patiently(connector.status(IcebergSink.name)),
+    patiently(connector.status(sinkConnector)),
     (status) => status.connector.state === "STOPPED"
   )
 
@@ -49,7 +49,7 @@ export const make = Effect.fnUntraced(function* (run: ReplayRun) {
 
   /** What would only be found when the sink stands still already. */
   const allowed = Effect.fnUntraced(function* ({ connector: replay, table: name }: Names, discard: Discards) {
-    yield* Effect.catchTag(connector.config(IcebergSink.name), "ConnectorMissing", (error) => refuse(error.message))
+    yield* Effect.catchTag(connector.config(sinkConnector), "ConnectorMissing", (error) => refuse(error.message))
     yield* Effect.catchTag(connector.config(replay), "ConnectorMissing", () =>
       refuse(`There is no replay into ${name} to put in place; floe replay --into ${name} --swap makes one.`)
     )
@@ -103,7 +103,7 @@ export const make = Effect.fnUntraced(function* (run: ReplayRun) {
   const gather = Effect.fnUntraced(function* (names: Names, discard: Discards, told: Told) {
     const replay = [names.group, names.coordinator]
     yield* told("stopping the connector")
-    yield* run.halt(IcebergSink.name, [sink.group, sink.coordinator])
+    yield* run.halt(sinkConnector, [sink.group, sink.coordinator])
     const group = yield* patiently(groups.find(sink.group))
     const offsets = Option.match(group, { onNone: () => [], onSome: ({ offsets }) => offsets })
     const { partitions } = yield* run.logTopic()
@@ -134,7 +134,7 @@ export const make = Effect.fnUntraced(function* (run: ReplayRun) {
         yield* noOther
         yield* keeping(names.table, discard, told)
         if (yield* isStopped) return last.value
-        const reason = `Somebody has resumed the connector ${IcebergSink.name} during the swap; ${goesOn}.`
+        const reason = `Somebody has resumed the connector ${sinkConnector} during the swap; ${goesOn}.`
         return yield* new ReplayUnavailable({ reason, cause: last.value })
       }
       // Its very last commit does not tell how far it is; the next one will.

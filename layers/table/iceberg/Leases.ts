@@ -9,8 +9,8 @@ import type { DatabaseSync } from "node:sqlite"
 import { Effect, Layer } from "effect"
 import { DataFolder } from "../../../services/DataFolder.ts"
 import { Leases, LeaseUnavailable } from "../../../services/Leases.ts"
-import { reasonOf } from "../../log/sqlite/logFailures.ts"
 import { lock, removeUnlessLocked } from "../../runtime/ProcessLock.ts"
+import { reasonOf } from "../../runtime/sqliteReason.ts"
 
 const fileName = /^(\d{1,19})\.[0-9a-f-]{36}\.lock$/
 

@@ -1,16 +1,16 @@
 /** The snapshots of a table with what the sink left in them, and how Trino is told to expire some. */
 import { Effect, Option, Schema } from "effect"
+import { sinkConnector } from "../../../services/Connector.ts"
 import type { Query } from "../../../services/Query.ts"
 import type { SinkCommit } from "../../../services/SinkCommits.ts"
 import { control } from "../../../services/Topics.ts"
-import { name as connector } from "../../sink/connect/icebergSink.ts"
 import { expireBefore, expiring, type Limits } from "./retention.ts"
 import * as Rows from "./rows.ts"
 import * as Snapshots from "./snapshots.ts"
 
 const offsets = "kafka.connect.offsets."
 /** What the sink looks for. */
-const ofTheSink = `${offsets}${control}.connect-${connector}`
+const ofTheSink = `${offsets}${control}.connect-${sinkConnector}`
 
 const holdsOffsets = ({ summary }: Snapshots.Snapshot) =>
   Object.keys(summary).some((property) => property.startsWith(offsets))

@@ -14,7 +14,7 @@ const said = <S extends Schema.ConstraintDecoder<unknown>>(child: ChildProcess, 
   })
 
 const server = Effect.acquireRelease(
-  Effect.sync(() => fork(join(import.meta.dirname, "httpServingProcess.ts"))),
+  Effect.sync(() => fork(join(import.meta.dirname, "servingProcess.ts"))),
   (child) =>
     Effect.callback<void>((resume) => {
       child.once("exit", () => resume(Effect.void))

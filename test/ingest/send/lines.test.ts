@@ -125,7 +125,7 @@ describe("CSV as others read it", () => {
     Schema.Array(Schema.Struct({ text: Schema.String, rows: Schema.NullOr(Schema.Array(Schema.Array(Schema.String))) }))
   )
   const recorded = Schema.decodeUnknownSync(Recorded)(
-    readFileSync(join(import.meta.dirname, "recorded", "csvRows.json"), "utf8")
+    readFileSync(join(import.meta.dirname, "..", "..", "recorded", "csvRows.json"), "utf8")
   )
 
   it("has the rows that Python's csv reads, wherever that takes the quotes", () => {

@@ -1,4 +1,5 @@
 /** What the checks of the distributed profile make of what Kafka, Connect, the metastore and Trino say. */
+
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Option, Stream } from "effect"
 import { TestClock } from "effect/testing"
@@ -15,7 +16,7 @@ import { locks } from "../../../layers/operate/doctor/distributed/locks.ts"
 import { examine } from "../../../layers/operate/doctor/runChecks.ts"
 import * as IcebergSink from "../../../layers/sink/connect/icebergSink.ts"
 import type { Check, Finding } from "../../../services/Checks.ts"
-import { Connector, type ConnectorConfig } from "../../../services/Connector.ts"
+import { Connector, type ConnectorConfig, sinkConnector } from "../../../services/Connector.ts"
 import { ConsumerGroups, type GroupMember } from "../../../services/ConsumerGroups.ts"
 import { EventLog, EventLogReader } from "../../../services/EventLog.ts"
 import { type HiveLock, Metastore } from "../../../services/Metastore.ts"
@@ -42,8 +43,8 @@ const connected = (
   const [state = "RUNNING", ...tasks] = states
   const running = (state: string) => ({ state, worker: "connect:8083", trace: state === "FAILED" ? trace : null })
   return Connector.of({
-    names: Effect.succeed([IcebergSink.name, ...others]),
-    config: () => Effect.succeed({ ...config, name: IcebergSink.name }),
+    names: Effect.succeed([sinkConnector, ...others]),
+    config: () => Effect.succeed({ ...config, name: sinkConnector }),
     status: (name) =>
       Effect.succeed({ name, connector: running(state), tasks: tasks.map((state, id) => ({ id, ...running(state) })) }),
     register: () => Effect.succeed("unchanged" as const),

@@ -1,6 +1,7 @@
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { config, name, settings } from "../../../layers/sink/connect/icebergSink.ts"
+import { config, settings } from "../../../layers/sink/connect/icebergSink.ts"
+import { sinkConnector } from "../../../services/Connector.ts"
 
 const sink = config({ topic: "weather", commitInterval: "10 seconds", replication: 1 })
 
@@ -36,7 +37,7 @@ it("addresses and secrets are variables of the worker", () => {
 
 it.effect("follows the settings", () =>
   Effect.gen(function* () {
-    assert.strictEqual(name, "iceberg-sink")
+    assert.strictEqual(sinkConnector, "iceberg-sink")
     assert.strictEqual(sink["iceberg.control.commit.interval-ms"], "10000")
     const other = config({ topic: "x", commitInterval: "250 millis", replication: 3 })
     assert.strictEqual(other.topics, "x")

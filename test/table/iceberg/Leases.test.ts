@@ -49,7 +49,7 @@ describe("Leases", () => {
     Effect.gen(function* () {
       const folder = yield* DataFolder
       const leases = yield* Leases
-      const query = yield* run(process.execPath, [join(root, "test/leasingProcess.ts"), folder.root, big])
+      const query = yield* run(process.execPath, [join(root, "test/support/leasingProcess.ts"), folder.root, big])
       yield* Effect.promise(() => query.printed(/held/))
       assert.deepStrictEqual(yield* leases.held, new Set([big]))
       query.signal("SIGSTOP")

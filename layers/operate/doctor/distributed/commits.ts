@@ -1,10 +1,11 @@
 /** Check of the sink's commits: what was logged a while ago is in the table. A connector can be RUNNING and commit nothing. */
+
 import { Clock, Duration, Effect, Option, Stream } from "effect"
 import type { Check, Finding } from "../../../../services/Checks.ts"
 import type { Connector } from "../../../../services/Connector.ts"
+import { sinkConnector } from "../../../../services/Connector.ts"
 import type { EventLogReader, PartitionBounds } from "../../../../services/EventLog.ts"
 import type { TableReader, TableSnapshot } from "../../../../services/TableReader.ts"
-import * as IcebergSink from "../../../sink/connect/icebergSink.ts"
 
 const leastPatience = 60_000
 const intervals = 6
@@ -34,9 +35,7 @@ export const commits = ({ connector, log, table, patience }: CommitsOptions): Ch
   well: "What was logged a minute or several commits ago is in the table.",
   needs: ["connector", "topics", "coordinators", "table", "locks", "offsets"],
   run: Effect.gen(function* () {
-    const interval = Number(
-      (yield* connector.config(IcebergSink.name))["iceberg.control.commit.interval-ms"] ?? 300_000
-    )
+    const interval = Number((yield* connector.config(sinkConnector))["iceberg.control.commit.interval-ms"] ?? 300_000)
     const limit = patience === undefined ? Math.max(leastPatience, intervals * interval) : Duration.toMillis(patience)
     const snapshot = Option.getOrUndefined(yield* table.current)
     const { partitions } = yield* log.bounds

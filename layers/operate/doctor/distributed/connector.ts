@@ -1,13 +1,11 @@
 /** Check of the connector: that it is registered as it should be, and it and its tasks run. */
 import { Effect, Option } from "effect"
 import type { Check, Finding } from "../../../../services/Checks.ts"
-import type { Connector, ConnectorConfig } from "../../../../services/Connector.ts"
+import { type Connector, type ConnectorConfig, sinkConnector as name } from "../../../../services/Connector.ts"
 import type { ConsumerGroups } from "../../../../services/ConsumerGroups.ts"
 import { coordinator } from "../../../../services/Topics.ts"
 import * as IcebergSink from "../../../sink/connect/icebergSink.ts"
 import { tableOf } from "../../../sink/connect/rebuildConnector.ts"
-
-const { name } = IcebergSink
 
 const notLanding = "What is logged stays in the topic and does not come into the table."
 

@@ -2,16 +2,17 @@
  * Check of what the table's snapshots say of Kafka: no offset that Kafka has not reached. Where Kafka was wiped and the
  * table kept, the sink takes every file for one that is committed already.
  */
+
 import { Effect, Option, Predicate, Schema, Stream } from "effect"
 import type { Check, Finding } from "../../../../services/Checks.ts"
+import { sinkConnector } from "../../../../services/Connector.ts"
 import type { Query } from "../../../../services/Query.ts"
 import type { TableReader } from "../../../../services/TableReader.ts"
 import { control, type Topics } from "../../../../services/Topics.ts"
-import * as IcebergSink from "../../../sink/connect/icebergSink.ts"
 import type { Anew } from "./rebuildAdvice.ts"
 
 /** The property of a snapshot in which the sink keeps how far it had read its control topic. */
-const property = `kafka.connect.offsets.${control}.connect-${IcebergSink.name}`
+const property = `kafka.connect.offsets.${control}.connect-${sinkConnector}`
 const newest = `SELECT element_at(summary, '${property}') FROM iceberg.default."weather$snapshots"
   WHERE element_at(summary, '${property}') IS NOT NULL ORDER BY committed_at DESC LIMIT 1`
 

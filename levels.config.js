@@ -1,0 +1,61 @@
+/**
+ * Who may import whom: a file imports from its own level and from those below it, and no folder is in a circle.
+ * `npm run check` enforces it (dependency-cruiser reads this file).
+ */
+const levels = [
+  "src",
+  "layers/cli",
+  "layers/profile",
+  "layers/operate",
+  "layers/sink",
+  "layers/table",
+  "layers/ingest",
+  "layers/log",
+  "layers/generator",
+  "layers/runtime",
+  "services"
+]
+
+/** Levels within one: the same rule. */
+const rooms = {
+  "layers/cli": ["commands", "terminal"],
+  "layers/table": ["trino", "duckdb", "iceberg", "parquet"]
+}
+
+const upwards = (order) =>
+  order.slice(1).map((folder, index) => ({
+    name: `${folder} imports nothing above it`,
+    severity: "error",
+    from: { path: `^${folder}/` },
+    to: { path: order.slice(0, index + 1).map((above) => `^${above}/`) }
+  }))
+
+export default {
+  forbidden: [
+    ...upwards(levels),
+    ...Object.entries(rooms).flatMap(([level, order]) => upwards(order.map((room) => `${level}/${room}`))),
+    {
+      name: "no folder is in a circle",
+      severity: "error",
+      scope: "folder",
+      from: {},
+      to: { circular: true }
+    },
+    {
+      name: "no file is in a circle",
+      severity: "error",
+      from: {},
+      to: { circular: true }
+    },
+    {
+      name: "the product imports no test",
+      severity: "error",
+      from: { path: "^(src|layers|services)/" },
+      to: { path: "^(test|bench)/" }
+    }
+  ],
+  options: {
+    doNotFollow: { path: "node_modules" },
+    parser: "swc"
+  }
+}

@@ -10,20 +10,20 @@ export const Finding = Schema.Struct({
   /** What it leads to, as a sentence. */
   consequence: Schema.String,
   /** What mends it: a command, or what to do by hand. */
-  mend: Schema.String,
+  fix: Schema.String,
   /** Worth knowing, and nothing is wrong yet. */
   warning: Schema.optionalKey(Schema.Literal(true))
 })
 export type Finding = typeof Finding.Type
 
 /** Whether there is something to repair. */
-export const isIll = (findings: ReadonlyArray<Finding>) => findings.some(({ warning }) => warning !== true)
+export const needsFix = (findings: ReadonlyArray<Finding>) => findings.some(({ warning }) => warning !== true)
 
 export interface Check {
   /** One word for it, such as `disk`. */
   readonly name: string
   /** What is well if nothing is found. */
-  readonly well: string
+  readonly ok: string
   /** Names of checks before this one: while one of them finds something, this one would only say the same again. Those that are not there count as well. */
   readonly needs?: ReadonlyArray<string>
   /** Empty if nothing is wrong; a failure says why it could not be checked. */

@@ -11,7 +11,7 @@ interface Header {
 }
 
 /** What Kafka Connect says of a refusal; null where it says nothing. */
-export interface Refusal {
+export interface Rejection {
   readonly connector: string | null
   readonly task: string | null
   /** VALUE_CONVERTER, TRANSFORMATION, …, and the class that did it. */
@@ -31,13 +31,13 @@ export interface DeadLetter {
   readonly source: string | null
   /** In a few words. */
   readonly reason: string
-  readonly refusal: Refusal
+  readonly rejection: Rejection
   readonly key: Uint8Array | null
   readonly value: Uint8Array | null
   /** Those that it had in the log. */
   readonly headers: ReadonlyArray<Header>
   /** Where it is in the log since it was sent again, as `weather/0/99`; one place for each time. */
-  readonly replays: ReadonlyArray<string>
+  readonly redrives: ReadonlyArray<string>
 }
 
 /** The topic cannot be read or written now; it may be tried again. */
@@ -61,23 +61,23 @@ export class NoSuchDeadLetter extends Schema.TaggedError<NoSuchDeadLetter>()("No
 }
 
 /** The embedded profile has no dead letters. */
-export class NothingRefused extends Schema.TaggedError<NothingRefused>()("NothingRefused", {}) {
+export class NoDeadLetters extends Schema.TaggedError<NoDeadLetters>()("NoDeadLetters", {}) {
   override get message() {
     return "There are no dead letters: the embedded log takes valid records only, so nothing invalid ever reaches it."
   }
 }
 
 /** The dead letters there were at one time. */
-export interface DeadLettersThen {
+export interface DeadLettersSnapshot {
   readonly topic: string
   /** Made with the topic; another topic has another id. */
   readonly topicId: string
   readonly waiting: number
-  readonly replayed: number
+  readonly redriven: number
   /** All of them, in the order in which they were refused. */
   readonly letters: Stream.Stream<DeadLetter, DeadLettersUnavailable>
   readonly find: (position: Position) => Effect.Effect<DeadLetter, DeadLettersUnavailable | NoSuchDeadLetter>
-  readonly replaysOf: (position: Position) => Effect.Effect<ReadonlyArray<string>, NoSuchDeadLetter>
+  readonly redrivesOf: (position: Position) => Effect.Effect<ReadonlyArray<string>, NoSuchDeadLetter>
 }
 
 export class DeadLetters extends Context.Service<
@@ -86,8 +86,8 @@ export class DeadLetters extends Context.Service<
     /** Reads all of the topic once, for what was sent again; `told` hears how far it is. */
     readonly now: (
       told: (read: number, total: number) => Effect.Effect<void>
-    ) => Effect.Effect<DeadLettersThen, DeadLettersUnavailable | NothingRefused>
+    ) => Effect.Effect<DeadLettersSnapshot, DeadLettersUnavailable | NoDeadLetters>
     /** Notes durably that a dead letter was sent again, and where it is in the log since then. */
-    readonly remember: (position: Position, at: string) => Effect.Effect<void, DeadLettersUnavailable | NothingRefused>
+    readonly remember: (position: Position, at: string) => Effect.Effect<void, DeadLettersUnavailable | NoDeadLetters>
   }
 >()("floe/services/DeadLetters") {}

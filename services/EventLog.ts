@@ -87,7 +87,7 @@ export class LogUnavailable extends Schema.TaggedError<LogUnavailable>()("LogUna
  * Whether the records were logged, all, some or none of them, is not known. A repeat with the same Idempotency-Key
  * completes what is missing and doubles nothing.
  */
-export class LogUncertain extends Schema.TaggedError<LogUncertain>()("LogUncertain", {
+export class AppendOutcomeUnknown extends Schema.TaggedError<AppendOutcomeUnknown>()("AppendOutcomeUnknown", {
   operation: Schema.String,
   /** What happened, as the end of a sentence. */
   reason: Schema.String,
@@ -112,7 +112,7 @@ export class RecordTooLarge extends Schema.TaggedError<RecordTooLarge>()("Record
 }
 
 /** The log's own evidence contradicts it from `position` on: a flipped bit, a missing row, an end below what was acknowledged. Trying again does not help. */
-export class LogBroken extends Schema.TaggedError<LogBroken>()("LogBroken", {
+export class LogCorrupt extends Schema.TaggedError<LogCorrupt>()("LogCorrupt", {
   position: Position,
   reason: Schema.String
 }) {
@@ -139,18 +139,18 @@ export class KeyInFlight extends Schema.TaggedError<KeyInFlight>()("KeyInFlight"
 export class EventLogReader extends Context.Service<
   EventLogReader,
   {
-    readonly bounds: Effect.Effect<LogBounds, LogUnavailable | LogBroken>
+    readonly bounds: Effect.Effect<LogBounds, LogUnavailable | LogCorrupt>
     /**
      * Events of a partition from `from` on, in order and in chunks. With `until: "end"` the stream ends at the end
      * that the log had when the stream started; otherwise it goes on with new events as they come. A `from` beyond
-     * the end of the log is LogBroken at the end: whoever asks has seen more than there is.
+     * the end of the log is LogCorrupt at the end: whoever asks has seen more than there is.
      */
     readonly read: (
       from: Position,
       options?: { readonly until?: "end" | undefined }
-    ) => Stream.Stream<LoggedEvent, LogUnavailable | LogBroken>
+    ) => Stream.Stream<LoggedEvent, LogUnavailable | LogCorrupt>
     /** Offset of the first event between these bounds that was accepted at this time (ms since 1970) or later; their end if there is none. */
-    readonly firstAt: (bounds: PartitionBounds, millis: number) => Effect.Effect<number, LogUnavailable | LogBroken>
+    readonly firstAt: (bounds: PartitionBounds, millis: number) => Effect.Effect<number, LogUnavailable | LogCorrupt>
   }
 >()("floe/services/EventLogReader") {}
 
@@ -159,10 +159,10 @@ export class EventLog extends Context.Service<
   {
     /** Tells this log from every other; null where the log does not have one id for good. */
     readonly logId: string | null
-    /** Succeeds once all the records are durable; on every failure but LogUncertain none is logged. */
+    /** Succeeds once all the records are durable; on every failure but AppendOutcomeUnknown none is logged. */
     readonly append: (
       append: Append
-    ) => Effect.Effect<Appended, LogUnavailable | LogUncertain | RecordTooLarge | KeyReused | KeyInFlight>
+    ) => Effect.Effect<Appended, LogUnavailable | AppendOutcomeUnknown | RecordTooLarge | KeyReused | KeyInFlight>
     /** Succeeds if an append would be taken now; after a failed write it tries one that leaves no event behind. */
     readonly ready: Effect.Effect<void, LogUnavailable>
   }

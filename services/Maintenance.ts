@@ -34,7 +34,7 @@ export class Maintenance extends Context.Service<
   Maintenance,
   {
     /** Whether a run that is interrupted may go on elsewhere: a running sink has taken it up. */
-    readonly goesOn: boolean
+    readonly continuesWhenInterrupted: boolean
     /** What there is to do at this moment. Nothing is changed. */
     readonly plan: Effect.Effect<MaintenancePlan, TableReadError | MaintenanceFailed>
     /** Does it, beside commits; the answer is a sentence. `told` is given another whenever there is news. */

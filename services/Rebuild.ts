@@ -3,10 +3,10 @@
  * Owns: making a table beside the old one, going on after an interruption, putting it in place. Does not own: the log (EventLogReader), how rows are written.
  */
 import { Context, type Effect, Schema, type Stream } from "effect"
-import type { LogBroken, LogUnavailable } from "./EventLog.ts"
+import type { LogCorrupt, LogUnavailable } from "./EventLog.ts"
 import type { TableBroken, TableUnavailable } from "./Table.ts"
 
-export interface ReplayProgress {
+export interface RebuildProgress {
   /** Events of the log that are in the table or on their way into it. */
   readonly events: number
   /** Events of the log when the replay began, which is where it ends. */
@@ -16,7 +16,7 @@ export interface ReplayProgress {
 }
 
 /** It must not be done; nothing was changed. */
-export class ReplayRefused extends Schema.TaggedError<ReplayRefused>()("ReplayRefused", {
+export class RebuildRefused extends Schema.TaggedError<RebuildRefused>()("RebuildRefused", {
   /** A sentence that says what to do. */
   reason: Schema.String
 }) {
@@ -26,7 +26,7 @@ export class ReplayRefused extends Schema.TaggedError<ReplayRefused>()("ReplayRe
 }
 
 /** It cannot be done now; what was done is kept, and the same call goes on from there. */
-export class ReplayUnavailable extends Schema.TaggedError<ReplayUnavailable>()("ReplayUnavailable", {
+export class RebuildUnavailable extends Schema.TaggedError<RebuildUnavailable>()("RebuildUnavailable", {
   /** A sentence. */
   reason: Schema.String,
   cause: Schema.Defect()
@@ -44,19 +44,19 @@ export interface Discards {
   readonly otherWriters?: boolean | undefined
 }
 
-export type ReplayError =
-  | ReplayRefused
-  | ReplayUnavailable
+export type RebuildError =
+  | RebuildRefused
+  | RebuildUnavailable
   | LogUnavailable
-  | LogBroken
+  | LogCorrupt
   | TableUnavailable
   | TableBroken
 
-export class Replay extends Context.Service<
-  Replay,
+export class Rebuild extends Context.Service<
+  Rebuild,
   {
     /** Whether a swap that is interrupted may go on elsewhere: a running sink has taken it up. */
-    readonly goesOn: boolean
+    readonly continuesWhenInterrupted: boolean
     /**
      * Brings the log, up to its end as it is now, into the table `default.<table>`: a new one, or one that an earlier
      * replay has left unfinished. With `finished`, also one that it has finished, and what brings the log is kept for
@@ -66,15 +66,15 @@ export class Replay extends Context.Service<
     readonly into: (
       table: string,
       options?: { readonly finished?: boolean | undefined; readonly discard?: Discards | undefined }
-    ) => Stream.Stream<ReplayProgress, ReplayError>
+    ) => Stream.Stream<RebuildProgress, RebuildError>
     /**
      * Puts a finished table in place of `default.weather`, in one step; the answer is a sentence. `told` is given
      * another whenever there is news.
      */
-    readonly swap: (
+    readonly promote: (
       table: string,
-      told: (news: string) => Effect.Effect<void>,
+      onProgress: (news: string) => Effect.Effect<void>,
       discard?: Discards
-    ) => Effect.Effect<string, ReplayError>
+    ) => Effect.Effect<string, RebuildError>
   }
->()("floe/services/Replay") {}
+>()("floe/services/Rebuild") {}

@@ -86,13 +86,13 @@ export class TableSumsUnreadable extends Schema.TaggedError<TableSumsUnreadable>
 
 export type TableSumsError = QueryError | TableSumsUnreadable
 
-export class TableSums extends Context.Service<
-  TableSums,
+export class TableChecksums extends Context.Service<
+  TableChecksums,
   {
     /** The newest snapshot, held until the scope closes; none if there is no table yet. */
     readonly view: Effect.Effect<Option.Option<TableView>, TableSumsError | SinkCommitsUnavailable, Scope.Scope>
   }
->()("floe/services/TableSums") {}
+>()("floe/services/TableChecksums") {}
 
 /** Digits of the hexadecimal MD5 that count: 60 bits, which every engine has a number for. */
 export const checksumDigits = 15

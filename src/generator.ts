@@ -4,9 +4,9 @@ import { Effect, Layer, Result } from "effect"
 import * as Generator from "../layers/generator/Generator.ts"
 import * as LogClient from "../layers/ingest/LogClient.ts"
 import * as Profile from "../layers/profile/Profile.ts"
-import * as Lines from "../layers/runtime/ConsoleLogger.ts"
-import * as Ending from "../layers/runtime/Shutdown.ts"
-import * as ClockSteps from "../layers/runtime/watchClock.ts"
+import * as ConsoleLogger from "../layers/runtime/ConsoleLogger.ts"
+import * as Shutdown from "../layers/runtime/Shutdown.ts"
+import * as WatchClock from "../layers/runtime/watchClock.ts"
 import { LogTarget } from "../services/LogTarget.ts"
 
 const announced = Layer.effectDiscard(
@@ -21,8 +21,8 @@ const program = Generator.layer.pipe(
   Layer.provide(announced),
   Layer.provide(LogClient.layer),
   Layer.provide(Profile.logTarget),
-  Layer.merge(ClockSteps.layer),
-  Layer.provide(Lines.layer)
+  Layer.merge(WatchClock.layer),
+  Layer.provide(ConsoleLogger.layer)
 )
 
-NodeRuntime.runMain(Ending.launch(program), Ending.said)
+NodeRuntime.runMain(Shutdown.launch(program), Shutdown.exitOptions)

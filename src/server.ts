@@ -3,8 +3,8 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Layer } from "effect"
 import * as Server from "../layers/ingest/http/Server.ts"
 import * as Profile from "../layers/profile/Profile.ts"
-import * as Lines from "../layers/runtime/ConsoleLogger.ts"
-import * as Ending from "../layers/runtime/Shutdown.ts"
+import * as ConsoleLogger from "../layers/runtime/ConsoleLogger.ts"
+import * as Shutdown from "../layers/runtime/Shutdown.ts"
 import { HttpAddress } from "../services/HttpAddress.ts"
 
 const announced = Layer.effectDiscard(
@@ -20,7 +20,7 @@ const program = announced.pipe(
   Layer.provide(Server.layer),
   Layer.provide(Profile.log),
   Layer.merge(Profile.clockSteps),
-  Layer.provide(Lines.layer)
+  Layer.provide(ConsoleLogger.layer)
 )
 
-NodeRuntime.runMain(Ending.launch(program), Ending.said)
+NodeRuntime.runMain(Shutdown.launch(program), Shutdown.exitOptions)

@@ -2,8 +2,8 @@
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Layer } from "effect"
 import * as Profile from "../layers/profile/Profile.ts"
-import * as Lines from "../layers/runtime/ConsoleLogger.ts"
-import * as Ending from "../layers/runtime/Shutdown.ts"
+import * as ConsoleLogger from "../layers/runtime/ConsoleLogger.ts"
+import * as Shutdown from "../layers/runtime/Shutdown.ts"
 import { DataFolder } from "../services/DataFolder.ts"
 import { Sink } from "../services/Sink.ts"
 
@@ -16,9 +16,9 @@ const program = announced.pipe(
   Layer.provide(Profile.logReader),
   Layer.provideMerge(Profile.clockSteps),
   Layer.provide(Profile.onlyEmbedded),
-  Layer.provide(Lines.layer)
+  Layer.provide(ConsoleLogger.layer)
 )
 
 const sinking = Effect.flatMap(Sink, ({ failure }) => failure)
 
-NodeRuntime.runMain(Ending.launch(program, sinking), Ending.said)
+NodeRuntime.runMain(Shutdown.launch(program, sinking), Shutdown.exitOptions)

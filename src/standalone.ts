@@ -6,8 +6,8 @@ import * as Server from "../layers/ingest/http/Server.ts"
 import * as LogClient from "../layers/ingest/LogClient.ts"
 import * as Profile from "../layers/profile/Profile.ts"
 import * as Banner from "../layers/runtime/Banner.ts"
-import * as Lines from "../layers/runtime/ConsoleLogger.ts"
-import * as Ending from "../layers/runtime/Shutdown.ts"
+import * as ConsoleLogger from "../layers/runtime/ConsoleLogger.ts"
+import * as Shutdown from "../layers/runtime/Shutdown.ts"
 import { HttpAddress } from "../services/HttpAddress.ts"
 import { Sink } from "../services/Sink.ts"
 
@@ -23,9 +23,9 @@ const program = Generator.layer.pipe(
   Layer.provide(Profile.log),
   Layer.provideMerge(Profile.clockSteps),
   Layer.provide(Profile.onlyEmbedded),
-  Layer.provide(Lines.layer)
+  Layer.provide(ConsoleLogger.layer)
 )
 
 const sinking = Effect.flatMap(Sink, ({ failure }) => failure)
 
-NodeRuntime.runMain(Ending.launch(program, sinking), Ending.said)
+NodeRuntime.runMain(Shutdown.launch(program, sinking), Shutdown.exitOptions)

@@ -120,9 +120,9 @@ export const maintenance = chosen(
 )
 
 /** Making the table anew from the log; nothing is made before it is asked for. */
-export const replay = chosen(
-  (layers) => layers.replay,
-  (layers) => layers.replay
+export const rebuild = chosen(
+  (layers) => layers.rebuild,
+  (layers) => layers.rebuild
 )
 
 /** The parts of the pipeline, its log and its table to look at; nothing is made. */

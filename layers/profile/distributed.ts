@@ -10,16 +10,16 @@ import * as Checks from "../operate/doctor/distributed.ts"
 import * as Metastore from "../operate/probes/Metastore.ts"
 import * as Components from "../operate/status/distributed.ts"
 import * as Storage from "../operate/storage/s3.ts"
-import * as ClockSteps from "../runtime/watchClock.ts"
+import * as WatchClock from "../runtime/watchClock.ts"
 import * as Connector from "../sink/connect/Connector.ts"
-import * as Accepted from "../sink/connect/connectorFilter.ts"
-import * as Replay from "../sink/connect/Rebuild.ts"
+import * as ConnectorFilter from "../sink/connect/connectorFilter.ts"
+import * as RebuildLayer from "../sink/connect/Rebuild.ts"
 import * as SinkCommits from "../sink/connect/SinkCommits.ts"
 import * as Maintenance from "../table/trino/Maintenance.ts"
 import * as Query from "../table/trino/Query.ts"
-import * as TableSums from "../table/trino/TableChecksums.ts"
+import * as TableChecksumsLayer from "../table/trino/TableChecksums.ts"
 import * as TableReader from "../table/trino/TableReader.ts"
-import * as WithoutClient from "./KafkaClientFallback.ts"
+import * as KafkaClientFallback from "./KafkaClientFallback.ts"
 
 export const log = EventLog.layer
 
@@ -30,7 +30,7 @@ export const serverAddress = Layer.empty
 
 export const logReader = EventLogReader.layer
 
-export const clockSteps = ClockSteps.layer
+export const clockSteps = WatchClock.layer
 
 export const query = Query.layer
 
@@ -47,43 +47,55 @@ export const consumerGroups = ConsumerGroups.layer
 export const sinkCommits = SinkCommits.layer
 
 /** The table to make, with what tells which topic it is made from. */
-export const tableCreation = Layer.mergeAll(query, WithoutClient.topics, consumerGroups, WithoutClient.sinkCommits)
+export const tableCreation = Layer.mergeAll(
+  query,
+  KafkaClientFallback.topics,
+  consumerGroups,
+  KafkaClientFallback.sinkCommits
+)
 
 export const tableReader = (table: string) => TableReader.at(table).pipe(Layer.provide([query, sinkCommits]))
 
 export const audit = Layer.merge(
-  EventLogReader.layerOf(Accepted.eventOf),
-  TableSums.layer.pipe(Layer.provide([query, sinkCommits]))
+  EventLogReader.layerOf(ConnectorFilter.eventOf),
+  TableChecksumsLayer.layer.pipe(Layer.provide([query, sinkCommits]))
 )
 
-export const replay = Replay.layer.pipe(
-  Layer.provide([EventLogReader.layerOf(Accepted.eventOf), topics, consumerGroups, sinkCommits, connector, query])
+export const rebuild = RebuildLayer.layer.pipe(
+  Layer.provide([
+    EventLogReader.layerOf(ConnectorFilter.eventOf),
+    topics,
+    consumerGroups,
+    sinkCommits,
+    connector,
+    query
+  ])
 )
 
 export const maintenance = Maintenance.layer.pipe(
-  Layer.provide([storage, WithoutClient.logReader, WithoutClient.sinkCommits])
+  Layer.provide([storage, KafkaClientFallback.logReader, KafkaClientFallback.sinkCommits])
 )
 
 /** Without the Kafka client it leaves out how far the log is in the table. */
-const weatherReader = TableReader.at("weather").pipe(Layer.provide([query, WithoutClient.sinkCommits]))
+const weatherReader = TableReader.at("weather").pipe(Layer.provide([query, KafkaClientFallback.sinkCommits]))
 
 export const status = Components.layer.pipe(
   Layer.provide([connector, Metastore.layer, storage]),
-  Layer.provideMerge([WithoutClient.logReader, weatherReader])
+  Layer.provideMerge([KafkaClientFallback.logReader, weatherReader])
 )
 
 export const checksWithin = (limits: Checks.Limits) =>
   Checks.within(limits).pipe(
     Layer.provide(Components.layer),
     Layer.provide([
-      WithoutClient.topics,
+      KafkaClientFallback.topics,
       consumerGroups,
       connector,
       Metastore.layer,
       storage,
       query,
-      WithoutClient.logReader,
-      WithoutClient.sinkCommits,
+      KafkaClientFallback.logReader,
+      KafkaClientFallback.sinkCommits,
       weatherReader
     ])
   )

@@ -5,7 +5,7 @@ import { Sink } from "../../services/Sink.ts"
 import { TableWriter } from "../../services/Table.ts"
 
 /** A longer backlog is left to the next start. */
-const patience = "1500 millis"
+const drainTimeout = "1500 millis"
 const pollInterval = "5 millis"
 
 export const layer = Layer.effectDiscard(
@@ -26,7 +26,12 @@ export const layer = Layer.effectDiscard(
     })
 
     yield* Effect.addFinalizer(() =>
-      taken.pipe(Effect.raceFirst(sink.failure), Effect.interruptible, Effect.timeoutOption(patience), Effect.ignore)
+      taken.pipe(
+        Effect.raceFirst(sink.failure),
+        Effect.interruptible,
+        Effect.timeoutOption(drainTimeout),
+        Effect.ignore
+      )
     )
   })
 )

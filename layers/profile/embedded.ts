@@ -13,15 +13,15 @@ import * as ClockSteps from "../runtime/ClockSteps.ts"
 import * as DataFolder from "../runtime/DataFolder.ts"
 import * as Connector from "../sink/Connector.ts"
 import * as Maintenance from "../sink/Maintenance.ts"
-import * as Replay from "../sink/Rebuild.ts"
+import * as RebuildLayer from "../sink/Rebuild.ts"
 import * as Sink from "../sink/Sink.ts"
 import * as SinkControl from "../sink/SinkControl.ts"
 import * as Query from "../table/duckdb/Query.ts"
-import * as TableSums from "../table/duckdb/TableChecksums.ts"
+import * as TableChecksumsLayer from "../table/duckdb/TableChecksums.ts"
 import * as Leases from "../table/iceberg/Leases.ts"
-import * as Inspection from "../table/iceberg/TableReader.ts"
+import * as TableReaderLayer from "../table/iceberg/TableReader.ts"
 import * as TableWriter from "../table/iceberg/TableWriter.ts"
-import * as Remainder from "./drainOnShutdown.ts"
+import * as DrainOnShutdown from "./drainOnShutdown.ts"
 
 export const log = EventLog.layer.pipe(Layer.provide(DataFolder.layer))
 
@@ -29,7 +29,7 @@ export const logReader = EventLogReader.layer.pipe(Layer.provide(DataFolder.laye
 
 export const clockSteps = ClockSteps.layer.pipe(Layer.provide(DataFolder.layerToRead))
 
-export const sink = Remainder.layer.pipe(
+export const sink = DrainOnShutdown.layer.pipe(
   Layer.provideMerge(Sink.layer),
   Layer.provide(TableWriter.layer),
   Layer.provide([Leases.layer, SinkControl.layer]),
@@ -39,20 +39,20 @@ export const sink = Remainder.layer.pipe(
 export const query = Query.layer.pipe(Layer.provide(Leases.layer), Layer.provide(DataFolder.layerToRead))
 
 export const tableReader = (table: string) =>
-  Inspection.at(table).pipe(Layer.provide(Leases.layer), Layer.provide(DataFolder.layerToRead))
+  TableReaderLayer.at(table).pipe(Layer.provide(Leases.layer), Layer.provide(DataFolder.layerToRead))
 
 export const logToRead = EventLogReader.layer.pipe(Layer.provide(DataFolder.layerToRead))
 
 export const audit = Layer.merge(
   logToRead,
-  TableSums.layer.pipe(Layer.provide(Leases.layer), Layer.provide(DataFolder.layerToRead))
+  TableChecksumsLayer.layer.pipe(Layer.provide(Leases.layer), Layer.provide(DataFolder.layerToRead))
 )
 
 export const connector = Connector.layer.pipe(Layer.provide(SinkControl.layer), Layer.provide(DataFolder.layerToRead))
 
 export const maintenance = Maintenance.layer.pipe(Layer.provide(Leases.layer), Layer.provide(DataFolder.layerToRead))
 
-export const replay = Replay.layer.pipe(
+export const rebuild = RebuildLayer.layer.pipe(
   Layer.provide([Leases.layer, EventLogReader.layer]),
   Layer.provide(DataFolder.layerToRead)
 )

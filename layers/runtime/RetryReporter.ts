@@ -4,14 +4,14 @@ import { Effect, Random } from "effect"
 const firstDelay = 100
 const longestDelay = 5_000
 
-export interface Patience {
+export interface RetryReporter {
   /** Notes a failure, and waits before the next try: exponentially longer, with jitter, up to 5 seconds. */
   readonly wait: (error: Error) => Effect.Effect<void>
   /** Notes that it works. */
-  readonly well: Effect.Effect<void>
+  readonly recovered: Effect.Effect<void>
 }
 
-export const make = (recovered: string): Patience => {
+export const make = (recovered: string): RetryReporter => {
   let failures = 0
   return {
     wait: Effect.fnUntraced(function* (error) {
@@ -19,7 +19,7 @@ export const make = (recovered: string): Patience => {
       const delay = Math.min(longestDelay, firstDelay * 2 ** Math.min(failures++, 10))
       yield* Effect.sleep(delay * (yield* Random.nextBetween(0.5, 1)))
     }),
-    well: Effect.suspend(() => {
+    recovered: Effect.suspend(() => {
       if (failures === 0) return Effect.void
       failures = 0
       return Effect.log(recovered)

@@ -102,4 +102,4 @@ const teardown = <A, E>(exit: Exit.Exit<A, E>, onExit: (code: number) => void) =
 }
 
 /** For `runMain`, which would print a stack for every failure. */
-export const said = { disableErrorReporting: true, teardown }
+export const exitOptions = { disableErrorReporting: true, teardown }

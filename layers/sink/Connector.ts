@@ -6,7 +6,7 @@ import { DataFolder } from "../../services/DataFolder.ts"
 import { SinkControl, type SinkStatus } from "../../services/SinkControl.ts"
 import { acquire } from "../runtime/ProcessLock.ts"
 import { livenessOf } from "./heartbeat.ts"
-import * as Errand from "./SinkCommand.ts"
+import * as SinkCommand from "./SinkCommand.ts"
 
 const name = "iceberg-sink"
 
@@ -46,12 +46,12 @@ export const layer = Layer.effect(
     /** Where no sink runs it is noted for the next one. */
     const setPaused = (asked: string, paused: boolean) => {
       const command = paused ? "pause" : "resume"
-      const here = Effect.scoped(
+      const runLocally = Effect.scoped(
         Effect.andThen(acquire(folder.sinkLock, "sink"), Effect.as(control.setPaused(paused), "Done."))
       )
       return known(asked).pipe(
         Effect.andThen(
-          Errand.run({ command, here, told: () => Effect.void }).pipe(
+          SinkCommand.dispatch({ command, runLocally, onProgress: () => Effect.void }).pipe(
             Effect.provideService(SinkControl, control),
             Effect.provideService(DataFolder, folder),
             unavailable(command)

@@ -7,7 +7,7 @@ import { TableWriter } from "../../services/Table.ts"
 import { plan } from "../table/iceberg/MaintenancePlan.ts"
 import { metadataOf } from "../table/iceberg/SnapshotLease.ts"
 import * as TableWriterLayer from "../table/iceberg/TableWriter.ts"
-import * as Errand from "./SinkCommand.ts"
+import * as SinkCommand from "./SinkCommand.ts"
 import * as SinkControl from "./SinkControl.ts"
 import * as Upkeep from "./Upkeep.ts"
 
@@ -19,14 +19,14 @@ export const layer = Layer.effect(
     const retention = { snapshots, timeTravel: Duration.toMillis(travel), metadataFiles: 0 }
     const services = yield* Effect.context<DataFolder | Leases>()
 
-    const here = Effect.gen(function* () {
+    const runLocally = Effect.gen(function* () {
       const upkeep = yield* Upkeep.make(yield* TableWriter)
       return yield* upkeep.now
     }).pipe(Effect.provide(Layer.fresh(TableWriterLayer.layer)))
 
     const run = Effect.fn("Maintenance.run")(
-      function* (told: (news: string) => Effect.Effect<void>) {
-        return yield* Errand.run({ command: "maintain", here, told })
+      function* (onProgress: (news: string) => Effect.Effect<void>) {
+        return yield* SinkCommand.dispatch({ command: "maintain", runLocally, onProgress })
       },
       // Only here, as it makes its database, which a folder without a table must not get.
       Effect.provide(SinkControl.layer),
@@ -38,9 +38,9 @@ export const layer = Layer.effect(
     )
 
     return Maintenance.of({
-      goesOn: true,
+      continuesWhenInterrupted: true,
       plan: plan(folder.table, retention, Duration.toMillis(grace)),
-      run: (told) => Effect.andThen(metadataOf(folder.table), run(told))
+      run: (onProgress) => Effect.andThen(metadataOf(folder.table), run(onProgress))
     })
   })
 )

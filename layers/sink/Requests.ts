@@ -2,8 +2,8 @@
 import { Effect, Option, Schedule } from "effect"
 import { plural } from "../../services/plural.ts"
 import type { ControlUnavailable, SinkControl, SinkRequest, SinkStatus } from "../../services/SinkControl.ts"
-import type { Swap } from "./promote.ts"
-import type { Intake } from "./SinkLoop.ts"
+import type { Promotion } from "./promote.ts"
+import type { SinkLoop } from "./SinkLoop.ts"
 import type { Upkeeper } from "./Upkeep.ts"
 
 const pollInterval = "250 millis"
@@ -11,9 +11,9 @@ const heartbeatInterval = "1 second"
 
 export interface RequestsOptions {
   readonly control: SinkControl["Service"]
-  readonly intake: Intake
+  readonly intake: SinkLoop
   readonly upkeep: Upkeeper
-  readonly swap: Swap
+  readonly swap: Promotion
   /** Whether it begins as paused. */
   readonly paused: boolean
 }

@@ -7,14 +7,14 @@ import { commitInterval, topic } from "../../services/Settings.ts"
 import { Sink, type SinkStopped } from "../../services/Sink.ts"
 import { SinkControl } from "../../services/SinkControl.ts"
 import { TableWriter } from "../../services/Table.ts"
-import * as Swap from "./promote.ts"
+import * as Promote from "./promote.ts"
 import * as Requests from "./Requests.ts"
 import { folderInPlace, lockInPlace } from "./runLocally.ts"
-import * as Intake from "./SinkLoop.ts"
+import * as SinkLoop from "./SinkLoop.ts"
 import * as Upkeep from "./Upkeep.ts"
 
 /** How long the last commit may take when the sink ends. */
-const farewell = "4 seconds"
+const finalCommitTimeout = "4 seconds"
 
 /** How often it looks whether its data folder is still there. */
 const watchInterval = "1 second"
@@ -29,7 +29,7 @@ export const layer = Layer.effect(
     const control = yield* SinkControl
     const folder = yield* DataFolder
     const upkeep = yield* Upkeep.make(table)
-    const intake = yield* Intake.make({
+    const intake = yield* SinkLoop.make({
       log: yield* EventLogReader,
       table,
       folder,
@@ -44,7 +44,7 @@ export const layer = Layer.effect(
       yield* intake.pause
       yield* Effect.log("still paused on request")
     }
-    const swap = Swap.make(folder, yield* Leases, intake.supersede)
+    const swap = Promote.make(folder, yield* Leases, intake.supersede)
     const requests = Requests.make({ control, intake, upkeep, swap, paused })
     const failure = yield* Deferred.make<never, SinkStopped>()
 
@@ -52,7 +52,7 @@ export const layer = Layer.effect(
     yield* Effect.addFinalizer(() =>
       Effect.gen(function* () {
         const last = yield* Effect.forkDetach(Effect.ignore(intake.commitOnce))
-        const ended = yield* Effect.timeoutOption(Effect.interruptible(Fiber.await(last)), farewell)
+        const ended = yield* Effect.timeoutOption(Effect.interruptible(Fiber.await(last)), finalCommitTimeout)
         if (Option.isNone(ended))
           yield* Effect.logWarning("The last commit was left unfinished; its rows are still in the log.")
         yield* requests.stopped

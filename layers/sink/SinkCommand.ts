@@ -8,27 +8,34 @@ import { type SinkCommand, SinkControl } from "../../services/SinkControl.ts"
 import { isHeld, LockHeld } from "../runtime/ProcessLock.ts"
 
 /** The sink tried and could not; the reason is its own sentence. */
-class ErrandFailed extends Schema.TaggedError<ErrandFailed>()("ErrandFailed", { reason: Schema.String }) {
+class SinkCommandFailed extends Schema.TaggedError<SinkCommandFailed>()("SinkCommandFailed", {
+  reason: Schema.String
+}) {
   override get message() {
     return this.reason
   }
 }
 
-export interface Errand<E, R> {
+export interface LocalWork<E, R> {
   readonly command: SinkCommand
   readonly argument?: string
   /** Fails with LockHeld where a sink runs. The answer is a sentence. */
-  readonly here: Effect.Effect<string, E, R>
-  readonly told: (news: string) => Effect.Effect<void>
+  readonly runLocally: Effect.Effect<string, E, R>
+  readonly onProgress: (news: string) => Effect.Effect<void>
 }
 
 const pollInterval = "200 millis"
 
 /** A sink that has taken up the request, or will, goes on with it when this is interrupted. */
-export const run = Effect.fn("Errand.run")(function* <E, R>({ argument, command, here, told }: Errand<E, R>) {
+export const dispatch = Effect.fn("SinkCommand.dispatch")(function* <E, R>({
+  argument,
+  command,
+  runLocally,
+  onProgress
+}: LocalWork<E, R>) {
   const control = yield* SinkControl
   const { sinkLock } = yield* DataFolder
-  const tried = here.pipe(
+  const tried = runLocally.pipe(
     Effect.map(Option.some),
     Effect.catchIf(
       (error) => error instanceof LockHeld && error.holder === "sink",
@@ -42,11 +49,11 @@ export const run = Effect.fn("Errand.run")(function* <E, R>({ argument, command,
   for (;;) {
     const request = yield* control.find(id)
     if (Option.isNone(request))
-      return yield* new ErrandFailed({ reason: "The sink's control table was replaced; try again." })
+      return yield* new SinkCommandFailed({ reason: "The sink's control table was replaced; try again." })
     const { outcome, state } = request.value
-    if (state === "failed") return yield* new ErrandFailed({ reason: outcome ?? "The sink failed." })
+    if (state === "failed") return yield* new SinkCommandFailed({ reason: outcome ?? "The sink failed." })
     if (state === "done") return outcome ?? "Done."
-    yield* told(state === "running" ? "the sink is at it" : "waiting for the sink to take it up")
+    yield* onProgress(state === "running" ? "the sink is at it" : "waiting for the sink to take it up")
     // A sink that died leaves its lock, and the request to whoever comes.
     if (!(yield* isHeld(sinkLock))) {
       const done = yield* tried.pipe(

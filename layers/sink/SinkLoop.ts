@@ -1,7 +1,7 @@
 /** The way of events from the log into the table: reading, staging, committing, and how far it has come. */
 import { Array as Arr, Duration, Effect, Latch, Option, Semaphore, Stream } from "effect"
 import type { DataFolder } from "../../services/DataFolder.ts"
-import { type EventLogReader, LogBroken, type LoggedEvent } from "../../services/EventLog.ts"
+import { type EventLogReader, LogCorrupt, type LoggedEvent } from "../../services/EventLog.ts"
 import { plural } from "../../services/plural.ts"
 import { SinkStopped } from "../../services/Sink.ts"
 import {
@@ -12,11 +12,11 @@ import {
   type TableWriter
 } from "../../services/Table.ts"
 import { monotonicMillis } from "../runtime/elapsed.ts"
-import * as Patience from "../runtime/RetryReporter.ts"
-import * as Fit from "./LogMatch.ts"
+import * as RetryReporter from "../runtime/RetryReporter.ts"
+import * as LogMatch from "./LogMatch.ts"
 import { folderInPlace } from "./runLocally.ts"
 
-export interface IntakeOptions {
+export interface SinkLoopOptions {
   readonly log: EventLogReader["Service"]
   readonly table: TableWriter["Service"]
   readonly folder: DataFolder["Service"]
@@ -28,9 +28,9 @@ export interface IntakeOptions {
 
 /** Rows that are staged at most before a commit, whatever the interval says. */
 const mostStaged = 500_000
-const { partition } = Fit
+const { partition } = LogMatch
 
-export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, interval, committed }: IntakeOptions) {
+export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, interval, committed }: SinkLoopOptions) {
   const start = yield* table.committed
   let logId = Option.getOrUndefined(start)?.progress.logId
   let next = Option.getOrUndefined(start)?.progress.offset ?? 0
@@ -45,11 +45,11 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
   const gate = yield* Latch.make(true)
   /** Staging and committing take turns, so that a commit's progress says exactly what is staged. */
   const turn = yield* Semaphore.make(1)
-  const logPatience = Patience.make("The event log can be read again.")
-  const stagePatience = Patience.make("Events can be staged again.")
-  const commitPatience = Patience.make("The table can be written again.")
+  const logRetries = RetryReporter.make("The event log can be read again.")
+  const stagePatience = RetryReporter.make("Events can be staged again.")
+  const commitRetries = RetryReporter.make("The table can be written again.")
 
-  const fits = Fit.make(log, folder)
+  const fits = LogMatch.make(log, folder)
   const check = Effect.gen(function* () {
     const progress = logId === undefined ? undefined : { logId, offset: next, lastEvent }
     logId = (yield* fits(folder.table, progress)).logId
@@ -58,18 +58,18 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
   /** Runs what uses the table until it works. */
   const persist = Effect.fnUntraced(function* <A, E>(
     effect: Effect.Effect<A, E | TableUnavailable>,
-    patience: Patience.Patience
+    retries: RetryReporter.RetryReporter
   ) {
     for (;;) {
       const result = yield* effect.pipe(
         Effect.asSome,
         Effect.catchIf(
           (error) => error instanceof TableUnavailable,
-          (error) => Effect.as(patience.wait(error), Option.none<A>())
+          (error) => Effect.as(retries.wait(error), Option.none<A>())
         )
       )
       if (Option.isNone(result)) continue
-      yield* patience.well
+      yield* retries.recovered
       return result.value
     }
   })
@@ -101,7 +101,7 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
   const commitOnce = commitStaged.pipe(Effect.uninterruptible, turn.withPermit)
 
   /** Commits what is staged; the answer is the number of rows. */
-  const commit = persist(commitOnce, commitPatience)
+  const commit = persist(commitOnce, commitRetries)
 
   const stageOnce = Effect.fnUntraced(
     function* (read: Arr.NonEmptyReadonlyArray<LoggedEvent>) {
@@ -114,14 +114,14 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
       // It is about to be read again from another place.
       if (moved.isOpen()) return true
       if (offset !== next) {
-        return yield* new LogBroken({
+        return yield* new LogCorrupt({
           position: { partition, offset: next },
           reason: `reading it gave offset ${offset} instead`
         })
       }
       yield* table.stage(chunk.map(({ record }) => record))
       next += chunk.length
-      lastEvent = Fit.digestOf(chunk[chunk.length - 1] ?? chunk[0])
+      lastEvent = LogMatch.digestOf(chunk[chunk.length - 1] ?? chunk[0])
       return true
     },
     Effect.uninterruptible,
@@ -129,7 +129,7 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
   )
 
   const take = Effect.fnUntraced(function* (chunk: Arr.NonEmptyReadonlyArray<LoggedEvent>) {
-    yield* logPatience.well
+    yield* logRetries.recovered
     const staging = gate.whenOpen(stageOnce(chunk))
     while (!(yield* persist(staging, stagePatience)));
     if ((yield* table.staged) >= mostStaged) {
@@ -162,7 +162,7 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
    * Makes the table in the folder `from` the table, in one step. It is brought to the log's end first, so that no event
    * that was in the table is missing in it; on failure all is as it was.
    */
-  const supersede = Effect.fn("Intake.supersede")(
+  const supersede = Effect.fn("SinkLoop.promote")(
     function* <E>(from: string, progress: Progress, allowed: Effect.Effect<void, E>) {
       yield* commitStaged
       const bounds = yield* fits(from, progress)
@@ -170,7 +170,7 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
       const stage = Effect.fnUntraced(function* (chunk: Arr.NonEmptyReadonlyArray<LoggedEvent>) {
         yield* table.stage(chunk.map(({ record }) => record))
         offset += chunk.length
-        last = Fit.digestOf(chunk[chunk.length - 1] ?? chunk[0])
+        last = LogMatch.digestOf(chunk[chunk.length - 1] ?? chunk[0])
       })
       const done = yield* log.read({ partition, offset }, { until: "end" }).pipe(
         Stream.chunks,
@@ -200,12 +200,12 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
   /** Takes events in for ever. */
   const read = readOnce.pipe(
     Effect.catchTags({
-      LogUnavailable: logPatience.wait,
+      LogUnavailable: logRetries.wait,
       TableBroken: stopped,
       // The check may have a better word for it, such as another log.
-      LogBroken: (error) =>
+      LogCorrupt: (error) =>
         check.pipe(
-          Effect.catchTag(["LogUnavailable", "LogBroken"], () => Effect.void),
+          Effect.catchTag(["LogUnavailable", "LogCorrupt"], () => Effect.void),
           Effect.andThen(
             stopped({ message: `${error.message} Put a whole copy of the log back; the table keeps what it has.` })
           )
@@ -238,4 +238,4 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
     offset: Effect.sync(() => next)
   }
 })
-export type Intake = Effect.Success<ReturnType<typeof make>>
+export type SinkLoop = Effect.Success<ReturnType<typeof make>>

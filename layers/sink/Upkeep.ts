@@ -3,7 +3,7 @@ import { Effect, Latch } from "effect"
 import { plural } from "../../services/plural.ts"
 import { SinkStopped } from "../../services/Sink.ts"
 import type { TableWriter, Upkeep } from "../../services/Table.ts"
-import * as Patience from "../runtime/RetryReporter.ts"
+import * as RetryReporter from "../runtime/RetryReporter.ts"
 
 /** Without commits there is still something to do, once an hour that has ended no longer grows. */
 const longestWait = "1 minute"
@@ -12,14 +12,14 @@ const isNothing = (upkeep: Upkeep) => Object.values(upkeep).every((count) => cou
 
 export const make = Effect.fnUntraced(function* (table: TableWriter["Service"]) {
   const wanted = yield* Latch.make(true)
-  const patience = Patience.make("The table can be maintained again.")
+  const retries = RetryReporter.make("The table can be maintained again.")
 
   /** Pieces until there is nothing left to do, added up. */
   const all = Effect.gen(function* () {
     const sum = { filesCompacted: 0, filesWritten: 0, snapshotsExpired: 0, filesRemoved: 0 }
     for (;;) {
       const piece = yield* table.maintain
-      yield* patience.well
+      yield* retries.recovered
       if (isNothing(piece)) return sum
       sum.filesCompacted += piece.filesCompacted
       sum.filesWritten += piece.filesWritten
@@ -38,7 +38,7 @@ export const make = Effect.fnUntraced(function* (table: TableWriter["Service"]) 
       yield* all
     }).pipe(
       Effect.catchTags({
-        TableUnavailable: patience.wait,
+        TableUnavailable: retries.wait,
         TableBroken: (error) => Effect.fail(new SinkStopped({ reason: error.message }))
       }),
       Effect.forever

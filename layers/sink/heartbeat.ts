@@ -6,7 +6,7 @@ import { isHeld } from "../runtime/ProcessLock.ts"
 /** Reports as old as this may be of a sink that hangs, or the clock was set. */
 const silenceMillis = 5_000
 /** For the next report of a sink that does not hang. */
-const patience = "3 seconds"
+const heartbeatTimeout = "3 seconds"
 
 type Liveness = "dead" | "silent" | "alive"
 
@@ -24,6 +24,6 @@ export const livenessOf = Effect.fnUntraced(function* (
       if (Option.isSome(status) && status.value.heartbeatAt !== heartbeatAt) return
     }
   })
-  const reported = yield* Effect.timeoutOption(next, patience)
+  const reported = yield* Effect.timeoutOption(next, heartbeatTimeout)
   return (Option.isSome(reported) ? "alive" : "silent") satisfies Liveness
 })

@@ -5,14 +5,14 @@ import { Effect, Option } from "effect"
 import type { DataFolder } from "../../services/DataFolder.ts"
 import type { Leases } from "../../services/Leases.ts"
 import { plural } from "../../services/plural.ts"
-import { type Discards, ReplayRefused } from "../../services/Rebuild.ts"
+import { type Discards, RebuildRefused } from "../../services/Rebuild.ts"
 import * as Files from "../runtime/files.ts"
 import { acquire } from "../runtime/ProcessLock.ts"
 import { discardFlag, sayUndone, undoneByRebuild } from "../table/duckdb/undoneByRebuild.ts"
 import * as LogProgress from "../table/iceberg/logProgress.ts"
 import { readMetadata } from "../table/iceberg/MetadataFiles.ts"
-import * as Replayed from "../table/iceberg/RebuildMarker.ts"
-import type { Intake } from "./SinkLoop.ts"
+import * as RebuildMarker from "../table/iceberg/RebuildMarker.ts"
+import type { SinkLoop } from "./SinkLoop.ts"
 
 /** The argument of a request to the sink. */
 export const toArgument = (table: string, { otherWriters }: Discards) =>
@@ -24,36 +24,36 @@ const fromArgument = (argument: string) => {
 }
 
 /** Refuses to undo what others have written to the table. */
-export const keepsOthers = Effect.fn("Swap.keepsOthers")(function* (
+export const keepsOthers = Effect.fn("promote.keepsOthers")(function* (
   folder: DataFolder["Service"],
   leases: Leases["Service"]
 ) {
   const undone = yield* undoneByRebuild(folder.table, leases)
   if (undone === undefined) return
-  return yield* new ReplayRefused({
+  return yield* new RebuildRefused({
     reason: `${sayUndone(undone)} A table made from the log alone would undo that; ${discardFlag} lets it.`
   })
 })
 
-export const make = (folder: DataFolder["Service"], leases: Leases["Service"], supersede: Intake["supersede"]) => ({
-  put: Effect.fn("Swap.put")(function* (argument: string) {
+export const make = (folder: DataFolder["Service"], leases: Leases["Service"], supersede: SinkLoop["supersede"]) => ({
+  put: Effect.fn("promote.put")(function* (argument: string) {
     const { discard, table } = fromArgument(argument)
     // While a replay writes the table it must not be taken.
     yield* acquire(folder.replayLock, "replay")
     const from = folder.tableAt(table)
-    const state = yield* Replayed.read(from)
+    const state = yield* RebuildMarker.read(from)
     if (state._tag !== "Replayed" || !state.finished) {
-      return yield* new ReplayRefused({
+      return yield* new RebuildRefused({
         reason: `There is no finished replay ${table} to put in place; floe replay --into ${table} --swap makes one.`
       })
     }
     const found = yield* readMetadata(from)
     if (Option.isNone(found)) {
-      return yield* new ReplayRefused({ reason: "The log is empty: there is nothing to put in place." })
+      return yield* new RebuildRefused({ reason: "The log is empty: there is nothing to put in place." })
     }
     const progress = LogProgress.at(found.value.metadata, found.value.snapshot)
     if (Option.isNone(progress)) {
-      return yield* new ReplayRefused({
+      return yield* new RebuildRefused({
         reason: `The table at ${from} no longer tells how far the log is in it, since another engine changed it; remove that folder and replay again.`
       })
     }
@@ -62,7 +62,7 @@ export const make = (folder: DataFolder["Service"], leases: Leases["Service"], s
     return `default.${table} is in place of default.weather: ${plural(done.rows, "row")}, the log up to offset ${done.progress.offset}, snapshot ${done.snapshotId}.`
   }, Effect.scoped),
   /** Removes what was put in place from where it was. Only once all know that it is done: until then it may be put again. */
-  clear: Effect.fn("Swap.clear")(
+  clear: Effect.fn("promote.clear")(
     function* (argument: string) {
       const { table } = fromArgument(argument)
       yield* acquire(folder.replayLock, "replay")
@@ -79,4 +79,4 @@ export const make = (folder: DataFolder["Service"], leases: Leases["Service"], s
     )
   )
 })
-export type Swap = ReturnType<typeof make>
+export type Promotion = ReturnType<typeof make>

@@ -233,8 +233,8 @@ describe("the commands of the distributed profile", () => {
       )
       assert.include(output, `Something is wrong: ${ill.join(", ")}.\n`)
       for (const service of ["zookeeper", "kafka", "minio", "postgres", "hive-metastore", "trino"]) {
-        const mend = `\`docker compose up --detach --wait ${service}\`; where that does not help, docker compose logs ${service} says why.`
-        assert.include(output, `  → ${mend}\n`)
+        const fix = `\`docker compose up --detach --wait ${service}\`; where that does not help, docker compose logs ${service} says why.`
+        assert.include(output, `  → ${fix}\n`)
       }
       assert.match(output, /^-- {3}topics +Not checked until this is mended: kafka\.$/m)
     }).pipe(Effect.scoped)

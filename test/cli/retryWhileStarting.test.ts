@@ -1,7 +1,7 @@
 import { assert, it } from "@effect/vitest"
 import { Clock, Effect, Fiber } from "effect"
 import { TestClock, TestConsole } from "effect/testing"
-import { patiently } from "../../layers/cli/terminal/retryWhileStarting.ts"
+import { retryWhileStarting } from "../../layers/cli/terminal/retryWhileStarting.ts"
 
 it.effect("the time that tries take counts as waiting", () =>
   Effect.gen(function* () {
@@ -11,7 +11,7 @@ it.effect("the time that tries take counts as waiting", () =>
       Effect.andThen(Effect.sleep("20 seconds")),
       Effect.andThen(Effect.fail(new Error("It hangs.")))
     )
-    const fiber = yield* Effect.forkChild(Effect.flip(hanging.pipe(patiently(30, () => true))))
+    const fiber = yield* Effect.forkChild(Effect.flip(hanging.pipe(retryWhileStarting(30, () => true))))
     yield* TestClock.adjust("2 minutes")
     assert.strictEqual((yield* Fiber.join(fiber)).message, "It hangs.")
     assert.deepStrictEqual(began, [0, 23])

@@ -8,7 +8,7 @@ import { DataFolder } from "../../services/DataFolder.ts"
 import type { TableWriter } from "../../services/Table.ts"
 import type { WeatherRecord } from "../../services/Weather.ts"
 import { add, environment, maintainAll, openWriter, someRows } from "../support/icebergTable.ts"
-import * as Other from "../support/otherProgram.ts"
+import * as OtherProgram from "../support/otherProgram.ts"
 import { Engines, layer as engines } from "./engines.ts"
 
 const Live = Layer.merge(engines, environment)
@@ -63,7 +63,7 @@ layer(Live, { timeout: 300_000 })("the sink beside Spark", (it) => {
           yield* more(writer, "after the rollback")
           // Hadoop's rename puts another version over Floe's own.
           const { version } = Option.getOrThrow(yield* writer.committed)
-          Other.commit(table, version - 1, version)
+          OtherProgram.commit(table, version - 1, version)
           assert.strictEqual((yield* Effect.flip(writer.look))._tag, "TableMoved")
           rows = then
           yield* more(writer, "after the rename")

@@ -211,8 +211,8 @@ export const eventLogContract = <E>(name: string, log: Layer.Layer<EventLog | Ev
         assert.isDefined(bounds)
         const { partition, end } = bounds
         const error = yield* reader.read({ partition, offset: end + 1 }).pipe(Stream.runDrain, Effect.flip)
-        assert.strictEqual(error._tag, "LogBroken")
-        if (error._tag === "LogBroken") assert.deepStrictEqual(error.position, { partition, offset: end })
+        assert.strictEqual(error._tag, "LogCorrupt")
+        if (error._tag === "LogCorrupt") assert.deepStrictEqual(error.position, { partition, offset: end })
       })
     )
 

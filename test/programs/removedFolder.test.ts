@@ -94,7 +94,7 @@ it.effect("what is committed at the very moment at which the folder goes is not 
         return Reflect.get(target, key)
       }
     })
-    assert.strictEqual((yield* Effect.flip(log.append({ records })))._tag, "LogUncertain")
+    assert.strictEqual((yield* Effect.flip(log.append({ records })))._tag, "AppendOutcomeUnknown")
   }).pipe(Effect.scoped)
 )
 

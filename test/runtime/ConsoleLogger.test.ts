@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Effect, Logger } from "effect"
-import * as Lines from "../../layers/runtime/ConsoleLogger.ts"
+import * as ConsoleLogger from "../../layers/runtime/ConsoleLogger.ts"
 
 const linesOf = (effect: Effect.Effect<void>, colours = false) =>
   Effect.gen(function* () {
     const lines: Array<string> = []
-    const logger = Logger.map(Lines.human(colours), (line) => void lines.push(line))
+    const logger = Logger.map(ConsoleLogger.human(colours), (line) => void lines.push(line))
     yield* Effect.provide(effect, Logger.layer([logger]))
     return lines
   })

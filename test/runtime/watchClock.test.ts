@@ -4,9 +4,9 @@ import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Fiber, Layer, Logger, Option, Schedule } from "effect"
 import { TestClock } from "effect/testing"
-import * as Keys from "../../layers/log/kafka/IdempotencyIndex.ts"
+import * as IdempotencyIndex from "../../layers/log/kafka/IdempotencyIndex.ts"
 import * as ageClock from "../../layers/runtime/ageClock.ts"
-import * as KeptSteps from "../../layers/runtime/ClockSteps.ts"
+import * as ClockSteps from "../../layers/runtime/ClockSteps.ts"
 import { monotonic, monotonicMillis } from "../../layers/runtime/elapsed.ts"
 import { acquire } from "../../layers/runtime/ProcessLock.ts"
 import { type ClockStep, described, watch } from "../../layers/runtime/watchClock.ts"
@@ -87,15 +87,15 @@ describe("the watch over the clock", () => {
       const { step } = yield* WallClock
       const lines: Array<unknown> = []
       const logger = Logger.make(({ message }) => void lines.push(...(Array.isArray(message) ? message : [message])))
-      assert.deepStrictEqual(yield* KeptSteps.last(folder), Option.none())
-      yield* Layer.build(KeptSteps.layer.pipe(Layer.provideMerge(Logger.layer([logger]))))
+      assert.deepStrictEqual(yield* ClockSteps.last(folder), Option.none())
+      yield* Layer.build(ClockSteps.layer.pipe(Layer.provideMerge(Logger.layer([logger]))))
       yield* TestClock.adjust("1 second")
       yield* step(-60_000)
       yield* TestClock.adjust("1 second")
       assert.deepStrictEqual(lines, [
         "The clock was set back by 60 s, to 1969-12-31T23:59:02.000Z. New events get the hour that it shows now; waits and limits go on unchanged."
       ])
-      yield* Effect.repeat(KeptSteps.last(folder), {
+      yield* Effect.repeat(ClockSteps.last(folder), {
         until: Option.isSome,
         schedule: Schedule.forever
       })
@@ -154,7 +154,7 @@ describe("the age of what is kept for a day", () => {
     Effect.gen(function* () {
       const { step } = yield* WallClock
       const clock = yield* Clock.Clock
-      const keys = Keys.make(1_000, ageClock.make(clock, Keys.kept))
+      const keys = IdempotencyIndex.make(1_000, ageClock.make(clock, IdempotencyIndex.kept))
       const wall = () => clock.currentTimeMillisUnsafe()
       const begun = (key: string) => {
         const receipt = keys.begin({ key, digest: "d" }, 1, "2026-01-08-14", wall())

@@ -5,7 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Exit, Fiber, Layer, Option, Schedule, Scope, Stream } from "effect"
 import * as EventLogLayer from "../../layers/log/sqlite/EventLog.ts"
 import { at } from "../../layers/runtime/DataFolder.ts"
-import * as ReplayLayer from "../../layers/sink/Rebuild.ts"
+import * as RebuildLayer from "../../layers/sink/Rebuild.ts"
 import * as SinkLayer from "../../layers/sink/Sink.ts"
 import * as SinkControlLayer from "../../layers/sink/SinkControl.ts"
 import * as QueryLayer from "../../layers/table/duckdb/Query.ts"
@@ -14,7 +14,7 @@ import { readMetadata } from "../../layers/table/iceberg/MetadataFiles.ts"
 import * as TableWriterLayer from "../../layers/table/iceberg/TableWriter.ts"
 import { EventLog, EventLogReader } from "../../services/EventLog.ts"
 import { Query } from "../../services/Query.ts"
-import { Replay } from "../../services/Rebuild.ts"
+import { Rebuild } from "../../services/Rebuild.ts"
 import { SinkControl } from "../../services/SinkControl.ts"
 import { TableWriter } from "../../services/Table.ts"
 import type { WeatherRecord } from "../../services/Weather.ts"
@@ -296,7 +296,7 @@ describe("floe replay --swap", () => {
   const running = (root: string) =>
     SinkLayer.layer.pipe(
       Layer.provideMerge(TableWriterLayer.layer),
-      Layer.provideMerge(Layer.merge(ReplayLayer.layer, QueryLayer.layer)),
+      Layer.provideMerge(Layer.merge(RebuildLayer.layer, QueryLayer.layer)),
       Layer.provideMerge(Layer.mergeAll(EventLogLayer.layer, LeasesLayer.layer, SinkControlLayer.layer)),
       Layer.provideMerge(at(root))
     )
@@ -307,12 +307,12 @@ describe("floe replay --swap", () => {
       const oldFiles = filesUnder(join(tableAt("weather"), "data"))
       yield* Effect.gen(function* () {
         const table = yield* TableWriter
-        const replay = yield* Replay
+        const replay = yield* Rebuild
         yield* Stream.runDrain(replay.into("again"))
         // Its rows are read only after the swap and the upkeep behind it.
         const querying = yield* Scope.make()
         const { rows } = yield* Scope.provide((yield* Query).execute("SELECT city FROM weather"), querying)
-        const swapping = yield* Effect.forkChild(replay.swap("again", () => Effect.void))
+        const swapping = yield* Effect.forkChild(replay.promote("again", () => Effect.void))
         const meanwhile = records(400, "b")
         for (let i = 0; i < meanwhile.length; i += 10) {
           yield* append(meanwhile.slice(i, i + 10))
@@ -341,7 +341,7 @@ describe("floe replay --swap", () => {
           (there) => !there
         )
         assert.match(
-          (yield* Effect.flip(replay.swap("again", () => Effect.void))).message,
+          (yield* Effect.flip(replay.promote("again", () => Effect.void))).message,
           /^There is no finished replay again /
         )
       }).pipe(Effect.provide(running(root)), Effect.provide(keeping(1)))
@@ -364,21 +364,21 @@ describe("floe replay --swap", () => {
       yield* Effect.gen(function* () {
         const control = yield* SinkControl
         const table = yield* TableWriter
-        const replay = yield* Replay
+        const replay = yield* Rebuild
         const caughtUp = (offset: number) =>
           until(table.committed, (committed) => Option.exists(committed, ({ progress }) => progress.offset === offset))
         yield* caughtUp(3_000)
         yield* Stream.runDrain(replay.into("behind"))
         yield* append(records(20, "b"))
         yield* caughtUp(3_020)
-        yield* replay.swap("behind", () => Effect.void)
+        yield* replay.promote("behind", () => Effect.void)
         yield* same(tableAt("weather"), [...logged, ...records(20, "b")])
 
         const pause = yield* control.request("pause")
         yield* until(control.find(pause), (request) => Option.exists(request, ({ state }) => state === "done"))
         yield* append(records(20, "c"))
         yield* Stream.runDrain(replay.into("ahead"))
-        yield* replay.swap("ahead", () => Effect.void)
+        yield* replay.promote("ahead", () => Effect.void)
         yield* same(tableAt("weather"), [...logged, ...records(20, "b"), ...records(20, "c")])
         const resume = yield* control.request("resume")
         yield* until(control.find(resume), (request) => Option.exists(request, ({ state }) => state === "done"))

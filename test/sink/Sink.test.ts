@@ -10,7 +10,7 @@ import type { Failpoint } from "../../layers/table/iceberg/commitMetadata.ts"
 import * as LeasesLayer from "../../layers/table/iceberg/Leases.ts"
 import * as TableWriterLayer from "../../layers/table/iceberg/TableWriter.ts"
 import { DataFolder } from "../../services/DataFolder.ts"
-import { EventLog, EventLogReader, LogBroken, LogUnavailable } from "../../services/EventLog.ts"
+import { EventLog, EventLogReader, LogCorrupt, LogUnavailable } from "../../services/EventLog.ts"
 import { Leases } from "../../services/Leases.ts"
 import { Sink } from "../../services/Sink.ts"
 import { SinkControl } from "../../services/SinkControl.ts"
@@ -463,7 +463,7 @@ describe("Sink and a log that does not fit", () => {
             .pipe(
               Stream.take(6),
               Stream.concat(
-                Stream.fail(new LogBroken({ position: { partition: 0, offset: 6 }, reason: "a flipped bit" }))
+                Stream.fail(new LogCorrupt({ position: { partition: 0, offset: 6 }, reason: "a flipped bit" }))
               )
             )
       })

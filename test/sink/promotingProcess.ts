@@ -3,8 +3,8 @@ import { join } from "node:path"
 import { Effect, Layer } from "effect"
 import * as EventLogReaderLayer from "../../layers/log/sqlite/EventLogReader.ts"
 import { at } from "../../layers/runtime/DataFolder.ts"
-import * as Swap from "../../layers/sink/promote.ts"
-import * as Intake from "../../layers/sink/SinkLoop.ts"
+import * as Promote from "../../layers/sink/promote.ts"
+import * as SinkLoop from "../../layers/sink/SinkLoop.ts"
 import type { Step } from "../../layers/table/iceberg/commitMetadata.ts"
 import * as LeasesLayer from "../../layers/table/iceberg/Leases.ts"
 import * as TableWriter from "../../layers/table/iceberg/TableWriter.ts"
@@ -29,7 +29,7 @@ const program = Effect.gen(function* () {
     leases: yield* Leases,
     failpoint: atStep
   })
-  const intake = yield* Intake.make({
+  const intake = yield* SinkLoop.make({
     log,
     table: writer,
     folder,
@@ -37,7 +37,7 @@ const program = Effect.gen(function* () {
     interval: "1 second",
     committed: Effect.void
   })
-  yield* Swap.make(folder, yield* Leases, intake.supersede).put(table)
+  yield* Promote.make(folder, yield* Leases, intake.supersede).put(table)
 })
 
 await Effect.runPromise(

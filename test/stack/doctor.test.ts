@@ -25,8 +25,8 @@ const broker = "--bootstrap-server localhost:9092"
 const kafka = (line: string) => docker("exec", "kafka", "bash", "-c", line)
 
 /** The commands that findings give. */
-const mend = async (findings: ReadonlyArray<{ readonly mend: string }> = []) => {
-  for (const { mend } of findings) for (const command of commandsOf(mend)) await shell(command, 120_000)
+const mend = async (findings: ReadonlyArray<{ readonly fix: string }> = []) => {
+  for (const { fix } of findings) for (const command of commandsOf(fix)) await shell(command, 120_000)
 }
 
 // Other tests have left what another writer did.
@@ -191,7 +191,7 @@ test("disks, small files and snapshots beyond other limits", async () => {
   assert.isAtLeast(count, before)
   assert.isAtMost(count, await kept())
   assert.deepStrictEqual(
-    crowded.map(({ mend }) => mend),
+    crowded.map(({ fix }) => fix),
     ["floe maintain", "floe maintain"]
   )
 })

@@ -82,9 +82,9 @@ export const foundWithin = (limits: Limits, name: string) =>
   )
 
 /** The commands that a finding gives: those in back quotes; or all of it, where that is a command alone. */
-export const commandsOf = (mend: string) => {
-  const quoted = Array.from(mend.matchAll(/`([^`]+)`/g), ([, command = ""]) => command)
-  return quoted.length > 0 ? quoted : /^(floe|docker) /.test(mend) ? [mend] : []
+export const commandsOf = (fix: string) => {
+  const quoted = Array.from(fix.matchAll(/`([^`]+)`/g), ([, command = ""]) => command)
+  return quoted.length > 0 ? quoted : /^(floe|docker) /.test(fix) ? [fix] : []
 }
 
 /** Gives a command of a finding to a shell, word for word; `floe` is what it is in the container of the logging server. */
@@ -103,12 +103,10 @@ export const repaired = async () => {
       const findings = Object.values(found).flat()
       if (findings.length === 0) return undefined
       // What was given a while ago, such as a restart, may have to be given again.
-      const due = findings.find(
-        ({ mend }) => commandsOf(mend).length > 0 && Date.now() - (last.get(mend) ?? 0) > 60_000
-      )
+      const due = findings.find(({ fix }) => commandsOf(fix).length > 0 && Date.now() - (last.get(fix) ?? 0) > 60_000)
       if (due === undefined) return found
-      for (const command of commandsOf(due.mend)) await given(command)
-      last.set(due.mend, Date.now())
+      for (const command of commandsOf(due.fix)) await given(command)
+      last.set(due.fix, Date.now())
       return found
     },
     (found) => found === undefined,

@@ -39,7 +39,7 @@ test("the connector is paused, has other settings, or its task fails", { timeout
   await done("connector", "pause")
   const paused = await until("it is paused", ills, ({ connector = [] }) => /PAUSED/.test(connector[0]?.finding ?? ""))
   named(paused, { connector: [/^The connector iceberg-sink is PAUSED\.$/] })
-  assert.strictEqual(paused.connector?.[0]?.mend, "floe connector resume")
+  assert.strictEqual(paused.connector?.[0]?.fix, "floe connector resume")
   await done("connector", "resume")
 
   await done("connector", "register", "--config", settings({ "iceberg.catalog.uri": "thrift://nowhere:9083" }))
@@ -53,7 +53,7 @@ test("the connector is paused, has other settings, or its task fails", { timeout
       /^Task 0 of the connector iceberg-sink has failed: .*Caused by: .*nowhere/
     ]
   })
-  assert.strictEqual(failed.connector?.[0]?.mend, "floe connector register")
+  assert.strictEqual(failed.connector?.[0]?.fix, "floe connector register")
   await done("connector", "register")
 })
 
@@ -64,7 +64,7 @@ test("the connector runs and commits nothing: somebody who lives holds a lock on
     const row = await log({ city: `${prefix} waiting`, temperature: "1" })
     const [found] = await until(
       "what waits is named",
-      () => foundWithin({ patience: Duration.seconds(15) }, "commits"),
+      () => foundWithin({ commitLagLimit: Duration.seconds(15) }, "commits"),
       ([found]) => /runs and commits nothing/.test(found?.finding ?? "")
     )
     assert.match(
@@ -134,12 +134,12 @@ test("no connector; no bucket; no table; the control topic was wiped and the tab
   named(wiped, {
     offsets: [/^The table's newest snapshot is at offset \d+ of the topic control-iceberg, which ends at \d+:/]
   })
-  assert.match(wiped.offsets?.[0]?.mend ?? "", /^`floe replay --into weather_again --swap` /)
+  assert.match(wiped.offsets?.[0]?.fix ?? "", /^`floe replay --into weather_again --swap` /)
   await Effect.runPromise(brokenOff)
   try {
     const { connector = [] } = await ills()
     assert.match(connector[0]?.finding ?? "", /is STOPPED by floe replay --swap, .* or was broken off\.$/)
-    assert.deepStrictEqual(commandsOf(connector[0]?.mend ?? ""), [`floe ${replay.join(" ")}`])
+    assert.deepStrictEqual(commandsOf(connector[0]?.fix ?? ""), [`floe ${replay.join(" ")}`])
   } finally {
     await done(...replay)
   }

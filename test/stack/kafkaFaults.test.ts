@@ -241,7 +241,7 @@ it.live(
         yield* Effect.scoped(
           Effect.gen(function* () {
             yield* paused
-            assert.strictEqual((yield* Effect.flip(log.append(append)))._tag, "LogUncertain")
+            assert.strictEqual((yield* Effect.flip(log.append(append)))._tag, "AppendOutcomeUnknown")
           })
         )
         yield* taking
@@ -304,11 +304,11 @@ for (const partitions of [1, 4])
             const errors = yield* Effect.forEach(appends, (append) => Effect.flip(log.append(append)), {
               concurrency: "unbounded"
             })
-            for (const error of errors) assert.strictEqual(error._tag, "LogUncertain")
+            for (const error of errors) assert.strictEqual(error._tag, "AppendOutcomeUnknown")
             const refused = yield* Effect.flip(log.append({ records: [record("Refused")] }))
             assert.strictEqual(refused._tag, "LogUnavailable")
             const again = yield* Effect.flip(log.append(appends[0] ?? { records: [] }))
-            assert.strictEqual(again._tag, "LogUncertain")
+            assert.strictEqual(again._tag, "AppendOutcomeUnknown")
             assert.isTrue((yield* log.append(settled)).repeated)
           }).pipe(Effect.scoped)
           yield* taking
@@ -413,7 +413,7 @@ it.live(
       const started = performance.now()
       yield* Scope.close(scope, Exit.void)
       assert.isBelow(performance.now() - started, 4_000)
-      assert.strictEqual((yield* Fiber.join(append))._tag, "LogUncertain")
+      assert.strictEqual((yield* Fiber.join(append))._tag, "AppendOutcomeUnknown")
       yield* goOn
     }),
   patient

@@ -1,7 +1,7 @@
 /** A log in memory whose appends wait until they are let go, and that can be made to fail. */
 import { Context, Deferred, Effect, Layer, Queue } from "effect"
 import * as Memory from "../../layers/log/memory/EventLog.ts"
-import { EventLog, KeyInFlight, LogUnavailable, LogUncertain } from "../../services/EventLog.ts"
+import { AppendOutcomeUnknown, EventLog, KeyInFlight, LogUnavailable } from "../../services/EventLog.ts"
 
 export class Gate extends Context.Service<
   Gate,
@@ -28,7 +28,11 @@ export const held = Layer.effectContext(
 
 const full = new LogUnavailable({ operation: "append", reason: "the disk is full", cause: "ENOSPC" })
 
-const silent = new LogUncertain({ operation: "append", reason: "the broker was silent for 4 s", cause: "a test" })
+const silent = new AppendOutcomeUnknown({
+  operation: "append",
+  reason: "the broker was silent for 4 s",
+  cause: "a test"
+})
 
 export class Disk extends Context.Service<Disk, { full: boolean; silent: boolean }>()("floe/test/Disk") {}
 

@@ -5,7 +5,7 @@ import { Effect, Layer, Option, Schema } from "effect"
 import { avroMetadata, avroRead } from "icebird"
 import { at } from "../../layers/runtime/DataFolder.ts"
 import * as SqliteLeases from "../../layers/table/iceberg/Leases.ts"
-import * as TableReader from "../../layers/table/iceberg/readTable.ts"
+import * as ReadTable from "../../layers/table/iceberg/readTable.ts"
 import * as TableWriter from "../../layers/table/iceberg/TableWriter.ts"
 import { DataFolder } from "../../services/DataFolder.ts"
 import { Leases } from "../../services/Leases.ts"
@@ -69,7 +69,7 @@ export const maintainAll = Effect.fnUntraced(function* (writer: Table["Service"]
 /** Both readers see exactly these rows in the table. */
 export const assertRows = Effect.fnUntraced(function* (tableFolder: string, rows: ReadonlyArray<WeatherRecord>) {
   assert.deepStrictEqual(sorted(yield* icebirdRows(tableFolder)), sorted(rows))
-  const table = yield* TableReader.readTable(tableFolder)
+  const table = yield* ReadTable.readTable(tableFolder)
   const files = Option.isSome(table) ? table.value.files : []
   assert.strictEqual(
     files.reduce((sum, file) => sum + file.rows, 0),

@@ -7,7 +7,7 @@ import * as EventLogLayer from "../../layers/log/sqlite/EventLog.ts"
 import * as EventLogReaderLayer from "../../layers/log/sqlite/EventLogReader.ts"
 import { audit } from "../../layers/operate/audit/audit.ts"
 import * as QueryLayer from "../../layers/table/duckdb/Query.ts"
-import * as TableSumsLayer from "../../layers/table/duckdb/TableChecksums.ts"
+import * as TableChecksumsLayer from "../../layers/table/duckdb/TableChecksums.ts"
 import * as TableWriterLayer from "../../layers/table/iceberg/TableWriter.ts"
 import { DataFolder } from "../../services/DataFolder.ts"
 import { EventLog, EventLogReader } from "../../services/EventLog.ts"
@@ -20,7 +20,7 @@ import { oddCities, oddCity } from "../support/oddCities.ts"
 
 const live = Layer.mergeAll(
   QueryLayer.layer,
-  TableSumsLayer.layer,
+  TableChecksumsLayer.layer,
   TableWriterLayer.layer,
   EventLogLayer.layer,
   EventLogReaderLayer.layer

@@ -8,7 +8,7 @@ import { audit } from "../../layers/operate/audit/audit.ts"
 import { table as tableCheck } from "../../layers/operate/doctor/embedded/table.ts"
 import { at } from "../../layers/runtime/DataFolder.ts"
 import * as QueryLayer from "../../layers/table/duckdb/Query.ts"
-import * as TableSumsLayer from "../../layers/table/duckdb/TableChecksums.ts"
+import * as TableChecksumsLayer from "../../layers/table/duckdb/TableChecksums.ts"
 import * as LeasesLayer from "../../layers/table/iceberg/Leases.ts"
 import { listSnapshots } from "../../layers/table/iceberg/readTable.ts"
 import { DataFolder } from "../../services/DataFolder.ts"
@@ -33,7 +33,9 @@ const query = (root: string, sql = select) =>
 const audited = (root: string) =>
   audit({}).pipe(
     Effect.map(Option.getOrThrow),
-    Effect.provide(Layer.merge(EventLogReaderLayer.layer, TableSumsLayer.layer.pipe(Layer.provide(LeasesLayer.layer)))),
+    Effect.provide(
+      Layer.merge(EventLogReaderLayer.layer, TableChecksumsLayer.layer.pipe(Layer.provide(LeasesLayer.layer)))
+    ),
     Effect.provide(at(root))
   )
 
@@ -246,10 +248,10 @@ describe("doctor over a table on which Spark has worked", () => {
       const folder = join(root, "warehouse", "default", "weather", "data", "ts=2026-01-08-16")
       for (const name of readdirSync(folder)) rmSync(join(folder, name))
       const [finding] = yield* findings(root)
-      assert.match(finding?.mend ?? "", /^floe replay --into \w+ --swap --discard-other-writers /)
+      assert.match(finding?.fix ?? "", /^floe replay --into \w+ --swap --discard-other-writers /)
       // The rows that Spark inserted are in the file that is gone: its own count of them is what is left.
       assert.match(
-        finding?.mend ?? "",
+        finding?.fix ?? "",
         /Other writers have added 2 rows to default\.weather and deleted 3 rows \(snapshot /
       )
     }).pipe(Effect.scoped)
@@ -264,7 +266,7 @@ describe("doctor over a table on which Spark has worked", () => {
           finding?.finding ?? "",
           /^The table cannot be used: .*(\.orc is of the format|equal-2\.parquet deletes rows)/
         )
-        assert.match(finding?.mend ?? "", /rewrite_data_files/)
+        assert.match(finding?.fix ?? "", /rewrite_data_files/)
       }).pipe(Effect.scoped)
     )
   }

@@ -9,14 +9,14 @@ import type { Example } from "../../operate/audit/compareHour.ts"
 import * as Profile from "../../profile/Profile.ts"
 import { monotonicMillis } from "../../runtime/elapsed.ts"
 import { isDay } from "../terminal/asOfFlag.ts"
-import { type Paint, paint as painter } from "../terminal/colorize.ts"
+import { type Colorize, colorize as painter } from "../terminal/colorize.ts"
 import { cell } from "../terminal/formatTable.ts"
 import { print } from "../terminal/Output.ts"
 import { counted, withProgress } from "../terminal/Progress.ts"
 import { json, printJson } from "../terminal/printJson.ts"
-import { misuse } from "../terminal/usageError.ts"
+import { usageError } from "../terminal/usageError.ts"
 
-class Differs extends Schema.TaggedError<Differs>()("Differs", {
+class AuditMismatch extends Schema.TaggedError<AuditMismatch>()("AuditMismatch", {
   missing: Schema.Int,
   extra: Schema.Int,
   advice: Schema.String
@@ -85,7 +85,7 @@ const withOthers = (report: AuditReport) => {
 
 const change = (one: AuditReport["changedByOthers"][number]) => `  changed by another writer: ${describeChange(one)}`
 
-const text = (report: AuditReport, millis: number, paint: Paint) => {
+const text = (report: AuditReport, millis: number, paint: Colorize) => {
   const { all, hours, names } = withOthers(report)
   const shown = hours.map((row, i) => [report.hours[i]?.ts ?? "NULL", ...row])
   const total = ["all", ...all]
@@ -126,7 +126,7 @@ export const audit = Command.make(
   },
   Effect.fn("floe audit")(function* ({ from, to, json }) {
     if (Option.isSome(from) && Option.isSome(to) && from.value > to.value) {
-      return yield* misuse(["floe", "audit"], "Give with --from an hour that is not after the one of --to.")
+      return yield* usageError(["floe", "audit"], "Give with --from an hour that is not after the one of --to.")
     }
     const started = yield* monotonicMillis
     const found = yield* withProgress(
@@ -152,7 +152,7 @@ export const audit = Command.make(
     if (report.missing + report.extra > 0) {
       const whole = report.changedByOthers.length === 0 ? "whole" : "others"
       const advice = advices[cut(report).length === 0 ? whole : "cut"]
-      return yield* new Differs({ missing: report.missing, extra: report.extra, advice })
+      return yield* new AuditMismatch({ missing: report.missing, extra: report.extra, advice })
     }
   })
 ).pipe(

@@ -13,7 +13,7 @@ import * as IcebergSink from "../../sink/connect/icebergSink.ts"
 import { register as registerSink } from "../../sink/connect/register.ts"
 import { reasonOf } from "../terminal/errorReason.ts"
 import { json, printJson } from "../terminal/printJson.ts"
-import { patiently, wait } from "../terminal/retryWhileStarting.ts"
+import { retryWhileStarting, wait } from "../terminal/retryWhileStarting.ts"
 
 const name = Argument.String("name").pipe(
   Argument.withDescription("Name of the connector"),
@@ -77,7 +77,7 @@ const register = Command.make(
   { name, config, wait },
   Effect.fn("floe connector register")(function* ({ name, config, wait }) {
     const done = yield* registerSink(name, yield* configOf(config)).pipe(
-      patiently(wait, (error) => error._tag === "ConnectUnavailable" || error._tag === "GroupsUnavailable")
+      retryWhileStarting(wait, (error) => error._tag === "ConnectUnavailable" || error._tag === "GroupsUnavailable")
     )
     const said = { created: "is registered", updated: "has its new settings", unchanged: "has these settings already" }
     yield* Console.log(`The connector ${name} ${said[done]}.`)

@@ -1,6 +1,6 @@
 import { Console, Effect, Option, Schema, Stdio, Stream, Terminal } from "effect"
 import { Command, Flag } from "effect/cli"
-import type { DeadLettersThen } from "../../../services/DeadLetters.ts"
+import type { DeadLettersSnapshot } from "../../../services/DeadLetters.ts"
 import { plural } from "../../../services/plural.ts"
 import { textOf } from "../../ingest/deadletters/Correction.ts"
 import * as Profile from "../../profile/Profile.ts"
@@ -9,13 +9,13 @@ import { facts, list as listed } from "../terminal/listing.ts"
 import { print } from "../terminal/Output.ts"
 import { json } from "../terminal/printJson.ts"
 import { columnsOf, entriesOf, jsonLine } from "../terminal/renderDeadLetters.ts"
-import { misuse } from "../terminal/usageError.ts"
-import { redeliver } from "./redrive.ts"
+import { usageError } from "../terminal/usageError.ts"
+import { redrive } from "./redrive.ts"
 
-const nothing = ({ replayed, topic }: DeadLettersThen) =>
-  replayed === 0
+const nothing = ({ redriven, topic }: DeadLettersSnapshot) =>
+  redriven === 0
     ? `Nothing is waiting: the sink has put nothing into ${topic}.\n`
-    : `Nothing is waiting: all ${plural(replayed, "dead letter was", "dead letters were")} sent again; --all shows them.\n`
+    : `Nothing is waiting: all ${plural(redriven, "dead letter was", "dead letters were")} sent again; --all shows them.\n`
 
 const terminalWidth = Effect.gen(function* () {
   if (!(yield* (yield* Stdio.Stdio).stdoutIsTerminal)) return undefined
@@ -42,16 +42,16 @@ const list = Command.make(
     function* ({ all, json, limit }) {
       const then = yield* opened
       const wanted = then.letters.pipe(
-        Stream.filter(({ replays }) => all || replays.length === 0),
+        Stream.filter(({ redrives }) => all || redrives.length === 0),
         Stream.take(Option.getOrElse(limit, () => Number.POSITIVE_INFINITY))
       )
       if (json) return yield* print(Stream.map(wanted, jsonLine))
-      if (then.waiting + (all ? then.replayed : 0) === 0) return yield* print(Stream.make(nothing(then)))
+      if (then.waiting + (all ? then.redriven : 0) === 0) return yield* print(Stream.make(nothing(then)))
       yield* listed(columnsOf(all, yield* terminalWidth), wanted, false)
     },
     // An answer, and no failure; for a program it is no lines.
     (effect, { json }) =>
-      Effect.catchTag(effect, "NothingRefused", ({ message }) => (json ? Console.error(message) : Console.log(message)))
+      Effect.catchTag(effect, "NoDeadLetters", ({ message }) => (json ? Console.error(message) : Console.log(message)))
   )
 ).pipe(
   Command.withDescription(
@@ -85,7 +85,7 @@ const show = Command.make(
     json
   },
   Effect.fn("floe dlq show")(function* ({ json, position, raw }) {
-    if (raw && json) return yield* misuse(["floe", "dlq", "show"], "Give --raw or --json, not both.")
+    if (raw && json) return yield* usageError(["floe", "dlq", "show"], "Give --raw or --json, not both.")
     const then = yield* opened
     const letter = yield* then.find(position)
     if (json) return yield* print(Stream.make(jsonLine(letter)))
@@ -112,5 +112,5 @@ export const dlq = Command.make("dlq").pipe(
     "Dead letters: what the connector refused, as it is no weather record, and put into a topic of its own with the reason."
   ),
   Command.withShortDescription("What the connector refused: list, show, send again"),
-  Command.withSubcommands([list, show, redeliver])
+  Command.withSubcommands([list, show, redrive])
 )

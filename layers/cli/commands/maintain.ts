@@ -8,7 +8,7 @@ import { print } from "../terminal/Output.ts"
 import { counted, withProgress } from "../terminal/Progress.ts"
 import { json, printJson } from "../terminal/printJson.ts"
 import { warnings } from "../terminal/Warnings.ts"
-import { following } from "../terminal/WorkProgress.ts"
+import { withWorkProgress } from "../terminal/WorkProgress.ts"
 
 const files = (count: number, bytes: number) => (count === 0 ? "nothing" : `${plural(count, "file")} (${size(bytes)})`)
 
@@ -54,7 +54,7 @@ export const maintain = Command.make(
   Effect.fn("floe maintain")(function* ({ dryRun, json }) {
     if (dryRun) return yield* planned(json)
     const maintenance = yield* Maintenance
-    const outcome = yield* following(maintenance.run, maintenance.goesOn ? undefined : ended)
+    const outcome = yield* withWorkProgress(maintenance.run, maintenance.continuesWhenInterrupted ? undefined : ended)
     if (json) yield* printJson({ outcome })
     else yield* print(Stream.make(`${outcome}\n`))
   }, Effect.scoped)

@@ -2,17 +2,17 @@ import { Effect, Option, Stdio, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { Query } from "../../../services/Query.ts"
 import * as Profile from "../../profile/Profile.ts"
-import { asOf } from "../terminal/asOfFlag.ts"
+import { asOfFlag } from "../terminal/asOfFlag.ts"
 import { csv, json, ndjson } from "../terminal/formats.ts"
 import { table } from "../terminal/formatTable.ts"
 import { outputWidth, print } from "../terminal/Output.ts"
 import { prompt } from "../terminal/prompt.ts"
-import { misuse } from "../terminal/usageError.ts"
+import { usageError } from "../terminal/usageError.ts"
 
 /** The statement: the argument, the file, or standard input; none if it is to be typed. */
 const statement = Effect.fnUntraced(function* (sql: Option.Option<string>, file: Option.Option<string>) {
   if (Option.isSome(sql) && Option.isSome(file)) {
-    return yield* misuse(["floe", "query"], "Give the statement as an argument or with --file, not both.")
+    return yield* usageError(["floe", "query"], "Give the statement as an argument or with --file, not both.")
   }
   const given = Option.orElse(sql, () => file)
   if (Option.isSome(given)) return given
@@ -21,7 +21,7 @@ const statement = Effect.fnUntraced(function* (sql: Option.Option<string>, file:
     return Option.some(yield* stdio.stdin.pipe(Stream.decodeText, Stream.mkString))
   }
   if (yield* stdio.stdoutIsTerminal) return Option.none()
-  return yield* misuse(["floe", "query"], 'Give a statement, such as "SELECT * FROM weather LIMIT 10".')
+  return yield* usageError(["floe", "query"], 'Give a statement, such as "SELECT * FROM weather LIMIT 10".')
 })
 
 const formats = { csv, json, ndjson }
@@ -42,7 +42,7 @@ export const query = Command.make(
       Flag.withDescription("How the rows are printed"),
       Flag.withDefault("table")
     ),
-    asOf
+    asOf: asOfFlag
   },
   Effect.fn("floe query")(function* ({ asOf, sql, file, format }) {
     const query = yield* Query

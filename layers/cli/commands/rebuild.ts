@@ -1,7 +1,7 @@
 import { Console, Effect, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
 import { plural } from "../../../services/plural.ts"
-import { type Discards, Replay, type ReplayProgress } from "../../../services/Rebuild.ts"
+import { type Discards, Rebuild, type RebuildProgress } from "../../../services/Rebuild.ts"
 import { TableName } from "../../../services/TableReader.ts"
 import * as Profile from "../../profile/Profile.ts"
 import { monotonicMillis } from "../../runtime/elapsed.ts"
@@ -9,14 +9,14 @@ import { print } from "../terminal/Output.ts"
 import { counted, make as makeProgress } from "../terminal/Progress.ts"
 import { json, printJson } from "../terminal/printJson.ts"
 import { warnings } from "../terminal/Warnings.ts"
-import { following } from "../terminal/WorkProgress.ts"
+import { withWorkProgress } from "../terminal/WorkProgress.ts"
 
 /** Brings the log into the table; the answer is how far it came, and how long it took. */
-const replayed = Effect.fnUntraced(function* (table: string, finished: boolean, discard: Discards) {
+const rebuildInto = Effect.fnUntraced(function* (table: string, finished: boolean, discard: Discards) {
   const began = yield* monotonicMillis
   const progress = yield* makeProgress
-  let last: ReplayProgress = { events: 0, total: 0, found: 0 }
-  const show = Effect.fnUntraced(function* (now: ReplayProgress) {
+  let last: RebuildProgress = { events: 0, total: 0, found: 0 }
+  const show = Effect.fnUntraced(function* (now: RebuildProgress) {
     last = now
     const seconds = ((yield* monotonicMillis) - began) / 1000
     const { events, found, total } = now
@@ -26,7 +26,7 @@ const replayed = Effect.fnUntraced(function* (table: string, finished: boolean, 
         `${counted(events)} of ${counted(total)} events, ${share} %, ${counted((events - found) / Math.max(0.001, seconds))} a second`
     )
   })
-  yield* (yield* Replay).into(table, { finished, discard }).pipe(
+  yield* (yield* Rebuild).into(table, { finished, discard }).pipe(
     Stream.runForEach(show),
     Effect.onInterrupt(() =>
       Console.error(`Stopped at event ${counted(last.events)} of ${counted(last.total)}; the same command goes on.`)
@@ -41,7 +41,7 @@ const interrupted = {
   left: "Stopped. default.weather is as it was or, if that came too late, the new table; floe connector status says whether the connector runs."
 }
 
-export const replay = Command.make(
+export const rebuild = Command.make(
   "replay",
   {
     into: Flag.String("into").pipe(
@@ -67,7 +67,7 @@ export const replay = Command.make(
   },
   Effect.fn("floe replay")(function* ({ into, json, swap, discardMissingRows, discardOtherWriters }) {
     const discard = { missingRows: discardMissingRows, otherWriters: discardOtherWriters }
-    const { events, found, seconds, total } = yield* replayed(into, swap, discard)
+    const { events, found, seconds, total } = yield* rebuildInto(into, swap, discard)
     if (!json) {
       const before = found === 0 ? "" : `, ${counted(found)} of them found there`
       yield* print(
@@ -76,9 +76,12 @@ export const replay = Command.make(
         )
       )
     }
-    const service = yield* Replay
+    const service = yield* Rebuild
     const outcome = swap
-      ? yield* following((told) => service.swap(into, told, discard), service.goesOn ? undefined : interrupted)
+      ? yield* withWorkProgress(
+          (told) => service.promote(into, told, discard),
+          service.continuesWhenInterrupted ? undefined : interrupted
+        )
       : null
     if (json) return yield* printJson({ table: into, events, total, found, seconds, swapped: outcome })
     if (outcome !== null) yield* print(Stream.make(`${outcome}\n`))
@@ -92,6 +95,6 @@ export const replay = Command.make(
     { command: "floe replay --into weather_again", description: "Make a second table beside the first" },
     { command: "floe replay --into weather_again --swap", description: "And put it in place of default.weather" }
   ]),
-  Command.provide(Profile.replay),
+  Command.provide(Profile.rebuild),
   Command.provide(warnings)
 )

@@ -1,11 +1,11 @@
 import { Console, Effect, Exit, Option, Result, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import type { DeadLettersThen } from "../../../services/DeadLetters.ts"
+import type { DeadLettersSnapshot } from "../../../services/DeadLetters.ts"
 import type { Position } from "../../../services/EventLog.ts"
 import { City, Temperature } from "../../../services/Weather.ts"
-import { type Mended, readingOf } from "../../ingest/deadletters/Correction.ts"
-import { mendedFile } from "../../ingest/deadletters/readCorrections.ts"
-import { redeliver as redelivered, type Wanted } from "../../ingest/deadletters/redrive.ts"
+import { type Correction, readingOf } from "../../ingest/deadletters/Correction.ts"
+import { readCorrections } from "../../ingest/deadletters/readCorrections.ts"
+import { redrive as redelivered, type Wanted } from "../../ingest/deadletters/redrive.ts"
 import * as LogClientLayer from "../../ingest/LogClient.ts"
 import * as Profile from "../../profile/Profile.ts"
 import { opened, position } from "../terminal/deadLetterArguments.ts"
@@ -13,15 +13,15 @@ import { print } from "../terminal/Output.ts"
 import { ticking, withProgress } from "../terminal/Progress.ts"
 import { json } from "../terminal/printJson.ts"
 import { jsonLine, tally } from "../terminal/renderRedrive.ts"
-import { misuse } from "../terminal/usageError.ts"
+import { usageError } from "../terminal/usageError.ts"
 
-const waiting = ({ letters }: DeadLettersThen) =>
+const waiting = ({ letters }: DeadLettersSnapshot) =>
   letters.pipe(
-    Stream.filter(({ replays }) => replays.length === 0),
+    Stream.filter(({ redrives }) => redrives.length === 0),
     Stream.map(({ position, value }): Wanted => ({ position, reading: readingOf(value) }))
   )
 
-const someOf = (then: DeadLettersThen, positions: ReadonlyArray<Position>, mended: Mended) =>
+const someOf = (then: DeadLettersSnapshot, positions: ReadonlyArray<Position>, mended: Correction) =>
   Stream.mapEffect(Stream.fromIterable(positions), (position) =>
     then.find(position).pipe(
       Effect.map(({ value }): Wanted => ({ position, reading: readingOf(value, mended) })),
@@ -33,16 +33,16 @@ const someOf = (then: DeadLettersThen, positions: ReadonlyArray<Position>, mende
 
 const ofFile = (path: string) =>
   Stream.map(
-    mendedFile(path),
+    readCorrections(path),
     ({ line, mended }): Wanted =>
       Result.isSuccess(mended)
         ? { ...mended.success, line }
         : { position: null, line, reading: Result.fail(mended.failure) }
   )
 
-const misused = (message: string) => misuse(["floe", "dlq", "replay"], message)
+const misused = (message: string) => usageError(["floe", "dlq", "replay"], message)
 
-export const redeliver = Command.make(
+export const redrive = Command.make(
   "replay",
   {
     positions: position.pipe(Argument.variadic()),
@@ -116,7 +116,7 @@ export const redeliver = Command.make(
       if (failure !== undefined) return yield* failure
     },
     (effect, { all, json }) =>
-      Effect.catchTag(effect, "NothingRefused", (error) => {
+      Effect.catchTag(effect, "NoDeadLetters", (error) => {
         if (!all) return Effect.fail(error)
         return json ? Console.error(error.message) : Console.log(error.message)
       })

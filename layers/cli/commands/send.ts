@@ -15,7 +15,7 @@ import { monotonicMillis } from "../../runtime/elapsed.ts"
 import { print } from "../terminal/Output.ts"
 import { counted, withProgress } from "../terminal/Progress.ts"
 import { json, printJson } from "../terminal/printJson.ts"
-import { misuse } from "../terminal/usageError.ts"
+import { usageError } from "../terminal/usageError.ts"
 
 class LinesRefused extends Schema.TaggedError<LinesRefused>()("LinesRefused", {
   refused: Schema.Int,
@@ -165,11 +165,14 @@ export const send = Command.make(
   },
   Effect.fn("floe send")(function* ({ city, temperature, file, json, ...options }) {
     if (Option.isSome(file)) {
-      if (Option.isSome(city)) return yield* misuse(["floe", "send"], "Give a record or --file, not both.")
+      if (Option.isSome(city)) return yield* usageError(["floe", "send"], "Give a record or --file, not both.")
       return yield* bulk(file.value, { ...options, json })
     }
     if (Option.isNone(city) || Option.isNone(temperature)) {
-      return yield* misuse(["floe", "send"], "Give a city and a temperature, such as floe send Oslo 41.5, or --file.")
+      return yield* usageError(
+        ["floe", "send"],
+        "Give a city and a temperature, such as floe send Oslo 41.5, or --file."
+      )
     }
     yield* one(city.value, temperature.value, json)
   })

@@ -1,12 +1,12 @@
 import { Effect, Layer, References, Schedule, Schema, Stdio, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as Profile from "../../profile/Profile.ts"
-import { look, type Status } from "../terminal/collectStatus.ts"
-import { paint as painter } from "../terminal/colorize.ts"
+import { collectStatus, type Status } from "../terminal/collectStatus.ts"
+import { colorize as painter } from "../terminal/colorize.ts"
 import { outputWidth, print } from "../terminal/Output.ts"
 import { saying } from "../terminal/Progress.ts"
 import { json } from "../terminal/printJson.ts"
-import { text } from "../terminal/renderStatus.ts"
+import { renderStatus } from "../terminal/renderStatus.ts"
 
 const watchInterval = "2 seconds"
 
@@ -20,7 +20,9 @@ class SomethingDown extends Schema.TaggedError<SomethingDown>()("SomethingDown",
 }
 
 /** Everything is up, and yet the log or the table cannot be read. */
-class Unread extends Schema.TaggedError<Unread>()("Unread", { reasons: Schema.Array(Schema.String) }) {
+class StatusUnavailable extends Schema.TaggedError<StatusUnavailable>()("StatusUnavailable", {
+  reasons: Schema.Array(Schema.String)
+}) {
   override get message() {
     return this.reasons.join("\n")
   }
@@ -30,10 +32,10 @@ const failureOf = ({ components, unread }: Status) => {
   const names = components.filter(({ state }) => state === "down").map(({ name }) => name)
   if (names.length > 0) return Effect.fail(new SomethingDown({ names }))
   const reasons = [unread.log, unread.table].filter((reason) => reason !== null)
-  return reasons.length > 0 ? Effect.fail(new Unread({ reasons })) : Effect.void
+  return reasons.length > 0 ? Effect.fail(new StatusUnavailable({ reasons })) : Effect.void
 }
 
-const looked = look.pipe(saying("Looking at the components, the log and the table"))
+const looked = collectStatus.pipe(saying("Looking at the components, the log and the table"))
 
 /** What the screen does not show is for floe doctor. */
 const silent = Layer.succeed(References.MinimumLogLevel, "None")
@@ -58,7 +60,7 @@ export const status = Command.make(
     const width = yield* outputWidth
     const show = (status: Status) => {
       if (json) return `${watch ? JSON.stringify(status) : JSON.stringify(status, null, 2)}\n`
-      return `${watch && terminal ? clear : ""}${text(status, paint, width)}`
+      return `${watch && terminal ? clear : ""}${renderStatus(status, paint, width)}`
     }
     const quietly = Effect.provide(looked, silent)
     if (watch) {

@@ -10,7 +10,7 @@ import * as Profile from "../../profile/Profile.ts"
 import { judge } from "../../sink/connect/TableOrigin.ts"
 import * as LogId from "../../table/trino/logId.ts"
 import { create as createTable } from "../../table/trino/weatherTable.ts"
-import { patiently, wait } from "../terminal/retryWhileStarting.ts"
+import { retryWhileStarting, wait } from "../terminal/retryWhileStarting.ts"
 import { views } from "./tableViews.ts"
 
 /** A table that names no topic gets the id of the one that is here, where both hold the same. */
@@ -34,7 +34,7 @@ const create = Command.make(
   { wait },
   Effect.fn("floe table create")(function* ({ wait }) {
     const { bucket } = yield* s3
-    const made = yield* createTable(bucket).pipe(patiently(wait, (error) => error._tag === "QueryUnavailable"))
+    const made = yield* createTable(bucket).pipe(retryWhileStarting(wait, (error) => error._tag === "QueryUnavailable"))
     yield* Console.log(
       made === "created"
         ? `The table iceberg.default.weather is made, at s3a://${bucket}/default/weather.`

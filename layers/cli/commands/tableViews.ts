@@ -10,7 +10,7 @@ import {
   weather
 } from "../../../services/TableReader.ts"
 import * as Profile from "../../profile/Profile.ts"
-import { asOf } from "../terminal/asOfFlag.ts"
+import { asOfFlag } from "../terminal/asOfFlag.ts"
 import { count, facts, list, size, text, time, whole } from "../terminal/listing.ts"
 import { counted } from "../terminal/Progress.ts"
 import { json, printJson } from "../terminal/printJson.ts"
@@ -160,7 +160,7 @@ const fileColumns = [
 
 const files = Command.make(
   "files",
-  { table, json, asOf },
+  { table, json, asOf: asOfFlag },
   Effect.fn("floe table files")(function* ({ asOf, json }) {
     yield* list(fileColumns, (yield* TableReader).files(Option.getOrUndefined(asOf)), json)
   })

@@ -4,7 +4,7 @@ import { EventLogReader, type LoggedEvent, type PartitionBounds } from "../../..
 import { topic } from "../../../services/Settings.ts"
 import * as Profile from "../../profile/Profile.ts"
 import { parse as parseAsOf, unlikeTime } from "../terminal/asOfFlag.ts"
-import { type Paint, paint as painter } from "../terminal/colorize.ts"
+import { type Colorize, colorize as painter } from "../terminal/colorize.ts"
 import { cell } from "../terminal/formatTable.ts"
 import { time } from "../terminal/listing.ts"
 import { print } from "../terminal/Output.ts"
@@ -65,7 +65,7 @@ const jsonLine = ({ position, acceptedAt, record }: LoggedEvent) =>
   `${JSON.stringify({ ...position, acceptedAt: time(acceptedAt), ...record })}\n`
 
 const textLine =
-  (topic: string, paint: Paint) =>
+  (topic: string, paint: Colorize) =>
   ({ position: { partition, offset }, acceptedAt, record: { city, temperature } }: LoggedEvent) =>
     `${paint("gray", `${topic}/${partition}/${offset}  ${time(acceptedAt)}`)}  ${cell(temperature).padStart(6)}  ${cell(city)}\n`
 

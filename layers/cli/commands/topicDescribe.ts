@@ -5,7 +5,7 @@ import { plural } from "../../../services/plural.ts"
 import { topic as ofLog } from "../../../services/Settings.ts"
 import { type TopicDescription, Topics } from "../../../services/Topics.ts"
 import * as Profile from "../../profile/Profile.ts"
-import { retained } from "../terminal/formatRetention.ts"
+import { formatRetention } from "../terminal/formatRetention.ts"
 import { facts } from "../terminal/listing.ts"
 import { counted, saying } from "../terminal/Progress.ts"
 import { json, printJson } from "../terminal/printJson.ts"
@@ -64,7 +64,7 @@ export const describe = Command.make(
     yield* facts([
       ["topic", found.name],
       ["id", found.id],
-      ["retention", retained(retention)],
+      ["retention", formatRetention(retention)],
       ...found.partitions.map(
         ({ partition, replicas, start, end }) =>
           [

@@ -2,7 +2,7 @@ import { Effect, Option, Stream } from "effect"
 import { Command } from "effect/cli"
 import { type TopicRetention, Topics } from "../../../services/Topics.ts"
 import * as Profile from "../../profile/Profile.ts"
-import { retained } from "../terminal/formatRetention.ts"
+import { formatRetention } from "../terminal/formatRetention.ts"
 import { count, list as listing, text } from "../terminal/listing.ts"
 import { saying } from "../terminal/Progress.ts"
 import { json } from "../terminal/printJson.ts"
@@ -21,7 +21,7 @@ const columns = [
 ]
 
 const retention = {
-  forPeople: text<Listed>("retention", ({ retention }) => retained(retention)),
+  forPeople: text<Listed>("retention", ({ retention }) => formatRetention(retention)),
   forPrograms: text<Listed>("retention", ({ retention: { millis, bytes, cleanup } }) => ({ millis, bytes, cleanup }))
 }
 

@@ -4,7 +4,7 @@ import { partitions, replication, topic } from "../../../services/Settings.ts"
 import { control, coordinator, deadLettersOf, type TopicOutcome, Topics } from "../../../services/Topics.ts"
 import * as Profile from "../../profile/Profile.ts"
 import { json, printJson } from "../terminal/printJson.ts"
-import { patiently, wait } from "../terminal/retryWhileStarting.ts"
+import { retryWhileStarting, wait } from "../terminal/retryWhileStarting.ts"
 import { describe } from "./topicDescribe.ts"
 import { list } from "./topicList.ts"
 
@@ -25,12 +25,14 @@ const create = Command.make(
     ]
     const outcomes: Array<TopicOutcome> = []
     for (const one of wanted) {
-      const outcome = yield* topics.create(one).pipe(patiently(wait, (error) => error._tag === "TopicsUnavailable"))
+      const outcome = yield* topics
+        .create(one)
+        .pipe(retryWhileStarting(wait, (error) => error._tag === "TopicsUnavailable"))
       outcomes.push(outcome)
       if (!json) for (const line of linesOf(outcome)) yield* Console.log(line)
     }
     // A sink that starts without an offset would begin at the end of its own topic, and leave out what it wrote before.
-    yield* topics.begin(coordinator, control).pipe(patiently(wait, () => true))
+    yield* topics.begin(coordinator, control).pipe(retryWhileStarting(wait, () => true))
     if (json) yield* printJson(outcomes)
   })
 ).pipe(

@@ -14,7 +14,7 @@ const sink: Interrupted = {
   left: "No longer waiting; a running sink goes on with it."
 }
 
-export const following = Effect.fnUntraced(function* <A, E, R>(
+export const withWorkProgress = Effect.fnUntraced(function* <A, E, R>(
   work: (told: (news: string) => Effect.Effect<void>) => Effect.Effect<A, E, R>,
   interrupted = sink
 ) {

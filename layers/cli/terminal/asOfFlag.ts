@@ -30,7 +30,7 @@ export const unlikeTime = (text: string) => {
   return isDay(day) ? `${text}, a time of day that does not exist` : `${text}, a day that does not exist`
 }
 
-export const asOf = Flag.String("as-of").pipe(
+export const asOfFlag = Flag.String("as-of").pipe(
   Flag.withDescription("Look at an older snapshot: its id, or a time such as 2026-01-08T14:30 (UTC)"),
   Flag.withMetavar("snapshot or time"),
   Flag.filterMap(

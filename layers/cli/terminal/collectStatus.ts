@@ -12,14 +12,14 @@ const tableLimit = "15 seconds"
 /** What a query needs may be what is down, and Trino tries for minutes. */
 const tableLimitIll = "4 seconds"
 
-class TooSlow extends Schema.TaggedError<TooSlow>()("TooSlow", { limit: Schema.String }) {
+class ProbeTimeout extends Schema.TaggedError<ProbeTimeout>()("ProbeTimeout", { limit: Schema.String }) {
   override get message() {
     return `There is no answer within ${this.limit}.`
   }
 }
 
 const within = (limit: Duration.Input & string) =>
-  Effect.timeoutOrElse({ duration: limit, orElse: () => Effect.fail(new TooSlow({ limit })) })
+  Effect.timeoutOrElse({ duration: limit, orElse: () => Effect.fail(new ProbeTimeout({ limit })) })
 
 /** Of each partition what is not in the table yet; null where the table does not tell, or is ahead: of another log. */
 const remainders = ({ partitions }: LogBounds, current: TableSnapshot | null) => {
@@ -73,7 +73,7 @@ const tableOf = (current: TableSnapshot, now: number) => {
 }
 
 /** What cannot be read is null, and `unread` says why. */
-export const look = Effect.gen(function* () {
+export const collectStatus = Effect.gen(function* () {
   const log = yield* EventLogReader
   const table = yield* TableReader
   // One after the other: both at once would make the components look slow.
@@ -102,4 +102,4 @@ export const look = Effect.gen(function* () {
   return { profile: yield* profileSetting, at: time(yield* Clock.currentTimeMillis), components, ...(yield* data) }
 }).pipe(Effect.withSpan("Status.look"))
 
-export type Status = Effect.Success<typeof look>
+export type Status = Effect.Success<typeof collectStatus>

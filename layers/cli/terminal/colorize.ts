@@ -5,11 +5,11 @@ import { TerminalCapabilities } from "effect/cli"
 
 type Style = Parameters<typeof styleText>[0]
 
-export type Paint = (style: Style, text: string) => string
+export type Colorize = (style: Style, text: string) => string
 
-export const paint = Effect.map(
+export const colorize = Effect.map(
   TerminalCapabilities.TerminalCapabilities,
-  ({ canColor }): Paint =>
+  ({ canColor }): Colorize =>
     (style, text) =>
       canColor ? styleText(style, text, { validateStream: false }) : text
 )

@@ -3,7 +3,7 @@ import type { TopicRetention } from "../../../services/Topics.ts"
 import { size } from "./listing.ts"
 
 /** What is kept of a topic, in a few words. */
-export const retained = ({ millis, bytes, cleanup }: TopicRetention) => {
+export const formatRetention = ({ millis, bytes, cleanup }: TopicRetention) => {
   const limits = [
     ...(cleanup.includes("compact") ? ["last of each key"] : []),
     ...(millis === null ? [] : [Duration.format(Duration.millis(millis))]),

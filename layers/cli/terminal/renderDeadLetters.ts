@@ -1,5 +1,5 @@
 /** A dead letter for people, of which nothing is taken for a command by a terminal, and for programs. */
-import type { DeadLetter, Refusal } from "../../../services/DeadLetters.ts"
+import type { DeadLetter, Rejection } from "../../../services/DeadLetters.ts"
 import { draftOf, textOf, written } from "../../ingest/deadletters/Correction.ts"
 import { cell } from "./formatTable.ts"
 import { text, time } from "./listing.ts"
@@ -26,7 +26,7 @@ export const columnsOf = (all: boolean, terminal: number | undefined) => {
   return [
     text<DeadLetter>("dlq", ({ position }) => written(position)),
     all
-      ? text<DeadLetter>("sent again", ({ replays }) => replays.at(-1) ?? "no")
+      ? text<DeadLetter>("sent again", ({ redrives }) => redrives.at(-1) ?? "no")
       : text<DeadLetter>("logged (UTC)", ({ loggedAt }) => time(loggedAt).slice(0, 16).replace("T", " ")),
     text<DeadLetter>("log", ({ source }) => source?.slice(source.indexOf("/") + 1) ?? null),
     text<DeadLetter>("reason", ({ reason }) => reason),
@@ -49,19 +49,19 @@ const traceOf = (trace: string) =>
     .join("\n")
 
 /** The last cause says most; of a transform's it is the message. */
-const detailOf = ({ message, trace }: Refusal) =>
+const detailOf = ({ message, trace }: Rejection) =>
   /.*\nCaused by: [\w.$]+: ([^\n]*)/s.exec(trace ?? "")?.[1] ?? message ?? "none"
 
 export const entriesOf = (letter: DeadLetter, topic: string): ReadonlyArray<readonly [string, string]> => {
-  const { headers, key, loggedAt, position, reason, refusal, replays, source, value } = letter
-  const { by, connector, stage, task, trace } = refusal
+  const { headers, key, loggedAt, position, reason, rejection, redrives, source, value } = letter
+  const { by, connector, stage, task, trace } = rejection
   return [
     ["dead letter", `${topic}/${written(position)}`],
     ["in the log", `${source === null ? "not known" : cell(source)}, ${time(loggedAt)}`],
     ["refused by", cell([connector ?? "not known", task && `task ${task}`, stage, by].filter(Boolean).join(", "))],
     ["reason", cell(reason)],
-    ["in detail", cell(detailOf(refusal))],
-    ["sent again", replays.length === 0 ? "no" : replays.map(cell).join(", ")],
+    ["in detail", cell(detailOf(rejection))],
+    ["sent again", redrives.length === 0 ? "no" : redrives.map(cell).join(", ")],
     ["key", key === null ? "none" : shown(key)],
     ...headers.map(({ name, value }) => ["header", `${cell(name)}: ${shown(value)}`] as const),
     ["value", value === null ? "none (null)" : `${counted(value.length)} bytes`],
@@ -79,7 +79,7 @@ const readable = (name: string, bytes: Uint8Array | null) => {
 
 /** Its position, city and temperature come first, to be mended. */
 export const jsonLine = (letter: DeadLetter) => {
-  const { headers, key, loggedAt, position, reason, refusal, replays, source, value } = letter
+  const { headers, key, loggedAt, position, reason, rejection, redrives, source, value } = letter
   const object = {
     position: written(position),
     ...draftOf(value),
@@ -89,8 +89,8 @@ export const jsonLine = (letter: DeadLetter) => {
     ...readable("value", value),
     ...readable("key", key),
     headers: headers.map(({ name, value }) => ({ name, ...readable("value", value) })),
-    ...refusal,
-    replays
+    ...rejection,
+    redrives
   }
   return `${JSON.stringify(object)}\n`
 }

@@ -2,11 +2,11 @@
 import type { Component } from "../../../services/Components.ts"
 import { plural } from "../../../services/plural.ts"
 import type { Status } from "./collectStatus.ts"
-import type { Paint } from "./colorize.ts"
+import type { Colorize } from "./colorize.ts"
 import { reasonOf } from "./errorReason.ts"
 import { size } from "./listing.ts"
 import { counted } from "./Progress.ts"
-import { folded } from "./wrapText.ts"
+import { wrapText } from "./wrapText.ts"
 
 /** As 4 s, 3 min, 5 h, 2 days. */
 const span = (seconds: number) => {
@@ -24,7 +24,7 @@ const tracesOf = ({ connector }: Component, width: number) =>
     .slice(1)
     .map((line) => line.slice(0, width))
 
-const linesOf = (component: Component, column: number, paint: Paint, width: number) => {
+const linesOf = (component: Component, column: number, paint: Colorize, width: number) => {
   const { name, state, millis, version, detail } = component
   const left = `  ${name.padEnd(column)} `
   const took = `${millis.toFixed(0).padStart(6)} ms`
@@ -33,7 +33,7 @@ const linesOf = (component: Component, column: number, paint: Paint, width: numb
   const painted = paint(colours[state], state.padEnd(8))
   if (state === "down" && !fits) {
     const indent = " ".repeat(4)
-    return [`${left}${painted}${took}`, indent + folded(detail, width, indent), ...tracesOf(component, width)]
+    return [`${left}${painted}${took}`, indent + wrapText(detail, width, indent), ...tracesOf(component, width)]
   }
   const shown = fits ? right : right.slice(0, Math.max(40, width - left.length - 8))
   return [`${left}${painted}${shown.trimEnd()}`, ...(state === "down" ? tracesOf(component, width) : [])]
@@ -76,7 +76,7 @@ const factsOf = (status: Status): ReadonlyArray<readonly [name: string, value: s
 }
 
 /** In lines of at most this width, but for what can be neither cut nor folded. */
-export const text = (status: Status, paint: Paint, width: number) => {
+export const renderStatus = (status: Status, paint: Colorize, width: number) => {
   const { profile, at, components } = status
   const column = Math.max(8, ...components.map(({ name }) => name.length))
   return [

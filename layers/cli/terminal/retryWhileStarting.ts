@@ -13,7 +13,7 @@ export const wait = Flag.Int("wait").pipe(
  * Tries again every few seconds while it is unavailable; what it fails with at the end is its failure. The time counts
  * from the first try on, which may hang before it fails.
  */
-export const patiently =
+export const retryWhileStarting =
   <E extends Error>(seconds: number, isTemporary: (error: E) => boolean) =>
   <A, R>(effect: Effect.Effect<A, E, R>) =>
     Effect.flatMap(monotonicMillis, (started) =>

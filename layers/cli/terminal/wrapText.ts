@@ -1,5 +1,5 @@
 /** Words in lines of at most this width, each but the first behind the indent. */
-export const folded = (text: string, width: number, indent: string) => {
+export const wrapText = (text: string, width: number, indent: string) => {
   const lines = [""]
   for (const word of text.split(" ")) {
     const last = lines.length - 1

@@ -2,10 +2,10 @@
 import { Result, Schema } from "effect"
 import type { Position } from "../../../services/EventLog.ts"
 import type { WeatherReading } from "../../../services/Weather.ts"
-import { readingOrReason } from "../http/decodeRecord.ts"
+import { decodeRecordOrReason } from "../http/decodeRecord.ts"
 import { parseRecord } from "../http/parseJson.ts"
 
-export interface Mended {
+export interface Correction {
   readonly city?: string | undefined
   readonly temperature?: string | undefined
 }
@@ -50,11 +50,11 @@ const pickedFrom = (fields: Readonly<Record<string, unknown>>) =>
   Object.fromEntries(["city", "temperature"].flatMap((name) => (name in fields ? [[name, fields[name]]] : [])))
 
 /** What would be sent for a value, or why nothing can be. */
-export const readingOf = (value: Uint8Array | null, mended: Mended = {}): Result.Result<WeatherReading, string> => {
+export const readingOf = (value: Uint8Array | null, mended: Correction = {}): Result.Result<WeatherReading, string> => {
   const given = Object.fromEntries(Object.entries(mended).filter(([, text]) => text !== undefined))
   const found = fieldsOf(value)
   if (Result.isFailure(found) && Object.keys(given).length < 2) return Result.fail(found.failure)
-  return readingOrReason({ ...pickedFrom(Result.getOrElse(found, () => ({}))), ...given })
+  return decodeRecordOrReason({ ...pickedFrom(Result.getOrElse(found, () => ({}))), ...given })
 }
 
 /** What of a value can be read, to be mended. */
@@ -67,13 +67,13 @@ export const draftOf = (value: Uint8Array | null) => {
 const Line = Schema.Struct({ position: Schema.String, city: Schema.Unknown, temperature: Schema.Unknown })
 const decodeLine = Schema.decodeUnknownResult(Line)
 
-export interface MendedLine {
+export interface CorrectionLine {
   readonly position: Position
   readonly reading: Result.Result<WeatherReading, string>
 }
 
 /** The error is the end of a sentence. */
-export const mendedLine = (line: Uint8Array): Result.Result<MendedLine, string> => {
+export const correctionLine = (line: Uint8Array): Result.Result<CorrectionLine, string> => {
   const text = textOf(line)
   if (text === null) return Result.fail("it is not valid UTF-8")
   const json = parseRecord(text)
@@ -85,5 +85,5 @@ export const mendedLine = (line: Uint8Array): Result.Result<MendedLine, string> 
   const { city, temperature, position } = decoded.success
   const found = positionOf(position)
   if (found === undefined) return Result.fail('its position is not such as "0/12"')
-  return Result.succeed({ position: found, reading: readingOrReason({ city, temperature }) })
+  return Result.succeed({ position: found, reading: decodeRecordOrReason({ city, temperature }) })
 }

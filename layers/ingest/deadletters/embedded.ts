@@ -1,6 +1,6 @@
 import { Effect, Layer } from "effect"
-import { DeadLetters, NothingRefused } from "../../../services/DeadLetters.ts"
+import { DeadLetters, NoDeadLetters } from "../../../services/DeadLetters.ts"
 
-const none = () => Effect.fail(new NothingRefused())
+const none = () => Effect.fail(new NoDeadLetters())
 
 export const layer = Layer.succeed(DeadLetters, DeadLetters.of({ now: none, remember: none }))

@@ -2,11 +2,11 @@
 import { Result, Stream } from "effect"
 import { isTooLong, lines, maxLineBytes } from "../send/lines.ts"
 import { FileUnreadable, reasonOf } from "../send/Source.ts"
-import { type MendedLine, mendedLine } from "./Correction.ts"
+import { type CorrectionLine, correctionLine } from "./Correction.ts"
 
 export interface Numbered {
   readonly line: number
-  readonly mended: Result.Result<MendedLine, string>
+  readonly mended: Result.Result<CorrectionLine, string>
 }
 
 async function* read(path: string): AsyncGenerator<Numbered> {
@@ -14,10 +14,10 @@ async function* read(path: string): AsyncGenerator<Numbered> {
     if (line.part === "next" || line.part === "last" || /^\s*$/.test(line.raw.toString("latin1", 0, 100))) continue
     yield {
       line: line.number,
-      mended: isTooLong(line) ? Result.fail(`it is longer than ${maxLineBytes} bytes`) : mendedLine(line.raw)
+      mended: isTooLong(line) ? Result.fail(`it is longer than ${maxLineBytes} bytes`) : correctionLine(line.raw)
     }
   }
 }
 
-export const mendedFile = (path: string) =>
+export const readCorrections = (path: string) =>
   Stream.fromAsyncIterable(read(path), (cause) => new FileUnreadable({ path, reason: reasonOf(cause) }))

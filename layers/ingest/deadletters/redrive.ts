@@ -3,7 +3,7 @@
  * that is noted, or runs beside another one, doubles nothing.
  */
 import { Effect, Result, Schedule, Schema, Stream } from "effect"
-import { DeadLetters, type DeadLettersThen } from "../../../services/DeadLetters.ts"
+import { DeadLetters, type DeadLettersSnapshot } from "../../../services/DeadLetters.ts"
 import type { Position } from "../../../services/EventLog.ts"
 import { type Acknowledged, LogClient } from "../../../services/LogClient.ts"
 import { topic } from "../../../services/Settings.ts"
@@ -65,8 +65,8 @@ const otherReading =
 const refused = (reason: string): Refused => ({ _tag: "Refused", reason })
 
 /** With `again` also those that were sent before. */
-export const redeliver = Effect.fnUntraced(function* <E, R>(
-  then: DeadLettersThen,
+export const redrive = Effect.fnUntraced(function* <E, R>(
+  then: DeadLettersSnapshot,
   wanted: Stream.Stream<Wanted, E, R>,
   again: boolean
 ) {
@@ -117,7 +117,7 @@ export const redeliver = Effect.fnUntraced(function* <E, R>(
     if (position === null) return refused(Result.isFailure(reading) ? reading.failure : "it names no dead letter")
     if (taken.has(written(position))) return refused("it was named before")
     taken.add(written(position))
-    const before = yield* Effect.result(then.replaysOf(position))
+    const before = yield* Effect.result(then.redrivesOf(position))
     if (Result.isFailure(before)) return refused(before.failure.reason)
     const at = before.success.at(-1)
     if (at !== undefined && !again) return { _tag: "SentBefore", at } satisfies SentBefore

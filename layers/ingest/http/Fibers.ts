@@ -1,17 +1,17 @@
 /** The fibers that requests run in: started from callbacks of Node, and ended with the server. */
 import { type Context, Effect, Exit, Fiber, Scope } from "effect"
-import type { Exchange, Exchanges } from "./RequestContext.ts"
+import type { RequestContext, RequestContexts } from "./RequestContext.ts"
 
 /** For fibers that do not end when they are interrupted. */
 const patience = "1 second"
 
-export const make = (exchanges: Exchanges, context: Context.Context<never>) => {
+export const make = (exchanges: RequestContexts, context: Context.Context<never>) => {
   // Not the scope of the server: that would interrupt its fibers before it lets them end.
   const scope = Scope.makeUnsafe()
   const run = Effect.runForkWith(context)
 
   /** The effect closes the exchange. */
-  const answer = (exchange: Exchange, effect: Effect.Effect<void>) => {
+  const answer = (exchange: RequestContext, effect: Effect.Effect<void>) => {
     exchange.fiber = run(effect)
   }
 

@@ -2,8 +2,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Duplex } from "node:stream"
 import { Effect, type Fiber } from "effect"
-import { bodyOf, type Refusal, rawAnswer } from "./ErrorResponse.ts"
-import type { Head } from "./RequestHeaders.ts"
+import { bodyOf, type ErrorResponse, rawAnswer } from "./ErrorResponse.ts"
+import type { RequestHeaders } from "./RequestHeaders.ts"
 import { expectsContinue } from "./RequestHeaders.ts"
 
 /** A body up to this size is read away after a refusal, and the connection stays. */
@@ -12,34 +12,34 @@ const skippedBytes = 64 * 1024
 const lingering = 1_000
 
 /** One request and its answer. */
-export class Exchange {
+export class RequestContext {
   readonly request: IncomingMessage
   readonly response: ServerResponse
-  readonly head: Head
+  readonly head: RequestHeaders
   /** What works on the answer. */
   fiber: Fiber.Fiber<void> | undefined
   /** Its place among the open ones; -1 if it is not. */
   slot = -1
 
-  constructor(request: IncomingMessage, response: ServerResponse, head: Head) {
+  constructor(request: IncomingMessage, response: ServerResponse, head: RequestHeaders) {
     this.request = request
     this.response = response
     this.head = head
   }
 }
 
-const headersOf = (refusal: Refusal) => {
+const headersOf = (refusal: ErrorResponse) => {
   const headers = ["Content-Type", "application/json", "Cache-Control", "no-store"]
   for (const name in refusal.headers) headers.push(name, refusal.headers[name] ?? "")
   return headers
 }
 
-export class Exchanges {
+export class RequestContexts {
   draining = false
   // Not a Set: the tables that it discards as it changes are chained, and once one is old, the garbage collector takes
   // all that follow for alive: pauses of 15 ms, measured.
-  readonly #open: Array<Exchange> = []
-  readonly #bodies = new WeakMap<IncomingMessage, (refusal: Refusal) => void>()
+  readonly #open: Array<RequestContext> = []
+  readonly #bodies = new WeakMap<IncomingMessage, (refusal: ErrorResponse) => void>()
   readonly #ended = new WeakSet<Duplex>()
   #onIdle: (() => void) | undefined
 
@@ -56,11 +56,11 @@ export class Exchanges {
     return this.#ended.has(socket)
   }
 
-  open(exchange: Exchange) {
+  open(exchange: RequestContext) {
     exchange.slot = this.#open.push(exchange) - 1
   }
 
-  close(exchange: Exchange) {
+  close(exchange: RequestContext) {
     const { slot } = exchange
     if (slot === -1) return
     const last = this.#open.pop()
@@ -79,7 +79,7 @@ export class Exchanges {
   })
 
   /** `headers`: names and values in turn. */
-  answer(exchange: Exchange, status: number, headers: Array<string>, body: string) {
+  answer(exchange: RequestContext, status: number, headers: Array<string>, body: string) {
     const { response } = exchange
     if (!response.destroyed) {
       headers.push("Content-Length", String(Buffer.byteLength(body)))
@@ -90,7 +90,7 @@ export class Exchanges {
     this.close(exchange)
   }
 
-  refuse(exchange: Exchange, refusal: Refusal) {
+  refuse(exchange: RequestContext, refusal: ErrorResponse) {
     const { request, response, head } = exchange
     const headers = headersOf(refusal)
     const unread = head.length !== 0 && !request.complete
@@ -105,7 +105,7 @@ export class Exchanges {
   }
 
   /** Refuses, and takes nothing more on this connection. */
-  refuseLast(exchange: Exchange, refusal: Refusal) {
+  refuseLast(exchange: RequestContext, refusal: ErrorResponse) {
     const { request, response } = exchange
     const body = bodyOf(refusal)
     const headers = headersOf(refusal)
@@ -124,7 +124,7 @@ export class Exchanges {
    * The answer is complete, but closing now, with bytes of the body on their way, would reset the connection and
    * could take the answer from the client: so the body is read away for a while first.
    */
-  #linger(exchange: Exchange) {
+  #linger(exchange: RequestContext) {
     const { request, response } = exchange
     const end = () => {
       clearTimeout(timer)
@@ -137,19 +137,19 @@ export class Exchanges {
   }
 
   /** Nothing is known: the connection ends without an answer. */
-  abandon(exchange: Exchange) {
+  abandon(exchange: RequestContext) {
     exchange.request.socket.destroy()
     this.close(exchange)
   }
 
   /** While a body is read, what Node finds wrong with it goes to its reader. */
-  reading(request: IncomingMessage, fail: (refusal: Refusal) => void) {
+  reading(request: IncomingMessage, fail: (refusal: ErrorResponse) => void) {
     this.#bodies.set(request, fail)
     return () => void this.#bodies.delete(request)
   }
 
   /** Node could not make a request of what came: the answer follows those of the requests before it. */
-  refuseConnection(socket: Duplex, refusal: Refusal) {
+  refuseConnection(socket: Duplex, refusal: ErrorResponse) {
     if (this.#ended.has(socket)) return
     const before = this.#open.filter(({ request }) => request.socket === socket)
     const unfinished = before.find(({ request }) => !request.complete && this.#bodies.has(request))

@@ -1,8 +1,15 @@
 /** What the server looks at in the headers of a request, found in one pass. */
 import type { IncomingMessage } from "node:http"
-import { badFraming, badTransferEncoding, badVersion, type FieldError, invalid, type Refusal } from "./ErrorResponse.ts"
+import {
+  badFraming,
+  badTransferEncoding,
+  badVersion,
+  type ErrorResponse,
+  type FieldError,
+  invalid
+} from "./ErrorResponse.ts"
 
-export interface Head {
+export interface RequestHeaders {
   readonly host: string | undefined
   readonly hosts: number
   readonly site: string | undefined
@@ -16,7 +23,7 @@ export interface Head {
 }
 
 /** Node's own table of headers costs more, and hides what was sent twice. */
-export const headOf = ({ rawHeaders }: IncomingMessage): Head => {
+export const requestHeadersOf = ({ rawHeaders }: IncomingMessage): RequestHeaders => {
   let host: string | undefined
   let hosts = 0
   let site: string | undefined
@@ -65,7 +72,7 @@ export const expectsContinue = ({ headers, httpVersion }: IncomingMessage) =>
   httpVersion === "1.1" && headers.expect?.toLowerCase() === "100-continue"
 
 /** What makes a request one whose end, or whose meaning, is not known: the connection ends with the answer. */
-export const refuseForm = (head: Head, request: IncomingMessage): Refusal | undefined => {
+export const rejectForm = (head: RequestHeaders, request: IncomingMessage): ErrorResponse | undefined => {
   if (request.httpVersionMajor !== 1) return badVersion
   if (head.coding !== undefined) {
     if (head.coding.toLowerCase() !== "chunked") return badTransferEncoding
@@ -78,7 +85,7 @@ const badHost = invalid([{ field: "Host", message: "must be given once" }])
 const notHost = invalid([{ field: "Host", message: "must be a name or an address, and a port if need be" }])
 const hostForm = /^(?:\[[0-9a-f:.]+\]|[\w.~!$&'()*+,;=%-]*)(?::\d*)?$/i
 
-export const refuseHost = (head: Head, { httpVersion }: IncomingMessage): Refusal | undefined => {
+export const rejectHost = (head: RequestHeaders, { httpVersion }: IncomingMessage): ErrorResponse | undefined => {
   if (head.hosts !== 1 && !(head.hosts === 0 && httpVersion === "1.0")) return badHost
   return head.host === undefined || hostForm.test(head.host) ? undefined : notHost
 }
@@ -86,5 +93,5 @@ export const refuseHost = (head: Head, { httpVersion }: IncomingMessage): Refusa
 const visible = /^[\x21-\x7e]{1,255}$/
 const badKey: FieldError = { field: "Idempotency-Key", message: "must be one value of 1–255 visible ASCII characters" }
 
-export const refuseKey = (head: Head): Refusal | undefined =>
+export const rejectKey = (head: RequestHeaders): ErrorResponse | undefined =>
   head.key === undefined || (head.keys === 1 && visible.test(head.key)) ? undefined : invalid([badKey])

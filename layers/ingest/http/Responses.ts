@@ -3,15 +3,15 @@ import { hash } from "node:crypto"
 import { Cause, Clock, Effect, Option } from "effect"
 import { EventLog, type IdempotencyKey } from "../../../services/EventLog.ts"
 import { hasHour, hourOf } from "../../../services/Weather.ts"
-import { defect, fromLog, type Refusal } from "./ErrorResponse.ts"
+import { defect, type ErrorResponse, fromLog } from "./ErrorResponse.ts"
 import type { Fibers } from "./Fibers.ts"
-import type { Exchange, Exchanges } from "./RequestContext.ts"
-import type { Head } from "./RequestHeaders.ts"
+import type { RequestContext, RequestContexts } from "./RequestContext.ts"
+import type { RequestHeaders } from "./RequestHeaders.ts"
 
 type LogFailure = Effect.Error<ReturnType<EventLog["Service"]["append"]>>
 
 /** The digest stands for the method and the readings, however they were written. */
-export const idempotencyOf = (head: Head, parts: () => ReadonlyArray<unknown>): IdempotencyKey | undefined =>
+export const idempotencyOf = (head: RequestHeaders, parts: () => ReadonlyArray<unknown>): IdempotencyKey | undefined =>
   head.key === undefined ? undefined : { key: head.key, digest: hash("sha256", JSON.stringify(parts()), "base64url") }
 
 /** The current hour, formatted once an hour; undefined while the clock shows a time that has none. */
@@ -29,7 +29,7 @@ const hours = (clock: Clock.Clock) => {
   }
 }
 
-export const make = Effect.fnUntraced(function* (exchanges: Exchanges, fibers: Fibers) {
+export const make = Effect.fnUntraced(function* (exchanges: RequestContexts, fibers: Fibers) {
   const log = yield* EventLog
   const hour = hours(yield* Clock.Clock)
 
@@ -40,7 +40,7 @@ export const make = Effect.fnUntraced(function* (exchanges: Exchanges, fibers: F
   }
 
   /** Interruption says nothing of what became of the append: then the connection is cut, without an answer. */
-  const failed = (exchange: Exchange, cause: Cause.Cause<LogFailure | Refusal>) => {
+  const failed = (exchange: RequestContext, cause: Cause.Cause<LogFailure | ErrorResponse>) => {
     const error = Cause.findErrorOption(cause)
     if (Option.isSome(error)) {
       const refusal = "_tag" in error.value ? fromLog(error.value) : error.value
@@ -53,4 +53,4 @@ export const make = Effect.fnUntraced(function* (exchanges: Exchanges, fibers: F
 
   return { append: log.append, hour, headers, failed }
 })
-export type Answers = Effect.Success<ReturnType<typeof make>>
+export type Responses = Effect.Success<ReturnType<typeof make>>

@@ -10,16 +10,16 @@ import { plural } from "../../../services/plural.ts"
 import * as Settings from "../../../services/Settings.ts"
 import * as Admission from "./Admission.ts"
 import * as App from "./app.ts"
-import { badExpectation, busy, connectionRefusal, draining, methodNotAllowed, noTunnels } from "./ErrorResponse.ts"
+import { badExpectation, busy, connectionError, draining, methodNotAllowed, noTunnels } from "./ErrorResponse.ts"
 import * as EventsRoute from "./eventsRoute.ts"
 import * as Fibers from "./Fibers.ts"
 import { Limits } from "./Limits.ts"
 import * as LogRoute from "./logRoute.ts"
-import { Exchange, Exchanges } from "./RequestContext.ts"
-import { expectsContinue, headOf, refuseForm, refuseHost } from "./RequestHeaders.ts"
-import * as Answers from "./Responses.ts"
+import { RequestContext, RequestContexts } from "./RequestContext.ts"
+import { expectsContinue, rejectForm, rejectHost, requestHeadersOf } from "./RequestHeaders.ts"
+import * as Responses from "./Responses.ts"
 
-type Route = (exchange: Exchange, query: string) => void
+type Route = (exchange: RequestContext, query: string) => void
 
 const absolute = /^https?:\/\/([^/?#]*)(.*)$/is
 
@@ -27,21 +27,21 @@ const absolute = /^https?:\/\/([^/?#]*)(.*)$/is
 const dispatcher = Effect.fnUntraced(function* (
   host: string,
   topic: string,
-  exchanges: Exchanges,
+  exchanges: RequestContexts,
   limits: Limits,
   fibers: Fibers.Fibers
 ) {
-  const answers = yield* Answers.make(exchanges, fibers)
+  const answers = yield* Responses.make(exchanges, fibers)
   const log = LogRoute.make(topic, exchanges, answers, fibers)
   const events = EventsRoute.make(exchanges, answers, fibers, limits)
   const { refuseCrossSite, refuseForeign } = Admission.make(host)
   const rest = yield* NodeHttpServer.makeHandler(yield* App.make(exchanges), { scope: fibers.scope })
 
-  const write = (exchange: Exchange, method: string, route: Route, query: string) => {
+  const write = (exchange: RequestContext, method: string, route: Route, query: string) => {
     const { request, head } = exchange
     exchanges.open(exchange)
     const refused =
-      refuseHost(head, request) ??
+      rejectHost(head, request) ??
       (request.method === method ? undefined : methodNotAllowed(request.method ?? "", method)) ??
       refuseCrossSite(head) ??
       refuseForeign(head) ??
@@ -50,10 +50,10 @@ const dispatcher = Effect.fnUntraced(function* (
     else exchanges.refuse(exchange, refused)
   }
 
-  const other = (exchange: Exchange) => {
+  const other = (exchange: RequestContext) => {
     const { request, response, head } = exchange
     exchanges.open(exchange)
-    const refused = refuseHost(head, request) ?? refuseForeign(head)
+    const refused = rejectHost(head, request) ?? refuseForeign(head)
     if (refused !== undefined) return exchanges.refuse(exchange, refused)
     response.once("close", () => exchanges.close(exchange))
     if (exchanges.draining) response.setHeader("Connection", "close")
@@ -68,10 +68,10 @@ const dispatcher = Effect.fnUntraced(function* (
     const mark = target.indexOf("?")
     const path = mark === -1 ? target : target.slice(0, mark)
     const query = mark === -1 ? "" : target.slice(mark + 1)
-    const head = headOf(request)
+    const head = requestHeadersOf(request)
     // The authority of an absolute target counts, and not the Host beside it.
-    const exchange = new Exchange(request, response, found === null ? head : { ...head, host: found[1] })
-    const malformed = refuseForm(head, request)
+    const exchange = new RequestContext(request, response, found === null ? head : { ...head, host: found[1] })
+    const malformed = rejectForm(head, request)
     if (malformed !== undefined) {
       exchanges.open(exchange)
       return exchanges.refuseLast(exchange, malformed)
@@ -98,7 +98,7 @@ const bind = (server: Server, host: string, port: number) =>
 /** Open requests have a while to end; idle connections end at once, and in the end all do. */
 const shutdown = Effect.fn("Http.shutdown")(function* (
   server: Server,
-  exchanges: Exchanges,
+  exchanges: RequestContexts,
   fibers: Fibers.Fibers,
   limits: Limits
 ) {
@@ -134,7 +134,7 @@ export const at = (host: string, port: number) =>
     HttpAddress,
     Effect.gen(function* () {
       const limits = yield* Limits
-      const exchanges = new Exchanges()
+      const exchanges = new RequestContexts()
       const fibers = Fibers.make(exchanges, yield* Effect.context<never>())
       const onRequest = yield* dispatcher(host, yield* Settings.topic, exchanges, limits, fibers)
       const server = createServer({
@@ -151,7 +151,7 @@ export const at = (host: string, port: number) =>
       server.on("request", onRequest)
       const refuseExpectation = (request: IncomingMessage, response: ServerResponse) => {
         if (exchanges.hasEnded(request.socket)) return
-        const exchange = new Exchange(request, response, headOf(request))
+        const exchange = new RequestContext(request, response, requestHeadersOf(request))
         exchanges.open(exchange)
         exchanges.refuseLast(exchange, badExpectation)
       }
@@ -163,7 +163,7 @@ export const at = (host: string, port: number) =>
       server.on("connect", (_request, socket) => exchanges.refuseConnection(socket, noTunnels))
       server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
         if (error.code === "ECONNRESET" || error.code === "EPIPE") socket.destroy()
-        else exchanges.refuseConnection(socket, connectionRefusal(error.code, "reason" in error && error.reason))
+        else exchanges.refuseConnection(socket, connectionError(error.code, "reason" in error && error.reason))
       })
       yield* Effect.acquireRelease(bind(server, host, port), () => shutdown(server, exchanges, fibers, limits))
       // Without a listener a connection that cannot be accepted, as at the limit of open files, would end the process.

@@ -12,16 +12,18 @@ import {
   bodyOf,
   defect,
   draining,
+  type ErrorResponse,
+  errorResponse,
   fromLog,
   methodNotAllowed,
   noHour,
-  notFound,
-  type Refusal,
-  refusal
+  notFound
 } from "./ErrorResponse.ts"
-import type { Exchanges } from "./RequestContext.ts"
+import type { RequestContexts } from "./RequestContext.ts"
 
-const silent = refusal(503, "The event log did not say in time whether it takes events.", [], { "Retry-After": "1" })
+const silent = errorResponse(503, "The event log did not say in time whether it takes events.", [], {
+  "Retry-After": "1"
+})
 
 type Headers = Record<string, string>
 
@@ -31,7 +33,7 @@ const answer = (body: unknown, headers: Headers = {}) =>
     headers: { "cache-control": "no-store", ...headers }
   })
 
-const refuse = (refusal: Refusal, headers: Headers = {}) =>
+const refuse = (refusal: ErrorResponse, headers: Headers = {}) =>
   HttpServerResponse.text(bodyOf(refusal), {
     status: refusal.status,
     contentType: "application/json",
@@ -46,11 +48,11 @@ const methods = ["GET", "HEAD"]
 const contentPolicy =
   "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-export const make = Effect.fnUntraced(function* (exchanges: Exchanges) {
+export const make = Effect.fnUntraced(function* (exchanges: RequestContexts) {
   const log = yield* EventLog
   const identity: Headers = log.logId === null ? {} : { [logHeader]: log.logId }
 
-  const ready = Effect.flatMap(Clock.currentTimeMillis, (now): Effect.Effect<void, Refusal | LogUnavailable> => {
+  const ready = Effect.flatMap(Clock.currentTimeMillis, (now): Effect.Effect<void, ErrorResponse | LogUnavailable> => {
     if (exchanges.draining) return Effect.fail(draining)
     return hasHour(now) ? log.ready : Effect.fail(noHour)
   }).pipe(

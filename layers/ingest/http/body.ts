@@ -3,15 +3,15 @@ import { createGunzip } from "node:zlib"
 import { Clock, Effect, Semaphore } from "effect"
 import { maxBodyBytes } from "../../../services/Api.ts"
 import { monotonicMillisUnsafe } from "../../runtime/elapsed.ts"
-import { busy, invalid, type Refusal, refusal } from "./ErrorResponse.ts"
+import { busy, type ErrorResponse, errorResponse, invalid } from "./ErrorResponse.ts"
 import type { Limits } from "./Limits.ts"
-import type { Exchange, Exchanges } from "./RequestContext.ts"
+import type { RequestContext, RequestContexts } from "./RequestContext.ts"
 import { expectsContinue } from "./RequestHeaders.ts"
 
-const tooLarge = refusal(413, "The body must be at most 5 MiB, both as sent and inflated.", [
+const tooLarge = errorResponse(413, "The body must be at most 5 MiB, both as sent and inflated.", [
   { field: "body", message: "must be at most 5 MiB" }
 ])
-const stalled = refusal(408, "The body did not come in time; nothing was logged.", [
+const stalled = errorResponse(408, "The body did not come in time; nothing was logged.", [
   { field: "body", message: "stalled" }
 ])
 const notGzip = invalid([{ field: "body", message: "is not valid gzip" }])
@@ -25,7 +25,7 @@ export interface Held {
   readonly take: (bytes: number) => boolean
 }
 
-export const make = (exchanges: Exchanges, limits: Limits) => {
+export const make = (exchanges: RequestContexts, limits: Limits) => {
   let held = 0
   // An inflated body waits in memory for its turn to be parsed: few at a time.
   const inflating = Semaphore.makeUnsafe(2)
@@ -49,11 +49,11 @@ export const make = (exchanges: Exchanges, limits: Limits) => {
     })
 
   /** Into one buffer that grows: a list of chunks of a byte each would take a hundred times the body. */
-  const receive = ({ request, head }: Exchange, memory: Held, onBytes: () => void) =>
-    Effect.callback<Buffer, Refusal>((resume) => {
+  const receive = ({ request, head }: RequestContext, memory: Held, onBytes: () => void) =>
+    Effect.callback<Buffer, ErrorResponse>((resume) => {
       let body: Buffer = Buffer.alloc(0)
       let size = 0
-      const fail = (reason: Refusal) => {
+      const fail = (reason: ErrorResponse) => {
         stop()
         resume(Effect.fail(reason))
       }
@@ -89,7 +89,7 @@ export const make = (exchanges: Exchanges, limits: Limits) => {
     })
 
   const inflate = (body: Buffer) =>
-    Effect.callback<Buffer, Refusal>((resume) => {
+    Effect.callback<Buffer, ErrorResponse>((resume) => {
       const engine = createGunzip()
       const pieces: Array<Buffer> = []
       let size = 0
@@ -110,7 +110,7 @@ export const make = (exchanges: Exchanges, limits: Limits) => {
     }).pipe(inflating.withPermits(1))
 
   /** The body as text. */
-  const text = Effect.fnUntraced(function* (exchange: Exchange, gzipped: boolean, memory: Held) {
+  const text = Effect.fnUntraced(function* (exchange: RequestContext, gzipped: boolean, memory: Held) {
     const { request, response, head } = exchange
     if (head.length !== undefined && head.length > maxBodyBytes) return yield* Effect.fail(tooLarge)
     if (expectsContinue(request)) response.writeContinue()

@@ -1,7 +1,7 @@
 /** Readings from outside: queries and JSON, decoded by the one Schema, and what is wrong with them. */
 import { Result, Schema, SchemaIssue, SchemaParser } from "effect"
 import { WeatherReading } from "../../../services/Weather.ts"
-import { type FieldError, invalid, maxErrors, type Refusal, shown } from "./ErrorResponse.ts"
+import { type ErrorResponse, type FieldError, invalid, maxErrors, shown } from "./ErrorResponse.ts"
 
 const decode = SchemaParser.decodeUnknownResult(WeatherReading, { onExcessProperty: "error" })
 const decodeFully = SchemaParser.decodeUnknownResult(WeatherReading, { onExcessProperty: "error", errors: "all" })
@@ -42,7 +42,7 @@ const decodeNaming = (input: unknown) =>
     : decodeFully(input)
 
 /** One reading; the errors name its fields. */
-export const reading = (input: unknown): Result.Result<WeatherReading, ReadonlyArray<FieldError>> => {
+export const decodeRecord = (input: unknown): Result.Result<WeatherReading, ReadonlyArray<FieldError>> => {
   const result = decode(input)
   return Result.isSuccess(result)
     ? Result.succeed(result.success)
@@ -51,12 +51,14 @@ export const reading = (input: unknown): Result.Result<WeatherReading, ReadonlyA
 
 const sentence = ({ field, message }: FieldError) => `${field === "body" ? "it" : field} ${message}`
 
-/** Like {@link reading}, with one text for all that is wrong. */
-export const readingOrReason = (input: unknown): Result.Result<WeatherReading, string> =>
-  Result.mapError(reading(input), (errors) => errors.map(sentence).join("; "))
+/** Like {@link decodeRecord}, with one text for all that is wrong. */
+export const decodeRecordOrReason = (input: unknown): Result.Result<WeatherReading, string> =>
+  Result.mapError(decodeRecord(input), (errors) => errors.map(sentence).join("; "))
 
 /** Readings of one request; every bad one is named by index and field, up to a bound. */
-export const readings = (inputs: ReadonlyArray<unknown>): Result.Result<ReadonlyArray<WeatherReading>, Refusal> => {
+export const decodeRecords = (
+  inputs: ReadonlyArray<unknown>
+): Result.Result<ReadonlyArray<WeatherReading>, ErrorResponse> => {
   const result = decodeMany(inputs)
   if (Result.isSuccess(result)) return Result.succeed(result.success)
   const errors: Array<FieldError> = []

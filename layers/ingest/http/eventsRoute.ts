@@ -7,9 +7,9 @@ import * as Body from "./body.ts"
 import { invalid, noHour, shown } from "./ErrorResponse.ts"
 import type { Fibers } from "./Fibers.ts"
 import type { Limits } from "./Limits.ts"
-import type { Exchange, Exchanges } from "./RequestContext.ts"
-import { refuseKey } from "./RequestHeaders.ts"
-import { type Answers, idempotencyOf } from "./Responses.ts"
+import type { RequestContext, RequestContexts } from "./RequestContext.ts"
+import { rejectKey } from "./RequestHeaders.ts"
+import { idempotencyOf, type Responses } from "./Responses.ts"
 import { encodingOf, formatOf, recordsOf } from "./records.ts"
 
 const unknownParameter = (query: string) =>
@@ -29,13 +29,13 @@ const joined = (positions: ReadonlyArray<PositionRun>) => {
   return runs
 }
 
-export const make = (exchanges: Exchanges, answers: Answers, fibers: Fibers, limits: Limits) => {
+export const make = (exchanges: RequestContexts, answers: Responses, fibers: Fibers, limits: Limits) => {
   const bodies = Body.make(exchanges, limits)
 
-  const logged = Effect.fn("Http.events")(function* (exchange: Exchange, query: string, held: Body.Held) {
+  const logged = Effect.fn("Http.events")(function* (exchange: RequestContext, query: string, held: Body.Held) {
     const { request, head } = exchange
     if (query !== "") return yield* Effect.fail(unknownParameter(query))
-    const badKey = refuseKey(head)
+    const badKey = rejectKey(head)
     if (badKey !== undefined) return yield* Effect.fail(badKey)
     if (head.contentTypes > 1) return yield* Effect.fail(manyTypes)
     const format = yield* Effect.fromResult(formatOf(request.headers["content-type"]))
@@ -53,7 +53,7 @@ export const make = (exchanges: Exchanges, answers: Answers, fibers: Fibers, lim
     return { count: records.length, ...appended }
   })
 
-  return (exchange: Exchange, query: string) =>
+  return (exchange: RequestContext, query: string) =>
     fibers.answer(
       exchange,
       bodies

@@ -1,22 +1,22 @@
 /** `GET /log`: the path that runs for every event. */
 import { Effect, Result } from "effect"
 import type { WeatherRecord } from "../../../services/Weather.ts"
-import { invalid, noHour, type Refusal } from "./ErrorResponse.ts"
+import { type ErrorResponse, invalid, noHour } from "./ErrorResponse.ts"
 import type { Fibers } from "./Fibers.ts"
 import { readingOf } from "./queryString.ts"
-import type { Exchange, Exchanges } from "./RequestContext.ts"
-import { refuseKey } from "./RequestHeaders.ts"
-import { type Answers, idempotencyOf } from "./Responses.ts"
+import type { RequestContext, RequestContexts } from "./RequestContext.ts"
+import { rejectKey } from "./RequestHeaders.ts"
+import { idempotencyOf, type Responses } from "./Responses.ts"
 
 const noBody = invalid([{ field: "body", message: "is not allowed with GET; use POST /events" }])
 
-export const make = (topic: string, exchanges: Exchanges, answers: Answers, fibers: Fibers) => {
-  return (exchange: Exchange, query: string) => {
+export const make = (topic: string, exchanges: RequestContexts, answers: Responses, fibers: Fibers) => {
+  return (exchange: RequestContext, query: string) => {
     const { head } = exchange
-    const refuse = (refusal: Refusal) => exchanges.refuse(exchange, refusal)
+    const refuse = (refusal: ErrorResponse) => exchanges.refuse(exchange, refusal)
     const decoded = readingOf(query)
     if (Result.isFailure(decoded)) return refuse(decoded.failure)
-    const badKey = refuseKey(head)
+    const badKey = rejectKey(head)
     if (badKey !== undefined) return refuse(badKey)
     if (head.length !== 0) return refuse(noBody)
     const ts = answers.hour()

@@ -1,8 +1,8 @@
 /** Queries, decoded strictly: the parsers of the platform replace what is wrong and go on. */
 import { Result } from "effect"
 import type { WeatherReading } from "../../../services/Weather.ts"
-import { reading } from "./decodeRecord.ts"
-import { type FieldError, invalid, maxErrors, type Refusal, shown } from "./ErrorResponse.ts"
+import { decodeRecord } from "./decodeRecord.ts"
+import { type ErrorResponse, type FieldError, invalid, maxErrors, shown } from "./ErrorResponse.ts"
 
 /** Visible ASCII without #: anything else must come escaped. */
 const plain = /^[\x21\x22\x24-\x7e]*$/
@@ -21,7 +21,7 @@ const unescape = (text: string): string | undefined => {
 const broken = "is not valid percent-encoded UTF-8"
 
 /** `city=…&temperature=…`, in any order, each once, and nothing else. */
-export const readingOf = (query: string): Result.Result<WeatherReading, Refusal> => {
+export const readingOf = (query: string): Result.Result<WeatherReading, ErrorResponse> => {
   const found: { city?: string; temperature?: string } = {}
   const errors: Array<FieldError> = []
   for (let start = 0; start < query.length && errors.length < maxErrors; ) {
@@ -45,5 +45,5 @@ export const readingOf = (query: string): Result.Result<WeatherReading, Refusal>
     start = end + 1
   }
   if (errors.length > 0) return Result.fail(invalid(errors))
-  return Result.mapError(reading(found), invalid)
+  return Result.mapError(decodeRecord(found), invalid)
 }

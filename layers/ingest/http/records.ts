@@ -2,25 +2,25 @@
 import { Result } from "effect"
 import { jsonTypes, maxRecords, ndjsonTypes } from "../../../services/Api.ts"
 import type { WeatherReading } from "../../../services/Weather.ts"
-import { readings } from "./decodeRecord.ts"
-import { type FieldError, invalid, maxErrors, type Refusal, refusal } from "./ErrorResponse.ts"
+import { decodeRecords } from "./decodeRecord.ts"
+import { type ErrorResponse, errorResponse, type FieldError, invalid, maxErrors } from "./ErrorResponse.ts"
 import { maxValues, parseJson, shapeOf } from "./parseJson.ts"
 
 export type Format = "json" | "ndjson"
 
-const unsupportedType = refusal(
+const unsupportedType = errorResponse(
   415,
   "The content type must be application/json or application/x-ndjson, in UTF-8.",
   [{ field: "Content-Type", message: "must be application/json or application/x-ndjson, in UTF-8" }],
   { Accept: [...jsonTypes, ...ndjsonTypes].join(", ") }
 )
-const unsupportedEncoding = refusal(
+const unsupportedEncoding = errorResponse(
   415,
   "The content encoding must be gzip or identity.",
   [{ field: "Content-Encoding", message: "must be gzip or identity" }],
   { "Accept-Encoding": "gzip, identity" }
 )
-const tooMany = refusal(
+const tooMany = errorResponse(
   413,
   "A request holds at most 10,000 records, of two fields each; send the rest in another one.",
   [{ field: "body", message: "must hold at most 10,000 records" }]
@@ -29,7 +29,7 @@ const notJson = invalid([{ field: "body", message: "is not valid JSON" }])
 const neither = invalid([{ field: "body", message: "must be an array of records, or one record" }])
 const empty = invalid([{ field: "body", message: "must hold at least one record" }])
 
-export const formatOf = (contentType: string | undefined): Result.Result<Format, Refusal> => {
+export const formatOf = (contentType: string | undefined): Result.Result<Format, ErrorResponse> => {
   const [type = "", ...parameters] = (contentType ?? "").split(";").map((part) => part.trim().toLowerCase())
   const charsets = parameters.filter((parameter) => /^charset\s*(=|$)/.test(parameter))
   if (charsets.length > 1 || !charsets.every((charset) => /^charset=(utf-?8|"utf-?8")$/.test(charset))) {
@@ -40,13 +40,13 @@ export const formatOf = (contentType: string | undefined): Result.Result<Format,
 }
 
 /** Whether the body is gzipped. */
-export const encodingOf = (contentEncoding: string | undefined): Result.Result<boolean, Refusal> => {
+export const encodingOf = (contentEncoding: string | undefined): Result.Result<boolean, ErrorResponse> => {
   const encoding = (contentEncoding ?? "identity").trim().toLowerCase()
   if (encoding === "gzip" || encoding === "x-gzip") return Result.succeed(true)
   return encoding === "identity" ? Result.succeed(false) : Result.fail(unsupportedEncoding)
 }
 
-const ofJson = (text: string): Result.Result<ReadonlyArray<WeatherReading>, Refusal> => {
+const ofJson = (text: string): Result.Result<ReadonlyArray<WeatherReading>, ErrorResponse> => {
   const parsed = parseJson(text)
   if (Result.isFailure(parsed)) return Result.fail(notJson)
   const value = parsed.success
@@ -54,7 +54,7 @@ const ofJson = (text: string): Result.Result<ReadonlyArray<WeatherReading>, Refu
   return typeof value === "object" && value !== null ? ofValues([value]) : Result.fail(neither)
 }
 
-const ofNdjson = (text: string): Result.Result<ReadonlyArray<WeatherReading>, Refusal> => {
+const ofNdjson = (text: string): Result.Result<ReadonlyArray<WeatherReading>, ErrorResponse> => {
   const lines = text.trimEnd().split("\n", maxRecords + 1)
   if (lines.length > maxRecords) return Result.fail(tooMany)
   if (lines.length === 1 && lines[0] === "") return Result.fail(empty)
@@ -71,7 +71,7 @@ const ofNdjson = (text: string): Result.Result<ReadonlyArray<WeatherReading>, Re
 
 const ofValues = (values: ReadonlyArray<unknown>) => {
   if (values.length === 0) return Result.fail(empty)
-  return values.length > maxRecords ? Result.fail(tooMany) : readings(values)
+  return values.length > maxRecords ? Result.fail(tooMany) : decodeRecords(values)
 }
 
 export const recordsOf = (text: string, format: Format) => {

@@ -6,7 +6,7 @@ import { Clock, Effect, Option, Schema } from "effect"
 import { acquire } from "../../runtime/ProcessLock.ts"
 import type { Batch, Checkpoint } from "./batches.ts"
 import type { Refused } from "./records.ts"
-import * as State from "./SendState.ts"
+import * as SendState from "./SendState.ts"
 import { FileUnreadable, reasonOf } from "./Source.ts"
 
 /** Less than the 24 hours for which a server knows a key, and a margin for its clock. */
@@ -36,13 +36,13 @@ interface Journal {
     batch: Batch,
     counts: Counts,
     acknowledged: boolean
-  ) => Effect.Effect<void, State.StateUnusable | FileUnreadable>
+  ) => Effect.Effect<void, SendState.StateUnusable | FileUnreadable>
   readonly report: (refused: ReadonlyArray<Refused>) => Effect.Effect<void, FileUnreadable>
   /** A batch that was not sent again counts as acknowledged from now on. */
-  readonly skipped: Effect.Effect<void, State.StateUnusable>
+  readonly skipped: Effect.Effect<void, SendState.StateUnusable>
 }
 
-class Doubtful extends Schema.TaggedError<Doubtful>()("Doubtful", {
+class DeliveryUnknown extends Schema.TaggedError<DeliveryUnknown>()("DeliveryUnknown", {
   path: Schema.String,
   from: Schema.Int,
   end: Schema.Int
@@ -96,7 +96,7 @@ const alone = Effect.fnUntraced(function* (path: string) {
 
 /** Starts at the beginning, or continues where an earlier run stopped. */
 const start = Effect.fnUntraced(function* (path: string, { target, again, doubtful }: JournalOptions) {
-  const fresh: State.SendState = {
+  const fresh: SendState.SendState = {
     format: 1,
     target,
     round: again ? randomUUID() : "",
@@ -109,14 +109,15 @@ const start = Effect.fnUntraced(function* (path: string, { target, again, doubtf
     refused: 0,
     reportBytes: 0
   }
-  const noted = again ? Option.none() : yield* State.read(path)
+  const noted = again ? Option.none() : yield* SendState.read(path)
   if (Option.isNone(noted)) return { state: fresh, checkpoint: undefined }
   const state = noted.value
   if (state.target !== target) return yield* new OtherTarget({ path, target: state.target })
   const age = (yield* Clock.currentTimeMillis) - state.at
   // Of the future: the clock was set back, and nothing tells how long ago it was.
   const isDoubtful = !state.acknowledged && (age > keyMillis || age < -marginMillis)
-  if (isDoubtful && doubtful === undefined) return yield* new Doubtful({ path, from: state.from, end: state.end })
+  if (isDoubtful && doubtful === undefined)
+    return yield* new DeliveryUnknown({ path, from: state.from, end: state.end })
   const { from, end, digest } = state
   const done = state.acknowledged || (isDoubtful && doubtful === "skip")
   return { state, checkpoint: { from, end, digest, done } satisfies Checkpoint }
@@ -140,7 +141,7 @@ export const beside = Effect.fnUntraced(function* (path: string, options: Journa
       const { format, target, round } = state
       const at = yield* Clock.currentTimeMillis
       const counts = { logged, refused, reportBytes }
-      yield* State.write(path, { format, target, round, from, end, digest, acknowledged, at, ...counts })
+      yield* SendState.write(path, { format, target, round, from, end, digest, acknowledged, at, ...counts })
     }),
     report: Effect.fnUntraced(function* (refused) {
       const text = Buffer.from(refused.map((one) => `${JSON.stringify(one)}\n`).join(""))
@@ -148,7 +149,7 @@ export const beside = Effect.fnUntraced(function* (path: string, options: Journa
       reportBytes += text.length
     }),
     skipped: Effect.suspend(() =>
-      checkpoint?.done && !state.acknowledged ? State.write(path, { ...state, acknowledged: true }) : Effect.void
+      checkpoint?.done && !state.acknowledged ? SendState.write(path, { ...state, acknowledged: true }) : Effect.void
     )
   } satisfies Journal
 })

@@ -2,7 +2,7 @@
 import { Option, Result } from "effect"
 import { plural } from "../../../services/plural.ts"
 import { WeatherReading } from "../../../services/Weather.ts"
-import { readingOrReason } from "../http/decodeRecord.ts"
+import { decodeRecordOrReason } from "../http/decodeRecord.ts"
 import { parseRecord } from "../http/parseJson.ts"
 import { type Format, isTooLong, type Line, maxLineBytes } from "./lines.ts"
 
@@ -71,7 +71,7 @@ export const parser = (format: Format) => {
     refused: { line: number, ...(lines > 1 && { lines }), reason, text: text.slice(0, longestText).toWellFormed() }
   })
   const reading = (line: Line, text: string, value: unknown): Parsed => {
-    const decoded = readingOrReason(value)
+    const decoded = decodeRecordOrReason(value)
     return Result.isSuccess(decoded)
       ? { _tag: "Reading", reading: decoded.success }
       : refuse(line, text, decoded.failure)

@@ -16,7 +16,7 @@ import { explained } from "./listener.ts"
 import { checked, configOf, isReadable, type KafkaSettingsWrong, notTaken } from "./Security.ts"
 
 /** A broker that lives answers such a question in some milliseconds. */
-const patience = 1_500
+const requestTimeoutMillis = 1_500
 
 /** As librdkafka counts them. */
 const isolations = { read_uncommitted: 0, read_committed: 1 }
@@ -97,7 +97,7 @@ const make = Effect.gen(function* () {
 
   const find: Cluster["Service"]["find"] = Effect.fnUntraced(function* (topic) {
     const [description] = yield* admin<ReadonlyArray<TopicDescription>>(topic, (client, answer) =>
-      client.describeTopics([topic], { timeout: patience }, answer)
+      client.describeTopics([topic], { timeout: requestTimeoutMillis }, answer)
     )
     if (description === undefined || description.error?.code === codes.topicMissing) return undefined
     if (description.error !== undefined && description.error.code !== 0) {
@@ -119,7 +119,7 @@ const make = Effect.gen(function* () {
     const found = yield* find(topic)
     if (found !== undefined) return found
     const all = yield* admin<ReadonlyArray<string>>("", (client, answer) =>
-      client.listTopics({ timeout: patience }, answer)
+      client.listTopics({ timeout: requestTimeoutMillis }, answer)
     )
     // Kafka's own topics count too: a broker that was ever used has some.
     if (all.length === 0) return yield* new KafkaFailure({ reason: startingBroker, cause: all })
@@ -143,7 +143,7 @@ const make = Effect.gen(function* () {
     const wanted = Array.from({ length: partitions }, (_, partition) => ({ topic, partition, offset }))
     const isolationLevel = isolations[isolation]
     const found = yield* admin<ReadonlyArray<PartitionOffset>>(topic, (client, answer) =>
-      client.listOffsets(wanted, { timeout: patience, isolationLevel }, answer)
+      client.listOffsets(wanted, { timeout: requestTimeoutMillis, isolationLevel }, answer)
     )
     const wrong = found.find(({ error }) => error !== undefined && error.code !== 0)
     if (wrong !== undefined) return yield* failure(wrong.error, topic)

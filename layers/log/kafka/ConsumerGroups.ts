@@ -9,7 +9,7 @@ import {
 } from "../../../services/ConsumerGroups.ts"
 import * as Admin from "./Admin.ts"
 import { codes, type KafkaFailure } from "./failures.ts"
-import * as Alone from "./GroupLock.ts"
+import * as GroupLock from "./GroupLock.ts"
 
 const unavailable = (operation: string) => (failure: KafkaFailure) =>
   new GroupsUnavailable({ operation, reason: failure.reason, cause: failure })
@@ -51,7 +51,7 @@ const byTopic = (offsets: ReadonlyArray<GroupOffset>) =>
 
 const make = Effect.gen(function* () {
   const { ask } = yield* Admin.Admin
-  const become = yield* Alone.make
+  const become = yield* GroupLock.make
 
   const look = Effect.fnUntraced(function* (ids: ReadonlyArray<string>) {
     if (ids.length === 0) return []

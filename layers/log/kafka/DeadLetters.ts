@@ -61,7 +61,7 @@ const make = Effect.gen(function* () {
         })
       )
 
-      const letter = (message: Message) => letterOf(message, fold.replaysOf(message))
+      const letter = (message: Message) => letterOf(message, fold.redrivesOf(message))
       const missing = (reason: string) => new NoSuchDeadLetter({ reason })
 
       const within = Effect.fnUntraced(function* (position: Position) {
@@ -98,7 +98,7 @@ const make = Effect.gen(function* () {
           Stream.mapError(unavailable("read"))
         ),
         find,
-        replaysOf: (position: Position) => Effect.as(within(position), fold.replaysOf(position))
+        redrivesOf: (position: Position) => Effect.as(within(position), fold.redrivesOf(position))
       }
     },
     Effect.mapError(unavailable("read"))

@@ -6,13 +6,13 @@ import { Clock, Context, Effect, Layer } from "effect"
 import {
   type Append,
   type Appended,
+  AppendOutcomeUnknown,
   EventLog,
   EventLogReader,
   type IdempotencyKey,
   KeyInFlight,
   KeyReused,
   type LogUnavailable,
-  LogUncertain,
   type Position
 } from "../../../services/EventLog.ts"
 import { keysMax, keysShared, topic } from "../../../services/Settings.ts"
@@ -22,9 +22,9 @@ import * as Cluster from "./Cluster.ts"
 import * as Consumer from "./Consumer.ts"
 import * as Reader from "./EventLogReader.ts"
 import { codes, unavailable } from "./failures.ts"
-import * as Keys from "./IdempotencyIndex.ts"
-import * as Tail from "./KeyIndexer.ts"
-import * as Connection from "./ProducerSupervisor.ts"
+import * as IdempotencyIndex from "./IdempotencyIndex.ts"
+import * as KeyIndexer from "./KeyIndexer.ts"
+import * as ProducerSupervisor from "./ProducerSupervisor.ts"
 import * as RecordLimit from "./recordLimit.ts"
 import { headersOf } from "./records.ts"
 
@@ -33,7 +33,7 @@ const reading = "3 seconds"
 
 /** The repeat of an uncertain request, which logged nothing itself. */
 const stillUncertain = (reason: string, cause: unknown) =>
-  new LogUncertain({
+  new AppendOutcomeUnknown({
     operation: "append",
     reason: `the first request with this key is not settled yet: ${reason}`,
     cause
@@ -50,10 +50,10 @@ const make = Effect.gen(function* () {
   const now = () => clock.currentTimeMillisUnsafe()
 
   const consumers = yield* Consumer.make(cluster, name)
-  const keys = Keys.make(max, ageClock.make(clock, Keys.kept))
-  const tail = yield* Tail.make(cluster, consumers, name, keys, max, now)
+  const keys = IdempotencyIndex.make(max, ageClock.make(clock, IdempotencyIndex.kept))
+  const tail = yield* KeyIndexer.make(cluster, consumers, name, keys, max, now)
   const limit = RecordLimit.of(yield* Admin.Admin, name)
-  const connection = yield* Connection.make(cluster, name, tail, shared, limit)
+  const connection = yield* ProducerSupervisor.make(cluster, name, tail, shared, limit)
   const { sender } = connection
 
   const reached = (_: number, { partition, offset }: Position) => keys.reached(partition, offset + 1)
@@ -69,12 +69,21 @@ const make = Effect.gen(function* () {
     })
     return Effect.map(
       sent,
-      (positions): Appended => ({ positions: Keys.runsOf(positions), ts: records[0]?.ts ?? "", repeated: false })
+      (positions): Appended => ({
+        positions: IdempotencyIndex.runsOf(positions),
+        ts: records[0]?.ts ?? "",
+        repeated: false
+      })
     )
   }
 
   /** Hands over those records of a request that are not in the topic yet, at once: an interruption finds it done or not begun. */
-  const complete = ({ records }: Append, idempotency: IdempotencyKey, receipt: Keys.Receipt, isNew: boolean) => {
+  const complete = (
+    { records }: Append,
+    idempotency: IdempotencyKey,
+    receipt: IdempotencyIndex.Receipt,
+    isNew: boolean
+  ) => {
     const { key } = idempotency
     const missing = [...records.keys()].filter((index) => receipt.parts !== undefined && !receipt.parts.has(index))
     const indexOf = (i: number) => missing[i] ?? 0
@@ -100,7 +109,7 @@ const make = Effect.gen(function* () {
     })
     return sent.pipe(
       Effect.mapError((error) =>
-        isNew || error._tag === "LogUncertain"
+        isNew || error._tag === "AppendOutcomeUnknown"
           ? error
           : stillUncertain(error._tag === "LogUnavailable" ? error.reason : error.message.replace(/\.$/, ""), error)
       ),
@@ -118,7 +127,7 @@ const make = Effect.gen(function* () {
 
   /** What needs no record to be handed over; undefined if one may be missing. */
   const answerOf = (
-    receipt: Keys.Receipt | undefined,
+    receipt: IdempotencyIndex.Receipt | undefined,
     { digest }: IdempotencyKey,
     count: number
   ): Effect.Effect<Appended, KeyInFlight | KeyReused> | undefined => {

@@ -3,7 +3,7 @@ import type { Message } from "@confluentinc/kafka-javascript"
 import { Array as Arr, Cause, Effect, Layer, Stream } from "effect"
 import {
   EventLogReader,
-  LogBroken,
+  LogCorrupt,
   type LoggedEvent,
   type PartitionBounds,
   type Position
@@ -42,7 +42,7 @@ export const make = Effect.fnUntraced(function* (
   const within = Effect.fnUntraced(function* (from: Position) {
     const { partitions } = yield* bounds
     const found = partitions[from.partition]
-    const broken = (position: Position, reason: string) => Effect.fail(new LogBroken({ position, reason }))
+    const broken = (position: Position, reason: string) => Effect.fail(new LogCorrupt({ position, reason }))
     if (found === undefined) {
       return yield* broken({ ...from, offset: 0 }, `the topic ${topic} has no partition ${from.partition}`)
     }
@@ -61,7 +61,9 @@ export const make = Effect.fnUntraced(function* (
 
   const failed = Effect.fnUntraced(function* (failure: KafkaFailure, next: Position) {
     if (failure.code === codes.offsetReset || failure.code === codes.offsetOutOfRange) {
-      yield* Effect.mapError(within(next), (error) => (error._tag === "LogBroken" ? error : unavailable("read")(error)))
+      yield* Effect.mapError(within(next), (error) =>
+        error._tag === "LogCorrupt" ? error : unavailable("read")(error)
+      )
     }
     return yield* unavailable("read")(failure)
   })
@@ -119,7 +121,7 @@ export const make = Effect.fnUntraced(function* (
     read: (from, options) =>
       Stream.unwrap(
         events(from, options?.until === "end").pipe(
-          Effect.mapError((error) => (error._tag === "LogBroken" ? error : unavailable("read")(error)))
+          Effect.mapError((error) => (error._tag === "LogCorrupt" ? error : unavailable("read")(error)))
         )
       )
   })

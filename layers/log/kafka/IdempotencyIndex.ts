@@ -21,7 +21,7 @@ export interface Receipt {
   positions: ReadonlyArray<PositionRun>
 }
 
-export interface Keys {
+export interface IdempotencyIndex {
   readonly find: (key: string, now: number) => Receipt | undefined
   readonly begin: (idempotency: IdempotencyKey, count: number, ts: string, now: number) => Receipt
   /** Nothing of it was logged, and it is not known any more. */
@@ -74,7 +74,7 @@ const generation = (): Generation => ({
 })
 
 /** No key is taken for older than it is at `now`, whatever time the records after it bear. */
-export const make = (keysMax: number, now: () => number = () => Number.POSITIVE_INFINITY): Keys => {
+export const make = (keysMax: number, now: () => number = () => Number.POSITIVE_INFINITY): IdempotencyIndex => {
   let young = generation()
   let youngSince = { place: 0, at: Number.NEGATIVE_INFINITY }
   let older: ReadonlyArray<Generation> = []
@@ -110,7 +110,7 @@ export const make = (keysMax: number, now: () => number = () => Number.POSITIVE_
     return receipt
   }
 
-  const placed: Keys["placed"] = (receipt, index, position) => {
+  const placed: IdempotencyIndex["placed"] = (receipt, index, position) => {
     const { parts } = receipt
     if (parts === undefined) {
       return receipt.positions.some(

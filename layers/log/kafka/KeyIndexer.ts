@@ -5,7 +5,7 @@ import { monotonicMillisUnsafe } from "../../runtime/elapsed.ts"
 import type { Cluster } from "./Cluster.ts"
 import type { Consumers, Cursor } from "./Consumer.ts"
 import { codes, type KafkaFailure } from "./failures.ts"
-import * as Keys from "./IdempotencyIndex.ts"
+import * as IdempotencyIndex from "./IdempotencyIndex.ts"
 import { keyOf, recordOf } from "./records.ts"
 
 /** Records of one request that the HTTP API takes: a request that begins before the window is seen whole. */
@@ -13,7 +13,7 @@ const longest = 10_000
 /** Milliseconds by which the beginning of the window is known well enough. */
 const exactness = 100
 
-export interface Tail {
+export interface KeyIndexer {
   /** Goes back to where the keys that are kept begin; the answer is the number of events from there to the end. */
   readonly toWindow: Effect.Effect<number, KafkaFailure>
   /** Of all that was read nothing counts any more. */
@@ -33,7 +33,7 @@ export const make = Effect.fnUntraced(function* (
   cluster: Cluster["Service"],
   consumers: Consumers,
   topic: string,
-  keys: Keys.Keys,
+  keys: IdempotencyIndex.IdempotencyIndex,
   keysMax: number,
   now: () => number
 ) {
@@ -94,7 +94,7 @@ export const make = Effect.fnUntraced(function* (
         ends.map((end, partition) => ((found[partition] ?? -1) < 0 ? end : (found[partition] ?? end)))
       )
     let young = now()
-    let old = young - Keys.kept
+    let old = young - IdempotencyIndex.kept
     let window = yield* since(old)
     while (eventsIn(window, ends) > keysMax && young - old > exactness) {
       const middle = Math.floor((old + young) / 2)
@@ -161,5 +161,5 @@ export const make = Effect.fnUntraced(function* (
     },
     places: () => sought ?? places,
     catchUp
-  } satisfies Tail
+  } satisfies KeyIndexer
 })

@@ -9,14 +9,14 @@ import type { Cluster } from "./Cluster.ts"
 import { codeOf } from "./client.ts"
 import { codes, isMissing, KafkaFailure } from "./failures.ts"
 import type { Receipt } from "./IdempotencyIndex.ts"
-import type { Tail } from "./KeyIndexer.ts"
+import type { KeyIndexer } from "./KeyIndexer.ts"
 import * as Producer from "./Producer.ts"
 import * as Sender from "./Sender.ts"
 
 /** For the last appends when the log closes; the program's drain has 5 seconds in all. */
 const settlement = "1500 millis"
 /** Milliseconds between two tries. */
-const patience = { first: 250, longest: 2_000 }
+const retryDelay = { first: 250, longest: 2_000 }
 /** A broker that comes back first takes in what waits in its sockets, and then this is over. */
 const settling = "500 millis"
 /** Between two looks at a topic with which nothing seems wrong: it may be made anew, or a silent broker hang. */
@@ -31,7 +31,7 @@ const starting = "2 seconds"
 export const make = Effect.fnUntraced(function* (
   cluster: Cluster["Service"],
   topic: string,
-  tail: Tail,
+  tail: KeyIndexer,
   shared: boolean,
   /** How large a record of the topic may be; undefined where nobody tells. */
   readLimit: Effect.Effect<number | undefined> = Effect.undefined
@@ -156,7 +156,7 @@ export const make = Effect.fnUntraced(function* (
   const first = yield* Deferred.make<void>()
   let said: string | undefined
   const supervise = Effect.gen(function* () {
-    let pause = patience.first
+    let pause = retryDelay.first
     while (true) {
       suspected.closeUnsafe()
       const failed = yield* Effect.match(recover, { onFailure: ({ reason }) => reason, onSuccess: () => undefined })
@@ -166,12 +166,12 @@ export const make = Effect.fnUntraced(function* (
         if (failed !== said) yield* Effect.logWarning(`The event log takes no events: ${failed}.`)
         said = failed
         yield* Effect.sleep(Duration.millis(pause))
-        pause = Math.min(2 * pause, patience.longest)
+        pause = Math.min(2 * pause, retryDelay.longest)
         continue
       }
       if (said !== undefined) yield* Effect.logInfo("The event log takes events again.")
       said = undefined
-      pause = patience.first
+      pause = retryDelay.first
       yield* Effect.timeoutOption(suspected.await, probing)
     }
   })

@@ -1,7 +1,7 @@
 /** Hands records to the producer and waits for all of their acknowledgements. */
 import type { Header } from "@confluentinc/kafka-javascript"
 import { Effect, Latch } from "effect"
-import { LogUnavailable, LogUncertain, type Position, RecordTooLarge } from "../../../services/EventLog.ts"
+import { AppendOutcomeUnknown, LogUnavailable, type Position, RecordTooLarge } from "../../../services/EventLog.ts"
 import { plural } from "../../../services/plural.ts"
 import type { WeatherRecord } from "../../../services/Weather.ts"
 import { codeOf } from "./client.ts"
@@ -27,7 +27,7 @@ export interface Sender {
   /** Hands the records over at once, and not when the effect runs: that waits for the outcome. */
   readonly hand: (
     sending: Sending
-  ) => Effect.Effect<ReadonlyArray<Position>, LogUnavailable | LogUncertain | RecordTooLarge>
+  ) => Effect.Effect<ReadonlyArray<Position>, LogUnavailable | AppendOutcomeUnknown | RecordTooLarge>
   /** Why so many records would be refused now. */
   readonly refusal: (records: number) => LogUnavailable | undefined
   readonly waiting: () => number
@@ -38,12 +38,12 @@ export interface Sender {
 }
 
 const refused = (reason: string, cause?: unknown) => new LogUnavailable({ operation: "append", reason, cause })
-const uncertain = (reason: string, cause?: unknown) => new LogUncertain({ operation: "append", reason, cause })
+const uncertain = (reason: string, cause?: unknown) => new AppendOutcomeUnknown({ operation: "append", reason, cause })
 
 /** The topic's limit was set lower after it was read; it is read again, and the next try is by that. */
 const shrunk = "the topic takes only smaller records than before (max.message.bytes); try again"
 
-type Outcome = Effect.Effect<ReadonlyArray<Position>, LogUncertain | LogUnavailable>
+type Outcome = Effect.Effect<ReadonlyArray<Position>, AppendOutcomeUnknown | LogUnavailable>
 
 export const make = (
   producer: () => Producer | undefined,

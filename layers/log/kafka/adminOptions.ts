@@ -6,7 +6,7 @@ import { Option, Redacted } from "effect"
 import type { Security } from "./Security.ts"
 
 /** Milliseconds until a connection stands, and until a request is answered. */
-const patience = { connectTimeout: 2_000, requestTimeout: 3_000 }
+const timeouts = { connectTimeout: 2_000, requestTimeout: 3_000 }
 /** Of answers that pass by themselves, as those of a broker that is starting. One question is some of these, in one another. */
 const retries = { retries: 2, retryDelay: 250 }
 
@@ -34,7 +34,7 @@ export const optionsOf = (
   return {
     clientId: "floe",
     bootstrapBrokers,
-    ...patience,
+    ...timeouts,
     ...retries,
     ...(protocol.endsWith("ssl") ? tls : {}),
     ...(protocol.startsWith("sasl_") ? { sasl } : {})

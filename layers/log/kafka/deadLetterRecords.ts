@@ -1,12 +1,12 @@
 /** Messages of the topic of dead letters: what Kafka Connect put there, and our notes of what was sent again. */
 import type { Header, Message } from "@confluentinc/kafka-javascript"
 import { Option, Schema } from "effect"
-import type { DeadLetter, Refusal } from "../../../services/DeadLetters.ts"
+import type { DeadLetter, Rejection } from "../../../services/DeadLetters.ts"
 import { type PartitionBounds, Position } from "../../../services/EventLog.ts"
 
 const context = "__connect.errors."
-const replayed = "floe-replayed"
-const replayedTo = "floe-position"
+const redriven = "floe-replayed"
+const redrivenTo = "floe-position"
 
 const entriesOf = ({ headers = [] }: Message) =>
   headers.flatMap((header) => Object.entries(header).map(([name, value]) => ({ name, value: Buffer.from(value) })))
@@ -29,15 +29,15 @@ interface Note {
 /** Undefined for a dead letter, also for one whose message had our headers in the log already. */
 export const noteOf = (message: Message): Note | undefined => {
   const texts = textsOf(message)
-  const position = positionOf(texts.get(replayed) ?? "")
-  const at = texts.get(replayedTo)
+  const position = positionOf(texts.get(redriven) ?? "")
+  const at = texts.get(redrivenTo)
   if (position === undefined || at === undefined || texts.has(`${context}topic`)) return undefined
   return { position, at }
 }
 
 export const noteHeaders = ({ position, at }: Note): ReadonlyArray<Header> => [
-  { [replayed]: `${position.partition}/${position.offset}` },
-  { [replayedTo]: at }
+  { [redriven]: `${position.partition}/${position.offset}` },
+  { [redrivenTo]: at }
 ]
 
 /** For who reads the topic by other means. */
@@ -52,7 +52,7 @@ const Source = Schema.Struct({
 const decodeSource = Schema.decodeUnknownOption(Source)
 
 /** The transform's sentences begin with what is wrong, up to the semicolon. */
-const reasonOf = ({ stage, by, message, exception }: Refusal) => {
+const reasonOf = ({ stage, by, message, exception }: Rejection) => {
   if (stage === "VALUE_CONVERTER" && by?.endsWith(".JsonConverter")) return "not JSON"
   const first =
     /^[^;\n]*/
@@ -63,10 +63,10 @@ const reasonOf = ({ stage, by, message, exception }: Refusal) => {
   return first.replace(/^The field /, "").replace(/^The value/, "the value")
 }
 
-export const letterOf = (message: Message, replays: ReadonlyArray<string>): DeadLetter => {
+export const letterOf = (message: Message, redrives: ReadonlyArray<string>): DeadLetter => {
   const texts = textsOf(message)
   const said = (name: string) => texts.get(`${context}${name}`) ?? null
-  const refusal: Refusal = {
+  const rejection: Rejection = {
     connector: said("connector.name"),
     task: said("task.id"),
     stage: said("stage"),
@@ -81,12 +81,12 @@ export const letterOf = (message: Message, replays: ReadonlyArray<string>): Dead
     position: { partition, offset },
     loggedAt: timestamp ?? 0,
     source: Option.match(source, { onNone: () => null, onSome: (source) => placeOf(source.topic, source) }),
-    reason: reasonOf(refusal),
-    refusal,
+    reason: reasonOf(rejection),
+    rejection,
     key,
     value,
     headers: entriesOf(message).filter(({ name }) => !name.startsWith(context)),
-    replays
+    redrives
   }
 }
 
@@ -98,18 +98,18 @@ export const folding = (parts: ReadonlyArray<PartitionBounds>) => {
   const notes = new Map<number, Set<number>>()
   const places = new Map<number, Map<number, ReadonlyArray<string>>>()
   let letters = 0
-  let replayed = 0
+  let redriven = 0
 
-  const replaysOf = ({ partition, offset }: Position) => places.get(partition)?.get(offset) ?? []
+  const redrivesOf = ({ partition, offset }: Position) => places.get(partition)?.get(offset) ?? []
 
   const isThere = ({ partition, offset }: Position) => offset >= (parts[partition]?.start ?? Number.POSITIVE_INFINITY)
 
   /** Two commands at once may note the same replay. */
   const add = ({ position, at }: Note) => {
     if (!isThere(position)) return
-    const before = replaysOf(position)
+    const before = redrivesOf(position)
     if (before.includes(at)) return
-    if (before.length === 0) replayed++
+    if (before.length === 0) redriven++
     const ofPartition = places.get(position.partition) ?? new Map<number, ReadonlyArray<string>>()
     places.set(position.partition, ofPartition.set(position.offset, [...before, at]))
   }
@@ -124,7 +124,7 @@ export const folding = (parts: ReadonlyArray<PartitionBounds>) => {
       }
     },
     isNote: ({ partition, offset }: Position) => notes.get(partition)?.has(offset) === true,
-    replaysOf,
-    counts: () => ({ waiting: letters - replayed, replayed })
+    redrivesOf,
+    counts: () => ({ waiting: letters - redriven, redriven })
   }
 }

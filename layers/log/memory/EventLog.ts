@@ -8,7 +8,7 @@ import {
   EventLogReader,
   KeyInFlight,
   KeyReused,
-  LogBroken,
+  LogCorrupt,
   type LoggedEvent
 } from "../../../services/EventLog.ts"
 import * as ageClock from "../../runtime/ageClock.ts"
@@ -90,7 +90,7 @@ const make = Effect.gen(function* () {
   }
 
   const beyond = (end: number, from: number) =>
-    new LogBroken({
+    new LogCorrupt({
       position: { partition: 0, offset: end },
       reason: `the log ends here, and not at offset ${from} or later`
     })
@@ -101,7 +101,7 @@ const make = Effect.gen(function* () {
       from.partition === 0
         ? Stream.fromPull(Effect.sync(() => cursor(from.offset, options?.until === "end")))
         : Stream.fail(
-            new LogBroken({ position: { partition: 0, offset: 0 }, reason: `it has no partition ${from.partition}` })
+            new LogCorrupt({ position: { partition: 0, offset: 0 }, reason: `it has no partition ${from.partition}` })
           ),
     firstAt: ({ start, end }, millis) =>
       Effect.sync(() => {

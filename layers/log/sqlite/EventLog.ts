@@ -6,12 +6,12 @@ import { Clock, Context, Effect, Layer } from "effect"
 import { DataFolder } from "../../../services/DataFolder.ts"
 import {
   type Appended,
+  type AppendOutcomeUnknown,
   EventLog,
   EventLogReader,
   KeyInFlight,
   type KeyReused,
-  type LogUnavailable,
-  type LogUncertain
+  type LogUnavailable
 } from "../../../services/EventLog.ts"
 import { plural } from "../../../services/plural.ts"
 import * as ageClock from "../../runtime/ageClock.ts"
@@ -28,7 +28,9 @@ const maxWaiting = 50_000
 const maxGroup = 20_000
 
 interface Waiting extends LogWriter.Entry {
-  readonly resume: (outcome: Effect.Effect<Appended, LogUnavailable | LogUncertain | KeyReused | KeyInFlight>) => void
+  readonly resume: (
+    outcome: Effect.Effect<Appended, LogUnavailable | AppendOutcomeUnknown | KeyReused | KeyInFlight>
+  ) => void
 }
 
 const make = Effect.gen(function* () {

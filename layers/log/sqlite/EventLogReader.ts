@@ -3,7 +3,7 @@ import { Array as Arr, Cause, Effect, Layer, Stream } from "effect"
 import { DataFolder } from "../../../services/DataFolder.ts"
 import { EventLogReader } from "../../../services/EventLog.ts"
 import { firstAt } from "./firstAt.ts"
-import * as Witness from "./HighWaterMark.ts"
+import * as HighWaterMark from "./HighWaterMark.ts"
 import * as LogFile from "./LogFile.ts"
 import { broken } from "./LogTable.ts"
 import { unavailable, whenReading } from "./logFailures.ts"
@@ -36,14 +36,14 @@ export const make = Effect.fnUntraced(function* (commits?: Commits) {
     return current
   }
 
-  const confirm = (witness: Witness.Witness | undefined, log: LogFile.LogFile, end: number) => {
+  const confirm = (witness: HighWaterMark.HighWaterMark | undefined, log: LogFile.LogFile, end: number) => {
     if (witness?.logId !== log.logId && log.isReplaced()) throw unavailable("read", "it is being replaced")
     LogFile.confirm(witness, log.logId, end)
   }
 
   const look = () => {
     const log = file()
-    const witness = Witness.read(folder.logWitness)
+    const witness = HighWaterMark.read(folder.logWitness)
     const { end } = log.tail()
     confirm(witness, log, end)
     return { logId: log.logId, earlier: log.earlier, partitions: [{ partition: 0, start: 0, end }] }
@@ -84,7 +84,7 @@ export const make = Effect.fnUntraced(function* (commits?: Commits) {
       logId ??= log.logId
       if (log.logId !== logId) throw broken(next, `log ${log.logId} took the place of log ${logId} while it was read`)
       const version = log.version()
-      const witness = Witness.read(folder.logWitness)
+      const witness = HighWaterMark.read(folder.logWitness)
       if (untilEnd && stop === undefined) {
         const { end } = log.tail()
         confirm(witness, log, end)

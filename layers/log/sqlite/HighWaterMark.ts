@@ -7,7 +7,7 @@ import { closeSync, constants, existsSync, fsyncSync, ftruncateSync, openSync, r
 import { dirname } from "node:path"
 import { crc32 } from "node:zlib"
 
-export interface Witness {
+export interface HighWaterMark {
   readonly logId: string
   readonly end: number
 }
@@ -17,7 +17,7 @@ const checksum = (text: string) => crc32(text).toString(16).padStart(8, "0")
 const isMissing = (cause: unknown) => cause instanceof Error && "code" in cause && cause.code === "ENOENT"
 
 /** Undefined if there is none or it was torn: no evidence. */
-export const read = (path: string): Witness | undefined => {
+export const read = (path: string): HighWaterMark | undefined => {
   let line: string
   try {
     line = readFileSync(path, "latin1")
@@ -40,13 +40,13 @@ const syncFolder = (path: string) => {
   }
 }
 
-export interface WitnessWriter {
+export interface HighWaterMarkWriter {
   readonly write: (end: number) => void
   readonly close: () => void
 }
 
 /** One positional write of 63 bytes each time, so that a reader finds the old line or the new one. */
-export const open = (path: string, logId: string): WitnessWriter => {
+export const open = (path: string, logId: string): HighWaterMarkWriter => {
   const isNew = !existsSync(path)
   const file = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o644)
   const line = Buffer.alloc(63)

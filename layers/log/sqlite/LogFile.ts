@@ -8,7 +8,7 @@ import type { DataFolder } from "../../../services/DataFolder.ts"
 import { EarlierId } from "../../../services/EventLog.ts"
 import { plural } from "../../../services/plural.ts"
 import * as ReadOnly from "../../runtime/ReadOnly.ts"
-import * as Witness from "./HighWaterMark.ts"
+import * as HighWaterMark from "./HighWaterMark.ts"
 import * as LogTable from "./LogTable.ts"
 import { unavailable } from "./logFailures.ts"
 import { earlierTable, format, restoredFormat, tables } from "./logRows.ts"
@@ -25,12 +25,12 @@ const remedy =
 const decodeEarlier = Schema.decodeUnknownSync(Schema.Array(EarlierId))
 const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
 
-/** False if there never was a log; throws LogBroken if there was one and it is gone. */
+/** False if there never was a log; throws LogCorrupt if there was one and it is gone. */
 export const isThere = (folder: Folder) => {
   for (const path of [folder.log, `${folder.log}-wal`, folder.logWitness]) {
     if (isFolder(path)) throw LogTable.broken(0, `${path} is a folder, and a file belongs there; ${remedy}`)
   }
-  const witness = Witness.read(folder.logWitness)
+  const witness = HighWaterMark.read(folder.logWitness)
   if (sizeOf(folder.log) > 0) return true
   if (witness !== undefined) {
     throw LogTable.broken(
@@ -128,7 +128,7 @@ export const renew = (folder: Folder) => {
 }
 
 /** A witness read before the log's end was looked up must not be ahead of it. */
-export const confirm = (witness: Witness.Witness | undefined, logId: string, end: number) => {
+export const confirm = (witness: HighWaterMark.HighWaterMark | undefined, logId: string, end: number) => {
   if (witness === undefined) return
   if (witness.logId !== logId) {
     throw LogTable.broken(

@@ -1,10 +1,10 @@
-/** The log's rows over one connection, each verified against the row before it. What it finds wrong it throws as LogBroken. */
+/** The log's rows over one connection, each verified against the row before it. What it finds wrong it throws as LogCorrupt. */
 import type { DatabaseSync } from "node:sqlite"
-import { LogBroken, type LoggedEvent } from "../../../services/EventLog.ts"
+import { LogCorrupt, type LoggedEvent } from "../../../services/EventLog.ts"
 import { isDamage } from "./logFailures.ts"
 import { checksumOf, columns, decodeRow, eventOf, type LogRow, position, seedOf } from "./logRows.ts"
 
-export const broken = (offset: number, reason: string) => new LogBroken({ position: position(offset), reason })
+export const broken = (offset: number, reason: string) => new LogCorrupt({ position: position(offset), reason })
 
 export interface Tail {
   /** Offset that the next event gets. */
@@ -74,7 +74,7 @@ export const make = (database: DatabaseSync, chainId: string): LogTable => {
     } catch (cause) {
       if (found.length > 0) return found
       // SQLite fails for the whole piece; smaller ones lead up to the place that is damaged.
-      if (limit > 1 && !(cause instanceof LogBroken) && isDamage(cause)) return events(from, limit >> 1)
+      if (limit > 1 && !(cause instanceof LogCorrupt) && isDamage(cause)) return events(from, limit >> 1)
       throw cause
     }
     return found

@@ -5,13 +5,13 @@ import type { DataFolder } from "../../../services/DataFolder.ts"
 import {
   type Append,
   type Appended,
+  AppendOutcomeUnknown,
   type IdempotencyKey,
   KeyReused,
-  LogBroken,
-  type LogUnavailable,
-  LogUncertain
+  LogCorrupt,
+  type LogUnavailable
 } from "../../../services/EventLog.ts"
-import * as Witness from "./HighWaterMark.ts"
+import * as HighWaterMark from "./HighWaterMark.ts"
 import * as LogFile from "./LogFile.ts"
 import * as LogTable from "./LogTable.ts"
 import { unavailable, whenWriting } from "./logFailures.ts"
@@ -24,7 +24,7 @@ export interface Entry {
   readonly acceptedAt: number
 }
 
-export type Outcome = Effect.Effect<Appended, KeyReused | LogUnavailable | LogUncertain>
+export type Outcome = Effect.Effect<Appended, KeyReused | LogUnavailable | AppendOutcomeUnknown>
 
 export interface LogWriter {
   readonly logId: string
@@ -47,7 +47,7 @@ const verify = (folder: DataFolder["Service"]) => {
   // Read-only first: a writing connection that closes would tidy away the WAL, and with it what can still be saved.
   const log = LogFile.open(folder)
   try {
-    const witness = Witness.read(folder.logWitness)
+    const witness = HighWaterMark.read(folder.logWitness)
     const { end } = log.tail()
     LogFile.confirm(witness, log.logId, end)
     LogFile.refuseAlone(folder, end)
@@ -84,7 +84,7 @@ const make = (
   const touch = database.prepare("UPDATE meta SET probes = probes + 1")
 
   let tail: LogTable.Tail | undefined = table.tail()
-  const witness = Witness.open(folder.logWitness, logId)
+  const witness = HighWaterMark.open(folder.logWitness, logId)
   let witnessFailure: unknown
 
   let wal: string | undefined
@@ -105,7 +105,7 @@ const make = (
     if (database.isTransaction) database.exec("ROLLBACK")
   }
 
-  const testify = (end: number) => {
+  const record = (end: number) => {
     try {
       witness.write(end)
       witnessFailure = undefined
@@ -134,7 +134,7 @@ const make = (
     try {
       return repeated(idempotency, now)
     } catch (cause) {
-      if (cause instanceof LogBroken) return Effect.fail(whenWriting("append", cause))
+      if (cause instanceof LogCorrupt) return Effect.fail(whenWriting("append", cause))
       throw cause
     }
   }
@@ -169,7 +169,7 @@ const make = (
   }
 
   /** True if the transaction is in the log although its COMMIT failed. */
-  const settle = (planned: LogTable.Tail | undefined) => {
+  const resolveFailedCommit = (planned: LogTable.Tail | undefined) => {
     tail = undefined
     try {
       abandon()
@@ -208,22 +208,22 @@ const make = (
       commit.run()
       tail = next
     } catch (cause) {
-      if (!settle(planned)) throw cause
+      if (!resolveFailedCommit(planned)) throw cause
     }
     if (planned !== undefined && isMoved()) {
       // It happened between the look at the beginning and the commit.
-      const uncertain = new LogUncertain({
+      const uncertain = new AppendOutcomeUnknown({
         operation: "append",
         reason: `${moved}, at this moment; see whether it has the event before it is sent again`,
         cause: undefined
       })
       return group.map(() => Effect.fail(uncertain))
     }
-    if (planned !== undefined) testify(planned.end)
+    if (planned !== undefined) record(planned.end)
     return outcomes
   }
 
-  testify(tail.end)
+  record(tail.end)
   return {
     logId,
     write,

@@ -4,7 +4,7 @@ import { backup, type DatabaseSync } from "node:sqlite"
 import { Effect } from "effect"
 import type { DataFolder } from "../../../services/DataFolder.ts"
 import * as ReadOnly from "../../runtime/ReadOnly.ts"
-import * as Witness from "./HighWaterMark.ts"
+import * as HighWaterMark from "./HighWaterMark.ts"
 import * as LogFile from "./LogFile.ts"
 import * as LogTable from "./LogTable.ts"
 import { unavailable, whenReading } from "./logFailures.ts"
@@ -19,7 +19,7 @@ const stepsPerSync = 4
 
 const open = (from: Folder) => {
   if (!LogFile.isThere(from)) throw unavailable("copy", `there is no log at ${from.log}`)
-  const witness = Witness.read(from.logWitness)
+  const witness = HighWaterMark.read(from.logWitness)
   const { database, isStale } = ReadOnly.open(from.log, 2_000)
   try {
     // The transaction pins one state of the log: appends go on beside it, and without it each would begin the copy again.
@@ -86,7 +86,7 @@ export const markEnd = (folder: Folder, logId: string, end: number) => {
   }
   tidy(folder)
   LogFile.sync(folder.log)
-  const witness = Witness.open(folder.logWitness, logId)
+  const witness = HighWaterMark.open(folder.logWitness, logId)
   try {
     witness.write(end)
   } finally {

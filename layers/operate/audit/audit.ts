@@ -1,7 +1,7 @@
 /** Reconciles the log with the table: every event once, in its hour, and nothing else but what other programs wrote. */
 import { Clock, Effect, Fiber, Option, Schema } from "effect"
 import { EventLogReader, isSameLog, type LogBounds, type Position } from "../../../services/EventLog.ts"
-import { type OtherChanges, type TableHour, TableSums, type TableView } from "../../../services/TableChecksums.ts"
+import { type OtherChanges, TableChecksums, type TableHour, type TableView } from "../../../services/TableChecksums.ts"
 import { hourOf } from "../../../services/Weather.ts"
 import { compareHour, type Example, nothing, same } from "./compareHour.ts"
 import { makeHours, type Run, visit } from "./hourlyChecksums.ts"
@@ -91,7 +91,7 @@ const byHour = (a: TableHour, b: TableHour) => (a === b ? 0 : a === null ? 1 : b
 /** None if there is no table yet. */
 export const audit = Effect.fn("Audit.audit")(function* (options: AuditOptions) {
   const log = yield* EventLogReader
-  const found = yield* (yield* TableSums).view
+  const found = yield* (yield* TableChecksums).view
   if (Option.isNone(found)) return Option.none<AuditReport>()
   const table = found.value
   const bounds = yield* log.bounds

@@ -5,7 +5,7 @@ import { DataFolder } from "../../../services/DataFolder.ts"
 import { EventLogReader } from "../../../services/EventLog.ts"
 import { Leases } from "../../../services/Leases.ts"
 import * as Reader from "../../log/sqlite/EventLogReader.ts"
-import * as TableSums from "../../table/duckdb/TableChecksums.ts"
+import * as TableChecksumsLayer from "../../table/duckdb/TableChecksums.ts"
 import { audit } from "../audit/audit.ts"
 
 /** Nobody expires a snapshot of it. */
@@ -13,7 +13,7 @@ const noLeases = Layer.succeed(Leases, { hold: () => Effect.void, held: Effect.s
 
 const services = (folder: DataFolder["Service"]) =>
   Layer.fresh(
-    Layer.merge(Reader.layer, TableSums.layer.pipe(Layer.provide(noLeases))).pipe(
+    Layer.merge(Reader.layer, TableChecksumsLayer.layer.pipe(Layer.provide(noLeases))).pipe(
       Layer.provide(Layer.succeed(DataFolder, folder))
     )
   )

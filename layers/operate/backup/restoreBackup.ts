@@ -13,7 +13,7 @@ import {
 import { DataFolder } from "../../../services/DataFolder.ts"
 import { SinkControl } from "../../../services/SinkControl.ts"
 import { markEnd, tidy } from "../../log/sqlite/copyLog.ts"
-import * as Witness from "../../log/sqlite/HighWaterMark.ts"
+import * as HighWaterMark from "../../log/sqlite/HighWaterMark.ts"
 import * as LogFile from "../../log/sqlite/LogFile.ts"
 import { placesIn } from "../../runtime/DataFolder.ts"
 import { acquire } from "../../runtime/ProcessLock.ts"
@@ -102,7 +102,7 @@ const restore = Effect.fnUntraced(function* (folder: Folder, source: string, pro
     yield* attempt(staged.root, () => mkdir(staged.root))
     const attemptLog = <A>(path: string, run: () => A) => attempt(path, async () => run())
     yield* attemptLog(folder.logWitness, () => {
-      const mark = Witness.open(folder.logWitness, manifest.log.id)
+      const mark = HighWaterMark.open(folder.logWitness, manifest.log.id)
       mark.write(manifest.log.end)
       mark.close()
       LogFile.sync(folder.logWitness)

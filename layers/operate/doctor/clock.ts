@@ -20,7 +20,7 @@ export const clock = (
   last: Option.Option<ClockStep> = Option.none()
 ): Check => ({
   name: "clock",
-  well: `The clock is right: nothing was logged or committed later than now, and the server's is the same.${Option.match(
+  ok: `The clock is right: nothing was logged or committed later than now, and the server's is the same.${Option.match(
     last,
     { onNone: () => "", onSome: (step) => ` The last step that Floe noticed: it ${described(step)}.` }
   )}`,
@@ -49,7 +49,7 @@ export const clock = (
         finding: `The newest ${what} ${seconds(at - now)} later than this machine's clock shows now${cause}.`,
         consequence:
           "New events get hours that have passed already, the table's history is out of order, and nothing tells how long an event has waited.",
-        mend: `If the clock is wrong, set it (timedatectl status; sudo timedatectl set-ntp true). If it is right, wait: nothing is lost, and in ${seconds(at - now)} this is over.`
+        fix: `If the clock is wrong, set it (timedatectl status; sudo timedatectl set-ntp true). If it is right, wait: nothing is lost, and in ${seconds(at - now)} this is over.`
       })
     }
     if (target === undefined) return findings
@@ -59,7 +59,7 @@ export const clock = (
       findings.push({
         finding: `The clock of the server at ${addressOf(target)} is ${seconds(Math.abs(ahead))} ${ahead > 0 ? "ahead of" : "behind"} this one.`,
         consequence: "The hours of events are not those that this machine would give them.",
-        mend: "Set the clock that is wrong (timedatectl status; sudo timedatectl set-ntp true)."
+        fix: "Set the clock that is wrong (timedatectl status; sudo timedatectl set-ntp true)."
       })
     }
     return findings

@@ -15,7 +15,7 @@ import { Topics } from "../../../services/Topics.ts"
 import { addressOf } from "../../ingest/health.ts"
 import * as IcebergSink from "../../sink/connect/icebergSink.ts"
 import { answersAt, wellOf } from "../probes/server.ts"
-import * as Drives from "../storage/diskUsage.ts"
+import * as DiskUsage from "../storage/diskUsage.ts"
 import { clock } from "./clock.ts"
 import { commits } from "./distributed/commits.ts"
 import * as ComponentChecks from "./distributed/components.ts"
@@ -25,7 +25,7 @@ import { disk } from "./distributed/disk.ts"
 import { locks } from "./distributed/locks.ts"
 import { offsets } from "./distributed/offsets.ts"
 import { origin } from "./distributed/origin.ts"
-import { anew } from "./distributed/rebuildAdvice.ts"
+import { rebuildAdvice } from "./distributed/rebuildAdvice.ts"
 import * as TableChecks from "./distributed/table.ts"
 import * as TopicChecks from "./distributed/topics.ts"
 import { writers } from "./distributed/writers.ts"
@@ -34,7 +34,7 @@ import { files } from "./files.ts"
 /** From where on something is too little or too much. */
 export interface Limits {
   readonly roomBytes?: number
-  readonly patience?: Duration.Duration
+  readonly commitLagLimit?: Duration.Duration
   /** Of a partition that has ended. */
   readonly smallFilesEnded?: number
   /** Of the whole table, those above one for each partition. */
@@ -43,7 +43,7 @@ export interface Limits {
 }
 
 const absent = (finding: string) =>
-  Effect.succeed({ finding, consequence: "No event can be logged.", mend: ComponentChecks.startOf("logging-server") })
+  Effect.succeed({ finding, consequence: "No event can be logged.", fix: ComponentChecks.startOf("logging-server") })
 
 const make = Effect.fnUntraced(function* (limits: Limits) {
   const topics = yield* Topics
@@ -57,13 +57,13 @@ const make = Effect.fnUntraced(function* (limits: Limits) {
   const look = yield* ComponentChecks.lookOf(yield* Components)
   const zookeepers = (yield* Settings.zookeeper).toLowerCase()
   const databases = (yield* Settings.postgres).toLowerCase()
-  const drives = yield* Drives.make
+  const drives = yield* DiskUsage.make
   const name = yield* Settings.topic
   const base = yield* Settings.targetOrDefault
   const { bucket } = yield* Settings.s3
   // A commit every 10 seconds makes 360 small files in an hour and 8,640 snapshots in a day.
   const { roomBytes = 2 ** 30, smallFilesEnded = 500, smallFiles = 2_000, snapshots = 5_000 } = limits
-  const advice = yield* Effect.cached(anew(query, connect))
+  const advice = yield* Effect.cached(rebuildAdvice(query, connect))
   const services = { query, topics, groups, commits: yield* SinkCommits }
   const upkeep = files({
     table,
@@ -88,7 +88,7 @@ const make = Effect.fnUntraced(function* (limits: Limits) {
       // Without Kafka or its topic it takes no events and says why, as their checks do better.
       {
         name: "server",
-        well: wellOf(addressOf(base)),
+        ok: wellOf(addressOf(base)),
         needs: ["kafka", "topics"],
         run: answersAt({ url: base, label: addressOf(base) }, absent)
       },
@@ -102,7 +102,7 @@ const make = Effect.fnUntraced(function* (limits: Limits) {
       coordinators(groups),
       locks(metastore),
       offsets(query, topics, table, name, advice),
-      commits({ connector: connect, log, table, patience: limits.patience }),
+      commits({ connector: connect, log, table, commitLagLimit: limits.commitLagLimit }),
       { ...upkeep, needs: ["table"] }
     ]
   })

@@ -18,7 +18,7 @@ import { files } from "./files.ts"
 /** From where on something is too little or too much. */
 export interface Limits {
   readonly roomBytes: number
-  readonly patience: Duration.Duration
+  readonly commitLagLimit: Duration.Duration
   readonly smallFilesEnded: number
   readonly smallFilesGrowing: number
   readonly snapshots: number
@@ -33,7 +33,7 @@ export const make = Effect.fnUntraced(function* (limits: Partial<Limits> = {}) {
   const target = yield* Effect.result((yield* LogTarget.make).find)
   const interval = Duration.fromInputUnsafe(yield* commitInterval)
   const { roomBytes = 2 ** 30, smallFilesEnded = 32, smallFilesGrowing = 200, snapshots = 1000 } = limits
-  const patience = limits.patience ?? longest(Duration.seconds(30), Duration.times(interval, 5))
+  const commitLagLimit = limits.commitLagLimit ?? longest(Duration.seconds(30), Duration.times(interval, 5))
   return Checks.of({
     all: [
       ServerChecks.port(yield* host, yield* port, folder, reader),
@@ -43,7 +43,7 @@ export const make = Effect.fnUntraced(function* (limits: Partial<Limits> = {}) {
       FolderChecks.folder(folder),
       clock(reader, table, Result.isSuccess(target) ? target.success.url : undefined, yield* ClockSteps.last(folder)),
       log(folder, reader, table),
-      sink({ folder, log: reader, table, patience }),
+      sink({ folder, log: reader, table, commitLagLimit }),
       tableCheck(folder),
       {
         needs: ["table"],

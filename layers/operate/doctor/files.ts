@@ -26,7 +26,7 @@ export interface FilesOptions {
 
 export const files = ({ table, ended, growing, total, snapshots, kept, fewer }: FilesOptions): Check => ({
   name: "files",
-  well: "The table has neither too many small files nor too many snapshots.",
+  ok: "The table has neither too many small files nor too many snapshots.",
   run: Effect.gen(function* () {
     const small = new Map<string, number>()
     const listed = Stream.runForEach(table.files(), ({ partition, bytes }) =>
@@ -48,14 +48,14 @@ export const files = ({ table, ended, growing, total, snapshots, kept, fewer }: 
       findings.push({
         finding: `${plural(crowded.length, "partition has", "partitions have")} ${plural(all, "small file")}; ${worst[0]} alone has ${worst[1]}.`,
         consequence: "Queries get slow: each file is opened for its own.",
-        mend: "floe maintain"
+        fix: "floe maintain"
       })
     }
     if (count > snapshots) {
       findings.push({
         finding: `The table keeps ${plural(count, "snapshot")}.`,
         consequence: "Each commit writes the names of all of them, and the files of old ones take room.",
-        mend: fewer
+        fix: fewer
       })
     }
     return findings

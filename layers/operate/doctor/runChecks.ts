@@ -1,29 +1,29 @@
 /** Makes checks: all at once, each as soon as those that it needs are done. */
 import { Effect, Fiber } from "effect"
-import { type Check, type Finding, isIll } from "../../../services/Checks.ts"
+import { type Check, type Finding, needsFix } from "../../../services/Checks.ts"
 import { sentenceOf } from "../../runtime/Shutdown.ts"
 
 const timeLimit = "15 seconds"
 
-export interface Examined {
+export interface CheckResult {
   readonly name: string
-  readonly well: string
+  readonly ok: string
   readonly findings: ReadonlyArray<Finding>
   /** The ill checks for whose sake this one was not made; empty if it was. */
   readonly waitsFor: ReadonlyArray<string>
 }
 
-const unchecked = ({ well }: Check, error: Error): Finding => ({
+const unchecked = ({ ok }: Check, error: Error): Finding => ({
   finding: `It could not be checked: ${sentenceOf(error)}`,
-  consequence: `It is not known whether this is so: ${well}`,
-  mend: "Mend that first, then run floe doctor again."
+  consequence: `It is not known whether this is so: ${ok}`,
+  fix: "Mend that first, then run floe doctor again."
 })
 
-const made = Effect.fnUntraced(function* (check: Check, needed: ReadonlyArray<Fiber.Fiber<Examined>>) {
-  const { name, well } = check
+const made = Effect.fnUntraced(function* (check: Check, needed: ReadonlyArray<Fiber.Fiber<CheckResult>>) {
+  const { name, ok } = check
   const before = yield* Effect.forEach(needed, Fiber.join)
-  const waitsFor = new Set(before.flatMap((one) => (isIll(one.findings) ? [one.name] : one.waitsFor)))
-  if (waitsFor.size > 0) return { name, well, findings: [], waitsFor: [...waitsFor] }
+  const waitsFor = new Set(before.flatMap((one) => (needsFix(one.findings) ? [one.name] : one.waitsFor)))
+  if (waitsFor.size > 0) return { name, ok, findings: [], waitsFor: [...waitsFor] }
   const findings = yield* check.run.pipe(
     Effect.timeoutOrElse({
       duration: timeLimit,
@@ -31,16 +31,16 @@ const made = Effect.fnUntraced(function* (check: Check, needed: ReadonlyArray<Fi
     }),
     Effect.catch((error) => Effect.succeed([unchecked(check, error)]))
   )
-  return { name, well, findings, waitsFor: [] }
+  return { name, ok, findings, waitsFor: [] }
 })
 
 /** In the order of the checks; `progress` is told which are left. */
-export const examine = Effect.fn("Checks.examine")(function* (
+export const runChecks = Effect.fn("Checks.examine")(function* (
   all: ReadonlyArray<Check>,
   progress: (left: ReadonlySet<string>) => Effect.Effect<void>
 ) {
   const left = new Set(all.map(({ name }) => name))
-  const fibers = new Map<string, Fiber.Fiber<Examined>>()
+  const fibers = new Map<string, Fiber.Fiber<CheckResult>>()
   for (const check of all) {
     const needed = (check.needs ?? []).flatMap((name) => fibers.get(name) ?? [])
     const done = Effect.suspend(() => {

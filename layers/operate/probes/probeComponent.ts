@@ -5,18 +5,18 @@ import { monotonicMillis } from "../../runtime/elapsed.ts"
 
 const timeLimit = "5 seconds"
 
-export interface Looked extends Pick<Component, "state" | "detail" | "connector"> {
+export interface Probed extends Pick<Component, "state" | "detail" | "connector"> {
   readonly version?: string | null
 }
 
 /** An error is what is wrong with it. */
-export const component = <E extends Error, R>(name: string, look: Effect.Effect<Looked, E, R>) =>
+export const probeComponent = <E extends Error, R>(name: string, look: Effect.Effect<Probed, E, R>) =>
   look.pipe(
     Effect.timeoutOrElse({
       duration: timeLimit,
-      orElse: () => Effect.succeed<Looked>({ state: "down", detail: `no answer within ${timeLimit}` })
+      orElse: () => Effect.succeed<Probed>({ state: "down", detail: `no answer within ${timeLimit}` })
     }),
-    Effect.catch((error: Error) => Effect.succeed<Looked>({ state: "down", detail: error.message })),
+    Effect.catch((error: Error) => Effect.succeed<Probed>({ state: "down", detail: error.message })),
     (looked) =>
       Effect.gen(function* () {
         const started = yield* monotonicMillis

@@ -24,7 +24,7 @@ export const answersAt = Effect.fnUntraced(function* (
   const finding: Finding = {
     finding: `The logging server at ${label} takes no events: ${notReady}`,
     consequence: "Events are refused with 503 until that is mended.",
-    mend: "Do what the reason says; the server goes on by itself."
+    fix: "Do what the reason says; the server goes on by itself."
   }
   return [finding]
 })

@@ -1,10 +1,10 @@
 /** How the connector is, with its tasks. */
 import type { ConnectorStatus } from "../../../services/Connector.ts"
-import type { Looked } from "../probes/probeComponent.ts"
+import type { Probed } from "../probes/probeComponent.ts"
 
 const firstLine = (trace: string) => trace.split("\n", 1)[0] ?? ""
 
-export const ofConnector = (status: ConnectorStatus): Looked => {
+export const ofConnector = (status: ConnectorStatus): Probed => {
   const { connector, tasks } = status
   const all = [connector, ...tasks]
   const states = [

@@ -11,16 +11,16 @@ import { Storage } from "../../../services/Storage.ts"
 import { addressOf, health } from "../../ingest/health.ts"
 import * as Admin from "../../log/kafka/Admin.ts"
 import * as Brokers from "../../log/kafka/brokers.ts"
-import * as Tcp from "../../runtime/tcpExchange.ts"
+import * as TcpExchange from "../../runtime/tcpExchange.ts"
 import * as Rest from "../../sink/connect/rest.ts"
 import { info } from "../../table/trino/info.ts"
 import * as PostgreSQL from "../probes/postgresql.ts"
-import { component, type Looked } from "../probes/probeComponent.ts"
+import { type Probed, probeComponent } from "../probes/probeComponent.ts"
 import * as ZooKeeper from "../probes/zookeeper.ts"
-import { live } from "../storage/healthCheck.ts"
+import { healthCheck } from "../storage/healthCheck.ts"
 import { ofConnector } from "./connectorState.ts"
 
-class Wrong extends Schema.TaggedError<Wrong>()("Wrong", { reason: Schema.String }) {
+class ProbeFailed extends Schema.TaggedError<ProbeFailed>()("ProbeFailed", { reason: Schema.String }) {
   override get message() {
     return this.reason
   }
@@ -28,10 +28,10 @@ class Wrong extends Schema.TaggedError<Wrong>()("Wrong", { reason: Schema.String
 
 /** Which part it is stands beside it, so the reason alone is said. */
 const because = Effect.mapError((error: Error) =>
-  "reason" in error && typeof error.reason === "string" ? new Wrong({ reason: error.reason }) : error
+  "reason" in error && typeof error.reason === "string" ? new ProbeFailed({ reason: error.reason }) : error
 )
 
-const up = (version: string | null, detail: string): Looked => ({ state: "up", version, detail })
+const up = (version: string | null, detail: string): Probed => ({ state: "up", version, detail })
 
 const Connect = Schema.fromJsonString(Schema.Struct({ version: Schema.String }))
 
@@ -40,25 +40,25 @@ const byTcp = <E extends Error>(
   name: string,
   place: string,
   variable: string,
-  versionOf: (address: Tcp.Address) => Effect.Effect<string | null, E>
+  versionOf: (address: TcpExchange.Address) => Effect.Effect<string | null, E>
 ) => {
   if (place.toLowerCase() === "none") return []
-  const address = Tcp.addressOf(place)
+  const address = TcpExchange.addressOf(place)
   const look = versionOf(address).pipe(
     because,
     Effect.map((version) => up(version, place)),
     Effect.mapError((error) => {
       const { message } = error
-      if (error instanceof PostgreSQL.PasswordRefused) return new Wrong({ reason: message })
+      if (error instanceof PostgreSQL.PasswordRefused) return new ProbeFailed({ reason: message })
       const elsewhere = `or set ${variable} to where it is, or to none`
-      return new Wrong({
+      return new ProbeFailed({
         reason: message.startsWith("nothing")
           ? `${message}; start it, ${elsewhere}`
           : `${message}; look at its log, ${elsewhere}`
       })
     })
   )
-  return [component(name, look)]
+  return [probeComponent(name, look)]
 }
 
 export const layer = Layer.effect(
@@ -80,11 +80,11 @@ export const layer = Layer.effect(
       password: yield* Settings.postgresPassword,
       database: "hive"
     }
-    const metastorePlace = Tcp.written(Tcp.addressOf((yield* Settings.metastoreUri).host, 9083))
+    const metastorePlace = TcpExchange.written(TcpExchange.addressOf((yield* Settings.metastoreUri).host, 9083))
     const connect = yield* Rest.make(connectUrl)
     const http = Effect.provideService(HttpClient.HttpClient, client)
 
-    const server = Effect.map(because(http(health(target))), ({ version, notReady }): Looked => {
+    const server = Effect.map(because(http(health(target))), ({ version, notReady }): Probed => {
       if (notReady !== null) return { state: "down", version, detail: `takes no events: ${notReady}` }
       return up(version, addressOf(target))
     })
@@ -98,13 +98,13 @@ export const layer = Layer.effect(
     const sink = Effect.map(because(connector.status(sinkConnector)), ofConnector)
     const hive = Effect.map(because(metastore.version), (version) => up(`interface ${version}`, metastorePlace))
     const minio = Effect.gen(function* () {
-      const version = yield* http(live(endpoint, storage.warehouse))
+      const version = yield* http(healthCheck(endpoint, storage.warehouse))
       yield* Stream.runHead(storage.list(""))
       return up(version, `${storage.warehouse} at ${endpoint.host}`)
     }).pipe(because)
     const trino = Effect.map(
       because(http(info(trinoUrl))),
-      ({ starting, version }): Looked => ({
+      ({ starting, version }): Probed => ({
         ...up(version, trinoUrl),
         state: starting ? "starting" : "up"
       })
@@ -114,16 +114,16 @@ export const layer = Layer.effect(
       [
         // First what others need.
         ...byTcp("zookeeper", yield* Settings.zookeeper, "FLOE_ZOOKEEPER", ZooKeeper.version),
-        component("kafka", kafka),
-        component("server", server),
-        component("connect", workers),
-        component("connector", sink),
-        component("metastore", hive),
+        probeComponent("kafka", kafka),
+        probeComponent("server", server),
+        probeComponent("connect", workers),
+        probeComponent("connector", sink),
+        probeComponent("metastore", hive),
         ...byTcp("postgres", yield* Settings.postgres, "FLOE_POSTGRES", (address) =>
           Effect.as(PostgreSQL.answers(address, login), null)
         ),
-        component("minio", minio),
-        component("trino", trino)
+        probeComponent("minio", minio),
+        probeComponent("trino", trino)
       ],
       { concurrency: "unbounded" }
     ).pipe(Effect.withSpan("Components.look"))

@@ -6,10 +6,10 @@ import { EventLogReader } from "../../../services/EventLog.ts"
 import { Query } from "../../../services/Query.ts"
 import * as LogTarget from "../../ingest/embeddedTarget.ts"
 import { addressOf, health, otherLog } from "../../ingest/health.ts"
-import { component, type Looked } from "../probes/probeComponent.ts"
+import { type Probed, probeComponent } from "../probes/probeComponent.ts"
 import { type SinkState, sinkState } from "./sinkState.ts"
 
-const ofSink = (state: SinkState, now: number): Looked => {
+const ofSink = (state: SinkState, now: number): Probed => {
   const ago = (millis: number) => `${Math.max(0, Math.round((now - millis) / 1000))} s ago`
   switch (state._tag) {
     case "Running":
@@ -44,9 +44,9 @@ export const layer = Layer.effect(
       const { logId, version, notReady } = yield* health(url, label)
       const bounds = yield* Effect.option(log.bounds)
       const other = Option.isSome(bounds) ? otherLog(logId, bounds.value.logId) : undefined
-      if (other !== undefined) return { state: "down", version, detail: `at ${label}: ${other}` } satisfies Looked
-      if (notReady !== null) return { state: "down", version, detail: `takes no events: ${notReady}` } satisfies Looked
-      return { state: "up", version, detail: addressOf(url) } satisfies Looked
+      if (other !== undefined) return { state: "down", version, detail: `at ${label}: ${other}` } satisfies Probed
+      if (notReady !== null) return { state: "down", version, detail: `takes no events: ${notReady}` } satisfies Probed
+      return { state: "up", version, detail: addressOf(url) } satisfies Probed
     }).pipe(Effect.provide(FetchHttpClient.layer))
     const events = Effect.as(log.bounds, {
       state: "up",
@@ -64,7 +64,12 @@ export const layer = Layer.effect(
     }).pipe(Effect.scoped)
 
     const look = Effect.all(
-      [component("server", server), component("log", events), component("sink", sink), component("query", engine)],
+      [
+        probeComponent("server", server),
+        probeComponent("log", events),
+        probeComponent("sink", sink),
+        probeComponent("query", engine)
+      ],
       { concurrency: "unbounded" }
     ).pipe(Effect.withSpan("Components.look"))
     return Components.of({ look })

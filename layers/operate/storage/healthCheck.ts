@@ -5,7 +5,7 @@ import { StorageUnavailable } from "../../../services/Storage.ts"
 import { transportReason } from "../../runtime/transportReason.ts"
 
 /** Its version, null where it does not tell, as it mostly does not. Another object store has no such page. */
-export const live = Effect.fn("Storage.live")(function* (endpoint: URL, warehouse: string) {
+export const healthCheck = Effect.fn("Storage.live")(function* (endpoint: URL, warehouse: string) {
   const client = yield* HttpClient.HttpClient
   const unavailable = (reason: string, cause: unknown) => new StorageUnavailable({ warehouse, reason, cause })
   const { status, headers } = yield* client.get(`${endpoint.origin}/minio/health/live`).pipe(
@@ -17,6 +17,6 @@ export const live = Effect.fn("Storage.live")(function* (endpoint: URL, warehous
       )
     )
   )
-  if (status >= 500) return yield* unavailable(`${endpoint.origin} is not well: it answers ${status}`, status)
+  if (status >= 500) return yield* unavailable(`${endpoint.origin} is not ok: it answers ${status}`, status)
   return /\d+\.\S+|RELEASE\.\S+/.exec(headers.server ?? "")?.[0] ?? null
 })

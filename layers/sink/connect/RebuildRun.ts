@@ -4,14 +4,14 @@ import { Effect, Option } from "effect"
 import { Connector, sinkConnector } from "../../../services/Connector.ts"
 import { ConsumerGroups } from "../../../services/ConsumerGroups.ts"
 import { Query } from "../../../services/Query.ts"
-import { ReplayRefused, ReplayUnavailable } from "../../../services/Rebuild.ts"
+import { RebuildRefused, RebuildUnavailable } from "../../../services/Rebuild.ts"
 import { replication, s3, topic } from "../../../services/Settings.ts"
 import { SinkCommits } from "../../../services/SinkCommits.ts"
 import { Topics } from "../../../services/Topics.ts"
-import * as ReplayTable from "../../table/trino/rebuildTable.ts"
+import * as RebuildTable from "../../table/trino/rebuildTable.ts"
 import * as Readers from "./readers.ts"
 import { configOf, type Names } from "./rebuildConnector.ts"
-import { patiently } from "./rebuildFailures.ts"
+import { retryWhileStarting } from "./rebuildFailures.ts"
 
 /** A group that whoever replays is in. */
 const lock = "floe-replay"
@@ -23,24 +23,24 @@ export const make = Effect.gen(function* () {
     yield* Topics,
     yield* SinkCommits
   ]
-  const table = ReplayTable.make(yield* Query, (yield* s3).bucket)
+  const table = RebuildTable.make(yield* Query, (yield* s3).bucket)
   const [log, copies] = [yield* topic, yield* replication]
 
   /** Two replays at once would put each other's tables and connectors away. */
   const alone = Effect.gen(function* () {
     if (yield* groups.alone(lock)) return
     const reason = `Another floe replay is at work (it is in Kafka's group ${lock}); wait until it ends, or stop it.`
-    return yield* new ReplayUnavailable({ reason, cause: lock })
+    return yield* new RebuildUnavailable({ reason, cause: lock })
   })
 
   /** Waits until nobody reads for the connector any more. */
-  const quiet = (ids: ReadonlyArray<string>) => Readers.none(ids, patiently(Readers.count(groups, ids)))
+  const quiet = (ids: ReadonlyArray<string>) => Readers.none(ids, retryWhileStarting(Readers.count(groups, ids)))
 
   /** The topic of the log, as it is now. */
   const logTopic = Effect.fnUntraced(function* () {
-    const found = yield* patiently(topics.describe(log))
+    const found = yield* retryWhileStarting(topics.describe(log))
     if (Option.isSome(found)) return found.value
-    return yield* new ReplayRefused({ reason: `There is no topic ${log}; floe topics create makes it.` })
+    return yield* new RebuildRefused({ reason: `There is no topic ${log}; floe topics create makes it.` })
   })
 
   const endOf = Effect.fnUntraced(function* (name: string) {
@@ -54,14 +54,14 @@ export const make = Effect.gen(function* () {
     positions: ReadonlyArray<{ readonly partition: number; readonly offset: number }>
   ) {
     const { group, coordinator, control } = names
-    const end = yield* patiently(endOf(control))
-    yield* patiently(
+    const end = yield* retryWhileStarting(endOf(control))
+    yield* retryWhileStarting(
       groups.move(
         group,
         positions.map((position) => ({ topic: log, ...position }))
       )
     )
-    yield* patiently(groups.move(coordinator, [{ topic: control, partition: 0, offset: end }]))
+    yield* retryWhileStarting(groups.move(coordinator, [{ topic: control, partition: 0, offset: end }]))
   })
 
   /** What the table has: its rows, and of each partition of the log the next position. None where nothing is, or it is not told. */
@@ -81,10 +81,10 @@ export const make = Effect.gen(function* () {
     )
 
   const discard = Effect.fnUntraced(function* ({ connector: name, group, coordinator }: Names) {
-    yield* patiently(Effect.catchTag(connector.remove(name), "ConnectorMissing", () => Effect.void))
+    yield* retryWhileStarting(Effect.catchTag(connector.remove(name), "ConnectorMissing", () => Effect.void))
     yield* quiet([group, coordinator])
-    yield* patiently(groups.remove(group))
-    yield* patiently(groups.remove(coordinator))
+    yield* retryWhileStarting(groups.remove(group))
+    yield* retryWhileStarting(groups.remove(coordinator))
   })
 
   /** The connector at work, made if it is not there; `finished`: also where the replay had come to its end. */
@@ -92,7 +92,7 @@ export const make = Effect.gen(function* () {
     const { control, table: name } = names
     const sink = yield* connector
       .config(sinkConnector)
-      .pipe(Effect.catchTag("ConnectorMissing", (error) => Effect.fail(new ReplayRefused({ reason: error.message }))))
+      .pipe(Effect.catchTag("ConnectorMissing", (error) => Effect.fail(new RebuildRefused({ reason: error.message }))))
     const hasTable = yield* table.exists(name)
     const another = `choose another name, or drop it with floe query "DROP TABLE ${name}"`
     if (hasTable) {
@@ -104,17 +104,17 @@ export const make = Effect.gen(function* () {
       })
       if (!isOurs || Option.isNone(yield* topics.describe(control))) {
         const reason = `There is a table default.${name} already, and no replay of this log into it is under way; ${another}.`
-        return yield* new ReplayRefused({ reason })
+        return yield* new RebuildRefused({ reason })
       }
       if (!(yield* isThere(names)) && Option.isSome(commit)) {
         if (!finished) {
           const reason = `A replay into ${name} is finished already: --swap puts it in place. Or ${another}.`
-          return yield* new ReplayRefused({ reason })
+          return yield* new RebuildRefused({ reason })
         }
         const { positions } = yield* state(names)
         if (Option.isNone(positions)) {
           const reason = `The topic ${control} does not tell how far the log is in default.${name}; ${another}.`
-          return yield* new ReplayRefused({ reason })
+          return yield* new RebuildRefused({ reason })
         }
         yield* quiet([names.group, names.coordinator])
         yield* begin(names, positions.value)
@@ -127,14 +127,14 @@ export const make = Effect.gen(function* () {
     }
     yield* topics.create({ name: control, partitions: 1, replication: copies })
     // For a moment not every broker knows a topic that was just made.
-    yield* patiently(topics.begin(names.coordinator, control))
+    yield* retryWhileStarting(topics.begin(names.coordinator, control))
     yield* table.create(name)
     yield* connector.register(names.connector, configOf(sink, names))
     yield* connector.resume(names.connector)
   })
 
   const halt = Effect.fnUntraced(function* (name: string, ids: ReadonlyArray<string>) {
-    yield* patiently(connector.stop(name))
+    yield* retryWhileStarting(connector.stop(name))
     yield* quiet(ids)
   })
 
@@ -143,4 +143,4 @@ export const make = Effect.gen(function* () {
 
   return { table, log, logTopic, alone, state, start, stop, discard, halt, begin }
 })
-export type ReplayRun = Effect.Success<typeof make>
+export type RebuildRun = Effect.Success<typeof make>

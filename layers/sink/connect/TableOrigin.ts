@@ -9,7 +9,7 @@ import type { SinkCommits } from "../../../services/SinkCommits.ts"
 import { weather } from "../../../services/TableReader.ts"
 import { deadLettersOf, type TopicDescription, type Topics } from "../../../services/Topics.ts"
 import * as LogId from "../../table/trino/logId.ts"
-import * as ReplayTable from "../../table/trino/rebuildTable.ts"
+import * as RebuildTable from "../../table/trino/rebuildTable.ts"
 import { placed } from "./rebuildProgress.ts"
 
 export type Origin =
@@ -39,7 +39,7 @@ export const judge = Effect.fn("TableOrigin.judge")(function* (
   topic: string
 ) {
   const named = yield* LogId.read(query, weather)
-  const state = yield* ReplayTable.stateOf(query, weather)
+  const state = yield* RebuildTable.stateOf(query, weather)
   const told = Option.isSome(state) && Option.isSome(state.value.commit)
   const positions = told
     ? (yield* commits.positions([state.value.commit.value])).get(state.value.commit.value.id)

@@ -11,14 +11,14 @@ import { Connector, sinkConnector } from "../../../services/Connector.ts"
 import { ConsumerGroups } from "../../../services/ConsumerGroups.ts"
 import type { Position } from "../../../services/EventLog.ts"
 import { plural } from "../../../services/plural.ts"
-import { type Discards, ReplayRefused, ReplayUnavailable } from "../../../services/Rebuild.ts"
+import { type Discards, RebuildRefused, RebuildUnavailable } from "../../../services/Rebuild.ts"
 import { describeChange } from "../../../services/TableChecksums.ts"
 import { weather } from "../../../services/TableReader.ts"
 import { control, coordinator, Topics } from "../../../services/Topics.ts"
 import { monotonic, monotonicMillis } from "../../runtime/elapsed.ts"
-import type { ReplayRun } from "./RebuildRun.ts"
+import type { RebuildRun } from "./RebuildRun.ts"
 import { type Names, namesOf } from "./rebuildConnector.ts"
-import { goesOn, leaving, patiently } from "./rebuildFailures.ts"
+import { continues, leaving, retryWhileStarting } from "./rebuildFailures.ts"
 import { missing, placed } from "./rebuildProgress.ts"
 
 const sink = { group: `connect-${sinkConnector}`, coordinator, control }
@@ -29,23 +29,23 @@ const look = Schedule.spaced("1 second")
 /** Trino gives a statement up whose client is gone for 5 minutes. */
 const abandoned = Schedule.spaced("2 seconds").pipe(Schedule.upTo({ duration: "6 minutes" }), monotonic)
 
-const stopped = `The connector ${sinkConnector} stays stopped, the log goes on; do not resume it by hand: ${goesOn}.`
+const stopped = `The connector ${sinkConnector} stays stopped, the log goes on; do not resume it by hand: ${continues}.`
 
-const asFound = `The connector ${sinkConnector} was stopped before and stays so. If that was a swap which broke off, do not resume it: ${goesOn}.`
+const asFound = `The connector ${sinkConnector} was stopped before and stays so. If that was a swap which broke off, do not resume it: ${continues}.`
 
 type Told = (news: string) => Effect.Effect<void>
 
-export const make = Effect.fnUntraced(function* (run: ReplayRun) {
+export const make = Effect.fnUntraced(function* (run: RebuildRun) {
   const { table, log } = run
   const [connector, groups, topics] = [yield* Connector, yield* ConsumerGroups, yield* Topics]
 
-  const resume = patiently(connector.resume(sinkConnector))
+  const resume = retryWhileStarting(connector.resume(sinkConnector))
   const isStopped = Effect.map(
-    patiently(connector.status(sinkConnector)),
+    retryWhileStarting(connector.status(sinkConnector)),
     (status) => status.connector.state === "STOPPED"
   )
 
-  const refuse = (reason: string) => Effect.fail(new ReplayRefused({ reason }))
+  const refuse = (reason: string) => Effect.fail(new RebuildRefused({ reason }))
 
   /** What would only be found when the sink stands still already. */
   const allowed = Effect.fnUntraced(function* ({ connector: replay, table: name }: Names, discard: Discards) {
@@ -56,7 +56,7 @@ export const make = Effect.fnUntraced(function* (run: ReplayRun) {
     const { hours, most } = yield* table.hours(name)
     if (hours > most) {
       return yield* refuse(
-        `default.${name} has ${hours} hours, and Trino writes at most ${most} at once: set iceberg.max-partitions-per-writer to ${hours * 2} in its catalog's file and start it again; then ${goesOn}.`
+        `default.${name} has ${hours} hours, and Trino writes at most ${most} at once: set iceberg.max-partitions-per-writer to ${hours * 2} in its catalog's file and start it again; then ${continues}.`
       )
     }
     if (!(yield* table.exists(weather)) || discard.otherWriters === true) return
@@ -73,12 +73,12 @@ export const make = Effect.fnUntraced(function* (run: ReplayRun) {
 
   /** Rows of the old table that would be gone, once the new one has all that the log has. */
   const keeping = Effect.fnUntraced(function* (name: string, discard: Discards, told: Told) {
-    if (discard.missingRows === true || !(yield* patiently(table.exists(weather)))) return
+    if (discard.missingRows === true || !(yield* retryWhileStarting(table.exists(weather)))) return
     yield* told("looking for rows that only default.weather has")
-    const lost = yield* patiently(table.lost(name))
+    const lost = yield* retryWhileStarting(table.lost(name))
     const written =
       discard.otherWriters === true
-        ? (yield* patiently(table.otherWriters)).reduce((sum, { added }) => sum + added, 0)
+        ? (yield* retryWhileStarting(table.otherWriters)).reduce((sum, { added }) => sum + added, 0)
         : 0
     if (lost <= written) return
     const rows = plural(lost, "row")
@@ -89,14 +89,14 @@ export const make = Effect.fnUntraced(function* (run: ReplayRun) {
 
   /** One that was left alone by who began it would undo what the sink commits later. */
   const noOther = Effect.gen(function* () {
-    const running = yield* Effect.repeat(patiently(table.isReplacing()), {
+    const running = yield* Effect.repeat(retryWhileStarting(table.isReplacing()), {
       schedule: abandoned,
       until: (running) => !running
     })
     if (!running) return
     const reason =
       "Trino is still at putting a table in place of default.weather that was begun before; look at its queries."
-    return yield* new ReplayUnavailable({ reason, cause: running })
+    return yield* new RebuildUnavailable({ reason, cause: running })
   })
 
   /** The replay's table, once it has all that the sink's has, with both connectors stopped. */
@@ -104,7 +104,7 @@ export const make = Effect.fnUntraced(function* (run: ReplayRun) {
     const replay = [names.group, names.coordinator]
     yield* told("stopping the connector")
     yield* run.halt(sinkConnector, [sink.group, sink.coordinator])
-    const group = yield* patiently(groups.find(sink.group))
+    const group = yield* retryWhileStarting(groups.find(sink.group))
     const offsets = Option.match(group, { onNone: () => [], onSome: ({ offsets }) => offsets })
     const { partitions } = yield* run.logTopic()
     // Of a topic that was deleted the group may have offsets beyond the end of the one that is here now.
@@ -116,7 +116,7 @@ export const make = Effect.fnUntraced(function* (run: ReplayRun) {
     const began = yield* monotonicMillis
     const caughtUp = Effect.gen(function* () {
       yield* told("waiting for the rest of the log")
-      const { positions, rows } = yield* patiently(run.state(names))
+      const { positions, rows } = yield* retryWhileStarting(run.state(names))
       const reached = Option.orElse(positions, () => (isEmpty && rows === 0 ? Option.some([]) : Option.none()))
       if (Option.isSome(reached)) {
         const places = placed(reached.value, partitions)
@@ -124,7 +124,7 @@ export const make = Effect.fnUntraced(function* (run: ReplayRun) {
       }
       if ((yield* monotonicMillis) - began < patience) return Option.none()
       const reason = `The connector ${names.connector} brings nothing more; floe connector status ${names.connector} may say why.`
-      return yield* new ReplayUnavailable({ reason, cause: positions })
+      return yield* new RebuildUnavailable({ reason, cause: positions })
     })
     for (;;) {
       yield* Effect.repeat(caughtUp, { schedule: look, until: Option.isSome })
@@ -134,17 +134,17 @@ export const make = Effect.fnUntraced(function* (run: ReplayRun) {
         yield* noOther
         yield* keeping(names.table, discard, told)
         if (yield* isStopped) return last.value
-        const reason = `Somebody has resumed the connector ${sinkConnector} during the swap; ${goesOn}.`
-        return yield* new ReplayUnavailable({ reason, cause: last.value })
+        const reason = `Somebody has resumed the connector ${sinkConnector} during the swap; ${continues}.`
+        return yield* new RebuildUnavailable({ reason, cause: last.value })
       }
       // Its very last commit does not tell how far it is; the next one will.
-      yield* patiently(connector.resume(names.connector))
+      yield* retryWhileStarting(connector.resume(names.connector))
     }
   })
 
   const current = Effect.gen(function* () {
-    if (!(yield* patiently(table.exists(weather)))) return undefined
-    return Option.getOrUndefined(yield* patiently(table.state(weather)))
+    if (!(yield* retryWhileStarting(table.exists(weather)))) return undefined
+    return Option.getOrUndefined(yield* retryWhileStarting(table.state(weather)))
   })
 
   /** If the statement fails, what has become of it: a table that was made anew begins with a snapshot without a parent. */

@@ -1,6 +1,6 @@
 /** What goes wrong on the way, as who asked for the replay is told it; and what is worth another try. */
 import { Effect, Schedule } from "effect"
-import { ReplayRefused, ReplayUnavailable } from "../../../services/Rebuild.ts"
+import { RebuildRefused, RebuildUnavailable } from "../../../services/Rebuild.ts"
 import { monotonic } from "../../runtime/elapsed.ts"
 
 interface Failure extends Error {
@@ -10,23 +10,23 @@ interface Failure extends Error {
 /** Something restarts, or a rebalance goes on: a minute in all. */
 const again = Schedule.spaced("3 seconds").pipe(Schedule.upTo({ duration: "1 minute" }), monotonic)
 
-const isAway = ({ _tag }: Failure) => _tag.endsWith("Unavailable") && _tag !== "ReplayUnavailable"
+const isAway = ({ _tag }: Failure) => _tag.endsWith("Unavailable") && _tag !== "RebuildUnavailable"
 
-export const patiently = <A, E extends Failure, R>(effect: Effect.Effect<A, E, R>) =>
+export const retryWhileStarting = <A, E extends Failure, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.retry(effect, { schedule: again, while: isAway })
 
-export const goesOn = "the same command goes on"
+export const continues = "the same command goes on"
 
 /** A sentence ends here, or a trace of many lines. */
 const ended = (message: string) => (/[.!?]$/.test(message) ? message : `${message}.`)
 
 /** With what it leaves behind. */
 export const leaving = (left: string) => (error: Failure) =>
-  error instanceof ReplayRefused
+  error instanceof RebuildRefused
     ? error
-    : new ReplayUnavailable({ reason: `${ended(error.message)} ${left}`, cause: error })
+    : new RebuildUnavailable({ reason: `${ended(error.message)} ${left}`, cause: error })
 
 export const unavailable = (error: Failure) =>
-  error instanceof ReplayRefused || error instanceof ReplayUnavailable
+  error instanceof RebuildRefused || error instanceof RebuildUnavailable
     ? error
-    : new ReplayUnavailable({ reason: `${ended(error.message)} When that is mended, ${goesOn}.`, cause: error })
+    : new RebuildUnavailable({ reason: `${ended(error.message)} When that is mended, ${continues}.`, cause: error })

@@ -4,7 +4,7 @@ import { Leases } from "../../../services/Leases.ts"
 import { Query, QueryFailed, QueryUnavailable } from "../../../services/Query.ts"
 import { type AsOf, weather } from "../../../services/TableReader.ts"
 import { repairAdvice } from "../iceberg/rebuildAdvice.ts"
-import { leased } from "../iceberg/SnapshotLease.ts"
+import { withLeasedSnapshot } from "../iceberg/SnapshotLease.ts"
 import { readScan } from "../iceberg/TableScan.ts"
 import * as OtherTables from "./otherTables.ts"
 import * as QueryEngine from "./QueryEngine.ts"
@@ -28,7 +28,7 @@ export const layer = Layer.effect(
     /** The rows of a snapshot, under a lease. */
     const rows = Effect.fnUntraced(
       function* (table: string, asOf: AsOf | undefined) {
-        return yield* allRows(table, yield* readScan(table, yield* leased(table, leases, asOf)))
+        return yield* allRows(table, yield* readScan(table, yield* withLeasedSnapshot(table, leases, asOf)))
       },
       Effect.catchTags({
         TableMissing: ({ advice, table }) =>

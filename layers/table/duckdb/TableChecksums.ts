@@ -2,10 +2,10 @@ import { Effect, Layer, Option, Schema, Stream } from "effect"
 import { DataFolder } from "../../../services/DataFolder.ts"
 import { Leases } from "../../../services/Leases.ts"
 import { QueryUnavailable } from "../../../services/Query.ts"
-import { TableSums, TableSumsUnreadable, type TableView } from "../../../services/TableChecksums.ts"
+import { TableChecksums, TableSumsUnreadable, type TableView } from "../../../services/TableChecksums.ts"
 import * as LogProgress from "../iceberg/logProgress.ts"
 import { repairAdvice } from "../iceberg/rebuildAdvice.ts"
-import { leased } from "../iceberg/SnapshotLease.ts"
+import { withLeasedSnapshot } from "../iceberg/SnapshotLease.ts"
 import { readScan } from "../iceberg/TableScan.ts"
 import { checksum, hourIs } from "./checksumSql.ts"
 import * as otherRows from "./otherRows.ts"
@@ -42,7 +42,7 @@ const failing = (error: Error, advice = "") =>
 const unavailable = (error: Error) => failing(error)
 
 const viewOf = (
-  { metadata, snapshot }: Effect.Success<ReturnType<typeof leased>>,
+  { metadata, snapshot }: Effect.Success<ReturnType<typeof withLeasedSnapshot>>,
   table: TableRows,
   others: otherRows.Others
 ): TableView => {
@@ -100,13 +100,13 @@ const viewOf = (
 }
 
 export const layer = Layer.effect(
-  TableSums,
+  TableChecksums,
   Effect.gen(function* () {
     const { table } = yield* DataFolder
     const leases = yield* Leases
 
     const view = Effect.gen(function* () {
-      const held = yield* leased(table, leases, undefined)
+      const held = yield* withLeasedSnapshot(table, leases, undefined)
       const rows = yield* logRows(table, yield* readScan(table, held))
       return Option.some(viewOf(held, rows, yield* otherRows.find(table, leases, held)))
     }).pipe(
@@ -119,6 +119,6 @@ export const layer = Layer.effect(
       Effect.withSpan("TableSums.view")
     )
 
-    return TableSums.of({ view })
+    return TableChecksums.of({ view })
   })
 )

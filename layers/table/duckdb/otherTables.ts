@@ -4,7 +4,7 @@ import { Effect, Schema } from "effect"
 import type { DataFolder } from "../../../services/DataFolder.ts"
 import { TableName, weather } from "../../../services/TableReader.ts"
 import * as Files from "../../runtime/files.ts"
-import * as Replayed from "../iceberg/RebuildMarker.ts"
+import * as RebuildMarker from "../iceberg/RebuildMarker.ts"
 import type { TableRows } from "./tableRows.ts"
 
 const isTableName = Schema.is(TableName)
@@ -24,7 +24,7 @@ export const mentions = (sql: string, name: string) => new RegExp(`(?<![a-z0-9_]
 
 /** A rebuild may be far from its end. */
 export const warnIfUnfinished = Effect.fnUntraced(function* (name: string, tableFolder: string) {
-  const found = yield* Effect.option(Replayed.read(tableFolder))
+  const found = yield* Effect.option(RebuildMarker.read(tableFolder))
   if (found._tag === "None" || found.value._tag !== "Replayed" || found.value.finished) return
   yield* Effect.logWarning(`The table ${name} is unfinished: it has only the rows that its rebuild has written so far.`)
 })

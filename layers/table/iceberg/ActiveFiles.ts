@@ -3,7 +3,7 @@ import * as Manifest from "./Manifest.ts"
 import { pathOf } from "./paths.ts"
 
 /** The data files of the current snapshot, by partition, as the writer keeps them in memory. */
-export interface LiveFile {
+export interface ActiveFile {
   readonly path: string
   readonly ts: string
   readonly rows: number
@@ -14,8 +14,8 @@ export interface LiveFile {
   readonly manifest: string
 }
 
-export class LiveFiles {
-  private readonly partitions = new Map<string, Map<string, LiveFile>>()
+export class ActiveFiles {
+  private readonly partitions = new Map<string, Map<string, ActiveFile>>()
   private readonly deletes = new DeleteFiles()
 
   /** Those of Floe's own format and partition spec; of another engine's files those that are like them. */
@@ -38,7 +38,7 @@ export class LiveFiles {
     }
   }
 
-  private put(file: LiveFile) {
+  private put(file: ActiveFile) {
     const files = this.partitions.get(file.ts)
     if (files === undefined) this.partitions.set(file.ts, new Map([[file.path, file]]))
     else files.set(file.path, file)
@@ -50,17 +50,17 @@ export class LiveFiles {
     if (files?.size === 0) this.partitions.delete(file.ts)
   }
 
-  get(ts: string, path: string): LiveFile | undefined {
+  get(ts: string, path: string): ActiveFile | undefined {
     return this.partitions.get(ts)?.get(path)
   }
 
   /** Those of which no row is deleted: a copy would bring it back. */
-  wholeOf(ts: string): ReadonlyArray<LiveFile> {
+  wholeOf(ts: string): ReadonlyArray<ActiveFile> {
     return [...(this.partitions.get(ts)?.values() ?? [])].filter((file) => this.isWhole(file))
   }
 
   /** Whether it is there, and no file deletes rows of it. */
-  isWhole(file: LiveFile) {
+  isWhole(file: ActiveFile) {
     return this.get(file.ts, file.path) !== undefined && this.deletes.about(file) === undefined
   }
 

@@ -4,7 +4,7 @@ import { Clock, Effect, Option } from "effect"
 import type { MaintenancePlan } from "../../../services/Maintenance.ts"
 import { hourOf } from "../../../services/Weather.ts"
 import * as Files from "../../runtime/files.ts"
-import { type LiveFile, LiveFiles } from "./ActiveFiles.ts"
+import { type ActiveFile, ActiveFiles } from "./ActiveFiles.ts"
 import { toCompact } from "./compaction.ts"
 import { findOrphans, namedBy } from "./findOrphans.ts"
 import { stillWaiting } from "./LeftFiles.ts"
@@ -21,10 +21,10 @@ const freshMillis = 60_000
 const sum = (files: ReadonlyArray<{ readonly bytes: number }>) => files.reduce((bytes, file) => bytes + file.bytes, 0)
 
 /** Merges on paper until there is nothing more to merge; a file that would be merged twice counts once. */
-const compaction = (files: ReadonlyArray<LiveFile>, growing: boolean) => {
+const compaction = (files: ReadonlyArray<ActiveFile>, growing: boolean) => {
   let now = files
   let into = 0
-  const merged = new Set<LiveFile>()
+  const merged = new Set<ActiveFile>()
   for (;;) {
     const chosen = toCompact(now, growing)
     if (chosen.length === 0) return { merged: files.filter((file) => merged.has(file)), into }
@@ -65,7 +65,7 @@ export const plan = Effect.fn("Plan.plan")(
     const { location, snapshots } = metadata
     const current = Metadata.currentSnapshot(metadata)
     const entries = current === undefined ? [] : yield* readEntries(tableFolder, { metadata, snapshot: current })
-    const live = new LiveFiles()
+    const live = new ActiveFiles()
     for (const { entry, manifest } of entries) live.learn(manifest, [entry])
     const still = hourOf(now - quietMillis)
     const merges = live.hours.map((ts) => compaction(live.wholeOf(ts), ts >= still))

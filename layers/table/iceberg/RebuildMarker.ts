@@ -9,7 +9,7 @@ export type State = typeof State.Type
 
 const fileIn = (tableFolder: string) => join(tableFolder, "replay.json")
 
-export type Found =
+export type RebuildMarker =
   | { readonly _tag: "Nothing" }
   /** A table, or something else, that no replay has made. */
   | { readonly _tag: "Other" }
@@ -17,7 +17,7 @@ export type Found =
 
 export const read = Effect.fnUntraced(function* (
   tableFolder: string
-): Effect.fn.Return<Found, TableUnavailable | TableBroken> {
+): Effect.fn.Return<RebuildMarker, TableUnavailable | TableBroken> {
   const text = yield* Files.read(fileIn(tableFolder)).pipe(
     Effect.map(String),
     Effect.catchIf(Files.isMissing, () => Effect.succeed(undefined))

@@ -57,7 +57,7 @@ const hold = Effect.fnUntraced(function* (tableFolder: string, leases: Leases["S
 })
 
 /** A snapshot whose files stay until the scope closes, and the metadata that have it. */
-export const leased = Effect.fn("Leased.leased")(function* (
+export const withLeasedSnapshot = Effect.fn("SnapshotLease.withLeasedSnapshot")(function* (
   tableFolder: string,
   leases: Leases["Service"],
   asOf: AsOf | undefined

@@ -6,8 +6,8 @@ import { randomUUID } from "node:crypto"
 import { join } from "node:path"
 import { Clock, Effect, Option, Random, Semaphore } from "effect"
 import { type Committed, type Progress, TableBroken, TableMoved, TableUnavailable } from "../../../services/Table.ts"
-import { type LiveFile, LiveFiles } from "./ActiveFiles.ts"
-import { type Failpoint, publish, VersionTaken } from "./commitMetadata.ts"
+import { type ActiveFile, ActiveFiles } from "./ActiveFiles.ts"
+import { commitMetadata, type Failpoint, VersionTaken } from "./commitMetadata.ts"
 import * as LogProgress from "./logProgress.ts"
 import * as Manifest from "./Manifest.ts"
 import * as ManifestStore from "./ManifestStore.ts"
@@ -105,7 +105,7 @@ export const make = Effect.fn("TableCommits.make")(function* (
   const metadataFolder = join(tableFolder, "metadata")
   const oneAtATime = yield* Semaphore.make(1)
   const store = ManifestStore.make(tableFolder, writer)
-  let live = new LiveFiles()
+  let live = new ActiveFiles()
   let current: Version | undefined
   /** How often another program's commit was taken up. */
   let takenUp = 0
@@ -137,7 +137,7 @@ export const make = Effect.fn("TableCommits.make")(function* (
     const manifests = yield* readList(tableFolder, metadata.location, snapshot["manifest-list"])
     const next: Version = { version, highest, name, identity, metadata, manifests }
     if (Option.isNone(committedOf(next))) return yield* withoutProgress(file)
-    live = new LiveFiles()
+    live = new ActiveFiles()
     fixed.clear()
     store.forgetAllBut(new Set(manifests.map((manifest) => manifest.manifest_path)))
     for (const manifest of manifests) {
@@ -225,7 +225,7 @@ export const make = Effect.fn("TableCommits.make")(function* (
     const version = (before?.highest ?? 0) + 1
     const files = [...added.map(({ file }) => file), { path: manifestList, bytes: list }]
     const { failpoint } = options
-    const identity = yield* publish({ tableFolder, writer, version, metadata, files, dataFiles, failpoint })
+    const identity = yield* commitMetadata({ tableFolder, writer, version, metadata, files, dataFiles, failpoint })
     const next: Version = { version, highest: version, name: Metadata.fileName(version), identity, metadata, manifests }
     takeOver(next)
     for (const manifest of added) {
@@ -282,7 +282,7 @@ export const make = Effect.fn("TableCommits.make")(function* (
 
   /** Puts durable data files in the place of live ones with the same rows, which were read at `startSequence`; none if these are not as they were. */
   const replace = Effect.fn("TableCommits.replace")(function* (
-    removed: ReadonlyArray<LiveFile>,
+    removed: ReadonlyArray<ActiveFile>,
     added: ReadonlyArray<Manifest.DataFile>,
     startSequence: number
   ) {
@@ -354,7 +354,7 @@ export const make = Effect.fn("TableCommits.make")(function* (
     if (Option.isNone(thinner)) return
     const metadata = thinner.value
     const version = highest + 1
-    const identity = yield* publish({ tableFolder, writer, version, metadata, files: [], dataFiles: [] })
+    const identity = yield* commitMetadata({ tableFolder, writer, version, metadata, files: [], dataFiles: [] })
     takeOver({ version, highest: version, name: Metadata.fileName(version), identity, metadata, manifests })
   }).pipe(onNewest)
 

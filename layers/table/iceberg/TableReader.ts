@@ -8,7 +8,7 @@ import * as Manifest from "./Manifest.ts"
 import * as Metadata from "./Metadata.ts"
 import { readMetadata } from "./MetadataFiles.ts"
 import { type LiveEntry, readList, readLive } from "./readTable.ts"
-import { leased, metadataOf } from "./SnapshotLease.ts"
+import { metadataOf, withLeasedSnapshot } from "./SnapshotLease.ts"
 
 const idOf = (id: bigint | null | undefined) => (id === null || id === undefined ? null : String(id))
 
@@ -111,7 +111,7 @@ export const at = (name: string) =>
         }).pipe(Effect.withSpan("TableReader.history")),
         files: (asOf) =>
           Effect.gen(function* () {
-            const { metadata, snapshot } = yield* leased(tableFolder, leases, asOf)
+            const { metadata, snapshot } = yield* withLeasedSnapshot(tableFolder, leases, asOf)
             const { location } = metadata
             const manifests = yield* readList(tableFolder, location, snapshot["manifest-list"])
             return Stream.fromIterable(manifests).pipe(

@@ -12,7 +12,7 @@ import * as Files from "../../runtime/files.ts"
 import { acquire } from "../../runtime/ProcessLock.ts"
 import * as ParquetWriter from "../parquet/ParquetWriter.ts"
 import { type Failpoint, repairHint } from "./commitMetadata.ts"
-import { adopt, removeLinks } from "./importDataFiles.ts"
+import { importDataFiles, removeLinks } from "./importDataFiles.ts"
 import * as LeftFiles from "./LeftFiles.ts"
 import { readMetadata } from "./MetadataFiles.ts"
 import * as Removal from "./Removal.ts"
@@ -156,7 +156,7 @@ export const make = Effect.fn("TableWriter.make")(function* (options: TableWrite
   const supersede: TableWriter["Service"]["supersede"] = Effect.fn("TableWriter.supersede")(
     function* <E>(from: string, progress: Progress, allowed: Effect.Effect<void, E> = Effect.void) {
       yield* unspoiled
-      const adopted = yield* adopt(from, tableFolder, `${writer}-${adoptions++}`)
+      const adopted = yield* importDataFiles(from, tableFolder, `${writer}-${adoptions++}`)
       const files = yield* staging.withPermit(Effect.andThen(flush, () => Effect.succeed(pieces)))
       const all = [...adopted, ...files.map(toDataFile)]
       const committed = yield* commits

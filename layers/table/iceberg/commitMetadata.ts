@@ -57,7 +57,7 @@ const writeHint = Effect.fnUntraced(function* (tableFolder: string, writer: stri
 })
 
 /** Puts the hint right that a crash behind the link has left on the version before. */
-export const repairHint = Effect.fn("Publish.repairHint")(function* (
+export const repairHint = Effect.fn("commitMetadata.repairHint")(function* (
   tableFolder: string,
   writer: string,
   version: number
@@ -70,7 +70,7 @@ export const repairHint = Effect.fn("Publish.repairHint")(function* (
 })
 
 /** The answer tells its metadata file from any other that may take its name. */
-export const publish = Effect.fn("Publish.publish")(function* (next: Version) {
+export const commitMetadata = Effect.fn("commitMetadata")(function* (next: Version) {
   const metadataFolder = join(next.tableFolder, "metadata")
   const file = join(metadataFolder, Metadata.fileName(next.version))
   const temporary = join(metadataFolder, `${next.writer}-v${next.version}.tmp`)

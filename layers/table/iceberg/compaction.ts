@@ -4,7 +4,7 @@ import { Effect, Option } from "effect"
 import { TableBroken } from "../../../services/Table.ts"
 import * as Files from "../../runtime/files.ts"
 import type { ParquetWriter, WrittenFile } from "../parquet/ParquetWriter.ts"
-import type { LiveFile } from "./ActiveFiles.ts"
+import type { ActiveFile } from "./ActiveFiles.ts"
 import type { TableCommits } from "./TableCommits.ts"
 import { toDataFile } from "./toDataFile.ts"
 
@@ -17,12 +17,12 @@ const pieceFiles = 128
 const fanIn = 8
 const smallest = 64 * 1024
 
-const sizeClass = (file: LiveFile) => Math.max(0, 1 + Math.floor(Math.log2(file.bytes / smallest) / Math.log2(fanIn)))
+const sizeClass = (file: ActiveFile) => Math.max(0, 1 + Math.floor(Math.log2(file.bytes / smallest) / Math.log2(fanIn)))
 
-const bySize = (a: LiveFile, b: LiveFile) => a.bytes - b.bytes || a.rows - b.rows
+const bySize = (a: ActiveFile, b: ActiveFile) => a.bytes - b.bytes || a.rows - b.rows
 
 /** As many of the files, in their order, as one piece takes. */
-const fitting = (files: ReadonlyArray<LiveFile>) => {
+const fitting = (files: ReadonlyArray<ActiveFile>) => {
   let rows = 0
   let bytes = 0
   const fit = files.slice(0, pieceFiles).findIndex((file) => {
@@ -37,7 +37,7 @@ const fitting = (files: ReadonlyArray<LiveFile>) => {
  * The files of one partition to merge now, none if it is well as it is. While the partition grows, files of one size class
  * are merged, so that a row is rewritten a few times only; when it does not, all small files are.
  */
-export const toCompact = (files: ReadonlyArray<LiveFile>, growing: boolean): ReadonlyArray<LiveFile> => {
+export const toCompact = (files: ReadonlyArray<ActiveFile>, growing: boolean): ReadonlyArray<ActiveFile> => {
   const ordered = files.toSorted(bySize)
   const classes = growing ? [...Map.groupBy(ordered, sizeClass).values()] : [ordered]
   for (const members of classes) {
@@ -49,8 +49,8 @@ export const toCompact = (files: ReadonlyArray<LiveFile>, growing: boolean): Rea
 }
 
 /** Several partitions' files, as far as they fit into one piece. */
-export const piece = (perPartition: Iterable<ReadonlyArray<LiveFile>>): ReadonlyArray<LiveFile> => {
-  let chosen: ReadonlyArray<LiveFile> = []
+export const piece = (perPartition: Iterable<ReadonlyArray<ActiveFile>>): ReadonlyArray<ActiveFile> => {
+  let chosen: ReadonlyArray<ActiveFile> = []
   for (const files of perPartition) {
     const more = [...chosen, ...files]
     if (chosen.length > 0 && fitting(more).length < more.length) break
@@ -66,7 +66,7 @@ const rowsByPartition = (files: ReadonlyArray<{ readonly ts: string; readonly ro
     .toArray()
     .sort()
 
-const sameRows = (before: ReadonlyArray<LiveFile>, after: ReadonlyArray<WrittenFile>) =>
+const sameRows = (before: ReadonlyArray<ActiveFile>, after: ReadonlyArray<WrittenFile>) =>
   rowsByPartition(before).join() === rowsByPartition(after).join()
 
 /** Merges these live files and commits the merged ones in their place; other commits go on until the last step. Answers how many it wrote. */
@@ -75,7 +75,7 @@ export const compact = Effect.fn("Compaction.compact")(function* (
   writer: string,
   parquet: ParquetWriter,
   commits: TableCommits,
-  files: ReadonlyArray<LiveFile>
+  files: ReadonlyArray<ActiveFile>
 ) {
   const dataFolder = join(tableFolder, "data")
   const startSequence = commits.metadata()?.["last-sequence-number"] ?? 0

@@ -14,7 +14,11 @@ export const removeLinks = (files: ReadonlyArray<DataFile>) =>
  * The data files of the newest snapshot of the table in `from`, as files of `tableFolder`; not yet synced. Their names
  * begin with `prefix`, which nobody has used: a name that was left by a crash may be waiting to be removed.
  */
-export const adopt = Effect.fn("Adoption.adopt")(function* (from: string, tableFolder: string, prefix: string) {
+export const importDataFiles = Effect.fn("importDataFiles")(function* (
+  from: string,
+  tableFolder: string,
+  prefix: string
+) {
   const found = yield* readMetadata(from)
   if (Option.isNone(found)) return yield* new TableBroken({ file: from, reason: "holds no table" })
   const live = yield* readEntries(from, found.value)

@@ -3,7 +3,7 @@ import { join } from "node:path"
 import { Clock, Effect } from "effect"
 import { TableUnavailable } from "../../../services/Table.ts"
 import type { ParquetWriter } from "../parquet/ParquetWriter.ts"
-import { type Failpoint, type NewFile, publish } from "./commitMetadata.ts"
+import { commitMetadata, type Failpoint, type NewFile } from "./commitMetadata.ts"
 import * as Manifest from "./Manifest.ts"
 import type * as Metadata from "./Metadata.ts"
 import { fileName } from "./Metadata.ts"
@@ -78,7 +78,7 @@ export const relocate = Effect.fn("Relocation.relocate")(function* (
     "metadata-log": []
   }
   const dataFiles = deletes.written()
-  const identity = yield* publish({ tableFolder, writer, version, metadata, files, dataFiles, failpoint }).pipe(
+  const identity = yield* commitMetadata({ tableFolder, writer, version, metadata, files, dataFiles, failpoint }).pipe(
     Effect.catchTag("VersionTaken", (cause) =>
       Effect.fail(new TableUnavailable({ operation: "moving", reason: "another program has committed", cause }))
     ),

@@ -9,12 +9,12 @@ import { SinkCommits } from "../../../services/SinkCommits.ts"
 import { Storage } from "../../../services/Storage.ts"
 import { weather } from "../../../services/TableReader.ts"
 import * as QueryLayer from "./Query.ts"
-import * as Change from "./retryOnConflict.ts"
+import * as RetryOnConflict from "./retryOnConflict.ts"
 import * as Rows from "./rows.ts"
-import * as Lineage from "./SnapshotChain.ts"
+import * as SnapshotChain from "./SnapshotChain.ts"
 import * as SmallFiles from "./smallFiles.ts"
 import * as TableFiles from "./tableFiles.ts"
-import * as Uncommitted from "./uncommittedFiles.ts"
+import * as UncommittedFiles from "./uncommittedFiles.ts"
 import * as WeatherTable from "./weatherTable.ts"
 
 export interface Limits {
@@ -61,7 +61,7 @@ const make = Effect.fnUntraced(function* (usually: Partial<Limits> = {}) {
   const look = Effect.fnUntraced(function* (coming: number) {
     const { folder, now } = yield* TableFiles.place(query, storage, table)
     const young = now - Duration.toMillis(limits.snapshotAge)
-    const expiry = yield* Lineage.expiryOf(query, table, { keep: Math.max(1, keep - coming), young })
+    const expiry = yield* SnapshotChain.expiryOf(query, table, { keep: Math.max(1, keep - coming), young })
     return { folder, now, young, expiry }
   })
 
@@ -75,7 +75,11 @@ const make = Effect.fnUntraced(function* (usually: Partial<Limits> = {}) {
       orphansBefore
     })
     if (found.orphans.files === 0) return { ...found, held: Option.none<string>() }
-    const held = yield* Uncommitted.since({ log, commits }, expiry.sink, now - Duration.toMillis(limits.uncommitted))
+    const held = yield* UncommittedFiles.uncommittedSince(
+      { log, commits },
+      expiry.sink,
+      now - Duration.toMillis(limits.uncommitted)
+    )
     const { files } = found.orphans
     return Option.match(held, {
       onNone: () => ({ ...found, held }),
@@ -107,9 +111,9 @@ const make = Effect.fnUntraced(function* (usually: Partial<Limits> = {}) {
   const orphanAge = Math.ceil(Duration.toMillis(limits.orphanAge))
   const removeOrphans = `ALTER TABLE iceberg.default.${table} EXECUTE remove_orphan_files(retention_threshold => '${orphanAge}ms')`
 
-  const run = Effect.fn("Maintenance.run")(function* (told: Change.Told) {
-    const change = Change.make(query, told)
-    const step = <A, E>(news: string, effect: Effect.Effect<A, E>) => Change.saying(told, news, effect)
+  const run = Effect.fn("Maintenance.run")(function* (told: RetryOnConflict.Told) {
+    const change = RetryOnConflict.make(query, told)
+    const step = <A, E>(news: string, effect: Effect.Effect<A, E>) => RetryOnConflict.saying(told, news, effect)
     yield* asItShouldBe
 
     const before = yield* step("reading the table's metadata", look(0))
@@ -126,15 +130,15 @@ const make = Effect.fnUntraced(function* (usually: Partial<Limits> = {}) {
     const merged = yield* step("reading the table's metadata", look(0))
     const { expiring, before: time } = merged.expiry
     if (expiring.length > 0) {
-      yield* change(`expiring ${plural(expiring.length, "snapshot")}`, Lineage.expire(table, time))
+      yield* change(`expiring ${plural(expiring.length, "snapshot")}`, SnapshotChain.expire(table, time))
     }
 
     const after = yield* step("reading the table's metadata", look(0))
     const { orphans, held } = yield* step("looking for orphans", dispensable(after))
     if (orphans.files > 0) yield* change(`removing ${plural(orphans.files, "orphan")}`, removeOrphans)
 
-    const { files: mergedFiles, into } = Lineage.mergedSince(before.expiry, merged.expiry)
-    const expired = Lineage.expiredSince(merged.expiry, after.expiry)
+    const { files: mergedFiles, into } = SnapshotChain.mergedSince(before.expiry, merged.expiry)
+    const expired = SnapshotChain.expiredSince(merged.expiry, after.expiry)
     const removed = Math.max(0, filesBefore - (yield* step("counting what is left", files)))
     const done =
       mergedFiles + expired + removed === 0
@@ -143,7 +147,7 @@ const make = Effect.fnUntraced(function* (usually: Partial<Limits> = {}) {
     return [done, ...[after.expiry.held, held].flatMap(Option.toArray)].join(" ")
   })
 
-  return Maintenance.of({ plan, run, goesOn: false })
+  return Maintenance.of({ plan, run, continuesWhenInterrupted: false })
 })
 
 /** Trino refuses what is younger than these by itself. */

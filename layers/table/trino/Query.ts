@@ -16,7 +16,7 @@ import * as Protocol from "./protocol.ts"
 import { converter } from "./queryValues.ts"
 import { asQueryError } from "./rows.ts"
 import { withoutEnd } from "./statement.ts"
-import { asGiven, pinned } from "./timeTravel.ts"
+import { asGiven, atSnapshot } from "./timeTravel.ts"
 
 const cancelled = ["ADMINISTRATIVELY_KILLED", "ADMINISTRATIVELY_PREEMPTED", "USER_CANCELED"]
 const starting = ["SERVER_STARTING_UP", "SERVER_SHUTTING_DOWN", "NO_NODES_AVAILABLE"]
@@ -116,7 +116,7 @@ export const at = (base: URL, user: string, properties?: Protocol.Session["prope
           Effect.mapError((error) => (error._tag === "SnapshotMissing" ? error : asQueryError(error)))
         )
         const query = yield* Effect.fromResult(
-          Result.mapError(pinned(statement, snapshotId), (reason) => new QueryFailed({ reason }))
+          Result.mapError(atSnapshot(statement, snapshotId), (reason) => new QueryFailed({ reason }))
         )
         return yield* run(query).pipe(
           Effect.catchTag("QueryFailed", ({ reason }) => Effect.fail(new QueryFailed({ reason: asGiven(reason) })))

@@ -34,7 +34,7 @@ export interface Expiry {
 
 const longAgo = 0
 
-export const expiryOf = Effect.fn("Lineage.expiryOf")(function* (
+export const expiryOf = Effect.fn("SnapshotChain.expiryOf")(function* (
   query: Query["Service"],
   table: string,
   limits: Omit<Limits, "needed">

@@ -6,8 +6,8 @@ import {
   checksumDigits,
   nullText,
   separator,
+  TableChecksums,
   type TableHour,
-  TableSums,
   type TableView
 } from "../../../services/TableChecksums.ts"
 import { type TableMissing, weather } from "../../../services/TableReader.ts"
@@ -67,7 +67,7 @@ const unknownOf = (line: ReadonlyArray<Snapshots.Snapshot>) =>
     )
 
 export const layer = Layer.effect(
-  TableSums,
+  TableChecksums,
   Effect.gen(function* () {
     const query = yield* Query
     const sinkCommits = yield* SinkCommits
@@ -145,6 +145,6 @@ export const layer = Layer.effect(
       Effect.withSpan("TableSums.view")
     )
 
-    return TableSums.of({ view })
+    return TableChecksums.of({ view })
   })
 )

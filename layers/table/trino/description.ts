@@ -3,7 +3,7 @@ import { Effect, Option, Schema } from "effect"
 import type { Query } from "../../../services/Query.ts"
 import { TableUnavailable } from "../../../services/Table.ts"
 import type { TableDescription } from "../../../services/TableReader.ts"
-import { parse, texts } from "./parseShowCreate.ts"
+import { parseShowCreate, texts } from "./parseShowCreate.ts"
 import * as Rows from "./rows.ts"
 
 /** What `$properties` has beside the table's own properties. */
@@ -35,7 +35,7 @@ WHERE table_schema = 'default' AND table_name = ${Rows.literal(table)} ORDER BY 
     location,
     formatVersion: formatVersion.value,
     columns: columns.map(([name, type, nullable]) => ({ name, type, required: nullable === "NO" })),
-    partitioning: texts(parse(shown).properties.get("partitioning") ?? ""),
+    partitioning: texts(parseShowCreate(shown).properties.get("partitioning") ?? ""),
     properties: Object.fromEntries(
       properties.entries().flatMap(([key, value]) => (value === null || others.includes(key) ? [] : [[key, value]]))
     )

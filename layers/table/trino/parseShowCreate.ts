@@ -17,7 +17,7 @@ export interface ShownTable {
   readonly properties: ReadonlyMap<string, string>
 }
 
-export const parse = (shown: string): ShownTable => ({
+export const parseShowCreate = (shown: string): ShownTable => ({
   columns: block(shown, " ("),
   properties: new Map(
     block(shown, "\nWITH (").map((line) => {

@@ -6,7 +6,7 @@ import { columns } from "../../../services/Weather.ts"
 import * as LogId from "./logId.ts"
 import * as LostRows from "./lostRows.ts"
 import * as OtherWriters from "./otherWriters.ts"
-import { parse } from "./parseShowCreate.ts"
+import { parseShowCreate } from "./parseShowCreate.ts"
 import { about, Whole } from "./rows.ts"
 import { commitOf } from "./sinkCommit.ts"
 import { createStatement, propertiesAt, name as weather } from "./weatherTable.ts"
@@ -40,7 +40,7 @@ const replacing = `CREATE OR REPLACE TABLE ${weather} `
  */
 export const replaceStatement = (shown: string, table: string, bucket: string, logId: string) => {
   const properties = {
-    ...Object.fromEntries(parse(shown).properties),
+    ...Object.fromEntries(parseShowCreate(shown).properties),
     ...propertiesAt(bucket),
     extra_properties: LogId.assignment(logId)
   }

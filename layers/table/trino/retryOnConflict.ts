@@ -17,7 +17,7 @@ export const saying = <A, E, R>(told: Told, news: string, effect: Effect.Effect<
   Effect.raceFirst(effect, Effect.andThen(Effect.repeat(told(news), Schedule.spaced("1 second")), Effect.never))
 
 export const make = (query: Query["Service"], told: Told) =>
-  Effect.fn("Change.execute")(function* (news: string, statement: string) {
+  Effect.fn("retryOnConflict.execute")(function* (news: string, statement: string) {
     // Until its last page is fetched a statement has not ended, and may fail.
     const execute = Effect.scoped(Effect.flatMap(query.execute(statement), ({ rows }) => Stream.runDrain(rows)))
     let tries = 0

@@ -76,7 +76,7 @@ const refusal = (words: ReadonlyArray<Token>, read: Reading) => {
 const blank = (text: string) => text.replace(/[^\r\n]/gu, (character) => " ".repeat(character.length))
 
 /** The query over the snapshot, or why there is none. */
-export const pinned = (sql: string, snapshotId: string): Result.Result<string, string> => {
+export const atSnapshot = (sql: string, snapshotId: string): Result.Result<string, string> => {
   const all = tokens(sql)
   const places = [...all.keys()].filter((at) => all[at]?.kind !== "gap")
   const words = places.flatMap((at) => all[at] ?? [])

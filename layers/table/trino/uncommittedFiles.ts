@@ -6,7 +6,7 @@ import type { SinkCommit, SinkCommits } from "../../../services/SinkCommits.ts"
 const untold = "what the sink has committed cannot be told"
 
 /** Why a file of nobody may still be the sink's, as the end of a sentence; none if all from before `before` is committed. */
-export const since = Effect.fn("Uncommitted.since")(
+export const uncommittedSince = Effect.fn("Uncommitted.since")(
   function* (
     { log, commits }: { readonly log: EventLogReader["Service"]; readonly commits: SinkCommits["Service"] },
     newest: Option.Option<SinkCommit>,

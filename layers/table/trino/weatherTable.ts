@@ -2,7 +2,7 @@
 import { Effect, Predicate, Schema, Stream } from "effect"
 import { Query, QueryFailed } from "../../../services/Query.ts"
 import { columns } from "../../../services/Weather.ts"
-import { parse } from "./parseShowCreate.ts"
+import { parseShowCreate } from "./parseShowCreate.ts"
 
 export const name = "iceberg.default.weather"
 
@@ -47,7 +47,7 @@ ${indented(Object.entries(properties).map(([key, value]) => `${key} = ${value}`)
 
 /** What differs between the wanted table and the one that `SHOW CREATE TABLE` shows; further properties do not count. */
 export const differences = (shown: string, bucket: string): ReadonlyArray<string> => {
-  const { columns: shownColumns, properties } = parse(shown)
+  const { columns: shownColumns, properties } = parseShowCreate(shown)
   const found = shownColumns.join(", ")
   const wanted = columns.map((column) => `${column} varchar`).join(", ")
   return [

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result } from "effect"
 import { columnsOf, jsonLine } from "../../../layers/cli/terminal/renderDeadLetters.ts"
 import { tally } from "../../../layers/cli/terminal/renderRedrive.ts"
-import { draftOf, mendedLine, positionOf, readingOf } from "../../../layers/ingest/deadletters/Correction.ts"
+import { correctionLine, draftOf, positionOf, readingOf } from "../../../layers/ingest/deadletters/Correction.ts"
 import { folding, letterOf, noteHeaders, noteOf } from "../../../layers/log/kafka/deadLetterRecords.ts"
 import { floe } from "../../support/commandLine.ts"
 
@@ -61,7 +61,7 @@ describe("a message of the topic of dead letters", () => {
       letter.headers.map(({ name }) => name),
       ["mine"]
     )
-    assert.include(letter.refusal.trace ?? "", "at x.Y.z")
+    assert.include(letter.rejection.trace ?? "", "at x.Y.z")
   })
 
   it("that was refused twice is told by the newer headers, and one without them by none", () => {
@@ -76,7 +76,7 @@ describe("a message of the topic of dead letters", () => {
     const headers = noteHeaders({ position: at(12), at: "weather/0/99" })
     assert.deepStrictEqual(noteOf(message(20, "", headers)), { position: at(12), at: "weather/0/99" })
     assert.isUndefined(noteOf(message(20, "", headers.slice(0, 1))))
-    assert.isUndefined(noteOf(message(20, "", [{ "floe-replayed": "0/x" }, { "floe-position": "weather/0/9" }])))
+    assert.isUndefined(noteOf(message(20, "", [{ "floe-redriven": "0/x" }, { "floe-position": "weather/0/9" }])))
     assert.isUndefined(noteOf(message(20, "", [...headers, ...transform("The value is null")])))
   })
 })
@@ -88,11 +88,11 @@ describe("notes of what was sent again", () => {
   it("are folded: each dead letter waits until it is noted, and the same note counts once", () => {
     const fold = folding([{ partition: 0, start: 0, end: 6 }])
     for (const offset of [0, 1, 2]) fold.take(message(offset, "x", transform("The value is null")))
-    assert.deepStrictEqual(fold.counts(), { waiting: 3, replayed: 0 })
+    assert.deepStrictEqual(fold.counts(), { waiting: 3, redriven: 0 })
     for (const one of [note(3, 1, "weather/0/9"), note(4, 1, "weather/0/9"), note(5, 1, "weather/0/30")]) fold.take(one)
-    assert.deepStrictEqual(fold.counts(), { waiting: 2, replayed: 1 })
-    assert.deepStrictEqual(fold.replaysOf(at(1)), ["weather/0/9", "weather/0/30"])
-    assert.deepStrictEqual(fold.replaysOf(at(0)), [])
+    assert.deepStrictEqual(fold.counts(), { waiting: 2, redriven: 1 })
+    assert.deepStrictEqual(fold.redrivesOf(at(1)), ["weather/0/9", "weather/0/30"])
+    assert.deepStrictEqual(fold.redrivesOf(at(0)), [])
     assert.deepStrictEqual(
       [0, 1, 2, 3, 4, 5].map((offset) => fold.isNote(at(offset))),
       [false, false, false, true, true, true]
@@ -104,7 +104,7 @@ describe("notes of what was sent again", () => {
     const fold = folding([{ partition: 0, start: 2, end: 5 }])
     fold.take(message(2, "x", transform("The value is null")))
     for (const one of [note(3, 0, "weather/0/9"), note(4, 1, "weather/0/10")]) fold.take(one)
-    assert.deepStrictEqual(fold.counts(), { waiting: 1, replayed: 0 })
+    assert.deepStrictEqual(fold.counts(), { waiting: 1, redriven: 0 })
     assert.isTrue(fold.isNote(at(3)))
   })
 })
@@ -156,7 +156,7 @@ describe("mending", () => {
     const line = jsonLine(letterOf(message(7, value, transform("The field temperature is a boolean")), []))
     assert.deepStrictEqual(draftOf(Buffer.from(value)), { city: "Oslo", temperature: null })
     assert.deepStrictEqual(
-      mendedLine(Buffer.from(line)),
+      correctionLine(Buffer.from(line)),
       Result.succeed({
         position: at(7),
         reading: Result.fail("temperature must be a number, or a string that holds one")
@@ -164,7 +164,7 @@ describe("mending", () => {
     )
     for (const temperature of ['"1.0"', "1.0"]) {
       assert.deepStrictEqual(
-        mendedLine(Buffer.from(line.replace('"temperature":null', `"temperature":${temperature}`))),
+        correctionLine(Buffer.from(line.replace('"temperature":null', `"temperature":${temperature}`))),
         Result.succeed({ position: at(7), reading: Result.succeed({ city: "Oslo", temperature: "1.0" }) })
       )
     }
@@ -176,8 +176,8 @@ describe("mending", () => {
       '{"city":"Oslo","temperature":"1"}',
       '{"position":"x","city":"a","temperature":"1"}'
     ]
-    for (const text of wrong) assert.isTrue(Result.isFailure(mendedLine(Buffer.from(text))), text)
-    assert.isTrue(Result.isFailure(mendedLine(Buffer.from([0xff]))))
+    for (const text of wrong) assert.isTrue(Result.isFailure(correctionLine(Buffer.from(text))), text)
+    assert.isTrue(Result.isFailure(correctionLine(Buffer.from([0xff]))))
   })
 })
 

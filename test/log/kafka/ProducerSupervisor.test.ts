@@ -7,9 +7,9 @@ import { TestClock } from "effect/testing"
 import type { Cluster } from "../../../layers/log/kafka/Cluster.ts"
 import type { Consumers } from "../../../layers/log/kafka/Consumer.ts"
 import { KafkaFailure } from "../../../layers/log/kafka/failures.ts"
-import * as Keys from "../../../layers/log/kafka/IdempotencyIndex.ts"
-import * as Tail from "../../../layers/log/kafka/KeyIndexer.ts"
-import * as Connection from "../../../layers/log/kafka/ProducerSupervisor.ts"
+import * as IdempotencyIndex from "../../../layers/log/kafka/IdempotencyIndex.ts"
+import * as KeyIndexer from "../../../layers/log/kafka/KeyIndexer.ts"
+import * as ProducerSupervisor from "../../../layers/log/kafka/ProducerSupervisor.ts"
 import { record } from "../eventLogContract.ts"
 
 const hour = 60 * 60 * 1_000
@@ -58,7 +58,7 @@ const clusterOf = (played: Partial<Cluster["Service"]>): Cluster["Service"] => (
   ...played
 })
 
-const quiet: Tail.Tail = {
+const quiet: KeyIndexer.KeyIndexer = {
   toWindow: Effect.succeed(0),
   forget: () => {},
   seek: () => {},
@@ -70,9 +70,12 @@ it.effect("an append is answered although the log closes while its producer is r
   Effect.gen(function* () {
     const client = clientOf()
     const scope = yield* Scope.make()
-    const { sender, ready } = yield* Connection.make(clusterOf({ kafka: client.kafka }), "weather", quiet, false).pipe(
-      Scope.provide(scope)
-    )
+    const { sender, ready } = yield* ProducerSupervisor.make(
+      clusterOf({ kafka: client.kafka }),
+      "weather",
+      quiet,
+      false
+    ).pipe(Scope.provide(scope))
     yield* ready
     const appending = yield* sender
       .hand({
@@ -91,7 +94,7 @@ it.effect("an append is answered although the log closes while its producer is r
     const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
     disconnected()
     yield* Fiber.join(closing)
-    assert.strictEqual((yield* Fiber.join(appending))._tag, "LogUncertain")
+    assert.strictEqual((yield* Fiber.join(appending))._tag, "AppendOutcomeUnknown")
   })
 )
 
@@ -121,7 +124,7 @@ it.effect("the tail goes back although it is reading", () =>
       return deferred === undefined ? Effect.void : Deferred.succeed(deferred, offsets)
     }
     const { cluster, consumers, opened } = topicOf(pieces, 10)
-    const tail = yield* Tail.make(cluster, consumers, "weather", Keys.make(100), 100, () => 0)
+    const tail = yield* KeyIndexer.make(cluster, consumers, "weather", IdempotencyIndex.make(100), 100, () => 0)
     tail.seek([5])
     const first = yield* Effect.forkChild(tail.catchUp, { startImmediately: true })
     yield* give(0, [5])
@@ -148,7 +151,14 @@ it.effect("of four partitions the last so many events are read, and not so many 
         Effect.succeed(Array.from({ length: count }, () => (at === "start" ? 0 : at === "end" ? end : offsetAt(at))))
     })
     const { consumers } = topicOf([], 0)
-    const tail = yield* Tail.make(cluster, consumers, "weather", Keys.make(200_000), 200_000, () => now)
+    const tail = yield* KeyIndexer.make(
+      cluster,
+      consumers,
+      "weather",
+      IdempotencyIndex.make(200_000),
+      200_000,
+      () => now
+    )
     const events = yield* tail.toWindow
     // Each also reads 10,000 before the window, for requests that begin before it.
     assert.isAtLeast(events, 200_000 + 4 * 10_000)

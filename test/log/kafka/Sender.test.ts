@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Fiber, Result } from "effect"
 import type { Described } from "../../../layers/log/kafka/Cluster.ts"
 import { failureOf, KafkaFailure, reasonOfLine } from "../../../layers/log/kafka/failures.ts"
-import * as Keys from "../../../layers/log/kafka/IdempotencyIndex.ts"
+import * as IdempotencyIndex from "../../../layers/log/kafka/IdempotencyIndex.ts"
 import type { Batch, Producer } from "../../../layers/log/kafka/Producer.ts"
 import { headersOf, keyOf, recordOf, valueOf } from "../../../layers/log/kafka/records.ts"
 import { checked, configOf } from "../../../layers/log/kafka/Security.ts"
@@ -178,7 +178,7 @@ describe("Records as messages", () => {
 })
 
 describe("Keys", () => {
-  const logged = (keys: Keys.Keys, key: string, offset: number, now: number) => {
+  const logged = (keys: IdempotencyIndex.IdempotencyIndex, key: string, offset: number, now: number) => {
     const receipt = keys.begin({ key, digest: "d" }, 1, "2026-01-08-14", now)
     keys.reached(0, offset + 1)
     keys.placed(receipt, 0, { partition: 0, offset })
@@ -186,14 +186,14 @@ describe("Keys", () => {
   }
 
   it("are known for 24 hours and not longer", () => {
-    const keys = Keys.make(1000)
+    const keys = IdempotencyIndex.make(1000)
     logged(keys, "a", 0, 0)
     assert.isDefined(keys.find("a", 24 * hour - 1))
     assert.isUndefined(keys.find("a", 24 * hour))
   })
 
   it("are known for so many events, with those that came before them in a new generation or not", () => {
-    const keys = Keys.make(100)
+    const keys = IdempotencyIndex.make(100)
     for (let i = 0; i < 1000; i++) {
       logged(keys, `k${i}`, i, i)
       for (const [age, known] of [
@@ -207,7 +207,7 @@ describe("Keys", () => {
   })
 
   it("that are read from the topic have their positions in the order of the records, whatever the order of reading", () => {
-    const keys = Keys.make(100)
+    const keys = IdempotencyIndex.make(100)
     keys.reached(0, 10)
     const at = { acceptedAt: 0, ts: () => "2026-01-08-14" }
     for (const [index, offset] of [
@@ -225,7 +225,7 @@ describe("Keys", () => {
   })
 
   it("that are logged anew after so many events stand for the later request", () => {
-    const keys = Keys.make(100)
+    const keys = IdempotencyIndex.make(100)
     const read = (offset: number) => {
       keys.reached(0, offset + 1)
       const at = { acceptedAt: offset, ts: () => "2026-01-08-14" }
@@ -238,7 +238,7 @@ describe("Keys", () => {
   })
 
   it("of which a part is missing say which", () => {
-    const keys = Keys.make(100)
+    const keys = IdempotencyIndex.make(100)
     keys.read(
       { key: "k", digest: "d", index: 1, count: 3 },
       { partition: 0, offset: 7 },
@@ -309,7 +309,7 @@ describe("Handing records to the client", () => {
         batch.delivered(index, 0, index)
         if (--batch.open === 0) batch.done()
       }
-      assert.strictEqual((yield* Fiber.join(answer))._tag, "LogUncertain")
+      assert.strictEqual((yield* Fiber.join(answer))._tag, "AppendOutcomeUnknown")
       assert.deepStrictEqual(outcomes, ["uncertain"])
       assert.strictEqual(sender.waiting(), 0)
     })

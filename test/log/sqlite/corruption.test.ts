@@ -96,7 +96,7 @@ const judge = <E extends { readonly _tag: string; readonly message: string }>(
       assert.strictEqual(found.length, records.length, what)
       return "right" as const
     }
-    assert.strictEqual(failure._tag, "LogBroken", `${what}: ${failure.message}`)
+    assert.strictEqual(failure._tag, "LogCorrupt", `${what}: ${failure.message}`)
     assert.match(failure.message, /^The event log is broken at partition 0, offset \d+: .*\.$/, what)
     return "broken" as const
   })
@@ -299,8 +299,8 @@ layer(killed, { excludeTestServices: true })("A damaged log", (it) => {
         )
       }).pipe(Effect.provide(reader(scratch)))
       assert.strictEqual(yield* Ref.get(seen), 321)
-      assert.strictEqual(error._tag, "LogBroken")
-      if (error._tag === "LogBroken") assert.deepStrictEqual(error.position, { partition: 0, offset: 321 })
+      assert.strictEqual(error._tag, "LogCorrupt")
+      if (error._tag === "LogCorrupt") assert.deepStrictEqual(error.position, { partition: 0, offset: 321 })
     })
   )
 
@@ -311,7 +311,7 @@ layer(killed, { excludeTestServices: true })("A damaged log", (it) => {
       flip("log.db-wal", 32 + 24 + 100, 3)(scratch)
       const before = files.map((file) => readFileSync(join(scratch, file)))
       const error = yield* Effect.flip(Effect.scoped(Layer.build(server(scratch))))
-      assert.strictEqual(error._tag, "LogBroken")
+      assert.strictEqual(error._tag, "LogCorrupt")
       for (const [i, file] of files.entries()) {
         assert.isTrue(before[i]?.equals(readFileSync(join(scratch, file))), file)
       }

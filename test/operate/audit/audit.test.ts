@@ -7,13 +7,13 @@ import * as EventLogLayer from "../../../layers/log/sqlite/EventLog.ts"
 import * as EventLogReaderLayer from "../../../layers/log/sqlite/EventLogReader.ts"
 import { type AuditOptions, type AuditReport, audit } from "../../../layers/operate/audit/audit.ts"
 import { at } from "../../../layers/runtime/DataFolder.ts"
-import * as TableSumsLayer from "../../../layers/table/duckdb/TableChecksums.ts"
+import * as TableChecksumsLayer from "../../../layers/table/duckdb/TableChecksums.ts"
 import * as LeasesLayer from "../../../layers/table/iceberg/Leases.ts"
 import { readTable } from "../../../layers/table/iceberg/readTable.ts"
 import * as TableWriterLayer from "../../../layers/table/iceberg/TableWriter.ts"
 import { EventLog, EventLogReader } from "../../../services/EventLog.ts"
 import { TableWriter } from "../../../services/Table.ts"
-import { TableSums } from "../../../services/TableChecksums.ts"
+import { TableChecksums } from "../../../services/TableChecksums.ts"
 import type { WeatherRecord } from "../../../services/Weather.ts"
 import { floe } from "../../support/commandLine.ts"
 import { temporaryFolder } from "../../support/dataFolder.ts"
@@ -60,7 +60,9 @@ const filled = Effect.fnUntraced(function* (
 const audited = (root: string, options: AuditOptions = {}) =>
   audit(options).pipe(
     Effect.map(Option.getOrThrow),
-    Effect.provide(Layer.merge(EventLogReaderLayer.layer, TableSumsLayer.layer.pipe(Layer.provide(LeasesLayer.layer)))),
+    Effect.provide(
+      Layer.merge(EventLogReaderLayer.layer, TableChecksumsLayer.layer.pipe(Layer.provide(LeasesLayer.layer)))
+    ),
     Effect.provide(at(root))
   )
 
@@ -199,7 +201,7 @@ describe("audit", () => {
       ).pipe(Layer.provide(EventLogReaderLayer.layer))
       const report = yield* audit({}).pipe(
         Effect.map(Option.getOrThrow),
-        Effect.provide(Layer.merge(cut, TableSumsLayer.layer.pipe(Layer.provide(LeasesLayer.layer)))),
+        Effect.provide(Layer.merge(cut, TableChecksumsLayer.layer.pipe(Layer.provide(LeasesLayer.layer)))),
         Effect.provide(at(root))
       )
       assert.deepStrictEqual(report.from, [{ partition: 0, offset: 3 }])
@@ -226,16 +228,16 @@ describe("audit", () => {
     Effect.gen(function* () {
       const root = yield* filled(healthy, healthy.slice(0, 4))
       const silent = Layer.effect(
-        TableSums,
-        Effect.map(TableSums, ({ view }) =>
-          TableSums.of({
+        TableChecksums,
+        Effect.map(TableChecksums, ({ view }) =>
+          TableChecksums.of({
             view: Effect.map(
               view,
               Option.map((view) => ({ ...view, committed: Option.none() }))
             )
           })
         )
-      ).pipe(Layer.provide(TableSumsLayer.layer), Layer.provide(LeasesLayer.layer))
+      ).pipe(Layer.provide(TableChecksumsLayer.layer), Layer.provide(LeasesLayer.layer))
       const look = audit({}).pipe(
         Effect.map(Option.getOrThrow),
         Effect.provide(Layer.merge(EventLogReaderLayer.layer, silent)),

@@ -13,7 +13,7 @@ import {
 } from "../../../layers/operate/doctor/distributed/connector.ts"
 import { coordinators } from "../../../layers/operate/doctor/distributed/coordinators.ts"
 import { locks } from "../../../layers/operate/doctor/distributed/locks.ts"
-import { examine } from "../../../layers/operate/doctor/runChecks.ts"
+import { runChecks } from "../../../layers/operate/doctor/runChecks.ts"
 import * as IcebergSink from "../../../layers/sink/connect/icebergSink.ts"
 import type { Check, Finding } from "../../../services/Checks.ts"
 import { Connector, type ConnectorConfig, sinkConnector } from "../../../services/Connector.ts"
@@ -27,7 +27,7 @@ import { reading } from "../../support/weatherTable.ts"
 const start = Date.UTC(2026, 0, 8, 14)
 const seconds = (count: number) => count * 1_000
 
-const finding = (finding: string): Finding => ({ finding, consequence: "It is bad.", mend: "Mend it." })
+const finding = (finding: string): Finding => ({ finding, consequence: "It is bad.", fix: "Mend it." })
 const texts = (findings: ReadonlyArray<Finding>) => findings.map(({ finding }) => finding)
 
 const settings = { topic: "weather", commitInterval: "10 seconds", replication: 1 } as const
@@ -94,7 +94,7 @@ describe("an examination", () => {
       const ran: Array<string> = []
       const check = (name: string, needs: ReadonlyArray<string>, findings: ReadonlyArray<Finding> = []): Check => ({
         name,
-        well: `${name} is well.`,
+        ok: `${name} is well.`,
         needs,
         run: Effect.sync(() => {
           ran.push(name)
@@ -103,14 +103,14 @@ describe("an examination", () => {
       })
       const left: Array<number> = []
       const fiber = yield* Effect.forkChild(
-        examine(
+        runChecks(
           [
-            { name: "slow", well: "It is quick.", run: Effect.never },
+            { name: "slow", ok: "It is quick.", run: Effect.never },
             check("kafka", [], [finding("Kafka is down.")]),
             check("topics", ["kafka"]),
             check("trino", []),
             check("commits", ["topics", "trino", "not there"]),
-            { name: "broken", well: "It is whole.", run: Effect.fail(new Error("It broke.")) }
+            { name: "broken", ok: "It is whole.", run: Effect.fail(new Error("It broke.")) }
           ],
           (names) => Effect.sync(() => left.push(names.size))
         )
@@ -162,7 +162,7 @@ describe("connector", () => {
   it.effect("is not resumed beside a coordinator that outlived its task", () =>
     Effect.gen(function* () {
       const [found] = yield* connectorCheck(connected(wanted, ["STOPPED"]), groupsOf(1), settings).run
-      assert.match(found?.mend ?? "", /^`docker compose restart kafka-connect` .* `floe connector resume`\.$/)
+      assert.match(found?.fix ?? "", /^`docker compose restart kafka-connect` .* `floe connector resume`\.$/)
     })
   )
 
@@ -176,10 +176,10 @@ describe("connector", () => {
         stopped?.finding ?? "",
         /is STOPPED by floe replay --swap, which is still putting again in place, or was broken off/
       )
-      assert.match(stopped?.mend ?? "", /^`floe replay --into again --swap` goes on/)
+      assert.match(stopped?.fix ?? "", /^`floe replay --into again --swap` goes on/)
       for (const ill of [yield* found("STOPPED", ["other"]), yield* found("PAUSED", ["replay-again"])]) {
         assert.deepStrictEqual(
-          ill.map(({ mend }) => mend),
+          ill.map(({ fix }) => fix),
           ["floe connector resume"]
         )
       }
@@ -228,7 +228,7 @@ describe("coordinators", () => {
       ])
       const [shared] = yield* found([one], ["connect-other-coord"])
       assert.match(shared?.finding ?? "", /the one of the group connect-other-coord\.$/)
-      assert.match(shared?.mend ?? "", /`floe connector delete other`$/)
+      assert.match(shared?.fix ?? "", /`floe connector delete other`$/)
     })
   )
 })
@@ -260,7 +260,7 @@ describe("locks", () => {
           ["9", "default.*"]
         ]
       )
-      assert.match(found[0]?.mend ?? "", /WHERE hl_lock_ext_id = 7"`$/)
+      assert.match(found[0]?.fix ?? "", /WHERE hl_lock_ext_id = 7"`$/)
     })
   )
 })
@@ -285,11 +285,11 @@ describe("what hangs on time", () => {
   it.effect("commits: by the table's position, or else by the time of the last commit", () =>
     Effect.gen(function* () {
       const log = yield* logged(10)
-      const found = (table: TableReader["Service"], now: number, patience?: Duration.Duration) =>
+      const found = (table: TableReader["Service"], now: number, commitLagLimit?: Duration.Duration) =>
         Effect.gen(function* () {
           yield* TestClock.setTime(start + seconds(now))
           const connector = connected(wanted, ["RUNNING", "RUNNING"])
-          return texts(yield* commits({ connector, log, table, patience }).run)
+          return texts(yield* commits({ connector, log, table, commitLagLimit }).run)
         })
       assert.deepStrictEqual(yield* found(at(95, 10), 10_000), [])
       assert.deepStrictEqual(yield* found(at(50, 5), 110), [])

@@ -12,7 +12,7 @@ import { sinkState } from "../../../layers/operate/status/sinkState.ts"
 import { at } from "../../../layers/runtime/DataFolder.ts"
 import * as SinkControlLayer from "../../../layers/sink/SinkControl.ts"
 import * as LeasesLayer from "../../../layers/table/iceberg/Leases.ts"
-import * as Inspection from "../../../layers/table/iceberg/TableReader.ts"
+import * as TableReaderLayer from "../../../layers/table/iceberg/TableReader.ts"
 import * as TableWriterLayer from "../../../layers/table/iceberg/TableWriter.ts"
 import type { Finding } from "../../../services/Checks.ts"
 import { DataFolder } from "../../../services/DataFolder.ts"
@@ -38,10 +38,10 @@ const checkOf = (name: string, { data, env }: Pick<Place, "data" | "env">, limit
   Effect.gen(function* () {
     const check = (yield* make(limits)).all.find((check) => check.name === name)
     if (check === undefined) return yield* Effect.die(new Error(`there is no check ${name}`))
-    return { findings: yield* check.run, well: check.well }
+    return { findings: yield* check.run, ok: check.ok }
   }).pipe(
     Effect.provide(
-      Layer.merge(EventLogReaderLayer.layer, Inspection.at("weather").pipe(Layer.provide(LeasesLayer.layer)))
+      Layer.merge(EventLogReaderLayer.layer, TableReaderLayer.at("weather").pipe(Layer.provide(LeasesLayer.layer)))
     ),
     Effect.provide(at(data)),
     Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env }))
@@ -52,15 +52,14 @@ const found = (name: string, here: Pick<Place, "data" | "env">, limits: Partial<
   Effect.map(checkOf(name, here, limits), ({ findings }) => findings)
 
 /** What it says if it finds nothing. */
-const well = (name: string, here: Pick<Place, "data" | "env">) =>
-  Effect.map(checkOf(name, here, {}), ({ well }) => well)
+const okOf = (name: string, here: Pick<Place, "data" | "env">) => Effect.map(checkOf(name, here, {}), ({ ok }) => ok)
 
 /** One finding that says this, with a consequence and what mends it. */
 const named = (findings: ReadonlyArray<Finding>, pattern: RegExp) => {
   assert.strictEqual(findings.length, 1, JSON.stringify(findings))
   assert.match(findings[0]?.finding ?? "", pattern)
   assert.match(findings[0]?.consequence ?? "", /\.$/)
-  assert.isAbove(findings[0]?.mend.length ?? 0, 5)
+  assert.isAbove(findings[0]?.fix.length ?? 0, 5)
 }
 
 const log = (records: ReadonlyArray<WeatherRecord>) =>
@@ -221,7 +220,7 @@ describe("doctor", () => {
       else chmodSync(path, 0o000)
       const findings = yield* found("folder", here)
       named(findings, /log\.end/)
-      assert.match(findings[0]?.mend ?? "", /chown -R/)
+      assert.match(findings[0]?.fix ?? "", /chown -R/)
     }).pipe(Effect.scoped)
   )
 
@@ -241,10 +240,10 @@ describe("doctor", () => {
       writeFileSync(join(here.data, "clock.json"), JSON.stringify({ at: now - 3_600_000, by: -3_600_000 }))
       const noticed = yield* found("clock", here)
       named(noticed, /shows now; it was set back by 3,600 s, to 2026-01-08T13:00:00\.000Z\.$/)
-      assert.match(noticed[0]?.mend ?? "", /wait: nothing is lost, and in 3,600 s this is over\.$/)
+      assert.match(noticed[0]?.fix ?? "", /wait: nothing is lost, and in 3,600 s this is over\.$/)
       yield* TestClock.setTime(now)
       assert.deepStrictEqual(yield* found("clock", here), [])
-      assert.match(yield* well("clock", here), /it was set back by 3,600 s, to 2026-01-08T13:00:00\.000Z\.$/)
+      assert.match(yield* okOf("clock", here), /it was set back by 3,600 s, to 2026-01-08T13:00:00\.000Z\.$/)
 
       yield* TestClock.setTime(now + 60_000)
       const ahead = yield* listening(({ url }, response) => {
@@ -328,19 +327,22 @@ describe("doctor", () => {
         yield* logged(here.data, three)
         const sink = yield* sinking(here)
         yield* Effect.promise(() => sink.printed(/committed 3 rows/))
-        assert.deepStrictEqual(yield* found("sink", here, { patience: Duration.millis(1) }), [])
+        assert.deepStrictEqual(yield* found("sink", here, { commitLagLimit: Duration.millis(1) }), [])
         // Where a folder should be there is a file.
         const folder = join(here.data, "warehouse", "default", "weather", "data")
         renameSync(folder, `${folder}.away`)
         writeFileSync(folder, "")
         yield* logged(here.data, [reading("Rome", "1", hourOf(Date.now()))])
         yield* Effect.promise(() => sink.printed(/Trying again until it works/))
-        const findings = yield* until(found("sink", here, { patience: Duration.millis(100) }), (_) => _.length > 0)
+        const findings = yield* until(
+          found("sink", here, { commitLagLimit: Duration.millis(100) }),
+          (_) => _.length > 0
+        )
         named(findings, /^The sink runs and commits nothing: event 3 has been in the log for \d+ s; .*: 1\.$/)
         rmSync(folder)
         renameSync(`${folder}.away`, folder)
         yield* Effect.promise(() => sink.printed(/committed 1 row/))
-        assert.deepStrictEqual(yield* found("sink", here, { patience: Duration.millis(100) }), [])
+        assert.deepStrictEqual(yield* found("sink", here, { commitLagLimit: Duration.millis(100) }), [])
       }).pipe(Effect.scoped),
     60_000
   )

@@ -66,7 +66,7 @@ const Report = Schema.fromJsonString(
           Schema.Struct({
             finding: Schema.String,
             consequence: Schema.String,
-            mend: Schema.String,
+            fix: Schema.String,
             warning: Schema.optionalKey(Schema.Boolean)
           })
         )
@@ -411,20 +411,20 @@ const rows: ReadonlyArray<Row> = [
 ]
 
 /** Does what is advised; what is to be started is started when all else is done. */
-const follow = Effect.fnUntraced(function* (place: Place, { mend }: Found) {
-  const shell = /(?:^|: )((?:mv|rm|touch|sudo chown) .*)$/.exec(mend)?.[1]
+const follow = Effect.fnUntraced(function* (place: Place, { fix }: Found) {
+  const shell = /(?:^|: )((?:mv|rm|touch|sudo chown) .*)$/.exec(fix)?.[1]
   if (shell !== undefined) return void execFileSync("sh", ["-c", shell.replace(/^sudo /, "")])
-  const command = /^floe ([^.]*)$/.exec(mend)?.[1]
+  const command = /^floe ([^.]*)$/.exec(fix)?.[1]
   if (command !== undefined) {
     const { code, err } = yield* inProcess(command.split(" "), place.env)
     return assert.strictEqual(code, 0, err)
   }
-  if (mend.includes("move the data folder away, and restore the newest backup: floe restore <folder>")) {
+  if (fix.includes("move the data folder away, and restore the newest backup: floe restore <folder>")) {
     renameSync(place.data, join(dirname(place.data), `away-${randomUUID()}`))
     const { code, err } = yield* inProcess(["restore", place.backup], place.env)
     return assert.strictEqual(code, 0, err)
   }
-  assert.match(mend, /npm start/)
+  assert.match(fix, /npm start/)
 })
 
 /** What is wrong beside that nothing runs. */

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Option, Stream } from "effect"
 import { TestClock } from "effect/testing"
-import { look, type Status } from "../../../layers/cli/terminal/collectStatus.ts"
-import { text } from "../../../layers/cli/terminal/renderStatus.ts"
+import { collectStatus, type Status } from "../../../layers/cli/terminal/collectStatus.ts"
+import { renderStatus } from "../../../layers/cli/terminal/renderStatus.ts"
 import * as PostgreSQL from "../../../layers/operate/probes/postgresql.ts"
 import * as ZooKeeper from "../../../layers/operate/probes/zookeeper.ts"
 import { ofConnector } from "../../../layers/operate/status/connectorState.ts"
@@ -43,7 +43,7 @@ const healthy: Status = {
   unread: { log: null, table: null }
 }
 
-const shown = (status: Status, width = 80) => text(status, (_, text) => text, width)
+const shown = (status: Status, width = 80) => renderStatus(status, (_, text) => text, width)
 
 const running = { state: "RUNNING", worker: "kafka-connect:8083", trace: null }
 const trace = [
@@ -157,7 +157,7 @@ const partitions = [
 ]
 
 const looked = (current: Option.Option<TableSnapshot>, log: Partial<EventLogReader["Service"]> = {}) =>
-  look.pipe(
+  collectStatus.pipe(
     Effect.provide(
       Layer.mergeAll(
         Layer.succeed(Components, Components.of({ look: Effect.succeed([]) })),

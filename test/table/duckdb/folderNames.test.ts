@@ -5,16 +5,16 @@ import { assert, it } from "@effect/vitest"
 import { Effect, Layer, Option, Stream } from "effect"
 import { at } from "../../../layers/runtime/DataFolder.ts"
 import * as QueryLayer from "../../../layers/table/duckdb/Query.ts"
-import * as TableSumsLayer from "../../../layers/table/duckdb/TableChecksums.ts"
+import * as TableChecksumsLayer from "../../../layers/table/duckdb/TableChecksums.ts"
 import * as LeasesLayer from "../../../layers/table/iceberg/Leases.ts"
 import { DataFolder } from "../../../services/DataFolder.ts"
 import { Query } from "../../../services/Query.ts"
-import { TableSums } from "../../../services/TableChecksums.ts"
+import { TableChecksums } from "../../../services/TableChecksums.ts"
 import { temporaryFolder } from "../../support/dataFolder.ts"
 import { add, assertRows, hour, maintainAll, openWriter, someRows } from "../../support/icebergTable.ts"
 
 const layers = (folder: string) =>
-  Layer.mergeAll(QueryLayer.layer, TableSumsLayer.layer).pipe(
+  Layer.mergeAll(QueryLayer.layer, TableChecksumsLayer.layer).pipe(
     Layer.provideMerge(LeasesLayer.layer),
     Layer.provideMerge(at(folder))
   )
@@ -30,7 +30,7 @@ const answers = Effect.fnUntraced(function* () {
   const { rows } = yield* (yield* Query).execute(
     `SELECT city, temperature, ts FROM weather WHERE ts = '${hour}' ORDER BY city`
   )
-  const view = Option.getOrThrow(yield* (yield* TableSums).view)
+  const view = Option.getOrThrow(yield* (yield* TableChecksums).view)
   return { rows: yield* Stream.runCollect(rows), hours: yield* view.hours }
 }, Effect.scoped)
 

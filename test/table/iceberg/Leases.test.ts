@@ -4,7 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Logger, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import * as LeasesLayer from "../../../layers/table/iceberg/Leases.ts"
-import { leased } from "../../../layers/table/iceberg/SnapshotLease.ts"
+import { withLeasedSnapshot } from "../../../layers/table/iceberg/SnapshotLease.ts"
 import * as TableWriter from "../../../layers/table/iceberg/TableWriter.ts"
 import { DataFolder } from "../../../services/DataFolder.ts"
 import { Leases } from "../../../services/Leases.ts"
@@ -81,7 +81,7 @@ describe("Leases", () => {
       yield* add(writer, someRows(1, "first"))
       const failing = Effect.gen(function* () {
         const scope = yield* Scope.make()
-        const { snapshot } = yield* Scope.provide(leased(folder.table, leases, undefined), scope)
+        const { snapshot } = yield* Scope.provide(withLeasedSnapshot(folder.table, leases, undefined), scope)
         return { id: snapshot["snapshot-id"], fail: Scope.close(scope, Exit.fail("No such file")) }
       })
       const before = yield* failing

@@ -21,7 +21,7 @@ import {
   openWriter,
   someRows
 } from "../../support/icebergTable.ts"
-import * as Other from "../../support/otherProgram.ts"
+import * as OtherProgram from "../../support/otherProgram.ts"
 
 const tableIn = (name: string) => Effect.map(DataFolder, ({ root }) => join(root, "tables", name))
 
@@ -33,7 +33,7 @@ layer(environment)("a commit of another program", (it) => {
       const table = yield* tableIn("taken-up")
       const writer = yield* openWriter({ tableFolder: table })
       yield* add(writer, someRows(3, "before"))
-      const id = Other.commit(table, 1, 2)
+      const id = OtherProgram.commit(table, 1, 2)
       const { version } = yield* add(writer, someRows(4, "behind"))
       assert.strictEqual(version, 3)
       yield* assertRows(table, [...someRows(3, "before"), ...someRows(4, "behind")])
@@ -56,7 +56,7 @@ layer(environment)("a commit of another program", (it) => {
         tableFolder: table,
         failpoint: (step) =>
           Effect.sync(() => {
-            if (step === "durable" && race) Other.commit(table, 1, 2)
+            if (step === "durable" && race) OtherProgram.commit(table, 1, 2)
             if (step === "durable") race = false
           })
       })
@@ -85,7 +85,7 @@ layer(environment)("a commit of another program", (it) => {
         yield* add(writer, someRows(3, "first"))
         yield* add(writer, someRows(4, "gone"))
         for (let version = 2; version <= to; version++) {
-          Other.commit(table, version - 1, version, { id: 4695896948513303399n + BigInt(version) })
+          OtherProgram.commit(table, version - 1, version, { id: 4695896948513303399n + BigInt(version) })
         }
         yield* writer.stage(someRows(5, "staged"))
         const error = yield* Effect.flip(writer.commit({ logId: "a-log", offset: 12 }))
@@ -106,7 +106,7 @@ layer(environment)("a commit of another program", (it) => {
       yield* add(writer, someRows(3, "first"))
       yield* add(writer, someRows(4, "gone"))
       yield* writer.look
-      Other.commit(table, 1, 2)
+      OtherProgram.commit(table, 1, 2)
       assert.strictEqual((yield* Effect.flip(writer.look))._tag, "TableMoved")
       yield* writer.look
     })
@@ -121,7 +121,7 @@ layer(environment)("a commit of another program", (it) => {
         failpoint: (step) =>
           Effect.suspend(() => {
             if (step !== failing) return Effect.void
-            Other.commit(table, 1, 2)
+            OtherProgram.commit(table, 1, 2)
             return Effect.fail(diskFull)
           })
       })
@@ -129,7 +129,7 @@ layer(environment)("a commit of another program", (it) => {
       failing = "linked"
       yield* writer.stage(someRows(4, "late"))
       yield* Effect.flip(writer.commit({ logId: "a-log", offset: 7 }))
-      assert.strictEqual(Other.read(table, 2)["current-snapshot-id"], 4695896948513303399n)
+      assert.strictEqual(OtherProgram.read(table, 2)["current-snapshot-id"], 4695896948513303399n)
       failing = undefined
       assert.strictEqual((yield* writer.commit({ logId: "a-log", offset: 7 })).version, 3)
       yield* assertRows(table, [...someRows(3, "before"), ...someRows(4, "late")])
@@ -146,7 +146,7 @@ layer(environment)("a commit of another program", (it) => {
         yield* add(writer, someRows(4, "gone"))
         if (noted) yield* maintainAll(writer)
         writeFileSync(metadataFile(table, 1), first)
-        Other.commit(table, 1, 2)
+        OtherProgram.commit(table, 1, 2)
         assert.strictEqual((yield* Effect.flip(writer.look))._tag, "TableMoved")
         yield* maintainAll(writer)
         yield* TestClock.adjust("1 hour")
@@ -154,7 +154,7 @@ layer(environment)("a commit of another program", (it) => {
         const version = Math.max(
           ...readdirSync(join(table, "metadata")).flatMap((name) => Metadata.versionOf(name) ?? [])
         )
-        assert.strictEqual(Other.read(table, version).snapshots.length, 2)
+        assert.strictEqual(OtherProgram.read(table, version).snapshots.length, 2)
         assert.deepStrictEqual(
           namedFiles(table).filter((path) => !existsSync(path)),
           []
@@ -168,11 +168,11 @@ layer(environment)("a commit of another program", (it) => {
       const table = yield* tableIn("checksums")
       const writer = yield* openWriter({ tableFolder: table })
       yield* add(writer, someRows(3, "before"))
-      Other.commit(table, 1, 2)
+      OtherProgram.commit(table, 1, 2)
       writeFileSync(join(table, "metadata", ".v3.metadata.json.crc"), "of one that is gone")
-      assert.include(Other.checksums(table), ".version-hint.text.crc")
+      assert.include(OtherProgram.checksums(table), ".version-hint.text.crc")
       yield* add(writer, someRows(3, "behind"))
-      assert.deepStrictEqual(Other.checksums(table), [".v2.metadata.json.crc"])
+      assert.deepStrictEqual(OtherProgram.checksums(table), [".v2.metadata.json.crc"])
       assert.strictEqual(readFileSync(join(table, "metadata", "version-hint.text"), "utf8"), "3")
     })
   )
@@ -182,7 +182,7 @@ layer(environment)("a commit of another program", (it) => {
       const table = yield* tableIn("renamed-column")
       const writer = yield* openWriter({ tableFolder: table })
       yield* add(writer, someRows(3, "before"))
-      Other.commit(table, 1, 2)
+      OtherProgram.commit(table, 1, 2)
       const file = metadataFile(table, 2)
       const text = readFileSync(file, "utf8")
       writeFileSync(file, text.replace('"name":"city"', '"name":"town"'))
@@ -203,7 +203,7 @@ layer(environment)("how far the log is in", (it) => {
       const writer = yield* openWriter({ tableFolder: table })
       const first = yield* add(writer, someRows(3, "first"))
       yield* add(writer, someRows(4, "second"))
-      Other.rollBack(table, 2, 3, BigInt(first.snapshotId))
+      OtherProgram.rollBack(table, 2, 3, BigInt(first.snapshotId))
       assert.strictEqual((yield* Effect.flip(writer.look))._tag, "TableMoved")
       assert.strictEqual((yield* progressIn(table))?.offset, 3)
       yield* add(writer, someRows(4, "again"))
@@ -217,7 +217,7 @@ layer(environment)("how far the log is in", (it) => {
       yield* Effect.scoped(
         Effect.flatMap(openWriter({ tableFolder: table }), (writer) => add(writer, someRows(3, "a")))
       )
-      Other.commit(table, 1, 2, { keep: () => false })
+      OtherProgram.commit(table, 1, 2, { keep: () => false })
       assert.deepStrictEqual(yield* progressIn(table), { logId: "a-log", offset: 3 })
       const writer = yield* openWriter({ tableFolder: table })
       yield* add(writer, someRows(2, "b"))
@@ -231,7 +231,7 @@ layer(environment)("how far the log is in", (it) => {
       const writer = yield* openWriter({ tableFolder: table, snapshotKeep: 2 })
       const { snapshotId } = yield* add(writer, someRows(3, "a"))
       for (let version = 1; version <= 5; version++) {
-        Other.commit(table, version, version + 1, { id: 4695896948513303399n + BigInt(version) })
+        OtherProgram.commit(table, version, version + 1, { id: 4695896948513303399n + BigInt(version) })
       }
       // With one more piece of upkeep the properties would tell it too.
       yield* writer.maintain
@@ -252,26 +252,26 @@ layer(environment)("how far the log is in", (it) => {
         Effect.gen(function* () {
           const writer = yield* openWriter({ tableFolder: table })
           const first = yield* add(writer, someRows(3, "a"))
-          Other.commit(table, 1, 2)
+          OtherProgram.commit(table, 1, 2)
           yield* add(writer, someRows(2, "b"))
           return first
         })
       )
-      Other.rollBack(table, 3, 4, 4695896948513303399n)
+      OtherProgram.rollBack(table, 3, 4, 4695896948513303399n)
       for (const keep of [
         // The one that the properties are of is kept, and no ancestor.
         (one: Metadata.Snapshot) => String(one["snapshot-id"]) !== first.snapshotId,
         // It has expired too, but it was later.
         (one: Metadata.Snapshot) => one["snapshot-id"] === 4695896948513303399n
       ]) {
-        const metadata = Other.read(table, 4)
+        const metadata = OtherProgram.read(table, 4)
         writeFileSync(
           metadataFile(table, 5),
           Metadata.encode({ ...metadata, snapshots: metadata.snapshots.filter(keep) })
         )
         const error = yield* Effect.flip(Effect.scoped(openWriter({ tableFolder: table })))
         assert.include(error.message, `${metadataFile(table, 5)} does not tell how far the log is in the table`)
-        Other.removeMetadata(table, 5)
+        OtherProgram.removeMetadata(table, 5)
       }
     })
   )
@@ -326,7 +326,7 @@ layer(environment)("metadata that cannot be read", (it) => {
         error.message,
         `${snapshot["manifest-list"]} is missing, and v2.metadata.json names its snapshot too`
       )
-      Other.removeMetadata(table, 3)
+      OtherProgram.removeMetadata(table, 3)
       writeFileSync(snapshot["manifest-list"], list)
     })
   )

@@ -22,7 +22,7 @@ import {
   openWriter,
   someRows
 } from "../../support/icebergTable.ts"
-import * as Other from "../../support/otherProgram.ts"
+import * as OtherProgram from "../../support/otherProgram.ts"
 
 const minute = 60_000
 const hour = 60 * minute
@@ -124,9 +124,9 @@ layer(environment)("a snapshot of another writer", (it) => {
       })
       yield* commits(5)
       assert.deepInclude(yield* others, { ids: [], isCut: false })
-      const first = Other.commit(tableFolder, 5, 6)
+      const first = OtherProgram.commit(tableFolder, 5, 6)
       yield* commits(5)
-      const second = Other.commit(tableFolder, 11, 12, { id: 4695896948513303400n })
+      const second = OtherProgram.commit(tableFolder, 11, 12, { id: 4695896948513303400n })
       yield* commits(5)
       const known = yield* others
       assert.deepInclude(known, { ids: [second, first], isCut: false })

@@ -4,10 +4,10 @@ import fc from "fast-check"
 import * as MemoryLog from "../../../layers/log/memory/EventLog.ts"
 import * as QueryLayer from "../../../layers/table/trino/Query.ts"
 import { type Ancestor, expireBefore, expiring, lineage } from "../../../layers/table/trino/retention.ts"
-import * as Change from "../../../layers/table/trino/retryOnConflict.ts"
-import * as Lineage from "../../../layers/table/trino/SnapshotChain.ts"
+import * as RetryOnConflict from "../../../layers/table/trino/retryOnConflict.ts"
+import * as SnapshotChain from "../../../layers/table/trino/SnapshotChain.ts"
 import { merging, pieces } from "../../../layers/table/trino/smallFiles.ts"
-import * as Uncommitted from "../../../layers/table/trino/uncommittedFiles.ts"
+import * as UncommittedFiles from "../../../layers/table/trino/uncommittedFiles.ts"
 import { EventLog, EventLogReader } from "../../../services/EventLog.ts"
 import { Query } from "../../../services/Query.ts"
 import { type Answer, serving } from "../../support/httpService.ts"
@@ -101,7 +101,7 @@ describe("snapshots that may expire", () => {
 describe("statements of maintenance", () => {
   it("Trino expires up to a time, and not by an age that grows until it begins", () => {
     assert.strictEqual(
-      Lineage.expire("weather", Date.UTC(2026, 0, 8, 14, 5, 6, 789)),
+      SnapshotChain.expire("weather", Date.UTC(2026, 0, 8, 14, 5, 6, 789)),
       "ALTER TABLE iceberg.default.weather EXECUTE expire_snapshots(retention_threshold => CAST(to_milliseconds(current_timestamp - TIMESTAMP '2026-01-08 14:05:06.789 UTC') AS varchar) || 'ms')"
     )
   })
@@ -141,7 +141,7 @@ describe("statements of maintenance", () => {
   const changing = (base: string) =>
     Effect.gen(function* () {
       const news: Array<string> = []
-      const change = Change.make(yield* Query, (text) => Effect.sync(() => news.push(text)))
+      const change = RetryOnConflict.make(yield* Query, (text) => Effect.sync(() => news.push(text)))
       const outcome = yield* Effect.result(change("merging", "ALTER TABLE t EXECUTE optimize"))
       return { outcome, news }
     }).pipe(Effect.provide(QueryLayer.at(new URL(base), "floe", { "iceberg.x": "1, 2" })))
@@ -189,7 +189,7 @@ describe("files that nobody names may be the sink's", () => {
       yield* append({ records: [record, record] })
       const positions = new Map(committed === undefined ? [] : [["c", [{ partition: 0, offset: committed }]] as const])
       const commits = { positions: () => Effect.succeed(positions) }
-      return yield* Uncommitted.since({ log: yield* EventLogReader, commits }, newest, before)
+      return yield* UncommittedFiles.uncommittedSince({ log: yield* EventLogReader, commits }, newest, before)
     }).pipe(Effect.provide(MemoryLog.layer))
 
   it.effect("unless all that is old is committed", () =>

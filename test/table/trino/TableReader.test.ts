@@ -3,11 +3,11 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Option, Stream } from "effect"
 import * as QueryLayer from "../../../layers/table/trino/Query.ts"
 import { type Snapshot, sinkCommits } from "../../../layers/table/trino/snapshots.ts"
-import * as TableSumsLayer from "../../../layers/table/trino/TableChecksums.ts"
+import * as TableChecksumsLayer from "../../../layers/table/trino/TableChecksums.ts"
 import * as TableReaderLayer from "../../../layers/table/trino/TableReader.ts"
 import { Query } from "../../../services/Query.ts"
 import { type SinkCommit, SinkCommits, SinkCommitsUnavailable } from "../../../services/SinkCommits.ts"
-import { checksumOf, TableSums } from "../../../services/TableChecksums.ts"
+import { checksumOf, TableChecksums } from "../../../services/TableChecksums.ts"
 import { AsOf, TableReader } from "../../../services/TableReader.ts"
 import recorded from "../../recorded/trinoTable.json" with { type: "json" }
 import { serving } from "../../support/httpService.ts"
@@ -242,8 +242,8 @@ describe("the table's side of an audit", () => {
       if (body.includes("$properties")) return { status: 200, body: properties }
       return { status: 200, body: looked++ === 0 ? recorded.snapshots : again }
     })
-    const sums = TableSumsLayer.layer.pipe(Layer.provide([QueryLayer.at(new URL(base), "floe"), controlTopic]))
-    return yield* TableSums.use(({ view }) => view).pipe(Effect.map(Option.getOrThrow), Effect.provide(sums))
+    const sums = TableChecksumsLayer.layer.pipe(Layer.provide([QueryLayer.at(new URL(base), "floe"), controlTopic]))
+    return yield* TableChecksums.use(({ view }) => view).pipe(Effect.map(Option.getOrThrow), Effect.provide(sums))
   })
 
   it.effect("is the newest snapshot, as far as the sink's last commit tells, with exact sums", () =>
@@ -342,8 +342,8 @@ describe("the table's side of an audit, where others have written", () => {
         { summary: { ...trino, "added-position-deletes": "1" }, rows: [row(b, first), row(b, second), stranger] },
         { summary: commit, rows: [row(b, first), row(b, second), stranger, row(c, second)] }
       ])
-      const sums = TableSumsLayer.layer.pipe(Layer.provide([QueryLayer.at(new URL(base), "floe"), controlTopic]))
-      const view = Option.getOrThrow(yield* TableSums.use(({ view }) => view).pipe(Effect.provide(sums)))
+      const sums = TableChecksumsLayer.layer.pipe(Layer.provide([QueryLayer.at(new URL(base), "floe"), controlTopic]))
+      const view = Option.getOrThrow(yield* TableChecksums.use(({ view }) => view).pipe(Effect.provide(sums)))
       assert.deepStrictEqual(
         new Map(yield* view.hours),
         new Map([

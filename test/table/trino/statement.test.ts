@@ -2,12 +2,12 @@ import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import fc from "fast-check"
 import { tokens, withoutEnd } from "../../../layers/table/trino/statement.ts"
-import { asGiven, pinned } from "../../../layers/table/trino/timeTravel.ts"
+import { asGiven, atSnapshot } from "../../../layers/table/trino/timeTravel.ts"
 
 const id = "4711"
 const view = "SELECT * FROM iceberg.default.weather FOR VERSION AS OF 4711"
-const query = (sql: string) => Result.getOrThrow(pinned(sql, id))
-const refused = (sql: string) => Result.getOrThrow(Result.flip(pinned(sql, id)))
+const query = (sql: string) => Result.getOrThrow(atSnapshot(sql, id))
+const refused = (sql: string) => Result.getOrThrow(Result.flip(atSnapshot(sql, id)))
 
 /** What a name in it is none of the statement's. */
 const opaque = fc

@@ -7,7 +7,7 @@ import { sinkConnector } from "../../../../services/Connector.ts"
 import type { EventLogReader, PartitionBounds } from "../../../../services/EventLog.ts"
 import type { TableReader, TableSnapshot } from "../../../../services/TableReader.ts"
 
-const leastPatience = 60_000
+const leastCommitLagLimit = 60_000
 const intervals = 6
 
 export interface CommitsOptions {
@@ -15,7 +15,7 @@ export interface CommitsOptions {
   readonly log: EventLogReader["Service"]
   readonly table: TableReader["Service"]
   /** How long an event may be in the topic and not in the table; without it, several of the connector's intervals. */
-  readonly patience: Duration.Duration | undefined
+  readonly commitLagLimit: Duration.Duration | undefined
 }
 
 /** The first offset that is not in the table; where the sink's topic does not tell, of the first event after the last commit. */
@@ -30,13 +30,16 @@ const firstMissing = (
   return log.firstAt({ partition, start, end }, snapshot.committedAt)
 }
 
-export const commits = ({ connector, log, table, patience }: CommitsOptions): Check => ({
+export const commits = ({ connector, log, table, commitLagLimit }: CommitsOptions): Check => ({
   name: "commits",
-  well: "What was logged a minute or several commits ago is in the table.",
+  ok: "What was logged a minute or several commits ago is in the table.",
   needs: ["connector", "topics", "coordinators", "table", "locks", "offsets"],
   run: Effect.gen(function* () {
     const interval = Number((yield* connector.config(sinkConnector))["iceberg.control.commit.interval-ms"] ?? 300_000)
-    const limit = patience === undefined ? Math.max(leastPatience, intervals * interval) : Duration.toMillis(patience)
+    const limit =
+      commitLagLimit === undefined
+        ? Math.max(leastCommitLagLimit, intervals * interval)
+        : Duration.toMillis(commitLagLimit)
     const snapshot = Option.getOrUndefined(yield* table.current)
     const { partitions } = yield* log.bounds
     const waiting = yield* Effect.forEach(partitions, (partition) =>
@@ -60,12 +63,12 @@ export const commits = ({ connector, log, table, patience }: CommitsOptions): Ch
         ? {
             finding: `The sink is behind, and commits: ${event}; so many are not in the table: ${left}.`,
             consequence,
-            mend: "Let it catch up; floe status --watch shows the lag shrink."
+            fix: "Let it catch up; floe status --watch shows the lag shrink."
           }
         : {
             finding: `The connector runs and commits nothing: ${event}; ${snapshot === undefined ? "nothing was ever committed" : `the last commit was ${ago(snapshot.committedAt)} ago`}; so many are not in the table: ${left}.`,
             consequence,
-            mend: "`floe connector restart`; where it commits nothing after a minute, docker compose logs kafka-connect says why."
+            fix: "`floe connector restart`; where it commits nothing after a minute, docker compose logs kafka-connect says why."
           }
     return [finding]
   })

@@ -33,16 +33,16 @@ const findingOf = ({ service, title, consequence }: Part, { state, detail }: Com
       {
         finding: `${title} is still starting.`,
         consequence,
-        mend: `Wait for it: \`docker compose up --detach --wait ${service}\``
+        fix: `Wait for it: \`docker compose up --detach --wait ${service}\``
       }
     ]
   }
-  return [{ finding: sentence(`${title} is down: ${detail}`), consequence, mend: startOf(service) }]
+  return [{ finding: sentence(`${title} is down: ${detail}`), consequence, fix: startOf(service) }]
 }
 
 const part = (look: Look, part: Part): Check => ({
   name: part.name,
-  well: `${part.title} answers.`,
+  ok: `${part.title} answers.`,
   needs: part.needs ?? [],
   run: Effect.map(look, (components) =>
     components.filter(({ name }) => name === part.name).flatMap((found) => findingOf(part, found))
@@ -90,11 +90,11 @@ export const postgres = (look: Look): Check => {
     finding: sentence(`${title} answers, and ${detail}`),
     consequence:
       "The metastore cannot open a new connection to it: soon, or after its next start, the table is gone for all.",
-    mend: `\`${passwordBack}\` gives it the password of .env again. If the other one is meant, set POSTGRES_PASSWORD to it there, then docker compose up --detach --wait; and where floe runs outside of compose.yaml, FLOE_POSTGRES_PASSWORD.`
+    fix: `\`${passwordBack}\` gives it the password of .env again. If the other one is meant, set POSTGRES_PASSWORD to it there, then docker compose up --detach --wait; and where floe runs outside of compose.yaml, FLOE_POSTGRES_PASSWORD.`
   })
   return {
     ...up,
-    well: `${title} answers, and lets the metastore's user in.`,
+    ok: `${title} answers, and lets the metastore's user in.`,
     run: Effect.gen(function* () {
       const found = (yield* look).find(({ name }) => name === up.name)
       if (found?.state === "down" && found.detail.startsWith("it refuses the password")) return [refused(found.detail)]
@@ -119,24 +119,24 @@ export const trino = (look: Look, query: Query["Service"]): Check => {
     const finding: Finding = {
       finding: "Trino has no catalog iceberg.",
       consequence: unqueried,
-      mend: "Give it the folder deploy/trino/etc as /etc/trino, as compose.yaml does, and start it again: `docker compose restart trino`"
+      fix: "Give it the folder deploy/trino/etc as /etc/trino, as compose.yaml does, and start it again: `docker compose restart trino`"
     }
     return [finding]
   }).pipe(Effect.scoped)
   return {
     name: up.name,
-    well: "Trino answers, and has the catalog iceberg.",
+    ok: "Trino answers, and has the catalog iceberg.",
     run: Effect.flatMap(up.run, (findings) => (findings.length > 0 ? Effect.succeed(findings) : catalogs))
   }
 }
 
 /** MinIO, its bucket, and whether the key may list it. */
 export const storage = (storage: Storage["Service"]): Check => {
-  const found = (finding: string, mend: string): Effect.Effect<ReadonlyArray<Finding>> =>
-    Effect.succeed([{ finding, consequence: unusable, mend }])
+  const found = (finding: string, fix: string): Effect.Effect<ReadonlyArray<Finding>> =>
+    Effect.succeed([{ finding, consequence: unusable, fix }])
   return {
     name: "storage",
-    well: `The object store answers, and lists ${storage.warehouse}.`,
+    ok: `The object store answers, and lists ${storage.warehouse}.`,
     run: Stream.runHead(storage.list("")).pipe(
       Effect.as<ReadonlyArray<Finding>>([]),
       Effect.catchTags({

@@ -37,14 +37,14 @@ export const reasonOf = (trace: string | null) => {
 const brokenOff = (table: string): Finding => ({
   finding: `The connector ${name} is STOPPED by floe replay --swap, which is still putting ${table} in place, or was broken off.`,
   consequence: `${notLanding} After floe connector resume, rows can be in it twice.`,
-  mend: `\`floe replay --into ${table} --swap\` goes on, with the flags that it was given before.`
+  fix: `\`floe replay --into ${table} --swap\` goes on, with the flags that it was given before.`
 })
 
 /** Started beside it, there would be two. */
 const outlived: Finding = {
   finding: `The connector ${name} is STOPPED, and the coordinator of one of its tasks has outlived it.`,
   consequence: `${notLanding} After floe connector resume alone, there would be two that commit.`,
-  mend: "`docker compose restart kafka-connect` ends it; then `docker compose up --detach --wait kafka-connect` and `floe connector resume`."
+  fix: "`docker compose restart kafka-connect` ends it; then `docker compose up --detach --wait kafka-connect` and `floe connector resume`."
 }
 
 const ofState = (what: string, { state, trace }: { readonly state: string; readonly trace: string | null }) => {
@@ -53,13 +53,13 @@ const ofState = (what: string, { state, trace }: { readonly state: string; reado
       return []
     case "PAUSED":
     case "STOPPED":
-      return [{ finding: `${what} is ${state}.`, consequence: notLanding, mend: `floe connector resume` }]
+      return [{ finding: `${what} is ${state}.`, consequence: notLanding, fix: `floe connector resume` }]
     case "FAILED":
       return [
         {
           finding: `${what} has failed: ${reasonOf(trace)}`,
           consequence: notLanding,
-          mend: "Mend what this names, then `floe connector restart --only-failed`; docker compose logs kafka-connect has more."
+          fix: "Mend what this names, then `floe connector restart --only-failed`; docker compose logs kafka-connect has more."
         }
       ]
     default:
@@ -67,7 +67,7 @@ const ofState = (what: string, { state, trace }: { readonly state: string; reado
         {
           finding: `${what} is ${state}.`,
           consequence: notLanding,
-          mend: "Look again in some seconds; where it stays so, `docker compose restart kafka-connect`."
+          fix: "Look again in some seconds; where it stays so, `docker compose restart kafka-connect`."
         }
       ]
   }
@@ -79,7 +79,7 @@ export const connector = (
   settings: IcebergSink.SinkSettings
 ): Check => ({
   name: "connector",
-  well: `The connector ${name} has the settings that floe connector register gives it, and runs.`,
+  ok: `The connector ${name} has the settings that floe connector register gives it, and runs.`,
   needs: ["kafka", "connect"],
   run: Effect.gen(function* () {
     const findings: Array<Finding> = []
@@ -89,7 +89,7 @@ export const connector = (
       findings.push({
         finding: `The settings of the connector ${name} are other ones: ${differences.slice(0, 3).join("; ")}${more}.`,
         consequence: "Whether each event comes into the table once hangs on these settings.",
-        mend: "floe connector register"
+        fix: "floe connector register"
       })
     }
     const status = yield* connector.status(name)
@@ -110,7 +110,7 @@ export const connector = (
       findings.push({
         finding: `The connector ${name} has no task.`,
         consequence: notLanding,
-        mend: "Look again in some seconds; where it stays so, `floe connector restart`."
+        fix: "Look again in some seconds; where it stays so, `floe connector restart`."
       })
     }
     for (const task of status.tasks) findings.push(...ofState(`Task ${task.id} of the connector ${name}`, task))
@@ -121,7 +121,7 @@ export const connector = (
         {
           finding: `There is no connector ${name}.`,
           consequence: notLanding,
-          mend: "floe connector register"
+          fix: "floe connector register"
         }
       ])
     )

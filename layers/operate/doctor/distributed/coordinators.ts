@@ -8,7 +8,7 @@ const doubled = "Two that commit can lose rows or double them, and one that only
 
 export const coordinators = (groups: ConsumerGroups["Service"]): Check => ({
   name: "coordinators",
-  well: "The sink has one coordinator at most, and its topic to itself.",
+  ok: "The sink has one coordinator at most, and its topic to itself.",
   needs: ["kafka"],
   run: Effect.gen(function* () {
     const findings: Array<Finding> = []
@@ -18,7 +18,7 @@ export const coordinators = (groups: ConsumerGroups["Service"]): Check => ({
       findings.push({
         finding: `The group ${coordinator} has ${members.length} members: ${who}.`,
         consequence: doubled,
-        mend: "`docker compose restart kafka-connect` leaves one of its own; stop any other reader where it runs."
+        fix: "`docker compose restart kafka-connect` leaves one of its own; stop any other reader where it runs."
       })
     }
     // The sink's tasks are groups too, each of its own name.
@@ -29,7 +29,7 @@ export const coordinators = (groups: ConsumerGroups["Service"]): Check => ({
       findings.push({
         finding: `Another connector uses the topic ${control} too: the one of the group ${id}.`,
         consequence: "Each reads what the other says; the guarantees are stated for one.",
-        mend: `Give it an iceberg.control.topic of its own, or remove it: \`floe connector delete ${id.replace(/^connect-|-coord$/g, "")}\``
+        fix: `Give it an iceberg.control.topic of its own, or remove it: \`floe connector delete ${id.replace(/^connect-|-coord$/g, "")}\``
       })
     }
     return findings

@@ -11,7 +11,7 @@ export const disk = (
   roomBytes: number
 ): Check => ({
   name: "disk",
-  well: `The disks of Kafka and of MinIO have room: more than ${mebibytes(roomBytes)} each, as far as they tell.`,
+  ok: `The disks of Kafka and of MinIO have room: more than ${mebibytes(roomBytes)} each, as far as they tell.`,
   needs: ["kafka"],
   run: Effect.gen(function* () {
     const [ofKafka, ofMinio] = yield* Effect.all([topics.disks, drives], { concurrency: 2 })
@@ -21,7 +21,7 @@ export const disk = (
       findings.push({
         finding: `The disk of Kafka's broker ${broker} has ${mebibytes(freeBytes)} left, at ${folder}.`,
         consequence: "When it is full, the broker ends: events are refused with 503.",
-        mend: "Make room (docker system df shows what images and volumes take, docker image prune removes images that nobody uses), or move Docker's data to a larger disk."
+        fix: "Make room (docker system df shows what images and volumes take, docker image prune removes images that nobody uses), or move Docker's data to a larger disk."
       })
     }
     for (const { folder, freeBytes } of ofMinio) {
@@ -29,7 +29,7 @@ export const disk = (
       findings.push({
         finding: `The disk of MinIO has ${mebibytes(freeBytes)} left, at ${folder}.`,
         consequence: "When it is full, nothing can be committed to the table; events are logged nevertheless.",
-        mend: "Make room as for Kafka; floe maintain removes files of the table that nobody needs."
+        fix: "Make room as for Kafka; floe maintain removes files of the table that nobody needs."
       })
     }
     return findings

@@ -11,7 +11,7 @@ const isOfTable = ({ schema, table }: HiveLock) => schema === "default" && (tabl
 
 export const locks = (metastore: Metastore["Service"]): Check => ({
   name: "locks",
-  well: `Nobody who is gone holds a lock on default.${weather} in the metastore.`,
+  ok: `Nobody who is gone holds a lock on default.${weather} in the metastore.`,
   needs: ["metastore", "postgres"],
   run: Effect.gen(function* () {
     const all = yield* metastore.locks
@@ -22,7 +22,7 @@ export const locks = (metastore: Metastore["Service"]): Check => ({
       .map((lock) => ({
         finding: `Lock ${lock.id} on default.${lock.table ?? "*"} (${lock.state}, of ${lock.user} at ${lock.host}) has had no heartbeat for ${Math.round(silent(lock) / 1000)} s: who took it is gone.`,
         consequence: "Until it is given up nothing can be committed to the table.",
-        mend: `Wait half a minute, as the metastore gives it up by itself; where it does not: \`docker exec postgres psql --username hive --dbname hive --command "DELETE FROM hive_locks WHERE hl_lock_ext_id = ${lock.id}"\``
+        fix: `Wait half a minute, as the metastore gives it up by itself; where it does not: \`docker exec postgres psql --username hive --dbname hive --command "DELETE FROM hive_locks WHERE hl_lock_ext_id = ${lock.id}"\``
       }))
   })
 })

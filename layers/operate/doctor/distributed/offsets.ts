@@ -9,7 +9,7 @@ import { sinkConnector } from "../../../../services/Connector.ts"
 import type { Query } from "../../../../services/Query.ts"
 import type { TableReader } from "../../../../services/TableReader.ts"
 import { control, type Topics } from "../../../../services/Topics.ts"
-import type { Anew } from "./rebuildAdvice.ts"
+import type { RebuildAdvice } from "./rebuildAdvice.ts"
 
 /** The property of a snapshot in which the sink keeps how far it had read its control topic. */
 const property = `kafka.connect.offsets.${control}.connect-${sinkConnector}`
@@ -29,10 +29,10 @@ export const offsets = (
   topics: Topics["Service"],
   table: TableReader["Service"],
   topic: string,
-  anew: Effect.Effect<Anew>
+  anew: Effect.Effect<RebuildAdvice>
 ): Check => ({
   name: "offsets",
-  well: "The table's snapshots name no offset that Kafka has not reached.",
+  ok: "The table's snapshots name no offset that Kafka has not reached.",
   needs: ["topics", "table", "origin"],
   run: Effect.gen(function* () {
     const [committed, current] = yield* Effect.all([committedTo(query), table.current], { concurrency: 2 })
@@ -44,7 +44,7 @@ export const offsets = (
       findings.push({
         finding: `The table's newest snapshot is at offset ${committed} of the topic ${control}, which ends at ${end}: Kafka was wiped or put back, and the table was not.`,
         consequence: "The sink takes what it writes for committed already, and commits nothing, in silence.",
-        mend: (yield* anew).plain
+        fix: (yield* anew).plain
       })
     }
     for (const { partition, offset } of Option.getOrUndefined(current)?.log?.positions ?? []) {
@@ -53,7 +53,7 @@ export const offsets = (
       findings.push({
         finding: `The table holds partition ${partition} of the topic ${topic} up to offset ${offset}, and the topic ends at ${end}: it was made anew, or put back.`,
         consequence: "The topic is not the one that the table was made from: nothing can be compared or made anew.",
-        mend: (yield* anew).keeping
+        fix: (yield* anew).keeping
       })
     }
     return findings

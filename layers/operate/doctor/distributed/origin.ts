@@ -2,14 +2,14 @@
 import { Effect, Option } from "effect"
 import type { Check, Finding } from "../../../../services/Checks.ts"
 import { judge, type OriginServices } from "../../../sink/connect/TableOrigin.ts"
-import type { Anew } from "./rebuildAdvice.ts"
+import type { RebuildAdvice } from "./rebuildAdvice.ts"
 
 const consequence =
   "What the table has of the other topic is in no log any more: nothing can compare it or make it again."
 
-export const origin = (services: OriginServices, topic: string, anew: Effect.Effect<Anew>): Check => ({
+export const origin = (services: OriginServices, topic: string, anew: Effect.Effect<RebuildAdvice>): Check => ({
   name: "origin",
-  well: `The table default.weather is made from the topic ${topic} that is here.`,
+  ok: `The table default.weather is made from the topic ${topic} that is here.`,
   needs: ["topics", "table"],
   run: Effect.gen(function* () {
     const found = Option.getOrUndefined(yield* judge(services, topic))
@@ -21,7 +21,7 @@ export const origin = (services: OriginServices, topic: string, anew: Effect.Eff
             {
               finding: `The topic ${topic} (id ${found.found}) is not the one that the table was made from (id ${found.named}): that one was deleted.`,
               consequence,
-              mend: `Put Kafka's volumes back from a copy that has it. Where there is none: ${keeping}`
+              fix: `Put Kafka's volumes back from a copy that has it. Where there is none: ${keeping}`
             }
           ]
         : found.agrees
@@ -29,14 +29,14 @@ export const origin = (services: OriginServices, topic: string, anew: Effect.Eff
               {
                 finding: "The table default.weather does not name the topic that it is made from.",
                 consequence: "Were the topic deleted and made again, nobody would notice.",
-                mend: "floe table create"
+                fix: "floe table create"
               }
             ]
           : [
               {
                 finding: `The table default.weather names no topic, and its rows (${found.rows.toLocaleString("en-US")}) are not what the sink has read of the topic ${topic}.`,
                 consequence: "It was made from another topic, or lacks events of this one: floe audit says which.",
-                mend: keeping
+                fix: keeping
               }
             ]
     return findings

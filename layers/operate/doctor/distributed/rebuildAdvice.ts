@@ -4,7 +4,7 @@ import type { Connector } from "../../../../services/Connector.ts"
 import type { Query } from "../../../../services/Query.ts"
 import { tableOf } from "../../../sink/connect/rebuildConnector.ts"
 
-export interface Anew {
+export interface RebuildAdvice {
   /** From the topic, which has all of it. */
   readonly plain: string
   /** The same, with the rows that only the table has in a table of their own. */
@@ -21,7 +21,7 @@ const free = (name: string, taken: ReadonlySet<unknown>) => {
 }
 
 /** A replay that was broken off goes on; else one into a table that is not there yet. */
-export const anew = Effect.fnUntraced(
+export const rebuildAdvice = Effect.fnUntraced(
   function* (query: Query["Service"], connector: Connector["Service"]) {
     const { rows } = yield* query.execute("SHOW TABLES FROM iceberg.default")
     const taken = new Set(
@@ -33,7 +33,7 @@ export const anew = Effect.fnUntraced(
   Effect.scoped,
   // It is one of these that is down, and another check says so.
   Effect.orElseSucceed(() => ({ again: "weather_again", before: "weather_before" })),
-  Effect.map(({ again, before }): Anew => {
+  Effect.map(({ again, before }): RebuildAdvice => {
     const replay = `floe replay --into ${again} --swap`
     return {
       plain: `\`${replay}\` makes the table again from the topic.`,

@@ -5,9 +5,9 @@ import type { Query } from "../../../../services/Query.ts"
 import type { Storage } from "../../../../services/Storage.ts"
 import type { Topics } from "../../../../services/Topics.ts"
 import { columns } from "../../../../services/Weather.ts"
-import { parse } from "../../../table/trino/parseShowCreate.ts"
+import { parseShowCreate } from "../../../table/trino/parseShowCreate.ts"
 import * as WeatherTable from "../../../table/trino/weatherTable.ts"
-import type { Anew } from "./rebuildAdvice.ts"
+import type { RebuildAdvice } from "./rebuildAdvice.ts"
 
 /** The first value, as text. */
 const firstOf = (query: Query["Service"], sql: string) =>
@@ -22,7 +22,7 @@ export const snapshots = (query: Query["Service"]) =>
 
 export const location = (query: Query["Service"], bucket: string): Check => ({
   name: "location",
-  well: `The metastore puts tables below s3a://${bucket}/default.`,
+  ok: `The metastore puts tables below s3a://${bucket}/default.`,
   needs: ["trino", "metastore", "postgres", "storage"],
   run: Effect.gen(function* () {
     const shown = yield* firstOf(query, "SHOW CREATE SCHEMA iceberg.default")
@@ -32,7 +32,7 @@ export const location = (query: Query["Service"], bucket: string): Check => ({
     const finding: Finding = {
       finding: `The metastore puts tables of the schema default below ${found ?? "no place"}, and not below ${wanted}.`,
       consequence: "A table that somebody makes there is not where Floe, its copies and its checks look for it.",
-      mend: `\`docker exec postgres psql --username hive --dbname hive --command "UPDATE \\"DBS\\" SET \\"DB_LOCATION_URI\\" = '${wanted}' WHERE \\"NAME\\" = 'default'"\`, or set FLOE_S3_BUCKET if the bucket is another one`
+      fix: `\`docker exec postgres psql --username hive --dbname hive --command "UPDATE \\"DBS\\" SET \\"DB_LOCATION_URI\\" = '${wanted}' WHERE \\"NAME\\" = 'default'"\`, or set FLOE_S3_BUCKET if the bucket is another one`
     }
     return [finding]
   })
@@ -44,7 +44,7 @@ interface Parts {
   readonly topics: Topics["Service"]
   readonly topic: string
   readonly bucket: string
-  readonly anew: Effect.Effect<Anew>
+  readonly anew: Effect.Effect<RebuildAdvice>
 }
 
 /** A table that was dropped: its events are made rows again, unless there are none. */
@@ -62,14 +62,14 @@ const dropped = Effect.fnUntraced(function* ({ storage, topics, topic, bucket, a
   const finding: Finding = {
     finding: "There is no table default.weather.",
     consequence: "What is logged stays in the topic.",
-    mend: `${away}${makes}`
+    fix: `${away}${makes}`
   }
   return [finding]
 })
 
 /** Columns beside those that should be there; undefined where these are not as they should be. */
 const added = (shown: string) => {
-  const found = parse(shown).columns
+  const found = parseShowCreate(shown).columns
   const wanted = columns.map((column) => `${column} varchar`)
   if (!wanted.every((column, i) => found[i] === column)) return undefined
   const names = found.slice(wanted.length).map((column) => /^\w+/.exec(column)?.[0])
@@ -86,7 +86,7 @@ const mendOf = Effect.fnUntraced(function* (shown: string, differences: Readonly
 
 export const table = (parts: Parts): Check => ({
   name: "table",
-  well: `The table default.weather is there as it should be, at s3a://${parts.bucket}/default/weather.`,
+  ok: `The table default.weather is there as it should be, at s3a://${parts.bucket}/default/weather.`,
   needs: ["trino", "metastore", "postgres", "storage"],
   run: Effect.gen(function* () {
     const { query, bucket, anew } = parts
@@ -99,7 +99,7 @@ export const table = (parts: Parts): Check => ({
     const finding: Finding = {
       finding: `The table default.weather is not as it should be: ${differences.join("; ")}.`,
       consequence: "The sink and the queries of Floe are made for the table as it should be.",
-      mend: yield* mendOf(shown ?? "", differences, anew)
+      fix: yield* mendOf(shown ?? "", differences, anew)
     }
     return [finding]
   }).pipe(
@@ -110,7 +110,7 @@ export const table = (parts: Parts): Check => ({
           {
             finding: `The metastore names a file of the table's metadata that is not there: ${error.message}`,
             consequence: "Nothing can be committed to the table, and it cannot be queried.",
-            mend: `Put the volumes minio and postgres back from copies of the same moment. Where there are none: \`floe query "DROP TABLE weather"\`, and then ${plain}`
+            fix: `Put the volumes minio and postgres back from copies of the same moment. Where there are none: \`floe query "DROP TABLE weather"\`, and then ${plain}`
           }
         ])
     )

@@ -12,7 +12,7 @@ import {
   type TopicRetention,
   type Topics
 } from "../../../../services/Topics.ts"
-import type { Anew } from "./rebuildAdvice.ts"
+import type { RebuildAdvice } from "./rebuildAdvice.ts"
 
 const kafkas = (tool: string) => `docker exec kafka ${tool} --bootstrap-server localhost:9092`
 
@@ -29,8 +29,8 @@ const expiring = (name: string, { millis, bytes, cleanup }: TopicRetention, lost
     ...(cleanup === "delete" ? [] : [`by key alone (cleanup.policy=${cleanup})`])
   ]
   if (limits.length === 0) return []
-  const mend = `${kafkas("kafka-configs")} --alter --entity-type topics --entity-name ${name} --add-config retention.ms=-1,retention.bytes=-1,cleanup.policy=delete`
-  return [{ finding: `The topic ${name} keeps what is in it ${limits.join(" and ")}.`, consequence: lost, mend }]
+  const fix = `${kafkas("kafka-configs")} --alter --entity-type topics --entity-name ${name} --add-config retention.ms=-1,retention.bytes=-1,cleanup.policy=delete`
+  return [{ finding: `The topic ${name} keeps what is in it ${limits.join(" and ")}.`, consequence: lost, fix }]
 }
 
 const missing = (name: string): Finding => ({
@@ -41,24 +41,28 @@ const missing = (name: string): Finding => ({
       : name.endsWith("-dlq")
         ? "What the sink cannot take stops it, instead of being put aside."
         : "No event can be logged, and none comes into the table.",
-  mend: "floe topics create"
+  fix: "floe topics create"
 })
 
-const unread = (start: number, read: number, { plain }: Anew): Finding => ({
+const unread = (start: number, read: number, { plain }: RebuildAdvice): Finding => ({
   finding: `The topic ${control} begins at offset ${start}, and the sink has read it up to ${read} only.`,
   consequence: "Files that were named in between may never come into the table, and their rows with them.",
-  mend: plain
+  fix: plain
 })
 
 /** Once the table has no more rows than the topic, nothing is left to compare with what is gone. */
-const cut = ({ name, partitions }: TopicDescription, rows: number, { keeping }: Anew): ReadonlyArray<Finding> => {
+const cut = (
+  { name, partitions }: TopicDescription,
+  rows: number,
+  { keeping }: RebuildAdvice
+): ReadonlyArray<Finding> => {
   if (rows <= partitions.reduce((sum, { start, end }) => sum + end - start, 0)) return []
   return partitions
     .filter(({ start }) => start > 0)
     .map(({ partition, start }) => ({
       finding: `The topic ${name} begins at offset ${start} of partition ${partition}: what was before has expired or was deleted.`,
       consequence: "What of it is in the table stays there, and cannot be compared any more, or made anew.",
-      mend: `Put the volumes kafka, zookeeper-data and zookeeper-log back from a copy that has it. Where there is none: ${keeping}`
+      fix: `Put the volumes kafka, zookeeper-data and zookeeper-log back from a copy that has it. Where there is none: ${keeping}`
     }))
 }
 
@@ -67,7 +71,11 @@ interface Wanted {
   readonly partitions: number
 }
 
-const differing = ({ name, partitions }: Wanted, found: TopicDescription, { plain }: Anew): ReadonlyArray<Finding> => {
+const differing = (
+  { name, partitions }: Wanted,
+  found: TopicDescription,
+  { plain }: RebuildAdvice
+): ReadonlyArray<Finding> => {
   const count = found.partitions.length
   const finding = `The topic ${name} has ${plural(count, "partition")}, and should have ${partitions}.`
   if (name === control && count > 1) {
@@ -75,7 +83,7 @@ const differing = ({ name, partitions }: Wanted, found: TopicDescription, { plai
       {
         finding,
         consequence: "What the sink's tasks say comes out of order: it may commit without some of the files.",
-        mend: `\`floe connector delete\`, \`${kafkas("kafka-topics")} --delete --topic ${name}\`, \`floe topics create\` and \`floe connector register\` make it with one. Then ${plain}`
+        fix: `\`floe connector delete\`, \`${kafkas("kafka-topics")} --delete --topic ${name}\`, \`floe topics create\` and \`floe connector register\` make it with one. Then ${plain}`
       }
     ]
   }
@@ -84,7 +92,7 @@ const differing = ({ name, partitions }: Wanted, found: TopicDescription, { plai
     {
       finding,
       consequence: "Fewer servers and tasks share the work than was meant.",
-      mend: `${kafkas("kafka-topics")} --alter --topic ${name} --partitions ${partitions}`
+      fix: `${kafkas("kafka-topics")} --alter --topic ${name} --partitions ${partitions}`
     }
   ]
 }
@@ -93,7 +101,7 @@ export const topics = (
   topics: Topics["Service"],
   name: string,
   partitions: number,
-  anew: Effect.Effect<Anew>
+  anew: Effect.Effect<RebuildAdvice>
 ): Check => {
   const wanted = [
     { name, partitions },
@@ -102,7 +110,7 @@ export const topics = (
   ]
   return {
     name: "topics",
-    well: `The topics ${wanted.map(({ name }) => name).join(", ")} are there, with their partitions.`,
+    ok: `The topics ${wanted.map(({ name }) => name).join(", ")} are there, with their partitions.`,
     needs: ["kafka"],
     run: Effect.gen(function* () {
       const found = yield* Effect.forEach(wanted, ({ name }) => topics.describe(name), { concurrency: 3 })
@@ -123,10 +131,10 @@ export const retention = (
   groups: ConsumerGroups["Service"],
   table: TableReader["Service"],
   name: string,
-  anew: Effect.Effect<Anew>
+  anew: Effect.Effect<RebuildAdvice>
 ): Check => ({
   name: "retention",
-  well: `Nothing in the topics ${name} and ${control} expires, or has expired before it was needed.`,
+  ok: `Nothing in the topics ${name} and ${control} expires, or has expired before it was needed.`,
   needs: ["kafka", "topics"],
   run: Effect.gen(function* () {
     const [ofLog, ofControl, log, sinks, group] = yield* Effect.all(

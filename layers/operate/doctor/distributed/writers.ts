@@ -4,13 +4,13 @@ import type { Check, Finding } from "../../../../services/Checks.ts"
 import type { Query } from "../../../../services/Query.ts"
 import { describeChange } from "../../../../services/TableChecksums.ts"
 import { find } from "../../../table/trino/otherWriters.ts"
-import type { Anew } from "./rebuildAdvice.ts"
+import type { RebuildAdvice } from "./rebuildAdvice.ts"
 
 const most = 3
 
-export const writers = (query: Query["Service"], anew: Effect.Effect<Anew>): Check => ({
+export const writers = (query: Query["Service"], anew: Effect.Effect<RebuildAdvice>): Check => ({
   name: "writers",
-  well: "Nobody but the sink has changed rows of the table, as far as its snapshots tell.",
+  ok: "Nobody but the sink has changed rows of the table, as far as its snapshots tell.",
   needs: ["table", "origin"],
   run: Effect.gen(function* () {
     const others = yield* find(query)
@@ -19,7 +19,7 @@ export const writers = (query: Query["Service"], anew: Effect.Effect<Anew>): Che
     const finding: Finding = {
       finding: `The table was changed by another writer: ${[...others.slice(-most).map(describeChange), ...more].join("; ")}.`,
       consequence: "The log knows nothing of it: the table and the log differ by these rows.",
-      mend: `Nothing, if it was meant. If not: ${(yield* anew).alone}`,
+      fix: `Nothing, if it was meant. If not: ${(yield* anew).alone}`,
       warning: true
     }
     return [finding]

@@ -23,14 +23,14 @@ const attempt = <A>(run: () => A) =>
 
 export const data = ({ root }: Folder): Check => ({
   name: "data",
-  well: `The data folder ${root} is there.`,
+  ok: `The data folder ${root} is there.`,
   run: attempt(() => {
     if (existsSync(root)) return []
     const finding: Finding = {
       finding: `There is no data folder ${root}.`,
       consequence:
         "Nothing was kept there yet, or it was moved or removed: then programs that used it take no more events.",
-      mend: "npm start makes a new one. If there was one, stop Floe, put the folder back or set FLOE_DATA to where it is, and start again."
+      fix: "npm start makes a new one. If there was one, stop Floe, put the folder back or set FLOE_DATA to where it is, and start again."
     }
     return [finding]
   })
@@ -38,7 +38,7 @@ export const data = ({ root }: Folder): Check => ({
 
 export const disk = ({ root }: Folder, roomBytes: number): Check => ({
   name: "disk",
-  well: `The disk has room: more than ${mebibytes(roomBytes)}.`,
+  ok: `The disk has room: more than ${mebibytes(roomBytes)}.`,
   run: attempt(() => {
     const { bavail, blocks, bsize, files, ffree } = statfsSync(existing(root))
     const findings: Array<Finding> = []
@@ -46,7 +46,7 @@ export const disk = ({ root }: Folder, roomBytes: number): Check => ({
       findings.push({
         finding: `The disk of ${root} ${bavail * bsize < fullBytes ? "is full: it " : ""}has ${mebibytes(bavail * bsize)} of ${mebibytes(blocks * bsize)} left.`,
         consequence: "When it is full, events are refused with 503 and nothing is committed to the table.",
-        mend: `Make room on it until ${mebibytes(roomBytes)} are free (see what is large: du -xh --max-depth=3 ${shellQuoted(root)}), or move the data folder to a larger disk and set FLOE_DATA.`
+        fix: `Make room on it until ${mebibytes(roomBytes)} are free (see what is large: du -xh --max-depth=3 ${shellQuoted(root)}), or move the data folder to a larger disk and set FLOE_DATA.`
       })
     }
     // Some file systems do not count them.
@@ -54,7 +54,7 @@ export const disk = ({ root }: Folder, roomBytes: number): Check => ({
       findings.push({
         finding: `The file system of ${root} can hold only ${plural(ffree, "more file")}.`,
         consequence: "When there are none left, nothing is committed to the table.",
-        mend: "Remove files that nobody needs from it, or move the data folder and set FLOE_DATA."
+        fix: "Remove files that nobody needs from it, or move the data folder and set FLOE_DATA."
       })
     }
     return findings
@@ -111,14 +111,14 @@ const onlyReads = ({ root }: Folder): Finding => ({
   finding: `You may read ${root} and not write it.`,
   consequence:
     "What only reads works for you (floe query, audit, status, tail, backup). What Floe can do in the folder was not tried.",
-  mend: `For all else run the command as the user ${ownerOf(root)}, who owns the folder.`,
+  fix: `For all else run the command as the user ${ownerOf(root)}, who owns the folder.`,
   warning: true
 })
 
 export const folder = (folder: Folder): Check => ({
   name: "folder",
   needs: ["data"],
-  well: `The data folder ${folder.root} is one user's, who may read and write all of it, and its file system has what Floe needs.`,
+  ok: `The data folder ${folder.root} is one user's, who may read and write all of it, and its file system has what Floe needs.`,
   run: attempt(() => {
     const places = placesOf(folder)
     const findings: Array<Finding> = []
@@ -130,7 +130,7 @@ export const folder = (folder: Folder): Check => ({
       findings.push({
         finding: `You may not read ${isReader ? "" : "and write "}${refused.join(", ")}.`,
         consequence: "The server, the sink or floe cannot use it when you start them.",
-        mend: `Run them as the owner of ${folder.root}, or give the folder to yourself: sudo chown -R "$(id -un)" ${shellQuoted(folder.root)}`
+        fix: `Run them as the owner of ${folder.root}, or give the folder to yourself: sudo chown -R "$(id -un)" ${shellQuoted(folder.root)}`
       })
     }
     const locks = [folder.serverLock, folder.sinkLock, folder.replayLock].filter((path) => !refused.includes(path))
@@ -140,7 +140,7 @@ export const folder = (folder: Folder): Check => ({
       findings.push({
         finding: `Where the lock ${path} belongs there ${instead === "is a folder" ? instead : `is a file that ${instead}`}.`,
         consequence: "What has to hold that lock cannot start.",
-        mend: `Stop what runs on the folder, and remove it: rm -r ${shellQuoted(path)}`
+        fix: `Stop what runs on the folder, and remove it: rm -r ${shellQuoted(path)}`
       })
     }
     const foreign = places.filter((path) => (ownerOf(path) ?? owner) !== owner)
@@ -148,7 +148,7 @@ export const folder = (folder: Folder): Check => ({
       findings.push({
         finding: `${folder.root} belongs to user ${owner}, and ${foreign.join(", ")} to another.`,
         consequence: "Floe, when one of them starts it, cannot write what belongs to the other.",
-        mend: `Give all of it to one user: sudo chown -R ${owner} ${shellQuoted(folder.root)}`
+        fix: `Give all of it to one user: sudo chown -R ${owner} ${shellQuoted(folder.root)}`
       })
     }
     if (isReader && refused.length === 0) findings.push(onlyReads(folder))
@@ -160,7 +160,7 @@ export const folder = (folder: Folder): Check => ({
           fault.operation === "write"
             ? "Events are refused with 503 and nothing is committed to the table."
             : "Nothing can be committed to the table.",
-        mend: "Do what the reason says; then start Floe again if it does not run (npm start)."
+        fix: "Do what the reason says; then start Floe again if it does not run (npm start)."
       })
     }
     return findings

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs"
 import { Effect, Option, Stream } from "effect"
 import type { Check, Finding } from "../../../../services/Checks.ts"
 import type { DataFolder } from "../../../../services/DataFolder.ts"
-import { type EventLogReader, isSameLog, type LogBroken } from "../../../../services/EventLog.ts"
+import { type EventLogReader, isSameLog, type LogCorrupt } from "../../../../services/EventLog.ts"
 import type { TableReader } from "../../../../services/TableReader.ts"
 import { shellQuoted } from "./shellQuoted.ts"
 
@@ -13,10 +13,10 @@ const eventsRead = 100_000
 const restore =
   "Stop the server, move the data folder away, and restore the newest backup: floe restore <folder>. Without one, keep the files as they are: they may hold all that is left."
 
-const broken = ({ message }: LogBroken): Finding => ({
+const broken = ({ message }: LogCorrupt): Finding => ({
   finding: message,
   consequence: "The sink does not go on past it, and a server does not start on it.",
-  mend: `${restore} What the table has of it stays (floe query).`
+  fix: `${restore} What the table has of it stays (floe query).`
 })
 
 export const log = (
@@ -26,7 +26,7 @@ export const log = (
 ): Check => ({
   name: "log",
   needs: ["data"],
-  well: "The log is whole, as far as its newest 100,000 events tell, and the one in the table (floe audit reads all).",
+  ok: "The log is whole, as far as its newest 100,000 events tell, and the one in the table (floe audit reads all).",
   run: Effect.gen(function* () {
     // What is wrong with the table another check says.
     const current = Option.flatten(yield* Effect.option(table.current))
@@ -39,7 +39,7 @@ export const log = (
       const finding: Finding = {
         finding: `The table was written from another log (id ${committed.logId}) than the one at ${folder.log} (id ${logId}).`,
         consequence: "The sink refuses to write, and the table gets no new events.",
-        mend: `Put that log back, or move ${folder.table} away: the sink makes a new table from this log.`
+        fix: `Put that log back, or move ${folder.table} away: the sink makes a new table from this log.`
       }
       return [finding]
     }
@@ -48,7 +48,7 @@ export const log = (
       const finding: Finding = {
         finding: `The log ends at offset ${end}, and the table holds it up to ${committedTo}: events were lost from the log.`,
         consequence: "The sink refuses to write, and the table gets no new events.",
-        mend: restore
+        fix: restore
       }
       return [finding]
     }
@@ -56,7 +56,7 @@ export const log = (
       const finding: Finding = {
         finding: `${folder.logWitness} is missing: nothing tells whether the log has lost its newest events, as a copy of log.db alone has.`,
         consequence: "A server does not start on it.",
-        mend: `Put log.end and log.db-wal back if you have them, or move the data folder away and restore a backup (floe restore <folder>). To accept the log as it is: touch ${shellQuoted(folder.logWitness)}`
+        fix: `Put log.end and log.db-wal back if you have them, or move the data folder away and restore a backup (floe restore <folder>). To accept the log as it is: touch ${shellQuoted(folder.logWitness)}`
       }
       return [finding]
     }
@@ -65,7 +65,7 @@ export const log = (
     return []
   }).pipe(
     Effect.catchIf(
-      (error) => error._tag === "LogBroken",
+      (error) => error._tag === "LogCorrupt",
       (error) => Effect.succeed([broken(error)])
     )
   )

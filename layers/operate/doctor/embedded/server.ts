@@ -38,7 +38,7 @@ export const port = (
   log: EventLogReader["Service"]
 ): Check => ({
   name: "port",
-  well: `This data folder's logging server runs, or port ${port} is free for it.`,
+  ok: `This data folder's logging server runs, or port ${port} is free for it.`,
   run: Effect.gen(function* () {
     // A server that runs has its port, whatever this shell's FLOE_PORT is.
     if (port === 0 || (yield* Effect.orElseSucceed(isHeld(serverLock), () => false))) return []
@@ -53,7 +53,7 @@ export const port = (
     const finding: Finding = {
       finding: `Port ${port} on ${address} is in use by ${who}.`,
       consequence: "The logging server cannot be started there.",
-      mend: `Stop that program (see who it is: ss -ltnp "sport = :${port}"), or set FLOE_PORT to another port.`
+      fix: `Stop that program (see who it is: ss -ltnp "sport = :${port}"), or set FLOE_PORT to another port.`
     }
     return [finding]
   })
@@ -68,9 +68,9 @@ export const server = (
     const finding: Finding = {
       finding: target.failure.message,
       consequence: "No event can be logged.",
-      mend: "Start it (npm start, or node dist/server.js), or set FLOE_TARGET to where it listens."
+      fix: "Start it (npm start, or node dist/server.js), or set FLOE_TARGET to where it listens."
     }
-    return { name: "server", well: "A logging server takes events.", run: Effect.succeed([finding]) }
+    return { name: "server", ok: "A logging server takes events.", run: Effect.succeed([finding]) }
   }
   const { label, logId, url } = target.success
   const judge = Effect.fnUntraced(function* (found: string | null) {
@@ -79,7 +79,7 @@ export const server = (
     const finding: Finding = {
       finding: `The logging server at ${label} is not that of the data folder ${folder.root}: ${other}.`,
       consequence: "What is logged there does not come into this table.",
-      mend:
+      fix:
         logId === null
           ? "Unset FLOE_TARGET, or set FLOE_DATA to the data folder of that server."
           : "Set FLOE_TARGET to where the logging server of this data folder listens, or stop it and start it again."
@@ -91,14 +91,14 @@ export const server = (
       ? {
           finding: `${message} But a server holds ${folder.serverLock}.`,
           consequence: "It listens elsewhere, or hangs; floe and the generator do not reach it.",
-          mend: "Set FLOE_TARGET to where it listens, or stop it and start it again."
+          fix: "Set FLOE_TARGET to where it listens, or stop it and start it again."
         }
       : {
           finding: message,
           consequence: "No event can be logged.",
-          mend: "Start it (npm start, or node dist/server.js), or set FLOE_TARGET to where it listens."
+          fix: "Start it (npm start, or node dist/server.js), or set FLOE_TARGET to where it listens."
         }
     return finding
   })
-  return { name: "server", well: wellOf(label), run: answersAt({ url, label }, absent, judge) }
+  return { name: "server", ok: wellOf(label), run: answersAt({ url, label }, absent, judge) }
 }

@@ -20,39 +20,39 @@ const ofState = (state: SinkState): Finding | undefined => {
     case "Running":
       return undefined
     case "Paused":
-      return { finding: "The sink is paused.", consequence: notWritten, mend: "floe connector resume" }
+      return { finding: "The sink is paused.", consequence: notWritten, fix: "floe connector resume" }
     case "Failed":
       return {
         finding: `The sink has failed: ${state.reason}`,
         consequence: notWritten,
-        mend: `Do what the reason says. ${start}`
+        fix: `Do what the reason says. ${start}`
       }
     case "Silent":
       return {
         finding: `The sink (process ${state.processId}) holds its lock and has said nothing since ${since(state.heartbeatAt)}: it hangs.`,
         consequence: notWritten,
-        mend: `kill -CONT ${state.processId} if it was stopped by hand, else kill -KILL ${state.processId}; then start it again: node dist/sink.js`
+        fix: `kill -CONT ${state.processId} if it was stopped by hand, else kill -KILL ${state.processId}; then start it again: node dist/sink.js`
       }
     case "Mute":
       return {
         finding: `The sink (process ${state.processId}) cannot write in the data folder: ${state.reason}.`,
         consequence: notWritten,
-        mend: "Do what the reason says. The sink goes on by itself; leave its process alone."
+        fix: "Do what the reason says. The sink goes on by itself; leave its process alone."
       }
     case "Died":
       return {
         finding: `The sink died; it was last heard of ${since(state.heartbeatAt)}.`,
         consequence: notWritten,
-        mend: start
+        fix: start
       }
     case "Stopped":
       return {
         finding: `The sink is not running; it was stopped ${since(state.heartbeatAt)}.`,
         consequence: notWritten,
-        mend: start
+        fix: start
       }
     case "Never":
-      return { finding: "The sink was never started on this data.", consequence: notWritten, mend: start }
+      return { finding: "The sink was never started on this data.", consequence: notWritten, fix: start }
   }
 }
 
@@ -64,7 +64,7 @@ const isDamaged = ({ control }: DataFolder["Service"], { cause }: ControlUnavail
 const damagedControl = ({ control }: DataFolder["Service"], { reason }: ControlUnavailable): Finding => ({
   finding: `The file by which other programs speak with the sink cannot be used: ${reason}.`,
   consequence: "Nobody can see whether the sink runs, pause it or ask it to maintain the table.",
-  mend: `Stop the sink, remove the file, and start the sink again, which makes a new one (a pause is forgotten): rm -rf ${["", "-wal", "-shm"].map((end) => shellQuoted(`${control}${end}`)).join(" ")}`
+  fix: `Stop the sink, remove the file, and start the sink again, which makes a new one (a pause is forgotten): rm -rf ${["", "-wal", "-shm"].map((end) => shellQuoted(`${control}${end}`)).join(" ")}`
 })
 
 export interface SinkOptions {
@@ -72,13 +72,13 @@ export interface SinkOptions {
   readonly log: EventLogReader["Service"]
   readonly table: TableReader["Service"]
   /** How long an event may be in the log and not in the table. */
-  readonly patience: Duration.Duration
+  readonly commitLagLimit: Duration.Duration
 }
 
-export const sink = ({ folder, log, table, patience }: SinkOptions): Check => ({
+export const sink = ({ folder, log, table, commitLagLimit }: SinkOptions): Check => ({
   name: "sink",
   needs: ["data"],
-  well: `The sink runs, and nothing has waited for it for more than ${Duration.format(patience)}.`,
+  ok: `The sink runs, and nothing has waited for it for more than ${Duration.format(commitLagLimit)}.`,
   run: Effect.gen(function* () {
     const found = ofState(yield* sinkState(folder))
     if (found !== undefined) return [found]
@@ -91,11 +91,11 @@ export const sink = ({ folder, log, table, patience }: SinkOptions): Check => ({
     const oldest = yield* Stream.runHead(log.read({ partition: 0, offset: committed }, { until: "end" }))
     const now = yield* Clock.currentTimeMillis
     const waiting = Option.match(oldest, { onNone: () => 0, onSome: ({ acceptedAt }) => now - acceptedAt })
-    if (waiting <= Duration.toMillis(patience)) return []
+    if (waiting <= Duration.toMillis(commitLagLimit)) return []
     const finding: Finding = {
       finding: `The sink runs and commits nothing: event ${committed} has been in the log for ${Math.round(waiting / 1000)} s; so many are not in the table: ${end - committed}.`,
       consequence: "Queries do not see what was logged since.",
-      mend: "Read what the sink says (its output names the reason); if it is only catching up, floe status --watch shows the lag shrink."
+      fix: "Read what the sink says (its output names the reason); if it is only catching up, floe status --watch shows the lag shrink."
     }
     return [finding]
   }).pipe(

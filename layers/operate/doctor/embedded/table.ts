@@ -47,7 +47,7 @@ const startOver = ({ root, table }: Folder) =>
 const unreadable = (folder: Folder, what: string): Finding => ({
   finding: what,
   consequence: "The table cannot be queried, and a sink does not start on it. The log has its rows.",
-  mend: startOver(folder)
+  fix: startOver(folder)
 })
 
 const ofTable = Effect.fnUntraced(function* (
@@ -59,7 +59,7 @@ const ofTable = Effect.fnUntraced(function* (
     findings.push({
       finding: `The table's newest metadata file ${torn.file} ${torn.reason}, so version ${version} is read.`,
       consequence: "Queries do not see what the newest commit had added. The log has it.",
-      mend: `${restart} It goes on from version ${version} and commits what is missing.`
+      fix: `${restart} It goes on from version ${version} and commits what is missing.`
     })
   }
   if (manifests.length > 0) {
@@ -69,21 +69,21 @@ const ofTable = Effect.fnUntraced(function* (
     findings.push({
       finding: `The table lacks data that its current snapshot needs: ${named(files)}.`,
       consequence: "Queries that need it fail, and so does merging it. The log has its rows.",
-      mend: manifests.length > 0 ? startOver(folder) : yield* rebuild(folder)
+      fix: manifests.length > 0 ? startOver(folder) : yield* rebuild(folder)
     })
   }
   if (hint !== undefined && torn === undefined && manifests.length === 0) {
     findings.push({
       finding: `The table's ${hint.file} ${hint.reason}.`,
       consequence: "Engines that go by it read another version of the table, or do not find it.",
-      mend: `${restart} It writes the file.`
+      fix: `${restart} It writes the file.`
     })
   }
   if (olderSnapshots > 0) {
     findings.push({
       finding: `${plural(olderSnapshots, "older snapshot is", "older snapshots are")} not whole: ${named(older)}.`,
       consequence: "Only queries with --as-of that read them fail.",
-      mend: "Nothing need be done: they expire by themselves, and floe table snapshots lists those that are kept.",
+      fix: "Nothing need be done: they expire by themselves, and floe table snapshots lists those that are kept.",
       warning: true
     })
   }
@@ -103,7 +103,7 @@ const beyondFloe = Effect.fnUntraced(function* ({ table }: Folder) {
             finding: message,
             consequence:
               "floe query and floe audit refuse, as they would show rows that another engine deleted, or miss rows.",
-            mend: "Let the engine that wrote it rewrite the table's data files: in Spark, CALL system.rewrite_data_files(table => 'default.weather', options => map('rewrite-all', 'true')) with write.format.default = parquet."
+            fix: "Let the engine that wrote it rewrite the table's data files: in Spark, CALL system.rewrite_data_files(table => 'default.weather', options => map('rewrite-all', 'true')) with write.format.default = parquet."
           }
         ])
     )
@@ -126,7 +126,7 @@ const firstCommit = "1 second"
 export const table = (folder: Folder): Check => ({
   name: "table",
   needs: ["data"],
-  well: "Every file that the table needs is there, in its size and with its ends (what is between, floe audit reads).",
+  ok: "Every file that the table needs is there, in its size and with its ends (what is between, floe audit reads).",
   run: Effect.gen(function* () {
     let found = yield* verifyTable(folder.table)
     if (Option.isNone(found) && (yield* withoutMetadata(folder))) {
@@ -136,7 +136,7 @@ export const table = (folder: Folder): Check => ({
         const finding: Finding = {
           finding: `The table at ${folder.table} has data files and no metadata.`,
           consequence: "There is no table to query. The log has its rows.",
-          mend: `${restart} It makes the table from the log.`
+          fix: `${restart} It makes the table from the log.`
         }
         return [finding]
       }

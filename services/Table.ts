@@ -55,7 +55,7 @@ export class TableBroken extends Schema.TaggedError<TableBroken>()("TableBroken"
  * Another program changed the table, and with it how far the log is in it: a commit is gone from it, or was rolled back.
  * What was staged is discarded; the log is to be read again from where the table is now.
  */
-export class TableMoved extends Schema.TaggedError<TableMoved>()("TableMoved", {
+export class TableChanged extends Schema.TaggedError<TableChanged>()("TableChanged", {
   /** A sentence. */
   reason: Schema.String
 }) {
@@ -81,16 +81,16 @@ export class TableWriter extends Context.Service<
     /** Rows staged since the last commit. */
     readonly staged: Effect.Effect<number>
     /** Makes the staged rows and the progress durable and visible in one step. On failure nothing is visible and the rows stay staged. */
-    readonly commit: (progress: Progress) => Effect.Effect<Committed, TableUnavailable | TableBroken | TableMoved>
+    readonly commit: (progress: Progress) => Effect.Effect<Committed, TableUnavailable | TableBroken | TableChanged>
     /** Takes up what other programs have committed since. */
-    readonly look: Effect.Effect<void, TableUnavailable | TableBroken | TableMoved>
+    readonly refresh: Effect.Effect<void, TableUnavailable | TableBroken | TableChanged>
     /** Forgets the rows staged since the last commit. */
     readonly discard: Effect.Effect<void, TableUnavailable>
     /**
      * As `commit`, and in the same step all rows of the table in the folder `from` take the place of all that was
      * committed here. The snapshots before it stay as long as they would anyway, and `from` stays as it is.
      */
-    readonly supersede: <E = never>(
+    readonly promote: <E = never>(
       from: string,
       progress: Progress,
       /** Asked of the table that is replaced, at the moment it is; nothing is changed if it fails. */

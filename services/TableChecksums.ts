@@ -66,17 +66,17 @@ export interface TableView {
   readonly logId: Option.Option<string>
   /** How far the log is in it, where the table tells: the next position of each partition. */
   readonly committed: Option.Option<ReadonlyArray<Position>>
-  readonly others: Effect.Effect<OtherChanges, TableSumsError>
+  readonly others: Effect.Effect<OtherChanges, TableChecksumsError>
   /** Sums of each hour. */
-  readonly hours: Effect.Effect<ReadonlyMap<TableHour, HourSum>, TableSumsError>
+  readonly hours: Effect.Effect<ReadonlyMap<TableHour, HourSum>, TableChecksumsError>
   /** Sums of each slice of an hour that has rows. */
-  readonly slices: (ts: TableHour, of: number) => Effect.Effect<ReadonlyMap<number, Sum>, TableSumsError>
+  readonly slices: (ts: TableHour, of: number) => Effect.Effect<ReadonlyMap<number, Sum>, TableChecksumsError>
   /** The different records of these slices. */
-  readonly records: (ts: TableHour, slices: Slices) => Stream.Stream<TableRecord, TableSumsError>
+  readonly records: (ts: TableHour, slices: Slices) => Stream.Stream<TableRecord, TableChecksumsError>
 }
 
 /** The engine's answer is not what was asked for. */
-export class TableSumsUnreadable extends Schema.TaggedError<TableSumsUnreadable>()("TableSumsUnreadable", {
+export class ChecksumsUnreadable extends Schema.TaggedError<ChecksumsUnreadable>()("ChecksumsUnreadable", {
   cause: Schema.Defect()
 }) {
   override get message() {
@@ -84,13 +84,13 @@ export class TableSumsUnreadable extends Schema.TaggedError<TableSumsUnreadable>
   }
 }
 
-export type TableSumsError = QueryError | TableSumsUnreadable
+export type TableChecksumsError = QueryError | ChecksumsUnreadable
 
 export class TableChecksums extends Context.Service<
   TableChecksums,
   {
     /** The newest snapshot, held until the scope closes; none if there is no table yet. */
-    readonly view: Effect.Effect<Option.Option<TableView>, TableSumsError | SinkCommitsUnavailable, Scope.Scope>
+    readonly view: Effect.Effect<Option.Option<TableView>, TableChecksumsError | SinkCommitsUnavailable, Scope.Scope>
   }
 >()("floe/services/TableChecksums") {}
 

@@ -83,7 +83,9 @@ export const layer = Layer.effect(
         const tableFolder = folder.tableAt(table)
         const tempFolder = join(folder.root, "temp-replay")
         yield* Files.removeFolder(tempFolder)
-        const writer = yield* TableWriterLayer.make({ tableFolder, tempFolder, leases, ...retention })
+        const writer = yield* TableWriterLayer.make({ tableFolder, tempFolder, ...retention }).pipe(
+          Effect.provideService(Leases, leases)
+        )
         const intake = yield* SinkLoop.make({
           log,
           table: writer,

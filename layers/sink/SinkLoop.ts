@@ -7,7 +7,7 @@ import { SinkStopped } from "../../services/Sink.ts"
 import {
   type Progress,
   TableBroken,
-  type TableMoved,
+  type TableChanged,
   TableUnavailable,
   type TableWriter
 } from "../../services/Table.ts"
@@ -75,7 +75,7 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
   })
 
   /** Goes on from where another program has put the table. */
-  const follow = Effect.fnUntraced(function* (error: TableMoved) {
+  const follow = Effect.fnUntraced(function* (error: TableChanged) {
     yield* Effect.logWarning(error.message)
     const progress = Option.getOrUndefined(yield* table.committed)?.progress
     logId = progress?.logId
@@ -88,7 +88,7 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
   const commitStaged = Effect.gen(function* () {
     const rows = yield* table.staged
     yield* inPlace
-    if (rows === 0 || logId === undefined) return yield* Effect.as(table.look, 0)
+    if (rows === 0 || logId === undefined) return yield* Effect.as(table.refresh, 0)
     const began = yield* monotonicMillis
     const { snapshotId } = yield* table.commit({ logId, offset: next, lastEvent })
     const took = Math.round((yield* monotonicMillis) - began)
@@ -97,7 +97,7 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
     )
     yield* committed
     return rows
-  }).pipe(Effect.catchTag("TableMoved", follow))
+  }).pipe(Effect.catchTag("TableChanged", follow))
   const commitOnce = commitStaged.pipe(Effect.uninterruptible, turn.withPermit)
 
   /** Commits what is staged; the answer is the number of rows. */
@@ -175,7 +175,7 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
       const done = yield* log.read({ partition, offset }, { until: "end" }).pipe(
         Stream.chunks,
         Stream.runForEach(stage),
-        Effect.andThen(() => table.supersede(from, { logId: bounds.logId, offset, lastEvent: last }, allowed)),
+        Effect.andThen(() => table.promote(from, { logId: bounds.logId, offset, lastEvent: last }, allowed)),
         Effect.onError(() => Effect.ignore(table.discard))
       )
       logId = bounds.logId

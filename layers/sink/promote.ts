@@ -3,12 +3,12 @@ import { randomUUID } from "node:crypto"
 import { join } from "node:path"
 import { Effect, Option } from "effect"
 import type { DataFolder } from "../../services/DataFolder.ts"
-import type { Leases } from "../../services/Leases.ts"
+import { Leases } from "../../services/Leases.ts"
 import { plural } from "../../services/plural.ts"
 import { type Discards, RebuildRefused } from "../../services/Rebuild.ts"
 import * as Files from "../runtime/files.ts"
 import { acquire } from "../runtime/ProcessLock.ts"
-import { discardFlag, sayUndone, undoneByRebuild } from "../table/duckdb/undoneByRebuild.ts"
+import { describeUndone, discardFlag, undoneByRebuild } from "../table/duckdb/undoneByRebuild.ts"
 import * as LogProgress from "../table/iceberg/logProgress.ts"
 import { readMetadata } from "../table/iceberg/MetadataFiles.ts"
 import * as RebuildMarker from "../table/iceberg/RebuildMarker.ts"
@@ -28,10 +28,10 @@ export const keepsOthers = Effect.fn("promote.keepsOthers")(function* (
   folder: DataFolder["Service"],
   leases: Leases["Service"]
 ) {
-  const undone = yield* undoneByRebuild(folder.table, leases)
+  const undone = yield* undoneByRebuild(folder.table).pipe(Effect.provideService(Leases, leases))
   if (undone === undefined) return
   return yield* new RebuildRefused({
-    reason: `${sayUndone(undone)} A table made from the log alone would undo that; ${discardFlag} lets it.`
+    reason: `${describeUndone(undone)} A table made from the log alone would undo that; ${discardFlag} lets it.`
   })
 })
 
@@ -42,7 +42,7 @@ export const make = (folder: DataFolder["Service"], leases: Leases["Service"], s
     yield* acquire(folder.replayLock, "replay")
     const from = folder.tableAt(table)
     const state = yield* RebuildMarker.read(from)
-    if (state._tag !== "Replayed" || !state.finished) {
+    if (state._tag !== "Rebuilt" || !state.finished) {
       return yield* new RebuildRefused({
         reason: `There is no finished replay ${table} to put in place; floe replay --into ${table} --swap makes one.`
       })

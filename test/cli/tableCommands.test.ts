@@ -9,7 +9,6 @@ import * as SinkControlLayer from "../../layers/sink/SinkControl.ts"
 import * as LeasesLayer from "../../layers/table/iceberg/Leases.ts"
 import * as TableWriterLayer from "../../layers/table/iceberg/TableWriter.ts"
 import { EventLog } from "../../services/EventLog.ts"
-import { Leases } from "../../services/Leases.ts"
 import { SinkControl } from "../../services/SinkControl.ts"
 import { floe, startFloe } from "../support/commandLine.ts"
 import { temporaryFolder } from "../support/dataFolder.ts"
@@ -24,8 +23,7 @@ const filled = Effect.fnUntraced(function* (commits: number, ts = "2026-01-08-14
     const writer = yield* TableWriterLayer.make({
       tableFolder: join(root, "warehouse", "default", "weather"),
       tempFolder: join(root, "temp"),
-      snapshotKeep: 100,
-      leases: yield* Leases
+      snapshotKeep: 100
     })
     const ids: Array<string> = []
     for (let i = 0; i < commits; i++) {

@@ -57,14 +57,14 @@ layer(Live, { timeout: 300_000 })("the sink beside Spark", (it) => {
           yield* more(writer, "after the expiry")
           const { progress } = Option.getOrThrow(yield* writer.committed)
           yield* call(`rollback_to_snapshot('default.weather', ${target})`)
-          assert.strictEqual((yield* Effect.flip(writer.look))._tag, "TableMoved")
+          assert.strictEqual((yield* Effect.flip(writer.refresh))._tag, "TableChanged")
           assert.strictEqual(Option.getOrThrow(yield* writer.committed).progress.offset, progress.offset - 2)
           rows = then
           yield* more(writer, "after the rollback")
           // Hadoop's rename puts another version over Floe's own.
           const { version } = Option.getOrThrow(yield* writer.committed)
           OtherProgram.commit(table, version - 1, version)
-          assert.strictEqual((yield* Effect.flip(writer.look))._tag, "TableMoved")
+          assert.strictEqual((yield* Effect.flip(writer.refresh))._tag, "TableChanged")
           rows = then
           yield* more(writer, "after the rename")
         })

@@ -11,7 +11,6 @@ import * as LeasesLayer from "../../layers/table/iceberg/Leases.ts"
 import * as TableWriterLayer from "../../layers/table/iceberg/TableWriter.ts"
 import { DataFolder } from "../../services/DataFolder.ts"
 import { EventLog, EventLogReader, LogCorrupt, LogUnavailable } from "../../services/EventLog.ts"
-import { Leases } from "../../services/Leases.ts"
 import { Sink } from "../../services/Sink.ts"
 import { SinkControl } from "../../services/SinkControl.ts"
 import { TableUnavailable, TableWriter } from "../../services/Table.ts"
@@ -163,12 +162,10 @@ describe("Sink, when to commit", () => {
   /** A sink whose commits come by this way once their files are written. */
   const startWith = Effect.fnUntraced(function* (interval: string, failpoint: Failpoint) {
     const { root, table } = yield* DataFolder
-    const leases = yield* Leases
     const writer = yield* TableWriterLayer.make({
       tableFolder: table,
       tempFolder: join(root, "temp"),
       snapshotKeep: 100,
-      leases,
       failpoint: (step) => (step === "written" ? failpoint(step) : Effect.void)
     })
     yield* Layer.build(

@@ -26,7 +26,6 @@ const program = Effect.gen(function* () {
     tableFolder: folder.table,
     tempFolder: join(folder.root, "temp"),
     snapshotKeep: 100,
-    leases: yield* Leases,
     failpoint: atStep
   })
   const intake = yield* SinkLoop.make({

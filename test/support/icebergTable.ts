@@ -8,7 +8,6 @@ import * as SqliteLeases from "../../layers/table/iceberg/Leases.ts"
 import * as ReadTable from "../../layers/table/iceberg/readTable.ts"
 import * as TableWriter from "../../layers/table/iceberg/TableWriter.ts"
 import { DataFolder } from "../../services/DataFolder.ts"
-import { Leases } from "../../services/Leases.ts"
 import { type TableWriter as Table, TableUnavailable } from "../../services/Table.ts"
 import type { WeatherRecord } from "../../services/Weather.ts"
 import { temporary } from "./dataFolder.ts"
@@ -32,15 +31,13 @@ export const someRows = (count: number, label: string, ts = hour): ReadonlyArray
 
 /** A writer over the data folder's table, or another one, that closes with the scope. */
 export const openWriter = Effect.fnUntraced(function* (
-  options: Partial<Omit<TableWriter.TableWriterOptions, "tempFolder" | "leases">> = {}
+  options: Partial<Omit<TableWriter.TableWriterOptions, "tempFolder">> = {}
 ) {
   const folder = yield* DataFolder
-  const leases = yield* Leases
   return yield* TableWriter.make({
     tableFolder: folder.table,
     tempFolder: join(folder.root, "temp"),
     snapshotKeep: 100,
-    leases,
     ...options
   })
 })

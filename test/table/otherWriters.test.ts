@@ -186,7 +186,7 @@ describe("a table on which Spark has worked", () => {
           yield* another.stage(someRows(1, "other"))
           yield* another.commit(Option.getOrThrow(yield* another.committed).progress)
         }).pipe(Effect.scoped, Effect.mapError(String), Effect.provide(yield* Effect.context<DataFolder | Leases>()))
-        assert.strictEqual(yield* Effect.flip(writer.supersede(from, progress, allowed)), "changed")
+        assert.strictEqual(yield* Effect.flip(writer.promote(from, progress, allowed)), "changed")
       })
       yield* work.pipe(Effect.scoped, Effect.provide(environmentAt(root)))
       assert.strictEqual(asked, 2)

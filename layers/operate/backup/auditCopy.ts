@@ -3,17 +3,14 @@ import { Effect, Layer, Option, Stream } from "effect"
 import type { CopyAudit } from "../../../services/Backup.ts"
 import { DataFolder } from "../../../services/DataFolder.ts"
 import { EventLogReader } from "../../../services/EventLog.ts"
-import { Leases } from "../../../services/Leases.ts"
 import * as Reader from "../../log/sqlite/EventLogReader.ts"
 import * as TableChecksumsLayer from "../../table/duckdb/TableChecksums.ts"
+import * as Leases from "../../table/iceberg/Leases.ts"
 import { audit } from "../audit/audit.ts"
-
-/** Nobody expires a snapshot of it. */
-const noLeases = Layer.succeed(Leases, { hold: () => Effect.void, held: Effect.succeed(new Set<string>()) })
 
 const services = (folder: DataFolder["Service"]) =>
   Layer.fresh(
-    Layer.merge(Reader.layer, TableChecksumsLayer.layer.pipe(Layer.provide(noLeases))).pipe(
+    Layer.merge(Reader.layer, TableChecksumsLayer.layer.pipe(Layer.provide(Leases.layerNone))).pipe(
       Layer.provide(Layer.succeed(DataFolder, folder))
     )
   )

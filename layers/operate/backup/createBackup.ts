@@ -12,7 +12,6 @@ import {
   type BackupOptions
 } from "../../../services/Backup.ts"
 import { DataFolder } from "../../../services/DataFolder.ts"
-import { Leases } from "../../../services/Leases.ts"
 import { plural } from "../../../services/plural.ts"
 import { SinkControl } from "../../../services/SinkControl.ts"
 import { copyLog, tidy } from "../../log/sqlite/copyLog.ts"
@@ -85,7 +84,7 @@ const tablePath = (folder: DataFolder["Service"]) => relative(folder.root, folde
 
 const copyTable = Effect.fnUntraced(
   function* (folder: DataFolder["Service"], partial: string, progress: BackupOptions["progress"]) {
-    const found = yield* heldFiles(folder.table, yield* Leases)
+    const found = yield* heldFiles(folder.table)
     if (Option.isNone(found)) return undefined
     const { files, leftOut, metadata, offset, snapshotId, version } = found.value
     if (leftOut > 0) {

@@ -28,8 +28,9 @@ export const layer = Layer.effect(
     /** The rows of a snapshot, under a lease. */
     const rows = Effect.fnUntraced(
       function* (table: string, asOf: AsOf | undefined) {
-        return yield* allRows(table, yield* readScan(table, yield* withLeasedSnapshot(table, leases, asOf)))
+        return yield* allRows(table, yield* readScan(table, yield* withLeasedSnapshot(table, asOf)))
       },
+      Effect.provideService(Leases, leases),
       Effect.catchTags({
         TableMissing: ({ advice, table }) =>
           Effect.fail(new QueryUnavailable({ reason: `there is no table yet ${table}; ${advice}`, cause: undefined })),

@@ -2,7 +2,7 @@ import { Effect, Layer, Option, Schema, Stream } from "effect"
 import { DataFolder } from "../../../services/DataFolder.ts"
 import { Leases } from "../../../services/Leases.ts"
 import { QueryUnavailable } from "../../../services/Query.ts"
-import { TableChecksums, TableSumsUnreadable, type TableView } from "../../../services/TableChecksums.ts"
+import { ChecksumsUnreadable, TableChecksums, type TableView } from "../../../services/TableChecksums.ts"
 import * as LogProgress from "../iceberg/logProgress.ts"
 import { repairAdvice } from "../iceberg/rebuildAdvice.ts"
 import { withLeasedSnapshot } from "../iceberg/SnapshotLease.ts"
@@ -59,7 +59,7 @@ const viewOf = (
     ).pipe(
       Stream.mapArrayEffect((rows) =>
         Schema.decodeUnknownEffect(Schema.NonEmptyArray(schema))(rows).pipe(
-          Effect.mapError((cause) => new TableSumsUnreadable({ cause }))
+          Effect.mapError((cause) => new ChecksumsUnreadable({ cause }))
         )
       )
     )
@@ -74,7 +74,7 @@ const viewOf = (
     logId: Option.map(progress, ({ logId }) => logId),
     committed: Option.map(progress, ({ offset }) => [{ partition: 0, offset }]),
     others: otherRows.count(others.rows).pipe(
-      Effect.catchTag("SchemaError", (cause) => Effect.fail(new TableSumsUnreadable({ cause }))),
+      Effect.catchTag("SchemaError", (cause) => Effect.fail(new ChecksumsUnreadable({ cause }))),
       Effect.map((changes) => ({ changes, unknown: unknownOf(others) }))
     ),
     hours: Effect.map(
@@ -106,9 +106,9 @@ export const layer = Layer.effect(
     const leases = yield* Leases
 
     const view = Effect.gen(function* () {
-      const held = yield* withLeasedSnapshot(table, leases, undefined)
+      const held = yield* withLeasedSnapshot(table, undefined)
       const rows = yield* logRows(table, yield* readScan(table, held))
-      return Option.some(viewOf(held, rows, yield* otherRows.find(table, leases, held)))
+      return Option.some(viewOf(held, rows, yield* otherRows.find(table, held)))
     }).pipe(
       Effect.catchTags({
         TableMissing: () => Effect.succeedNone,
@@ -116,7 +116,8 @@ export const layer = Layer.effect(
         TableBroken: (error) => failing(error, repairAdvice(error)),
         SnapshotMissing: unavailable
       }),
-      Effect.withSpan("TableSums.view")
+      Effect.provideService(Leases, leases),
+      Effect.withSpan("TableChecksums.view")
     )
 
     return TableChecksums.of({ view })

@@ -1,6 +1,6 @@
 /** The rows that other programs than Floe have added to a table and deleted from it, from the files that their snapshots name. */
 import { Effect, Schema, Stream } from "effect"
-import type { Leases } from "../../../services/Leases.ts"
+import { Leases } from "../../../services/Leases.ts"
 import type { OtherChange } from "../../../services/TableChecksums.ts"
 import * as Metadata from "../iceberg/Metadata.ts"
 import type { CurrentMetadata } from "../iceberg/MetadataFiles.ts"
@@ -40,12 +40,12 @@ const asItSays = (snapshot: Metadata.Snapshot): OtherChange => {
   }
 }
 
-/** Leases keep the files of the snapshots until the scope closes; doctor, who may only read, does without. */
+/** Leases keep the files of the snapshots until the scope closes. */
 export const find = Effect.fn("otherRows.find")(function* (
   tableFolder: string,
-  leases: Leases["Service"] | undefined,
   { metadata, snapshot }: Pick<CurrentMetadata, "metadata" | "snapshot">
 ) {
+  const leases = yield* Leases
   const { cutAt, snapshots } = othersBehind(metadata, snapshot)
   const rows: Array<OtherRows> = []
   const unreadable: Array<OtherChange> = []
@@ -53,7 +53,7 @@ export const find = Effect.fn("otherRows.find")(function* (
     const parent = metadata.snapshots.find((kept) => kept["snapshot-id"] === one["parent-snapshot-id"])
     for (const held of parent === undefined ? [one] : [parent, one]) {
       // Without a lease its files may go while they are read, which then fails.
-      if (leases !== undefined) yield* Effect.ignore(leases.hold(String(held["snapshot-id"])))
+      yield* Effect.ignore(leases.hold(String(held["snapshot-id"])))
     }
     const read = Effect.gen(function* () {
       const changed = yield* changedFiles(tableFolder, metadata, one)

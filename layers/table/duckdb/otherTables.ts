@@ -25,6 +25,6 @@ export const mentions = (sql: string, name: string) => new RegExp(`(?<![a-z0-9_]
 /** A rebuild may be far from its end. */
 export const warnIfUnfinished = Effect.fnUntraced(function* (name: string, tableFolder: string) {
   const found = yield* Effect.option(RebuildMarker.read(tableFolder))
-  if (found._tag === "None" || found.value._tag !== "Replayed" || found.value.finished) return
+  if (found._tag === "None" || found.value._tag !== "Rebuilt" || found.value.finished) return
   yield* Effect.logWarning(`The table ${name} is unfinished: it has only the rows that its rebuild has written so far.`)
 })

@@ -1,7 +1,6 @@
 /** What is lost when a table that is made from the log alone takes the place of one to which other programs have written. */
 
 import { Effect, Option } from "effect"
-import type { Leases } from "../../../services/Leases.ts"
 import { plural } from "../../../services/plural.ts"
 import { describeChange, type OtherChange } from "../../../services/TableChecksums.ts"
 import * as LogProgress from "../iceberg/logProgress.ts"
@@ -27,14 +26,11 @@ const rowsOf = Effect.fnUntraced(function* (tableFolder: string, current: Curren
 })
 
 /** Undefined if nothing is lost, as far as the table can tell. */
-export const undoneByRebuild = Effect.fn("undoneByRebuild")(function* (
-  tableFolder: string,
-  leases?: Leases["Service"]
-) {
+export const undoneByRebuild = Effect.fn("undoneByRebuild")(function* (tableFolder: string) {
   const found = yield* readMetadata(tableFolder)
   if (Option.isNone(found)) return undefined
   const { metadata, snapshot } = found.value
-  const { cutAt, rows, unreadable } = yield* otherRows.find(tableFolder, leases, found.value)
+  const { cutAt, rows, unreadable } = yield* otherRows.find(tableFolder, found.value)
   // Files that are damaged may be what the rebuild is for.
   const counted = yield* Effect.orElseSucceed(otherRows.count(rows), () => rows.map(({ says }) => says))
   const changes = [...counted, ...unreadable].filter(({ added, deleted }) => added + deleted > 0)
@@ -49,7 +45,7 @@ export const undoneByRebuild = Effect.fn("undoneByRebuild")(function* (
 }, Effect.scoped)
 
 /** One sentence or two, such as "Other writers have added 2 rows and deleted 3 rows (snapshot 4711 by spark, +2 −3 rows)." */
-export const sayUndone = ({ changes, unexplained }: Undone) => {
+export const describeUndone = ({ changes, unexplained }: Undone) => {
   const sum = (count: (change: OtherChange) => number) => changes.reduce((total, change) => total + count(change), 0)
   const known = `Other writers have added ${plural(
     sum(({ added }) => added),

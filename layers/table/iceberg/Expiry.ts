@@ -1,7 +1,5 @@
 /** What leaves the table with a snapshot that has left the metadata: the files that no kept snapshot has. */
 import { Effect } from "effect"
-import type { Leases } from "../../../services/Leases.ts"
-import { TableUnavailable } from "../../../services/Table.ts"
 import { type ManifestEntry, type ManifestFile, mayHave, status } from "./Manifest.ts"
 import type { Snapshot } from "./Metadata.ts"
 import { pathOf } from "./paths.ts"
@@ -90,9 +88,3 @@ export const make = (tableFolder: string) => {
 
   return { leftWith }
 }
-
-/** Snapshots that running queries hold. Ask only after the metadata without a snapshot are committed: then nobody new can hold it. */
-export const heldNow = (leases: Leases["Service"]) =>
-  leases.held.pipe(
-    Effect.mapError((cause) => new TableUnavailable({ operation: "expiring snapshots", reason: cause.message, cause }))
-  )

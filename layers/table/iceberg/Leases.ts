@@ -57,6 +57,9 @@ const release = ({ path, locked }: Lease) => {
   }
 }
 
+/** Leases that hold nothing, for a data folder that nobody writes to or that may only be read. */
+export const layerNone = Layer.succeed(Leases, { hold: () => Effect.void, held: Effect.succeed(new Set<string>()) })
+
 export const layer = Layer.effect(
   Leases,
   Effect.gen(function* () {

@@ -58,7 +58,7 @@ const sizesOf = (paths: Iterable<string>) =>
   ).pipe(Effect.map((found) => found.flat()))
 
 /** Tried again when a snapshot expires while it is looked at. */
-export const plan = Effect.fn("Plan.plan")(
+export const plan = Effect.fn("MaintenancePlan.plan")(
   function* (tableFolder: string, retention: Retention, fileGrace: number) {
     const now = yield* Clock.currentTimeMillis
     const metadata = yield* metadataOf(tableFolder)

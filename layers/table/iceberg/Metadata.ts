@@ -126,7 +126,7 @@ export const currentSnapshot = (metadata: TableMetadata) =>
   metadata.snapshots.find((snapshot) => snapshot["snapshot-id"] === metadata["current-snapshot-id"])
 
 /** A snapshot and those it has come from, newest first, as far as they are kept. */
-export const lineage = (
+export const ancestorsOf = (
   metadata: Pick<TableMetadata, "snapshots">,
   from: bigint | undefined
 ): ReadonlyArray<Snapshot> => {
@@ -153,7 +153,7 @@ export const hasOwnColumns = (metadata: TableMetadata) =>
   metadata["current-schema-id"] === tableSchema["schema-id"] && metadata.schemas.every(isOrdinary)
 
 /** Why Floe cannot add rows, as the end of a sentence that begins with a table's metadata file; undefined if it can. */
-export const unfit = (metadata: TableMetadata) => {
+export const whyUnwritable = (metadata: TableMetadata) => {
   const fields = metadata.schemas.find((one) => one["schema-id"] === metadata["current-schema-id"])?.fields ?? []
   for (const { id, name, type } of tableSchema.fields) {
     const field = fields.find((one) => one.id === id)

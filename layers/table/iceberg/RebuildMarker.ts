@@ -13,7 +13,7 @@ export type RebuildMarker =
   | { readonly _tag: "Nothing" }
   /** A table, or something else, that no replay has made. */
   | { readonly _tag: "Other" }
-  | { readonly _tag: "Replayed"; readonly logId: string; readonly finished: boolean }
+  | { readonly _tag: "Rebuilt"; readonly logId: string; readonly finished: boolean }
 
 export const read = Effect.fnUntraced(function* (
   tableFolder: string
@@ -30,7 +30,7 @@ export const read = Effect.fnUntraced(function* (
   const state = yield* Schema.decodeUnknownEffect(State)(text).pipe(
     Effect.mapError(() => new TableBroken({ file: fileIn(tableFolder), reason: "cannot be read; remove the folder" }))
   )
-  return { _tag: "Replayed", ...state }
+  return { _tag: "Rebuilt", ...state }
 })
 
 /** Durable when it is done. */

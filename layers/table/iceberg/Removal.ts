@@ -4,8 +4,8 @@
  */
 import { dirname, join } from "node:path"
 import { Effect } from "effect"
-import type { Leases } from "../../../services/Leases.ts"
-import type { TableBroken } from "../../../services/Table.ts"
+import { Leases } from "../../../services/Leases.ts"
+import { type TableBroken, TableUnavailable } from "../../../services/Table.ts"
 import * as Files from "../../runtime/files.ts"
 import * as Expiry from "./Expiry.ts"
 import { findOrphans } from "./findOrphans.ts"
@@ -19,7 +19,6 @@ import type { Dropped, TableCommits } from "./TableCommits.ts"
 export interface RemovalOptions {
   readonly tableFolder: string
   readonly writer: string
-  readonly leases: Leases["Service"]
   readonly commits: TableCommits
   readonly left: LeftFiles
   /** So many metadata files before the current one stay. */
@@ -32,8 +31,9 @@ export interface RemovalOptions {
 const pieceFiles = 256
 const pieceSnapshots = 32
 
-export const make = (options: RemovalOptions) => {
-  const { commits, leases, left, metadataKeep, tableFolder, writer } = options
+export const make = Effect.fnUntraced(function* (options: RemovalOptions) {
+  const leases = yield* Leases
+  const { commits, left, metadataKeep, tableFolder, writer } = options
   const expiry = Expiry.make(tableFolder)
   /** The metadata files on disk, oldest first; unknown after the start and after each commit of others. */
   let onDisk: Array<{ readonly version: number; readonly name: string }> | undefined
@@ -123,9 +123,14 @@ export const make = (options: RemovalOptions) => {
     return old.length
   })
 
+  /** The snapshots that running queries hold. Nobody new can hold one that the committed metadata no longer have. */
+  const heldNow = leases.held.pipe(
+    Effect.mapError((cause) => new TableUnavailable({ operation: "expiring snapshots", reason: cause.message, cause }))
+  )
+
   const removeLeft = Effect.fnUntraced(function* (oldest: number) {
     if (!(yield* left.isDue)) return 0
-    const held = yield* Expiry.heldNow(leases)
+    const held = yield* heldNow
     const kept = keptIds()
     // What a query reads that began before this writer: it is not known which files those are.
     if ([...held].some((id) => !kept.has(id) && !left.has(id))) return 0
@@ -148,4 +153,4 @@ export const make = (options: RemovalOptions) => {
     const filesRemoved = metadataRemoved + (yield* removeLeft(files[0]?.version ?? 0))
     return { snapshotsExpired, filesRemoved }
   }).pipe(Effect.uninterruptible, Effect.withSpan("Removal"))
-}
+})

@@ -1,7 +1,7 @@
 /** A snapshot to read at leisure: the newest one or an older one, with a lease on it. */
 import { basename } from "node:path"
 import { Effect, Option } from "effect"
-import type { Leases } from "../../../services/Leases.ts"
+import { Leases } from "../../../services/Leases.ts"
 import { type AsOf, SnapshotMissing, TableMissing, weather } from "../../../services/TableReader.ts"
 import type * as Metadata from "./Metadata.ts"
 import { currentSnapshot } from "./Metadata.ts"
@@ -43,7 +43,8 @@ const chosen = (metadata: Metadata.TableMetadata, asOf: AsOf | undefined) => {
 }
 
 /** On a folder that may only be read, or a full disk, a query reads without a lease: files that have left the table stay a while. */
-const hold = Effect.fnUntraced(function* (tableFolder: string, leases: Leases["Service"], snapshotId: string) {
+const hold = Effect.fnUntraced(function* (tableFolder: string, snapshotId: string) {
+  const leases = yield* Leases
   const unheld = yield* leases.hold(snapshotId).pipe(Effect.as(undefined), Effect.catch(Effect.succeed))
   if (unheld === undefined) return
   const warned = Effect.gen(function* () {
@@ -59,13 +60,12 @@ const hold = Effect.fnUntraced(function* (tableFolder: string, leases: Leases["S
 /** A snapshot whose files stay until the scope closes, and the metadata that have it. */
 export const withLeasedSnapshot = Effect.fn("SnapshotLease.withLeasedSnapshot")(function* (
   tableFolder: string,
-  leases: Leases["Service"],
   asOf: AsOf | undefined
 ) {
   for (;;) {
     const snapshot = yield* chosen(yield* metadataOf(tableFolder), asOf)
     if (snapshot === undefined) return yield* missing(tableFolder)
-    yield* hold(tableFolder, leases, String(snapshot["snapshot-id"]))
+    yield* hold(tableFolder, String(snapshot["snapshot-id"]))
     // It may have expired before the lease was there.
     const metadata = yield* metadataOf(tableFolder)
     const kept = metadata.snapshots.find((one) => one["snapshot-id"] === snapshot["snapshot-id"])

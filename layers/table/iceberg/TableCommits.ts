@@ -5,7 +5,7 @@
 import { randomUUID } from "node:crypto"
 import { join } from "node:path"
 import { Clock, Effect, Option, Random, Semaphore } from "effect"
-import { type Committed, type Progress, TableBroken, TableMoved, TableUnavailable } from "../../../services/Table.ts"
+import { type Committed, type Progress, TableBroken, TableChanged, TableUnavailable } from "../../../services/Table.ts"
 import { type ActiveFile, ActiveFiles } from "./ActiveFiles.ts"
 import { commitMetadata, type Failpoint, VersionTaken } from "./commitMetadata.ts"
 import * as LogProgress from "./logProgress.ts"
@@ -125,7 +125,7 @@ export const make = Effect.fn("TableCommits.make")(function* (
     for (const { file: path, reason } of torn) {
       yield* Effect.logWarning(`${path} ${reason}: it is left out, and its version is not used again.`)
     }
-    const unfit = Metadata.unfit(metadata)
+    const unfit = Metadata.whyUnwritable(metadata)
     if (unfit !== undefined) return yield* new TableBroken({ file, reason: unfit, unsupported: true })
     if (pathOf(metadata.location).replace(/\/$/, "") !== tableFolder) {
       return yield* new TableBroken({
@@ -245,7 +245,7 @@ export const make = Effect.fn("TableCommits.make")(function* (
     if (now === undefined && current !== undefined) return yield* withoutProgress(join(metadataFolder, current.name))
     if (sameProgress(now, base)) return
     const offset = (progress: Progress | undefined) => (progress?.offset ?? 0).toLocaleString("en-US")
-    return yield* new TableMoved({
+    return yield* new TableChanged({
       reason: `Another program changed the table: it now has the log up to offset ${offset(now)}, where Floe had committed it up to ${offset(base)}. The sink goes on from there, so that each event is in the table once.`
     })
   })
@@ -368,7 +368,7 @@ export const make = Effect.fn("TableCommits.make")(function* (
     replace,
     overwrite,
     trim,
-    look: (base: Progress | undefined) => onNewest(expect(base)),
+    verifyBase: (base: Progress | undefined) => onNewest(expect(base)),
     committed: () => (current === undefined ? Option.none<Committed>() : committedOf(current)),
     metadata: () => current?.metadata,
     /** N of the current `v<N>.metadata.json`; 0 before the first commit. */

@@ -100,7 +100,7 @@ export const at = (name: string) =>
         history: Effect.map(metadata, (metadata) => {
           const parents = new Map(metadata.snapshots.map((one) => [one["snapshot-id"], one["parent-snapshot-id"]]))
           const ancestors = new Set(
-            Metadata.lineage(metadata, metadata["current-snapshot-id"]).map((one) => one["snapshot-id"])
+            Metadata.ancestorsOf(metadata, metadata["current-snapshot-id"]).map((one) => one["snapshot-id"])
           )
           return metadata["snapshot-log"].toReversed().map((entry) => ({
             madeCurrentAt: entry["timestamp-ms"],
@@ -111,7 +111,7 @@ export const at = (name: string) =>
         }).pipe(Effect.withSpan("TableReader.history")),
         files: (asOf) =>
           Effect.gen(function* () {
-            const { metadata, snapshot } = yield* withLeasedSnapshot(tableFolder, leases, asOf)
+            const { metadata, snapshot } = yield* withLeasedSnapshot(tableFolder, asOf)
             const { location } = metadata
             const manifests = yield* readList(tableFolder, location, snapshot["manifest-list"])
             return Stream.fromIterable(manifests).pipe(
@@ -120,7 +120,7 @@ export const at = (name: string) =>
               Stream.filter(({ entry }) => entry.data_file.content === Manifest.content.data),
               Stream.map((live) => toFile(tableFolder, live))
             )
-          }).pipe(Stream.unwrap)
+          }).pipe(Effect.provideService(Leases, leases), Stream.unwrap)
       })
     })
   )

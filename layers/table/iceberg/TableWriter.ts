@@ -3,9 +3,8 @@ import { randomUUID } from "node:crypto"
 import { join } from "node:path"
 import { Duration, Effect, Layer, Option, Semaphore } from "effect"
 import { DataFolder } from "../../../services/DataFolder.ts"
-import { Leases } from "../../../services/Leases.ts"
 import { fileGrace, snapshotKeep, timeTravel } from "../../../services/Settings.ts"
-import { type Progress, TableBroken, type TableMoved, TableWriter } from "../../../services/Table.ts"
+import { type Progress, TableBroken, type TableChanged, TableWriter } from "../../../services/Table.ts"
 import type { WeatherRecord } from "../../../services/Weather.ts"
 import { monotonicMillis } from "../../runtime/elapsed.ts"
 import * as Files from "../../runtime/files.ts"
@@ -33,7 +32,6 @@ export interface TableWriterOptions {
   readonly fileGrace?: number | undefined
   /** As many metadata files before the current one as snapshots, if left out. */
   readonly metadataKeep?: number | undefined
-  readonly leases: Leases["Service"]
   readonly failpoint?: Failpoint | undefined
 }
 
@@ -70,10 +68,9 @@ export const make = Effect.fn("TableWriter.make")(function* (options: TableWrite
   const staging = yield* Semaphore.make(1)
   const committing = yield* Semaphore.make(1)
   const maintaining = yield* Semaphore.make(1)
-  const removal = Removal.make({
+  const removal = yield* Removal.make({
     tableFolder,
     writer,
-    leases: options.leases,
     commits,
     left: yield* LeftFiles.make({ tableFolder, grace: options.fileGrace ?? 0 }),
     metadataKeep: retention.metadataFiles,
@@ -130,7 +127,7 @@ export const make = Effect.fn("TableWriter.make")(function* (options: TableWrite
   }).pipe(Effect.uninterruptible, staging.withPermit)
 
   /** What was staged came behind what is no longer in the table. */
-  const startAgain = Effect.fnUntraced(function* (error: TableMoved) {
+  const startAgain = Effect.fnUntraced(function* (error: TableChanged) {
     yield* discard
     base = Option.getOrUndefined(commits.committed())?.progress
     return yield* error
@@ -142,7 +139,7 @@ export const make = Effect.fn("TableWriter.make")(function* (options: TableWrite
       const files = yield* staging.withPermit(Effect.andThen(flush, () => Effect.succeed(pieces)))
       const committed = yield* commits
         .append(files.map(toDataFile), progress, base)
-        .pipe(Effect.catchTag("TableMoved", startAgain))
+        .pipe(Effect.catchTag("TableChanged", startAgain))
       base = committed.progress
       upkeep.appended(new Set(files.map((file) => file.ts)), yield* monotonicMillis)
       unstage(files)
@@ -153,7 +150,7 @@ export const make = Effect.fn("TableWriter.make")(function* (options: TableWrite
   )
 
   /** Upkeep waits, as it would merge files that are taken away. */
-  const supersede: TableWriter["Service"]["supersede"] = Effect.fn("TableWriter.supersede")(
+  const promote: TableWriter["Service"]["promote"] = Effect.fn("TableWriter.promote")(
     function* <E>(from: string, progress: Progress, allowed: Effect.Effect<void, E> = Effect.void) {
       yield* unspoiled
       const adopted = yield* importDataFiles(from, tableFolder, `${writer}-${adoptions++}`)
@@ -178,12 +175,12 @@ export const make = Effect.fn("TableWriter.make")(function* (options: TableWrite
     stage,
     staged: Effect.sync(() => staged),
     commit,
-    look: Effect.suspend(() => commits.look(base)).pipe(
-      Effect.catchTag("TableMoved", startAgain),
+    refresh: Effect.suspend(() => commits.verifyBase(base)).pipe(
+      Effect.catchTag("TableChanged", startAgain),
       committing.withPermit
     ),
     discard,
-    supersede,
+    promote,
     maintain: maintaining.withPermit(upkeep.maintain)
   })
 })
@@ -192,7 +189,6 @@ export const layer = Layer.effect(
   TableWriter,
   Effect.gen(function* () {
     const folder = yield* DataFolder
-    const leases = yield* Leases
     const keep = yield* snapshotKeep
     const travel = yield* timeTravel
     const grace = yield* fileGrace
@@ -206,8 +202,7 @@ export const layer = Layer.effect(
       snapshotKeep: keep,
       timeTravel: Duration.toMillis(travel),
       fileGrace: Duration.toMillis(grace),
-      metadataKeep,
-      leases
+      metadataKeep
     })
   })
 )

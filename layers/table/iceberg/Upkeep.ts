@@ -14,7 +14,7 @@ export interface UpkeepOptions {
   readonly parquet: ParquetWriter
   readonly commits: TableCommits
   /** One piece of removing files. */
-  readonly removal: ReturnType<typeof Removal.make>
+  readonly removal: Effect.Success<ReturnType<typeof Removal.make>>
 }
 
 /** A partition to which nothing was added for as long no longer grows. */

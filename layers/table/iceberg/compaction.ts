@@ -70,7 +70,7 @@ const sameRows = (before: ReadonlyArray<ActiveFile>, after: ReadonlyArray<Writte
   rowsByPartition(before).join() === rowsByPartition(after).join()
 
 /** Merges these live files and commits the merged ones in their place; other commits go on until the last step. Answers how many it wrote. */
-export const compact = Effect.fn("Compaction.compact")(function* (
+export const compact = Effect.fn("compact")(function* (
   tableFolder: string,
   writer: string,
   parquet: ParquetWriter,

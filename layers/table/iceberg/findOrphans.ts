@@ -46,7 +46,7 @@ const ownMetadata = new RegExp(
 )
 
 /** Paths of the orphans. Files of this writer, if one asks, are left out: it may have made them since, and knows them itself. */
-export const findOrphans = Effect.fn("Orphans.findOrphans")(function* (
+export const findOrphans = Effect.fn("findOrphans")(function* (
   tableFolder: string,
   writer: string | undefined,
   lists: ReadonlyArray<NamedList>,

@@ -2,7 +2,7 @@
 import { statSync } from "node:fs"
 import { join, relative } from "node:path"
 import { Effect, Option } from "effect"
-import type { Leases } from "../../../services/Leases.ts"
+import { Leases } from "../../../services/Leases.ts"
 import * as Files from "../../runtime/files.ts"
 import { namedBy } from "./findOrphans.ts"
 import * as LogProgress from "./logProgress.ts"
@@ -14,7 +14,8 @@ import { type CurrentMetadata, readMetadata } from "./MetadataFiles.ts"
  * read, nothing but the wait before upkeep removes what left the table keeps their files. One may expire before its lease is there: only what is in the
  * metadata after that is safe. What was held stays so, and the next round has the newest snapshots alone to hold.
  */
-const holdAll = Effect.fnUntraced(function* (tableFolder: string, leases: Leases["Service"]) {
+const holdAll = Effect.fnUntraced(function* (tableFolder: string) {
+  const leases = yield* Leases
   const held = new Set<bigint>()
   const safe = new Set<bigint>()
   const idsIn = ({ metadata }: CurrentMetadata) => metadata.snapshots.map((one) => one["snapshot-id"])
@@ -45,8 +46,8 @@ const isThere = (path: string) =>
   Files.attempt("looking for a file", async () => statSync(path, { throwIfNoEntry: false }) !== undefined)
 
 /** None if there is no table; the files stay until the scope closes. */
-export const heldFiles = Effect.fn("heldFiles")(function* (tableFolder: string, leases: Leases["Service"]) {
-  const held = yield* holdAll(tableFolder, leases)
+export const heldFiles = Effect.fn("heldFiles")(function* (tableFolder: string) {
+  const held = yield* holdAll(tableFolder)
   if (held === undefined) return Option.none()
   const { bytes, current, name } = held
   const { location, snapshots } = current.metadata

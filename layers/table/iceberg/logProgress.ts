@@ -51,7 +51,7 @@ const ofProperties = (
 
 /** The nearest ancestor that has it wins: after a rollback it says how far the log is in what is there now. */
 export const at = (metadata: Metadata.TableMetadata, snapshot: Metadata.Snapshot): Option.Option<Progress> => {
-  const lineage = Metadata.lineage(metadata, snapshot["snapshot-id"])
+  const lineage = Metadata.ancestorsOf(metadata, snapshot["snapshot-id"])
   for (const one of lineage) {
     const progress = Metadata.progressOf(one)
     if (progress !== undefined) return Option.some(progress)

@@ -22,7 +22,7 @@ export interface ChangedFiles {
 const { status, content } = Manifest
 
 /** All that it needs is in the snapshot's own manifests: they name what it removed, too. */
-export const changedFiles = Effect.fn("OtherWriters.changedFiles")(function* (
+export const changedFiles = Effect.fn("changedFiles")(function* (
   tableFolder: string,
   metadata: Metadata.TableMetadata,
   snapshot: Metadata.Snapshot

@@ -126,7 +126,7 @@ export const readFiles = Effect.fnUntraced(function* (
 })
 
 /** The table at its newest snapshot; none before the first commit. */
-export const readTable = Effect.fn("TableReader.readTable")(function* (
+export const readTable = Effect.fn("readTable")(function* (
   tableFolder: string
 ): Effect.fn.Return<Option.Option<TableSnapshot>, TableUnavailable | TableBroken> {
   for (let tries = 0; ; tries++) {
@@ -157,7 +157,7 @@ export const readTable = Effect.fn("TableReader.readTable")(function* (
 })
 
 /** The snapshots that are kept, newest first; none before the first commit. */
-export const listSnapshots = Effect.fn("TableReader.listSnapshots")(function* (tableFolder: string) {
+export const listSnapshots = Effect.fn("listSnapshots")(function* (tableFolder: string) {
   const current = yield* readMetadata(tableFolder)
   if (Option.isNone(current)) return []
   return current.value.metadata.snapshots.toReversed().map(

@@ -13,7 +13,7 @@ import { located } from "./paths.ts"
 import { readList, readWritten } from "./readTable.ts"
 
 /** The same table with the folder's real place in it; untouched if that is what it says already. */
-export const relocate = Effect.fn("Relocation.relocate")(function* (
+export const relocate = Effect.fn("relocate")(function* (
   tableFolder: string,
   writer: string,
   opened: CurrentMetadata,

@@ -84,7 +84,7 @@ const mostOfOthers = 100
 const needed = (metadata: Metadata.TableMetadata, now: number, { timeTravel }: Retention): ReadonlySet<bigint> => {
   const current = Metadata.currentSnapshot(metadata)
   if (current === undefined) return new Set()
-  const line = Metadata.lineage(metadata, current["snapshot-id"])
+  const line = Metadata.ancestorsOf(metadata, current["snapshot-id"])
   const ofOthers = othersBehind(metadata, current).needed.slice(0, mostOfOthers)
   const recent = ofOthers.filter((one) => now - one["timestamp-ms"] < timeTravel)
   const ids = [current, ...recent].map((one) => one["snapshot-id"])

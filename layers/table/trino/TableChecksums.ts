@@ -142,7 +142,7 @@ export const layer = Layer.effect(
         TableMissing: () => Effect.succeedNone,
         TableUnavailable: (error) => Effect.fail(Rows.asQueryError(error))
       }),
-      Effect.withSpan("TableSums.view")
+      Effect.withSpan("TableChecksums.view")
     )
 
     return TableChecksums.of({ view })

@@ -74,14 +74,12 @@ describe("Leases", () => {
       const writer = yield* TableWriter.make({
         tableFolder: folder.table,
         tempFolder: join(folder.root, "temp"),
-        snapshotKeep: 1,
-        // Upkeep itself must be able to ask.
-        leases: Leases.of({ ...leases, held: Effect.succeed(new Set()) })
-      })
+        snapshotKeep: 1
+      }).pipe(Effect.provideService(Leases, Leases.of({ ...leases, held: Effect.succeed(new Set()) })))
       yield* add(writer, someRows(1, "first"))
       const failing = Effect.gen(function* () {
         const scope = yield* Scope.make()
-        const { snapshot } = yield* Scope.provide(withLeasedSnapshot(folder.table, leases, undefined), scope)
+        const { snapshot } = yield* Scope.provide(withLeasedSnapshot(folder.table, undefined), scope)
         return { id: snapshot["snapshot-id"], fail: Scope.close(scope, Exit.fail("No such file")) }
       })
       const before = yield* failing

@@ -89,7 +89,7 @@ layer(environment)("a commit of another program", (it) => {
         }
         yield* writer.stage(someRows(5, "staged"))
         const error = yield* Effect.flip(writer.commit({ logId: "a-log", offset: 12 }))
-        assert.strictEqual(error._tag, "TableMoved")
+        assert.strictEqual(error._tag, "TableChanged")
         assert.include(error.message, "up to offset 3, where Floe had committed it up to 7")
         assert.strictEqual(yield* writer.staged, 0)
         assert.deepStrictEqual(Option.getOrThrow(yield* writer.committed).progress, { logId: "a-log", offset: 3 })
@@ -105,10 +105,10 @@ layer(environment)("a commit of another program", (it) => {
       const writer = yield* openWriter({ tableFolder: table })
       yield* add(writer, someRows(3, "first"))
       yield* add(writer, someRows(4, "gone"))
-      yield* writer.look
+      yield* writer.refresh
       OtherProgram.commit(table, 1, 2)
-      assert.strictEqual((yield* Effect.flip(writer.look))._tag, "TableMoved")
-      yield* writer.look
+      assert.strictEqual((yield* Effect.flip(writer.refresh))._tag, "TableChanged")
+      yield* writer.refresh
     })
   )
 
@@ -147,7 +147,7 @@ layer(environment)("a commit of another program", (it) => {
         if (noted) yield* maintainAll(writer)
         writeFileSync(metadataFile(table, 1), first)
         OtherProgram.commit(table, 1, 2)
-        assert.strictEqual((yield* Effect.flip(writer.look))._tag, "TableMoved")
+        assert.strictEqual((yield* Effect.flip(writer.refresh))._tag, "TableChanged")
         yield* maintainAll(writer)
         yield* TestClock.adjust("1 hour")
         yield* maintainAll(writer)
@@ -204,7 +204,7 @@ layer(environment)("how far the log is in", (it) => {
       const first = yield* add(writer, someRows(3, "first"))
       yield* add(writer, someRows(4, "second"))
       OtherProgram.rollBack(table, 2, 3, BigInt(first.snapshotId))
-      assert.strictEqual((yield* Effect.flip(writer.look))._tag, "TableMoved")
+      assert.strictEqual((yield* Effect.flip(writer.refresh))._tag, "TableChanged")
       assert.strictEqual((yield* progressIn(table))?.offset, 3)
       yield* add(writer, someRows(4, "again"))
       yield* assertRows(table, [...someRows(3, "first"), ...someRows(4, "again")])
@@ -235,7 +235,7 @@ layer(environment)("how far the log is in", (it) => {
       }
       // With one more piece of upkeep the properties would tell it too.
       yield* writer.maintain
-      yield* writer.look
+      yield* writer.refresh
       yield* maintainAll(writer)
       const { metadata } = Option.getOrThrow(yield* readMetadata(table))
       assert.isTrue(metadata.snapshots.some((one) => String(one["snapshot-id"]) === snapshotId))

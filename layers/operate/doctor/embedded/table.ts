@@ -6,7 +6,8 @@ import type { Check, Finding } from "../../../../services/Checks.ts"
 import type { DataFolder } from "../../../../services/DataFolder.ts"
 import { plural } from "../../../../services/plural.ts"
 import * as Files from "../../../runtime/files.ts"
-import { discardFlag, sayUndone, undoneByRebuild } from "../../../table/duckdb/undoneByRebuild.ts"
+import { describeUndone, discardFlag, undoneByRebuild } from "../../../table/duckdb/undoneByRebuild.ts"
+import * as Leases from "../../../table/iceberg/Leases.ts"
 import { readMetadata } from "../../../table/iceberg/MetadataFiles.ts"
 import { rebuildCommand } from "../../../table/iceberg/rebuildAdvice.ts"
 import { readScan } from "../../../table/iceberg/TableScan.ts"
@@ -35,9 +36,9 @@ const freeName = (path: string) => {
 
 /** Says what a rebuild undoes, where other programs have written to the table. */
 const rebuild = Effect.fnUntraced(function* ({ table }: Folder) {
-  const undone = yield* undoneByRebuild(table)
+  const undone = yield* undoneByRebuild(table).pipe(Effect.provide(Leases.layerNone))
   if (undone === undefined) return rebuildCommand
-  return `${rebuildCommand} ${discardFlag} makes the table again from the log and undoes what other programs changed; without ${discardFlag} it refuses. ${sayUndone(undone)}`
+  return `${rebuildCommand} ${discardFlag} makes the table again from the log and undoes what other programs changed; without ${discardFlag} it refuses. ${describeUndone(undone)}`
 })
 
 /** For a table that cannot be opened: nothing is thrown away. */

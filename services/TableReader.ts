@@ -4,7 +4,6 @@
  */
 import { Context, type Effect, type Option, Schema, type Stream } from "effect"
 import { Position } from "./EventLog.ts"
-import { plural } from "./plural.ts"
 import type { TableBroken, TableUnavailable } from "./Table.ts"
 
 /** A name that every engine takes as it is; `weather` is the table that the sink writes. */
@@ -112,7 +111,7 @@ export class SnapshotMissing extends Schema.TaggedError<SnapshotMissing>()("Snap
         : `No snapshot from ${new Date(asOf.millis).toISOString()} or before is kept`
     const { kept, oldest, oldestAt } = this
     if (kept === 0) return `${asked}. The table has no snapshots.`
-    return `${asked}. The table keeps ${plural(kept, "snapshot")}, the oldest is ${oldest} of ${new Date(oldestAt).toISOString()}; floe table snapshots lists them.`
+    return `${asked}. The table keeps ${kept.toLocaleString("en-US")} ${kept === 1 ? "snapshot" : "snapshots"}, the oldest is ${oldest} of ${new Date(oldestAt).toISOString()}; floe table snapshots lists them.`
   }
 }
 

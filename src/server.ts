@@ -1,15 +1,14 @@
 /** The logging server: takes weather events over HTTP and answers once they are durable in the event log. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Layer } from "effect"
-import * as Server from "../layers/ingest/http/Server.ts"
+import { HttpServer } from "../layers/ingest/http/HttpServer.ts"
 import * as Profile from "../layers/profile/Profile.ts"
 import * as ConsoleLogger from "../layers/runtime/ConsoleLogger.ts"
 import * as Shutdown from "../layers/runtime/Shutdown.ts"
-import { HttpAddress } from "../services/HttpAddress.ts"
 
 const announced = Layer.effectDiscard(
   Effect.gen(function* () {
-    const { url } = yield* HttpAddress
+    const { url } = yield* HttpServer
     yield* Effect.logInfo(`The logging server listens on ${url}`)
     yield* Effect.addFinalizer(() => Effect.logInfo("The logging server is stopping."))
   })
@@ -17,7 +16,7 @@ const announced = Layer.effectDiscard(
 
 const program = announced.pipe(
   Layer.provide(Profile.serverAddress),
-  Layer.provide(Server.layer),
+  Layer.provide(HttpServer.layer),
   Layer.provide(Profile.log),
   Layer.merge(Profile.clockSteps),
   Layer.provide(ConsoleLogger.layer)

@@ -2,23 +2,22 @@
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Layer } from "effect"
 import * as Generator from "../layers/generator/Generator.ts"
-import * as Server from "../layers/ingest/http/Server.ts"
+import * as Banner from "../layers/ingest/Banner.ts"
+import { HttpServer } from "../layers/ingest/http/HttpServer.ts"
 import * as LogClient from "../layers/ingest/LogClient.ts"
 import * as Profile from "../layers/profile/Profile.ts"
-import * as Banner from "../layers/runtime/Banner.ts"
 import * as ConsoleLogger from "../layers/runtime/ConsoleLogger.ts"
 import * as Shutdown from "../layers/runtime/Shutdown.ts"
-import { HttpAddress } from "../services/HttpAddress.ts"
 import { Sink } from "../services/Sink.ts"
 
-const ownServer = Layer.unwrap(Effect.map(HttpAddress, ({ url }) => LogClient.at(new URL(url))))
+const ownServer = Layer.unwrap(Effect.map(HttpServer, ({ url }) => LogClient.at(new URL(url))))
 
 // Layers close in the order in which they stand here: each has what the ones above it leave.
 const program = Generator.layer.pipe(
   Layer.provide(ownServer),
   Layer.provide(Banner.layer),
   Layer.provide(Profile.serverAddress),
-  Layer.provide(Server.layer),
+  Layer.provide(HttpServer.layer),
   Layer.provideMerge(Profile.sink),
   Layer.provide(Profile.log),
   Layer.provideMerge(Profile.clockSteps),

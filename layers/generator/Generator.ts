@@ -2,9 +2,9 @@
 import { Cause, Effect, Layer, Schedule } from "effect"
 import * as SecureRandom from "effect/crypto/SecureRandom"
 import { LogClient, type ServerUnavailable } from "../../services/LogClient.ts"
-import { plural } from "../../services/plural.ts"
 import { batch, interval, seed } from "../../services/Settings.ts"
 import type { WeatherReading } from "../../services/Weather.ts"
+import { plural } from "../runtime/plural.ts"
 import * as Heartbeat from "./Heartbeat.ts"
 import * as Readings from "./readings.ts"
 

@@ -6,7 +6,7 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { Effect, Layer, Option, Schema } from "effect"
 import { DataFolder } from "../../services/DataFolder.ts"
 import { EventLog } from "../../services/EventLog.ts"
-import { HttpAddress } from "../../services/HttpAddress.ts"
+import { HttpServer } from "./http/HttpServer.ts"
 
 const ServerAddress = Schema.Struct({
   /** How a program on this machine reaches it. */
@@ -38,7 +38,7 @@ const write = (path: string, address: ServerAddress) => {
 export const layer = Layer.effectDiscard(
   Effect.gen(function* () {
     const { serverAddress } = yield* DataFolder
-    const { host, port, url } = yield* HttpAddress
+    const { host, port, url } = yield* HttpServer
     const { logId } = yield* EventLog
     const address = { url: new URL(url), host, port, processId: process.pid, logId }
     yield* Effect.acquireRelease(

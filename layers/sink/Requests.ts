@@ -1,7 +1,7 @@
 /** What other programs ask of the sink, and what it tells them of itself. */
 import { Effect, Option, Schedule } from "effect"
-import { plural } from "../../services/plural.ts"
 import type { ControlUnavailable, SinkControl, SinkRequest, SinkStatus } from "../../services/SinkControl.ts"
+import { plural } from "../runtime/plural.ts"
 import type { Promotion } from "./promote.ts"
 import type { SinkLoop } from "./SinkLoop.ts"
 import type { Upkeeper } from "./Upkeep.ts"

@@ -2,7 +2,6 @@
 import { Array as Arr, Duration, Effect, Latch, Option, Semaphore, Stream } from "effect"
 import type { DataFolder } from "../../services/DataFolder.ts"
 import { type EventLogReader, LogCorrupt, type LoggedEvent } from "../../services/EventLog.ts"
-import { plural } from "../../services/plural.ts"
 import { SinkStopped } from "../../services/Sink.ts"
 import {
   type Progress,
@@ -12,6 +11,7 @@ import {
   type TableWriter
 } from "../../services/Table.ts"
 import { monotonicMillis } from "../runtime/elapsed.ts"
+import { plural } from "../runtime/plural.ts"
 import * as RetryReporter from "../runtime/RetryReporter.ts"
 import * as LogMatch from "./LogMatch.ts"
 import { folderInPlace } from "./runLocally.ts"

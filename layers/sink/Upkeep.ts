@@ -1,8 +1,8 @@
 /** Upkeep of the table beside the commits: one bounded piece at a time. */
 import { Effect, Latch } from "effect"
-import { plural } from "../../services/plural.ts"
 import { SinkStopped } from "../../services/Sink.ts"
 import type { TableWriter, Upkeep } from "../../services/Table.ts"
+import { plural } from "../runtime/plural.ts"
 import * as RetryReporter from "../runtime/RetryReporter.ts"
 
 /** Without commits there is still something to do, once an hour that has ended no longer grows. */

@@ -3,7 +3,7 @@ import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { size } from "../../layers/cli/terminal/listing.ts"
-import { plural } from "../../services/plural.ts"
+import { plural } from "../../layers/runtime/plural.ts"
 import connect from "../recorded/connect.json" with { type: "json" }
 import trino from "../recorded/trino.json" with { type: "json" }
 import { temporaryFolder } from "../support/dataFolder.ts"

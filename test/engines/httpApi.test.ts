@@ -3,9 +3,8 @@ import { spawn } from "node:child_process"
 import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import * as Server from "../../layers/ingest/http/Server.ts"
+import { HttpServer } from "../../layers/ingest/http/HttpServer.ts"
 import * as Memory from "../../layers/log/memory/EventLog.ts"
-import { HttpAddress } from "../../services/HttpAddress.ts"
 import { temporaryFolder } from "../support/dataFolder.ts"
 import { missing } from "./engines.ts"
 
@@ -31,14 +30,14 @@ const schemathesis = (url: string, seed: number, cwd: string) =>
     return Effect.sync(() => child.kill("SIGKILL"))
   })
 
-layer(Server.at("127.0.0.1", 0).pipe(Layer.provide(Memory.layer)), { excludeTestServices: true })(
+layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provide(Memory.layer)), { excludeTestServices: true })(
   "the HTTP API",
   (it) => {
     for (const seed of seeds) {
       it.effect(`does what its document says, with the seed ${seed}`, () =>
         Effect.gen(function* () {
           assert.isUndefined(missing())
-          const { url } = yield* HttpAddress
+          const { url } = yield* HttpServer
           const { code, output } = yield* schemathesis(url, seed, yield* temporaryFolder)
           assert.strictEqual(code, 0, output.slice(-20_000))
           assert.match(output, /Tested: 4/)

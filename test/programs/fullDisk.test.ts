@@ -4,7 +4,7 @@ import { closeSync, mkdirSync, openSync, rmSync, writeSync } from "node:fs"
 import { join } from "node:path"
 import { assert, it } from "@effect/vitest"
 import { Context, Effect, Schedule } from "effect"
-import { HttpAddress } from "../../services/HttpAddress.ts"
+import { HttpServer } from "../../layers/ingest/http/HttpServer.ts"
 import { temporaryFolder } from "../support/dataFolder.ts"
 import { inProcess, programs } from "../support/inProcess.ts"
 
@@ -39,7 +39,7 @@ it.live(
       const data = join(disk, "data")
       const env = { FLOE_DATA: data, FLOE_PORT: "0", FLOE_LOG_FORMAT: "json", FLOE_COMMIT_INTERVAL: "20 millis" }
       const running = Effect.gen(function* () {
-        const { url } = Context.get(yield* programs(env), HttpAddress)
+        const { url } = Context.get(yield* programs(env), HttpServer)
         return Effect.promise(async () => (await fetch(`${url}/log?city=Oslo&temperature=1`)).status)
       })
       const doctor = Effect.map(inProcess(["doctor"], env), ({ out }) => out)

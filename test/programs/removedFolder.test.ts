@@ -3,11 +3,11 @@ import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "
 import { join } from "node:path"
 import { assert, it } from "@effect/vitest"
 import { Context, Effect, Layer, Stream } from "effect"
+import { HttpServer } from "../../layers/ingest/http/HttpServer.ts"
 import * as EventLogLayer from "../../layers/log/sqlite/EventLog.ts"
 import { at } from "../../layers/runtime/DataFolder.ts"
 import { probeFolder } from "../../layers/runtime/probeFolder.ts"
 import { EventLog, EventLogReader } from "../../services/EventLog.ts"
-import { HttpAddress } from "../../services/HttpAddress.ts"
 import { Sink } from "../../services/Sink.ts"
 import type { WeatherRecord } from "../../services/Weather.ts"
 import { temporaryFolder } from "../support/dataFolder.ts"
@@ -103,7 +103,7 @@ it.live("the sink stops with one sentence, the server refuses events, and doctor
     const data = join(yield* temporaryFolder, "data")
     const env = { FLOE_DATA: data, FLOE_PORT: "0", FLOE_LOG_FORMAT: "json" }
     const context = yield* programs(env)
-    const { url } = Context.get(context, HttpAddress)
+    const { url } = Context.get(context, HttpServer)
     const get = (path: string) => Effect.promise(() => fetch(`${url}${path}`))
     assert.strictEqual((yield* get("/log?city=Oslo&temperature=1")).status, 200)
     rmSync(data, { recursive: true })

@@ -3,7 +3,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, ConfigProvider, Console, Effect, Exit, Layer, Sink, Stdio } from "effect"
 import { Command } from "effect/cli"
 import { floe } from "../../layers/cli/commands/floe.ts"
-import * as Server from "../../layers/ingest/http/Server.ts"
+import { HttpServer } from "../../layers/ingest/http/HttpServer.ts"
 import * as Profile from "../../layers/profile/Profile.ts"
 import { sentenceOf } from "../../layers/runtime/Shutdown.ts"
 
@@ -15,7 +15,7 @@ const configured = (env: Environment) => ConfigProvider.layer(ConfigProvider.fro
 export const programs = (env: Environment) =>
   Layer.build(
     Profile.serverAddress.pipe(
-      Layer.provideMerge(Server.layer),
+      Layer.provideMerge(HttpServer.layer),
       Layer.provideMerge(Profile.sink),
       Layer.provide(Profile.log),
       Layer.provide(configured(env)),

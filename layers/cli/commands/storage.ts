@@ -1,8 +1,8 @@
 import { Effect, Schema, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { plural } from "../../../services/plural.ts"
 import { Storage, type StorageError, type StoredFile, type StoredFolder } from "../../../services/Storage.ts"
 import * as Profile from "../../profile/Profile.ts"
+import { plural } from "../../runtime/plural.ts"
 import { size } from "../terminal/listing.ts"
 import { print } from "../terminal/Output.ts"
 

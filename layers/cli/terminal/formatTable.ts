@@ -1,8 +1,8 @@
 /** Query results as a table for people, as wide as the terminal. */
 import { Stream } from "effect"
 import { CliOutput } from "effect/cli"
-import { plural } from "../../../services/plural.ts"
 import type { QueryColumn, QueryValue } from "../../../services/Query.ts"
+import { plural } from "../../runtime/plural.ts"
 import { isNumber, type Rows } from "./formats.ts"
 
 /** Rows that are looked at before the first is printed, to find the widths. */

@@ -1,7 +1,7 @@
 /** What `floe backup` and `floe restore` print. */
 import { type Effect, Schema } from "effect"
 import type { BackupManifest, CopyAudit } from "../../../services/Backup.ts"
-import { plural } from "../../../services/plural.ts"
+import { plural } from "../../runtime/plural.ts"
 import { size } from "./listing.ts"
 import { counted, ticking, withProgress } from "./Progress.ts"
 

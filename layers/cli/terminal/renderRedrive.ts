@@ -1,8 +1,8 @@
 /** What became of dead letters that were to be sent again. */
 import { Schema } from "effect"
-import { plural } from "../../../services/plural.ts"
 import { written } from "../../ingest/deadletters/Correction.ts"
 import type { Outcome } from "../../ingest/deadletters/redrive.ts"
+import { plural } from "../../runtime/plural.ts"
 import { cell } from "./formatTable.ts"
 import { counted } from "./Progress.ts"
 

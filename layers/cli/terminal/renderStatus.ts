@@ -1,6 +1,6 @@
 /** How everything is, on a screen. */
 import type { Component } from "../../../services/Components.ts"
-import { plural } from "../../../services/plural.ts"
+import { plural } from "../../runtime/plural.ts"
 import type { Status } from "./collectStatus.ts"
 import type { Colorize } from "./colorize.ts"
 import { reasonOf } from "./errorReason.ts"

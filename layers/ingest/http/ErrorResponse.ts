@@ -1,6 +1,6 @@
-/** Every answer that is not a success, and its one shape. */
+/** Every response that is not a success, in one shape. */
 import { STATUS_CODES } from "node:http"
-import type { Refused } from "../../../services/Api.ts"
+import type { ErrorBody } from "../../../services/Api.ts"
 import type {
   AppendOutcomeUnknown,
   KeyInFlight,
@@ -16,7 +16,6 @@ export interface FieldError {
 
 export interface ErrorResponse {
   readonly status: number
-  /** A sentence for a person. */
   readonly message: string
   readonly errors: ReadonlyArray<FieldError>
   readonly headers: Readonly<Record<string, string>>
@@ -29,10 +28,10 @@ export const errorResponse = (
   headers: Readonly<Record<string, string>> = {}
 ): ErrorResponse => ({ status, message, errors, headers })
 
-/** So many errors are named; a caller who sends more bad records finds the rest after mending these. */
+/** The most field errors that one response names. */
 export const maxErrors = 20
 
-/** Names from outside are shown shortened, and as well-formed text. */
+/** A name that a client sent, shortened and well-formed. */
 export const shown = (name: string) => (name.length > 64 ? `${name.slice(0, 64)}…` : name).toWellFormed()
 
 export const invalid = (errors: ReadonlyArray<FieldError>) => {
@@ -45,7 +44,7 @@ export const invalid = (errors: ReadonlyArray<FieldError>) => {
   )
 }
 
-export const notFound = errorResponse(404, "There is nothing at this path; GET /docs shows what there is.")
+export const notFound = errorResponse(404, "There is nothing at this path; GET /docs lists the API.")
 
 export const methodNotAllowed = (method: string, allow: string) =>
   errorResponse(405, `The method ${method} is not allowed here; use ${allow}.`, [], { Allow: allow })
@@ -54,31 +53,26 @@ export const draining = errorResponse(503, "The server is shutting down; nothing
   "Retry-After": "1"
 })
 
-export const busy = errorResponse(
-  503,
-  "The server has too many requests at a time; nothing was logged. Try again.",
-  [],
-  {
-    "Retry-After": "1"
-  }
-)
+export const busy = errorResponse(503, "The server is handling too many requests; nothing was logged. Try again.", [], {
+  "Retry-After": "1"
+})
 
 export const noHour = errorResponse(
   503,
-  "The server's clock shows a year before 1970 or after 9999, which no event can bear; nothing was logged. Set the clock, then try again.",
+  "The server's clock shows a year before 1970 or after 9999, which no event can carry; nothing was logged. Set the clock, then try again.",
   [],
   { "Retry-After": "10" }
 )
 
-export const defect = errorResponse(500, "The server failed in a way that it should not; its log says more.")
+export const defect = errorResponse(500, "Internal error; the server's log has the details.")
 
-/** Whether the client sends the body that it announced is not known, so the connection ends with the answer. */
-export const badExpectation = errorResponse(417, "The only expectation that is met is 100-continue.", [
+/** Closes the connection: the client may or may not send the body that it announced. */
+export const badExpectation = errorResponse(417, "The only supported expectation is 100-continue.", [
   { field: "Expect", message: "must be 100-continue" }
 ])
 
-/** What a coding that is not known makes of the body's end is not known either, so the connection ends. */
-export const badTransferEncoding = errorResponse(501, "The only transfer encoding that is known is chunked.", [
+/** Closes the connection: with an unknown coding, the end of the body is unknown too. */
+export const badTransferEncoding = errorResponse(501, "The only supported transfer encoding is chunked.", [
   { field: "Transfer-Encoding", message: "must be chunked" }
 ])
 
@@ -86,23 +80,23 @@ export const badFraming = invalid([
   { field: "Transfer-Encoding", message: "is not part of HTTP/1.0; send a Content-Length" }
 ])
 
-export const badVersion = errorResponse(505, "The server speaks HTTP/1.1 and HTTP/1.0.")
+export const badVersion = errorResponse(505, "The server supports HTTP/1.1 and HTTP/1.0.")
 
 export const noTunnels = errorResponse(405, "The method CONNECT is not allowed.", [], { Allow: "GET, HEAD, POST" })
 
-const late = errorResponse(408, "The request did not come in time; nothing was logged.")
-const wideHeaders = errorResponse(431, "The headers must be at most 1,000, and 16 KiB together.", [
-  { field: "headers", message: "must be at most 1,000, and 16 KiB together" }
+const late = errorResponse(408, "The request did not arrive in time; nothing was logged.")
+const wideHeaders = errorResponse(431, "A request may have at most 1,000 headers and 16 KiB of headers in total.", [
+  { field: "headers", message: "must be at most 1,000, and 16 KiB in total" }
 ])
 const badTarget = errorResponse(400, "The path and query must be ASCII, with anything else percent-encoded.", [
   { field: "query", message: "must be percent-encoded" }
 ])
 const malformed = errorResponse(400, "The request is not valid HTTP; nothing was logged.")
 
-/** What Node says of a connection on which it could make out no request. */
+/** The response to bytes that Node could not parse as a request. */
 export const connectionError = (code: string | undefined, reason?: unknown) => {
   if (code === "HPE_HEADER_OVERFLOW") return wideHeaders
-  // With a Content-Length beside it, it is an attempt at smuggling, or a broken proxy, and has another reason.
+  // Beside a Content-Length the reason differs: that is request smuggling or a broken proxy.
   if (code === "HPE_INVALID_TRANSFER_ENCODING" && reason === "Request has invalid `Transfer-Encoding`") {
     return badTransferEncoding
   }
@@ -117,9 +111,14 @@ export const fromLog = (
     case "LogUnavailable":
       return errorResponse(503, `${error.message} Nothing was logged; try again.`, [], { "Retry-After": "1" })
     case "AppendOutcomeUnknown":
-      return errorResponse(504, `${error.message} Repeat it with the same Idempotency-Key: that doubles nothing.`, [], {
-        "Retry-After": "1"
-      })
+      return errorResponse(
+        504,
+        `${error.message} Repeat the request with the same Idempotency-Key; it logs nothing twice.`,
+        [],
+        {
+          "Retry-After": "1"
+        }
+      )
     case "RecordTooLarge":
       return errorResponse(413, `${error.message} Nothing was logged.`, [
         { field: `[${error.index}]`, message: `must take at most ${error.limit} bytes in the log` }
@@ -134,14 +133,14 @@ export const fromLog = (
 }
 
 export const bodyOf = ({ message, errors }: ErrorResponse) =>
-  JSON.stringify({ status: "error", message, errors } satisfies typeof Refused.Type)
+  JSON.stringify({ status: "error", message, errors } satisfies typeof ErrorBody.Type)
 
-/** A whole answer as bytes, for connections on which Node made no response; it closes them. */
-export const rawAnswer = (errorResponse: ErrorResponse) => {
-  const body = Buffer.from(bodyOf(errorResponse))
-  const headers = Object.entries(errorResponse.headers).map(([name, value]) => `${name}: ${value}\r\n`)
+/** A complete response as bytes that closes the connection, for sockets without a ServerResponse. */
+export const rawResponse = (error: ErrorResponse) => {
+  const body = Buffer.from(bodyOf(error))
+  const headers = Object.entries(error.headers).map(([name, value]) => `${name}: ${value}\r\n`)
   const head =
-    `HTTP/1.1 ${errorResponse.status} ${STATUS_CODES[errorResponse.status] ?? ""}\r\nContent-Type: application/json\r\n` +
+    `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status] ?? ""}\r\nContent-Type: application/json\r\n` +
     `Content-Length: ${body.length}\r\n${headers.join("")}Connection: close\r\n\r\n`
   return Buffer.concat([Buffer.from(head), body])
 }

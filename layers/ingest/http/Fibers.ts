@@ -1,27 +1,27 @@
-/** The fibers that requests run in: started from callbacks of Node, and ended with the server. */
+/** The fibers that serve requests: started by Node's callbacks, interrupted when the server stops. */
 import { type Context, Effect, Exit, Fiber, Scope } from "effect"
 import type { RequestContext, RequestContexts } from "./RequestContext.ts"
 
-/** For fibers that do not end when they are interrupted. */
-const patience = "1 second"
+/** Limit for fibers that do not end when they are interrupted. */
+const interruptTimeout = "1 second"
 
-export const make = (exchanges: RequestContexts, context: Context.Context<never>) => {
-  // Not the scope of the server: that would interrupt its fibers before it lets them end.
+export const make = (contexts: RequestContexts, services: Context.Context<never>) => {
+  // Not the server's scope: closing that would interrupt the fibers before the drain.
   const scope = Scope.makeUnsafe()
-  const run = Effect.runForkWith(context)
+  const run = Effect.runForkWith(services)
 
-  /** The effect closes the exchange. */
-  const answer = (exchange: RequestContext, effect: Effect.Effect<void>) => {
-    exchange.fiber = run(effect)
+  /** The effect closes the request's context. */
+  const serve = (context: RequestContext, effect: Effect.Effect<void>) => {
+    context.fiber = run(effect)
   }
 
-  const interrupt = Effect.suspend(() => Fiber.interruptAll(exchanges.fibers)).pipe(
+  const interrupt = Effect.suspend(() => Fiber.interruptAll(contexts.fibers)).pipe(
     Effect.andThen(Scope.close(scope, Exit.void)),
     Effect.interruptible,
-    Effect.timeoutOrElse({ duration: patience, orElse: () => Effect.void })
+    Effect.timeoutOrElse({ duration: interruptTimeout, orElse: () => Effect.void })
   )
 
-  return { run, answer, scope, interrupt }
+  return { run, serve, scope, interrupt }
 }
 
 export type Fibers = ReturnType<typeof make>

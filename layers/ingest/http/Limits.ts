@@ -1,20 +1,20 @@
 import { Context } from "effect"
 
-/** Bounds of the server; times are milliseconds. A reference, so that tests can shorten them. */
-export const Limits = Context.Reference("floe/layers/http/Limits", {
+/** The server's limits; times in milliseconds. A reference, so that tests can shorten them. */
+export const Limits = Context.Reference("floe/layers/ingest/http/Limits", {
   defaultValue: () => ({
-    /** Requests that wait for the log or for their bodies, all connections together. */
+    /** Open requests over all connections. */
     inFlight: 8_192,
     connections: 4_096,
-    /** Bytes of bodies held at a time, as sent and inflated; what is parsed from them takes a few times as much. */
+    /** Bytes of request bodies in memory, as sent and inflated; the parsed records take a few times as much. */
     heldBytes: 32 * 1024 * 1024,
-    /** Without a byte of the body. */
+    /** Longest pause between two bytes of a body. */
     bodyStall: 30_000,
     bodyTotal: 120_000,
     headers: 10_000,
-    /** Longer than the usual pause between the calls of a client, so that its connection is still there. */
+    /** Longer than a client usually pauses between requests, so that its connection stays open. */
     keepAlive: 65_000,
-    /** For open requests at shutdown. */
+    /** How long a shutdown waits for open requests. */
     drain: 3_000
   })
 })

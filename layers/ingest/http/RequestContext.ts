@@ -1,45 +1,43 @@
-/** The requests that are open, and how they are answered. */
+/** Open requests and their responses. */
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Duplex } from "node:stream"
 import { Effect, type Fiber } from "effect"
-import { bodyOf, type ErrorResponse, rawAnswer } from "./ErrorResponse.ts"
-import type { RequestHeaders } from "./RequestHeaders.ts"
-import { expectsContinue } from "./RequestHeaders.ts"
+import { bodyOf, type ErrorResponse, rawResponse } from "./ErrorResponse.ts"
+import { expectsContinue, type RequestHeaders } from "./RequestHeaders.ts"
 
-/** A body up to this size is read away after a refusal, and the connection stays. */
-const skippedBytes = 64 * 1024
-/** Time in which a client may read its refusal before the connection is cut, in milliseconds. */
+/** The largest body that is drained after an error so that the connection stays open. */
+const drainedBytes = 64 * 1024
+/** Milliseconds in which a client can read its error before the connection is cut. */
 const lingering = 1_000
 
-/** One request and its answer. */
+/** One request and its response. */
 export class RequestContext {
   readonly request: IncomingMessage
   readonly response: ServerResponse
-  readonly head: RequestHeaders
-  /** What works on the answer. */
+  readonly headers: RequestHeaders
   fiber: Fiber.Fiber<void> | undefined
-  /** Its place among the open ones; -1 if it is not. */
+  /** Index among the open requests; -1 if closed. */
   slot = -1
 
-  constructor(request: IncomingMessage, response: ServerResponse, head: RequestHeaders) {
+  constructor(request: IncomingMessage, response: ServerResponse, headers: RequestHeaders) {
     this.request = request
     this.response = response
-    this.head = head
+    this.headers = headers
   }
 }
 
-const headersOf = (refusal: ErrorResponse) => {
+const headersOf = (error: ErrorResponse) => {
   const headers = ["Content-Type", "application/json", "Cache-Control", "no-store"]
-  for (const name in refusal.headers) headers.push(name, refusal.headers[name] ?? "")
+  for (const name in error.headers) headers.push(name, error.headers[name] ?? "")
   return headers
 }
 
 export class RequestContexts {
   draining = false
-  // Not a Set: the tables that it discards as it changes are chained, and once one is old, the garbage collector takes
-  // all that follow for alive: pauses of 15 ms, measured.
+  // Not a Set: the tables that a changing Set discards are chained; once one is in the old generation, the garbage
+  // collector keeps all the later ones (pauses of 15 ms, measured).
   readonly #open: Array<RequestContext> = []
-  readonly #bodies = new WeakMap<IncomingMessage, (refusal: ErrorResponse) => void>()
+  readonly #bodies = new WeakMap<IncomingMessage, (error: ErrorResponse) => void>()
   readonly #ended = new WeakSet<Duplex>()
   #onIdle: (() => void) | undefined
 
@@ -51,114 +49,115 @@ export class RequestContexts {
     return this.#open.flatMap(({ fiber }) => (fiber === undefined ? [] : [fiber]))
   }
 
-  /** Its last answer is written: a request that follows on it would be carried out and never answered. */
+  /** Whether the last response of this connection is written; a later request would run and never get a response. */
   hasEnded(socket: Duplex) {
     return this.#ended.has(socket)
   }
 
-  open(exchange: RequestContext) {
-    exchange.slot = this.#open.push(exchange) - 1
+  open(context: RequestContext) {
+    context.slot = this.#open.push(context) - 1
   }
 
-  close(exchange: RequestContext) {
-    const { slot } = exchange
+  close(context: RequestContext) {
+    const { slot } = context
     if (slot === -1) return
     const last = this.#open.pop()
-    if (last !== undefined && last !== exchange) {
+    if (last !== undefined && last !== context) {
       this.#open[slot] = last
       last.slot = slot
     }
-    exchange.slot = -1
+    context.slot = -1
     if (this.#open.length === 0) this.#onIdle?.()
   }
 
-  /** Once no request is open. */
+  /** Resolves once no request is open. */
   readonly idle = Effect.callback<void>((resume) => {
     if (this.#open.length === 0) return resume(Effect.void)
     this.#onIdle = () => resume(Effect.void)
   })
 
-  /** `headers`: names and values in turn. */
-  answer(exchange: RequestContext, status: number, headers: Array<string>, body: string) {
-    const { response } = exchange
+  /** `headers` alternates names and values. */
+  respond(context: RequestContext, status: number, headers: Array<string>, body: string) {
+    const { response } = context
     if (!response.destroyed) {
       headers.push("Content-Length", String(Buffer.byteLength(body)))
       if (this.draining) headers.push("Connection", "close")
       response.writeHead(status, headers)
       response.end(body)
     }
-    this.close(exchange)
+    this.close(context)
   }
 
-  refuse(exchange: RequestContext, refusal: ErrorResponse) {
-    const { request, response, head } = exchange
-    const headers = headersOf(refusal)
-    const unread = head.length !== 0 && !request.complete
-    if (!unread || response.destroyed) return this.answer(exchange, refusal.status, headers, bodyOf(refusal))
-    // Where reading was begun and given up, the rest may never come.
+  reject(context: RequestContext, error: ErrorResponse) {
+    const {
+      request,
+      response,
+      headers: { length }
+    } = context
+    const headers = headersOf(error)
+    const unread = length !== 0 && !request.complete
+    if (!unread || response.destroyed) return this.respond(context, error.status, headers, bodyOf(error))
+    // After an abandoned read, the rest of the body may never arrive.
     const isUntouched = request.readableFlowing === null && !expectsContinue(request)
-    if (isUntouched && head.length !== undefined && head.length <= skippedBytes) {
+    if (isUntouched && length !== undefined && length <= drainedBytes) {
       request.resume()
-      return this.answer(exchange, refusal.status, headers, bodyOf(refusal))
+      return this.respond(context, error.status, headers, bodyOf(error))
     }
-    this.refuseLast(exchange, refusal)
+    this.rejectAndClose(context, error)
   }
 
-  /** Refuses, and takes nothing more on this connection. */
-  refuseLast(exchange: RequestContext, refusal: ErrorResponse) {
-    const { request, response } = exchange
-    const body = bodyOf(refusal)
-    const headers = headersOf(refusal)
+  /** Sends the error and closes the connection. */
+  rejectAndClose(context: RequestContext, error: ErrorResponse) {
+    const { request, response } = context
+    const body = bodyOf(error)
+    const headers = headersOf(error)
     headers.push("Content-Length", String(Buffer.byteLength(body)), "Connection", "close")
-    response.writeHead(refusal.status, headers)
+    response.writeHead(error.status, headers)
     this.#ended.add(request.socket)
     if (request.complete) {
       response.end(body)
-      return this.close(exchange)
+      return this.close(context)
     }
     response.write(body)
-    this.#linger(exchange)
+    this.#linger(context)
   }
 
-  /**
-   * The answer is complete, but closing now, with bytes of the body on their way, would reset the connection and
-   * could take the answer from the client: so the body is read away for a while first.
-   */
-  #linger(exchange: RequestContext) {
-    const { request, response } = exchange
+  /** Drains the body for a while: closing with unread bytes resets the connection, and the client can lose the response. */
+  #linger(context: RequestContext) {
+    const { request, response } = context
     const end = () => {
       clearTimeout(timer)
       response.end()
-      this.close(exchange)
+      this.close(context)
     }
     const timer = setTimeout(end, lingering)
     request.once("end", end).once("close", end).once("error", end)
     request.resume()
   }
 
-  /** Nothing is known: the connection ends without an answer. */
-  abandon(exchange: RequestContext) {
-    exchange.request.socket.destroy()
-    this.close(exchange)
+  /** Closes the connection without a response: the outcome is unknown. */
+  abandon(context: RequestContext) {
+    context.request.socket.destroy()
+    this.close(context)
   }
 
-  /** While a body is read, what Node finds wrong with it goes to its reader. */
-  reading(request: IncomingMessage, fail: (refusal: ErrorResponse) => void) {
+  /** While a body is being read, parse errors on its connection go to `fail`. Returns a function that ends this. */
+  reading(request: IncomingMessage, fail: (error: ErrorResponse) => void) {
     this.#bodies.set(request, fail)
     return () => void this.#bodies.delete(request)
   }
 
-  /** Node could not make a request of what came: the answer follows those of the requests before it. */
-  refuseConnection(socket: Duplex, refusal: ErrorResponse) {
+  /** Responds to bytes that Node could not parse, after the responses to the requests before them. */
+  rejectConnection(socket: Duplex, error: ErrorResponse) {
     if (this.#ended.has(socket)) return
     const before = this.#open.filter(({ request }) => request.socket === socket)
     const unfinished = before.find(({ request }) => !request.complete && this.#bodies.has(request))
-    if (unfinished !== undefined) return this.#bodies.get(unfinished.request)?.(refusal)
+    if (unfinished !== undefined) return this.#bodies.get(unfinished.request)?.(error)
     this.#ended.add(socket)
     let waiting = before.length
     const write = () => {
       if (!socket.writable) return void socket.destroy()
-      socket.end(rawAnswer(refusal))
+      socket.end(rawResponse(error))
       const timer = setTimeout(() => socket.destroy(), lingering)
       socket.once("close", () => clearTimeout(timer))
     }

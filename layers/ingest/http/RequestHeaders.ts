@@ -1,4 +1,4 @@
-/** What the server looks at in the headers of a request, found in one pass. */
+/** The headers that the server reads, collected in one pass. */
 import type { IncomingMessage } from "node:http"
 import {
   badFraming,
@@ -15,14 +15,14 @@ export interface RequestHeaders {
   readonly site: string | undefined
   readonly key: string | undefined
   readonly keys: number
-  /** Bytes of the body as announced; undefined if it comes in chunks. */
+  /** Content-Length of the body; undefined if it is chunked. */
   readonly length: number | undefined
   readonly contentTypes: number
-  /** As sent, several joined by commas; undefined if there is none. */
+  /** Transfer-Encoding as sent, several joined by commas; undefined if there is none. */
   readonly coding: string | undefined
 }
 
-/** Node's own table of headers costs more, and hides what was sent twice. */
+/** Reads the raw headers: Node's parsed ones cost more and hide duplicates. */
 export const requestHeadersOf = ({ rawHeaders }: IncomingMessage): RequestHeaders => {
   let host: string | undefined
   let hosts = 0
@@ -67,31 +67,31 @@ export const requestHeadersOf = ({ rawHeaders }: IncomingMessage): RequestHeader
   return { host, hosts, site, key, keys, length, contentTypes, coding }
 }
 
-/** The client waits for a word of the server before it sends the body. */
+/** Whether the client waits for 100 Continue before it sends the body. */
 export const expectsContinue = ({ headers, httpVersion }: IncomingMessage) =>
   httpVersion === "1.1" && headers.expect?.toLowerCase() === "100-continue"
 
-/** What makes a request one whose end, or whose meaning, is not known: the connection ends with the answer. */
-export const rejectForm = (head: RequestHeaders, request: IncomingMessage): ErrorResponse | undefined => {
+/** Errors that leave the end or the meaning of the request unknown, so the response closes the connection. */
+export const rejectForm = (headers: RequestHeaders, request: IncomingMessage): ErrorResponse | undefined => {
   if (request.httpVersionMajor !== 1) return badVersion
-  if (head.coding !== undefined) {
-    if (head.coding.toLowerCase() !== "chunked") return badTransferEncoding
+  if (headers.coding !== undefined) {
+    if (headers.coding.toLowerCase() !== "chunked") return badTransferEncoding
     if (request.httpVersion === "1.0") return badFraming
   }
   return undefined
 }
 
 const badHost = invalid([{ field: "Host", message: "must be given once" }])
-const notHost = invalid([{ field: "Host", message: "must be a name or an address, and a port if need be" }])
+const notHost = invalid([{ field: "Host", message: "must be a name or an address, optionally with a port" }])
 const hostForm = /^(?:\[[0-9a-f:.]+\]|[\w.~!$&'()*+,;=%-]*)(?::\d*)?$/i
 
-export const rejectHost = (head: RequestHeaders, { httpVersion }: IncomingMessage): ErrorResponse | undefined => {
-  if (head.hosts !== 1 && !(head.hosts === 0 && httpVersion === "1.0")) return badHost
-  return head.host === undefined || hostForm.test(head.host) ? undefined : notHost
+export const rejectHost = (headers: RequestHeaders, { httpVersion }: IncomingMessage): ErrorResponse | undefined => {
+  if (headers.hosts !== 1 && !(headers.hosts === 0 && httpVersion === "1.0")) return badHost
+  return headers.host === undefined || hostForm.test(headers.host) ? undefined : notHost
 }
 
 const visible = /^[\x21-\x7e]{1,255}$/
 const badKey: FieldError = { field: "Idempotency-Key", message: "must be one value of 1–255 visible ASCII characters" }
 
-export const rejectKey = (head: RequestHeaders): ErrorResponse | undefined =>
-  head.key === undefined || (head.keys === 1 && visible.test(head.key)) ? undefined : invalid([badKey])
+export const rejectKey = (headers: RequestHeaders): ErrorResponse | undefined =>
+  headers.key === undefined || (headers.keys === 1 && visible.test(headers.key)) ? undefined : invalid([badKey])

@@ -1,4 +1,4 @@
-/** What the log said of an append, as an answer. */
+/** The outcome of an append as a response. */
 import { hash } from "node:crypto"
 import { Cause, Clock, Effect, Option } from "effect"
 import { EventLog, type IdempotencyKey } from "../../../services/EventLog.ts"
@@ -8,13 +8,18 @@ import type { Fibers } from "./Fibers.ts"
 import type { RequestContext, RequestContexts } from "./RequestContext.ts"
 import type { RequestHeaders } from "./RequestHeaders.ts"
 
-type LogFailure = Effect.Error<ReturnType<EventLog["Service"]["append"]>>
+type LogFailure = Parameters<typeof fromLog>[0]
 
-/** The digest stands for the method and the readings, however they were written. */
-export const idempotencyOf = (head: RequestHeaders, parts: () => ReadonlyArray<unknown>): IdempotencyKey | undefined =>
-  head.key === undefined ? undefined : { key: head.key, digest: hash("sha256", JSON.stringify(parts()), "base64url") }
+/** The digest covers the method and the decoded readings, so that formatting does not matter. */
+export const idempotencyOf = (
+  headers: RequestHeaders,
+  parts: () => ReadonlyArray<unknown>
+): IdempotencyKey | undefined =>
+  headers.key === undefined
+    ? undefined
+    : { key: headers.key, digest: hash("sha256", JSON.stringify(parts()), "base64url") }
 
-/** The current hour, formatted once an hour; undefined while the clock shows a time that has none. */
+/** The current hour, formatted once an hour; undefined if the clock is outside the years 1970 to 9999. */
 const hours = (clock: Clock.Clock) => {
   let hour = Number.NaN
   let text: string | undefined
@@ -29,28 +34,27 @@ const hours = (clock: Clock.Clock) => {
   }
 }
 
-export const make = Effect.fnUntraced(function* (exchanges: RequestContexts, fibers: Fibers) {
+export const make = Effect.fnUntraced(function* (contexts: RequestContexts, fibers: Fibers) {
   const log = yield* EventLog
   const hour = hours(yield* Clock.Clock)
 
-  const headers = (repeated: boolean) => {
+  const headersOf = (repeated: boolean) => {
     const headers = ["Content-Type", "application/json", "Cache-Control", "no-store"]
     if (repeated) headers.push("Floe-Repeated", "true")
     return headers
   }
 
-  /** Interruption says nothing of what became of the append: then the connection is cut, without an answer. */
-  const failed = (exchange: RequestContext, cause: Cause.Cause<LogFailure | ErrorResponse>) => {
+  /** An interruption leaves the outcome of the append unknown, so the connection closes without a response. */
+  const failed = (context: RequestContext, cause: Cause.Cause<LogFailure | ErrorResponse>) => {
     const error = Cause.findErrorOption(cause)
     if (Option.isSome(error)) {
-      const refusal = "_tag" in error.value ? fromLog(error.value) : error.value
-      return exchanges.refuse(exchange, refusal)
+      return contexts.reject(context, "_tag" in error.value ? fromLog(error.value) : error.value)
     }
-    if (Cause.hasInterruptsOnly(cause)) return exchanges.abandon(exchange)
+    if (Cause.hasInterruptsOnly(cause)) return contexts.abandon(context)
     fibers.run(Effect.logError("A request failed", cause))
-    exchanges.refuse(exchange, defect)
+    contexts.reject(context, defect)
   }
 
-  return { append: log.append, hour, headers, failed }
+  return { append: log.append, hour, headersOf, failed }
 })
 export type Responses = Effect.Success<ReturnType<typeof make>>

@@ -1,4 +1,4 @@
-/** Everything but the two ways of logging: state, description and documentation, on Effect's router. */
+/** Health, readiness, the OpenAPI document and the documentation page, on Effect's router. */
 import { Cause, Clock, Effect, Layer } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
@@ -21,51 +21,51 @@ import {
 } from "./ErrorResponse.ts"
 import type { RequestContexts } from "./RequestContext.ts"
 
-const silent = errorResponse(503, "The event log did not say in time whether it takes events.", [], {
+const silent = errorResponse(503, "The event log did not report in time whether it accepts events.", [], {
   "Retry-After": "1"
 })
 
 type Headers = Record<string, string>
 
-const answer = (body: unknown, headers: Headers = {}) =>
+const json = (body: unknown, headers: Headers = {}) =>
   HttpServerResponse.text(JSON.stringify(body), {
     contentType: "application/json",
     headers: { "cache-control": "no-store", ...headers }
   })
 
-const refuse = (refusal: ErrorResponse, headers: Headers = {}) =>
-  HttpServerResponse.text(bodyOf(refusal), {
-    status: refusal.status,
+const rejected = (error: ErrorResponse, headers: Headers = {}) =>
+  HttpServerResponse.text(bodyOf(error), {
+    status: error.status,
     contentType: "application/json",
-    headers: { "cache-control": "no-store", ...refusal.headers, ...headers }
+    headers: { "cache-control": "no-store", ...error.headers, ...headers }
   })
 
-/** The router would also take other cases, and more slashes, than the document names. */
+/** The router alone would also match other cases and extra slashes. */
 const paths = ["/health", "/ready", "/openapi.json", "/docs"]
 const methods = ["GET", "HEAD"]
 
-/** The page runs one script of its own, and nothing in it may come from elsewhere. */
+/** The page runs one inline script and loads nothing from elsewhere. */
 const contentPolicy =
   "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-export const make = Effect.fnUntraced(function* (exchanges: RequestContexts) {
+export const make = Effect.fnUntraced(function* (contexts: RequestContexts) {
   const log = yield* EventLog
   const identity: Headers = log.logId === null ? {} : { [logHeader]: log.logId }
 
   const ready = Effect.flatMap(Clock.currentTimeMillis, (now): Effect.Effect<void, ErrorResponse | LogUnavailable> => {
-    if (exchanges.draining) return Effect.fail(draining)
+    if (contexts.draining) return Effect.fail(draining)
     return hasHour(now) ? log.ready : Effect.fail(noHour)
   }).pipe(
     Effect.timeoutOrElse({ duration: "2 seconds", orElse: () => Effect.fail(silent) }),
     Effect.match({
-      onFailure: (error) => refuse("_tag" in error ? fromLog(error) : error, identity),
-      onSuccess: () => answer({ status: "ready" } satisfies typeof Readiness.Type, identity)
+      onFailure: (error) => rejected("_tag" in error ? fromLog(error) : error, identity),
+      onSuccess: () => json({ status: "ready" } satisfies typeof Readiness.Type, identity)
     })
   )
   const document = HttpServerResponse.text(JSON.stringify(OpenApi.fromApi(Api)), { contentType: "application/json" })
 
   const routes = Layer.mergeAll(
-    HttpRouter.add("GET", "/health", answer({ status: "healthy" } satisfies typeof Health.Type, identity)),
+    HttpRouter.add("GET", "/health", json({ status: "healthy" } satisfies typeof Health.Type, identity)),
     HttpRouter.add("GET", "/ready", ready),
     HttpRouter.add("GET", "/openapi.json", document),
     HttpApiSwagger.layer(Api)
@@ -73,8 +73,8 @@ export const make = Effect.fnUntraced(function* (exchanges: RequestContexts) {
   const router = yield* HttpRouter.toHttpEffect(routes)
 
   const routed = Effect.flatMap(HttpServerRequest, ({ method, url }) => {
-    if (!paths.includes(url.split("?", 1)[0] ?? "")) return Effect.succeed(refuse(notFound))
-    if (!methods.includes(method)) return Effect.succeed(refuse(methodNotAllowed(method, methods.join(", "))))
+    if (!paths.includes(url.split("?", 1)[0] ?? "")) return Effect.succeed(rejected(notFound))
+    if (!methods.includes(method)) return Effect.succeed(rejected(methodNotAllowed(method, methods.join(", "))))
     return router
   })
 
@@ -87,7 +87,7 @@ export const make = Effect.fnUntraced(function* (exchanges: RequestContexts) {
     Effect.catchCause((cause) =>
       Cause.hasInterruptsOnly(cause)
         ? Effect.failCause(cause)
-        : Effect.as(Effect.logError("A request failed", cause), refuse(defect))
+        : Effect.as(Effect.logError("A request failed", cause), rejected(defect))
     )
   )
 })

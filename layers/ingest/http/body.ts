@@ -1,4 +1,4 @@
-/** Bodies of requests: read within bounds of size, time and memory, and inflated within the same bound. */
+/** Reads and inflates request bodies within limits of size, time and memory. */
 import { createGunzip } from "node:zlib"
 import { Clock, Effect, Semaphore } from "effect"
 import { maxBodyBytes } from "../../../services/Api.ts"
@@ -11,7 +11,7 @@ import { expectsContinue } from "./RequestHeaders.ts"
 const tooLarge = errorResponse(413, "The body must be at most 5 MiB, both as sent and inflated.", [
   { field: "body", message: "must be at most 5 MiB" }
 ])
-const stalled = errorResponse(408, "The body did not come in time; nothing was logged.", [
+const stalled = errorResponse(408, "The body did not arrive in time; nothing was logged.", [
   { field: "body", message: "stalled" }
 ])
 const notGzip = invalid([{ field: "body", message: "is not valid gzip" }])
@@ -20,17 +20,16 @@ const cut = invalid([{ field: "body", message: "ended too early" }])
 
 const utf8 = new TextDecoder("utf-8", { fatal: true })
 
-/** Bytes of bodies that are in memory for one request. */
+/** Memory for the body of one request; `take` is false when the server's budget is used up. */
 export interface Held {
   readonly take: (bytes: number) => boolean
 }
 
-export const make = (exchanges: RequestContexts, limits: Limits) => {
+export const make = (contexts: RequestContexts, limits: Limits) => {
   let held = 0
-  // An inflated body waits in memory for its turn to be parsed: few at a time.
+  // An inflated body stays in memory until it is parsed, so few are inflated at a time.
   const inflating = Semaphore.makeUnsafe(2)
 
-  /** What is taken within is given back at its end. */
   const holding = <A, E, R>(use: (held: Held) => Effect.Effect<A, E, R>) =>
     Effect.suspend(() => {
       let mine = 0
@@ -48,8 +47,8 @@ export const make = (exchanges: RequestContexts, limits: Limits) => {
       )
     })
 
-  /** Into one buffer that grows: a list of chunks of a byte each would take a hundred times the body. */
-  const receive = ({ request, head }: RequestContext, memory: Held, onBytes: () => void) =>
+  // One growing buffer: a list of one-byte chunks would take a hundred times the body.
+  const receive = ({ request, headers }: RequestContext, memory: Held, onBytes: () => void) =>
     Effect.callback<Buffer, ErrorResponse>((resume) => {
       let body: Buffer = Buffer.alloc(0)
       let size = 0
@@ -62,8 +61,8 @@ export const make = (exchanges: RequestContexts, limits: Limits) => {
         const needed = size + chunk.length
         if (needed > maxBodyBytes) return fail(tooLarge)
         if (needed > body.length) {
-          const most = head.length ?? maxBodyBytes
-          const capacity = needed === head.length ? needed : Math.min(most, Math.max(needed, 2 * body.length, 4_096))
+          const most = headers.length ?? maxBodyBytes
+          const capacity = needed === headers.length ? needed : Math.min(most, Math.max(needed, 2 * body.length, 4_096))
           if (!memory.take(capacity - body.length)) return fail(busy)
           const grown = capacity === chunk.length ? chunk : Buffer.allocUnsafeSlow(capacity)
           body.copy(grown, 0, 0, size)
@@ -77,12 +76,12 @@ export const make = (exchanges: RequestContexts, limits: Limits) => {
         resume(Effect.succeed(body.subarray(0, size)))
       }
       const onClose = () => fail(cut)
-      const ignore = exchanges.reading(request, fail)
+      const ignore = contexts.reading(request, fail)
       const stop = () => {
         ignore()
         request.off("data", onData).off("end", onEnd).off("close", onClose).pause()
       }
-      // An aborted request also emits an error, which would be thrown without a listener.
+      // Without a listener, the error of an aborted request would be thrown.
       request.on("error", onClose)
       request.on("data", onData).on("end", onEnd).on("close", onClose)
       return Effect.sync(stop)
@@ -101,7 +100,7 @@ export const make = (exchanges: RequestContexts, limits: Limits) => {
       })
       engine.on("error", () => resume(Effect.fail(notGzip)))
       engine.on("end", () => {
-        // It ends at a zero after a member, taking it for padding; a damaged member may begin with one.
+        // Node takes a zero byte after a member for padding and stops there; a damaged member may begin with one.
         const isWhole = engine.bytesWritten === body.length
         resume(isWhole ? Effect.succeed(Buffer.concat(pieces, size)) : Effect.fail(notGzip))
       })
@@ -109,10 +108,9 @@ export const make = (exchanges: RequestContexts, limits: Limits) => {
       return Effect.sync(() => void engine.destroy())
     }).pipe(inflating.withPermits(1))
 
-  /** The body as text. */
-  const text = Effect.fnUntraced(function* (exchange: RequestContext, gzipped: boolean, memory: Held) {
-    const { request, response, head } = exchange
-    if (head.length !== undefined && head.length > maxBodyBytes) return yield* Effect.fail(tooLarge)
+  const text = Effect.fnUntraced(function* (context: RequestContext, gzipped: boolean, memory: Held) {
+    const { request, response, headers } = context
+    if (headers.length !== undefined && headers.length > maxBodyBytes) return yield* Effect.fail(tooLarge)
     if (expectsContinue(request)) response.writeContinue()
     const clock = yield* Clock.Clock
     const started = monotonicMillisUnsafe(clock)
@@ -128,7 +126,7 @@ export const make = (exchanges: RequestContexts, limits: Limits) => {
     const onBytes = () => {
       last = monotonicMillisUnsafe(clock)
     }
-    const sent = yield* Effect.raceFirst(receive(exchange, memory, onBytes), watch)
+    const sent = yield* Effect.raceFirst(receive(context, memory, onBytes), watch)
     const body = gzipped ? yield* inflate(sent) : sent
     if (gzipped && !memory.take(body.length)) return yield* Effect.fail(busy)
     return yield* Effect.try({ try: () => utf8.decode(body), catch: () => notText })

@@ -1,4 +1,4 @@
-/** Readings from outside: queries and JSON, decoded by the one Schema, and what is wrong with them. */
+/** Decodes readings from queries and JSON with the one Schema, and names the fields that are wrong. */
 import { Result, Schema, SchemaIssue, SchemaParser } from "effect"
 import { WeatherReading } from "../../../services/Weather.ts"
 import { type ErrorResponse, type FieldError, invalid, maxErrors, shown } from "./ErrorResponse.ts"
@@ -22,7 +22,7 @@ const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1({
   }
 })
 
-/** `place` is what the fields belong to: empty, or `[3]`. */
+/** `place` prefixes the field names: empty, or `[3]`. */
 const errorsOf = (issue: SchemaIssue.Issue, place: string): ReadonlyArray<FieldError> =>
   issuesOf(issue).issues.map(({ path, message }) => {
     const name = (path ?? []).map((key) => shown(String(typeof key === "object" ? key.key : key))).join(".")
@@ -35,7 +35,7 @@ const errorsOf = (issue: SchemaIssue.Issue, place: string): ReadonlyArray<FieldE
     return { field, message }
   })
 
-/** An object with very many fields is refused for the first unknown one, not for each. */
+/** Of an object with very many fields, only the first unknown one is named. */
 const decodeNaming = (input: unknown) =>
   typeof input === "object" && input !== null && Object.keys(input).length > maxErrors
     ? decode(input)
@@ -51,11 +51,11 @@ export const decodeRecord = (input: unknown): Result.Result<WeatherReading, Read
 
 const sentence = ({ field, message }: FieldError) => `${field === "body" ? "it" : field} ${message}`
 
-/** Like {@link decodeRecord}, with one text for all that is wrong. */
+/** Like {@link decodeRecord}, with all errors in one text. */
 export const decodeRecordOrReason = (input: unknown): Result.Result<WeatherReading, string> =>
   Result.mapError(decodeRecord(input), (errors) => errors.map(sentence).join("; "))
 
-/** Readings of one request; every bad one is named by index and field, up to a bound. */
+/** The readings of one request; errors name index and field, up to `maxErrors`. */
 export const decodeRecords = (
   inputs: ReadonlyArray<unknown>
 ): Result.Result<ReadonlyArray<WeatherReading>, ErrorResponse> => {

@@ -1,8 +1,8 @@
-/** `POST /events`: up to 10,000 readings, all logged or none. */
+/** `POST /events`: logs up to 10,000 readings, all or none. */
 import { Effect } from "effect"
 import type { EventsLogged } from "../../../services/Api.ts"
 import type { PositionRun } from "../../../services/EventLog.ts"
-import { plural } from "../../../services/plural.ts"
+import { plural } from "../../runtime/plural.ts"
 import * as Body from "./body.ts"
 import { invalid, noHour, shown } from "./ErrorResponse.ts"
 import type { Fibers } from "./Fibers.ts"
@@ -17,7 +17,7 @@ const unknownParameter = (query: string) =>
 
 const manyTypes = invalid([{ field: "Content-Type", message: "must be given once" }])
 
-/** Runs that follow each other become one. */
+/** Joins adjacent runs. */
 const joined = (positions: ReadonlyArray<PositionRun>) => {
   const runs: Array<PositionRun> = []
   for (const run of positions) {
@@ -29,45 +29,45 @@ const joined = (positions: ReadonlyArray<PositionRun>) => {
   return runs
 }
 
-export const make = (exchanges: RequestContexts, answers: Responses, fibers: Fibers, limits: Limits) => {
-  const bodies = Body.make(exchanges, limits)
+export const make = (contexts: RequestContexts, responses: Responses, fibers: Fibers, limits: Limits) => {
+  const bodies = Body.make(contexts, limits)
 
-  const logged = Effect.fn("Http.events")(function* (exchange: RequestContext, query: string, held: Body.Held) {
-    const { request, head } = exchange
+  const logged = Effect.fn("HttpServer.events")(function* (context: RequestContext, query: string, held: Body.Held) {
+    const { request, headers } = context
     if (query !== "") return yield* Effect.fail(unknownParameter(query))
-    const badKey = rejectKey(head)
+    const badKey = rejectKey(headers)
     if (badKey !== undefined) return yield* Effect.fail(badKey)
-    if (head.contentTypes > 1) return yield* Effect.fail(manyTypes)
+    if (headers.contentTypes > 1) return yield* Effect.fail(manyTypes)
     const format = yield* Effect.fromResult(formatOf(request.headers["content-type"]))
     const gzipped = yield* Effect.fromResult(encodingOf(request.headers["content-encoding"]))
-    const text = yield* bodies.text(exchange, gzipped, held)
+    const text = yield* bodies.text(context, gzipped, held)
     const readings = yield* Effect.fromResult(recordsOf(text, format))
-    const ts = answers.hour()
+    const ts = responses.hour()
     if (ts === undefined) return yield* Effect.fail(noHour)
     const records = readings.map(({ city, temperature }) => ({ city, temperature, ts }))
-    const idempotency = idempotencyOf(head, () => [
+    const idempotency = idempotencyOf(headers, () => [
       "POST",
       ...readings.map(({ city, temperature }) => [city, temperature])
     ])
-    const appended = yield* answers.append({ records, idempotency })
+    const appended = yield* responses.append({ records, idempotency })
     return { count: records.length, ...appended }
   })
 
-  return (exchange: RequestContext, query: string) =>
-    fibers.answer(
-      exchange,
+  return (context: RequestContext, query: string) =>
+    fibers.serve(
+      context,
       bodies
-        .holding((held) => logged(exchange, query, held))
+        .holding((held) => logged(context, query, held))
         .pipe(
           Effect.matchCause({
-            onFailure: (cause) => answers.failed(exchange, cause),
+            onFailure: (cause) => responses.failed(context, cause),
             onSuccess: ({ count, positions, ts, repeated }) => {
               const body: typeof EventsLogged.Type = {
                 status: "success",
                 message: `${plural(count, "event")} logged`,
                 data: { count, ts, positions: joined(positions) }
               }
-              exchanges.answer(exchange, 200, answers.headers(repeated), JSON.stringify(body))
+              contexts.respond(context, 200, responses.headersOf(repeated), JSON.stringify(body))
             }
           })
         )

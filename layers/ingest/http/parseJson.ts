@@ -1,12 +1,12 @@
-/** JSON with readings in it, and what JSON.parse does not tell of its text. */
+/** Parses JSON with readings, and detects what JSON.parse hides: duplicate fields, digits of numbers, too many values. */
 import { Result } from "effect"
 
-/** Ten thousand records with a few fields too many, so that these are named. */
+/** Ten thousand records with a few unknown fields each, so that these fields can still be named. */
 export const maxValues = 100_000
 
 /**
- * How many values the text holds (for `[{},{},…` JSON.parse takes a hundred times the text), how many members its objects
- * have together, and which object is the first with more than two of them (of two with one name JSON.parse keeps the last).
+ * Counts without parsing: values (for `[{},{},…` JSON.parse takes a hundred times the text), members of all objects, and
+ * the index of the first object with more than two members (of duplicate names JSON.parse keeps only the last).
  */
 export const shapeOf = (text: string) => {
   let values = 0
@@ -37,13 +37,13 @@ export const shapeOf = (text: string) => {
 const isNumeric = (record: unknown) =>
   typeof record === "object" && record !== null && "temperature" in record && typeof record.temperature === "number"
 
-/** 72.50 stays 72.50, and 1e2 stays 1e2. */
+/** Keeps the digits: 72.50 stays 72.50, and 1e2 stays 1e2. */
 const asWritten = (key: string, value: unknown, context?: { readonly source?: string }) =>
   key === "temperature" && typeof value === "number" ? context?.source : value
 
 /**
- * A value, in which a temperature that is a number is the text that it has: one record, or an array of them. A reviver
- * takes several times as long, so it is used only where there is such a number.
+ * One record or an array of records, with numeric temperatures as the text that was sent. A reviver takes several times
+ * as long, so it runs only if there is a numeric temperature.
  */
 export const parseJson = (text: string): Result.Result<unknown, undefined> => {
   try {
@@ -55,7 +55,7 @@ export const parseJson = (text: string): Result.Result<unknown, undefined> => {
   }
 }
 
-/** It is counted by recursion; a record has two fields, and a line of `floe dlq list` some ten. */
+/** Limits the recursion of `membersOf`; a line of `floe dlq list` has about ten values. */
 const mostOfRecord = 1_000
 
 const membersOf = (value: unknown): number =>
@@ -66,7 +66,7 @@ const membersOf = (value: unknown): number =>
       )
     : 0
 
-/** Like {@link parseJson}, for the text of one record. The error is the end of a sentence. */
+/** Like {@link parseJson}, for one record. The error is a predicate, for example `is not valid JSON`. */
 export const parseRecord = (text: string): Result.Result<unknown, string> => {
   const { members, values } = shapeOf(text)
   if (values > mostOfRecord) return Result.fail("is no record")

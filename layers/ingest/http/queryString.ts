@@ -1,10 +1,10 @@
-/** Queries, decoded strictly: the parsers of the platform replace what is wrong and go on. */
+/** Decodes query strings strictly: the platform's parsers replace invalid bytes and go on. */
 import { Result } from "effect"
 import type { WeatherReading } from "../../../services/Weather.ts"
 import { decodeRecord } from "./decodeRecord.ts"
 import { type ErrorResponse, type FieldError, invalid, maxErrors, shown } from "./ErrorResponse.ts"
 
-/** Visible ASCII without #: anything else must come escaped. */
+/** Visible ASCII without #; anything else must be percent-encoded. */
 const plain = /^[\x21\x22\x24-\x7e]*$/
 
 const unescape = (text: string): string | undefined => {
@@ -20,7 +20,7 @@ const unescape = (text: string): string | undefined => {
 
 const broken = "is not valid percent-encoded UTF-8"
 
-/** `city=…&temperature=…`, in any order, each once, and nothing else. */
+/** `city=…&temperature=…` in any order, each exactly once, and nothing else. */
 export const readingOf = (query: string): Result.Result<WeatherReading, ErrorResponse> => {
   const found: { city?: string; temperature?: string } = {}
   const errors: Array<FieldError> = []

@@ -1,4 +1,4 @@
-/** The body of `POST /events` as readings: which formats there are, and what is wrong with a body. */
+/** Decodes the body of `POST /events`: JSON or NDJSON, plain or gzipped. */
 import { Result } from "effect"
 import { jsonTypes, maxRecords, ndjsonTypes } from "../../../services/Api.ts"
 import type { WeatherReading } from "../../../services/Weather.ts"
@@ -22,12 +22,12 @@ const unsupportedEncoding = errorResponse(
 )
 const tooMany = errorResponse(
   413,
-  "A request holds at most 10,000 records, of two fields each; send the rest in another one.",
-  [{ field: "body", message: "must hold at most 10,000 records" }]
+  "A request may have at most 10,000 records of two fields each; send the rest in another request.",
+  [{ field: "body", message: "must have at most 10,000 records" }]
 )
 const notJson = invalid([{ field: "body", message: "is not valid JSON" }])
 const neither = invalid([{ field: "body", message: "must be an array of records, or one record" }])
-const empty = invalid([{ field: "body", message: "must hold at least one record" }])
+const empty = invalid([{ field: "body", message: "must have at least one record" }])
 
 export const formatOf = (contentType: string | undefined): Result.Result<Format, ErrorResponse> => {
   const [type = "", ...parameters] = (contentType ?? "").split(";").map((part) => part.trim().toLowerCase())
@@ -79,6 +79,6 @@ export const recordsOf = (text: string, format: Format) => {
   if (values > maxValues) return Result.fail(tooMany)
   const records = format === "json" ? ofJson(text) : ofNdjson(text)
   if (Result.isFailure(records) || crowded === undefined) return records
-  // Each record has its two fields and no other, so a third member is one of them again.
+  // Each record decoded to exactly two fields, so a third member is a duplicate.
   return Result.fail(invalid([{ field: `[${crowded}]`, message: "names a field twice" }]))
 }

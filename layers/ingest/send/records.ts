@@ -1,7 +1,7 @@
 /** A line of NDJSON or a record of CSV as a reading, or why it is none. */
 import { Option, Result } from "effect"
-import { plural } from "../../../services/plural.ts"
 import { WeatherReading } from "../../../services/Weather.ts"
+import { plural } from "../../runtime/plural.ts"
 import { decodeRecordOrReason } from "../http/decodeRecord.ts"
 import { parseRecord } from "../http/parseJson.ts"
 import { type Format, isTooLong, type Line, maxLineBytes } from "./lines.ts"

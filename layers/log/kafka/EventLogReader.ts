@@ -8,8 +8,8 @@ import {
   type PartitionBounds,
   type Position
 } from "../../../services/EventLog.ts"
-import { plural } from "../../../services/plural.ts"
 import { topic } from "../../../services/Settings.ts"
+import { plural } from "../../runtime/plural.ts"
 import { boundsOf } from "./bounds.ts"
 import * as Cluster from "./Cluster.ts"
 import * as Consumer from "./Consumer.ts"

@@ -3,8 +3,8 @@
  * producer is a sound one and the keys are known.
  */
 import { Clock, Deferred, Duration, Effect, Exit, Latch, Schedule, Scope } from "effect"
-import { plural } from "../../../services/plural.ts"
 import { monotonicMillisUnsafe } from "../../runtime/elapsed.ts"
+import { plural } from "../../runtime/plural.ts"
 import type { Cluster } from "./Cluster.ts"
 import { codeOf } from "./client.ts"
 import { codes, isMissing, KafkaFailure } from "./failures.ts"

@@ -1,7 +1,7 @@
 /** In what a topic that is there differs from the one that is wanted, and what to do. */
 
-import { plural } from "../../../services/plural.ts"
 import type { TopicRetention, WantedTopic } from "../../../services/Topics.ts"
+import { plural } from "../../runtime/plural.ts"
 import type { Described } from "./Cluster.ts"
 
 /** The log is the truth: nothing in it may expire. */

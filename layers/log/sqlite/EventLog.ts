@@ -13,9 +13,9 @@ import {
   type KeyReused,
   type LogUnavailable
 } from "../../../services/EventLog.ts"
-import { plural } from "../../../services/plural.ts"
 import * as ageClock from "../../runtime/ageClock.ts"
 import { acquire } from "../../runtime/ProcessLock.ts"
+import { plural } from "../../runtime/plural.ts"
 import * as Reader from "./EventLogReader.ts"
 import * as LogWriter from "./LogWriter.ts"
 import { unavailable, whenReading, whenWriting } from "./logFailures.ts"

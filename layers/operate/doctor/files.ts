@@ -1,10 +1,10 @@
 /** Check of the table's upkeep: small files and snapshots. */
 import { Clock, Effect, Stream } from "effect"
 import type { Check, Finding } from "../../../services/Checks.ts"
-import { plural } from "../../../services/plural.ts"
 import type { QueryError } from "../../../services/Query.ts"
 import type { SnapshotMissing, TableReadError, TableReader } from "../../../services/TableReader.ts"
 import { hourOf } from "../../../services/Weather.ts"
+import { plural } from "../../runtime/plural.ts"
 
 const smallBytes = 1024 * 1024
 /** After its hour has ended a partition is merged into few files within minutes; while it grows it has some of each size. */

@@ -1,8 +1,8 @@
 /** What is lost when a table that is made from the log alone takes the place of one to which other programs have written. */
 
 import { Effect, Option } from "effect"
-import { plural } from "../../../services/plural.ts"
 import { describeChange, type OtherChange } from "../../../services/TableChecksums.ts"
+import { plural } from "../../runtime/plural.ts"
 import * as LogProgress from "../iceberg/logProgress.ts"
 import { type CurrentMetadata, readMetadata } from "../iceberg/MetadataFiles.ts"
 import { readFiles } from "../iceberg/readTable.ts"

@@ -1,10 +1,9 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
+import { HttpServer } from "../../../layers/ingest/http/HttpServer.ts"
 import { Limits } from "../../../layers/ingest/http/Limits.ts"
-import * as Server from "../../../layers/ingest/http/Server.ts"
 import * as Memory from "../../../layers/log/memory/EventLog.ts"
-import { HttpAddress } from "../../../services/HttpAddress.ts"
 import { contended, Disk, defective, Gate, held, onDisk } from "../../support/heldLog.ts"
 import * as wallClock from "../../support/wallClock.ts"
 import { assertRefused, connection, exchange, json, logged, loggingNothing, request } from "./httpConnection.ts"
@@ -20,10 +19,10 @@ const limited = (limits: Partial<Limits>) =>
     Effect.map(Limits, (usual) => ({ ...usual, ...limits }))
   )
 
-layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("connections", (it) => {
+layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("connections", (it) => {
   it.effect("answers pipelined requests in their order, and then what is not HTTP", () =>
     Effect.gen(function* () {
-      const { port } = yield* HttpAddress
+      const { port } = yield* HttpServer
       const { send, answer, closed } = yield* connection(port)
       const before = (yield* logged).length
       send(
@@ -52,7 +51,7 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("connect
   it.effect("looks at nothing that follows an answer that closes the connection", () =>
     loggingNothing(
       Effect.gen(function* () {
-        const { port } = yield* HttpAddress
+        const { port } = yield* HttpServer
         const { send, answer, closed } = yield* connection(port)
         const refused = request("POST", "/events", { "Content-Type": "text/plain" }, "x".repeat(100_000))
         send(Buffer.concat([refused, request("GET", good)]))
@@ -128,7 +127,7 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("connect
     it.effect(`refuses ${name} with ${status}`, () =>
       loggingNothing(
         Effect.gen(function* () {
-          const { port } = yield* HttpAddress
+          const { port } = yield* HttpServer
           const { send, answer } = yield* connection(port)
           send(bytes)
           assertRefused(yield* answer(), status, field)
@@ -173,7 +172,7 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("connect
     it.effect(`refuses ${name} with ${status}, and closes the connection`, () =>
       loggingNothing(
         Effect.gen(function* () {
-          const { port } = yield* HttpAddress
+          const { port } = yield* HttpServer
           const { send, answer, closed } = yield* connection(port)
           send(Buffer.concat([Buffer.from(bytes), request("GET", good)]))
           const refused = yield* answer()
@@ -194,7 +193,7 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("connect
     it.effect(`refuses a second ${header}`, () =>
       loggingNothing(
         Effect.gen(function* () {
-          const { port } = yield* HttpAddress
+          const { port } = yield* HttpServer
           const { send, answer } = yield* connection(port)
           send(posted(`${header}\r\nContent-Length: ${oslo.length}`, oslo))
           assertRefused(yield* answer(), status, "Content-Type")
@@ -215,7 +214,7 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("connect
     it.effect(`refuses the content type application/json; ${parameters}`, () =>
       loggingNothing(
         Effect.gen(function* () {
-          const { port } = yield* HttpAddress
+          const { port } = yield* HttpServer
           const type = { "Content-Type": `application/json; ${parameters}` }
           assertRefused(yield* exchange(port, "POST", "/events", type, oslo), 415, "Content-Type")
         })
@@ -226,7 +225,7 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("connect
   for (const path of ["/log?city=a&temperature=1", "/health", "/ready", "/docs", "/openapi.json"]) {
     it.effect(`takes GET ${path} by the names of this machine only`, () =>
       Effect.gen(function* () {
-        const { port } = yield* HttpAddress
+        const { port } = yield* HttpServer
         for (const Host of ["localhost", `127.0.0.1:${port}`, "[::1]:80", "LOCALHOST:1"]) {
           assert.strictEqual((yield* exchange(port, "GET", path, { Host })).status, 200, Host)
         }
@@ -239,7 +238,7 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("connect
 
   it.effect("shows its pages to who comes from a link on another site, and logs nothing for it", () =>
     Effect.gen(function* () {
-      const { port } = yield* HttpAddress
+      const { port } = yield* HttpServer
       const site = { "Sec-Fetch-Site": "cross-site" }
       assert.strictEqual((yield* exchange(port, "GET", "/docs", site)).status, 200)
       assertRefused(yield* loggingNothing(exchange(port, "GET", good, site)), 403, "Sec-Fetch-Site")
@@ -248,7 +247,7 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("connect
 
   it.effect("takes HTTP/1.0, without a Host", () =>
     Effect.gen(function* () {
-      const { port } = yield* HttpAddress
+      const { port } = yield* HttpServer
       const { send, answer, closed } = yield* connection(port)
       send(`GET ${good} HTTP/1.0\r\n\r\n`)
       assert.strictEqual((yield* answer()).status, 200)
@@ -278,7 +277,7 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("connect
     it.effect(`refuses ${method} ${path} with ${status}`, () =>
       loggingNothing(
         Effect.gen(function* () {
-          const { port } = yield* HttpAddress
+          const { port } = yield* HttpServer
           const { send, answer } = yield* connection(port)
           send(request(method, path, {}, method === "POST" ? "x" : ""))
           const got = yield* answer()
@@ -294,7 +293,7 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("connect
   for (const path of ["/health", "/ready", "/openapi.json", "/docs"]) {
     it.effect(`answers HEAD ${path} like GET, without a body`, () =>
       Effect.gen(function* () {
-        const { port } = yield* HttpAddress
+        const { port } = yield* HttpServer
         const { send, answer } = yield* connection(port)
         send(Buffer.concat([request("HEAD", path), request("GET", path)]))
         const head = yield* answer("HEAD")
@@ -309,7 +308,7 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("connect
   it.effect("refuses a body that stalls for 30 s, and not before", () =>
     loggingNothing(
       Effect.gen(function* () {
-        const { port } = yield* HttpAddress
+        const { port } = yield* HttpServer
         const { send, answer, closed, socket } = yield* connection(port)
         const headers = { ...asJson, "Content-Length": "100", Expect: "100-continue" }
         send(request("POST", "/events", headers))
@@ -327,7 +326,7 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("connect
   it.effect("refuses a body that stalls for 30 s also while the clock is set back and ahead", () =>
     Effect.gen(function* () {
       const { step } = yield* wallClock.WallClock
-      const { port } = yield* HttpAddress
+      const { port } = yield* HttpServer
       const { send, answer, socket } = yield* connection(port)
       send(request("POST", "/events", { ...asJson, "Content-Length": "100", Expect: "100-continue" }))
       assert.strictEqual((yield* answer()).status, 100)
@@ -342,7 +341,7 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("connect
       assertRefused(yield* answer(), 408, "body")
     }).pipe(
       Effect.provide(
-        Layer.fresh(Server.at("127.0.0.1", 0)).pipe(
+        Layer.fresh(HttpServer.at("127.0.0.1", 0)).pipe(
           Layer.provide(Layer.fresh(Memory.layer)),
           Layer.provideMerge(wallClock.layer)
         )
@@ -353,7 +352,7 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("connect
   it.effect("closes the connection of a small body that stalls, too", () =>
     loggingNothing(
       Effect.gen(function* () {
-        const { port } = yield* HttpAddress
+        const { port } = yield* HttpServer
         const { send, answer, closed } = yield* connection(port)
         send(request("POST", "/events", { ...asJson, "Content-Length": "100" }, oslo))
         yield* exchange(port, "GET", "/health")
@@ -368,7 +367,7 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("connect
 
   it.effect("outlives clients that go away", () =>
     Effect.gen(function* () {
-      const { port } = yield* HttpAddress
+      const { port } = yield* HttpServer
       for (const bytes of [
         request("GET", good),
         request("POST", "/events", { ...asJson, "Content-Length": "1000" }, "["),
@@ -385,10 +384,10 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("connect
   )
 })
 
-layer(Server.at("0.0.0.0", 0).pipe(Layer.provideMerge(Memory.layer)))("a server for other machines", (it) => {
+layer(HttpServer.at("0.0.0.0", 0).pipe(Layer.provideMerge(Memory.layer)))("a server for other machines", (it) => {
   it.effect("takes any name, as of a container or an address in a health check", () =>
     Effect.gen(function* () {
-      const { port } = yield* HttpAddress
+      const { port } = yield* HttpServer
       for (const Host of ["logging-server:9998", "10.1.2.3:9998", "[fd00::1]", "floe.example"]) {
         for (const path of ["/health", "/ready", "/docs", good]) {
           assert.strictEqual((yield* exchange(port, "GET", path, { Host })).status, 200, `${Host} ${path}`)
@@ -399,7 +398,7 @@ layer(Server.at("0.0.0.0", 0).pipe(Layer.provideMerge(Memory.layer)))("a server 
 })
 
 layer(
-  Server.at("127.0.0.1", 0).pipe(
+  HttpServer.at("127.0.0.1", 0).pipe(
     Layer.provideMerge(Memory.layer),
     Layer.provide(limited({ headers: 150, bodyStall: 1_000, bodyTotal: 3_000, heldBytes: 100_000 }))
   )
@@ -407,7 +406,7 @@ layer(
   it.effect("refuse headers that come too slowly", () =>
     loggingNothing(
       Effect.gen(function* () {
-        const { port } = yield* HttpAddress
+        const { port } = yield* HttpServer
         const { send, answer, closed } = yield* connection(port)
         send(`GET ${good} HTTP/1.1\r\nHost: loc`)
         assertRefused(yield* answer(), 408)
@@ -419,7 +418,7 @@ layer(
   it.effect("refuse a body that drips for too long", () =>
     loggingNothing(
       Effect.gen(function* () {
-        const { port } = yield* HttpAddress
+        const { port } = yield* HttpServer
         const { send, answer, socket } = yield* connection(port)
         send(request("POST", "/events", { ...asJson, "Transfer-Encoding": "chunked", Expect: "100-continue" }))
         assert.strictEqual((yield* answer()).status, 100)
@@ -438,7 +437,7 @@ layer(
 
   it.effect("refuse bodies beyond the memory for them, and take others once it is free", () =>
     Effect.gen(function* () {
-      const { port } = yield* HttpAddress
+      const { port } = yield* HttpServer
       const slow = yield* connection(port)
       const body = `[${oslo}${" ".repeat(80_000)}]`
       slow.send(request("POST", "/events", { ...asJson, "Content-Length": String(body.length) }, body.slice(0, -1)))
@@ -454,12 +453,12 @@ layer(
   )
 })
 
-layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(held), Layer.provide(limited({ inFlight: 2 }))))(
+layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(held), Layer.provide(limited({ inFlight: 2 }))))(
   "requests in flight",
   (it) => {
     it.effect("are bounded, also those of clients that went away", () =>
       Effect.gen(function* () {
-        const { port } = yield* HttpAddress
+        const { port } = yield* HttpServer
         const gate = yield* Gate
         const one = yield* connection(port)
         const two = yield* connection(port)
@@ -487,10 +486,10 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(held), Layer.provide(lim
   }
 )
 
-layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(onDisk)))("a log that cannot be written", (it) => {
+layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(onDisk)))("a log that cannot be written", (it) => {
   it.effect("is 503 until there is room again", () =>
     Effect.gen(function* () {
-      const { port } = yield* HttpAddress
+      const { port } = yield* HttpServer
       const disk = yield* Disk
       assert.deepStrictEqual(json(yield* exchange(port, "GET", "/ready")), { status: "ready" })
       disk.full = true
@@ -515,7 +514,7 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(onDisk)))("a log that ca
 
   it.effect("is 504 while it does not say what it logged; a repeat with the same key logs nothing twice", () =>
     Effect.gen(function* () {
-      const { port } = yield* HttpAddress
+      const { port } = yield* HttpServer
       const disk = yield* Disk
       const before = (yield* logged).length
       const keyed = { "Idempotency-Key": "silence" }
@@ -532,10 +531,10 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(onDisk)))("a log that ca
   )
 })
 
-layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(contended)))("a key that is in flight", (it) => {
+layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(contended)))("a key that is in flight", (it) => {
   it.effect("is 409, for now", () =>
     Effect.gen(function* () {
-      const { port } = yield* HttpAddress
+      const { port } = yield* HttpServer
       const headers = { ...asJson, "Idempotency-Key": "k" }
       for (const answer of [
         yield* exchange(port, "GET", good, headers),
@@ -548,11 +547,11 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(contended)))("a key that
   )
 })
 
-layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(defective)))("a defect", (it) => {
+layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(defective)))("a defect", (it) => {
   it.effect("is 500, and says nothing of the inside", () =>
     loggingNothing(
       Effect.gen(function* () {
-        const { port } = yield* HttpAddress
+        const { port } = yield* HttpServer
         for (const answer of [
           yield* exchange(port, "GET", good),
           yield* exchange(port, "POST", "/events", asJson, oslo)

@@ -1,7 +1,6 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer, Schema } from "effect"
-import * as Server from "../../../layers/ingest/http/Server.ts"
-import { HttpAddress } from "../../../services/HttpAddress.ts"
+import { HttpServer } from "../../../layers/ingest/http/HttpServer.ts"
 import { Disk, onDisk } from "../../support/heldLog.ts"
 import { type Answer, exchange, json } from "./httpConnection.ts"
 import { violations } from "./jsonSchema.ts"
@@ -48,9 +47,9 @@ const references = (value: unknown): ReadonlyArray<string> => {
 
 const oslo = { city: "Oslo", temperature: "1.5" }
 
-layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(onDisk)))("the OpenAPI document", (it) => {
+layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(onDisk)))("the OpenAPI document", (it) => {
   const fetched = Effect.gen(function* () {
-    const { port } = yield* HttpAddress
+    const { port } = yield* HttpServer
     const answer = yield* exchange(port, "GET", "/openapi.json")
     assert.strictEqual(answer.status, 200)
     assert.strictEqual(answer.headers.get("content-type"), "application/json")
@@ -111,7 +110,7 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(onDisk)))("the OpenAPI d
 
   it.effect("describes the answers that the server gives", () =>
     Effect.gen(function* () {
-      const { port } = yield* HttpAddress
+      const { port } = yield* HttpServer
       const disk = yield* Disk
       const { document } = yield* fetched
       const matches = (method: string, path: string, status: number, answer: Answer) => {
@@ -168,7 +167,7 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(onDisk)))("the OpenAPI d
 
   it.effect("is shown by a page that needs nothing from elsewhere", () =>
     Effect.gen(function* () {
-      const { port } = yield* HttpAddress
+      const { port } = yield* HttpServer
       const answer = yield* exchange(port, "GET", "/docs")
       assert.strictEqual(answer.status, 200)
       assert.match(answer.headers.get("content-type") ?? "", /^text\/html/)

@@ -3,9 +3,8 @@ import { assert, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import fc from "fast-check"
-import * as Server from "../../../layers/ingest/http/Server.ts"
+import { HttpServer } from "../../../layers/ingest/http/HttpServer.ts"
 import * as Memory from "../../../layers/log/memory/EventLog.ts"
-import { HttpAddress } from "../../../services/HttpAddress.ts"
 import { assertRefused, connection, exchange, json, logged, loggingNothing, request } from "./httpConnection.ts"
 import { invalidCity, invalidTemperature, validCity, validTemperature } from "./readings.ts"
 
@@ -20,7 +19,7 @@ const gzippedLines = { ...asNdjson, "Content-Encoding": "gzip" }
 const damaged = gzipSync(`\n${lines([lima])}`).fill(0, 0, 1)
 
 const post = (body: string | Uint8Array, headers: Readonly<Record<string, string>> = asJson) =>
-  Effect.flatMap(HttpAddress, ({ port }) => exchange(port, "POST", "/events", headers, body))
+  Effect.flatMap(HttpServer, ({ port }) => exchange(port, "POST", "/events", headers, body))
 
 const added = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.gen(function* () {
@@ -29,7 +28,7 @@ const added = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     return { result, records: (yield* logged).slice(before), before }
   })
 
-layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("POST /events", (it) => {
+layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("POST /events", (it) => {
   it.effect("logs an array in its order, and says where", () =>
     Effect.gen(function* () {
       yield* TestClock.setTime(Date.UTC(2026, 0, 8, 14))
@@ -190,7 +189,7 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("POST /e
   it.effect("refuses a chunked body once it is over 5 MiB", () =>
     loggingNothing(
       Effect.gen(function* () {
-        const { port } = yield* HttpAddress
+        const { port } = yield* HttpServer
         const { send, answer } = yield* connection(port)
         send(request("POST", "/events", { ...asJson, "Transfer-Encoding": "chunked" }))
         for (let i = 0; i < 6; i++) send(`100000\r\n${" ".repeat(mebibyte)}\r\n`)
@@ -202,7 +201,7 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("POST /e
   it.effect("refuses an announced length over 5 MiB before a byte of it came, and asks for none", () =>
     loggingNothing(
       Effect.gen(function* () {
-        const { port } = yield* HttpAddress
+        const { port } = yield* HttpServer
         const { send, answer, closed } = yield* connection(port)
         const headers = { ...asJson, "Content-Length": String(5 * mebibyte + 1), Expect: "100-continue" }
         send(request("POST", "/events", headers))
@@ -216,7 +215,7 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("POST /e
 
   it.effect("asks for a body that waits for 100-continue, and refuses other expectations", () =>
     Effect.gen(function* () {
-      const { port } = yield* HttpAddress
+      const { port } = yield* HttpServer
       const { send, answer } = yield* connection(port)
       const body = JSON.stringify(oslo)
       send(request("POST", "/events", { ...asJson, "Content-Length": String(body.length), Expect: "100-continue" }))
@@ -246,7 +245,7 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("POST /e
     it.effect(`refuses ${method}, and unknown parameters`, () =>
       loggingNothing(
         Effect.gen(function* () {
-          const { port } = yield* HttpAddress
+          const { port } = yield* HttpServer
           const answer = yield* exchange(port, method, "/events", asJson)
           assert.strictEqual(answer.status, 405)
           assert.strictEqual(answer.headers.get("allow"), "POST")
@@ -310,7 +309,7 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("POST /e
 
   it.effect("takes any valid readings as they are, in JSON and in NDJSON", () =>
     Effect.gen(function* () {
-      const { port } = yield* HttpAddress
+      const { port } = yield* HttpServer
       const { send, answer } = yield* connection(port)
       const context = yield* Effect.context<Layer.Success<typeof Memory.layer>>()
       const readings = fc.array(fc.record({ city: validCity, temperature: validTemperature }), {
@@ -340,7 +339,7 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("POST /e
   it.effect("refuses all of them for one that is not valid", () =>
     loggingNothing(
       Effect.gen(function* () {
-        const { port } = yield* HttpAddress
+        const { port } = yield* HttpServer
         const { send, answer } = yield* connection(port)
         const wrong = fc.oneof(
           fc.record({ city: invalidCity, temperature: validTemperature, field: fc.constant("city") }),

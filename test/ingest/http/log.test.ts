@@ -2,9 +2,8 @@ import { assert, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import fc from "fast-check"
-import * as Server from "../../../layers/ingest/http/Server.ts"
+import { HttpServer } from "../../../layers/ingest/http/HttpServer.ts"
 import * as Memory from "../../../layers/log/memory/EventLog.ts"
-import { HttpAddress } from "../../../services/HttpAddress.ts"
 import { assertRefused, connection, exchange, json, logged, loggingNothing, request } from "./httpConnection.ts"
 import { invalidCity, invalidTemperature, validCity, validTemperature } from "./readings.ts"
 
@@ -13,10 +12,10 @@ const target = (city: string, temperature: string) =>
 const good = "/log?city=Oslo&temperature=1.5"
 const long = "x".repeat(256)
 
-layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("GET /log", (it) => {
+layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("GET /log", (it) => {
   it.effect("answers with the event, its hour and its position", () =>
     Effect.gen(function* () {
-      const { port } = yield* HttpAddress
+      const { port } = yield* HttpServer
       yield* TestClock.setTime(Date.UTC(2026, 0, 8, 14, 59, 59, 999))
       const before = (yield* logged).length
       const answer = yield* exchange(port, "GET", "/log?city=North%20Sharonstad&temperature=80.59")
@@ -40,7 +39,7 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("GET /lo
 
   it.effect("while the clock shows a year that no hour can bear, no event is taken, and the server is not ready", () =>
     Effect.gen(function* () {
-      const { port } = yield* HttpAddress
+      const { port } = yield* HttpServer
       const before = yield* logged
       const one = JSON.stringify({ city: "Oslo", temperature: "1.5" })
       const events = () => exchange(port, "POST", "/events", { "Content-Type": "application/json" }, one)
@@ -70,7 +69,7 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("GET /lo
 
   it.effect("takes parameters in any order, + as a space, escaped names and an absolute target", () =>
     Effect.gen(function* () {
-      const { port } = yield* HttpAddress
+      const { port } = yield* HttpServer
       const took = (target: string, city: string) =>
         Effect.gen(function* () {
           const answer = yield* exchange(port, "GET", target)
@@ -136,7 +135,7 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("GET /lo
     it.effect(`refuses ${name}, naming ${field}`, () =>
       loggingNothing(
         Effect.gen(function* () {
-          const { port } = yield* HttpAddress
+          const { port } = yield* HttpServer
           assertRefused(yield* exchange(port, "GET", target), 400, field)
         })
       )
@@ -145,7 +144,7 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("GET /lo
 
   it.effect("takes any valid reading as it is", () =>
     Effect.gen(function* () {
-      const { port } = yield* HttpAddress
+      const { port } = yield* HttpServer
       const { send, answer } = yield* connection(port)
       const context = yield* Effect.context<Layer.Success<typeof Memory.layer>>()
       yield* Effect.promise(() =>
@@ -169,7 +168,7 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("GET /lo
   it.effect("refuses any other", () =>
     loggingNothing(
       Effect.gen(function* () {
-        const { port } = yield* HttpAddress
+        const { port } = yield* HttpServer
         const { send, answer } = yield* connection(port)
         const wrong = fc.oneof(
           fc.tuple(invalidCity, validTemperature, fc.constant("city")),
@@ -192,7 +191,7 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("GET /lo
 
   it.effect("logs a repeat with the same Idempotency-Key once, under the first hour", () =>
     Effect.gen(function* () {
-      const { port } = yield* HttpAddress
+      const { port } = yield* HttpServer
       yield* TestClock.setTime(Date.UTC(2026, 5, 1, 10, 30))
       const before = (yield* logged).length
       const headers = { "Idempotency-Key": "k-1" }
@@ -218,7 +217,7 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("GET /lo
     it.effect(`refuses the Idempotency-Key ${JSON.stringify(key.slice(0, 8))}`, () =>
       loggingNothing(
         Effect.gen(function* () {
-          const { port } = yield* HttpAddress
+          const { port } = yield* HttpServer
           assertRefused(yield* exchange(port, "GET", good, { "Idempotency-Key": key }), 400, "Idempotency-Key")
         })
       )
@@ -227,7 +226,7 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("GET /lo
 
   it.effect("takes the longest Idempotency-Key, and refuses two", () =>
     Effect.gen(function* () {
-      const { port } = yield* HttpAddress
+      const { port } = yield* HttpServer
       const answer = yield* exchange(port, "GET", good, { "idempotency-key": `!${"~".repeat(254)}` })
       assert.strictEqual(answer.status, 200)
       const twice = { "Idempotency-Key": "a", "idempotency-key": "b" }
@@ -239,7 +238,7 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("GET /lo
     it.effect(`refuses ${method}`, () =>
       loggingNothing(
         Effect.gen(function* () {
-          const { port } = yield* HttpAddress
+          const { port } = yield* HttpServer
           const answer = yield* exchange(port, method, good)
           assert.strictEqual(answer.headers.get("allow"), "GET")
           if (method === "HEAD") assert.strictEqual(answer.status, 405)
@@ -262,7 +261,7 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("GET /lo
     it.effect(`refuses ${JSON.stringify(headers)}`, () =>
       loggingNothing(
         Effect.gen(function* () {
-          const { port } = yield* HttpAddress
+          const { port } = yield* HttpServer
           assertRefused(yield* exchange(port, "GET", good, headers), 403, "Host" in headers ? "Host" : "Sec-Fetch-Site")
           const typed = { "Content-Type": "application/json", ...headers }
           assertRefused(yield* exchange(port, "POST", "/events", typed, `{"city":"a","temperature":"1"}`), 403)
@@ -274,7 +273,7 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("GET /lo
 
   it.effect("takes every name of this machine, and requests of its own pages", () =>
     Effect.gen(function* () {
-      const { port } = yield* HttpAddress
+      const { port } = yield* HttpServer
       for (const Host of ["localhost", "LocalHost:1", "127.0.0.1:9998", "[::1]", "[::1]:80"]) {
         for (const site of ["same-origin", "none"]) {
           assert.strictEqual((yield* exchange(port, "GET", good, { Host, "Sec-Fetch-Site": site })).status, 200, Host)
@@ -286,7 +285,7 @@ layer(Server.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("GET /lo
   it.effect("refuses a body", () =>
     loggingNothing(
       Effect.gen(function* () {
-        const { port } = yield* HttpAddress
+        const { port } = yield* HttpServer
         const { send, answer } = yield* connection(port)
         send(request("GET", good, {}, "temperature=9"))
         assertRefused(yield* answer(), 400, "body")

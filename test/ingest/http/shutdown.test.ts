@@ -1,10 +1,9 @@
 import { connect } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Duration, Effect, Exit, Fiber, Layer, Scope } from "effect"
-import * as Server from "../../../layers/ingest/http/Server.ts"
+import { AddressUnusable, HttpServer } from "../../../layers/ingest/http/HttpServer.ts"
 import * as Memory from "../../../layers/log/memory/EventLog.ts"
 import { EventLogReader } from "../../../services/EventLog.ts"
-import { AddressUnusable, HttpAddress } from "../../../services/HttpAddress.ts"
 import { Gate, held } from "../../support/heldLog.ts"
 import { assertRefused, connection, exchange, logged, request } from "./httpConnection.ts"
 
@@ -16,11 +15,11 @@ const started = Effect.gen(function* () {
   const context = yield* Layer.build(held)
   const scope = yield* Scope.make()
   const server = yield* Layer.buildWithScope(
-    Server.at("127.0.0.1", 0).pipe(Layer.provide(Layer.succeedContext(context))),
+    HttpServer.at("127.0.0.1", 0).pipe(Layer.provide(Layer.succeedContext(context))),
     scope
   )
   return {
-    port: Context.get(server, HttpAddress).port,
+    port: Context.get(server, HttpServer).port,
     gate: Context.get(context, Gate),
     logged: Effect.provideService(logged, EventLogReader, Context.get(context, EventLogReader)),
     /** How long it took, in milliseconds. */
@@ -115,7 +114,7 @@ describe("the end of the server", () => {
 
 describe("the address of the server", () => {
   const failure = (host: string, port: number) =>
-    Layer.build(Server.at(host, port).pipe(Layer.provide(Memory.layer))).pipe(Effect.scoped, Effect.flip)
+    Layer.build(HttpServer.at(host, port).pipe(Layer.provide(Memory.layer))).pipe(Effect.scoped, Effect.flip)
 
   it.live("that is in use is refused in one sentence", () =>
     Effect.gen(function* () {
@@ -124,7 +123,7 @@ describe("the address of the server", () => {
       assert.instanceOf(error, AddressUnusable)
       assert.strictEqual(
         error.message,
-        `Port ${port} on 127.0.0.1 is in use by another program; stop what uses it or set FLOE_PORT.`
+        `Port ${port} on 127.0.0.1 is in use by another program; stop that program or set FLOE_PORT.`
       )
     })
   )
@@ -141,14 +140,14 @@ describe("the address of the server", () => {
     const error = new AddressUnusable({ host: "127.0.0.1", port: 80, code: "EACCES" })
     assert.strictEqual(
       error.message,
-      "Port 80 on 127.0.0.1 may not be used by this user; set FLOE_PORT to a port above 1023."
+      "This user may not listen on port 80 of 127.0.0.1; set FLOE_PORT to a port above 1023."
     )
   })
 
   it.live("is where the server is reached", () =>
     Effect.gen(function* () {
-      const any = yield* Layer.build(Server.at("0.0.0.0", 0).pipe(Layer.provide(Memory.layer)))
-      const { url, port } = Context.get(any, HttpAddress)
+      const any = yield* Layer.build(HttpServer.at("0.0.0.0", 0).pipe(Layer.provide(Memory.layer)))
+      const { url, port } = Context.get(any, HttpServer)
       assert.strictEqual(url, `http://127.0.0.1:${port}`)
       const reached = yield* Effect.promise(() => fetch(`${url}/health`).then((response) => response.json()))
       assert.deepStrictEqual(reached, { status: "healthy" })

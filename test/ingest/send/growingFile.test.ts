@@ -2,18 +2,17 @@ import { appendFileSync, existsSync, readdirSync, readFileSync, writeFileSync } 
 import { dirname, join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import * as Server from "../../../layers/ingest/http/Server.ts"
+import { HttpServer } from "../../../layers/ingest/http/HttpServer.ts"
 import { at } from "../../../layers/ingest/LogClient.ts"
 import { open } from "../../../layers/ingest/send/Source.ts"
 import { type SendOptions, sendFile } from "../../../layers/ingest/send/sendFile.ts"
 import * as Memory from "../../../layers/log/memory/EventLog.ts"
 import { lock } from "../../../layers/runtime/ProcessLock.ts"
-import { HttpAddress } from "../../../services/HttpAddress.ts"
 import { temporaryFolder } from "../../support/dataFolder.ts"
 import { logged } from "../http/httpConnection.ts"
 
-const client = Layer.unwrap(Effect.map(HttpAddress, ({ port }) => at(new URL(`http://127.0.0.1:${port}`))))
-const serving = client.pipe(Layer.provideMerge(Server.at("127.0.0.1", 0)), Layer.provideMerge(Memory.layer))
+const client = Layer.unwrap(Effect.map(HttpServer, ({ port }) => at(new URL(`http://127.0.0.1:${port}`))))
+const serving = client.pipe(Layer.provideMerge(HttpServer.at("127.0.0.1", 0)), Layer.provideMerge(Memory.layer))
 
 /** A file, how to send it, and what it has put into the log. */
 const sending = Effect.fnUntraced(function* (name: string, content: string | Buffer) {

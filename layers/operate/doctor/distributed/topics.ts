@@ -2,7 +2,6 @@
 import { Effect, Option } from "effect"
 import type { Check, Finding } from "../../../../services/Checks.ts"
 import type { ConsumerGroups } from "../../../../services/ConsumerGroups.ts"
-import { plural } from "../../../../services/plural.ts"
 import type { TableReader } from "../../../../services/TableReader.ts"
 import {
   control,
@@ -12,6 +11,7 @@ import {
   type TopicRetention,
   type Topics
 } from "../../../../services/Topics.ts"
+import { plural } from "../../../runtime/plural.ts"
 import type { RebuildAdvice } from "./rebuildAdvice.ts"
 
 const kafkas = (tool: string) => `docker exec kafka ${tool} --bootstrap-server localhost:9092`

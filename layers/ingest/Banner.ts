@@ -1,7 +1,7 @@
 import { Config, Console, Effect, Layer } from "effect"
 import { DataFolder } from "../../services/DataFolder.ts"
-import { HttpAddress } from "../../services/HttpAddress.ts"
 import { logFormat } from "../../services/Settings.ts"
+import { HttpServer } from "./http/HttpServer.ts"
 
 const banner = (url: string, root: string, prefix: string) => `
 Floe runs at ${url}; everything it keeps is in ${root}
@@ -16,7 +16,7 @@ Ctrl-C stops it; the next start goes on where it stopped.
 /** Where things are and what to try next; and, when the program stops, that it does. */
 export const layer = Layer.effectDiscard(
   Effect.gen(function* () {
-    const { url } = yield* HttpAddress
+    const { url } = yield* HttpServer
     const { root } = yield* DataFolder
     const elsewhere = yield* Config.option(Config.String("FLOE_DATA"))
     const prefix = elsewhere._tag === "Some" ? `FLOE_DATA="${root}" ` : ""

@@ -14,8 +14,9 @@ const commands = new Map(subcommands(floe).map((one) => [one.name, subcommands(o
 
 /** Words of a sentence that may stand behind the name of the program or of a command. */
 const prose = ["and", "can", "cannot", "is", "does", "runs", "says"]
-const onlyDistributed = /^(?:topics|table create|connector (?:register|validate|restart|delete)|dlq replay)\b/
-const embeddedRooms = /^layers\/(?:embedded|sink|sqlite|iceberg|duckdb)\//
+const onlyDistributed = /^(?:topics|table create|connector (?:register|validate|restart|delete)|dlq redrive)\b/
+const embeddedRooms =
+  /^layers\/(?:sink\/(?!connect\/)|log\/sqlite\/|table\/(?:iceberg|duckdb|parquet)\/|.*\bembedded\b)/
 
 it("every command that a message names exists, and on its profile", () => {
   const wrong: Array<string> = []

@@ -1,11 +1,11 @@
 import { spawnSync } from "node:child_process"
+import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { stripVTControlCharacters } from "node:util"
 import { assert, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import { floe, startFloe } from "../support/commandLine.ts"
 import { temporaryFolder } from "../support/dataFolder.ts"
-import { freePort, root, start } from "../support/program.ts"
+import { floe, freePort, root, start, startFloe } from "../support/program.ts"
 
 const running = Effect.gen(function* () {
   const data = join(yield* temporaryFolder, "data")
@@ -215,6 +215,35 @@ it.live.skipIf(noTerminal)("colours are for a terminal, and not with NO_COLOR; a
     assert.notInclude(yield* onTerminal({ NO_COLOR: "1" }), "\u001b")
     assert.notInclude((yield* floe(["status"], env)).out, "\u001b")
   }).pipe(Effect.scoped)
+)
+
+it.live(
+  "former names of commands and flags work, and neither help, completions nor docs/cli.md shows them",
+  () =>
+    Effect.gen(function* () {
+      const { env } = yield* running
+      yield* floe(["send", "Oslo", "1"], env)
+      const sink = yield* start("sink", env)
+      yield* Effect.promise(() => sink.printed(/committed 1 row/))
+      const made = yield* floe(["replay", "--into", "again"], env)
+      assert.deepStrictEqual([made.code, made.err], [0, ""])
+      const promoted = yield* floe(["rebuild", "--into", "again", "--swap", "--json"], env)
+      assert.strictEqual(promoted.code, 0, promoted.err)
+      assert.match(JSON.parse(promoted.out).promoted, /^default\.again is in place of default\.weather: 1 row\b/)
+      const redriven = yield* floe(["dlq", "replay", "--all"], env)
+      assert.deepStrictEqual([redriven.code, redriven.err], [0, ""])
+      assert.deepStrictEqual(redriven, yield* floe(["dlq", "redrive", "--all"], env))
+
+      const shown = yield* Effect.forEach(
+        [["--help"], ["rebuild", "--help"], ["dlq", "--help"], ["dlq", "redrive", "--help"], ["completions", "bash"]],
+        (args) => floe(args),
+        { concurrency: 2 }
+      )
+      const texts = [...shown.map(({ out }) => out), readFileSync(join(root, "docs", "cli.md"), "utf8")]
+      for (const text of texts) assert.notMatch(text, /\breplay|\bswap/i)
+      assert.match(shown[0]?.out ?? "", /\brebuild\b/)
+    }).pipe(Effect.scoped),
+  60_000
 )
 
 it.live("an unknown command or flag suggests the nearest one, and exits with 2", () =>

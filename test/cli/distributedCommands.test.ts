@@ -8,13 +8,13 @@ import connect from "../recorded/connect.json" with { type: "json" }
 import trino from "../recorded/trino.json" with { type: "json" }
 import { temporaryFolder } from "../support/dataFolder.ts"
 import { type Answer, serving } from "../support/httpService.ts"
-import { built, freePort, run } from "../support/program.ts"
+import { freePort, floe as inProfile } from "../support/program.ts"
 
-const floe = Effect.fnUntraced(function* (args: ReadonlyArray<string>, env: Record<string, string> = {}) {
-  const program = yield* run(process.execPath, [built("admin"), ...args], { FLOE_PROFILE: "distributed", ...env })
-  const { code } = yield* Effect.promise(() => program.ended)
-  return { code, output: program.output() }
-}, Effect.scoped)
+const floe = (args: ReadonlyArray<string>, env: Record<string, string> = {}) =>
+  Effect.map(inProfile(args, { FLOE_PROFILE: "distributed", ...env }), ({ code, out, err }) => ({
+    code,
+    output: out + err
+  }))
 
 const connector = (answers: Record<string, Answer>) =>
   serving(({ method, url }) => answers[`${method} ${url}`] ?? { status: 202, body: "" })

@@ -7,7 +7,7 @@ import { manual } from "../../layers/cli/commands/manual.ts"
 import { fitted } from "../../layers/cli/terminal/Help.ts"
 import * as Output from "../../layers/cli/terminal/Output.ts"
 import { withTables } from "../../layers/cli/terminal/settingsTables.ts"
-import { floe } from "../support/commandLine.ts"
+import { floe } from "../support/program.ts"
 
 const page = (name: string) => readFileSync(join(import.meta.dirname, "..", "..", "docs", name), "utf8")
 

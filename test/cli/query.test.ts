@@ -1,4 +1,3 @@
-import { spawn } from "node:child_process"
 import { copyFileSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as NodeServices from "@effect/platform-node/NodeServices"
@@ -13,44 +12,8 @@ import { DataFolder } from "../../services/DataFolder.ts"
 import { Leases } from "../../services/Leases.ts"
 import type { QueryColumn, QueryValue } from "../../services/Query.ts"
 import { temporary, temporaryFolder } from "../support/dataFolder.ts"
+import { bin, floe, type Program, result, run } from "../support/program.ts"
 import { commitRows, reading } from "../support/weatherTable.ts"
-
-const bin = join(import.meta.dirname, "..", "..", "bin", "floe.js")
-
-interface Ended {
-  readonly code: number | null
-  readonly out: string
-  readonly err: string
-}
-
-interface Options {
-  readonly cwd?: string
-  readonly env?: Record<string, string>
-  readonly input?: string
-  readonly program?: ReadonlyArray<string>
-  /** Called with the process once it has written something. */
-  readonly onOutput?: (child: ReturnType<typeof spawn>) => void
-}
-
-const floe = (args: ReadonlyArray<string>, options: Options = {}) =>
-  Effect.promise(
-    () =>
-      new Promise<Ended>((resolve) => {
-        const child = spawn(process.execPath, [...(options.program ?? [bin]), ...args], {
-          cwd: options.cwd,
-          env: { ...process.env, ...options.env }
-        })
-        let out = ""
-        let err = ""
-        child.stdout.setEncoding("utf8").on("data", (text) => {
-          out += text
-          options.onOutput?.(child)
-        })
-        child.stderr.setEncoding("utf8").on("data", (text) => (err += text))
-        child.stdin.on("error", () => {}).end(options.input ?? "")
-        child.on("close", (code) => resolve({ code, out, err }))
-      })
-  )
 
 const rows = [
   reading("Oslo", "41.50", "2026-01-08-14"),
@@ -67,8 +30,19 @@ const Filled = Layer.effectDiscard(commitRows(rows)).pipe(
 const select = "SELECT city, temperature, ts FROM iceberg.default.weather ORDER BY temperature"
 
 layer(Filled)("floe", (it) => {
-  const onTable = (args: ReadonlyArray<string>, options: Options = {}) =>
-    Effect.flatMap(DataFolder, ({ root }) => floe(args, { ...options, env: { FLOE_DATA: root, ...options.env } }))
+  const onTable = (args: ReadonlyArray<string>, input?: string) =>
+    Effect.flatMap(DataFolder, ({ root }) => floe(args, { FLOE_DATA: root }, { input }))
+
+  /** Node with these arguments, to its end; `act` follows the first output. */
+  const onNode = Effect.fnUntraced(function* (args: ReadonlyArray<string>, act?: (program: Program) => void) {
+    const { root } = yield* DataFolder
+    const program = yield* run(process.execPath, args, { FLOE_DATA: root })
+    if (act !== undefined) {
+      yield* Effect.promise(() => program.printed(/./))
+      act(program)
+    }
+    return yield* result(program)
+  }, Effect.scoped)
 
   it.effect("query prints in each format", () =>
     Effect.gen(function* () {
@@ -76,7 +50,7 @@ layer(Filled)("floe", (it) => {
         [
           onTable(["query", select]),
           onTable(["query", "--format", "json", `--all of it\n${select};`]),
-          onTable(["query", "--format", "ndjson"], { input: select }),
+          onTable(["query", "--format", "ndjson"], select),
           onTable(["query", select, "--format=csv"])
         ],
         { concurrency: 2 }
@@ -122,9 +96,9 @@ layer(Filled)("floe", (it) => {
           onTable(["query", "SELECT 1", "--format", "xml"]),
           onTable(["query", "--file", file, "--format", "csv"]),
           onTable(["query", "--help"]),
-          floe(["query", "SELECT 1"], { cwd: folder, env: { FLOE_DATA: "./here" } }),
-          onTable(["query", "SELECT 1"], { env: { FLOE_PROFILE: "other" } }),
-          floe(["query", "SELECT 1"], { env: { FLOE_DATA: file } })
+          floe(["query", "SELECT 1"], { FLOE_DATA: "./here" }, { cwd: folder }),
+          floe(["query", "SELECT 1"], { FLOE_PROFILE: "other" }),
+          floe(["query", "SELECT 1"], { FLOE_DATA: file })
         ],
         { concurrency: 2 }
       )
@@ -156,8 +130,8 @@ layer(Filled)("floe", (it) => {
       const many = "SELECT range FROM range(1000000000000)"
       const [closed, interrupted] = yield* Effect.all(
         [
-          onTable(["query", "--format", "csv", many], { onOutput: (child) => child.stdout?.destroy() }),
-          onTable(["query", "--format", "csv", many], { onOutput: (child) => child.kill("SIGINT") })
+          onNode([bin, "query", "--format", "csv", many], (program) => program.closeOutput()),
+          onNode([bin, "query", "--format", "csv", many], (program) => program.signal("SIGINT"))
         ],
         { concurrency: 2 }
       )
@@ -178,12 +152,10 @@ layer(Filled)("floe", (it) => {
       copyFileSync(bin, join(folder, "alone", "bin", "floe.js"))
       const [linked, onOlder, failing, alone] = yield* Effect.all(
         [
-          onTable(["query", "SELECT count(*) AS n FROM weather", "--format", "ndjson"], {
-            program: [join(folder, "floe")]
-          }),
-          onTable(["query", "SELECT version() AS v", "--format", "ndjson"], { program: [...older, bin] }),
-          onTable(["query", "SELEKT"], { program: [...older, bin] }),
-          floe(["query", "SELECT 1"], { program: [...older, join(folder, "alone", "bin", "floe.js")] })
+          onNode([join(folder, "floe"), "query", "SELECT count(*) AS n FROM weather", "--format", "ndjson"]),
+          onNode([...older, bin, "query", "SELECT version() AS v", "--format", "ndjson"]),
+          onNode([...older, bin, "query", "SELEKT"]),
+          onNode([...older, join(folder, "alone", "bin", "floe.js"), "query", "SELECT 1"])
         ],
         { concurrency: 2 }
       )

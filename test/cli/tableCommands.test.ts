@@ -10,11 +10,10 @@ import * as LeasesLayer from "../../layers/table/iceberg/Leases.ts"
 import * as TableWriterLayer from "../../layers/table/iceberg/TableWriter.ts"
 import { EventLog } from "../../services/EventLog.ts"
 import { SinkControl } from "../../services/SinkControl.ts"
-import { floe, startFloe } from "../support/commandLine.ts"
 import { temporaryFolder } from "../support/dataFolder.ts"
 import { add, filesUnder, metadataFile, namedFiles, readJson, someRows, tableFiles } from "../support/icebergTable.ts"
 import { icebirdRows, sorted } from "../support/icebirdReader.ts"
-import { run } from "../support/program.ts"
+import { floe, run, startFloe } from "../support/program.ts"
 
 /** A data folder with so many commits of three rows each, and their snapshots' ids. */
 const filled = Effect.fnUntraced(function* (commits: number, ts = "2026-01-08-14") {

@@ -4,10 +4,9 @@ import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schedule } from "effect"
 import { commitsMore, type SettableClock, scenario } from "../support/clockScenario.ts"
-import { startFloe } from "../support/commandLine.ts"
 import { temporaryFolder } from "../support/dataFolder.ts"
 import { serving } from "../support/httpService.ts"
-import { type Program, root, run, start } from "../support/program.ts"
+import { type Program, root, run, start, startFloe } from "../support/program.ts"
 
 const find = () => {
   const found = (existsSync("/usr/lib") ? readdirSync("/usr/lib") : [])

@@ -2,10 +2,10 @@
 import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
-import { floe } from "../support/commandLine.ts"
 import { commitLogged } from "../support/committedLog.ts"
 import { temporaryFolder } from "../support/dataFolder.ts"
 import { someRows } from "../support/icebergTable.ts"
+import { floe } from "../support/program.ts"
 import { Engines, layer as engines } from "./engines.ts"
 
 const sorted = (rows: ReadonlyArray<unknown>) => rows.map((row) => JSON.stringify(row)).sort()

@@ -1,14 +1,12 @@
 /** Reading a data folder that belongs to somebody else. */
-import { spawn, spawnSync } from "node:child_process"
+import { spawnSync } from "node:child_process"
 import { chmodSync, lstatSync, readdirSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { floe } from "../support/commandLine.ts"
 import { temporaryFolder } from "../support/dataFolder.ts"
-import { root, run, start } from "../support/program.ts"
+import { bin, floe, result, run, start } from "../support/program.ts"
 
-const bin = join(root, "bin", "floe.js")
 const isRoot = process.getuid?.() === 0
 /** Root may write everywhere, so it reads as another user. */
 const reader = isRoot ? ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] : ["env"]
@@ -30,18 +28,13 @@ const folder = Effect.acquireRelease(
   (data) => Effect.sync(() => writable(data, true))
 )
 
+const startReader = (args: ReadonlyArray<string>, data: string) => {
+  const [command = "", ...before] = reader
+  return run(command, [...before, process.execPath, bin, ...args], { FLOE_DATA: data })
+}
+
 const read = (args: ReadonlyArray<string>, data: string) =>
-  Effect.callback<{ readonly code: number | null; readonly out: string; readonly err: string }>((resume) => {
-    const [command = "", ...before] = reader
-    const child = spawn(command, [...before, process.execPath, bin, ...args], {
-      env: { PATH: process.env.PATH, FLOE_DATA: data }
-    })
-    let [out, err] = ["", ""]
-    child.stdout.setEncoding("utf8").on("data", (text: string) => (out += text))
-    child.stderr.setEncoding("utf8").on("data", (text: string) => (err += text))
-    child.on("close", (code) => resume(Effect.succeed({ code, out, err })))
-    return Effect.sync(() => child.kill("SIGKILL"))
-  })
+  Effect.scoped(Effect.flatMap(startReader(args, data), result))
 
 const settings = (data: string) => ({ FLOE_DATA: data, FLOE_PORT: "0", FLOE_BATCH: "1", FLOE_INTERVAL: "1 hour" })
 
@@ -90,8 +83,7 @@ describe.skipIf(cannotTry)("a data folder", () => {
         assert.deepStrictEqual(readdirSync(data), before)
 
         // Opened as a file that nobody writes; then a server comes.
-        const [command = "", ...args] = reader
-        const tail = yield* run(command, [...args, process.execPath, bin, "tail", "--from", "0"], { FLOE_DATA: data })
+        const tail = yield* startReader(["tail", "--from", "0"], data)
         yield* Effect.promise(() => tail.printed(/weather\/0\/0/))
         writable(data, true)
         const server = yield* start("server", settings(data))

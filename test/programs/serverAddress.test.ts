@@ -2,9 +2,8 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import { floe } from "../support/commandLine.ts"
 import { temporaryFolder } from "../support/dataFolder.ts"
-import { start } from "../support/program.ts"
+import { floe, start } from "../support/program.ts"
 
 const Written = Schema.fromJsonString(
   Schema.Struct({

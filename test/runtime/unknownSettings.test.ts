@@ -2,8 +2,7 @@ import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { warningsOf } from "../../layers/runtime/unknownSettings.ts"
 import { settings } from "../../services/Settings.ts"
-import { floe } from "../support/commandLine.ts"
-import { start } from "../support/program.ts"
+import { floe, start } from "../support/program.ts"
 
 it("names what is no setting, with the nearest one where there is one", () => {
   assert.deepStrictEqual(

@@ -18,10 +18,10 @@ import { Rebuild } from "../../services/Rebuild.ts"
 import { SinkControl } from "../../services/SinkControl.ts"
 import { TableWriter } from "../../services/Table.ts"
 import type { WeatherRecord } from "../../services/Weather.ts"
-import { floe, startFloe } from "../support/commandLine.ts"
 import { temporaryFolder } from "../support/dataFolder.ts"
 import { filesUnder, maintainAll, namedFiles, tableFiles } from "../support/icebergTable.ts"
 import { icebirdRows, sorted } from "../support/icebirdReader.ts"
+import { floe, startFloe } from "../support/program.ts"
 
 const records = (count: number, label: string): ReadonlyArray<WeatherRecord> =>
   Array.from({ length: count }, (_, i) => ({
@@ -65,12 +65,12 @@ const same = Effect.fnUntraced(function* (tableFolder: string, rows: ReadonlyArr
   assert.deepStrictEqual(sorted(yield* icebirdRows(tableFolder)), sorted(rows))
 })
 
-describe("floe replay", () => {
+describe("floe rebuild", () => {
   it.live("makes a table with each event of the log once, and nothing else", () =>
     Effect.gen(function* () {
       const logged = records(5_000, "a")
       const { root, tableAt } = yield* filled(logged)
-      const made = yield* floe(["replay", "--into", "again"], { FLOE_DATA: root })
+      const made = yield* floe(["rebuild", "--into", "again"], { FLOE_DATA: root })
       assert.strictEqual(made.code, 0, made.err)
       assert.match(made.out, /^5,000 events are in default\.again \(\d+\.\d s\)\.\n$/)
       yield* same(tableAt("again"), logged)
@@ -90,7 +90,7 @@ describe("floe replay", () => {
           const { code, out, err } = yield* floe(["query", "--format", "csv", sql], env)
           return { code, err, rows: out.trimEnd().split("\r\n").slice(1) }
         })
-        assert.strictEqual((yield* floe(["replay", "--into", "order"], env)).code, 0)
+        assert.strictEqual((yield* floe(["rebuild", "--into", "order"], env)).code, 0)
         const rows = ["100"]
         assert.deepStrictEqual(yield* csv('SELECT count(*) FROM iceberg.default."order"'), { code: 0, err: "", rows })
         const [both, shown, older] = yield* Effect.all([
@@ -121,14 +121,18 @@ describe("floe replay", () => {
       Effect.gen(function* () {
         const logged = records(600_000, "a")
         const { root, tableAt } = yield* filled(logged)
-        const first = yield* startFloe(["replay", "--into", "again"], { FLOE_DATA: root })
+        const first = yield* startFloe(["rebuild", "--into", "again"], { FLOE_DATA: root })
         yield* until(readMetadata(tableAt("again")), Option.isSome)
         first.signal("SIGKILL")
         assert.strictEqual((yield* Effect.promise(() => first.ended)).signal, "SIGKILL")
         const half = Option.getOrThrow(yield* readMetadata(tableAt("again")))
         assert.strictEqual(half.snapshot.summary?.["floe.log.offset"], "500000")
-        const second = yield* floe(["replay", "--into", "again"], { FLOE_DATA: root })
-        assert.match(second.out, /^600,000 events are in default\.again, 500,000 of them found there /, second.err)
+        const second = yield* floe(["rebuild", "--into", "again"], { FLOE_DATA: root })
+        assert.match(
+          second.out,
+          /^600,000 events are in default\.again, 500,000 of them from an earlier run /,
+          second.err
+        )
         const rows = yield* icebirdRows(tableAt("again"))
         assert.deepStrictEqual([rows.length, new Set(rows.map(({ city }) => city)).size], [600_000, 600_000])
         assert.deepStrictEqual(
@@ -144,7 +148,7 @@ describe("floe replay", () => {
     () =>
       Effect.gen(function* () {
         const { root, tableAt } = yield* filled(records(300_000, "a"))
-        const program = yield* startFloe(["replay", "--into", "again"], { FLOE_DATA: root })
+        const program = yield* startFloe(["rebuild", "--into", "again"], { FLOE_DATA: root })
         yield* until(
           Effect.sync(() => existsSync(join(tableAt("again"), "metadata"))),
           Boolean
@@ -152,8 +156,8 @@ describe("floe replay", () => {
         program.signal("SIGINT")
         const { code } = yield* Effect.promise(() => program.ended)
         assert.strictEqual(code, 130)
-        assert.match(program.output(), /^Stopped at event .* of .*; the same command goes on\.\n$/)
-        assert.strictEqual((yield* floe(["replay", "--into", "again"], { FLOE_DATA: root })).code, 0)
+        assert.match(program.output(), /^Stopped at event .* of .*; run the same command to resume\.\n$/)
+        assert.strictEqual((yield* floe(["rebuild", "--into", "again"], { FLOE_DATA: root })).code, 0)
       }).pipe(Effect.scoped),
     60_000
   )
@@ -164,19 +168,19 @@ describe("floe replay", () => {
       const environment = { FLOE_DATA: root }
       mkdirSync(join(tableAt("taken"), "metadata"), { recursive: true })
       writeFileSync(join(tableAt("taken"), "metadata", "v1.metadata.json"), "{}")
-      yield* floe(["replay", "--into", "again"], environment)
+      yield* floe(["rebuild", "--into", "again"], environment)
       const { root: other, tableAt: otherTableAt } = yield* filled(records(10, "b"))
       mkdirSync(otherTableAt("theirs"), { recursive: true })
       writeFileSync(join(otherTableAt("theirs"), "replay.json"), '{"logId":"another","finished":false}')
       const [weather, taken, finished, theirs, noLog, name, none] = yield* Effect.all(
         [
-          floe(["replay", "--into", "weather"], environment),
-          floe(["replay", "--into", "taken", "--swap"], environment),
-          floe(["replay", "--into", "again"], environment),
-          floe(["replay", "--into", "theirs"], { FLOE_DATA: other }),
-          floe(["replay", "--into", "again"], { FLOE_DATA: join(root, "nowhere") }),
-          floe(["replay", "--into", "../weather"], environment),
-          floe(["replay"], environment)
+          floe(["rebuild", "--into", "weather"], environment),
+          floe(["rebuild", "--into", "taken", "--promote"], environment),
+          floe(["rebuild", "--into", "again"], environment),
+          floe(["rebuild", "--into", "theirs"], { FLOE_DATA: other }),
+          floe(["rebuild", "--into", "again"], { FLOE_DATA: join(root, "nowhere") }),
+          floe(["rebuild", "--into", "../weather"], environment),
+          floe(["rebuild"], environment)
         ],
         { concurrency: 2 }
       )
@@ -193,7 +197,7 @@ describe("floe replay", () => {
   )
 })
 
-describe("floe replay --swap", () => {
+describe("floe rebuild --promote", () => {
   const keeping = (snapshots: number) =>
     ConfigProvider.layer(
       ConfigProvider.fromUnknown({
@@ -213,11 +217,11 @@ describe("floe replay --swap", () => {
       Effect.gen(function* () {
         const { root, tableAt } = yield* filled(logged, wrong)
         const environment = { FLOE_DATA: root }
-        yield* floe(["replay", "--into", "again"], environment)
+        yield* floe(["rebuild", "--into", "again"], environment)
         const more = records(50, "b")
         yield* append(more).pipe(Effect.provide(EventLogLayer.layer.pipe(Layer.provide(at(root)))))
         const before = Option.getOrThrow(yield* readMetadata(tableAt("weather"))).snapshot["snapshot-id"]
-        const swapped = yield* floe(["replay", "--into", "again", "--swap", "--json"], environment)
+        const swapped = yield* floe(["rebuild", "--into", "again", "--promote", "--json"], environment)
         assert.strictEqual(swapped.code, 0, swapped.err)
         assert.include(swapped.out, "default.again is in place of default.weather: 3,050 rows")
         yield* same(tableAt("weather"), [...logged, ...more])
@@ -245,7 +249,7 @@ describe("floe replay --swap", () => {
           ["hinted", logged]
         ] as const) {
           const { root, tableAt } = yield* filled(logged, wrong)
-          yield* floe(["replay", "--into", "again"], { FLOE_DATA: root })
+          yield* floe(["rebuild", "--into", "again"], { FLOE_DATA: root })
           const killed = spawnSync(process.execPath, [
             join(import.meta.dirname, "promotingProcess.ts"),
             root,
@@ -257,7 +261,7 @@ describe("floe replay --swap", () => {
           const { version } = Option.getOrThrow(yield* readMetadata(tableAt("weather")))
           const found = yield* icebirdRows(tableAt("weather"), { metadataFileName: `v${version}.metadata.json` })
           assert.deepStrictEqual(sorted(found), sorted(rows), step)
-          const again = yield* floe(["replay", "--into", "again", "--swap"], { FLOE_DATA: root })
+          const again = yield* floe(["rebuild", "--into", "again", "--promote"], { FLOE_DATA: root })
           assert.strictEqual(again.code, 0, again.err)
           yield* same(tableAt("weather"), logged)
           assert.isFalse(existsSync(tableAt("again")))
@@ -283,11 +287,11 @@ describe("floe replay --swap", () => {
     Effect.gen(function* () {
       const { root, tableAt } = yield* filled(logged, wrong)
       writeFileSync(join(tableAt("weather"), "metadata", "v1.metadata.json"), "{")
-      const refused = yield* floe(["replay", "--into", "again", "--swap"], { FLOE_DATA: root })
+      const refused = yield* floe(["rebuild", "--into", "again", "--promote"], { FLOE_DATA: root })
       assert.strictEqual(refused.code, 1)
       assert.match(refused.err, /^The table is broken: .*v1\.metadata\.json .* Move the folder .*weather away; /)
       renameSync(tableAt("weather"), join(root, "away"))
-      const swapped = yield* floe(["replay", "--into", "again", "--swap"], { FLOE_DATA: root })
+      const swapped = yield* floe(["rebuild", "--into", "again", "--promote"], { FLOE_DATA: root })
       assert.strictEqual(swapped.code, 0, swapped.err)
       yield* same(tableAt("weather"), logged)
     }).pipe(Effect.scoped)

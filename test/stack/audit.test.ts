@@ -6,7 +6,7 @@ import * as EventLogReaderLayer from "../../layers/log/kafka/EventLogReader.ts"
 import type { AuditReport } from "../../layers/operate/audit/audit.ts"
 import { eventOf } from "../../layers/sink/connect/connectorFilter.ts"
 import { EventLogReader } from "../../services/EventLog.ts"
-import { floe } from "../support/commandLine.ts"
+import { floe } from "../support/program.ts"
 import { docker, shell } from "./docker.ts"
 import { type Load, load, log, rowCount, trino, until } from "./weather.ts"
 

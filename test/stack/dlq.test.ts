@@ -7,8 +7,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect } from "effect"
 import { afterAll, assert, beforeAll, test } from "vitest"
-import { floe as command } from "../support/commandLine.ts"
-import { built, run } from "../support/program.ts"
+import { built, floe as command, run } from "../support/program.ts"
 import { docker, shell } from "./docker.ts"
 import { create, remove, written } from "./kafkaTopic.ts"
 import { landed, server, until } from "./weather.ts"
@@ -154,7 +153,7 @@ test("each is shown byte for byte, and to people without control characters", as
 
 test("they are mended by flags, by a file, or sent as they are, and only once", async () => {
   const replayed = async (...args: ReadonlyArray<string>) => {
-    const { code, out } = await floe(["replay", "--json", ...args])
+    const { code, out } = await floe(["redrive", "--json", ...args])
     return { code, sent: linesOf(out) }
   }
   const { position } = placeOf("temperature")
@@ -172,7 +171,7 @@ test("they are mended by flags, by a file, or sent as they are, and only once", 
     assert.strictEqual(code, 0)
     return sent
   })
-  const again = await floe(["replay", position, "--temperature", "1.50"])
+  const again = await floe(["redrive", position, "--temperature", "1.50"])
   assert.strictEqual(again.code, 1)
   assert.include(again.out, `${position}: it was sent before and is at ${sent[0]?.at}; --again sends it once more.`)
 
@@ -184,7 +183,7 @@ test("they are mended by flags, by a file, or sent as they are, and only once", 
   const ofFile = await replayed("--file", file)
   assert.strictEqual(ofFile.code, 0)
   assert.strictEqual(ofFile.sent.length, 4)
-  assert.deepStrictEqual(await floe(["replay", "--file", file]), {
+  assert.deepStrictEqual(await floe(["redrive", "--file", file]), {
     code: 0,
     out: "4 had been sent before, and were left out.\n",
     err: ""
@@ -193,7 +192,7 @@ test("they are mended by flags, by a file, or sent as they are, and only once", 
   assert.strictEqual(once.code, 0)
 
   assert.deepStrictEqual([...(await ours())], [])
-  assert.strictEqual((await ours("--all")).get("surplus")?.replays?.toString(), String(sent[2]?.at))
+  assert.strictEqual((await ours("--all")).get("surplus")?.redrives?.toString(), String(sent[2]?.at))
   for (const { city, temperature, ts } of [...sent, ...ofFile.sent, ...once.sent]) {
     expected.push(`${city}\t${temperature}`)
     acknowledged.push(`${city}\t${temperature}\t${ts}`)
@@ -244,7 +243,7 @@ test("killed between sending and noting it, and then given twice at once, nothin
         Effect.promise(() => between(20, () => kill())),
         ({ close }) => Effect.sync(close)
       )
-      const args = [built("admin"), "dlq", "replay", "--all", "--json"]
+      const args = [built("admin"), "dlq", "redrive", "--all", "--json"]
       const program = yield* run(process.execPath, args, { ...env, FLOE_TARGET: proxy.url })
       kill = () => program.signal("SIGKILL")
       const { signal } = yield* Effect.promise(() => program.ended)
@@ -252,7 +251,10 @@ test("killed between sending and noting it, and then given twice at once, nothin
     }).pipe(Effect.scoped)
     await Effect.runPromise(killed)
 
-    const both = await Promise.all([floe(["replay", "--all", "--json"], env), floe(["replay", "--all", "--json"], env)])
+    const both = await Promise.all([
+      floe(["redrive", "--all", "--json"], env),
+      floe(["redrive", "--all", "--json"], env)
+    ])
     assert.deepStrictEqual(
       both.map(({ code }) => code),
       [0, 0]

@@ -5,7 +5,7 @@ import { assert } from "vitest"
 import type { Limits } from "../../layers/operate/doctor/distributed.ts"
 import * as Layers from "../../layers/profile/distributed.ts"
 import { Checks, Finding } from "../../services/Checks.ts"
-import { floe as command } from "../support/commandLine.ts"
+import { floe as command } from "../support/program.ts"
 import { docker, root, shell } from "./docker.ts"
 import { server, until } from "./weather.ts"
 

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Duration, Effect } from "effect"
 import { afterAll, assert, beforeAll, test } from "vitest"
-import { startFloe } from "../support/commandLine.ts"
+import { startFloe } from "../support/program.ts"
 import { docker } from "./docker.ts"
 import {
   commandsOf,
@@ -90,7 +90,7 @@ test("the connector runs and commits nothing: somebody who lives holds a lock on
   await untilHealthy()
 })
 
-const replay = ["replay", "--into", "weather_again", "--swap"]
+const replay = ["rebuild", "--into", "weather_again", "--promote"]
 
 /** It is killed as soon as it has stopped the connector. */
 const brokenOff = Effect.gen(function* () {

@@ -278,7 +278,7 @@ test("a rebuild from a topic that was made again loses nothing unless it is told
   assert.strictEqual(audited.code, 1)
   assert.match(audited.err, /was written from another log/)
   const before = await rows()
-  const { code, err } = await floe(["replay", "--into", "weather_lost", "--swap"])
+  const { code, err } = await floe(["rebuild", "--into", "weather_lost", "--promote"])
   assert.strictEqual(code, 1)
   const refused =
     /^default\.weather has ([\d,]+) rows of which the log has no event, and default\.weather_lost is without them\. /.exec(

@@ -7,7 +7,7 @@ import * as Storage from "../../layers/operate/storage/s3.ts"
 import * as SinkCommits from "../../layers/sink/connect/SinkCommits.ts"
 import * as MaintenanceLayer from "../../layers/table/trino/Maintenance.ts"
 import { Maintenance, type MaintenancePlan } from "../../services/Maintenance.ts"
-import { floe as command } from "../support/commandLine.ts"
+import { floe as command } from "../support/program.ts"
 import { docker } from "./docker.ts"
 import { landed, load, log, trino, until } from "./weather.ts"
 

@@ -5,7 +5,7 @@ import { once } from "node:events"
 import { join } from "node:path"
 import { Effect } from "effect"
 import { afterAll, assert, beforeAll, test } from "vitest"
-import { floe as command } from "../support/commandLine.ts"
+import { floe as command } from "../support/program.ts"
 import { docker, root, shell } from "./docker.ts"
 import { landed, load, logAll, trino, until } from "./weather.ts"
 
@@ -16,7 +16,7 @@ const table = `replay_${mark.slice(0, 8)}`
 const env = { FLOE_PROFILE: "distributed" }
 const limit = { timeout: 240_000 }
 
-const swap = ["replay", "--into", table, "--swap"]
+const swap = ["rebuild", "--into", table, "--promote"]
 /** `damage` is what another writer would do. */
 const swapAnyway = [...swap, "--discard-other-writers"]
 
@@ -104,7 +104,7 @@ afterAll(async () => {
 }, 60_000)
 
 test("killed in the middle it goes on, and each event of the log is in the new table once", limit, async () => {
-  const first = start("replay", "--into", table)
+  const first = start("rebuild", "--into", table)
   await until(
     "its connector at work",
     () => stateOf(`replay-${table}`),
@@ -112,12 +112,12 @@ test("killed in the middle it goes on, and each event of the log is in the new t
     { every: 200 }
   )
   await fetch(`http://localhost:8083/connectors/replay-${table}/pause`, { method: "PUT" })
-  const other = await floe("replay", "--into", `${table}_3`)
+  const other = await floe("rebuild", "--into", `${table}_3`)
   assert.strictEqual(other.code, 1)
   assert.match(other.err, /^Another floe replay is at work /)
   assert.deepStrictEqual(await trino(`SHOW TABLES FROM iceberg.default LIKE '${table}_3'`), [])
   await kill(first)
-  const { code, out, err } = await floe("replay", "--into", table, "--json")
+  const { code, out, err } = await floe("rebuild", "--into", table, "--json")
   assert.strictEqual(code, 0, err)
   const { events, total } = JSON.parse(out)
   assert.deepStrictEqual(await rowsOf(table), await logged())
@@ -137,7 +137,7 @@ test("what must not be done is refused", limit, async () => {
       [table, /^A replay into \w+ is finished already: --swap puts it in place\. .*\n$/],
       [foreign, /^There is a table default\.\w+ already, .*\n$/]
     ] as const) {
-      const { code, err } = await floe("replay", "--into", name)
+      const { code, err } = await floe("rebuild", "--into", name)
       assert.strictEqual(code, 1)
       assert.match(err, reason)
     }

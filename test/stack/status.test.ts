@@ -5,7 +5,7 @@ import { assert, test } from "vitest"
 import * as MetastoreLayer from "../../layers/operate/probes/Metastore.ts"
 import packageJson from "../../package.json" with { type: "json" }
 import { Metastore } from "../../services/Metastore.ts"
-import { floe, startFloe } from "../support/commandLine.ts"
+import { floe, startFloe } from "../support/program.ts"
 import { docker, shell } from "./docker.ts"
 import { server, trino, until } from "./weather.ts"
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect } from "effect"
 import { afterAll, assert, beforeAll, test } from "vitest"
-import { floe } from "../support/commandLine.ts"
+import { floe } from "../support/program.ts"
 import { docker, root, terminal } from "./docker.ts"
 import { trino, until } from "./weather.ts"
 

@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto"
 import { Effect } from "effect"
 import { afterAll, assert, beforeAll, test } from "vitest"
-import { floe, startFloe } from "../support/commandLine.ts"
+import { floe, startFloe } from "../support/program.ts"
 import { docker, shell } from "./docker.ts"
 import { until } from "./weather.ts"
 

@@ -1,9 +1,8 @@
 /** A whole Floe whose wall clock is set while it runs, by whatever means the caller has. */
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
-import { floe } from "./commandLine.ts"
 import { temporaryFolder } from "./dataFolder.ts"
-import { type Program, start } from "./program.ts"
+import { floe, type Program, start } from "./program.ts"
 
 export interface SettableClock {
   /** For each program of it. */

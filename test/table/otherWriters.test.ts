@@ -15,8 +15,8 @@ import { DataFolder } from "../../services/DataFolder.ts"
 import type { Leases } from "../../services/Leases.ts"
 import { Query } from "../../services/Query.ts"
 import type { TableWriter as Table } from "../../services/Table.ts"
-import { floe } from "../support/commandLine.ts"
 import { add, environmentAt, maintainAll, openWriter, someRows } from "../support/icebergTable.ts"
+import { floe } from "../support/program.ts"
 import { unpacked } from "../support/recordedTables.ts"
 
 const select = "SELECT * FROM iceberg.default.weather"
@@ -294,7 +294,7 @@ describe("floe over a table on which Spark has worked", () => {
       assert.match(audit.out, /changed by another writer: snapshot \d+ by spark, \+0 −3 rows/)
       assert.match(audit.out, /changed by another writer: snapshot \d+ by spark, \+2 −0 rows/)
 
-      const swap = ["replay", "--into", "again", "--swap"]
+      const swap = ["rebuild", "--into", "again", "--promote"]
       const refused = yield* floe(swap, env)
       assert.strictEqual(refused.code, 1, refused.out)
       assert.match(
@@ -315,7 +315,7 @@ describe("floe over a table on which Spark has worked", () => {
   it.live("a rebuild would also bring back what expired snapshots have deleted", () =>
     Effect.gen(function* () {
       const { root } = yield* unpacked("expired")
-      const refused = yield* floe(["replay", "--into", "again", "--swap"], { FLOE_DATA: root })
+      const refused = yield* floe(["rebuild", "--into", "again", "--promote"], { FLOE_DATA: root })
       assert.strictEqual(refused.code, 1, refused.out)
       assert.match(refused.err.replaceAll(/\s+/g, " "), /default\.weather has 1 row fewer than the log would give/)
       assert.include(refused.err, "--discard-other-writers")

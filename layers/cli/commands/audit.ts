@@ -39,9 +39,9 @@ const makesTable = {
 
 /** Of what a log has lost, the table may be all that there is. */
 const advices = {
-  whole: "floe replay --into <table> makes a new one from the log.",
+  whole: "floe rebuild --into <table> makes a new one from the log.",
   others:
-    "floe replay --into <table> makes a new one from the log; to put it in place (--swap) also undoes what other writers changed, and needs --discard-other-writers.",
+    "floe rebuild --into <table> makes a new one from the log; to put it in place (--promote) also undoes what other writers changed, and needs --discard-other-writers.",
   cut: "The log has lost its first events, so keep this table: a new one from the log would not have them."
 }
 

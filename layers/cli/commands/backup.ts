@@ -42,7 +42,7 @@ export const backup = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Copy the log with its idempotency keys, and the table with its kept snapshots, into a new folder, consistent with each other, while everything runs. The copy is proved by comparing its log with its table. A backup that was interrupted is not at the folder's name. For the embedded profile; tables that floe replay made beside the first are left out."
+    "Copy the log with its idempotency keys, and the table with its kept snapshots, into a new folder, consistent with each other, while everything runs. The copy is proved by comparing its log with its table. A backup that was interrupted is not at the folder's name. For the embedded profile; tables that floe rebuild made beside the first are left out."
   ),
   Command.withShortDescription("Copy log and table while everything runs"),
   Command.withExamples([

@@ -10,7 +10,7 @@ import { print } from "../terminal/Output.ts"
 import { json } from "../terminal/printJson.ts"
 import { columnsOf, entriesOf, jsonLine } from "../terminal/renderDeadLetters.ts"
 import { usageError } from "../terminal/usageError.ts"
-import { redrive } from "./redrive.ts"
+import { redrive, replay } from "./redrive.ts"
 
 const nothing = ({ redriven, topic }: DeadLettersSnapshot) =>
   redriven === 0
@@ -55,7 +55,7 @@ const list = Command.make(
   )
 ).pipe(
   Command.withDescription(
-    "List what the connector has refused and what was not sent again yet, oldest first: its position among the dead letters, when it was logged and where in the log, the reason, and how its value begins. With --json one object a line, with all there is: position, city and temperature (null where the value has no such text) can be mended there and given to floe dlq replay --file."
+    "List what the connector has refused and what was not sent again yet, oldest first: its position among the dead letters, when it was logged and where in the log, the reason, and how its value begins. With --json one object a line, with all there is: position, city and temperature (null where the value has no such text) can be mended there and given to floe dlq redrive --file."
   ),
   Command.withShortDescription("List what the connector has refused"),
   Command.withExamples([
@@ -112,5 +112,5 @@ export const dlq = Command.make("dlq").pipe(
     "Dead letters: what the connector refused, as it is no weather record, and put into a topic of its own with the reason."
   ),
   Command.withShortDescription("What the connector refused: list, show, send again"),
-  Command.withSubcommands([list, show, redrive])
+  Command.withSubcommands([list, show, redrive, replay])
 )

@@ -10,7 +10,7 @@ import { dlq } from "./dlq.ts"
 import { doctor } from "./doctor.ts"
 import { maintain } from "./maintain.ts"
 import { query } from "./query.ts"
-import { rebuild } from "./rebuild.ts"
+import { rebuild, replay } from "./rebuild.ts"
 import { restore } from "./restore.ts"
 import { send } from "./send.ts"
 import { status } from "./status.ts"
@@ -31,6 +31,7 @@ export const floe = Command.make("floe").pipe(
     audit,
     maintain,
     rebuild,
+    replay,
     backup,
     restore,
     tail,

@@ -11,7 +11,7 @@ import { json, printJson } from "../terminal/printJson.ts"
 import { warnings } from "../terminal/Warnings.ts"
 import { withWorkProgress } from "../terminal/WorkProgress.ts"
 
-/** Brings the log into the table; the answer is how far it came, and how long it took. */
+/** Brings the log into the table. Returns the last progress and the elapsed seconds. */
 const rebuildInto = Effect.fnUntraced(function* (table: string, finished: boolean, discard: Discards) {
   const began = yield* monotonicMillis
   const progress = yield* makeProgress
@@ -23,13 +23,15 @@ const rebuildInto = Effect.fnUntraced(function* (table: string, finished: boolea
     const share = total === 0 ? 100 : Math.floor((events / total) * 100)
     yield* progress.show(
       () =>
-        `${counted(events)} of ${counted(total)} events, ${share} %, ${counted((events - found) / Math.max(0.001, seconds))} a second`
+        `${counted(events)} of ${counted(total)} events, ${share} %, ${counted((events - found) / Math.max(0.001, seconds))} per second`
     )
   })
   yield* (yield* Rebuild).into(table, { finished, discard }).pipe(
     Stream.runForEach(show),
     Effect.onInterrupt(() =>
-      Console.error(`Stopped at event ${counted(last.events)} of ${counted(last.total)}; the same command goes on.`)
+      Console.error(
+        `Stopped at event ${counted(last.events)} of ${counted(last.total)}; run the same command to resume.`
+      )
     )
   )
   const seconds = ((yield* monotonicMillis) - began) / 1000
@@ -37,64 +39,70 @@ const rebuildInto = Effect.fnUntraced(function* (table: string, finished: boolea
 }, Effect.scoped)
 
 const interrupted = {
-  hint: "Ctrl-C leaves it for later",
-  left: "Stopped. default.weather is as it was or, if that came too late, the new table; floe connector status says whether the connector runs."
+  hint: "Ctrl-C stops it, and the same command resumes",
+  left: "Stopped. The new table may already be in place of default.weather; run floe connector status to see whether the connector runs."
 }
 
-export const rebuild = Command.make(
-  "replay",
-  {
-    into: Flag.String("into").pipe(
-      Flag.withDescription("The table to make, in the schema default"),
-      Flag.withMetavar("table"),
-      Flag.withSchema(TableName)
-    ),
-    swap: Flag.Boolean("swap").pipe(
-      Flag.withDescription("Put it in place of default.weather when it is finished"),
-      Flag.withDefault(false)
-    ),
-    discardMissingRows: Flag.Boolean("discard-missing-rows").pipe(
-      Flag.withDescription(
-        "Distributed: go on although rows of default.weather would be lost, as the log has no event of them"
+const command = <const Name extends string>(name: Name) =>
+  Command.make(
+    name,
+    {
+      into: Flag.String("into").pipe(
+        Flag.withDescription("Name of the new table, in the schema default"),
+        Flag.withMetavar("table"),
+        Flag.withSchema(TableName)
       ),
-      Flag.withDefault(false)
-    ),
-    discardOtherWriters: Flag.Boolean("discard-other-writers").pipe(
-      Flag.withDescription("Go on although this undoes what another program has changed in default.weather"),
-      Flag.withDefault(false)
-    ),
-    json
-  },
-  Effect.fn("floe replay")(function* ({ into, json, swap, discardMissingRows, discardOtherWriters }) {
-    const discard = { missingRows: discardMissingRows, otherWriters: discardOtherWriters }
-    const { events, found, seconds, total } = yield* rebuildInto(into, swap, discard)
-    if (!json) {
-      const before = found === 0 ? "" : `, ${counted(found)} of them found there`
-      yield* print(
-        Stream.make(
-          `${plural(events, "event is", "events are")} in default.${into}${before} (${seconds.toFixed(1)} s).\n`
+      promote: Flag.Boolean("promote").pipe(
+        Flag.withDescription("Put the finished table in place of default.weather"),
+        Flag.withDefault(false)
+      ),
+      swap: Flag.Boolean("swap").pipe(Flag.withDefault(false), Flag.withHidden),
+      discardMissingRows: Flag.Boolean("discard-missing-rows").pipe(
+        Flag.withDescription("Distributed: proceed even if default.weather loses rows that the log has no event for"),
+        Flag.withDefault(false)
+      ),
+      discardOtherWriters: Flag.Boolean("discard-other-writers").pipe(
+        Flag.withDescription("Proceed even if this undoes changes that another program made to default.weather"),
+        Flag.withDefault(false)
+      ),
+      json
+    },
+    Effect.fn(`floe ${name}`)(function* ({ into, json, discardMissingRows, discardOtherWriters, ...flags }) {
+      const promote = flags.promote || flags.swap
+      const discard = { missingRows: discardMissingRows, otherWriters: discardOtherWriters }
+      const { events, found, seconds, total } = yield* rebuildInto(into, promote, discard)
+      if (!json) {
+        const before = found === 0 ? "" : `, ${counted(found)} of them from an earlier run`
+        yield* print(
+          Stream.make(
+            `${plural(events, "event is", "events are")} in default.${into}${before} (${seconds.toFixed(1)} s).\n`
+          )
         )
-      )
-    }
-    const service = yield* Rebuild
-    const outcome = swap
-      ? yield* withWorkProgress(
-          (told) => service.promote(into, told, discard),
-          service.continuesWhenInterrupted ? undefined : interrupted
-        )
-      : null
-    if (json) return yield* printJson({ table: into, events, total, found, seconds, swapped: outcome })
-    if (outcome !== null) yield* print(Stream.make(`${outcome}\n`))
-  }, Effect.scoped)
-).pipe(
-  Command.withDescription(
-    "Rebuild a table from the log, each event once, up to the log's end as it is now. The table is made beside default.weather and can be queried by its name, also while it is unfinished; after a Ctrl-C or a crash the same command goes on where it stopped. With --swap it then takes the place of default.weather in one step, with what has come meanwhile: queries that run go on, and older snapshots stay for --as-of. Distributed, a connector of its own brings the log, that of default.weather stands still for some seconds during the swap, and the copy stays until it is dropped."
-  ),
-  Command.withShortDescription("Rebuild a table from the log"),
-  Command.withExamples([
-    { command: "floe replay --into weather_again", description: "Make a second table beside the first" },
-    { command: "floe replay --into weather_again --swap", description: "And put it in place of default.weather" }
-  ]),
-  Command.provide(Profile.rebuild),
-  Command.provide(warnings)
-)
+      }
+      const service = yield* Rebuild
+      const outcome = promote
+        ? yield* withWorkProgress(
+            (onProgress) => service.promote(into, onProgress, discard),
+            service.continuesWhenInterrupted ? undefined : interrupted
+          )
+        : null
+      if (json) return yield* printJson({ table: into, events, total, found, seconds, promoted: outcome })
+      if (outcome !== null) yield* print(Stream.make(`${outcome}\n`))
+    }, Effect.scoped)
+  ).pipe(
+    Command.withDescription(
+      "Rebuild a table from the log, each event once, up to the current end of the log. The new table stands beside default.weather and can be queried by its name, even while it is unfinished. After a Ctrl-C or a crash, the same command resumes. With --promote, the new table then replaces default.weather in one step and includes the events that arrived meanwhile: running queries continue, and older snapshots stay available to --as-of. In the distributed profile, a second connector reads the log, the connector of default.weather pauses for some seconds during promotion, and the copy stays until you drop it."
+    ),
+    Command.withShortDescription("Rebuild a table from the log"),
+    Command.withExamples([
+      { command: "floe rebuild --into weather_again", description: "Build a second table beside the first" },
+      { command: "floe rebuild --into weather_again --promote", description: "Also put it in place of default.weather" }
+    ]),
+    Command.provide(Profile.rebuild),
+    Command.provide(warnings)
+  )
+
+export const rebuild = command("rebuild")
+
+/** The former name, which scripts may still use. */
+export const replay = command("replay").pipe(Command.unlisted)

@@ -10,7 +10,7 @@ export class CopyDiffers extends Schema.TaggedError<CopyDiffers>()("CopyDiffers"
   extra: Schema.Int
 }) {
   override get message() {
-    return `The restored table differs from the restored log: rows missing ${counted(this.missing)}, rows too many ${counted(this.extra)}. floe audit shows them; floe replay --into <table> makes a new table from the log.`
+    return `The restored table differs from the restored log: rows missing ${counted(this.missing)}, rows too many ${counted(this.extra)}. floe audit shows them; floe rebuild --into <table> makes a new table from the log.`
   }
 }
 

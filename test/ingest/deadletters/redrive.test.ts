@@ -5,7 +5,7 @@ import { columnsOf, jsonLine } from "../../../layers/cli/terminal/renderDeadLett
 import { tally } from "../../../layers/cli/terminal/renderRedrive.ts"
 import { correctionLine, draftOf, positionOf, readingOf } from "../../../layers/ingest/deadletters/Correction.ts"
 import { folding, letterOf, noteHeaders, noteOf } from "../../../layers/log/kafka/deadLetterRecords.ts"
-import { floe } from "../../support/commandLine.ts"
+import { floe } from "../../support/program.ts"
 
 const context = (stage: string, by: string, message: string, offset = "123") =>
   Object.entries({
@@ -202,7 +202,7 @@ describe("what is shown", () => {
     const binary = JSON.parse(jsonLine(letterOf(message(7, Buffer.from([0xff, 0x1b])), ["weather/0/9"])))
     assert.isNull(binary.value)
     assert.strictEqual(binary.valueBase64, "/xs=")
-    assert.deepStrictEqual(binary.replays, ["weather/0/9"])
+    assert.deepStrictEqual(binary.redrives, ["weather/0/9"])
     const none = JSON.parse(jsonLine(letterOf(message(7, null), [])))
     assert.isNull(none.value)
     assert.notProperty(none, "valueBase64")
@@ -243,7 +243,7 @@ describe("floe dlq in the embedded profile", () => {
       Effect.gen(function* () {
         assert.deepStrictEqual(yield* floe(["dlq", "list"]), { code: 0, out: sentence, err: "" })
         assert.deepStrictEqual(yield* floe(["dlq", "list", "--json"]), { code: 0, out: "", err: sentence })
-        assert.deepStrictEqual(yield* floe(["dlq", "replay", "--all"]), { code: 0, out: sentence, err: "" })
+        assert.deepStrictEqual(yield* floe(["dlq", "redrive", "--all"]), { code: 0, out: sentence, err: "" })
         assert.deepStrictEqual(yield* floe(["dlq", "show", "0/3"]), { code: 1, out: "", err: sentence })
       }),
     processes
@@ -256,8 +256,8 @@ describe("floe dlq in the embedded profile", () => {
         for (const args of [
           ["show", "x"],
           ["show", "0/1", "--raw", "--json"],
-          ["replay"],
-          ["replay", "0/1", "0/2", "--city", "Oslo"]
+          ["redrive"],
+          ["redrive", "0/1", "0/2", "--city", "Oslo"]
         ]) {
           assert.strictEqual((yield* floe(["dlq", ...args])).code, 2, args.join(" "))
         }

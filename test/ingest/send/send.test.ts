@@ -10,9 +10,8 @@ import { SendState } from "../../../layers/ingest/send/SendState.ts"
 import * as EventLogReaderLayer from "../../../layers/log/sqlite/EventLogReader.ts"
 import { at } from "../../../layers/runtime/DataFolder.ts"
 import { EventLogReader } from "../../../services/EventLog.ts"
-import { floe, startFloe } from "../../support/commandLine.ts"
 import { temporaryFolder } from "../../support/dataFolder.ts"
-import { freePort, start } from "../../support/program.ts"
+import { floe, freePort, start, startFloe } from "../../support/program.ts"
 
 vi.setConfig({ testTimeout: 60_000 })
 
@@ -318,7 +317,7 @@ it.live(
     Effect.gen(function* () {
       const { folder, env, cities, requests, troubles } = yield* serving
       const csv = 'city,temperature\nOslo,1\nLima 24",x\nPune,2'
-      const piped = yield* floe(["send", "--file", "-"], env, csv)
+      const piped = yield* floe(["send", "--file", "-"], env, { input: csv })
       assert.strictEqual(piped.code, 1)
       assert.match(piped.out, /^3 lines: 2 acknowledged, 1 reported, in /)
       const [reported = "", last] = piped.err.split("\n")
@@ -328,7 +327,7 @@ it.live(
         text: 'Lima 24",x'
       })
       assert.strictEqual(last, "1 line was refused; above is each with the reason.")
-      const named = yield* floe(["send", "--file", "/dev/stdin", "--json"], env, ndjson(["Kiel"]).trimEnd())
+      const named = yield* floe(["send", "--file", "/dev/stdin", "--json"], env, { input: ndjson(["Kiel"]).trimEnd() })
       assert.deepInclude(JSON.parse(named.out), { acknowledged: 1, reported: 0, waiting: null, report: null })
       const fifo = join(folder, "fifo")
       execFileSync("mkfifo", [fifo])
@@ -339,7 +338,7 @@ it.live(
       assert.deepStrictEqual([fromFifo.code, fromFifo.err], [0, ""])
       assert.deepStrictEqual(yield* cities, ["Oslo", "Pune", "Kiel", "Rome", "Bern"])
       troubles.push({ at: requests() + 1, kind: "refused", status: 403, body: { status: "error", message: "No." } })
-      const cut = yield* floe(["send", "--file", "-"], env, ndjson(names(1500)))
+      const cut = yield* floe(["send", "--file", "-"], env, { input: ndjson(names(1500)) })
       assert.strictEqual(cut.code, 1)
       assert.match(
         cut.err,

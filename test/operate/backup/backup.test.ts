@@ -16,10 +16,9 @@ import { EventLog, EventLogReader } from "../../../services/EventLog.ts"
 import { SinkControl } from "../../../services/SinkControl.ts"
 import { TableWriter } from "../../../services/Table.ts"
 import type { WeatherRecord } from "../../../services/Weather.ts"
-import { floe, startFloe } from "../../support/commandLine.ts"
 import { temporaryFolder } from "../../support/dataFolder.ts"
 import { icebirdRows, sorted } from "../../support/icebirdReader.ts"
-import { freePort, start } from "../../support/program.ts"
+import { floe, freePort, start, startFloe } from "../../support/program.ts"
 
 const records = (count: number, label: string): ReadonlyArray<WeatherRecord> =>
   Array.from({ length: count }, (_, i) => ({ city: `${label} ${i}`, temperature: `${i % 90}.5`, ts: "2026-01-08-14" }))
@@ -241,7 +240,7 @@ describe("floe backup", () => {
       assert.sameMembers(readdirSync(`${folder}-log`), ["log.db", "log.end", "backup.json"])
       const restored = join(home, "restored")
       yield* restore(`${folder}-log`, restored)
-      const made = yield* floe(["replay", "--into", "again"], { FLOE_DATA: restored })
+      const made = yield* floe(["rebuild", "--into", "again"], { FLOE_DATA: restored })
       assert.strictEqual(made.code, 0, made.err)
       assert.deepStrictEqual(
         sorted(yield* icebirdRows(join(restored, "warehouse", "default", "again"))),

@@ -20,9 +20,8 @@ import { EventLog, EventLogReader } from "../../../services/EventLog.ts"
 import { SinkControl } from "../../../services/SinkControl.ts"
 import { TableWriter } from "../../../services/Table.ts"
 import { hourOf, type WeatherRecord } from "../../../services/Weather.ts"
-import { floe } from "../../support/commandLine.ts"
 import { temporaryFolder } from "../../support/dataFolder.ts"
-import { freePort, start } from "../../support/program.ts"
+import { floe, freePort, start } from "../../support/program.ts"
 import { reading } from "../../support/weatherTable.ts"
 
 /** A data folder, and a port on which nobody listens yet. */

@@ -20,7 +20,7 @@ const announced = Layer.effectDiscard(
 const program = Generator.layer.pipe(
   Layer.provide(announced),
   Layer.provide(LogClient.layer),
-  Layer.provide(Profile.logTarget),
+  Layer.provide(Profile.layer("logTarget")),
   Layer.merge(WatchClock.layer),
   Layer.provide(ConsoleLogger.layer)
 )

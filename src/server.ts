@@ -15,10 +15,10 @@ const announced = Layer.effectDiscard(
 )
 
 const program = announced.pipe(
-  Layer.provide(Profile.serverAddress),
+  Layer.provide(Profile.layer("serverAddress")),
   Layer.provide(HttpServer.layer),
-  Layer.provide(Profile.log),
-  Layer.merge(Profile.clockSteps),
+  Layer.provide(Profile.layer("log")),
+  Layer.merge(Profile.layer("clockSteps")),
   Layer.provide(ConsoleLogger.layer)
 )
 

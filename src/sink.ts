@@ -12,10 +12,10 @@ const announced = Layer.effectDiscard(
 )
 
 const program = announced.pipe(
-  Layer.provideMerge(Profile.sink),
-  Layer.provide(Profile.logReader),
-  Layer.provideMerge(Profile.clockSteps),
-  Layer.provide(Profile.onlyEmbedded),
+  Layer.provideMerge(Profile.layer("sink")),
+  Layer.provide(Profile.layer("logReader")),
+  Layer.provideMerge(Profile.layer("clockSteps")),
+  Layer.provide(Profile.layer("onlyEmbedded")),
   Layer.provide(ConsoleLogger.layer)
 )
 

@@ -16,12 +16,12 @@ const ownServer = Layer.unwrap(Effect.map(HttpServer, ({ url }) => LogClient.at(
 const program = Generator.layer.pipe(
   Layer.provide(ownServer),
   Layer.provide(Banner.layer),
-  Layer.provide(Profile.serverAddress),
+  Layer.provide(Profile.layer("serverAddress")),
   Layer.provide(HttpServer.layer),
-  Layer.provideMerge(Profile.sink),
-  Layer.provide(Profile.log),
-  Layer.provideMerge(Profile.clockSteps),
-  Layer.provide(Profile.onlyEmbedded),
+  Layer.provideMerge(Profile.layer("sink")),
+  Layer.provide(Profile.layer("log")),
+  Layer.provideMerge(Profile.layer("clockSteps")),
+  Layer.provide(Profile.layer("onlyEmbedded")),
   Layer.provide(ConsoleLogger.layer)
 )
 

@@ -13,91 +13,72 @@ import * as Storage from "../operate/storage/s3.ts"
 import * as WatchClock from "../runtime/watchClock.ts"
 import * as Connector from "../sink/connect/Connector.ts"
 import * as ConnectorFilter from "../sink/connect/connectorFilter.ts"
-import * as RebuildLayer from "../sink/connect/Rebuild.ts"
+import * as Rebuild from "../sink/connect/Rebuild.ts"
 import * as SinkCommits from "../sink/connect/SinkCommits.ts"
 import * as Maintenance from "../table/trino/Maintenance.ts"
 import * as Query from "../table/trino/Query.ts"
-import * as TableChecksumsLayer from "../table/trino/TableChecksums.ts"
+import * as TableChecksums from "../table/trino/TableChecksums.ts"
 import * as TableReader from "../table/trino/TableReader.ts"
 import * as KafkaClientFallback from "./KafkaClientFallback.ts"
+import { noBackup, onlyEmbedded, type ProfileLayers } from "./ProfileLayers.ts"
 
-export const log = EventLog.layer
+const filteredLog = EventLogReader.layerOf(ConnectorFilter.eventOf)
 
-export const logTarget = LogTarget.layer
-
-/** Its address is in its settings. */
-export const serverAddress = Layer.empty
-
-export const logReader = EventLogReader.layer
-
-export const clockSteps = WatchClock.layer
-
-export const query = Query.layer
-
-export const connector = Connector.layer
-
-export const storage = Storage.layer
-
-export const topics = Topics.layer
-
-export const deadLetters = DeadLetters.layer
-
-export const consumerGroups = ConsumerGroups.layer
-
-export const sinkCommits = SinkCommits.layer
-
-/** The table to make, with what tells which topic it is made from. */
-export const tableCreation = Layer.mergeAll(
-  query,
-  KafkaClientFallback.topics,
-  consumerGroups,
-  KafkaClientFallback.sinkCommits
-)
-
-export const tableReader = (table: string) => TableReader.at(table).pipe(Layer.provide([query, sinkCommits]))
-
-export const audit = Layer.merge(
-  EventLogReader.layerOf(ConnectorFilter.eventOf),
-  TableChecksumsLayer.layer.pipe(Layer.provide([query, sinkCommits]))
-)
-
-export const rebuild = RebuildLayer.layer.pipe(
-  Layer.provide([
-    EventLogReader.layerOf(ConnectorFilter.eventOf),
-    topics,
-    consumerGroups,
-    sinkCommits,
-    connector,
-    query
-  ])
-)
-
-export const maintenance = Maintenance.layer.pipe(
-  Layer.provide([storage, KafkaClientFallback.logReader, KafkaClientFallback.sinkCommits])
-)
-
-/** Without the Kafka client it leaves out how far the log is in the table. */
-const weatherReader = TableReader.at("weather").pipe(Layer.provide([query, KafkaClientFallback.sinkCommits]))
-
-export const status = Components.layer.pipe(
-  Layer.provide([connector, Metastore.layer, storage]),
-  Layer.provideMerge([KafkaClientFallback.logReader, weatherReader])
-)
+/** Without the Kafka client it does not know how far the log is in the table. */
+const weatherReader = TableReader.at("weather").pipe(Layer.provide([Query.layer, KafkaClientFallback.sinkCommits]))
 
 export const checksWithin = (limits: Checks.Limits) =>
   Checks.within(limits).pipe(
     Layer.provide(Components.layer),
     Layer.provide([
       KafkaClientFallback.topics,
-      consumerGroups,
-      connector,
+      ConsumerGroups.layer,
+      Connector.layer,
       Metastore.layer,
-      storage,
-      query,
+      Storage.layer,
+      Query.layer,
       KafkaClientFallback.logReader,
       KafkaClientFallback.sinkCommits,
       weatherReader
     ])
   )
 
-export const checks = checksWithin({})
+export const layers = {
+  log: EventLog.layer,
+  logReader: EventLogReader.layer,
+  existingLog: EventLogReader.layer,
+  logTarget: LogTarget.layer,
+  // Its address is in its settings.
+  serverAddress: Layer.empty,
+  clockSteps: WatchClock.layer,
+  onlyEmbedded: onlyEmbedded(),
+  sink: onlyEmbedded(),
+  query: Query.layer,
+  tableReader: (table: string) => TableReader.at(table).pipe(Layer.provide([Query.layer, SinkCommits.layer])),
+  audit: Layer.merge(filteredLog, TableChecksums.layer.pipe(Layer.provide([Query.layer, SinkCommits.layer]))),
+  maintenance: Maintenance.layer.pipe(
+    Layer.provide([Storage.layer, KafkaClientFallback.logReader, KafkaClientFallback.sinkCommits])
+  ),
+  rebuild: Rebuild.layer.pipe(
+    Layer.provide([filteredLog, Topics.layer, ConsumerGroups.layer, SinkCommits.layer, Connector.layer, Query.layer])
+  ),
+  status: Components.layer.pipe(
+    Layer.provide([Connector.layer, Metastore.layer, Storage.layer]),
+    Layer.provideMerge([KafkaClientFallback.logReader, weatherReader])
+  ),
+  checks: checksWithin({}),
+  storage: Storage.layer,
+  backup: noBackup,
+  connector: Connector.layer,
+  kafkaConnect: Connector.layer,
+  registration: Layer.merge(Connector.layer, ConsumerGroups.layer),
+  tableCreation: Layer.mergeAll(
+    Query.layer,
+    KafkaClientFallback.topics,
+    ConsumerGroups.layer,
+    KafkaClientFallback.sinkCommits
+  ),
+  topics: Topics.layer,
+  consumerGroups: ConsumerGroups.layer,
+  deadLetters: DeadLetters.layer
+} satisfies ProfileLayers

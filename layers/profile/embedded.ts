@@ -13,68 +13,56 @@ import * as ClockSteps from "../runtime/ClockSteps.ts"
 import * as DataFolder from "../runtime/DataFolder.ts"
 import * as Connector from "../sink/Connector.ts"
 import * as Maintenance from "../sink/Maintenance.ts"
-import * as RebuildLayer from "../sink/Rebuild.ts"
+import * as Rebuild from "../sink/Rebuild.ts"
 import * as Sink from "../sink/Sink.ts"
 import * as SinkControl from "../sink/SinkControl.ts"
 import * as Query from "../table/duckdb/Query.ts"
-import * as TableChecksumsLayer from "../table/duckdb/TableChecksums.ts"
+import * as TableChecksums from "../table/duckdb/TableChecksums.ts"
 import * as Leases from "../table/iceberg/Leases.ts"
-import * as TableReaderLayer from "../table/iceberg/TableReader.ts"
+import * as TableReader from "../table/iceberg/TableReader.ts"
 import * as TableWriter from "../table/iceberg/TableWriter.ts"
 import * as DrainOnShutdown from "./drainOnShutdown.ts"
+import { onlyDistributed, type ProfileLayers } from "./ProfileLayers.ts"
 
-export const log = EventLog.layer.pipe(Layer.provide(DataFolder.layer))
+const { layerToRead } = DataFolder
+const leases = Leases.layer.pipe(Layer.provide(layerToRead))
+const logToRead = EventLogReader.layer.pipe(Layer.provide(layerToRead))
+const query = Query.layer.pipe(Layer.provide([leases, layerToRead]))
+const tableReader = (table: string) => TableReader.at(table).pipe(Layer.provide([leases, layerToRead]))
 
-export const logReader = EventLogReader.layer.pipe(Layer.provide(DataFolder.layer))
+const noConnect = "the sink is a program of its own, which floe connector can show, pause and resume"
 
-export const clockSteps = ClockSteps.layer.pipe(Layer.provide(DataFolder.layerToRead))
-
-export const sink = DrainOnShutdown.layer.pipe(
-  Layer.provideMerge(Sink.layer),
-  Layer.provide(TableWriter.layer),
-  Layer.provide([Leases.layer, SinkControl.layer]),
-  Layer.provideMerge(DataFolder.layer)
-)
-
-export const query = Query.layer.pipe(Layer.provide(Leases.layer), Layer.provide(DataFolder.layerToRead))
-
-export const tableReader = (table: string) =>
-  TableReaderLayer.at(table).pipe(Layer.provide(Leases.layer), Layer.provide(DataFolder.layerToRead))
-
-export const logToRead = EventLogReader.layer.pipe(Layer.provide(DataFolder.layerToRead))
-
-export const audit = Layer.merge(
-  logToRead,
-  TableChecksumsLayer.layer.pipe(Layer.provide(Leases.layer), Layer.provide(DataFolder.layerToRead))
-)
-
-export const connector = Connector.layer.pipe(Layer.provide(SinkControl.layer), Layer.provide(DataFolder.layerToRead))
-
-export const maintenance = Maintenance.layer.pipe(Layer.provide(Leases.layer), Layer.provide(DataFolder.layerToRead))
-
-export const rebuild = RebuildLayer.layer.pipe(
-  Layer.provide([Leases.layer, EventLogReader.layer]),
-  Layer.provide(DataFolder.layerToRead)
-)
-
-export const logTarget = LogTarget.layer.pipe(Layer.provide(logToRead), Layer.provide(DataFolder.layerToRead))
-
-/** Tells where the server of this data folder listens. */
-export const serverAddress = ServerAddress.layer.pipe(Layer.provide(DataFolder.layer))
-
-export const status = Components.layer.pipe(
-  Layer.provide(query),
-  Layer.provideMerge(Layer.merge(logToRead, tableReader("weather"))),
-  Layer.provide(DataFolder.layerToRead)
-)
-
-export const checks = Checks.layer.pipe(
-  Layer.provide([logToRead, tableReader("weather")]),
-  Layer.provide(DataFolder.layerToRead)
-)
-
-export const storage = Storage.layer.pipe(Layer.provide(DataFolder.layerToRead))
-
-export const backup = Backup.layer.pipe(Layer.provide(Leases.layer), Layer.provide(DataFolder.layerToRead))
-
-export const deadLetters = DeadLetters.layer
+export const layers = {
+  log: EventLog.layer.pipe(Layer.provide(DataFolder.layer)),
+  logReader: EventLogReader.layer.pipe(Layer.provide(DataFolder.layer)),
+  existingLog: logToRead,
+  logTarget: LogTarget.layer.pipe(Layer.provide([logToRead, layerToRead])),
+  serverAddress: ServerAddress.layer.pipe(Layer.provide(DataFolder.layer)),
+  clockSteps: ClockSteps.layer.pipe(Layer.provide(layerToRead)),
+  onlyEmbedded: Layer.empty,
+  sink: DrainOnShutdown.layer.pipe(
+    Layer.provideMerge(Sink.layer),
+    Layer.provide(TableWriter.layer),
+    Layer.provide([Leases.layer, SinkControl.layer]),
+    Layer.provideMerge(DataFolder.layer)
+  ),
+  query,
+  tableReader,
+  audit: Layer.merge(logToRead, TableChecksums.layer.pipe(Layer.provide([leases, layerToRead]))),
+  maintenance: Maintenance.layer.pipe(Layer.provide([leases, layerToRead])),
+  rebuild: Rebuild.layer.pipe(Layer.provide([leases, logToRead, layerToRead])),
+  status: Components.layer.pipe(
+    Layer.provide([query, layerToRead]),
+    Layer.provideMerge([logToRead, tableReader("weather")])
+  ),
+  checks: Checks.layer.pipe(Layer.provide([logToRead, tableReader("weather"), layerToRead])),
+  storage: Storage.layer.pipe(Layer.provide(layerToRead)),
+  backup: Backup.layer.pipe(Layer.provide([leases, layerToRead])),
+  connector: Connector.layer.pipe(Layer.provide(SinkControl.layer), Layer.provide(layerToRead)),
+  kafkaConnect: onlyDistributed(noConnect),
+  registration: onlyDistributed(noConnect),
+  tableCreation: onlyDistributed("the sink makes the table with its first commit (npm start)"),
+  topics: onlyDistributed("the log is a file and needs no topic"),
+  consumerGroups: onlyDistributed("the log is a file and has no groups"),
+  deadLetters: DeadLetters.layer
+} satisfies ProfileLayers

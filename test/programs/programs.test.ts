@@ -183,7 +183,7 @@ describe("the programs", () => {
     Effect.gen(function* () {
       const refused = yield* start(program, { FLOE_PROFILE: "distributed", FLOE_KAFKA_BROKERS: "127.0.0.1:2" })
       assert.deepStrictEqual(yield* Effect.promise(() => refused.ended), { code: 1, signal: null })
-      assert.match(refused.output(), /^This runs on the embedded profile alone, .*docker compose up.*\.\n$/)
+      assert.match(refused.output(), /^This needs the embedded profile, .*docker compose up.*\.\n$/)
     })
   )
 

@@ -14,10 +14,10 @@ const configured = (env: Environment) => ConfigProvider.layer(ConfigProvider.fro
 /** Server and sink until the scope closes, as `npm start` has them. */
 export const programs = (env: Environment) =>
   Layer.build(
-    Profile.serverAddress.pipe(
+    Profile.layer("serverAddress").pipe(
       Layer.provideMerge(HttpServer.layer),
-      Layer.provideMerge(Profile.sink),
-      Layer.provide(Profile.log),
+      Layer.provideMerge(Profile.layer("sink")),
+      Layer.provide(Profile.layer("log")),
       Layer.provide(configured(env)),
       Layer.fresh
     )

@@ -164,5 +164,5 @@ export const audit = Command.make(
     { command: "floe audit", description: "All that the table has of the log" },
     { command: "floe audit --from 2026-01-08-00 --to 2026-01-08-23", description: "One day" }
   ]),
-  Command.provide(Profile.audit)
+  Command.provide(Profile.layer("audit"))
 )

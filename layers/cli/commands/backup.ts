@@ -52,6 +52,6 @@ export const backup = Command.make(
       description: "The log alone, which the table can be made from"
     }
   ]),
-  Command.provide(Profile.backup),
+  Command.provide(Profile.layer("backup")),
   Command.provide(warnings)
 )

@@ -94,7 +94,7 @@ const register = Command.make(
     },
     { command: "floe connector register --config more.json", description: 'Add or replace settings: {"tasks.max": 2}' }
   ]),
-  Command.provide(Profile.registration)
+  Command.provide(Profile.layer("registration"))
 )
 
 const validate = Command.make(
@@ -111,7 +111,7 @@ const validate = Command.make(
   Command.withExamples([
     { command: "floe connector validate --config more.json", description: "Try settings before they are registered" }
   ]),
-  Command.provide(Profile.kafkaConnect)
+  Command.provide(Profile.layer("kafkaConnect"))
 )
 
 const status = Command.make(
@@ -129,7 +129,7 @@ const status = Command.make(
     { command: "floe connector status", description: "How iceberg-sink is" },
     { command: "floe connector status --json", description: "The same for a program, with whole traces" }
   ]),
-  Command.provide(Profile.connector)
+  Command.provide(Profile.layer("connector"))
 )
 
 const restart = Command.make(
@@ -158,7 +158,7 @@ const restart = Command.make(
     { command: "floe connector restart --only-failed", description: "Leave alone what runs" },
     { command: "floe connector restart --task 0", description: "Restart one task" }
   ]),
-  Command.provide(Profile.kafkaConnect)
+  Command.provide(Profile.layer("kafkaConnect"))
 )
 
 const told = (command: "pause" | "resume" | "delete", description: string, said: string) =>
@@ -186,13 +186,13 @@ export const connector = Command.make("connector").pipe(
     status,
     restart,
     told("pause", "Let the connector take in nothing more for now.", "is being paused").pipe(
-      Command.provide(Profile.connector)
+      Command.provide(Profile.layer("connector"))
     ),
     told("resume", "Let a paused connector go on where it stopped.", "is being resumed").pipe(
-      Command.provide(Profile.connector)
+      Command.provide(Profile.layer("connector"))
     ),
     told("delete", "Delete the connector; the topic and the table stay.", "is deleted").pipe(
-      Command.provide(Profile.kafkaConnect)
+      Command.provide(Profile.layer("kafkaConnect"))
     )
   ])
 )

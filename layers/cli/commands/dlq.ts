@@ -62,7 +62,7 @@ const list = Command.make(
     { command: "floe dlq list", description: "What waits to be mended and sent again?" },
     { command: "floe dlq list --json > mended.ndjson", description: "All of it, to be mended in an editor" }
   ]),
-  Command.provide(Profile.deadLetters)
+  Command.provide(Profile.layer("deadLetters"))
 )
 
 class NotForTerminals extends Schema.TaggedError<NotForTerminals>()("NotForTerminals", {}) {
@@ -104,7 +104,7 @@ const show = Command.make(
     { command: "floe dlq show 0/12", description: "Why was it refused?" },
     { command: "floe dlq show 0/12 --raw > value.json", description: "Its value, byte for byte" }
   ]),
-  Command.provide(Profile.deadLetters)
+  Command.provide(Profile.layer("deadLetters"))
 )
 
 export const dlq = Command.make("dlq").pipe(

@@ -67,5 +67,5 @@ export const doctor = Command.make(
     { command: "floe doctor", description: "Is anything wrong?" },
     { command: "floe doctor --json | jq '.checks[] | select(.findings != [])'", description: "Only what is wrong" }
   ]),
-  Command.provide(Profile.checks)
+  Command.provide(Profile.layer("checks"))
 )

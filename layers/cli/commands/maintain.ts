@@ -67,6 +67,6 @@ export const maintain = Command.make(
     { command: "floe maintain --dry-run", description: "What is there to do?" },
     { command: "floe maintain", description: "Do it" }
   ]),
-  Command.provide(Profile.maintenance),
+  Command.provide(Profile.layer("maintenance")),
   Command.provide(warnings)
 )

@@ -82,5 +82,5 @@ export const query = Command.make(
     { command: "floe query", description: "Type statements, each ended by a semicolon" },
     { command: 'echo "SHOW TABLES FROM iceberg.default" | floe query', description: "Read the statement from a pipe" }
   ]),
-  Command.provide(Profile.query)
+  Command.provide(Profile.layer("query"))
 )

@@ -98,7 +98,7 @@ const command = <const Name extends string>(name: Name) =>
       { command: "floe rebuild --into weather_again", description: "Build a second table beside the first" },
       { command: "floe rebuild --into weather_again --promote", description: "Also put it in place of default.weather" }
     ]),
-    Command.provide(Profile.rebuild),
+    Command.provide(Profile.layer("rebuild")),
     Command.provide(warnings)
   )
 

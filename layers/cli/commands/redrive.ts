@@ -142,8 +142,8 @@ const command = <const Name extends string>(name: Name) =>
       { command: "floe dlq redrive --all", description: "Send all that are valid as they are" }
     ]),
     Command.provide(LogClientLayer.layer),
-    Command.provide(Profile.logTarget),
-    Command.provide(Profile.deadLetters)
+    Command.provide(Profile.layer("logTarget")),
+    Command.provide(Profile.layer("deadLetters"))
   )
 
 export const redrive = command("redrive")

@@ -48,6 +48,6 @@ export const restore = Command.make(
     { command: "floe restore /backups/floe-2026-01-08", description: "Into the folder that FLOE_DATA names" },
     { command: "floe restore /backups/floe-2026-01-08 --into ./trial", description: "Into another one, to look at it" }
   ]),
-  Command.provide(Profile.backup),
+  Command.provide(Profile.layer("backup")),
   Command.provide(warnings)
 )

@@ -188,6 +188,6 @@ export const send = Command.make(
     { command: "floe send --file readings.ndjson", description: 'One {"city":"Oslo","temperature":"41.5"} a line' }
   ]),
   Command.provide(LogClientLayer.layer),
-  Command.provide(Profile.logTarget),
+  Command.provide(Profile.layer("logTarget")),
   Command.provide(SecureRandom.layerWebCrypto)
 )

@@ -80,5 +80,5 @@ export const status = Command.make(
     { command: "floe status --watch", description: "On a screen that is kept up to date" },
     { command: "floe status --json | jq .lag", description: "For a program" }
   ]),
-  Command.provide(Profile.status)
+  Command.provide(Profile.layer("status"))
 )

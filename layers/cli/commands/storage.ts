@@ -140,5 +140,5 @@ export const storage = Command.make("storage").pipe(
   Command.withDescription("The warehouse: the files of the table."),
   Command.withShortDescription("List the files of the table"),
   Command.withSubcommands([ls]),
-  Command.provide(Profile.storage)
+  Command.provide(Profile.layer("storage"))
 )

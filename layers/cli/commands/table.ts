@@ -53,7 +53,7 @@ const create = Command.make(
     { command: "floe table create", description: "Make the table, waiting for Trino up to a minute" },
     { command: "floe table create --wait 300", description: "Wait up to five minutes" }
   ]),
-  Command.provide(Profile.tableCreation)
+  Command.provide(Profile.layer("tableCreation"))
 )
 
 export const table = Command.make("table").pipe(

@@ -127,5 +127,5 @@ export const tail = Command.make(
     { command: "floe tail --from 0 --json | head", description: "The first events there are" },
     { command: "floe tail --from 2026-01-08T14:30 --city Oslo", description: "One city, from a time on" }
   ]),
-  Command.provide(Profile.logToRead)
+  Command.provide(Profile.layer("existingLog"))
 )

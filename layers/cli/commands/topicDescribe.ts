@@ -88,5 +88,5 @@ export const describe = Command.make(
     },
     { command: "floe topics describe --json", description: "The same for a program" }
   ]),
-  Command.provide(Layer.merge(Profile.topics, Profile.consumerGroups))
+  Command.provide(Layer.merge(Profile.layer("topics"), Profile.layer("consumerGroups")))
 )

@@ -55,5 +55,5 @@ export const list = Command.make(
     { command: "floe topics list", description: "Every topic in a line" },
     { command: "floe topics list --json", description: "The same for a program" }
   ]),
-  Command.provide(Profile.topics)
+  Command.provide(Profile.layer("topics"))
 )

@@ -47,7 +47,7 @@ const create = Command.make(
       description: "Four partitions; wait up to five minutes"
     }
   ]),
-  Command.provide(Profile.topics)
+  Command.provide(Profile.layer("topics"))
 )
 
 export const topics = Command.make("topics").pipe(

@@ -70,7 +70,10 @@ describe("the build", () => {
           FLOE_PROFILE: "embedded"
         })
         assert.deepStrictEqual(yield* Effect.promise(() => alone.ended), { code: 1, signal: null })
-        assert.match(alone.output(), /^The embedded profile cannot run here because .*FLOE_PROFILE to distributed.*\.\n$/)
+        assert.match(
+          alone.output(),
+          /^The embedded profile cannot run here because .*FLOE_PROFILE to distributed.*\.\n$/
+        )
       }
     })
   )

@@ -8,7 +8,6 @@ import type { ConsumerGroups } from "../../services/ConsumerGroups.ts"
 import type { DataFolder } from "../../services/DataFolder.ts"
 import type { DeadLetters } from "../../services/DeadLetters.ts"
 import type { EventLog, EventLogReader } from "../../services/EventLog.ts"
-import type { HttpAddress } from "../../services/HttpAddress.ts"
 import type { LogTarget } from "../../services/LogTarget.ts"
 import type { Maintenance } from "../../services/Maintenance.ts"
 import type { Query } from "../../services/Query.ts"
@@ -19,6 +18,7 @@ import type { Storage } from "../../services/Storage.ts"
 import type { TableChecksums } from "../../services/TableChecksums.ts"
 import type { TableReader } from "../../services/TableReader.ts"
 import type { Topics } from "../../services/Topics.ts"
+import type { HttpServer } from "../ingest/http/HttpServer.ts"
 
 /** Except for `log`, `logReader` and `sink`, no layer creates anything on disk. */
 export interface ProfileLayers {
@@ -31,7 +31,7 @@ export interface ProfileLayers {
   /** The logging server to send events to. */
   readonly logTarget: Layer.Layer<LogTarget, unknown>
   /** Publishes the server's address to clients on this machine while the server runs. */
-  readonly serverAddress: Layer.Layer<never, unknown, EventLog | HttpAddress>
+  readonly serverAddress: Layer.Layer<never, unknown, EventLog | HttpServer>
   /** Logs each step of the clock. The embedded profile also keeps the last one for `floe doctor`. */
   readonly clockSteps: Layer.Layer<never, unknown>
   /** Fails outside the embedded profile, before anything else is built. */

@@ -3,7 +3,7 @@ import { basename } from "node:path"
 import * as Manifest from "./Manifest.ts"
 
 interface DeleteFile {
-  readonly content: Manifest.DataFile["content"]
+  readonly content: Manifest.ContentFile["content"]
   readonly sequence: number
   /** Undefined for one that is about files of any partition. */
   readonly ts: string | undefined

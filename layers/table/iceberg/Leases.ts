@@ -1,12 +1,12 @@
 /**
- * A lease is a file named after the snapshot, on which its holder keeps a lock that the system frees when the holder
- * dies. So it holds whatever a clock says, however long the holder is suspended, and in every container that shares the folder.
+ * A lease is a file named after its snapshot, on which the holder keeps a lock that the operating system frees when the
+ * holder dies. So a lease depends on no clock, survives a suspended holder, and is seen in each container that shares the folder.
  */
-import { randomUUID } from "node:crypto"
 import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import type { DatabaseSync } from "node:sqlite"
 import { Effect, Layer } from "effect"
+import * as SecureRandom from "effect/crypto/SecureRandom"
 import { DataFolder } from "../../../services/DataFolder.ts"
 import { Leases, LeaseUnavailable } from "../../../services/Leases.ts"
 import { lock, removeUnlessLocked } from "../../runtime/ProcessLock.ts"
@@ -33,45 +33,47 @@ interface Lease {
   readonly locked: DatabaseSync
 }
 
-/** Whoever only looks holds the file for a moment, which a stalled disk can make long. */
-const takeMillis = 1_000
+/** A process that lists the leases holds each file for a moment, which a stalled disk can prolong. */
+const lockTimeoutMillis = 1_000
 
-const take = (folder: string, snapshotId: string): Lease => {
-  if (!existsSync(folder)) mkdirSync(folder, { recursive: true })
-  for (;;) {
-    const path = join(folder, `${snapshotId}.${randomUUID()}.lock`)
-    const locked = lock(path, takeMillis)
-    // Somebody who looked between the making and the locking took it for that of a dead process.
-    if (existsSync(path)) return { path, locked }
-    locked.close()
-  }
+const lockNew = (path: string): Lease | undefined => {
+  const locked = lock(path, lockTimeoutMillis)
+  // A process that listed the leases before the lock was taken removes the file, as that of a dead holder.
+  if (existsSync(path)) return { path, locked }
+  locked.close()
+  return undefined
 }
 
 const release = ({ path, locked }: Lease) => {
   try {
     rmSync(path, { force: true })
   } catch {
-    // What stays counts for nothing: nobody holds its lock.
+    // A file that stays is no lease: its lock is free.
   } finally {
     locked.close()
   }
 }
 
-/** Leases that hold nothing, for a data folder that nobody writes to or that may only be read. */
+/** Holds nothing: for a data folder that nobody writes, or that Floe may only read. */
 export const layerNone = Layer.succeed(Leases, { hold: () => Effect.void, held: Effect.succeed(new Set<string>()) })
 
 export const layer = Layer.effect(
   Leases,
   Effect.gen(function* () {
     const { leases } = yield* DataFolder
+    const random = yield* SecureRandom.SecureRandom
+
+    const take = Effect.fnUntraced(function* (snapshotId: string) {
+      yield* attempt("hold", () => existsSync(leases) || mkdirSync(leases, { recursive: true }))
+      for (;;) {
+        const path = join(leases, `${snapshotId}.${yield* random.uuidV4()}.lock`)
+        const lease = yield* attempt("hold", () => lockNew(path))
+        if (lease !== undefined) return lease
+      }
+    })
 
     const hold = Effect.fn("Leases.hold")((snapshotId: string) =>
-      Effect.asVoid(
-        Effect.acquireRelease(
-          attempt("hold", () => take(leases, snapshotId)),
-          (lease) => Effect.sync(() => release(lease))
-        )
-      )
+      Effect.asVoid(Effect.acquireRelease(take(snapshotId), (lease) => Effect.sync(() => release(lease))))
     )
 
     const held = attempt("held", () => {
@@ -85,4 +87,4 @@ export const layer = Layer.effect(
 
     return Leases.of({ hold, held })
   })
-)
+).pipe(Layer.provide(SecureRandom.layerWebCrypto))

@@ -160,16 +160,21 @@ export const readMetadata = Effect.fn("MetadataFiles.readMetadata")(function* (t
 })
 
 /**
- * Names under which the version after this one would be, and the file of this one: while they are as they were, no other
- * program has committed. The answer is compared with an earlier one.
+ * Whether no other program has committed: the file of this version is the one it was, and no file of the next version
+ * exists under any name.
  */
-export const looks = Effect.fnUntraced(function* (tableFolder: string, name: string, highest: number) {
+export const isStillNewest = Effect.fnUntraced(function* (
+  tableFolder: string,
+  { highest, identity, name }: Pick<CurrentMetadata, "name" | "highest" | "identity">
+) {
   const after = highest + 1
   const next = [Metadata.fileName(after), `v${after}.gz.metadata.json`, `v${after}.metadata.json.gz`]
-  const seen = yield* Effect.forEach([name, ...next], (one) => Files.identityOf(join(tableFolder, "metadata", one)), {
-    concurrency: 4
-  })
-  return seen[0] !== undefined && seen.slice(1).every((one) => one === undefined) ? seen[0] : undefined
+  const [own, ...later] = yield* Effect.forEach(
+    [name, ...next],
+    (one) => Files.identityOf(join(tableFolder, "metadata", one)),
+    { concurrency: 4 }
+  )
+  return (later.every((one) => one === undefined) ? own : undefined) === identity
 })
 
 export interface NamedList {

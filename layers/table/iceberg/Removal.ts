@@ -7,6 +7,7 @@ import { Effect } from "effect"
 import { Leases } from "../../../services/Leases.ts"
 import { type TableBroken, TableUnavailable } from "../../../services/Table.ts"
 import * as Files from "../../runtime/files.ts"
+import type { Dropped } from "./CurrentTable.ts"
 import * as Expiry from "./Expiry.ts"
 import { findOrphans } from "./findOrphans.ts"
 import type { LeftFiles } from "./LeftFiles.ts"
@@ -14,7 +15,7 @@ import type { ManifestEntry } from "./Manifest.ts"
 import * as Metadata from "./Metadata.ts"
 import { listFiles, namedLists } from "./MetadataFiles.ts"
 import { pathOf } from "./paths.ts"
-import type { Dropped, TableCommits } from "./TableCommits.ts"
+import type { TableCommits } from "./TableCommits.ts"
 
 export interface RemovalOptions {
   readonly tableFolder: string
@@ -37,14 +38,14 @@ export const make = Effect.fnUntraced(function* (options: RemovalOptions) {
   const expiry = Expiry.make(tableFolder)
   /** The metadata files on disk, oldest first; unknown after the start and after each commit of others. */
   let onDisk: Array<{ readonly version: number; readonly name: string }> | undefined
-  let takenUp = commits.takenUp()
+  let foreignCommits = commits.foreignCommits()
   /** All of them have been read. */
   let surveyed = false
   let forgottenNoted = false
   let warned: string | undefined
 
   const isCurrent = ({ data_file: { file_path, partition } }: ManifestEntry) =>
-    typeof partition.ts === "string" && commits.live.get(partition.ts, pathOf(file_path)) !== undefined
+    typeof partition.ts === "string" && commits.active.get(partition.ts, pathOf(file_path)) !== undefined
 
   const keptIds = () => new Set(commits.metadata()?.snapshots.map((one) => String(one["snapshot-id"])))
 
@@ -59,7 +60,7 @@ export const make = Effect.fnUntraced(function* (options: RemovalOptions) {
       const [oldest, ...others] = commits.dropped()
       if (oldest === undefined) return noted
       yield* note(oldest, others)
-      commits.noted(oldest)
+      commits.forgetDropped(oldest)
     }
     return pieceSnapshots
   })
@@ -84,8 +85,8 @@ export const make = Effect.fnUntraced(function* (options: RemovalOptions) {
   })
 
   const listed = Effect.gen(function* () {
-    if (takenUp !== commits.takenUp()) onDisk = undefined
-    takenUp = commits.takenUp()
+    if (foreignCommits !== commits.foreignCommits()) onDisk = undefined
+    foreignCommits = commits.foreignCommits()
     if (onDisk === undefined) {
       onDisk = (yield* listFiles(tableFolder)).toReversed()
       surveyed = false

@@ -52,7 +52,7 @@ const partitioningOf = (metadata: Metadata.TableMetadata) => {
   })
 }
 
-const partitionOf = (partition: Manifest.DataFile["partition"]) =>
+const partitionOf = (partition: Manifest.ContentFile["partition"]) =>
   Object.entries(partition)
     .map(([name, value]) => `${name}=${value}`)
     .join("/")

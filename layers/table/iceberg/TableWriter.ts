@@ -1,7 +1,7 @@
 /** Writes an Iceberg table on the local disk. */
-import { randomUUID } from "node:crypto"
 import { join } from "node:path"
 import { Duration, Effect, Layer, Option, Semaphore } from "effect"
+import * as SecureRandom from "effect/crypto/SecureRandom"
 import { DataFolder } from "../../../services/DataFolder.ts"
 import { fileGrace, snapshotKeep, timeTravel } from "../../../services/Settings.ts"
 import { type Progress, TableBroken, type TableChanged, TableWriter } from "../../../services/Table.ts"
@@ -10,6 +10,7 @@ import { monotonicMillis } from "../../runtime/elapsed.ts"
 import * as Files from "../../runtime/files.ts"
 import { acquire } from "../../runtime/ProcessLock.ts"
 import * as ParquetWriter from "../parquet/ParquetWriter.ts"
+import type { WrittenFile } from "../parquet/WrittenFile.ts"
 import { type Failpoint, repairHint } from "./commitMetadata.ts"
 import { importDataFiles, removeLinks } from "./importDataFiles.ts"
 import * as LeftFiles from "./LeftFiles.ts"
@@ -17,45 +18,46 @@ import { readMetadata } from "./MetadataFiles.ts"
 import * as Removal from "./Removal.ts"
 import { relocate } from "./relocate.ts"
 import * as TableCommits from "./TableCommits.ts"
-import { toDataFile } from "./toDataFile.ts"
+import { toContentFile } from "./toContentFile.ts"
 import * as Upkeep from "./Upkeep.ts"
 
 export interface TableWriterOptions {
-  /** Absolute. The caller sees to it that nobody else writes this table. */
+  /** Absolute. The caller ensures that no other Floe writes this table. */
   readonly tableFolder: string
-  /** For what does not fit into memory. */
+  /** For staged rows that do not fit in memory. */
   readonly tempFolder: string
   readonly snapshotKeep: number
-  /** How far back thinned snapshots are kept beyond those, in milliseconds; not at all if left out. */
+  /** How far back thinned snapshots are kept beyond those, in milliseconds; 0 by default. */
   readonly timeTravel?: number | undefined
-  /** How long files stay that have left the table, in milliseconds; not at all if left out. */
+  /** How long files that left the table stay on disk, in milliseconds; 0 by default. */
   readonly fileGrace?: number | undefined
-  /** As many metadata files before the current one as snapshots, if left out. */
+  /** How many metadata files before the current one are kept; `snapshotKeep` by default. */
   readonly metadataKeep?: number | undefined
   readonly failpoint?: Failpoint | undefined
 }
 
-/** DuckDB's share of the process, in megabytes, for staged rows, Parquet and compaction. */
+/** DuckDB's memory limit, in megabytes, for staged rows, Parquet and compaction. */
 const memoryMegabytes = 96
-/** More than this is written to Parquet files before the commit: rows, or bytes of text. */
-const pieceRows = 250_000
-const pieceBytes = 48 * 1024 * 1024
+/** Staged rows beyond this many, or this many bytes of text, are written to Parquet before the commit. */
+const maxStagedRows = 250_000
+const maxStagedBytes = 48 * 1024 * 1024
 
-/** The metadata files before the current one that stay. */
+/** How many metadata files before the current one are kept. */
 const metadataKeep = 100
 
-/** A writer over a table's folder, which need not exist. */
+/** A writer for a table's folder, which it creates if there is none. */
 export const make = Effect.fn("TableWriter.make")(function* (options: TableWriterOptions) {
   const { tableFolder } = options
   const dataFolder = join(tableFolder, "data")
   yield* Files.makeFolder(dataFolder)
   yield* Files.makeFolder(join(tableFolder, "metadata"))
-  const writer = randomUUID().slice(0, 13)
-  const found = yield* readMetadata(tableFolder)
+  const random = yield* SecureRandom.SecureRandom
+  const writer = (yield* random.uuidV4()).slice(0, 13)
+  const onDisk = yield* readMetadata(tableFolder)
   const parquet = yield* ParquetWriter.make({ memoryMegabytes, tempFolder: options.tempFolder })
-  const opened = Option.isNone(found)
-    ? found
-    : Option.some(yield* relocate(tableFolder, writer, found.value, parquet, options.failpoint))
+  const opened = Option.isNone(onDisk)
+    ? onDisk
+    : Option.some(yield* relocate(tableFolder, writer, onDisk.value, parquet, options.failpoint))
   const retention = {
     snapshots: options.snapshotKeep,
     timeTravel: options.timeTravel ?? 0,
@@ -77,32 +79,32 @@ export const make = Effect.fn("TableWriter.make")(function* (options: TableWrite
     whileNotStaging: staging.withPermit
   })
   const upkeep = Upkeep.make({ tableFolder, writer, parquet, commits, removal })
-  /** Parquet files with staged rows, not yet committed. */
-  let pieces: ReadonlyArray<ParquetWriter.WrittenFile> = []
+  /** Parquet files of staged rows, not yet committed. */
+  let flushed: ReadonlyArray<WrittenFile> = []
   let staged = 0
-  let adoptions = 0
-  /** Where the table was when the rows that are staged were chosen. */
+  let imports = 0
+  /** How much of the log the table held when the staged rows were chosen. */
   let base = Option.getOrUndefined(commits.committed())?.progress
-  /** Rows that should have been discarded are still staged: nothing may be committed any more. */
-  let spoiled: TableBroken | undefined
-  const unspoiled = Effect.suspend(() => (spoiled === undefined ? Effect.void : Effect.fail(spoiled)))
+  /** Set when rows that should have been discarded are still staged: nothing may be committed any more. */
+  let failure: TableBroken | undefined
+  const ensureUsable = Effect.suspend(() => (failure === undefined ? Effect.void : Effect.fail(failure)))
 
   const flush = Effect.gen(function* () {
     const written = yield* parquet.flush(dataFolder, writer)
-    pieces = [...pieces, ...written]
+    flushed = [...flushed, ...written]
   })
 
   const stage = Effect.fnUntraced(function* (records: ReadonlyArray<WeatherRecord>) {
     if (records.length === 0) return
     const now = parquet.staged()
-    if (now.rows >= pieceRows || now.bytes >= pieceBytes) yield* flush
+    if (now.rows >= maxStagedRows || now.bytes >= maxStagedBytes) yield* flush
     yield* parquet.stage(records)
     staged += records.length
   }, staging.withPermit)
 
-  const unstage = (files: ReadonlyArray<ParquetWriter.WrittenFile>) => {
-    const done = new Set(files)
-    pieces = pieces.filter((piece) => !done.has(piece))
+  const unstage = (files: ReadonlyArray<WrittenFile>) => {
+    const committed = new Set(files)
+    flushed = flushed.filter((file) => !committed.has(file))
     staged -= files.reduce((rows, file) => rows + file.rows, 0)
   }
 
@@ -110,23 +112,24 @@ export const make = Effect.fn("TableWriter.make")(function* (options: TableWrite
     yield* parquet.discard.pipe(
       Effect.tapError((error) =>
         Effect.sync(() => {
-          spoiled = new TableBroken({
+          failure = new TableBroken({
             file: tableFolder,
-            reason: `cannot be written on (${error.reason}); start the sink again`
+            reason: `cannot be written any further (${error.reason}); restart the sink`
           })
         })
       )
     )
-    const spilled = pieces
-    pieces = []
+    const discarded = flushed
+    flushed = []
     staged = 0
-    const isLive = ({ path, ts }: ParquetWriter.WrittenFile) => commits.live.get(ts, path) !== undefined
-    // What cannot be removed now is an orphan of a later start; and a commit that seemed to fail may be there after all.
-    const useless = spilled.filter((piece) => !isLive(piece))
-    yield* Effect.forEach(useless, ({ path }) => Effect.ignore(Files.remove(path)), { discard: true })
+    // A commit that seemed to fail may have succeeded.
+    const isActive = ({ path, ts }: WrittenFile) => commits.active.get(ts, path) !== undefined
+    const unused = discarded.filter((file) => !isActive(file))
+    // A file that cannot be removed now is removed as an orphan after the next start.
+    yield* Effect.forEach(unused, ({ path }) => Effect.ignore(Files.remove(path)), { discard: true })
   }).pipe(Effect.uninterruptible, staging.withPermit)
 
-  /** What was staged came behind what is no longer in the table. */
+  /** The staged rows follow rows that are no longer in the table. */
   const startAgain = Effect.fnUntraced(function* (error: TableChanged) {
     yield* discard
     base = Option.getOrUndefined(commits.committed())?.progress
@@ -135,10 +138,10 @@ export const make = Effect.fn("TableWriter.make")(function* (options: TableWrite
 
   const commit: TableWriter["Service"]["commit"] = Effect.fn("TableWriter.commit")(
     function* (progress) {
-      yield* unspoiled
-      const files = yield* staging.withPermit(Effect.andThen(flush, () => Effect.succeed(pieces)))
+      yield* ensureUsable
+      const files = yield* staging.withPermit(Effect.andThen(flush, () => Effect.succeed(flushed)))
       const committed = yield* commits
-        .append(files.map(toDataFile), progress, base)
+        .append(files.map(toContentFile), progress, base)
         .pipe(Effect.catchTag("TableChanged", startAgain))
       base = committed.progress
       upkeep.appended(new Set(files.map((file) => file.ts)), yield* monotonicMillis)
@@ -149,16 +152,16 @@ export const make = Effect.fn("TableWriter.make")(function* (options: TableWrite
     committing.withPermit
   )
 
-  /** Upkeep waits, as it would merge files that are taken away. */
+  /** Maintenance waits, because it would merge files that are being replaced. */
   const promote: TableWriter["Service"]["promote"] = Effect.fn("TableWriter.promote")(
     function* <E>(from: string, progress: Progress, allowed: Effect.Effect<void, E> = Effect.void) {
-      yield* unspoiled
-      const adopted = yield* importDataFiles(from, tableFolder, `${writer}-${adoptions++}`)
-      const files = yield* staging.withPermit(Effect.andThen(flush, () => Effect.succeed(pieces)))
-      const all = [...adopted, ...files.map(toDataFile)]
+      yield* ensureUsable
+      const imported = yield* importDataFiles(from, tableFolder, `${writer}-${imports++}`)
+      const files = yield* staging.withPermit(Effect.andThen(flush, () => Effect.succeed(flushed)))
+      const all = [...imported, ...files.map(toContentFile)]
       const committed = yield* commits
         .overwrite(all, progress, allowed)
-        .pipe(Effect.onError(() => removeLinks(adopted)))
+        .pipe(Effect.onError(() => removeLinks(imported)))
       base = committed.progress
       const hours = all.flatMap(({ partition: { ts } }) => (typeof ts === "string" ? ts : []))
       upkeep.appended(new Set(hours), yield* monotonicMillis)
@@ -183,7 +186,7 @@ export const make = Effect.fn("TableWriter.make")(function* (options: TableWrite
     promote,
     maintain: maintaining.withPermit(upkeep.maintain)
   })
-})
+}, Effect.provide(SecureRandom.layerWebCrypto))
 
 export const layer = Layer.effect(
   TableWriter,
@@ -194,7 +197,7 @@ export const layer = Layer.effect(
     const grace = yield* fileGrace
     const tempFolder = join(folder.root, "temp")
     yield* acquire(folder.sinkLock, "sink")
-    // What a sink that was killed had spilled.
+    // A sink that was killed may have left spilled rows.
     yield* Files.removeFolder(tempFolder)
     return yield* make({
       tableFolder: folder.table,

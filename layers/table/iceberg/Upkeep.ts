@@ -23,16 +23,16 @@ export const quietMillis = 5 * 60 * 1000
 export const make = (options: UpkeepOptions) => {
   const { tableFolder, writer, parquet, commits, removal } = options
   /** Partitions in which there may be something to merge, with the time of the last append to them, by the monotonic clock. */
-  const candidates = new Map<string, number | undefined>(commits.live.hours.map((ts) => [ts, undefined]))
+  const candidates = new Map<string, number | undefined>(commits.active.hours.map((ts) => [ts, undefined]))
   /** Data files with columns that Floe does not write: a copy by Floe would lose them. */
   const wide = new Set<string>()
-  let takenUp = commits.takenUp()
+  let foreignCommits = commits.foreignCommits()
 
   /** Another program may have added files anywhere. */
   const learn = Effect.sync(() => {
-    if (takenUp === commits.takenUp()) return
-    takenUp = commits.takenUp()
-    for (const ts of commits.live.hours) if (!candidates.has(ts)) candidates.set(ts, undefined)
+    if (foreignCommits === commits.foreignCommits()) return
+    foreignCommits = commits.foreignCommits()
+    for (const ts of commits.active.hours) if (!candidates.has(ts)) candidates.set(ts, undefined)
   })
 
   const chooseFiles = Effect.gen(function* () {
@@ -41,7 +41,7 @@ export const make = (options: UpkeepOptions) => {
     const work = []
     for (const [ts, lastAppend] of candidates) {
       const growing = lastAppend === undefined ? ts >= hour : now - lastAppend < quietMillis
-      const own = commits.live.wholeOf(ts).filter((file) => !wide.has(file.path))
+      const own = commits.active.wholeOf(ts).filter((file) => !wide.has(file.path))
       const files = toCompact(own, growing)
       if (files.length > 0) work.push(files)
       else if (!growing) candidates.delete(ts)
@@ -65,7 +65,7 @@ export const make = (options: UpkeepOptions) => {
       for (const ts of partitions) candidates.set(ts, now)
     },
     maintain: Effect.gen(function* () {
-      yield* commits.trim
+      yield* commits.expireSnapshots
       const { snapshotsExpired, filesRemoved } = yield* removal
       yield* learn
       const files = yield* chooseMergeable

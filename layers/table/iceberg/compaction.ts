@@ -3,10 +3,11 @@ import { dirname, join } from "node:path"
 import { Effect, Option } from "effect"
 import { TableBroken } from "../../../services/Table.ts"
 import * as Files from "../../runtime/files.ts"
-import type { ParquetWriter, WrittenFile } from "../parquet/ParquetWriter.ts"
+import type { ParquetWriter } from "../parquet/ParquetWriter.ts"
+import type { WrittenFile } from "../parquet/WrittenFile.ts"
 import type { ActiveFile } from "./ActiveFiles.ts"
 import type { TableCommits } from "./TableCommits.ts"
-import { toDataFile } from "./toDataFile.ts"
+import { toContentFile } from "./toContentFile.ts"
 
 /** One piece of work: it takes about half a second, and bounds the size of the merged files. */
 const pieceRows = 1_000_000
@@ -94,7 +95,7 @@ export const compact = Effect.fn("compact")(function* (
   // An interruption that comes during the commit must not take its files away.
   const committed = yield* Effect.uninterruptibleMask((restore) =>
     restore(prepare).pipe(
-      Effect.andThen(commits.replace(files, written.map(toDataFile), startSequence)),
+      Effect.andThen(commits.replace(files, written.map(toContentFile), startSequence)),
       Effect.tap((committed) => (Option.isNone(committed) ? removeWritten : Effect.void)),
       Effect.onError(() => removeWritten)
     )

@@ -3,11 +3,11 @@ import { basename, dirname, join } from "node:path"
 import { Effect, Option } from "effect"
 import { TableBroken } from "../../../services/Table.ts"
 import * as Files from "../../runtime/files.ts"
-import { content, type DataFile, hourOf } from "./Manifest.ts"
+import { type ContentFile, content, hourOf } from "./Manifest.ts"
 import { readMetadata } from "./MetadataFiles.ts"
 import { readEntries } from "./readTable.ts"
 
-export const removeLinks = (files: ReadonlyArray<DataFile>) =>
+export const removeLinks = (files: ReadonlyArray<ContentFile>) =>
   Effect.forEach(files, ({ file_path }) => Effect.ignore(Files.remove(file_path)), { discard: true })
 
 /**
@@ -32,8 +32,8 @@ export const importDataFiles = Effect.fn("importDataFiles")(function* (
       unsupported: true
     })
   }
-  const linked: Array<DataFile> = []
-  const link = Effect.fnUntraced(function* (file: DataFile, source: string, index: number) {
+  const linked: Array<ContentFile> = []
+  const link = Effect.fnUntraced(function* (file: ContentFile, source: string, index: number) {
     const folder = join(tableFolder, "data", basename(dirname(source)))
     const file_path = join(folder, `${prefix}-${index}.parquet`)
     yield* Files.makeFolder(folder)

@@ -16,7 +16,7 @@ export const make = (tableFolder: string, location: string, writer: string, parq
   const movedPath = (recorded: string): Effect.Effect<string, TableBroken> => located(tableFolder, location, recorded)
 
   /** The bounds of the paths in a file, which readers leave it out by. */
-  const bounds = Effect.fnUntraced(function* (data_file: Manifest.DataFile, side: "lower_bounds" | "upper_bounds") {
+  const bounds = Effect.fnUntraced(function* (data_file: Manifest.ContentFile, side: "lower_bounds" | "upper_bounds") {
     const found = Object.entries(data_file).find(([name]) => name === side)?.[1]
     if (found === null || !isBounds(found)) return {}
     const values = yield* Effect.forEach(found, (bound) =>
@@ -38,7 +38,7 @@ export const make = (tableFolder: string, location: string, writer: string, parq
       Effect.forEach([...moved.values()], ({ file_path }) => Effect.ignore(Files.remove(file_path)), { discard: true })
     ),
     /** Anything but position deletes only gets its new path. */
-    move: Effect.fnUntraced(function* (data_file: Manifest.DataFile) {
+    move: Effect.fnUntraced(function* (data_file: Manifest.ContentFile) {
       const file_path = yield* movedPath(data_file.file_path)
       if (data_file.content !== Manifest.content.positionDeletes) return { ...data_file, file_path }
       if (data_file.file_format.toUpperCase() !== "PARQUET") {

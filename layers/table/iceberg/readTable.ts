@@ -6,6 +6,7 @@ import * as LogProgress from "./logProgress.ts"
 import * as Manifest from "./Manifest.ts"
 import * as Metadata from "./Metadata.ts"
 import { type CurrentMetadata, parse, readMetadata } from "./MetadataFiles.ts"
+import * as manifestCodec from "./manifestCodec.ts"
 import { located } from "./paths.ts"
 
 /** A data file of a snapshot. */
@@ -56,7 +57,7 @@ const missingIsBroken = (path: string) =>
 export const readList = Effect.fnUntraced(function* (tableFolder: string, location: string, recorded: string) {
   const path = yield* located(tableFolder, location, recorded)
   const bytes = yield* Files.read(path).pipe(missingIsBroken(path))
-  return yield* parse(path, () => Manifest.decodeList(bytes))
+  return yield* parse(path, () => manifestCodec.decodeList(bytes))
 })
 
 /** A manifest as it was written: what its list says of it, its form, and its entries, which may lack what the list tells. */
@@ -67,7 +68,7 @@ export const readWritten = Effect.fnUntraced(function* (
 ) {
   const path = yield* located(tableFolder, location, manifest.manifest_path)
   const bytes = yield* Files.read(path).pipe(missingIsBroken(path))
-  return yield* parse(path, () => Manifest.decodeEntries(bytes))
+  return yield* parse(path, () => manifestCodec.decodeEntries(bytes))
 })
 
 /** The entries of a manifest, with the sequence numbers that they take from it. */

@@ -8,6 +8,7 @@ import * as Manifest from "./Manifest.ts"
 import type * as Metadata from "./Metadata.ts"
 import { fileName } from "./Metadata.ts"
 import type { CurrentMetadata } from "./MetadataFiles.ts"
+import * as manifestCodec from "./manifestCodec.ts"
 import { make as moveDeletes } from "./moveDeletes.ts"
 import { located } from "./paths.ts"
 import { readList, readWritten } from "./readTable.ts"
@@ -43,7 +44,7 @@ export const relocate = Effect.fn("relocate")(function* (
         (data_file) => ({ ...entry, data_file })
       )
     )
-    const bytes = Manifest.encodeEntries(entries, written.form)
+    const bytes = manifestCodec.encodeEntries(entries, written.form)
     const manifest_path = join(metadataFolder, `${writer}-moved${moved.size}.avro`)
     files.push({ path: manifest_path, bytes })
     moved.set(manifest.manifest_path, { manifest_path, manifest_length: bytes.length })
@@ -52,7 +53,7 @@ export const relocate = Effect.fn("relocate")(function* (
 
   const moveSnapshot = Effect.fnUntraced(function* (snapshot: Metadata.Snapshot) {
     const manifests = yield* readList(tableFolder, location, snapshot["manifest-list"])
-    const bytes = Manifest.encodeList(
+    const bytes = manifestCodec.encodeList(
       {
         id: snapshot["snapshot-id"],
         parent: snapshot["parent-snapshot-id"] ?? undefined,

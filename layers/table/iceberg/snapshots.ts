@@ -3,16 +3,16 @@ import { join } from "node:path"
 import { Option } from "effect"
 import type { Progress } from "../../../services/Table.ts"
 import * as LogProgress from "./logProgress.ts"
-import type { DataFile } from "./Manifest.ts"
+import type { ContentFile } from "./Manifest.ts"
 import * as Metadata from "./Metadata.ts"
 import { newestBehind, othersBehind } from "./otherSnapshots.ts"
 import * as Thinning from "./thinning.ts"
 
 export interface Change {
   readonly operation: "append" | "replace" | "overwrite"
-  readonly added: ReadonlyArray<DataFile>
+  readonly added: ReadonlyArray<ContentFile>
   /** Data files only; with `overwrite` all delete files of the table go too. */
-  readonly removed: ReadonlyArray<DataFile>
+  readonly removed: ReadonlyArray<ContentFile>
   readonly progress: Progress
 }
 
@@ -23,8 +23,8 @@ export interface NextSnapshot {
   readonly now: number
 }
 
-const rowsOf = (files: ReadonlyArray<DataFile>) => files.reduce((sum, file) => sum + file.record_count, 0)
-const bytesOf = (files: ReadonlyArray<DataFile>) => files.reduce((sum, file) => sum + file.file_size_in_bytes, 0)
+const rowsOf = (files: ReadonlyArray<ContentFile>) => files.reduce((sum, file) => sum + file.record_count, 0)
+const bytesOf = (files: ReadonlyArray<ContentFile>) => files.reduce((sum, file) => sum + file.file_size_in_bytes, 0)
 
 const deletes = ["total-delete-files", "total-position-deletes", "total-equality-deletes"]
 

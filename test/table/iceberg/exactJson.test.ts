@@ -7,9 +7,9 @@ import { Effect, Option } from "effect"
 import fc from "fast-check"
 import * as ExactJson from "../../../layers/table/iceberg/exactJson.ts"
 import * as LogProgress from "../../../layers/table/iceberg/logProgress.ts"
-import * as Manifest from "../../../layers/table/iceberg/Manifest.ts"
 import * as Metadata from "../../../layers/table/iceberg/Metadata.ts"
 import { readMetadata } from "../../../layers/table/iceberg/MetadataFiles.ts"
+import * as manifestCodec from "../../../layers/table/iceberg/manifestCodec.ts"
 import { readEntries } from "../../../layers/table/iceberg/readTable.ts"
 import { DataFolder } from "../../../services/DataFolder.ts"
 import { environment, readAvro } from "../../support/icebergTable.ts"
@@ -103,9 +103,9 @@ describe("manifests of another engine", () => {
     assert.isAtLeast(names.length, 4)
     for (const name of names) {
       const bytes = readFileSync(join(metadataFolder, name))
-      const { entries, form } = Manifest.decodeEntries(bytes)
+      const { entries, form } = manifestCodec.decodeEntries(bytes)
       const again = join(metadataFolder, "..", "..", "..", `again-${name}`)
-      writeFileSync(again, Manifest.encodeEntries(entries, form))
+      writeFileSync(again, manifestCodec.encodeEntries(entries, form))
       try {
         const before = readAvro(join(metadataFolder, name))
         const after = readAvro(again)
@@ -119,9 +119,9 @@ describe("manifests of another engine", () => {
 
   it("keep their place in a list that Floe writes", () => {
     for (const name of namedLike(/^snap-.*\.avro$/)) {
-      const manifests = Manifest.decodeList(readFileSync(join(metadataFolder, name)))
+      const manifests = manifestCodec.decodeList(readFileSync(join(metadataFolder, name)))
       const again = join(metadataFolder, "..", "..", "..", `again-${name}`)
-      writeFileSync(again, Manifest.encodeList({ id: 1n, parent: undefined, sequenceNumber: 1 }, manifests))
+      writeFileSync(again, manifestCodec.encodeList({ id: 1n, parent: undefined, sequenceNumber: 1 }, manifests))
       try {
         const before = readAvro(join(metadataFolder, name)).records
         assert.deepStrictEqual(

@@ -270,7 +270,7 @@ layer(environment)("how far the log is in", (it) => {
           Metadata.encode({ ...metadata, snapshots: metadata.snapshots.filter(keep) })
         )
         const error = yield* Effect.flip(Effect.scoped(openWriter({ tableFolder: table })))
-        assert.include(error.message, `${metadataFile(table, 5)} does not tell how far the log is in the table`)
+        assert.include(error.message, `${metadataFile(table, 5)} does not record how much of the log the table holds`)
         OtherProgram.removeMetadata(table, 5)
       }
     })

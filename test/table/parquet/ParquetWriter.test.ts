@@ -5,11 +5,15 @@ import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { assert, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Scope } from "effect"
+import * as SecureRandom from "effect/crypto/SecureRandom"
 import * as ParquetWriter from "../../../layers/table/parquet/ParquetWriter.ts"
 import { temporaryFolder } from "../../support/dataFolder.ts"
 import { filesUnder, someRows } from "../../support/icebergTable.ts"
 
-/** Rows of which each takes about 200 bytes, and which do not compress in memory. */
+const openWriter = (tempFolder: string) =>
+  ParquetWriter.make({ memoryMegabytes: 96, tempFolder }).pipe(Effect.provide(SecureRandom.layerWebCrypto))
+
+/** Rows of about 200 bytes each, which do not compress in memory. */
 const largeRows = (count: number, label: string) =>
   someRows(count, label).map((row, i) => ({ ...row, city: `${label} ${i} `.padEnd(200, `${Math.sin(i)}`) }))
 
@@ -22,12 +26,12 @@ const collectGarbage = Effect.promise(async () => {
   }
 })
 
-it.live("rows that could not be staged, as the disk was full, are staged once when they are staged again", () =>
+it.live("rows that could not be staged on a full disk are staged once when they are staged again", () =>
   Effect.gen(function* () {
     const folder = yield* temporaryFolder
     const tempFolder = join(folder, "temp")
     writeFileSync(tempFolder, "in the way")
-    const parquet = yield* ParquetWriter.make({ memoryMegabytes: 96, tempFolder })
+    const parquet = yield* openWriter(tempFolder)
     let staged = 0
     let failed = 0
     while (failed < 5) {
@@ -54,12 +58,12 @@ it.live("rows that could not be staged, as the disk was full, are staged once wh
   })
 )
 
-it.live("a writer that is closed in the middle of a statement stops it first", () =>
+it.live("closing a writer in the middle of a statement stops the statement first", () =>
   Effect.gen(function* () {
     const folder = yield* temporaryFolder
     const scope = yield* Scope.make()
     const tempFolder = join(folder, "temp")
-    const parquet = yield* ParquetWriter.make({ memoryMegabytes: 96, tempFolder }).pipe(Scope.provide(scope))
+    const parquet = yield* openWriter(tempFolder).pipe(Scope.provide(scope))
     yield* parquet.stage(largeRows(200_000, "many"))
     const flush = yield* Effect.forkDetach(parquet.flush(join(folder, "data"), "writer"))
     while (!existsSync(join(folder, "data")) && !flush.pollUnsafe()) yield* Effect.sleep("1 millis")

@@ -1,16 +1,16 @@
-/** What a manifest says of a data file, from what was written. */
-import type { ColumnStatistics, WrittenFile } from "../parquet/ParquetWriter.ts"
-import { content, type DataFile } from "./Manifest.ts"
+/** The manifest's description of a data file that Floe has written. */
+import type { ColumnStatistics, WrittenFile } from "../parquet/WrittenFile.ts"
+import { type ContentFile, content } from "./Manifest.ts"
 
-/** Bounds longer than this many code points are cut, as Iceberg's own writers do. */
+/** Bounds longer than this many code points are truncated, as Iceberg's own writers do. */
 const boundLength = 16
 
 const next = (codePoint: number) => (codePoint === 0xd7ff ? 0xe000 : codePoint + 1)
 
-/** At most all values that are at least `text`, by the bytes of UTF-8. */
+/** A text of at most 16 code points that is not greater than `text`, in UTF-8 order. */
 export const lowerBound = (text: string) => [...text].slice(0, boundLength).join("")
 
-/** At least all values that are at most `text`; undefined if there is no short one. */
+/** A text of at most 16 code points that is not less than `text`, in UTF-8 order; undefined if there is none. */
 export const upperBound = (text: string) => {
   const points = [...text]
   if (points.length <= boundLength) return text
@@ -23,11 +23,11 @@ export const upperBound = (text: string) => {
 
 const perColumn = <A>(file: WrittenFile, value: (column: ColumnStatistics) => A | undefined) =>
   file.columns.flatMap((column, i) => {
-    const found = value(column)
-    return found === undefined ? [] : [{ key: i + 1, value: found }]
+    const statistic = value(column)
+    return statistic === undefined ? [] : [{ key: i + 1, value: statistic }]
   })
 
-/** Not from Node's pool: entries live long, and each would keep a whole slab of it. */
+/** Not from Node's pool: entries live long, and each would keep a whole slab of the pool alive. */
 const bytesOf = (text: string | undefined) => {
   if (text === undefined) return undefined
   const bytes = Buffer.alloc(Buffer.byteLength(text))
@@ -35,7 +35,7 @@ const bytesOf = (text: string | undefined) => {
   return bytes
 }
 
-export const toDataFile = (file: WrittenFile) =>
+export const toContentFile = (file: WrittenFile) =>
   ({
     content: content.data,
     file_path: file.path,
@@ -48,7 +48,7 @@ export const toDataFile = (file: WrittenFile) =>
     null_value_counts: perColumn(file, ({ nulls }) => nulls),
     lower_bounds: perColumn(file, ({ min }) => bytesOf(min === undefined ? undefined : lowerBound(min))),
     upper_bounds: perColumn(file, ({ max }) => bytesOf(max === undefined ? undefined : upperBound(max))),
-    // DuckDB does not tell where row groups start.
+    // DuckDB does not report where row groups start.
     split_offsets: null,
     sort_order_id: 0
-  }) satisfies DataFile & Readonly<Record<string, unknown>>
+  }) satisfies ContentFile & Readonly<Record<string, unknown>>

@@ -1,13 +1,13 @@
 /**
- * The folder in which the embedded profile keeps everything.
- * Owns: where things are in it. Does not own: the things.
+ * The folder with all data of the embedded profile.
+ * Owns: the paths in it. Does not own: the files.
  */
 import { Context, Schema } from "effect"
 
-/** The data folder cannot be made, entered or written. */
+/** The data folder cannot be created, read or written. */
 export class DataFolderUnusable extends Schema.TaggedError<DataFolderUnusable>()("DataFolderUnusable", {
   path: Schema.String,
-  /** What is wrong and what to do, as the end of a sentence. */
+  /** The cause and the fix, as the end of a sentence. */
   reason: Schema.String
 }) {
   override get message() {
@@ -22,26 +22,26 @@ export class DataFolder extends Context.Service<
     readonly root: string
     /** The event log: a SQLite database. */
     readonly log: string
-    /** How far the log was acknowledged, written beside it as a witness. */
-    readonly logWitness: string
+    /** The end of the log up to which events were acknowledged, kept outside the log. */
+    readonly logHighWaterMark: string
     /** Held by the one server that appends to the log. */
     readonly serverLock: string
-    /** Where that server listens, as it wrote it: JSON. */
+    /** The address of that server: JSON, written by the server. */
     readonly serverAddress: string
     /** Held by the one sink that writes the table. */
     readonly sinkLock: string
-    /** Held by the one replay that rebuilds a table from the log. */
-    readonly replayLock: string
-    /** Requests to the sink, and what it says of itself: a SQLite database. */
+    /** Held by the one command that rebuilds a table from the log. */
+    readonly rebuildLock: string
+    /** Requests to the sink, and the sink's status: a SQLite database. */
     readonly control: string
-    /** Leases of running queries on snapshots: a locked file for each. */
+    /** Leases of running queries on snapshots: one locked file each. */
     readonly leases: string
-    /** The last step of the clock that a program noticed. */
+    /** The last clock step that a program noticed: JSON. */
     readonly clockStep: string
     readonly warehouse: string
-    /** The Iceberg table `default.weather`: `data/` and `metadata/` are in it. */
+    /** The Iceberg table `default.weather`, with `data/` and `metadata/`. */
     readonly table: string
-    /** Where the table `default.<name>` is. */
+    /** The folder of the table `default.<name>`. */
     readonly tableAt: (name: string) => string
   }
 >()("floe/services/DataFolder") {}

@@ -4,24 +4,24 @@ import { logFormat } from "../../services/Settings.ts"
 import { HttpServer } from "./http/HttpServer.ts"
 
 const banner = (url: string, root: string, prefix: string) => `
-Floe runs at ${url}; everything it keeps is in ${root}
+Floe runs at ${url} and keeps all its data in ${root}
 
   log a record    curl "${url}/log?city=TestCity&temperature=75.5"
   query the table ${prefix}npx floe query "SELECT * FROM iceberg.default.weather WHERE city = 'TestCity'"
   the API         ${url}/docs
 
-Ctrl-C stops it; the next start goes on where it stopped.
+Press Ctrl-C to stop it; the next start resumes where it stopped.
 `
 
-/** Where things are and what to try next; and, when the program stops, that it does. */
+/** Prints where Floe runs and what to try next. */
 export const layer = Layer.effectDiscard(
   Effect.gen(function* () {
     const { url } = yield* HttpServer
     const { root } = yield* DataFolder
     const elsewhere = yield* Config.option(Config.String("FLOE_DATA"))
     const prefix = elsewhere._tag === "Some" ? `FLOE_DATA="${root}" ` : ""
-    if ((yield* logFormat) === "json") yield* Effect.logInfo(`Floe runs at ${url}; everything it keeps is in ${root}`)
+    if ((yield* logFormat) === "json") yield* Effect.logInfo(`Floe runs at ${url} and keeps all its data in ${root}`)
     else yield* Console.log(banner(url, root, prefix))
-    yield* Effect.addFinalizer(() => Effect.logInfo("Stopping: what was acknowledged is being committed."))
+    yield* Effect.addFinalizer(() => Effect.logInfo("Stopping: acknowledged events are being committed."))
   })
 )

@@ -1,4 +1,4 @@
-/** The database that the sink shares with other programs: requests, and the sink's status. */
+/** The database through which other programs send requests to the sink and read its status. */
 import { existsSync } from "node:fs"
 import { dirname } from "node:path"
 import { DatabaseSync, type SQLInputValue } from "node:sqlite"
@@ -31,29 +31,38 @@ const tables = `
   ) STRICT;
 `
 
-/** How long a statement waits for another process; the event loop waits with it. */
+/** How long a statement waits for another process; this blocks the event loop. */
 const busyMillis = 2000
+
+export class ControlDatabaseUnusable extends Schema.TaggedError<ControlDatabaseUnusable>()("ControlDatabaseUnusable", {
+  path: Schema.String,
+  reason: Schema.String,
+  cause: Schema.Defect()
+}) {
+  override get message() {
+    return `${this.path}: ${this.reason}`
+  }
+}
 
 interface Control {
   readonly rows: <A>(
     schema: Schema.Codec<A, unknown>,
     sql: string,
     ...values: ReadonlyArray<SQLInputValue>
-  ) => Effect.Effect<ReadonlyArray<A>, Error>
-  /** Changes one thing; the answer is the number of rows changed and the id of the last one inserted. */
+  ) => Effect.Effect<ReadonlyArray<A>, ControlDatabaseUnusable>
+  /** Runs one statement; returns the number of changed rows and the id of the last inserted one. */
   readonly change: (
     sql: string,
     ...values: ReadonlyArray<SQLInputValue>
-  ) => Effect.Effect<{ readonly changes: number; readonly id: number }, Error>
+  ) => Effect.Effect<{ readonly changes: number; readonly id: number }, ControlDatabaseUnusable>
 }
 
 const connectToWrite = (path: string) => {
   const database = new DatabaseSync(path, { timeout: busyMillis })
   try {
-    // A loss of power may take the last requests and the last heartbeat with it, but never damages the database.
+    // NORMAL: a power loss can undo the last requests and heartbeat, but never corrupts the database.
     database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
     database.exec(tables)
-    // Made before requests had arguments.
     const argument = database.prepare("SELECT 1 FROM pragma_table_info('requests') WHERE name = 'argument'").get()
     if (argument === undefined) database.exec("ALTER TABLE requests ADD COLUMN argument TEXT")
     return database
@@ -63,29 +72,29 @@ const connectToWrite = (path: string) => {
   }
 }
 
-/** Who may not write can still look: changing something then fails with the reason. */
+/** Falls back to a read-only connection, on which changes fail with the reason. */
 const connect = (path: string) => {
   try {
     return connectToWrite(path)
   } catch (cause) {
-    if (ReadOnly.isWriteRefused(cause) && existsSync(path)) return ReadOnly.open(path, busyMillis).database
+    if (ReadOnly.isWriteDenied(cause) && existsSync(path)) return ReadOnly.open(path, busyMillis).database
     throw cause
   }
 }
 
-/** Open until the scope closes. Its errors say which file cannot be used, and why. */
+/** Opens the database until the scope closes. */
 export const open = Effect.fnUntraced(function* (path: string) {
   const failed = (cause: unknown) => {
     const folder = dirname(path)
     const reason = existsSync(folder)
       ? reasonOf(cause)
-      : `there is no folder ${folder}; start Floe (npm start), which makes it, or set FLOE_DATA to where it is`
-    return new Error(`${path}: ${reason}`, { cause })
+      : `the folder ${folder} does not exist; start Floe (npm start) to create it, or set FLOE_DATA to the right folder`
+    return new ControlDatabaseUnusable({ path, reason, cause })
   }
   const attempt = <A>(run: () => A) => Effect.try({ try: run, catch: failed })
 
   const database = yield* Effect.acquireRelease(
-    // The switch to WAL fails at once while another process makes it, whatever the time-out says.
+    // SQLite ignores the busy timeout while another process switches the database to WAL.
     attempt(() => connect(path)).pipe(Effect.retry(Schedule.spaced("50 millis").pipe(Schedule.upTo({ times: 20 })))),
     (database) => Effect.sync(() => database.close())
   )
@@ -94,7 +103,9 @@ export const open = Effect.fnUntraced(function* (path: string) {
       attempt(() => database.prepare(sql).all(...values)),
       (rows) =>
         Schema.decodeUnknownEffect(Schema.Array(schema))(rows).pipe(
-          Effect.mapError((cause) => new Error(`${path}: it holds a row of another version of Floe`, { cause }))
+          Effect.mapError(
+            (cause) => new ControlDatabaseUnusable({ path, reason: "it has a row of another version of Floe", cause })
+          )
         )
     )
   const change: Control["change"] = (sql, ...values) =>

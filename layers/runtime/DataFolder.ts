@@ -18,12 +18,12 @@ import { probeFolder } from "./probeFolder.ts"
 
 const elsewhere = "set FLOE_DATA to a folder that you may write to"
 const reasons: Record<string, string> = {
-  EACCES: `permission denied; run it as the owner of the folder, or ${elsewhere}`,
-  ENOENT: `no folder can be made there; ${elsewhere}`,
-  EPERM: `permission denied; run it as the owner of the folder, or ${elsewhere}`,
+  EACCES: `permission denied; run Floe as the owner of the folder, or ${elsewhere}`,
+  ENOENT: `no folder can be created there; ${elsewhere}`,
+  EPERM: `permission denied; run Floe as the owner of the folder, or ${elsewhere}`,
   EROFS: `the file system is read-only; mount it writable, or ${elsewhere}`,
-  ENOSPC: "the disk is full; make room on it and start again",
-  EDQUOT: "the disk quota is used up; make room and start again",
+  ENOSPC: "the disk is full; free some space and start again",
+  EDQUOT: "the disk quota is used up; free some space and start again",
   ENOTDIR: `a part of the path is a file; ${elsewhere}`,
   EEXIST: `it is a file; ${elsewhere}`
 }
@@ -40,8 +40,8 @@ const sync = (folder: string) => {
 }
 
 /**
- * Each folder that is made is synced into its parent, or a power loss could take the log with it. Made one by one, as
- * `recursive` goes round and round for ever where folders cannot be made, such as in /proc.
+ * Creates a folder and its parents, each synced into its parent, or a power loss could take the log with it. One by one:
+ * `recursive` loops endlessly where folders cannot be created, for example in /proc.
  */
 export const make = (wanted: string): void => {
   if (existsSync(wanted) && statSync(wanted).isDirectory()) return
@@ -50,24 +50,24 @@ export const make = (wanted: string): void => {
   try {
     mkdirSync(wanted)
   } catch (cause) {
-    // Another program may have made it at this moment.
+    // Another program may have created it at this moment.
     if (!(existsSync(wanted) && statSync(wanted).isDirectory())) throw cause
   }
   sync(parent)
 }
 
-/** Where things are in the data folder at `root`. */
+/** The paths in the data folder at `root`. */
 export const placesIn = (root: string) => {
   const warehouse = join(root, "warehouse")
   const tableAt = (name: string) => join(warehouse, "default", name)
   return DataFolder.of({
     root,
     log: join(root, "log.db"),
-    logWitness: join(root, "log.end"),
+    logHighWaterMark: join(root, "log.end"),
     serverLock: join(root, "server.lock"),
     serverAddress: join(root, "server.json"),
     sinkLock: join(root, "sink.lock"),
-    replayLock: join(root, "replay.lock"),
+    rebuildLock: join(root, "replay.lock"),
     control: join(root, "control.db"),
     leases: join(root, "leases"),
     clockStep: join(root, "clock.json"),
@@ -86,20 +86,20 @@ const rootAt = (path: string, find: (wanted: string) => string) =>
     })
   )
 
-/** The folder at `path`, which may be relative; made if it is not there. */
+/** The folder at `path`, which may be relative; created if it does not exist. */
 export const at = (path: string) =>
   rootAt(path, (wanted) => {
     make(wanted)
     accessSync(wanted, constants.R_OK | constants.W_OK | constants.X_OK)
     const fault = probeFolder(wanted)
-    // A disk that is full now is waited for.
+    // A full disk is not an error here: the log waits until there is space.
     if (fault !== undefined && fault.operation !== "write") throw new Error(fault.reason)
     return realpathSync(wanted)
   })
 
 export const layer = Layer.unwrap(Effect.map(dataFolder, at))
 
-/** For who only reads: nothing is made, and the folder need not be there. */
+/** For programs that only read: creates nothing, and the folder need not exist. */
 export const layerToRead = Layer.unwrap(
   Effect.map(dataFolder, (path) =>
     rootAt(path, (wanted) => {

@@ -1,4 +1,4 @@
-/** A lock that the operating system frees when its holder dies: an exclusive transaction on a small database (Node has no flock). */
+/** A lock that the operating system releases when its holder dies: an exclusive SQLite transaction, as Node has no flock. */
 import { existsSync, rmSync, statfsSync } from "node:fs"
 import { dirname } from "node:path"
 import { DatabaseSync } from "node:sqlite"
@@ -7,7 +7,7 @@ import { reasonOf } from "./sqliteReason.ts"
 
 export class LockHeld extends Schema.TaggedError<LockHeld>()("LockHeld", {
   path: Schema.String,
-  /** Who may hold it only once, such as "logging server". */
+  /** The kind of program that holds it, for example "logging server". */
   holder: Schema.String
 }) {
   override get message() {
@@ -15,11 +15,11 @@ export class LockHeld extends Schema.TaggedError<LockHeld>()("LockHeld", {
   }
 }
 
-/** SQLite only says that it cannot open a file for which there is no room. */
+/** On a full disk SQLite only reports that it cannot open the file. */
 const fullDisk = (folder: string) => {
   try {
     const { bavail, blocks } = statfsSync(folder)
-    return blocks > 0 && bavail === 0 ? `the disk of ${folder} is full; make room on it, 64 MiB at least` : undefined
+    return blocks > 0 && bavail === 0 ? `the disk of ${folder} is full; free at least 64 MiB` : undefined
   } catch {
     return undefined
   }
@@ -37,14 +37,14 @@ export class LockUnusable extends Schema.TaggedError<LockUnusable>()("LockUnusab
 const isBusy = (cause: unknown) =>
   cause instanceof Error && "errcode" in cause && typeof cause.errcode === "number" && (cause.errcode & 0xff) === 5
 
-/** How long the holder waits for somebody who is only looking. */
+/** How long `acquire` waits for a process that is only checking the lock. */
 const lookMillis = 50
 
-/** Locks the file, which is made if it is not there; closing it is the release. */
+/** Locks the file, creating it if needed; closing the database releases the lock. */
 export const lock = (path: string, waitMillis = lookMillis) => {
   const database = new DatabaseSync(path, { timeout: waitMillis })
   try {
-    // Nothing is ever written, so no journal need lie beside the lock.
+    // Nothing is ever written, so no journal file is needed.
     database.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE")
     return database
   } catch (cause) {
@@ -63,7 +63,7 @@ export const acquire = (path: string, holder: string) =>
     (database) => Effect.sync(() => database.close())
   )
 
-/** Runs it while nobody can lock the file; false, and nothing was run, if somebody has locked it. */
+/** Runs `run` while no process can lock the file; returns false without running it if the file is locked. */
 const unlessLocked = (path: string, run: () => void) => {
   const database = new DatabaseSync(path, { readOnly: true })
   try {
@@ -78,14 +78,14 @@ const unlessLocked = (path: string, run: () => void) => {
   }
 }
 
-/** Whether a process holds the lock at this moment. */
+/** Whether a process holds the lock now. */
 export const isHeld = (path: string) =>
   Effect.try({
     try: () => existsSync(path) && !unlessLocked(path, () => {}),
     catch: (cause) => new LockUnusable({ path, cause })
   })
 
-/** Whether the file is gone. It stays where its lock is held, or where nobody can tell. */
+/** Removes the file unless it is locked or its lock cannot be checked; returns whether it is gone. */
 export const removeUnlessLocked = (path: string) => {
   try {
     return !existsSync(path) || unlessLocked(path, () => rmSync(path, { force: true }))

@@ -1,17 +1,17 @@
 /**
- * A database in WAL mode, opened to read by somebody who may not write beside it: another user, a read-only mount, a full
- * disk. SQLite makes two files beside such a database even to read it, unless they are there.
+ * Reads a database in WAL mode without write access to its folder: as another user, on a read-only mount, on a full disk.
+ * Even to read such a database, SQLite creates two files beside it.
  */
 import { existsSync, statSync } from "node:fs"
 import { DatabaseSync } from "node:sqlite"
 import { pathToFileURL } from "node:url"
 
-/** SQLite's codes for a file that may not be written, cannot be opened, or has no room on the disk. */
+/** SQLITE_READONLY, SQLITE_CANTOPEN and SQLITE_FULL. */
 const cannotWrite = new Set([8, 13, 14])
-/** Extended codes of an I/O error while the index of the WAL is opened, made or mapped. */
+/** SQLITE_IOERR_SHMOPEN, _SHMSIZE and _SHMMAP. */
 const cannotIndex = new Set([4618, 4874, 5386])
 
-export const isWriteRefused = (cause: unknown) =>
+export const isWriteDenied = (cause: unknown) =>
   cause instanceof Error &&
   "errcode" in cause &&
   typeof cause.errcode === "number" &&
@@ -21,7 +21,7 @@ export class NeedsWriting extends Error {}
 
 export interface ReadOnly {
   readonly database: DatabaseSync
-  /** A writer has opened it meanwhile, so what was read since may be torn: open it again. */
+  /** Whether a writer has opened the database since: reads may be torn, so open it again. */
   readonly isStale: () => boolean
 }
 
@@ -43,20 +43,17 @@ const versionOf = (path: string) => {
   return file === undefined ? undefined : `${file.ino} ${file.size} ${file.mtimeNs}`
 }
 
-/**
- * While the WAL is empty, all of the database is in the one file. That may be read as it is until a writer comes, which
- * fills a WAL before it changes the file.
- */
+/** With an empty WAL the whole database is in one file, which does not change until a writer has filled a WAL. */
 export const open = (path: string, timeout: number): ReadOnly => {
   try {
     return { database: connect(path, timeout), isStale: () => false }
   } catch (cause) {
-    if (!isWriteRefused(cause)) throw cause
+    if (!isWriteDenied(cause)) throw cause
     const wal = `${path}-wal`
     if (sizeOf(wal) > 0) {
       if (existsSync(`${path}-shm`)) throw cause
       throw new NeedsWriting(
-        `its newest part is in ${wal}, which cannot be read where no file can be made beside it; copy the data folder to where you may write, and set FLOE_DATA to the copy`,
+        `its newest part is in ${wal}, which can only be read in a writable folder; copy the data folder to a place where you may write, and set FLOE_DATA to the copy`,
         { cause }
       )
     }

@@ -1,13 +1,13 @@
-/** Trying again for as long as it takes, with one line in the log when trouble begins and one when it ends. */
+/** Retries without limit, with one log line when the failures begin and one when they end. */
 import { Effect, Random } from "effect"
 
 const firstDelay = 100
 const longestDelay = 5_000
 
 export interface RetryReporter {
-  /** Notes a failure, and waits before the next try: exponentially longer, with jitter, up to 5 seconds. */
+  /** Reports a failure and waits before the next try: exponential backoff with jitter, up to 5 seconds. */
   readonly wait: (error: Error) => Effect.Effect<void>
-  /** Notes that it works. */
+  /** Reports success. */
   readonly recovered: Effect.Effect<void>
 }
 
@@ -15,7 +15,7 @@ export const make = (recovered: string): RetryReporter => {
   let failures = 0
   return {
     wait: Effect.fnUntraced(function* (error) {
-      if (failures === 0) yield* Effect.logWarning(`${error.message} Trying again until it works.`)
+      if (failures === 0) yield* Effect.logWarning(`${error.message} Retrying until it works.`)
       const delay = Math.min(longestDelay, firstDelay * 2 ** Math.min(failures++, 10))
       yield* Effect.sleep(delay * (yield* Random.nextBetween(0.5, 1)))
     }),

@@ -1,7 +1,6 @@
 /**
- * How a program ends. Exit codes: 0 after a drain, which SIGINT, SIGTERM, a closed terminal, a closed pipe behind
- * standard output or the end of `npm start` asks for; 1 for what it says in a sentence (or, for a defect, with a stack),
- * and when the drain takes too long; 130 at once on a second Ctrl-C.
+ * How a program ends. Exit code 0: after a drain, triggered by SIGINT, SIGTERM, a closed terminal, a closed pipe behind
+ * standard output or the end of `npm start`. 1: after an error, or if the drain takes too long. 130: on a second Ctrl-C.
  */
 import { isatty } from "node:tty"
 import { Cause, Config, Effect, type Exit, Fiber, Formatter, Layer, SchemaIssue, Scope } from "effect"
@@ -9,7 +8,7 @@ import * as NpmParent from "./npmParent.ts"
 import * as UnknownSettings from "./unknownSettings.ts"
 
 const drainMillis = 5000
-/** Under npm a Ctrl-C arrives twice: from the terminal, and once more from npm. */
+/** Under npm a Ctrl-C arrives twice: from the terminal and from npm. */
 const echoMillis = 500
 
 const hasTerminal = [0, 1, 2].some((descriptor) => isatty(descriptor))
@@ -21,7 +20,7 @@ const onSignal = () => {
     signalledAt = performance.now()
     const giveUp = () => {
       console.error(
-        "Stopped before the drain was done; what was acknowledged is in the log, and the next start goes on."
+        "Stopped before the drain was complete; acknowledged events are in the log, and the next start resumes."
       )
       process.exit(1)
     }
@@ -29,28 +28,23 @@ const onSignal = () => {
   } else if (performance.now() - signalledAt > echoMillis) process.exit(130)
 }
 
-/** As if by a signal, unless it is ending already. */
 const end = () => {
   if (signalledAt === undefined) process.kill(process.pid, "SIGTERM")
 }
 
 const endWithOutput = ({ code }: NodeJS.ErrnoException) => {
-  // EIO is what a terminal that was closed answers.
+  // A closed terminal reports EIO.
   if (code === "EPIPE" || code === "EIO") end()
 }
 
-/**
- * Node forgets that nohup had SIGHUP ignored. But nohup, and a supervisor, leave no terminal, and without one the signal
- * does not mean that a terminal was closed.
- */
+/** Node overrides nohup's ignored SIGHUP, so a SIGHUP counts only with a terminal, which nohup and supervisors leave out. */
 const onHangUp = () => {
   if (hasTerminal) end()
 }
 
 /**
- * As `Layer.launch`, but the layers are closed by a fiber that nobody interrupts: in an interrupted one a finalizer
- * ends where it first lets itself be interrupted, such as by a time limit, and leaves the rest undone. For the same
- * reason what is waited for is not a part of the layers: those would be closed where their building is interrupted.
+ * As `Layer.launch`, but a fiber of its own closes the layers: in an interrupted fiber, a finalizer stops at its first
+ * interruptible step (a timeout, for example). `work` is not a layer for the same reason.
  */
 const launched = <A, E, E2>(program: Layer.Layer<A, E>, work: Effect.Effect<never, E2, A>) =>
   Effect.acquireUseRelease(
@@ -59,13 +53,13 @@ const launched = <A, E, E2>(program: Layer.Layer<A, E>, work: Effect.Effect<neve
     (scope, exit) => Effect.flatMap(Effect.forkDetach(Scope.close(scope, exit)), Fiber.join)
   )
 
-/** Runs the program until it, or the work it is there for, fails, or a signal ends it. */
+/** Runs the program until it or its work fails, or a signal ends it. */
 export const launch = <A, E, E2 = never>(
   program: Layer.Layer<A, E>,
   work: Effect.Effect<never, E2, A> = Effect.never
 ) =>
   Effect.suspend(() => {
-    // Before the listeners of runMain, which may end the program while they run.
+    // Before the listeners of runMain, which may end the program.
     process.prependListener("SIGINT", onSignal)
     process.prependListener("SIGTERM", onSignal)
     process.on("SIGHUP", onHangUp)
@@ -78,12 +72,12 @@ export const launch = <A, E, E2 = never>(
 
 const issueOf = SchemaIssue.makeFormatterStandardSchemaV1()
 
-/** An error as a sentence for a person; for a setting, one that names it. */
+/** An error as a sentence; for an invalid setting it names the variable. */
 export const sentenceOf = (error: unknown) => {
   if (error instanceof Config.ConfigError && error.cause._tag === "SchemaError") {
     const [issue] = issueOf(error.cause.issue).issues
     const name = issue?.path?.map(String).join(".")
-    if (issue && name) return `${name} cannot be used as it is set: ${issue.message.replace(/^E/, "e")}.`
+    if (issue && name) return `${name} is invalid: ${issue.message.replace(/^E/, "e")}.`
   }
   return error instanceof Error ? error.message : Formatter.format(error)
 }
@@ -101,5 +95,5 @@ const teardown = <A, E>(exit: Exit.Exit<A, E>, onExit: (code: number) => void) =
   onExit(1)
 }
 
-/** For `runMain`, which would print a stack for every failure. */
+/** Options for `runMain`, which by default prints a stack trace for every failure. */
 export const exitOptions = { disableErrorReporting: true, teardown }

@@ -1,8 +1,8 @@
-/** Ages of what is stamped by the wall clock and kept for a while, such as idempotency keys. */
+/** Ages of things that are stamped by the wall clock and kept for a time, for example idempotency keys. */
 import { type Clock, Duration } from "effect"
 import { monotonicMillisUnsafe } from "./elapsed.ts"
 
-/** What is less is drift and slewing. */
+/** Smaller steps are drift and slewing. */
 const leastStep = 1_000
 
 interface Jump {
@@ -11,8 +11,8 @@ interface Jump {
 }
 
 /**
- * The wall clock's milliseconds, of which a jump ahead counts only once `kept` has passed since: then nothing is taken for
- * older than it is, and what was stamped before the jump has its true age. After a step back things are kept longer.
+ * The wall clock's milliseconds, in which a jump ahead counts only after `kept` has passed. So nothing seems older than it
+ * is, and what was stamped before the jump keeps its true age. After a step back things are kept longer.
  */
 export const make = (clock: Clock.Clock, kept: Duration.Input) => {
   const keptMillis = Duration.toMillis(kept)

@@ -1,4 +1,4 @@
-/** Tries in a folder what the log and the table need of its file system, with a file that is removed at once. */
+/** Tests a folder for what the log and the table need of its file system, with a temporary file. */
 import { randomUUID } from "node:crypto"
 import { closeSync, fsyncSync, linkSync, openSync, rmSync, writeSync } from "node:fs"
 import { join } from "node:path"
@@ -7,14 +7,14 @@ import * as Files from "./files.ts"
 export interface Fault {
   readonly operation: "write" | "sync" | "link"
   readonly code: string
-  /** What is wrong and what to do, as the end of a sentence. */
+  /** The cause and the fix, as the end of a sentence. */
   readonly reason: string
 }
 
-/** Some file systems keep the smallest files beside their names, where there is room when nothing else has any. */
+/** Some file systems store tiny files in the directory, which works even on a full disk. */
 const bytes = 16 * 1024
 
-/** For tests: there is no file system without links everywhere. */
+/** Replaced in tests: not every machine has a file system without hard links. */
 export interface Calls {
   readonly link: (from: string, to: string) => void
   readonly sync: (file: number) => void
@@ -38,7 +38,7 @@ const syncFolder = (folder: string, sync: Calls["sync"]) => {
   }
 }
 
-/** The first thing that cannot be done there. */
+/** The first operation that fails; undefined if all succeed. */
 export const probeFolder = (folder: string, calls: Partial<Calls> = {}): Fault | undefined => {
   const { link = linkSync, sync = fsyncSync } = calls
   const path = join(folder, `probe-${randomUUID()}.tmp`)

@@ -1,37 +1,37 @@
-/** What SQLite and the file system throw, as the end of a sentence. */
+/** Errors of SQLite and the file system as the end of a sentence. */
 import { NeedsWriting } from "./ReadOnly.ts"
 
 const sqliteReasons: Record<number, string> = {
-  3: "its file may not be read or written; check its owner and permissions",
+  3: "permission to its file is denied; check its owner and permissions",
   5: "another program holds its file; stop that program",
   6: "another program holds its file; stop that program",
-  7: "memory is short",
-  8: "its file may not be written; check its owner and permissions",
+  7: "out of memory",
+  8: "its file is not writable; check its owner and permissions",
   9: "the operation was interrupted",
-  10: "its file cannot be read or written (disk I/O error); check the disk",
-  13: "the disk is full; make room and it goes on by itself",
-  14: "its file cannot be opened; check its owner and permissions, and that its disk has room",
+  10: "reading or writing its file failed (disk I/O error); check the disk",
+  13: "the disk is full; free some space, and it resumes by itself",
+  14: "its file cannot be opened; check its owner and permissions, and that its disk has space",
   15: "another program holds its file; stop that program",
-  23: "its file may not be read or written; check its owner and permissions"
+  23: "permission to its file is denied; check its owner and permissions"
 }
 
 const fileReasons: Record<string, string> = {
-  EACCES: "its file may not be read or written; check its owner and permissions",
-  EPERM: "its file may not be read or written; check its owner and permissions",
+  EACCES: "permission to its file is denied; check its owner and permissions",
+  EPERM: "permission to its file is denied; check its owner and permissions",
   EROFS: "the file system is read-only",
-  ENOSPC: "the disk is full; make room and it goes on by itself",
-  EDQUOT: "the disk quota is used up; make room and it goes on by itself",
+  ENOSPC: "the disk is full; free some space, and it resumes by itself",
+  EDQUOT: "the disk quota is used up; free some space, and it resumes by itself",
   EMFILE: "too many files are open",
   ENFILE: "too many files are open",
   ERR_INVALID_STATE: "it is closed"
 }
 
-/** A read beyond the end of a file that SQLite knows to be longer. */
+/** SQLITE_IOERR_SHORT_READ: the file is shorter than SQLite expects. */
 const shortRead = 522
-/** The index of the WAL cannot be made as large as it must be. */
+/** SQLITE_IOERR_SHMSIZE: the index of the WAL cannot grow. */
 const noRoomForIndex = 4874
 
-/** The reason if it may pass by itself or by hand; undefined for whatever speaks of damage. */
+/** The reason of a failure that can pass or be fixed; undefined for signs of damage. */
 export const passing = (cause: unknown) => {
   if (!(cause instanceof Error)) return undefined
   if (cause instanceof NeedsWriting) return cause.message
@@ -45,5 +45,5 @@ export const passing = (cause: unknown) => {
 
 export const messageOf = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause))
 
-/** What is wrong, as the end of a sentence. */
+/** The reason of any failure, as the end of a sentence. */
 export const reasonOf = (cause: unknown) => passing(cause) ?? messageOf(cause)

@@ -1,10 +1,10 @@
-/** One question over TCP and its answer, on a connection of its own. */
+/** Sends one request over a TCP connection of its own and reads the response. */
 import { connect } from "node:net"
 import { Effect, Schema } from "effect"
 import { transportReason } from "./transportReason.ts"
 
 const timeLimit = "3 seconds"
-/** What is asked for here is some kilobytes at most; 10,000 locks of the metastore are 2 MiB. */
+/** Responses take some kilobytes; 10,000 locks of the metastore take 2 MiB. */
 const longest = 4 * 1024 * 1024
 
 export interface Address {
@@ -12,18 +12,18 @@ export interface Address {
   readonly port: number
 }
 
-/** As in localhost:2181. */
+/** Parses `localhost:2181`. */
 export const addressOf = (place: string, defaultPort = 0): Address => {
   const { hostname, port } = new URL(`tcp://${place}`)
   return { host: hostname.replace(/^\[|\]$/g, ""), port: port === "" ? defaultPort : Number(port) }
 }
 
-export const written = ({ host, port }: Address) => `${host.includes(":") ? `[${host}]` : host}:${port}`
+export const formatAddress = ({ host, port }: Address) => `${host.includes(":") ? `[${host}]` : host}:${port}`
 
 export class NoAnswer extends Schema.TaggedError<NoAnswer>()("NoAnswer", {
   /** The end of a sentence. */
   reason: Schema.String,
-  /** Something answers, and not as it should. */
+  /** Something answered, but with another protocol. */
   foreign: Schema.Boolean,
   cause: Schema.Defect()
 }) {
@@ -32,9 +32,9 @@ export class NoAnswer extends Schema.TaggedError<NoAnswer>()("NoAnswer", {
   }
 }
 
-/** `read` sees all that has come so far, gives undefined while it is not the whole answer, and throws what is none. */
+/** `read` gets all bytes so far; it returns undefined until the response is complete, and throws if it is invalid. */
 export const exchange = <A>(address: Address, question: Uint8Array, read: (bytes: Buffer) => A | undefined) => {
-  const place = written(address)
+  const place = formatAddress(address)
   const foreign = (reason: string, cause: unknown) => new NoAnswer({ reason, foreign: true, cause })
   return Effect.callback<A, NoAnswer>((resume) => {
     const chunks: Array<Buffer> = []
@@ -48,14 +48,14 @@ export const exchange = <A>(address: Address, question: Uint8Array, read: (bytes
       chunks.push(chunk)
       length += chunk.length
       if (length > longest) {
-        return end(Effect.fail(foreign(`${place} answers with more than ${longest} bytes`, length)))
+        return end(Effect.fail(foreign(`${place} sent more than ${longest} bytes`, length)))
       }
       try {
         const answer = read(Buffer.concat(chunks))
         if (answer !== undefined) end(Effect.succeed(answer))
       } catch (cause) {
-        const said = cause instanceof Error ? cause.message : String(cause)
-        end(Effect.fail(foreign(`${place} gives an answer that cannot be read (${said})`, cause)))
+        const detail = cause instanceof Error ? cause.message : String(cause)
+        end(Effect.fail(foreign(`${place} sent an invalid response (${detail})`, cause)))
       }
     })
     socket.on("error", (cause) =>
@@ -65,7 +65,7 @@ export const exchange = <A>(address: Address, question: Uint8Array, read: (bytes
         )
       )
     )
-    socket.on("end", () => end(Effect.fail(foreign(`${place} ends the connection without an answer`, "end"))))
+    socket.on("end", () => end(Effect.fail(foreign(`${place} closed the connection without a response`, "end"))))
     socket.write(question)
     return Effect.sync(() => socket.destroy())
   }).pipe(

@@ -1,4 +1,4 @@
-/** Why a request got no answer, as the end of a sentence. */
+/** Why a request failed, as the end of a sentence. */
 
 const causes = (cause: unknown): ReadonlyArray<unknown> =>
   cause instanceof Error ? [cause, ...causes(cause.cause)] : []
@@ -7,16 +7,16 @@ const reasons: Record<string, string> = {
   ECONNREFUSED: "nothing listens there",
   ECONNRESET: "it closed the connection",
   UND_ERR_SOCKET: "it closed the connection",
-  ENOTFOUND: "there is no host of that name",
-  EAI_AGAIN: "the name of the host cannot be looked up",
+  ENOTFOUND: "the host name is unknown",
+  EAI_AGAIN: "the host name cannot be resolved",
   EHOSTUNREACH: "the host cannot be reached",
   ENETUNREACH: "the network cannot be reached",
   ETIMEDOUT: "the host does not answer",
   UND_ERR_CONNECT_TIMEOUT: "the host does not answer",
-  ERR_SSL_WRONG_VERSION_NUMBER: "it does not speak TLS, so its address begins with http://"
+  ERR_SSL_WRONG_VERSION_NUMBER: "it does not use TLS; use an http:// address"
 }
 
-/** The operating system's or the client's name of the reason, such as ECONNREFUSED. */
+/** The error code of the operating system or the client, for example ECONNREFUSED. */
 const transportCode = (cause: unknown) => {
   for (const error of causes(cause)) {
     if (error instanceof Error && "code" in error && typeof error.code === "string") return error.code
@@ -33,7 +33,7 @@ export const transportReason = (cause: unknown) => {
 
 const broken = ["ECONNRESET", "UND_ERR_SOCKET"]
 
-/** A request to such an address is sent in vain, again and again: nobody is there, or somebody else. */
+/** Whether a retry is pointless: nothing, or another program, listens at the address. */
 export const isNobodyThere = (cause: unknown) => {
   const code = transportCode(cause) ?? ""
   return code in reasons && !broken.includes(code)

@@ -1,4 +1,4 @@
-/** Variables that look like settings and are none: a misspelt name would else be ignored in silence. */
+/** Warns about FLOE_ variables that are no settings, so that a misspelt name is not ignored silently. */
 import { Console, Effect } from "effect"
 import { distance } from "fastest-levenshtein"
 import { settings } from "../../services/Settings.ts"
@@ -6,7 +6,7 @@ import { settings } from "../../services/Settings.ts"
 /** Read by compose.yaml, the metastore's image and the tests. */
 const elsewhere = /^FLOE_(BIND|WAREHOUSE|STACK|TEST_\w+)$/
 
-/** Beyond it two names have little in common. */
+/** The largest edit distance of a suggestion. */
 const furthest = 3
 
 const nearestTo = (name: string) => {
@@ -14,18 +14,18 @@ const nearestTo = (name: string) => {
     .map((setting) => ({ name: setting.name, distance: distance(setting.name, name) }))
     .toSorted((a, b) => a.distance - b.distance)
   if (nearest !== undefined && nearest.distance <= furthest) return nearest.name
-  // A name with a word too many, such as FLOE_DATA_DIR.
+  // A name with an extra word, for example FLOE_DATA_DIR.
   return settings.find((setting) => name.startsWith(`${setting.name}_`))?.name
 }
 
-/** A sentence for each of these names that is no setting. */
+/** One sentence for each FLOE_ name that is no setting. */
 export const warningsOf = (names: ReadonlyArray<string>) =>
   names
     .filter((name) => /^FLOE_/i.test(name) && !elsewhere.test(name) && !settings.some((known) => known.name === name))
     .map((name) => {
       const nearest = nearestTo(name.toUpperCase())
-      const advice = nearest === undefined ? "floe config lists all settings" : `did you mean ${nearest}?`
-      return `${name} is no setting of Floe and is ignored; ${advice}${advice.endsWith("?") ? "" : "."}`
+      const advice = nearest === undefined ? "run floe config to list all settings" : `did you mean ${nearest}?`
+      return `${name} is not a setting of Floe and is ignored; ${advice}${advice.endsWith("?") ? "" : "."}`
     })
 
 export const warn = Effect.suspend(() =>

@@ -1,21 +1,21 @@
-/** Notices when the wall clock is set: once a second it is compared with the monotonic one. */
+/** Notices when the wall clock is set, by comparing it with the monotonic clock once a second. */
 import { Clock, Effect, Layer } from "effect"
 import { monotonicMillisUnsafe } from "./elapsed.ts"
 
 export interface ClockStep {
-  /** What the clock showed after it, in milliseconds since 1970. */
+  /** The time after the step, in milliseconds since 1970. */
   readonly at: number
   /** Milliseconds; negative if it was set back. */
   readonly by: number
 }
 
-/** What is less is slewing. */
+/** Smaller steps are slewing. */
 const leastStep = 2_000
-/** The two clocks are read again if the process was held up between them. */
+/** Both clocks are read again if the process paused for longer between the two reads. */
 const leastPause = 100
 
 const seconds = (millis: number) => `${Math.round(Math.abs(millis) / 1000).toLocaleString("en-US")} s`
-/** Beyond these years the text would have another form, or there is none. */
+/** Clamped to the range that a Date can format. */
 const time = (millis: number) => new Date(Math.min(Math.max(millis, -8.64e15), 8.64e15)).toISOString()
 
 /** The end of a sentence: `was set back by 60 s, to 2026-01-08T14:00:00.000Z`. */
@@ -32,30 +32,30 @@ const ahead = (clock: Clock.Clock) => {
   }
 }
 
-/** Calls `noticed` once for each step; never returns. */
-export const watch = Effect.fnUntraced(function* (noticed: (step: ClockStep) => Effect.Effect<void>) {
+/** Calls `onStep` once for each step; never returns. */
+export const watch = Effect.fnUntraced(function* (onStep: (step: ClockStep) => Effect.Effect<void>) {
   const clock = yield* Clock.Clock
   let last = ahead(clock).by
   for (;;) {
     yield* Effect.sleep("1 second")
     const { at, by } = ahead(clock)
-    if (Math.abs(by - last) > leastStep) yield* noticed({ at, by: by - last })
+    if (Math.abs(by - last) > leastStep) yield* onStep({ at, by: by - last })
     last = by
   }
 })
 
-/** Logs each step, and hands it on. */
-export const logging = (noticed: (step: ClockStep) => Effect.Effect<void>) =>
+/** Logs each step and calls `onStep`. */
+export const logging = (onStep: (step: ClockStep) => Effect.Effect<void>) =>
   Layer.effectDiscard(
     watch((step) =>
       Effect.andThen(
         Effect.logWarning(
-          `The clock ${described(step)}. New events get the hour that it shows now; waits and limits go on unchanged.`
+          `The clock ${described(step)}. New events get the hour that the clock shows now; timeouts and intervals are not affected.`
         ),
-        noticed(step)
+        onStep(step)
       )
     ).pipe(Effect.forkScoped)
   )
 
-/** For a program that keeps nothing. */
+/** Logs each step, for programs without a data folder. */
 export const layer = logging(() => Effect.void)

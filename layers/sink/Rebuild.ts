@@ -76,7 +76,7 @@ export const layer = Layer.effect(
         if (options?.finished === true && options.discard?.otherWriters !== true) {
           yield* Effect.catchTag(Promote.keepsOthers(folder, leases), "TableBroken", () => Effect.void)
         }
-        yield* acquire(folder.replayLock, "replay").pipe(
+        yield* acquire(folder.rebuildLock, "replay").pipe(
           Effect.mapError((cause) => new RebuildUnavailable({ reason: cause.message, cause }))
         )
         yield* opened(table, logId, options?.finished ?? false)

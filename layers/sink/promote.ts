@@ -39,7 +39,7 @@ export const make = (folder: DataFolder["Service"], leases: Leases["Service"], s
   put: Effect.fn("promote.put")(function* (argument: string) {
     const { discard, table } = fromArgument(argument)
     // While a replay writes the table it must not be taken.
-    yield* acquire(folder.replayLock, "replay")
+    yield* acquire(folder.rebuildLock, "replay")
     const from = folder.tableAt(table)
     const state = yield* RebuildMarker.read(from)
     if (state._tag !== "Rebuilt" || !state.finished) {
@@ -65,7 +65,7 @@ export const make = (folder: DataFolder["Service"], leases: Leases["Service"], s
   clear: Effect.fn("promote.clear")(
     function* (argument: string) {
       const { table } = fromArgument(argument)
-      yield* acquire(folder.replayLock, "replay")
+      yield* acquire(folder.rebuildLock, "replay")
       const temporary = join(folder.root, "temp")
       yield* Files.makeFolder(temporary)
       const away = join(temporary, `${table}-${randomUUID()}`)

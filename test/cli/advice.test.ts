@@ -42,7 +42,7 @@ it.live("the embedded profile advises no command of Kafka Connect", () =>
     const env = { FLOE_DATA: yield* temporaryFolder }
     const elsewhere = { FLOE_DATA: join(env.FLOE_DATA, "nowhere") }
     const { err } = yield* inProcess(["connector", "pause"], elsewhere)
-    assert.include(err, `there is no folder ${elsewhere.FLOE_DATA}; start Floe (npm start), which makes it`)
+    assert.include(err, `the folder ${elsewhere.FLOE_DATA} does not exist; start Floe (npm start) to create it`)
     for (const command of ["pause", "resume", "status"]) {
       const { code, err } = yield* inProcess(["connector", command, "nosuch"], env)
       assert.deepStrictEqual(

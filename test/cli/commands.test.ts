@@ -163,7 +163,7 @@ it.live(
       assert.deepInclude(named("FLOE_SEED"), { value: null, from: "default" })
       assert.deepInclude(named("FLOE_S3_SECRET_KEY"), { value: "(hidden)", from: "environment" })
       assert.strictEqual(wrong.code, 1)
-      assert.match(wrong.err, /^FLOE_PORT cannot be used as it is set: .*\.\n$/)
+      assert.match(wrong.err, /^FLOE_PORT is invalid: .*\.\n$/)
       assert.match(wrong.out, /^FLOE_PORT +many .*cannot be used$/m)
     }),
   60_000

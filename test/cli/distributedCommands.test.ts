@@ -131,8 +131,7 @@ describe("the commands of the distributed profile", () => {
         { code, output },
         {
           code: 1,
-          output:
-            "FLOE_TRINO_URL cannot be used as it is set: expected an address that begins with http:// or https://.\n"
+          output: "FLOE_TRINO_URL is invalid: expected an address that begins with http:// or https://.\n"
         }
       )
     })
@@ -194,10 +193,7 @@ describe("the commands of the distributed profile", () => {
         assert.strictEqual(none.code, 1)
         assert.notMatch(none.output, /zookeeper|postgres/)
         const wrong = yield* floe(["status"], { ...env, FLOE_ZOOKEEPER: "localhost" })
-        assert.match(
-          wrong.output,
-          /^FLOE_ZOOKEEPER cannot be used as it is set: expected a host and port such as .*\.\n$/
-        )
+        assert.match(wrong.output, /^FLOE_ZOOKEEPER is invalid: expected a host and port such as .*\.\n$/)
       }),
     60_000
   )

@@ -115,7 +115,7 @@ layer(Filled)("floe", (it) => {
       assert.strictEqual(noTable.code, 1)
       assert.isFalse(existsSync(join(folder, "here")))
       assert.strictEqual(profile.code, 1)
-      assert.match(profile.err, /^FLOE_PROFILE cannot be used as it is set: .*\.\n$/)
+      assert.match(profile.err, /^FLOE_PROFILE is invalid: .*\.\n$/)
       assert.strictEqual(aFile.code, 1)
       assert.match(aFile.err, /^The data folder .*a\.sql cannot be used: .* is a file; .*\n$/)
       assert.match(

@@ -55,7 +55,7 @@ it.live(
           fill(join(disk, "filler"))
           assert.strictEqual(yield* send, 503)
           const full = yield* until(/^ill +sink +The sink \(process \d+\) cannot write/m)
-          assert.match(full, /cannot write in the data folder: the disk is full; make room on it/)
+          assert.match(full, /cannot write in the data folder: the disk is full; free some space/)
           assert.match(full, /^ill +disk +The disk of \S+ is full: it has 0 MiB of 6 MiB left\.$/m)
           assert.match(full, /^ill +server .* takes no events: .*the disk is full/m)
           assert.notMatch(full, /kill|hangs/)

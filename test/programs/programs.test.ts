@@ -190,7 +190,7 @@ describe("the programs", () => {
   it.live("an address without http:// is a sentence, and not a generator that tries for ever", () =>
     Effect.gen(function* () {
       const generator = yield* start("generator", { FLOE_TARGET: "localhost:9998" })
-      yield* assertSays(generator, /^FLOE_TARGET cannot be used as it is set: .* http:\/\/ or https:\/\/\.$/)
+      yield* assertSays(generator, /^FLOE_TARGET is invalid: .* http:\/\/ or https:\/\/\.$/)
     })
   )
 

@@ -8,11 +8,11 @@ it("names what is no setting, with the nearest one where there is one", () => {
   assert.deepStrictEqual(
     warningsOf(["FLOE_PROT", "FLOE_COMMIT_INTERVALL", "floe_port", "FLOE_DATA_DIR", "FLOE_COLOUR_OF_HATS"]),
     [
-      "FLOE_PROT is no setting of Floe and is ignored; did you mean FLOE_PORT?",
-      "FLOE_COMMIT_INTERVALL is no setting of Floe and is ignored; did you mean FLOE_COMMIT_INTERVAL?",
-      "floe_port is no setting of Floe and is ignored; did you mean FLOE_PORT?",
-      "FLOE_DATA_DIR is no setting of Floe and is ignored; did you mean FLOE_DATA?",
-      "FLOE_COLOUR_OF_HATS is no setting of Floe and is ignored; floe config lists all settings."
+      "FLOE_PROT is not a setting of Floe and is ignored; did you mean FLOE_PORT?",
+      "FLOE_COMMIT_INTERVALL is not a setting of Floe and is ignored; did you mean FLOE_COMMIT_INTERVAL?",
+      "floe_port is not a setting of Floe and is ignored; did you mean FLOE_PORT?",
+      "FLOE_DATA_DIR is not a setting of Floe and is ignored; did you mean FLOE_DATA?",
+      "FLOE_COLOUR_OF_HATS is not a setting of Floe and is ignored; run floe config to list all settings."
     ]
   )
 })
@@ -31,7 +31,7 @@ it.live("every program and command says it once, on standard error", () =>
       assert.strictEqual(program.output().match(/did you mean FLOE_PORT\?/g)?.length, 1, program.output())
     }
     const { out, err } = yield* floe(["completions", "bash"], { FLOE_PROT: "1" })
-    assert.match(err, /^FLOE_PROT is no setting .*\n$/)
+    assert.match(err, /^FLOE_PROT is not a setting .*\n$/)
     assert.notInclude(out, "FLOE_PROT")
   }).pipe(Effect.scoped)
 )

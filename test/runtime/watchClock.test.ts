@@ -87,15 +87,15 @@ describe("the watch over the clock", () => {
       const { step } = yield* WallClock
       const lines: Array<unknown> = []
       const logger = Logger.make(({ message }) => void lines.push(...(Array.isArray(message) ? message : [message])))
-      assert.deepStrictEqual(yield* ClockSteps.last(folder), Option.none())
+      assert.deepStrictEqual(yield* ClockSteps.last, Option.none())
       yield* Layer.build(ClockSteps.layer.pipe(Layer.provideMerge(Logger.layer([logger]))))
       yield* TestClock.adjust("1 second")
       yield* step(-60_000)
       yield* TestClock.adjust("1 second")
       assert.deepStrictEqual(lines, [
-        "The clock was set back by 60 s, to 1969-12-31T23:59:02.000Z. New events get the hour that it shows now; waits and limits go on unchanged."
+        "The clock was set back by 60 s, to 1969-12-31T23:59:02.000Z. New events get the hour that the clock shows now; timeouts and intervals are not affected."
       ])
-      yield* Effect.repeat(ClockSteps.last(folder), {
+      yield* Effect.repeat(ClockSteps.last, {
         until: Option.isSome,
         schedule: Schedule.forever
       })

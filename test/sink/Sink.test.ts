@@ -215,7 +215,7 @@ describe("Sink, when to commit", () => {
       assert.deepStrictEqual(
         lines.filter((line) => !line.startsWith("committed")),
         [
-          "The table is unavailable (test): the disk is full. Trying again until it works.",
+          "The table is unavailable (test): the disk is full. Retrying until it works.",
           "The table can be written again."
         ]
       )

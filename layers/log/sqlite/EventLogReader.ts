@@ -43,7 +43,7 @@ export const make = Effect.fnUntraced(function* (commits?: Commits) {
 
   const look = () => {
     const log = file()
-    const witness = HighWaterMark.read(folder.logWitness)
+    const witness = HighWaterMark.read(folder.logHighWaterMark)
     const { end } = log.tail()
     confirm(witness, log, end)
     return { logId: log.logId, earlier: log.earlier, partitions: [{ partition: 0, start: 0, end }] }
@@ -84,7 +84,7 @@ export const make = Effect.fnUntraced(function* (commits?: Commits) {
       logId ??= log.logId
       if (log.logId !== logId) throw broken(next, `log ${log.logId} took the place of log ${logId} while it was read`)
       const version = log.version()
-      const witness = HighWaterMark.read(folder.logWitness)
+      const witness = HighWaterMark.read(folder.logHighWaterMark)
       if (untilEnd && stop === undefined) {
         const { end } = log.tail()
         confirm(witness, log, end)

@@ -27,10 +27,10 @@ const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.is
 
 /** False if there never was a log; throws LogCorrupt if there was one and it is gone. */
 export const isThere = (folder: Folder) => {
-  for (const path of [folder.log, `${folder.log}-wal`, folder.logWitness]) {
+  for (const path of [folder.log, `${folder.log}-wal`, folder.logHighWaterMark]) {
     if (isFolder(path)) throw LogTable.broken(0, `${path} is a folder, and a file belongs there; ${remedy}`)
   }
-  const witness = HighWaterMark.read(folder.logWitness)
+  const witness = HighWaterMark.read(folder.logHighWaterMark)
   if (sizeOf(folder.log) > 0) return true
   if (witness !== undefined) {
     throw LogTable.broken(
@@ -149,10 +149,10 @@ export const confirm = (witness: HighWaterMark.HighWaterMark | undefined, logId:
  * when it is made, so no crash takes it away; one that a crash has torn is there, and does not count against the log.
  */
 export const refuseAlone = (folder: Folder, end: number) => {
-  if (end === 0 || existsSync(folder.logWitness)) return
+  if (end === 0 || existsSync(folder.logHighWaterMark)) return
   throw LogTable.broken(
     end,
-    `${folder.logWitness} is missing, so nothing tells whether the log has lost events after this offset, as a copy of log.db alone has; put log.end and log.db-wal back if you have them, or restore a backup (floe restore) into an empty data folder, or accept the log as it is with: touch '${folder.logWitness.replaceAll("'", "'\\''")}'`
+    `${folder.logHighWaterMark} is missing, so nothing tells whether the log has lost events after this offset, as a copy of log.db alone has; put log.end and log.db-wal back if you have them, or restore a backup (floe restore) into an empty data folder, or accept the log as it is with: touch '${folder.logHighWaterMark.replaceAll("'", "'\\''")}'`
   )
 }
 

@@ -47,7 +47,7 @@ const verify = (folder: DataFolder["Service"]) => {
   // Read-only first: a writing connection that closes would tidy away the WAL, and with it what can still be saved.
   const log = LogFile.open(folder)
   try {
-    const witness = HighWaterMark.read(folder.logWitness)
+    const witness = HighWaterMark.read(folder.logHighWaterMark)
     const { end } = log.tail()
     LogFile.confirm(witness, log.logId, end)
     LogFile.refuseAlone(folder, end)
@@ -84,7 +84,7 @@ const make = (
   const touch = database.prepare("UPDATE meta SET probes = probes + 1")
 
   let tail: LogTable.Tail | undefined = table.tail()
-  const witness = HighWaterMark.open(folder.logWitness, logId)
+  const witness = HighWaterMark.open(folder.logHighWaterMark, logId)
   let witnessFailure: unknown
 
   let wal: string | undefined

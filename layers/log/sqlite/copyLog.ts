@@ -19,7 +19,7 @@ const stepsPerSync = 4
 
 const open = (from: Folder) => {
   if (!LogFile.isThere(from)) throw unavailable("copy", `there is no log at ${from.log}`)
-  const witness = HighWaterMark.read(from.logWitness)
+  const witness = HighWaterMark.read(from.logHighWaterMark)
   const { database, isStale } = ReadOnly.open(from.log, 2_000)
   try {
     // The transaction pins one state of the log: appends go on beside it, and without it each would begin the copy again.
@@ -86,13 +86,13 @@ export const markEnd = (folder: Folder, logId: string, end: number) => {
   }
   tidy(folder)
   LogFile.sync(folder.log)
-  const witness = HighWaterMark.open(folder.logWitness, logId)
+  const witness = HighWaterMark.open(folder.logHighWaterMark, logId)
   try {
     witness.write(end)
   } finally {
     witness.close()
   }
-  LogFile.sync(folder.logWitness)
+  LogFile.sync(folder.logHighWaterMark)
 }
 
 /** Removes what reading leaves beside a log that nobody else has open; its WAL must be empty. */

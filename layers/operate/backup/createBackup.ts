@@ -154,7 +154,7 @@ const create = Effect.fnUntraced(function* (
     )
   }
   progress("finishing the copy")
-  const ofLog: ReadonlyArray<BackupFile> = yield* Effect.forEach([copy.log, copy.logWitness], (path) =>
+  const ofLog: ReadonlyArray<BackupFile> = yield* Effect.forEach([copy.log, copy.logHighWaterMark], (path) =>
     described(partial, relative(partial, path))
   )
   const manifest: BackupManifest = {

@@ -53,13 +53,13 @@ const verify = Effect.fnUntraced(function* (source: string, manifest: BackupMani
 const lock = Effect.fnUntraced(function* (folder: Folder) {
   yield* acquire(folder.serverLock, "logging server")
   yield* acquire(folder.sinkLock, "sink")
-  yield* acquire(folder.replayLock, "replay")
+  yield* acquire(folder.rebuildLock, "replay")
 })
 
 /** Removes what a killed restore left: the log comes last, so where it is, there is more than that. */
 const refuseContent = Effect.fnUntraced(function* (folder: Folder) {
   const staging = join(folder.root, stagingName)
-  const locks = [folder.serverLock, folder.sinkLock, folder.replayLock].flatMap((path) => [
+  const locks = [folder.serverLock, folder.sinkLock, folder.rebuildLock].flatMap((path) => [
     basename(path),
     `${basename(path)}-journal`
   ])
@@ -77,7 +77,7 @@ const refuseContent = Effect.fnUntraced(function* (folder: Folder) {
 })
 
 /** In the order in which they are put in place: without its log, a folder that has a high-water mark is refused. */
-const placed = (folder: Folder) => [folder.logWitness, folder.control, folder.warehouse, folder.log]
+const placed = (folder: Folder) => [folder.logHighWaterMark, folder.control, folder.warehouse, folder.log]
 
 const clear = (folder: Folder) =>
   attempt(folder.root, async () => {
@@ -101,11 +101,11 @@ const restore = Effect.fnUntraced(function* (folder: Folder, source: string, pro
   const copied = Effect.gen(function* () {
     yield* attempt(staged.root, () => mkdir(staged.root))
     const attemptLog = <A>(path: string, run: () => A) => attempt(path, async () => run())
-    yield* attemptLog(folder.logWitness, () => {
-      const mark = HighWaterMark.open(folder.logWitness, manifest.log.id)
+    yield* attemptLog(folder.logHighWaterMark, () => {
+      const mark = HighWaterMark.open(folder.logHighWaterMark, manifest.log.id)
       mark.write(manifest.log.end)
       mark.close()
-      LogFile.sync(folder.logWitness)
+      LogFile.sync(folder.logHighWaterMark)
     })
     let written = 0
     const files = yield* copyFiles(
@@ -124,7 +124,7 @@ const restore = Effect.fnUntraced(function* (folder: Folder, source: string, pro
     }
     const { end, logId } = yield* attemptLog(staged.log, () => {
       const renewed = LogFile.renew(staged)
-      rmSync(staged.logWitness)
+      rmSync(staged.logHighWaterMark)
       markEnd(staged, renewed.logId, renewed.end)
       return renewed
     })

@@ -41,7 +41,7 @@ export const make = Effect.fnUntraced(function* (limits: Partial<Limits> = {}) {
       FolderChecks.data(folder),
       FolderChecks.disk(folder, roomBytes),
       FolderChecks.folder(folder),
-      clock(reader, table, Result.isSuccess(target) ? target.success.url : undefined, yield* ClockSteps.last(folder)),
+      clock(reader, table, Result.isSuccess(target) ? target.success.url : undefined, yield* ClockSteps.last),
       log(folder, reader, table),
       sink({ folder, log: reader, table, commitLagLimit }),
       tableCheck(folder),

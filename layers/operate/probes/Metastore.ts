@@ -2,7 +2,7 @@
 import { Effect, Layer, Schema } from "effect"
 import { type HiveLock, Metastore, MetastoreUnavailable } from "../../../services/Metastore.ts"
 import { metastoreUri } from "../../../services/Settings.ts"
-import { type Address, addressOf, exchange, written } from "../../runtime/tcpExchange.ts"
+import { type Address, addressOf, exchange, formatAddress } from "../../runtime/tcpExchange.ts"
 import * as Thrift from "./thrift.ts"
 
 const states = ["", "ACQUIRED", "WAITING", "ABORT", "NOT_ACQUIRED"]
@@ -59,7 +59,7 @@ const at = (address: Address) => {
     }
     return yield* Schema.decodeUnknownEffect(schema)(answer.fields).pipe(
       Effect.mapError((cause) =>
-        unavailable(`what answers at ${written(address)} is no metastore of Hive 3; ${elsewhere}`, cause)
+        unavailable(`what answers at ${formatAddress(address)} is no metastore of Hive 3; ${elsewhere}`, cause)
       )
     )
   })

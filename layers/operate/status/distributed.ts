@@ -80,7 +80,7 @@ export const layer = Layer.effect(
       password: yield* Settings.postgresPassword,
       database: "hive"
     }
-    const metastorePlace = TcpExchange.written(TcpExchange.addressOf((yield* Settings.metastoreUri).host, 9083))
+    const metastorePlace = TcpExchange.formatAddress(TcpExchange.addressOf((yield* Settings.metastoreUri).host, 9083))
     const connect = yield* Rest.make(connectUrl)
     const http = Effect.provideService(HttpClient.HttpClient, client)
 

@@ -332,7 +332,7 @@ describe("doctor", () => {
         renameSync(folder, `${folder}.away`)
         writeFileSync(folder, "")
         yield* logged(here.data, [reading("Rome", "1", hourOf(Date.now()))])
-        yield* Effect.promise(() => sink.printed(/Trying again until it works/))
+        yield* Effect.promise(() => sink.printed(/Retrying until it works/))
         const findings = yield* until(
           found("sink", here, { commitLagLimit: Duration.millis(100) }),
           (_) => _.length > 0

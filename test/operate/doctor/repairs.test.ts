@@ -265,14 +265,14 @@ const rows: ReadonlyArray<Row> = [
     emptied: incomplete("cannot be read"),
     cut: incomplete("cannot be read"),
     flipped: incomplete("cannot be read"),
-    folder: incomplete("it is a folder, and a file belongs there")
+    folder: incomplete("it is a folder, but must be a file")
   }),
   ...damages("newest metadata", newest, 0, {
     missing: hinted('says "\\d", not \\d'),
     emptied: torn,
     cut: torn,
     flipped: unusable("cannot be read: Unexpected token"),
-    folder: unusable("it is a folder, and a file belongs there")
+    folder: unusable("it is a folder, but must be a file")
   }),
   ...damages("older metadata", (place) => versions(place)[0] ?? "", 0, {
     missing: nothing,
@@ -300,7 +300,7 @@ const rows: ReadonlyArray<Row> = [
     emptied: { says: {}, warns: /cannot be read/ },
     cut: { says: {}, warns: /cannot be read/ },
     flipped: { says: {}, warns: /cannot be read/ },
-    folder: { says: {}, warns: /it is a folder, and a file belongs there/ }
+    folder: { says: {}, warns: /it is a folder, but must be a file/ }
   }),
   {
     name: "the table's metadata folder is missing",

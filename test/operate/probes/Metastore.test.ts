@@ -79,7 +79,7 @@ describe("Metastore", () => {
         "it refuses the question (Invalid method name: 'nonsense'); Floe needs one of Hive 3.": recorded.unknownMethod,
         "what answers at place is no metastore of Hive 3; set FLOE_METASTORE_URI to where the metastore is.":
           recorded.version,
-        "place gives an answer that cannot be read (it does not begin as Thrift's binary protocol does); set FLOE_METASTORE_URI to where the metastore is.":
+        "place sent an invalid response (it does not begin as Thrift's binary protocol does); set FLOE_METASTORE_URI to where the metastore is.":
           Buffer.from("HTTP/1.1 400 Bad Request\r\n").toString("hex")
       }
       for (const [sentence, hex] of Object.entries(sentences)) {
@@ -89,7 +89,7 @@ describe("Metastore", () => {
       const ending = yield* listening((_, socket) => socket.end())
       assert.include(
         yield* failure(ending.place),
-        "place ends the connection without an answer; set FLOE_METASTORE_URI"
+        "place closed the connection without a response; set FLOE_METASTORE_URI"
       )
       ending.close()
       assert.include(
@@ -104,7 +104,7 @@ describe("Metastore", () => {
           ...Array.from({ length: 20 }, () => Buffer.concat([Buffer.from([0, 15, 0, 0]), Buffer.alloc(0xf0000)]))
         ])
       )
-      assert.include(yield* failure(long.place), "place answers with more than 4194304 bytes")
+      assert.include(yield* failure(long.place), "place sent more than 4194304 bytes")
     }).pipe(Effect.scoped)
   )
 

@@ -195,7 +195,7 @@ describe("Trino", () => {
     Effect.gen(function* () {
       const { base } = yield* serving(() => no(404))
       const error = yield* Effect.flip(rowsAt(base.replace("http:", "https:"), "SELECT 1"))
-      assert.include(error.message, "(it does not speak TLS, so its address begins with http://)")
+      assert.include(error.message, "(it does not use TLS; use an http:// address)")
     })
   )
 

@@ -67,7 +67,7 @@ const placesOf = (folder: Folder) =>
     folder.log,
     `${folder.log}-wal`,
     `${folder.log}-shm`,
-    folder.logWitness,
+    folder.logHighWaterMark,
     folder.serverLock,
     folder.sinkLock,
     folder.control,
@@ -133,7 +133,7 @@ export const folder = (folder: Folder): Check => ({
         fix: `Run them as the owner of ${folder.root}, or give the folder to yourself: sudo chown -R "$(id -un)" ${shellQuoted(folder.root)}`
       })
     }
-    const locks = [folder.serverLock, folder.sinkLock, folder.replayLock].filter((path) => !refused.includes(path))
+    const locks = [folder.serverLock, folder.sinkLock, folder.rebuildLock].filter((path) => !refused.includes(path))
     for (const path of locks) {
       const instead = insteadOfLock(path)
       if (instead === undefined) continue

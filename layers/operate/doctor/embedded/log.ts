@@ -31,7 +31,7 @@ export const log = (
     // What is wrong with the table another check says.
     const current = Option.flatten(yield* Effect.option(table.current))
     const committed = Option.getOrUndefined(current)?.log
-    if (!existsSync(folder.log) && !existsSync(folder.logWitness) && committed == null) return []
+    if (!existsSync(folder.log) && !existsSync(folder.logHighWaterMark) && committed == null) return []
     const bounds = yield* log.bounds
     const { logId, partitions } = bounds
     const { start = 0, end = 0 } = partitions[0] ?? {}
@@ -52,11 +52,11 @@ export const log = (
       }
       return [finding]
     }
-    if (end > 0 && !existsSync(folder.logWitness)) {
+    if (end > 0 && !existsSync(folder.logHighWaterMark)) {
       const finding: Finding = {
-        finding: `${folder.logWitness} is missing: nothing tells whether the log has lost its newest events, as a copy of log.db alone has.`,
+        finding: `${folder.logHighWaterMark} is missing: nothing tells whether the log has lost its newest events, as a copy of log.db alone has.`,
         consequence: "A server does not start on it.",
-        fix: `Put log.end and log.db-wal back if you have them, or move the data folder away and restore a backup (floe restore <folder>). To accept the log as it is: touch ${shellQuoted(folder.logWitness)}`
+        fix: `Put log.end and log.db-wal back if you have them, or move the data folder away and restore a backup (floe restore <folder>). To accept the log as it is: touch ${shellQuoted(folder.logHighWaterMark)}`
       }
       return [finding]
     }

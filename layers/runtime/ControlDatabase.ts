@@ -34,7 +34,7 @@ const tables = `
 /** How long a statement waits for another process; this blocks the event loop. */
 const busyMillis = 2000
 
-export class ControlDatabaseUnusable extends Schema.TaggedError<ControlDatabaseUnusable>()("ControlDatabaseUnusable", {
+class ControlDatabaseUnusable extends Schema.TaggedError<ControlDatabaseUnusable>()("ControlDatabaseUnusable", {
   path: Schema.String,
   reason: Schema.String,
   cause: Schema.Defect()

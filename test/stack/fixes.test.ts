@@ -281,9 +281,7 @@ test("a rebuild from a topic that was made again loses nothing unless it is told
   const { code, err } = await floe(["rebuild", "--into", "weather_lost", "--promote"])
   assert.strictEqual(code, 1)
   const refused =
-    /^default\.weather has ([\d,]+) rows of which the log has no event, and default\.weather_lost is without them\. /.exec(
-      err
-    )
+    /^default\.weather has ([\d,]+) rows that are not in the log, and so not in default\.weather_lost\. /.exec(err)
   // What both have is what came since.
   const [[both = ""] = []] = await trino("SELECT count(*) FROM iceberg.default.weather_lost")
   const lost = Number(refused?.[1]?.replaceAll(",", ""))

@@ -114,7 +114,7 @@ test("killed in the middle it goes on, and each event of the log is in the new t
   await fetch(`http://localhost:8083/connectors/replay-${table}/pause`, { method: "PUT" })
   const other = await floe("rebuild", "--into", `${table}_3`)
   assert.strictEqual(other.code, 1)
-  assert.match(other.err, /^Another floe replay is at work /)
+  assert.match(other.err, /^Another floe rebuild is running /)
   assert.deepStrictEqual(await trino(`SHOW TABLES FROM iceberg.default LIKE '${table}_3'`), [])
   await kill(first)
   const { code, out, err } = await floe("rebuild", "--into", table, "--json")
@@ -134,8 +134,8 @@ test("what must not be done is refused", limit, async () => {
   try {
     for (const [name, reason] of [
       ["weather", /^weather is the table that the sink writes; .*\n$/],
-      [table, /^A replay into \w+ is finished already: --swap puts it in place\. .*\n$/],
-      [foreign, /^There is a table default\.\w+ already, .*\n$/]
+      [table, /^The rebuild into \w+ is already complete: --promote puts it in place\. .*\n$/],
+      [foreign, /^There is already a table default\.\w+, .*\n$/]
     ] as const) {
       const { code, err } = await floe("rebuild", "--into", name)
       assert.strictEqual(code, 1)

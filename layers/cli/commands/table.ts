@@ -1,11 +1,7 @@
 import { Console, Effect, Option } from "effect"
 import { Command } from "effect/cli"
-import { ConsumerGroups } from "../../../services/ConsumerGroups.ts"
-import { Query } from "../../../services/Query.ts"
 import { s3, topic } from "../../../services/Settings.ts"
-import { SinkCommits } from "../../../services/SinkCommits.ts"
 import { weather } from "../../../services/TableReader.ts"
-import { Topics } from "../../../services/Topics.ts"
 import * as Profile from "../../profile/Profile.ts"
 import { judge } from "../../sink/connect/TableOrigin.ts"
 import * as LogId from "../../table/trino/logId.ts"
@@ -16,12 +12,10 @@ import { views } from "./tableViews.ts"
 /** A table that names no topic gets the id of the one that is here, where both hold the same. */
 const nameTopic = Effect.gen(function* () {
   const name = yield* topic
-  const query = yield* Query
-  const services = { query, topics: yield* Topics, groups: yield* ConsumerGroups, commits: yield* SinkCommits }
-  const found = Option.getOrUndefined(yield* judge(services, name))
+  const found = Option.getOrUndefined(yield* judge(name))
   if (found === undefined || found._tag === "SameTopic") return
   if (found._tag === "NoTopicNamed" && found.agrees) {
-    yield* LogId.set(query, weather, found.found)
+    yield* LogId.set(weather, found.found)
     return yield* Console.log(
       `From now on it names the topic that it is made from: ${name}, with the id ${found.found}.`
     )

@@ -8,7 +8,7 @@ import { EventLogReader } from "../../../services/EventLog.ts"
 import { Metastore } from "../../../services/Metastore.ts"
 import { Query } from "../../../services/Query.ts"
 import * as Settings from "../../../services/Settings.ts"
-import { SinkCommits } from "../../../services/SinkCommits.ts"
+import type { SinkCommits } from "../../../services/SinkCommits.ts"
 import { Storage } from "../../../services/Storage.ts"
 import { TableReader } from "../../../services/TableReader.ts"
 import { Topics } from "../../../services/Topics.ts"
@@ -64,7 +64,7 @@ const make = Effect.fnUntraced(function* (limits: Limits) {
   // A commit every 10 seconds makes 360 small files in an hour and 8,640 snapshots in a day.
   const { roomBytes = 2 ** 30, smallFilesEnded = 500, smallFiles = 2_000, snapshots = 5_000 } = limits
   const advice = yield* Effect.cached(rebuildAdvice(query, connect))
-  const services = { query, topics, groups, commits: yield* SinkCommits }
+  const services = yield* Effect.context<Query | Topics | ConsumerGroups | SinkCommits>()
   const upkeep = files({
     table,
     ended: smallFilesEnded,

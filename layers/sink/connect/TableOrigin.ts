@@ -1,29 +1,20 @@
-/** Whether `default.weather` is made from the topic that is here: by the id that the table keeps, or by what both hold. */
-
+/** Decides whether `default.weather` was built from the present topic: by the topic id among its properties, or by comparing both. */
 import { Effect, Option } from "effect"
 import { sinkConnector } from "../../../services/Connector.ts"
-import type { ConsumerGroups } from "../../../services/ConsumerGroups.ts"
+import { ConsumerGroups } from "../../../services/ConsumerGroups.ts"
 import type { Position } from "../../../services/EventLog.ts"
-import type { Query } from "../../../services/Query.ts"
-import type { SinkCommits } from "../../../services/SinkCommits.ts"
+import { SinkCommits } from "../../../services/SinkCommits.ts"
 import { weather } from "../../../services/TableReader.ts"
-import { deadLettersOf, type TopicDescription, type Topics } from "../../../services/Topics.ts"
+import { deadLettersOf, type TopicDescription, Topics } from "../../../services/Topics.ts"
 import * as LogId from "../../table/trino/logId.ts"
 import * as RebuildTable from "../../table/trino/rebuildTable.ts"
-import { placed } from "./rebuildProgress.ts"
+import { startingPositions } from "./rebuildProgress.ts"
 
 export type Origin =
   | { readonly _tag: "SameTopic" }
   | { readonly _tag: "OtherTopic"; readonly named: string; readonly found: string }
-  /** A table that names no topic. `agrees` if its rows are as many as the sink has read, give or take the dead letters. */
+  /** The table has no topic id. `agrees` if it has as many rows as the sink has read, except for the dead letters. */
   | { readonly _tag: "NoTopicNamed"; readonly found: string; readonly agrees: boolean; readonly rows: number }
-
-export interface OriginServices {
-  readonly query: Query["Service"]
-  readonly topics: Topics["Service"]
-  readonly groups: ConsumerGroups["Service"]
-  readonly commits: SinkCommits["Service"]
-}
 
 const count = (positions: ReadonlyArray<Position>, starts: ReadonlyMap<number, number>) =>
   positions.reduce((sum, { partition, offset }) => sum + offset - (starts.get(partition) ?? 0), 0)
@@ -33,19 +24,19 @@ const isWithin = (positions: ReadonlyArray<Position>, { partitions }: TopicDescr
     ({ partition, offset }) => offset <= (partitions.find((one) => one.partition === partition)?.end ?? 0)
   )
 
-/** None without the topic. */
-export const judge = Effect.fn("TableOrigin.judge")(function* (
-  { query, topics, groups, commits }: OriginServices,
-  topic: string
-) {
-  const named = yield* LogId.read(query, weather)
-  const state = yield* RebuildTable.stateOf(query, weather)
-  const told = Option.isSome(state) && Option.isSome(state.value.commit)
-  const positions = told
-    ? (yield* commits.positions([state.value.commit.value])).get(state.value.commit.value.id)
+/** None if there is no such topic. */
+export const judge = Effect.fn("TableOrigin.judge")(function* (topic: string) {
+  const topics = yield* Topics
+  const groups = yield* ConsumerGroups
+  const sinkCommits = yield* SinkCommits
+  const named = yield* LogId.read(weather)
+  const state = yield* RebuildTable.state(weather)
+  const hasCommit = Option.isSome(state) && Option.isSome(state.value.commit)
+  const positions = hasCommit
+    ? (yield* sinkCommits.positions([state.value.commit.value])).get(state.value.commit.value.id)
     : undefined
   const group = Option.getOrUndefined(yield* groups.find(`connect-${sinkConnector}`))
-  // After what the table has: it only grows.
+  // Read after the table's state, as the topic only grows.
   const [log, dead] = yield* Effect.all([topics.describe(topic), topics.describe(deadLettersOf(topic))])
   if (Option.isNone(log)) return Option.none<Origin>()
   const { id: found, partitions } = log.value
@@ -55,10 +46,10 @@ export const judge = Effect.fn("TableOrigin.judge")(function* (
     )
   }
   const rows = Option.match(state, { onNone: () => 0, onSome: ({ rows }) => rows })
-  const read = told ? positions : (group?.offsets ?? []).filter((offset) => offset.topic === topic)
+  const read = hasCommit ? positions : (group?.offsets ?? []).filter((offset) => offset.topic === topic)
   if (read === undefined) return Option.some<Origin>({ _tag: "NoTopicNamed", found, agrees: false, rows })
   const starts = new Map(partitions.map(({ partition, start }) => [partition, start]))
-  const refused = Option.match(dead, {
+  const rejected = Option.match(dead, {
     onNone: () => 0,
     onSome: ({ partitions }) =>
       count(
@@ -66,8 +57,8 @@ export const judge = Effect.fn("TableOrigin.judge")(function* (
         new Map()
       )
   })
-  const places = placed(read, partitions)
+  const current = startingPositions(read, partitions)
   const agrees =
-    isWithin(read, log.value) && rows <= count(places, new Map()) && rows >= count(places, starts) - refused
+    isWithin(read, log.value) && rows <= count(current, new Map()) && rows >= count(current, starts) - rejected
   return Option.some<Origin>({ _tag: "NoTopicNamed", found, agrees, rows })
 })

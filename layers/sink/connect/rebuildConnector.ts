@@ -1,23 +1,27 @@
-/** The connector that brings the log into a table that is made beside `default.weather`: its names, its settings. */
+/** Names and settings of the connector that rebuilds a table beside `default.weather`. */
 import type { ConnectorConfig } from "../../../services/Connector.ts"
 
-/** All by the table's name, so that an interrupted replay is found again. A table's name has no hyphen. */
+/** Part of durable names, so it keeps the old word. */
+const prefix = "replay-"
+
+/** Names derived from the table's name, so that an interrupted rebuild continues. A table name has no hyphen. */
 export const namesOf = (table: string) => ({
   table,
-  connector: `replay-${table}`,
-  group: `connect-replay-${table}`,
-  coordinator: `connect-replay-${table}-coord`,
-  control: `control-replay-${table}`
+  connector: `${prefix}${table}`,
+  group: `connect-${prefix}${table}`,
+  coordinator: `connect-${prefix}${table}-coord`,
+  control: `control-${prefix}${table}`
 })
 export type Names = ReturnType<typeof namesOf>
 
-/** The table that a connector of this name replays into; none if it is another one. */
-export const tableOf = (connector: string) => /^replay-(\w+)$/.exec(connector)?.slice(1) ?? []
+/** The table that a connector of this name rebuilds; empty for any other connector. */
+export const tableOf = (connector: string) =>
+  (connector.startsWith(prefix) ? [connector.slice(prefix.length)] : []).filter((table) => /^\w+$/.test(table))
 
-/** Its end is known only after a commit. */
+/** Short, because the end of the rebuild shows only after a commit. */
 const commitInterval = "5000"
 
-/** As the sink of `default.weather` is set, into this table. */
+/** The settings of the sink of `default.weather`, with this table as the target. */
 export const configOf = (sink: ConnectorConfig, { connector, control, table }: Names): ConnectorConfig => ({
   ...sink,
   name: connector,
@@ -25,7 +29,7 @@ export const configOf = (sink: ConnectorConfig, { connector, control, table }: N
   "iceberg.tables": `default.${table}`,
   "iceberg.control.topic": control,
   "iceberg.control.commit.interval-ms": commitInterval,
-  // What cannot be taken is among the sink's dead letters already.
+  // What the connector rejects is already among the sink's dead letters.
   "errors.deadletterqueue.topic.name": "",
   "errors.log.enable": "false"
 })

@@ -1,4 +1,4 @@
-/** What goes wrong on the way, as who asked for the replay is told it; and what is worth another try. */
+/** Turns failures of a rebuild into its own errors, and retries what is starting. */
 import { Effect, Schedule } from "effect"
 import { RebuildRefused, RebuildUnavailable } from "../../../services/Rebuild.ts"
 import { monotonic } from "../../runtime/elapsed.ts"
@@ -7,26 +7,26 @@ interface Failure extends Error {
   readonly _tag: string
 }
 
-/** Something restarts, or a rebalance goes on: a minute in all. */
-const again = Schedule.spaced("3 seconds").pipe(Schedule.upTo({ duration: "1 minute" }), monotonic)
+const startupRetries = Schedule.spaced("3 seconds").pipe(Schedule.upTo({ duration: "1 minute" }), monotonic)
 
-const isAway = ({ _tag }: Failure) => _tag.endsWith("Unavailable") && _tag !== "RebuildUnavailable"
+const isUnavailable = ({ _tag }: Failure) => _tag.endsWith("Unavailable") && _tag !== "RebuildUnavailable"
 
+/** Retries for a minute while a service restarts or a consumer group rebalances. */
 export const retryWhileStarting = <A, E extends Failure, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.retry(effect, { schedule: again, while: isAway })
+  Effect.retry(effect, { schedule: startupRetries, while: isUnavailable })
 
-export const continues = "the same command goes on"
+export const continues = "run the same command again to continue"
 
-/** A sentence ends here, or a trace of many lines. */
-const ended = (message: string) => (/[.!?]$/.test(message) ? message : `${message}.`)
+/** The message may be a sentence without its period, or a trace of many lines. */
+const sentence = (message: string) => (/[.!?]$/.test(message) ? message : `${message}.`)
 
-/** With what it leaves behind. */
+/** Adds what the failure leaves behind. */
 export const leaving = (left: string) => (error: Failure) =>
   error instanceof RebuildRefused
     ? error
-    : new RebuildUnavailable({ reason: `${ended(error.message)} ${left}`, cause: error })
+    : new RebuildUnavailable({ reason: `${sentence(error.message)} ${left}`, cause: error })
 
 export const unavailable = (error: Failure) =>
   error instanceof RebuildRefused || error instanceof RebuildUnavailable
     ? error
-    : new RebuildUnavailable({ reason: `${ended(error.message)} When that is mended, ${continues}.`, cause: error })
+    : new RebuildUnavailable({ reason: `${sentence(error.message)} After fixing this, ${continues}.`, cause: error })

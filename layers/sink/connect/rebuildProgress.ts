@@ -1,10 +1,10 @@
-/** How far a replay is, in positions of the log. */
+/** Computes the progress of a rebuild from positions of the log. */
 import type { Position } from "../../../services/EventLog.ts"
 
 export const sum = (positions: ReadonlyArray<Position>) => positions.reduce((all, { offset }) => all + offset, 0)
 
-/** A place for each partition: where the table is, or the log begins. */
-export const placed = (
+/** One position per partition: the table's, or the start of the log where the table has none or an earlier one. */
+export const startingPositions = (
   positions: ReadonlyArray<Position>,
   partitions: ReadonlyArray<{ readonly partition: number; readonly start: number }>
 ): ReadonlyArray<Position> =>
@@ -13,13 +13,13 @@ export const placed = (
     offset: Math.max(start, positions.find((position) => position.partition === partition)?.offset ?? start)
   }))
 
-/** Where the table still has to come to, with how far it is there. */
-export const missing = (positions: ReadonlyArray<Position>, ends: ReadonlyArray<Position>) =>
+/** The partitions whose end the table has not reached, with the table's offset. */
+export const remaining = (positions: ReadonlyArray<Position>, ends: ReadonlyArray<Position>) =>
   ends.flatMap(({ partition, offset: end }) => {
     const offset = positions.find((position) => position.partition === partition)?.offset ?? 0
     return offset < end ? [{ partition, offset, end }] : []
   })
 
-/** Events of the log up to these ends that are in the table. */
-export const within = (positions: ReadonlyArray<Position>, ends: ReadonlyArray<Position>) =>
-  sum(ends) - missing(positions, ends).reduce((all, { end, offset }) => all + end - offset, 0)
+/** The number of events before these ends that are in the table. */
+export const eventsWithin = (positions: ReadonlyArray<Position>, ends: ReadonlyArray<Position>) =>
+  sum(ends) - remaining(positions, ends).reduce((all, { end, offset }) => all + end - offset, 0)

@@ -1,11 +1,11 @@
-/** Upkeep of the table through Trino, while the sink goes on with its commits. */
+/** Maintains the table through Trino while the sink keeps committing. */
 import { Duration, Effect, Layer, Option, Schema } from "effect"
-import { EventLogReader } from "../../../services/EventLog.ts"
+import type { EventLogReader } from "../../../services/EventLog.ts"
 import { Maintenance, MaintenanceFailed, type MaintenancePlan } from "../../../services/Maintenance.ts"
-import { Query } from "../../../services/Query.ts"
+import type { Query } from "../../../services/Query.ts"
 import { s3, snapshotKeep } from "../../../services/Settings.ts"
-import { SinkCommits } from "../../../services/SinkCommits.ts"
-import { Storage } from "../../../services/Storage.ts"
+import type { SinkCommits } from "../../../services/SinkCommits.ts"
+import type { Storage } from "../../../services/Storage.ts"
 import { weather } from "../../../services/TableReader.ts"
 import { plural } from "../../runtime/plural.ts"
 import * as QueryLayer from "./Query.ts"
@@ -18,145 +18,144 @@ import * as UncommittedFiles from "./uncommittedFiles.ts"
 import * as WeatherTable from "./weatherTable.ts"
 
 export interface Limits {
-  /** Queries may still read a snapshot that is younger. */
+  /** Younger snapshots are kept, as queries may still read them. */
   readonly snapshotAge: Duration.Duration
-  /** A file is younger from when it is written until it is committed; the lower limit that Trino has by itself. */
+  /** Younger files may not be committed yet; the default is also Trino's own minimum. */
   readonly orphanAge: Duration.Duration
-  /** The sink may have written files for events that wait for longer, and not have committed them. */
+  /** If an event has waited longer than this, the sink may have written its file without committing it. */
   readonly uncommitted: Duration.Duration
 }
 
-const usual: Limits = {
+const defaultLimits: Limits = {
   snapshotAge: Duration.hours(1),
   orphanAge: Duration.days(7),
   uncommitted: Duration.days(1)
 }
 
-const Shown = Schema.Tuple([Schema.String])
+const CreateStatement = Schema.Tuple([Schema.String])
 
-const make = Effect.fnUntraced(function* (usually: Partial<Limits> = {}) {
-  const limits = { ...usual, ...usually }
-  const query = yield* Query
-  const storage = yield* Storage
-  const log = yield* EventLogReader
-  const commits = yield* SinkCommits
+const make = Effect.fnUntraced(function* (overrides: Partial<Limits> = {}) {
+  const limits = { ...defaultLimits, ...overrides }
+  const services = yield* Effect.context<Query | Storage | EventLogReader | SinkCommits>()
   const keep = yield* snapshotKeep
   const { bucket } = yield* s3
   const table = weather
 
-  /** Of a table that was altered Trino would rewrite whatever there is, and may not have the memory for it. */
-  const asItShouldBe = Effect.gen(function* () {
+  /** In an altered table Trino would rewrite all rows, for which it may lack the memory. */
+  const requireUnaltered = Effect.gen(function* () {
     const [[shown] = [""]] = yield* Rows.all(
-      query,
-      { table, operation: "looking at it", row: Shown },
+      { table, operation: "describing it", row: CreateStatement },
       `SHOW CREATE TABLE iceberg.default.${table}`
     )
     const differences = WeatherTable.differences(shown, bucket)
     if (differences.length === 0) return
-    const reason = `The table default.${table} is not as it should be, and nothing was done: ${differences.join("; ")}. floe doctor says what mends it.`
+    const reason = `The table default.${table} differs from what Floe needs: ${differences.join("; ")}. Nothing was done; floe doctor shows the fix.`
     return yield* new MaintenanceFailed({ reason, cause: differences })
   })
 
-  /** `coming`: snapshots that will be made before any expires. */
-  const look = Effect.fnUntraced(function* (coming: number) {
-    const { folder, now } = yield* TableFiles.place(query, storage, table)
+  /** `upcoming`: how many snapshots are committed before any expires. */
+  const readState = Effect.fnUntraced(function* (upcoming: number) {
+    const { folder, now } = yield* TableFiles.place(table)
     const young = now - Duration.toMillis(limits.snapshotAge)
-    const expiry = yield* SnapshotChain.expiryOf(query, table, { keep: Math.max(1, keep - coming), young })
+    const expiry = yield* SnapshotChain.expiryOf(table, { keep: Math.max(1, keep - upcoming), young })
     return { folder, now, young, expiry }
   })
 
-  const dispensable = Effect.fnUntraced(function* ({ folder, now, expiry }: Effect.Success<ReturnType<typeof look>>) {
+  const removable = Effect.fnUntraced(function* ({
+    folder,
+    now,
+    expiry
+  }: Effect.Success<ReturnType<typeof readState>>) {
     const orphansBefore = now - Duration.toMillis(limits.orphanAge)
-    const found = yield* TableFiles.dispensable(query, storage, table, {
+    const files = yield* TableFiles.removable(table, {
       folder,
       expireBefore: expiry.before,
       replaced: expiry.replaced,
       queries: new Set(expiry.expiring.flatMap(({ summary }) => summary.trino_query_id ?? [])),
       orphansBefore
     })
-    if (found.orphans.files === 0) return { ...found, held: Option.none<string>() }
-    const held = yield* UncommittedFiles.uncommittedSince(
-      { log, commits },
-      expiry.sink,
-      now - Duration.toMillis(limits.uncommitted)
-    )
-    const { files } = found.orphans
+    if (files.orphans.files === 0) return { ...files, held: Option.none<string>() }
+    const held = yield* UncommittedFiles.uncommittedSince(expiry.sink, now - Duration.toMillis(limits.uncommitted))
+    const count = files.orphans.files
     return Option.match(held, {
-      onNone: () => ({ ...found, held }),
+      onNone: () => ({ ...files, held }),
       onSome: (why) => ({
-        ...found,
+        ...files,
         orphans: { files: 0, bytes: 0 },
         held: Option.some(
-          `${plural(files, "file")} that nothing names ${files === 1 ? "is" : "are"} left alone, as ${why}: the sink may have written ${files === 1 ? "it" : "them"}.`
+          `${plural(count, "orphan file")} ${count === 1 ? "is" : "are"} kept, because ${why} and the sink may have written ${count === 1 ? "it" : "them"}.`
         )
       })
     })
   })
 
   const plan = Effect.gen(function* () {
-    yield* asItShouldBe
-    const small = yield* SmallFiles.find(query, table)
-    const seen = yield* look(SmallFiles.pieces(small))
-    const { expired, orphans, held } = yield* dispensable(seen)
-    const left = [seen.expiry.held, held].flatMap(Option.toArray)
-    const found: MaintenancePlan = {
+    yield* requireUnaltered
+    const small = yield* SmallFiles.find(table)
+    const state = yield* readState(SmallFiles.statementCount(small))
+    const { expired, orphans, held } = yield* removable(state)
+    const left = [state.expiry.held, held].flatMap(Option.toArray)
+    const plan: MaintenancePlan = {
       compact: SmallFiles.total(small),
-      expire: { snapshots: seen.expiry.expiring.length, ...expired },
+      expire: { snapshots: state.expiry.expiring.length, ...expired },
       remove: orphans,
       ...(left.length === 0 ? {} : { left })
     }
-    return found
-  }).pipe(Effect.withSpan("Maintenance.plan"))
+    return plan
+  }).pipe(Effect.withSpan("Maintenance.plan"), Effect.provide(services))
 
   const orphanAge = Math.ceil(Duration.toMillis(limits.orphanAge))
   const removeOrphans = `ALTER TABLE iceberg.default.${table} EXECUTE remove_orphan_files(retention_threshold => '${orphanAge}ms')`
 
-  const run = Effect.fn("Maintenance.run")(function* (told: RetryOnConflict.Told) {
-    const change = RetryOnConflict.make(query, told)
-    const step = <A, E>(news: string, effect: Effect.Effect<A, E>) => RetryOnConflict.saying(told, news, effect)
-    yield* asItShouldBe
+  const run = Effect.fn("Maintenance.run")(function* (onProgress: RetryOnConflict.OnProgress) {
+    const change = RetryOnConflict.make(onProgress)
+    const step = <A, E, R>(name: string, effect: Effect.Effect<A, E, R>) =>
+      RetryOnConflict.withProgress(onProgress, name, effect)
+    yield* requireUnaltered
 
-    const before = yield* step("reading the table's metadata", look(0))
-    const files = TableFiles.count(storage, before.folder, before.young)
+    const before = yield* step("reading the table's metadata", readState(0))
+    const files = TableFiles.count(before.folder, before.young)
     const filesBefore = yield* step("listing its files", files)
 
-    const small = yield* SmallFiles.find(query, table)
+    const small = yield* SmallFiles.find(table)
     for (const [i, hour] of small.entries()) {
-      for (const statement of yield* SmallFiles.merging(query, table, hour)) {
+      for (const statement of yield* SmallFiles.mergeStatements(table, hour)) {
         yield* change(`merging small files of ${hour.ts}, hour ${i + 1} of ${small.length}`, statement)
       }
     }
 
-    const merged = yield* step("reading the table's metadata", look(0))
+    const merged = yield* step("reading the table's metadata", readState(0))
     const { expiring, before: time } = merged.expiry
     if (expiring.length > 0) {
       yield* change(`expiring ${plural(expiring.length, "snapshot")}`, SnapshotChain.expire(table, time))
     }
 
-    const after = yield* step("reading the table's metadata", look(0))
-    const { orphans, held } = yield* step("looking for orphans", dispensable(after))
-    if (orphans.files > 0) yield* change(`removing ${plural(orphans.files, "orphan")}`, removeOrphans)
+    const after = yield* step("reading the table's metadata", readState(0))
+    const { orphans, held } = yield* step("looking for orphan files", removable(after))
+    if (orphans.files > 0) yield* change(`removing ${plural(orphans.files, "orphan file")}`, removeOrphans)
 
     const { files: mergedFiles, into } = SnapshotChain.mergedSince(before.expiry, merged.expiry)
     const expired = SnapshotChain.expiredSince(merged.expiry, after.expiry)
-    const removed = Math.max(0, filesBefore - (yield* step("counting what is left", files)))
+    const removed = Math.max(0, filesBefore - (yield* step("counting the remaining files", files)))
     const done =
       mergedFiles + expired + removed === 0
         ? "There was nothing to do."
         : `Merged ${plural(mergedFiles, "file")} into ${into.toLocaleString("en-US")}, expired ${plural(expired, "snapshot")} and removed ${plural(removed, "file")}.`
     return [done, ...[after.expiry.held, held].flatMap(Option.toArray)].join(" ")
-  })
+  }, Effect.provide(services))
 
   return Maintenance.of({ plan, run, continuesWhenInterrupted: false })
 })
 
-/** Trino refuses what is younger than these by itself. */
+/** Trino rejects lower thresholds than these. */
 const session = ({ snapshotAge, orphanAge }: Limits) => ({
   "iceberg.expire_snapshots_min_retention": `${Math.floor(Duration.toMillis(snapshotAge))}ms`,
   "iceberg.remove_orphan_files_min_retention": `${Math.floor(Duration.toMillis(orphanAge))}ms`
 })
 
 export const within = (limits: Partial<Limits>) =>
-  Layer.effect(Maintenance, make(limits)).pipe(Layer.provide(QueryLayer.withSession(session({ ...usual, ...limits }))))
+  Layer.effect(Maintenance, make(limits)).pipe(
+    Layer.provide(QueryLayer.withSession(session({ ...defaultLimits, ...limits })))
+  )
 
 export const layer = within({})

@@ -1,9 +1,9 @@
-/** What Trino answers: a page of a statement's results, with the address of the next one until it has ended. */
+/** A page of a statement's results, as Trino sends it. */
 import { Schema } from "effect"
 
 export interface TypeSignature {
   readonly rawType: string
-  /** Numbers such as a precision, types of elements, or named types of fields. */
+  /** Numbers (for example a precision), element types, or named field types. */
   readonly arguments: ReadonlyArray<{ readonly kind: string; readonly value: Schema.Json }>
 }
 
@@ -29,12 +29,12 @@ const Failure = Schema.Struct({
   message: Schema.optionalKey(Schema.NullOr(Schema.String)),
   errorName: Schema.String,
   errorType: Schema.String,
-  /** What led to it; its last cause is where it began. */
+  /** The chain of causes; the last one is the root. */
   failureInfo: Schema.optionalKey(FailureInfo)
 })
 export type Failure = typeof Failure.Type
 
-/** The message of the last cause. */
+/** The message of the last cause in the chain. */
 export const rootOf = ({ failureInfo }: Failure) => {
   let root: string | undefined
   for (let info: FailureInfo | null | undefined = failureInfo; info; info = info.cause) root = info.message ?? root
@@ -45,14 +45,14 @@ export const Page = Schema.Struct({
   id: Schema.String,
   nextUri: Schema.optionalKey(Schema.String),
   columns: Schema.optionalKey(Schema.Array(Column)),
-  /** Rows; their values are read by the types of the columns. */
+  /** Rows; the columns' types decide how values are converted. */
   data: Schema.optionalKey(Schema.Array(Schema.Unknown)),
   error: Schema.optionalKey(Failure)
 })
 export type Page = typeof Page.Type
 
 const integer = /^-?\d+$/
-/** More digits than any integer has that a number keeps exactly. */
+/** Every integer that a number cannot hold has at least 16 digits. */
 const manyDigits = /\d{16}/
 
 const exact = (_key: string, value: unknown, context?: { readonly source?: string }) =>
@@ -60,5 +60,5 @@ const exact = (_key: string, value: unknown, context?: { readonly source?: strin
     ? context?.source
     : value
 
-/** JSON with every integer exact: one that a number cannot hold is text. Looking at each value takes ten times as long (tried). */
+/** Parses JSON; an integer that a number cannot hold becomes a string. The reviver makes parsing ten times slower (measured), so it runs only on texts with 16 digits in a row. */
 export const parseExactly = (text: string): unknown => JSON.parse(text, manyDigits.test(text) ? exact : undefined)

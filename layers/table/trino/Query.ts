@@ -13,62 +13,62 @@ import { type AsOf, weather } from "../../../services/TableReader.ts"
 import { find } from "./asOf.ts"
 import { type Column, type Failure, type Page, rootOf } from "./Page.ts"
 import * as Protocol from "./protocol.ts"
-import { converter } from "./queryValues.ts"
+import { converter, UnreadableValue } from "./queryValues.ts"
 import { asQueryError } from "./rows.ts"
-import { withoutEnd } from "./statement.ts"
-import { asGiven, atSnapshot } from "./timeTravel.ts"
+import { trimStatement } from "./statement.ts"
+import { atSnapshot, withOriginalLines } from "./timeTravel.ts"
 
-const cancelled = ["ADMINISTRATIVELY_KILLED", "ADMINISTRATIVELY_PREEMPTED", "USER_CANCELED"]
-const starting = ["SERVER_STARTING_UP", "SERVER_SHUTTING_DOWN", "NO_NODES_AVAILABLE"]
-/** The metastore or the object store does not answer Trino. */
-const elsewhere = /(METASTORE|FILESYSTEM|CATALOG|CURSOR|CANNOT_OPEN_SPLIT|INVALID_METADATA)(_ERROR)?$/
-/** They have answered, and to look again is of no use. */
-const settled = /non-empty location|Metadata not found/
-/** Numbers of the request and of the tries. */
-const numbers = / \((Service: S3|SDK Attempt Count).*$/s
+const cancelledErrors = ["ADMINISTRATIVELY_KILLED", "ADMINISTRATIVELY_PREEMPTED", "USER_CANCELED"]
+const startingErrors = ["SERVER_STARTING_UP", "SERVER_SHUTTING_DOWN", "NO_NODES_AVAILABLE"]
+/** Trino cannot reach the metastore or the object store. */
+const unreachable = /(METASTORE|FILESYSTEM|CATALOG|CURSOR|CANNOT_OPEN_SPLIT|INVALID_METADATA)(_ERROR)?$/
+/** They answered, so a retry does not help. */
+const permanent = /non-empty location|Metadata not found/
+/** Request ids and attempt counts. */
+const requestDetails = / \((Service: S3|SDK Attempt Count).*$/s
 
-const advices: ReadonlyArray<readonly [said: RegExp, advice: string]> = [
-  [/Catalog 'iceberg' not found$/, "give Trino the folder deploy/trino/etc as /etc/trino"],
+const advices: ReadonlyArray<readonly [message: RegExp, advice: string]> = [
+  [/Catalog 'iceberg' not found$/, "mount the folder deploy/trino/etc as /etc/trino"],
   [
     /Illegal keys in extra_properties/,
-    "give Trino's catalog the line iceberg.allowed-extra-properties=floe.log.id of deploy/trino/etc, and start Trino again (docker compose restart trino)"
+    "add the line iceberg.allowed-extra-properties=floe.log.id from deploy/trino/etc to Trino's catalog, and restart Trino (docker compose restart trino)"
   ],
-  [/Table 'iceberg\.default\.weather' does not exist$/, "floe table create makes it"]
+  [/Table 'iceberg\.default\.weather' does not exist$/, "run floe table create"]
 ]
 
 const errorOf = (failure: Failure): QueryError => {
   const { message, errorName, errorType } = failure
   const reason = message ?? errorName
-  if (cancelled.includes(errorName)) return new QueryCancelled({ reason })
-  if (starting.includes(errorName)) {
-    return new QueryUnavailable({ reason: "Trino is still starting; try again in some seconds", cause: reason })
+  if (cancelledErrors.includes(errorName)) return new QueryCancelled({ reason })
+  if (startingErrors.includes(errorName)) {
+    return new QueryUnavailable({ reason: "Trino is still starting; try again in a few seconds", cause: reason })
   }
-  if (errorType === "EXTERNAL" && elsewhere.test(errorName) && !settled.test(reason)) {
-    const root = rootOf(failure)?.replace(numbers, "") ?? reason
-    const said = reason.includes(root) ? reason : `${reason}: ${root}`
+  if (errorType === "EXTERNAL" && unreachable.test(errorName) && !permanent.test(reason)) {
+    const root = rootOf(failure)?.replace(requestDetails, "") ?? reason
+    const detail = reason.includes(root) ? reason : `${reason}: ${root}`
     return new QueryUnavailable({
-      reason: `Trino cannot reach the table's catalog or files (${said}); look at the metastore and the object store, and at Trino's settings for them`,
+      reason: `Trino cannot reach the table's catalog or files (${detail}); check the metastore, the object store, and Trino's settings for them`,
       cause: errorName
     })
   }
-  const advice = advices.find(([said]) => said.test(reason))?.[1]
+  const advice = advices.find(([message]) => message.test(reason))?.[1]
   return new QueryFailed({ reason: advice === undefined ? reason : `${reason}; ${advice}.` })
 }
 
 const rowsOf = (columns: ReadonlyArray<Column>) => {
   const converts = columns.map(({ typeSignature }) => converter(typeSignature))
   const row = (values: unknown) => {
-    if (!Array.isArray(values) || values.length !== converts.length) throw new Error("The engine sent a broken row")
+    if (!Array.isArray(values) || values.length !== converts.length) throw new UnreadableValue({ type: "row" })
     return converts.map((convert, i) => convert(values[i]))
   }
   return ({ data = [] }: Page) =>
     Effect.try({
       try: () => data.map(row),
-      catch: (cause) => new QueryFailed({ reason: cause instanceof Error ? `${cause.message}.` : String(cause) })
+      catch: (cause) => new QueryFailed({ reason: cause instanceof Error ? cause.message : String(cause) })
     })
 }
 
-/** Trino at `base`; a path in it is kept as a prefix. Each statement gets these session properties. */
+/** Queries Trino at `base`, whose path is kept as a prefix. Each statement runs with these session properties. */
 export const at = (base: URL, user: string, properties?: Protocol.Session["properties"]) =>
   Layer.effect(
     Query,
@@ -112,14 +112,17 @@ export const at = (base: URL, user: string, properties?: Protocol.Session["prope
       })
 
       const runAsOf = Effect.fnUntraced(function* (statement: string, asOf: AsOf) {
-        const snapshotId = yield* find({ execute: run }, weather, asOf).pipe(
+        const snapshotId = yield* find(weather, asOf).pipe(
+          Effect.provideService(Query, { execute: run }),
           Effect.mapError((error) => (error._tag === "SnapshotMissing" ? error : asQueryError(error)))
         )
         const query = yield* Effect.fromResult(
           Result.mapError(atSnapshot(statement, snapshotId), (reason) => new QueryFailed({ reason }))
         )
         return yield* run(query).pipe(
-          Effect.catchTag("QueryFailed", ({ reason }) => Effect.fail(new QueryFailed({ reason: asGiven(reason) })))
+          Effect.catchTag("QueryFailed", ({ reason }) =>
+            Effect.fail(new QueryFailed({ reason: withOriginalLines(reason) }))
+          )
         )
       })
 
@@ -127,9 +130,11 @@ export const at = (base: URL, user: string, properties?: Protocol.Session["prope
         sql: string,
         options?: { readonly asOf?: AsOf | undefined }
       ) {
-        const statement = withoutEnd(sql)
+        const statement = trimStatement(sql)
         if (statement === "") {
-          return yield* new QueryFailed({ reason: "There is no statement; give one such as SELECT * FROM weather." })
+          return yield* new QueryFailed({
+            reason: "There is no statement; enter one, for example SELECT * FROM weather."
+          })
         }
         return yield* options?.asOf === undefined ? run(statement) : runAsOf(statement, options.asOf)
       })
@@ -138,7 +143,7 @@ export const at = (base: URL, user: string, properties?: Protocol.Session["prope
     })
   ).pipe(Layer.provide(FetchHttpClient.layer))
 
-/** Each statement gets these session properties. */
+/** Each statement runs with these session properties. */
 export const withSession = (properties: Protocol.Session["properties"]) =>
   Layer.unwrap(Effect.map(Effect.all([trinoUrl, trinoUser]), ([url, user]) => at(url, user, properties)))
 

@@ -1,7 +1,6 @@
-/** The snapshots of a table with what the sink left in them, and how Trino is told to expire some. */
+/** Decides how far back Trino may expire the snapshots of a table, and builds the statement for it. */
 import { Effect, Option, Schema } from "effect"
 import { sinkConnector } from "../../../services/Connector.ts"
-import type { Query } from "../../../services/Query.ts"
 import type { SinkCommit } from "../../../services/SinkCommits.ts"
 import { control } from "../../../services/Topics.ts"
 import { expireBefore, expiring, type Limits } from "./retention.ts"
@@ -9,57 +8,52 @@ import * as Rows from "./rows.ts"
 import * as Snapshots from "./snapshots.ts"
 
 const offsets = "kafka.connect.offsets."
-/** What the sink looks for. */
-const ofTheSink = `${offsets}${control}.connect-${sinkConnector}`
+/** The property from which the sink resumes. */
+const sinkOffsets = `${offsets}${control}.connect-${sinkConnector}`
 
 const holdsOffsets = ({ summary }: Snapshots.Snapshot) =>
   Object.keys(summary).some((property) => property.startsWith(offsets))
 
-/** A branch or tag, and whether the table says how old its snapshots may become. */
+/** A branch or tag, and whether the table sets an age for its snapshots. */
 const RefRow = Schema.Tuple([Schema.String, Schema.Boolean])
 
 export interface Expiry {
-  /** What was committed before this time may expire, and none else. */
+  /** Only snapshots committed before this time may expire. Milliseconds since 1970. */
   readonly before: number
   readonly expiring: ReadonlyArray<Snapshots.Snapshot>
-  /** All those expire that the current one does not descend from, and there are some: the table was replaced. */
+  /** The table was replaced, and all snapshots outside the current chain expire. */
   readonly replaced: boolean
-  /** All that there are. */
+  /** All snapshots of the table. */
   readonly snapshots: ReadonlyArray<Snapshots.Snapshot>
-  /** The newest commit of the sink. */
+  /** The sink's newest commit. */
   readonly sink: Option.Option<SinkCommit>
-  /** Why nothing expires although some could: a sentence. */
+  /** Why nothing expires although something could: a sentence. */
   readonly held: Option.Option<string>
 }
 
 const longAgo = 0
 
-export const expiryOf = Effect.fn("SnapshotChain.expiryOf")(function* (
-  query: Query["Service"],
-  table: string,
-  limits: Omit<Limits, "needed">
-) {
+export const expiryOf = Effect.fn("SnapshotChain.expiryOf")(function* (table: string, limits: Omit<Limits, "needed">) {
   const refs = yield* Rows.all(
-    query,
     { table, operation: "reading its branches", row: RefRow },
-    `SELECT name, max_snapshot_age_in_ms IS NOT NULL OR max_reference_age_in_ms IS NOT NULL FROM ${Rows.about(table, "refs")}`
+    `SELECT name, max_snapshot_age_in_ms IS NOT NULL OR max_reference_age_in_ms IS NOT NULL FROM ${Rows.metadataTable(table, "refs")}`
   )
-  const snapshots = yield* Snapshots.read(query, table)
-  const line = Snapshots.currentLine(snapshots)
-  const sink = Snapshots.lastSinkCommit(line)
-  // Trino expires by what the table itself says of them, whatever time it is given.
+  const snapshots = yield* Snapshots.read(table)
+  const chain = Snapshots.currentChain(snapshots)
+  const sink = Snapshots.lastSinkCommit(chain)
+  // An age that the table itself sets overrides the time given to Trino.
   const others = refs.filter(([name, hasAge]) => name !== "main" || hasAge).map(([name]) => name)
   if (others.length > 0) {
-    const held = `Snapshots are left alone, as the table has branches, tags or ages of its own (${others.join(", ")}): expire them with the tool that made these.`
+    const held = `Snapshots are kept, because the table has branches, tags or snapshot ages of its own (${others.join(", ")}): expire them with the tool that created these.`
     return { before: longAgo, expiring: [], replaced: false, snapshots, sink, held: Option.some(held) } satisfies Expiry
   }
-  const found = line.findIndex(({ summary }) => ofTheSink in summary)
-  // A table that was rebuilt may have another sink's offsets alone.
-  const withOffsets = found === -1 ? line.findIndex(holdsOffsets) : found
-  const before = expireBefore(line, { ...limits, needed: withOffsets + 1 })
-  const expired = expiring(snapshots, line, before)
-  const inLine = new Set(line)
-  const outside = (some: ReadonlyArray<Snapshots.Snapshot>) => some.filter((snapshot) => !inLine.has(snapshot)).length
+  const own = chain.findIndex(({ summary }) => sinkOffsets in summary)
+  // A rebuilt table may hold only the offsets of the rebuild's connector.
+  const withOffsets = own === -1 ? chain.findIndex(holdsOffsets) : own
+  const before = expireBefore(chain, { ...limits, needed: withOffsets + 1 })
+  const expired = expiring(snapshots, chain, before)
+  const inChain = new Set(chain)
+  const outside = (some: ReadonlyArray<Snapshots.Snapshot>) => some.filter((snapshot) => !inChain.has(snapshot)).length
   const replaced = outside(snapshots) > 0 && outside(expired) === outside(snapshots)
   return { before, expiring: expired, replaced, snapshots, sink, held: Option.none() } satisfies Expiry
 })
@@ -67,20 +61,20 @@ export const expiryOf = Effect.fn("SnapshotChain.expiryOf")(function* (
 const sum = (snapshots: ReadonlyArray<Snapshots.Snapshot>, property: string) =>
   snapshots.reduce((sum, { summary }) => sum + Number(summary[property] ?? 0), 0)
 
-/** What was merged by the snapshots that `later` has and `earlier` has not. */
+/** Files merged by the snapshots that only `later` has. */
 export const mergedSince = (earlier: Expiry, later: Expiry) => {
   const known = new Set(earlier.snapshots.map(({ id }) => id))
   const merges = later.snapshots.filter(({ id, operation }) => operation === "replace" && !known.has(id))
   return { files: sum(merges, "deleted-data-files"), into: sum(merges, "added-data-files") }
 }
 
-/** How many of the snapshots of `earlier` are gone in `later`. */
+/** How many snapshots of `earlier` are gone in `later`. */
 export const expiredSince = (earlier: Expiry, later: Expiry) => {
   const left = new Set(later.snapshots.map(({ id }) => id))
   return earlier.snapshots.filter(({ id }) => !left.has(id)).length
 }
 
-/** An absolute time, and not an age: the statement begins some time after the snapshots were read. */
+/** Takes an absolute time, because the statement starts some time after the snapshots were read. */
 export const expire = (table: string, before: number) => {
   const age = `to_milliseconds(current_timestamp - TIMESTAMP ${Rows.literal(new Date(before).toISOString().replace("T", " ").replace("Z", " UTC"))})`
   return `ALTER TABLE iceberg.default.${table} EXECUTE expire_snapshots(retention_threshold => CAST(${age} AS varchar) || 'ms')`

@@ -1,5 +1,5 @@
 import { Array as Arr, Effect, Layer, Option, Schema, Stream } from "effect"
-import { Query, type QueryError, QueryUnavailable } from "../../../services/Query.ts"
+import { type Query, type QueryError, QueryUnavailable } from "../../../services/Query.ts"
 import { SinkCommits } from "../../../services/SinkCommits.ts"
 import type { TableUnavailable } from "../../../services/Table.ts"
 import {
@@ -20,11 +20,11 @@ const character = (text: string) => `U&'\\${text.charCodeAt(0).toString(16).padS
 const orNull = (column: string) => `coalesce(${column}, ${character(nullText)})`
 const text = `${orNull("city")} || ${character(separator)} || ${orNull("temperature")}`
 export const checksum = `from_base(substr(to_hex(md5(to_utf8(${text}))), 1, ${checksumDigits}), 16)`
-/** A sum of bigint would be too small for some thousand rows. */
+/** A sum of bigints overflows after some thousand rows. */
 export const sum = `sum(CAST(${checksum} AS decimal(38, 0)))`
 export const hourIs = (ts: TableHour) => (ts === null ? "ts IS NULL" : `ts = ${Rows.literal(ts)}`)
 
-/** A sum may have more digits than a number keeps. */
+/** A sum may have more digits than a number can hold. */
 const Digits = Schema.String.check(Schema.isPattern(/^-?\d+$/))
 const HourRow = Schema.Tuple([Schema.NullOr(Schema.String), Rows.Whole, Digits, Rows.Whole])
 const SliceRow = Schema.Tuple([Rows.Whole, Rows.Whole, Digits])
@@ -32,7 +32,7 @@ const RecordRow = Schema.Tuple([Schema.NullOr(Schema.String), Schema.NullOr(Sche
 
 const table = weather
 
-/** Rows are counted as often as `n` says, where others have written. */
+/** Counts each row `n` times; used when other programs have written to the table. */
 const weighted = {
   count: "sum(n)",
   sum: `sum(CAST(n * ${checksum} AS decimal(38, 0)))`,
@@ -42,8 +42,8 @@ const plain = { count: "count(*)", sum, byOthers: "bigint '0'" }
 
 const rowsAt = (snapshotId: string) => `iceberg.default.${table} FOR VERSION AS OF BIGINT '${snapshotId}'`
 
-/** The rows of a snapshot, and those that undo what others have changed: of the snapshot before each of theirs, less its own. */
-const without = (others: ReadonlyArray<OtherWriters.OtherSnapshot>, snapshotId: string) => {
+/** SQL for a snapshot's rows without the changes of other writers: for each of their snapshots, adds its parent's rows and subtracts its own. */
+const withoutOthers = (others: ReadonlyArray<OtherWriters.OtherSnapshot>, snapshotId: string) => {
   const times = new Map<string, number>()
   const add = (id: string, n: number) => times.set(id, (times.get(id) ?? 0) + n)
   for (const other of others) {
@@ -52,50 +52,50 @@ const without = (others: ReadonlyArray<OtherWriters.OtherSnapshot>, snapshotId: 
   }
   const select = (id: string, n: number, other: boolean) =>
     `SELECT city, temperature, ts, ${n} AS n, ${other} AS other FROM ${rowsAt(id)}`
-  // One that follows another has its rows as both.
+  // Where one of their snapshots follows another, the rows cancel out.
   const undoing = [...times].filter(([, n]) => n !== 0).map(([id, n]) => select(id, n, true))
   return `(${[select(snapshotId, 1, false), ...undoing].join("\nUNION ALL ")})`
 }
 
-const unknownOf = (line: ReadonlyArray<Snapshots.Snapshot>) =>
-  line
+const unknownOf = (chain: ReadonlyArray<Snapshots.Snapshot>) =>
+  chain
     .slice(-1)
     .filter(({ parentId }) => parentId !== null)
     .map(
       ({ id }) =>
-        `The snapshots before ${id} have expired, so what another writer changed in it or in them cannot be told from what is lost.`
+        `The snapshots before ${id} have expired, so changes by other writers in it or in them cannot be told apart from lost rows.`
     )
 
 export const layer = Layer.effect(
   TableChecksums,
   Effect.gen(function* () {
-    const query = yield* Query
-    const sinkCommits = yield* SinkCommits
+    const services = yield* Effect.context<Query | SinkCommits>()
 
-    /** Why a snapshot cannot be read: one that expires takes its files with it, which engines say in many ways. */
+    /** Trino reports an expired snapshot, whose files are gone, in many ways. */
     const reasonOf = Effect.fnUntraced(function* (snapshotId: string, error: TableUnavailable | TableMissing) {
-      const isKept = yield* Snapshots.read(query, table).pipe(
+      const isKept = yield* Snapshots.read(table).pipe(
         Effect.map((snapshots) => snapshots.some(({ id }) => id === snapshotId)),
         Effect.orElseSucceed(() => true)
       )
-      const reason = `its snapshot ${snapshotId} has expired while it was read; run it again`
+      const reason = `its snapshot ${snapshotId} expired while it was read; try again`
       return yield* isKept ? Rows.asQueryError(error) : new QueryUnavailable({ reason, cause: error })
     })
 
     const viewOf = (
-      line: Arr.NonEmptyReadonlyArray<Snapshots.Snapshot>,
+      chain: Arr.NonEmptyReadonlyArray<Snapshots.Snapshot>,
       logId: TableView["logId"],
       committed: TableView["committed"]
     ): TableView => {
-      const snapshotId = line[0].id
-      const changes = OtherWriters.among(line)
-      const kept = new Set(line.map(({ id }) => id))
+      const snapshotId = chain[0].id
+      const changes = OtherWriters.among(chain)
+      const kept = new Set(chain.map(({ id }) => id))
       const others = changes.filter(({ parentId }) => kept.has(parentId))
       const { byOthers, count, sum } = others.length === 0 ? plain : weighted
-      const from = `FROM ${others.length === 0 ? rowsAt(snapshotId) : without(others, snapshotId)}`
+      const from = `FROM ${others.length === 0 ? rowsAt(snapshotId) : withoutOthers(others, snapshotId)}`
       const read = <A>(row: Schema.Codec<A, unknown>, sql: string) =>
-        Rows.stream(query, { table, operation: "comparing it with the log", row }, sql).pipe(
-          Stream.catch((error) => Stream.fromEffect(reasonOf(snapshotId, error)))
+        Rows.stream({ table, operation: "comparing it with the log", row }, sql).pipe(
+          Stream.catch((error) => Stream.fromEffect(reasonOf(snapshotId, error))),
+          Stream.provideContext(services)
         )
       const collect = <K, A>(rows: Stream.Stream<readonly [K, A], QueryError>) =>
         Effect.map(Stream.runCollect(rows), (all): ReadonlyMap<K, A> => new Map(all))
@@ -105,7 +105,7 @@ export const layer = Layer.effect(
         committed,
         others: Effect.succeed({
           changes: changes.map(({ parentId: _, ...change }) => change),
-          unknown: unknownOf(line)
+          unknown: unknownOf(chain)
         }),
         hours: collect(
           read(HourRow, `SELECT ts, ${count}, ${sum}, ${byOthers} ${from} GROUP BY ts`).pipe(
@@ -129,20 +129,21 @@ export const layer = Layer.effect(
     }
 
     const view = Effect.gen(function* () {
-      const line = Snapshots.currentLine(yield* Snapshots.read(query, table))
-      if (!Arr.isReadonlyArrayNonEmpty(line)) return Option.none<TableView>()
-      // What other writers changed after the sink's last commit is for the audit to find.
-      const commit = Snapshots.lastSinkCommit(line)
-      const logId = yield* LogId.read(query, table)
-      if (Option.isNone(commit)) return Option.some(viewOf(line, logId, Option.none()))
-      const positions = yield* sinkCommits.positions([commit.value])
-      return Option.some(viewOf(line, logId, Option.fromUndefinedOr(positions.get(commit.value.id))))
+      const chain = Snapshots.currentChain(yield* Snapshots.read(table))
+      if (!Arr.isReadonlyArrayNonEmpty(chain)) return Option.none<TableView>()
+      // The audit finds what other writers changed after the sink's last commit.
+      const commit = Snapshots.lastSinkCommit(chain)
+      const logId = yield* LogId.read(table)
+      if (Option.isNone(commit)) return Option.some(viewOf(chain, logId, Option.none()))
+      const positions = yield* SinkCommits.use((service) => service.positions([commit.value]))
+      return Option.some(viewOf(chain, logId, Option.fromUndefinedOr(positions.get(commit.value.id))))
     }).pipe(
       Effect.catchTags({
         TableMissing: () => Effect.succeedNone,
         TableUnavailable: (error) => Effect.fail(Rows.asQueryError(error))
       }),
-      Effect.withSpan("TableChecksums.view")
+      Effect.withSpan("TableChecksums.view"),
+      Effect.provide(services)
     )
 
     return TableChecksums.of({ view })

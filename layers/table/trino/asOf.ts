@@ -1,6 +1,5 @@
-/** Which snapshot is meant by an id or a time. */
+/** Resolves a snapshot id or a time to a snapshot that the table keeps. */
 import { Effect, Schema } from "effect"
-import type { Query } from "../../../services/Query.ts"
 import { type AsOf, SnapshotMissing } from "../../../services/TableReader.ts"
 import * as Rows from "./rows.ts"
 
@@ -11,19 +10,18 @@ const Kept = Schema.Tuple([
   Schema.NullOr(Rows.Whole)
 ])
 
-/** The snapshot's id. A time stands for the one that was current then. */
+/** SQL for the snapshot's id; a time selects the snapshot that was current then. */
 const wanted = (table: string, asOf: AsOf) =>
   asOf._tag === "Snapshot"
-    ? // Trino has no number for some of 19 digits.
+    ? // Some numbers of 19 digits do not fit a bigint.
       `try_cast('${asOf.id}' AS bigint)`
-    : `(SELECT max_by(snapshot_id, made_current_at) FROM ${Rows.about(table, "history")} WHERE ${Rows.millisOf("made_current_at")} <= ${asOf.millis})`
+    : `(SELECT max_by(snapshot_id, made_current_at) FROM ${Rows.metadataTable(table, "history")} WHERE ${Rows.millisOf("made_current_at")} <= ${asOf.millis})`
 
-export const find = Effect.fn("AsOf.find")(function* (query: Query["Service"], table: string, asOf: AsOf) {
+export const find = Effect.fn("AsOf.find")(function* (table: string, asOf: AsOf) {
   const [kept] = yield* Rows.all(
-    query,
     { table, operation: "looking for a snapshot", row: Kept },
     `SELECT max(IF(snapshot_id = ${wanted(table, asOf)}, snapshot_id)), count(*), min_by(snapshot_id, committed_at), ${Rows.millisOf("min(committed_at)")}
-FROM ${Rows.about(table, "snapshots")}`
+FROM ${Rows.metadataTable(table, "snapshots")}`
   )
   const [id, count, oldest, oldestAt] = kept ?? [null, 0, null, null]
   if (id !== null) return id

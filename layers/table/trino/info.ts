@@ -1,4 +1,4 @@
-/** How Trino is, as it tells without a statement. */
+/** Reads whether Trino is starting, and its version, without running a statement. */
 import { Effect, Schema } from "effect"
 import * as HttpClient from "effect/http/HttpClient"
 import { QueryUnavailable } from "../../../services/Query.ts"
@@ -8,10 +8,10 @@ const Info = Schema.fromJsonString(
   Schema.Struct({ starting: Schema.Boolean, nodeVersion: Schema.Struct({ version: Schema.String }) })
 )
 
-/** Of Trino at this address, without a slash at the end: its port is open long before it serves. */
+/** `server` has no trailing slash. Trino's port is open long before it runs statements. */
 export const info = Effect.fn("Trino.info")(function* (server: string) {
   const client = yield* HttpClient.HttpClient
-  const elsewhere = "set FLOE_TRINO_URL to where it is"
+  const elsewhere = "set FLOE_TRINO_URL to its address"
   const { status, body } = yield* client.get(`${server}/v1/info`).pipe(
     Effect.flatMap((response) => Effect.map(response.text, (body) => ({ status: response.status, body }))),
     Effect.mapError((cause) => {

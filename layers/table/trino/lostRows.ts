@@ -1,14 +1,13 @@
-/** Rows of `default.weather` that another table has not, or not as often. */
+/** Counts the rows of `default.weather` that another table lacks, or has fewer times. */
 import { Effect, Schema } from "effect"
-import type { Query } from "../../../services/Query.ts"
 import type { TableHour } from "../../../services/TableChecksums.ts"
 import { weather } from "../../../services/TableReader.ts"
 import { columns } from "../../../services/Weather.ts"
 import * as Rows from "./rows.ts"
 import { checksum, hourIs, sum } from "./TableChecksums.ts"
 
-/** Rows that Trino groups at once; each takes some 200 bytes of its heap. */
-const atOnce = 500_000
+/** Rows that Trino groups in one statement; each takes about 200 bytes of its heap. */
+const maxGroupedRows = 500_000
 
 const nameOf = (table: string) => `iceberg.default."${table}"`
 
@@ -16,7 +15,7 @@ const Column = Schema.Tuple([Schema.String])
 const Hour = Schema.Tuple([Schema.NullOr(Schema.String), Rows.Whole, Schema.NullOr(Rows.Whole)])
 const Count = Schema.Tuple([Rows.Whole])
 
-/** Of each hour that differs: its rows, and those of the other table. */
+/** Each hour that differs: its rows, and the rows of the other table. */
 const differing = (other: string) => {
   const hours = (table: string) => `SELECT ts, count(*) AS n, ${sum} AS s FROM ${nameOf(table)} GROUP BY ts`
   return `SELECT a.ts, a.n, b.n FROM (${hours(weather)}) a LEFT JOIN (${hours(other)}) b ON a.ts IS NOT DISTINCT FROM b.ts
@@ -30,11 +29,10 @@ const excess = (other: string, ts: TableHour, slice: number, of: number) => {
   SELECT sum(weight) AS n FROM (${rows(weather, 1)} UNION ALL ${rows(other, -1)}) GROUP BY city, temperature)`
 }
 
-/** Hours whose sums are the same are not compared row by row, and of the others some rows at a time. */
-export const count = Effect.fn("LostRows.count")(function* (query: Query["Service"], other: string) {
+/** Compares row by row only the hours whose checksums differ, in slices. */
+export const count = Effect.fn("LostRows.count")(function* (other: string) {
   const operation = "counting the rows that would be lost"
-  const all = <A>(row: Schema.Codec<A, unknown>, sql: string) =>
-    Rows.all(query, { table: weather, operation, row }, sql)
+  const all = <A>(row: Schema.Codec<A, unknown>, sql: string) => Rows.all({ table: weather, operation, row }, sql)
   const names = yield* all(
     Column,
     `SELECT column_name FROM iceberg.information_schema.columns WHERE table_schema = 'default' AND table_name = '${weather}'`
@@ -49,7 +47,7 @@ export const count = Effect.fn("LostRows.count")(function* (query: Query["Servic
       lost += rows
       continue
     }
-    const of = Math.ceil((rows + others) / atOnce)
+    const of = Math.ceil((rows + others) / maxGroupedRows)
     for (let slice = 0; slice < of; slice++) {
       const [more] = yield* all(Count, excess(other, ts, slice, of))
       lost += more?.[0] ?? 0

@@ -1,6 +1,5 @@
-/** What others than the sink and the upkeep have committed to `default.weather`, as far as its snapshots are kept. */
+/** Finds the snapshots of `default.weather` that neither the sink nor maintenance committed. */
 import { Effect } from "effect"
-import type { Query } from "../../../services/Query.ts"
 import type { OtherChange } from "../../../services/TableChecksums.ts"
 import { weather } from "../../../services/TableReader.ts"
 import { isSinkCommit } from "./sinkCommit.ts"
@@ -14,11 +13,11 @@ const countOf = (summary: Snapshots.Snapshot["summary"], ...names: ReadonlyArray
   names.reduce((sum, name) => sum + (Number(summary[name]) || 0), 0)
 
 /**
- * Those in a line, oldest first. The first snapshot of a table has no parent and whatever it was made with; `replace`
- * leaves the rows as they are. A statement that rewrites files counts the rows that stay on both sides.
+ * Oldest first. The first snapshot of a table has no parent and is nobody's change; `replace` leaves the rows as they
+ * are. A statement that rewrites files counts the rows that stay both as added and as deleted.
  */
-export const among = (line: ReadonlyArray<Snapshots.Snapshot>): ReadonlyArray<OtherSnapshot> =>
-  line.toReversed().flatMap(({ id, operation, parentId, summary }) => {
+export const among = (chain: ReadonlyArray<Snapshots.Snapshot>): ReadonlyArray<OtherSnapshot> =>
+  chain.toReversed().flatMap(({ id, operation, parentId, summary }) => {
     if (parentId === null || operation === "replace" || isSinkCommit(summary)) return []
     const by = summary["engine-name"] ?? (summary.trino_query_id === undefined ? "another program" : "trino")
     const added = countOf(summary, "added-records")
@@ -26,6 +25,6 @@ export const among = (line: ReadonlyArray<Snapshots.Snapshot>): ReadonlyArray<Ot
     return added + deleted === 0 ? [] : [{ snapshotId: id, parentId, by, added, deleted }]
   })
 
-export const find = Effect.fn("OtherWriters.find")(function* (query: Query["Service"]) {
-  return among(Snapshots.currentLine(yield* Snapshots.read(query, weather)))
-})
+export const find = Effect.map(Snapshots.read(weather), (snapshots) => among(Snapshots.currentChain(snapshots))).pipe(
+  Effect.withSpan("OtherWriters.find")
+)

@@ -1,6 +1,6 @@
-/** What `SHOW CREATE TABLE` says. */
+/** Parses the output of `SHOW CREATE TABLE`. */
 
-/** The lines between `(` and `)`, as Trino indents them. */
+/** The lines between `(` and `)`. */
 const block = (statement: string, opening: string) => {
   const start = statement.indexOf(opening)
   const body = start === -1 ? "" : statement.slice(start + opening.length, statement.indexOf("\n)", start))
@@ -10,23 +10,23 @@ const block = (statement: string, opening: string) => {
     .filter((line) => line !== "")
 }
 
-export interface ShownTable {
-  /** As `city varchar`. */
+export interface CreateStatement {
+  /** For example `city varchar`. */
   readonly columns: ReadonlyArray<string>
-  /** Trino's own, and their values as SQL. */
+  /** Trino's table properties; values are SQL. */
   readonly properties: ReadonlyMap<string, string>
 }
 
-export const parseShowCreate = (shown: string): ShownTable => ({
-  columns: block(shown, " ("),
+export const parseShowCreate = (statement: string): CreateStatement => ({
+  columns: block(statement, " ("),
   properties: new Map(
-    block(shown, "\nWITH (").map((line) => {
+    block(statement, "\nWITH (").map((line) => {
       const equals = line.indexOf(" = ")
       return [line.slice(0, equals), line.slice(equals + 3)]
     })
   )
 })
 
-/** The texts of `ARRAY['ts','bucket(city, 4)']`. */
+/** The strings in `ARRAY['ts','bucket(city, 4)']`. */
 export const texts = (array: string) =>
   Array.from(array.matchAll(/'((?:[^']|'')*)'/g), ([, text = ""]) => text.replaceAll("''", "'"))

@@ -1,16 +1,23 @@
-/** Trino's values as JSON can carry them, in the same form as DuckDB's where both have the type. */
+/** Converts Trino's values to JSON, in the same form as DuckDB's values where both have the type. */
 import { Predicate, Schema } from "effect"
 import type { QueryValue } from "../../../services/Query.ts"
 import { TypeSignature } from "./Page.ts"
 
 type Convert = (value: unknown) => QueryValue
 
-const unreadable = (type: string) => new Error(`The engine sent a value that is no ${type}`)
+/** A value that does not fit the type of its column. */
+export class UnreadableValue extends Schema.TaggedError<UnreadableValue>()("UnreadableValue", {
+  type: Schema.String
+}) {
+  override get message() {
+    return `Trino sent a value that is not a valid ${this.type}.`
+  }
+}
 
-/** Numbers, texts and booleans stay what they are. */
+/** Numbers, strings and booleans stay as they are. */
 const plain: Convert = (value) => {
   if (Predicate.isString(value) || Predicate.isNumber(value) || Predicate.isBoolean(value)) return value
-  throw unreadable("plain value")
+  throw new UnreadableValue({ type: "scalar" })
 }
 
 const text: Convert = (value) => String(plain(value))
@@ -22,7 +29,7 @@ const timestamp: Convert = (value) => shortFraction(String(text(value))).replace
 
 const zoned = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(\.\d+)? (UTC|[+-]\d\d:\d\d)$/
 
-/** ISO 8601 in UTC; a time in a zone that has a name stays as it is. */
+/** ISO 8601 in UTC; a time in a named zone stays as it is. */
 const timestampWithZone: Convert = (value) => {
   const moment = String(timestamp(value))
   const match = zoned.exec(moment)
@@ -32,7 +39,7 @@ const timestampWithZone: Convert = (value) => {
   return utc.replace(".000Z", `${fraction}Z`)
 }
 
-/** As DuckDB writes a BLOB: printable ASCII as it is, any other byte as \xHH. */
+/** DuckDB's notation of a BLOB: printable ASCII, and \xHH for any other byte. */
 const bytes: Convert = (value) =>
   Array.from(Buffer.from(String(text(value)), "base64"), (byte) =>
     byte < 0x20 || byte > 0x7e || byte === 0x22 || byte === 0x27
@@ -51,7 +58,7 @@ const leaves: Record<string, Convert> = {
 
 const numbers = ["tinyint", "smallint", "integer", "real", "double"]
 
-/** Keys of a map are texts, whatever their type is. */
+/** Trino sends the keys of a map as strings, whatever their type. */
 const keyOf = ({ rawType }: TypeSignature, convert: Convert): Convert => {
   if (rawType === "boolean") return (key) => key === "true"
   if (numbers.includes(rawType)) return (key) => (Number.isFinite(Number(key)) ? Number(key) : text(key))
@@ -68,24 +75,24 @@ const fieldOf = Schema.decodeUnknownSync(Field)
 const listOf =
   (element: Convert): Convert =>
   (value) => {
-    if (!Array.isArray(value)) throw unreadable("array")
+    if (!Array.isArray(value)) throw new UnreadableValue({ type: "array" })
     return value.map(element)
   }
 
 const mapOf =
   (key: Convert, value: Convert): Convert =>
   (map) => {
-    if (!Predicate.isReadonlyObject(map)) throw unreadable("map")
+    if (!Predicate.isReadonlyObject(map)) throw new UnreadableValue({ type: "map" })
     return Object.entries(map).map(([name, content]) => ({ key: key(name), value: value(content) }))
   }
 
-/** An object; an array where a field has no name, or two have the same. */
+/** An object, or an array if a field has no name or two fields share one. */
 const rowOf = (fields: ReadonlyArray<typeof Field.Type>): Convert => {
   const names = fields.map(({ fieldName }) => fieldName?.name)
   const converts = fields.map(({ typeSignature }) => converter(typeSignature))
   const named = names.every((name) => name !== undefined) && new Set(names).size === names.length
   return (value) => {
-    if (!Array.isArray(value) || value.length !== fields.length) throw unreadable("row")
+    if (!Array.isArray(value) || value.length !== fields.length) throw new UnreadableValue({ type: "row" })
     const values = converts.map((convert, i) => convert(value[i]))
     return named ? Object.fromEntries(names.map((name, i) => [name, values[i] ?? null])) : values
   }
@@ -107,7 +114,7 @@ const present = (signature: TypeSignature): Convert => {
   }
 }
 
-/** For the values of a type; throws for a value that is none of it. */
+/** Converts the values of a type; throws UnreadableValue for any other value. */
 export const converter = (signature: TypeSignature): Convert => {
   const convert = present(signature)
   return (value) => (value === null || value === undefined ? null : convert(value))

@@ -1,31 +1,34 @@
-/** A statement that changes a table beside its other writers: one that was slower than they is tried again. */
+/** Runs a statement that changes the table, and retries it when another writer commits first. */
 import { Effect, Schedule, Stream } from "effect"
 import { MaintenanceFailed } from "../../../services/Maintenance.ts"
-import type { Query, QueryError } from "../../../services/Query.ts"
+import { Query, type QueryError } from "../../../services/Query.ts"
 import type { SnapshotMissing } from "../../../services/TableReader.ts"
 
-export type Told = (news: string) => Effect.Effect<void>
+export type OnProgress = (step: string) => Effect.Effect<void>
 
-/** Another writer was faster, or holds the metastore's lock. */
+/** Another writer committed first, or holds the metastore's lock. */
 const conflict = /Failed to commit|Metadata location|lock/i
 const isConflict = (error: QueryError | SnapshotMissing) => error._tag === "QueryFailed" && conflict.test(error.reason)
-/** 1, 2, … 16 s: half a minute in all. */
-const again = Schedule.max([Schedule.exponential("1 second"), Schedule.recurs(5)])
+/** 1, 2, … 16 s: 31 s in total. */
+const conflictRetries = Schedule.max([Schedule.exponential("1 second"), Schedule.recurs(5)])
 
-/** Says every second what it is at. */
-export const saying = <A, E, R>(told: Told, news: string, effect: Effect.Effect<A, E, R>) =>
-  Effect.raceFirst(effect, Effect.andThen(Effect.repeat(told(news), Schedule.spaced("1 second")), Effect.never))
+/** Reports the step every second while the effect runs. */
+export const withProgress = <A, E, R>(onProgress: OnProgress, step: string, effect: Effect.Effect<A, E, R>) =>
+  Effect.raceFirst(effect, Effect.andThen(Effect.repeat(onProgress(step), Schedule.spaced("1 second")), Effect.never))
 
-export const make = (query: Query["Service"], told: Told) =>
-  Effect.fn("retryOnConflict.execute")(function* (news: string, statement: string) {
-    // Until its last page is fetched a statement has not ended, and may fail.
-    const execute = Effect.scoped(Effect.flatMap(query.execute(statement), ({ rows }) => Stream.runDrain(rows)))
+export const make = (onProgress: OnProgress) =>
+  Effect.fn("retryOnConflict.execute")(function* (step: string, statement: string) {
+    // A statement may still fail until its last page is fetched.
+    const execute = Query.use((query) => query.execute(statement)).pipe(
+      Effect.flatMap(({ rows }) => Stream.runDrain(rows)),
+      Effect.scoped
+    )
     let tries = 0
     const once = Effect.suspend(() =>
-      saying(told, tries++ === 0 ? news : `${news}, again as the table changed meanwhile`, execute)
+      withProgress(onProgress, tries++ === 0 ? step : `${step}, retrying because the table changed meanwhile`, execute)
     )
     return yield* once.pipe(
-      Effect.retry({ schedule: again, while: isConflict }),
+      Effect.retry({ schedule: conflictRetries, while: isConflict }),
       Effect.mapError((cause) => new MaintenanceFailed({ reason: cause.message, cause }))
     )
   })

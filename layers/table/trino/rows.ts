@@ -1,18 +1,18 @@
-/** The rows of a statement about a table, decoded, with the errors of a table. */
+/** Decoded rows of a statement about a table; failures become the errors of a table. */
 import { Effect, Schema, Stream } from "effect"
-import { type Query, type QueryError, QueryUnavailable } from "../../../services/Query.ts"
+import { Query, type QueryError, QueryUnavailable } from "../../../services/Query.ts"
 import { TableUnavailable } from "../../../services/Table.ts"
 import { TableMissing, weather } from "../../../services/TableReader.ts"
 
-/** Trino's bigint comes as text. */
+/** Trino sends a bigint as text. */
 export const Whole = Schema.FiniteFromString.pipe(Schema.decodeTo(Schema.Int))
 
 export const literal = (text: string) => `'${text.replaceAll("'", "''")}'`
 
-/** What Trino tells about a table: its `snapshots`, `files` and so on. */
-export const about = (table: string, kind: string) => `iceberg.default."${table}$${kind}"`
+/** Trino's metadata table of a kind: `snapshots`, `files` and so on. */
+export const metadataTable = (table: string, kind: string) => `iceberg.default."${table}$${kind}"`
 
-/** A time as milliseconds since 1970. */
+/** SQL for a time as milliseconds since 1970. */
 export const millisOf = (time: string) => `CAST(round(to_unixtime(${time}) * 1000) AS bigint)`
 
 const isMissing = (error: QueryError) =>
@@ -21,10 +21,10 @@ const isMissing = (error: QueryError) =>
 const missing = (table: string) =>
   new TableMissing({
     table: `default.${table}`,
-    advice: table === weather ? "floe table create makes it" : `floe replay --into ${table} makes one`
+    advice: table === weather ? "run floe table create" : `floe rebuild --into ${table} creates it`
   })
 
-/** The same as an error of a query, for who has promised those. */
+/** The same failure as a QueryUnavailable, for callers that declare query errors only. */
 export const asQueryError = (error: TableMissing | TableUnavailable) => {
   const reason =
     error._tag === "TableUnavailable" ? error.reason : `there is no table ${error.table} yet; ${error.advice}`
@@ -33,27 +33,27 @@ export const asQueryError = (error: TableMissing | TableUnavailable) => {
 
 interface Question<A> {
   readonly table: string
-  /** What is being done, as in "reading its snapshots". */
+  /** The operation that an error names, for example "reading its snapshots". */
   readonly operation: string
   readonly row: Schema.Codec<A, unknown>
 }
 
-export const stream = <A>(query: Query["Service"], { table, operation, row }: Question<A>, sql: string) => {
+export const stream = <A>({ table, operation, row }: Question<A>, sql: string) => {
   const decode = Schema.decodeUnknownEffect(Schema.NonEmptyArray(row))
   const unavailable = (reason: string, cause: unknown) => new TableUnavailable({ operation, reason, cause })
-  return Stream.unwrap(
-    Effect.map(query.execute(sql).pipe(Effect.catchTag("SnapshotMissing", Effect.die)), ({ rows }) => rows)
-  ).pipe(
+  return Query.use(({ execute }) => execute(sql)).pipe(
+    Effect.catchTag("SnapshotMissing", Effect.die),
+    Effect.map(({ rows }) => rows),
+    Stream.unwrap,
     Stream.mapError((error) =>
       isMissing(error) ? missing(table) : unavailable(error.reason.replace(/\.$/, ""), error)
     ),
     Stream.mapArrayEffect((rows) =>
       Effect.mapError(decode(rows), (cause) =>
-        unavailable("Trino's answer cannot be read, which is a fault of Floe", cause)
+        unavailable("Floe cannot read Trino's answer, which is a bug in Floe", cause)
       )
     )
   )
 }
 
-export const all = <A>(query: Query["Service"], question: Question<A>, sql: string) =>
-  Stream.runCollect(stream(query, question, sql))
+export const all = <A>(question: Question<A>, sql: string) => Stream.runCollect(stream(question, sql))

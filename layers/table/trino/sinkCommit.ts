@@ -1,4 +1,4 @@
-/** What the sink writes into the summary of each snapshot that it commits. */
+/** Reads the sink's commit from a snapshot's summary. */
 import { Option, Schema } from "effect"
 import type { SinkCommit } from "../../../services/SinkCommits.ts"
 
@@ -6,12 +6,12 @@ const idProperty = "kafka.connect.commit-id"
 /** `kafka.connect.offsets.<control topic>.<consumer group>`; the group of a connector is `connect-<its name>`. */
 const offsetsProperty = /^kafka\.connect\.offsets\.(.+?)\.connect-/
 
-/** By partition of the control topic, the next offset to read. */
+/** The next offset to read, by partition of the control topic. */
 const decodeOffsets = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Struct({ "0": Schema.Int })))
 
 export const isSinkCommit = (summary: Readonly<Record<string, string>>) => idProperty in summary
 
-/** None for a snapshot of another writer. */
+/** None if another writer committed the snapshot. */
 export const commitOf = (summary: Readonly<Record<string, string>>): Option.Option<SinkCommit> => {
   const id = summary[idProperty]
   if (id === undefined) return Option.none()

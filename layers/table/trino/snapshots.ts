@@ -1,12 +1,11 @@
-/** The snapshots that a table keeps, as Trino shows them, and what the sink has written into them. */
+/** Reads the snapshots of a table, and the sink's commits in them. */
 import { Effect, Option, Schema, SchemaGetter } from "effect"
-import type { Query } from "../../../services/Query.ts"
 import type { SinkCommit } from "../../../services/SinkCommits.ts"
-import { lineage } from "./retention.ts"
+import { snapshotChain } from "./retention.ts"
 import * as Rows from "./rows.ts"
 import { commitOf } from "./sinkCommit.ts"
 
-/** A map, as it comes from the engine. */
+/** A map, as Query returns it. */
 const Summary = Schema.Array(Schema.Struct({ key: Schema.String, value: Schema.String })).pipe(
   Schema.decodeTo(Schema.Record(Schema.String, Schema.String), {
     decode: SchemaGetter.transform((entries) => Object.fromEntries(entries.map(({ key, value }) => [key, value]))),
@@ -35,15 +34,14 @@ const Row = Schema.Tuple([
   Schema.Boolean
 ])
 
-/** Those that are kept: the current one, and then newest first; `most` limits their number. */
-export const read = Effect.fn("Snapshots.read")(function* (query: Query["Service"], table: string, most?: number) {
+/** The current snapshot first, then newest first; at most `limit`. */
+export const read = Effect.fn("Snapshots.read")(function* (table: string, limit?: number) {
   const found = yield* Rows.all(
-    query,
     { table, operation: "reading its snapshots", row: Row },
     `SELECT snapshot_id, parent_id, ${Rows.millisOf("committed_at")}, operation, summary,
-  coalesce(snapshot_id = (SELECT snapshot_id FROM ${Rows.about(table, "refs")} WHERE name = 'main'), false) AS is_current
-FROM ${Rows.about(table, "snapshots")}
-ORDER BY is_current DESC, committed_at DESC${most === undefined ? "" : ` LIMIT ${most}`}`
+  coalesce(snapshot_id = (SELECT snapshot_id FROM ${Rows.metadataTable(table, "refs")} WHERE name = 'main'), false) AS is_current
+FROM ${Rows.metadataTable(table, "snapshots")}
+ORDER BY is_current DESC, committed_at DESC${limit === undefined ? "" : ` LIMIT ${limit}`}`
   )
   return found.map(
     ([id, parentId, committedAt, operation, summary, isCurrent]): Snapshot => ({
@@ -57,17 +55,17 @@ ORDER BY is_current DESC, committed_at DESC${most === undefined ? "" : ` LIMIT $
   )
 })
 
-/** From the current one back, as far as its parents are kept. */
-export const currentLine = (snapshots: ReadonlyArray<Snapshot>) =>
-  lineage(snapshots, snapshots.find(({ isCurrent }) => isCurrent)?.id)
+/** From the current snapshot back, as far as its parents are kept. */
+export const currentChain = (snapshots: ReadonlyArray<Snapshot>) =>
+  snapshotChain(snapshots, snapshots.find(({ isCurrent }) => isCurrent)?.id)
 
-/** The newest commit of the sink in a line, whatever other writers did after it. */
-export const lastSinkCommit = (line: ReadonlyArray<Snapshot>): Option.Option<SinkCommit> =>
-  Option.firstSomeOf(line.values().map(({ summary }) => commitOf(summary)))
+/** The newest commit of the sink in a chain, even if other writers committed after it. */
+export const lastSinkCommit = (chain: ReadonlyArray<Snapshot>): Option.Option<SinkCommit> =>
+  Option.firstSomeOf(chain.values().map(({ summary }) => commitOf(summary)))
 
 /**
- * By a snapshot's id, the sink's last commit in it. A snapshot of the operation `replace` has the rows of its parent, and
- * so its commit; behind one of another writer that adds or removes rows nobody can tell, until the sink commits again.
+ * The sink's last commit in each snapshot, by snapshot id. A `replace` snapshot has the rows of its parent, and so its
+ * commit. After another writer adds or removes rows the commit is unknown, until the sink commits again.
  */
 export const sinkCommits = (snapshots: ReadonlyArray<Snapshot>): ReadonlyMap<string, SinkCommit> => {
   const byId = new Map(snapshots.map((snapshot) => [snapshot.id, snapshot]))

@@ -1,7 +1,7 @@
-/** The words of a statement, as Trino's grammar cuts them. */
+/** Splits a statement into the tokens of Trino's grammar. */
 
 export interface Token {
-  /** `gap` is white space or a comment; `sign` any other single character, also a quote that nothing closes. */
+  /** `gap` is white space or a comment; `sign` is any other single character, including an unclosed quote. */
   readonly kind: "text" | "name" | "word" | "gap" | "sign"
   readonly text: string
 }
@@ -10,15 +10,15 @@ const token =
   /(?<text>'(?:[^']|'')*')|(?<name>"(?:[^"]|"")*")|(?<gap>[ \t\r\n]+|--[^\r\n]*|\/\*.*?\*\/)|(?<word>\w+)|(?<sign>.)/gsu
 const kinds = ["text", "name", "word", "gap"] as const
 
-/** All of it: their texts make the statement again. */
+/** Lossless: the texts of all tokens, joined, are the statement. */
 export const tokens = (sql: string): ReadonlyArray<Token> =>
   Array.from(sql.matchAll(token), ({ 0: text, groups = {} }) => ({
     kind: kinds.find((kind) => groups[kind] !== undefined) ?? "sign",
     text
   }))
 
-/** Without the semicolons, comments and white space at its end, which Trino does not take. */
-export const withoutEnd = (sql: string) => {
+/** Drops trailing semicolons, comments and white space, which Trino rejects. */
+export const trimStatement = (sql: string) => {
   const all = tokens(sql)
   const last = all.findLastIndex(({ kind, text }) => kind !== "gap" && text !== ";" && text.trim() !== "")
   return all

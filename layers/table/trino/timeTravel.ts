@@ -1,27 +1,27 @@
 /**
- * A query over the table as it was at a snapshot: one line before the query makes the name `weather` stand for that
- * snapshot. What is taken out of the query is replaced by spaces, so that the rest stays in its line and column.
+ * Rewrites a query to read the table at a snapshot: a line before the query binds the name `weather` to that snapshot.
+ * Removed text becomes spaces, so that the rest keeps its line and column.
  */
 import { Result } from "effect"
 import { weather } from "../../../services/TableReader.ts"
 import { columns } from "../../../services/Weather.ts"
 import { type Token, tokens } from "./statement.ts"
 
-/** A name means the same in capital letters, in quotes too. */
+/** Names are case-insensitive, quoted ones too. */
 const identifier = (token: Token | undefined) => {
   if (token?.kind === "word") return token.text.toLowerCase()
   return token?.kind === "name" ? token.text.slice(1, -1).toLowerCase() : undefined
 }
 
-/** Tokens without gaps, to be asked what stands where. */
-const reading = (words: ReadonlyArray<Token>) => {
-  /** These words, and not names in quotes. */
+/** Looks up tokens, without gaps, by position. */
+const lookup = (words: ReadonlyArray<Token>) => {
+  /** Whether these words, unquoted, stand here. */
   const is = (at: number, ...wanted: ReadonlyArray<string>) =>
     wanted.every((one, i) => words[at + i]?.text.toLowerCase() === one)
   const name = (at: number) => identifier(words[at])
 
-  /** Behind the parenthesis that opens here, if one does. */
-  const behindParentheses = (at: number) => {
+  /** The position after the parenthesis that opens here, if one does. */
+  const afterParentheses = (at: number) => {
     let depth = 0
     let end = at
     do {
@@ -32,10 +32,10 @@ const reading = (words: ReadonlyArray<Token>) => {
     return end === at ? at : end + 1
   }
 
-  /** A name that a WITH has for a query of its own. */
-  const isDefined = (at: number) => is(behindParentheses(at + 1), "as", "(")
+  /** Whether a WITH defines the name that stands here. */
+  const isDefined = (at: number) => is(afterParentheses(at + 1), "as", "(")
 
-  /** How many tokens qualify the table's name that ends a chain beginning here: iceberg . default . */
+  /** How many tokens qualify the table's name in a chain that starts here: iceberg . default . */
   const qualifiers = (at: number) => {
     if (is(at - 1, ".")) return 0
     const start = name(at) === "iceberg" && is(at + 1, ".") ? at + 2 : at
@@ -44,56 +44,56 @@ const reading = (words: ReadonlyArray<Token>) => {
 
   return { is, name, isDefined, qualifiers }
 }
-type Reading = ReturnType<typeof reading>
+type Lookup = ReturnType<typeof lookup>
 
-const startsWith = ({ is, name }: Reading, word: string) => is(0, "with", word) && name(2) !== undefined && !is(2, "as")
+const startsWith = ({ is, name }: Lookup, word: string) => is(0, "with", word) && name(2) !== undefined && !is(2, "as")
 
-/** Why the statement cannot be pinned, as a sentence. */
-const refusal = (words: ReadonlyArray<Token>, read: Reading) => {
-  const { is, isDefined, name } = read
+/** Why the statement cannot be rewritten, as a sentence. */
+const unsupported = (words: ReadonlyArray<Token>, find: Lookup) => {
+  const { is, isDefined, name } = find
   if (!["select", "with", "values", "table", "("].some((start) => is(0, start))) {
-    return "With --as-of only queries can be run, which begin with SELECT, WITH, VALUES or TABLE."
+    return "--as-of accepts only queries, which begin with SELECT, WITH, VALUES or TABLE."
   }
-  if (startsWith(read, "function") || startsWith(read, "session")) {
-    return "With --as-of a query cannot have functions or session properties of its own."
+  if (startsWith(find, "function") || startsWith(find, "session")) {
+    return "--as-of does not work with a query that defines functions or session properties."
   }
   for (const at of words.keys()) {
     if (name(at)?.startsWith(`${weather}$`)) {
-      return `With --as-of the table "${name(at)}" cannot be queried, as it tells of the newest snapshot; floe table files --as-of lists the files of another.`
+      return `--as-of does not work with the table "${name(at)}", which describes the newest snapshot; floe table files --as-of lists the files of an older one.`
     }
     if (["version", "timestamp"].some((period) => is(at, "for", period, "as", "of"))) {
-      return "With --as-of a query cannot say FOR VERSION or FOR TIMESTAMP AS OF as well; leave one of them out."
+      return "--as-of does not work with a query that has FOR VERSION or FOR TIMESTAMP AS OF; leave out one of them."
     }
     if (name(at) === weather && isDefined(at)) {
-      return `With --as-of the name ${weather} stands for the table; give what the query calls so another name.`
+      return `--as-of binds the name ${weather} to the table; give another name to what the query defines as ${weather}.`
     }
   }
   return words.some((_, at) => name(at) === weather)
     ? undefined
-    : `With --as-of a query is about the table ${weather}, and this one does not name it.`
+    : `--as-of needs a query of the table ${weather}, and this query does not name it.`
 }
 
 const blank = (text: string) => text.replace(/[^\r\n]/gu, (character) => " ".repeat(character.length))
 
-/** The query over the snapshot, or why there is none. */
+/** The rewritten query, or why it cannot be rewritten, as a sentence. */
 export const atSnapshot = (sql: string, snapshotId: string): Result.Result<string, string> => {
   const all = tokens(sql)
   const places = [...all.keys()].filter((at) => all[at]?.kind !== "gap")
   const words = places.flatMap((at) => all[at] ?? [])
-  const read = reading(words)
-  const refused = refusal(words, read)
-  if (refused !== undefined) return Result.fail(refused)
+  const find = lookup(words)
+  const reason = unsupported(words, find)
+  if (reason !== undefined) return Result.fail(reason)
 
-  const isRecursive = startsWith(read, "recursive")
-  const hasWith = read.is(0, "with")
+  const isRecursive = startsWith(find, "recursive")
+  const hasWith = find.is(0, "with")
   const removed = new Set<number | undefined>()
   const remove = (from: number, count: number) => {
     for (const place of places.slice(from, from + count)) removed.add(place)
   }
   remove(0, isRecursive ? 2 : hasWith ? 1 : 0)
-  for (const at of words.keys()) remove(at, read.qualifiers(at))
+  for (const at of words.keys()) remove(at, find.qualifiers(at))
 
-  // Trino wants names for all columns where a WITH is recursive.
+  // Trino requires column names in a recursive WITH.
   const head = isRecursive ? `WITH RECURSIVE ${weather}(${columns.join(", ")})` : `WITH ${weather}`
   const body = all.map(({ text }, at) => (removed.has(at) ? blank(text) : text)).join("")
   return Result.succeed(
@@ -101,8 +101,8 @@ export const atSnapshot = (sql: string, snapshotId: string): Result.Result<strin
   )
 }
 
-/** The engine's message with the line that it has in the query as it was given. */
-export const asGiven = (reason: string) =>
+/** The engine's message with the line number of the query before it was rewritten. */
+export const withOriginalLines = (reason: string) =>
   reason.replace(/^line (\d+)(:\d+: )/, (_, line: string, column: string) =>
     line === "1" ? "" : `line ${Number(line) - 1}${column}`
   )

@@ -1,4 +1,4 @@
-/** The table `iceberg.default.weather` through Trino: made where it is missing, compared where it is there, never altered. */
+/** Creates the table `iceberg.default.weather` through Trino, or compares the existing one; never alters it. */
 import { Effect, Predicate, Schema, Stream } from "effect"
 import { Query, QueryFailed } from "../../../services/Query.ts"
 import { columns } from "../../../services/Weather.ts"
@@ -6,30 +6,28 @@ import { parseShowCreate } from "./parseShowCreate.ts"
 
 export const name = "iceberg.default.weather"
 
-/** The table that is there is not the one that is wanted. */
 class TableDiffers extends Schema.TaggedError<TableDiffers>()("TableDiffers", {
   differences: Schema.Array(Schema.String)
 }) {
   override get message() {
-    return `The table ${name} is there, but not as it should be, and nothing was altered: ${this.differences.join("; ")}.`
+    return `The table ${name} exists but differs from what Floe needs: ${this.differences.join("; ")}. Nothing was changed.`
   }
 }
 
-/** Files where the table is to be, and no table in the catalog. */
 class LocationTaken extends Schema.TaggedError<LocationTaken>()("LocationTaken", { location: Schema.String }) {
   override get message() {
-    return `There are files at ${this.location}, but the catalog knows no table ${name}: bring the metastore's database back, or move these files away.`
+    return `There are files at ${this.location}, but the catalog has no table ${name}: restore the metastore's database, or move these files away.`
   }
 }
 
-/** Of every table with weather in it. */
+/** The properties of every table with weather in it. */
 const shape: Record<string, string> = {
   format: "'PARQUET'",
   format_version: "2",
   partitioning: "ARRAY['ts']"
 }
 
-/** Where the table is to be, and how. */
+/** The properties of `default.weather`. */
 export const propertiesAt = (bucket: string): Record<string, string> => ({
   ...shape,
   location: `'s3a://${bucket}/default/weather'`
@@ -37,7 +35,7 @@ export const propertiesAt = (bucket: string): Record<string, string> => ({
 
 const indented = (lines: ReadonlyArray<string>) => lines.map((line) => `   ${line}`).join(",\n")
 
-/** At a location of the engine's choice where the properties name none. */
+/** Without a location among the properties, Trino chooses one. */
 export const createStatement = (name: string, properties = shape) => `CREATE TABLE IF NOT EXISTS ${name} (
 ${indented(columns.map((column) => `${column} varchar`))}
 )
@@ -45,16 +43,16 @@ WITH (
 ${indented(Object.entries(properties).map(([key, value]) => `${key} = ${value}`))}
 )`
 
-/** What differs between the wanted table and the one that `SHOW CREATE TABLE` shows; further properties do not count. */
+/** How the output of `SHOW CREATE TABLE` differs from the table that Floe needs; other properties are ignored. */
 export const differences = (shown: string, bucket: string): ReadonlyArray<string> => {
   const { columns: shownColumns, properties } = parseShowCreate(shown)
-  const found = shownColumns.join(", ")
+  const actual = shownColumns.join(", ")
   const wanted = columns.map((column) => `${column} varchar`).join(", ")
   return [
-    ...(found === wanted ? [] : [`its columns are (${found}), and should be (${wanted})`]),
+    ...(actual === wanted ? [] : [`its columns are (${actual}) instead of (${wanted})`]),
     ...Object.entries(propertiesAt(bucket))
       .filter(([key, value]) => properties.get(key) !== value)
-      .map(([key, value]) => `its ${key} is ${properties.get(key) ?? "not set"}, and should be ${value}`)
+      .map(([key, value]) => `its ${key} is ${properties.get(key) ?? "not set"} instead of ${value}`)
   ]
 }
 
@@ -72,8 +70,9 @@ export const create = Effect.fn("WeatherTable.create")(function* (bucket: string
     )
   )
   const [[shown] = []] = yield* rowsOf(`SHOW CREATE TABLE ${name}`)
-  if (!Predicate.isString(shown)) return yield* new QueryFailed({ reason: `Trino does not show the table ${name}.` })
-  const found = differences(shown, bucket)
-  if (found.length > 0) return yield* new TableDiffers({ differences: found })
+  if (!Predicate.isString(shown))
+    return yield* new QueryFailed({ reason: `Trino returned no definition of the table ${name}.` })
+  const different = differences(shown, bucket)
+  if (different.length > 0) return yield* new TableDiffers({ differences: different })
   return before.length === 0 ? "created" : "present"
 })

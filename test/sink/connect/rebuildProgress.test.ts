@@ -1,7 +1,7 @@
 import { assert, it } from "@effect/vitest"
 import { config } from "../../../layers/sink/connect/icebergSink.ts"
 import { configOf, namesOf } from "../../../layers/sink/connect/rebuildConnector.ts"
-import { missing, within } from "../../../layers/sink/connect/rebuildProgress.ts"
+import { eventsWithin, remaining } from "../../../layers/sink/connect/rebuildProgress.ts"
 import { replaceStatement } from "../../../layers/table/trino/rebuildTable.ts"
 
 const position = (partition: number, offset: number) => ({ partition, offset })
@@ -84,14 +84,14 @@ it("no table's replay has a name of the sink's, or of another replay", () => {
 
 it("how far a replay is, by partitions", () => {
   const ends = [position(0, 10), position(1, 0), position(2, 5)]
-  assert.deepStrictEqual(missing([], ends), [
+  assert.deepStrictEqual(remaining([], ends), [
     { ...position(0, 0), end: 10 },
     { ...position(2, 0), end: 5 }
   ])
-  assert.strictEqual(within([], ends), 0)
+  assert.strictEqual(eventsWithin([], ends), 0)
   const half = [position(2, 7), position(0, 4), position(3, 100)]
-  assert.deepStrictEqual(missing(half, ends), [{ ...position(0, 4), end: 10 }])
-  assert.strictEqual(within(half, ends), 9)
-  assert.deepStrictEqual(missing([position(0, 10), position(1, 0), position(2, 5)], ends), [])
-  assert.strictEqual(within([position(0, 12), position(2, 5)], ends), 15)
+  assert.deepStrictEqual(remaining(half, ends), [{ ...position(0, 4), end: 10 }])
+  assert.strictEqual(eventsWithin(half, ends), 9)
+  assert.deepStrictEqual(remaining([position(0, 10), position(1, 0), position(2, 5)], ends), [])
+  assert.strictEqual(eventsWithin([position(0, 12), position(2, 5)], ends), 15)
 })

@@ -1,15 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Option, Stream } from "effect"
+import { Effect, Layer, Option, Stream } from "effect"
 import fc from "fast-check"
 import * as MemoryLog from "../../../layers/log/memory/EventLog.ts"
 import * as QueryLayer from "../../../layers/table/trino/Query.ts"
-import { type Ancestor, expireBefore, expiring, lineage } from "../../../layers/table/trino/retention.ts"
+import { type Ancestor, expireBefore, expiring, snapshotChain } from "../../../layers/table/trino/retention.ts"
 import * as RetryOnConflict from "../../../layers/table/trino/retryOnConflict.ts"
 import * as SnapshotChain from "../../../layers/table/trino/SnapshotChain.ts"
-import { merging, pieces } from "../../../layers/table/trino/smallFiles.ts"
+import { mergeStatements, statementCount } from "../../../layers/table/trino/smallFiles.ts"
 import * as UncommittedFiles from "../../../layers/table/trino/uncommittedFiles.ts"
-import { EventLog, EventLogReader } from "../../../services/EventLog.ts"
+import { EventLog } from "../../../services/EventLog.ts"
 import { Query } from "../../../services/Query.ts"
+import { SinkCommits } from "../../../services/SinkCommits.ts"
 import { type Answer, serving } from "../../support/httpService.ts"
 
 const minute = 60_000
@@ -66,7 +67,7 @@ describe("snapshots that may expire", () => {
       fc.property(cases, ({ snapshots, keep, withOffsets, youngFor, trinoAhead }) => {
         const current = snapshots.at(-1)
         if (current === undefined) return
-        const line = lineage(snapshots, current.id)
+        const line = snapshotChain(snapshots, current.id)
         const needed = withOffsets < line.length ? withOffsets + 1 : 0
         const young = current.committedAt + trinoAhead - youngFor
         const before = expireBefore(line, { keep, needed, young })
@@ -88,7 +89,7 @@ describe("snapshots that may expire", () => {
       parentId: i === 0 ? null : `${i - 1}`,
       committedAt: i * minute
     }))
-    const line = lineage(snapshots, "9")
+    const line = snapshotChain(snapshots, "9")
     const expired = (keep: number, needed: number, young: number) =>
       expiring(snapshots, line, expireBefore(line, { keep, needed, young })).length
     assert.strictEqual(expired(3, 0, 60 * minute), 7)
@@ -106,22 +107,20 @@ describe("statements of maintenance", () => {
     )
   })
 
+  const paths = Array.from(
+    { length: 1_234 },
+    (_, i) => `s3a://w/data/ts=it's here/${String(i).padStart(4, "0")}.parquet`
+  )
+
   it.effect("a merge is of one partition and of 500 files at most, each of them once", () =>
     Effect.gen(function* () {
       const ts = "it's here"
-      const paths = Array.from(
-        { length: 1_234 },
-        (_, i) => `s3a://w/data/ts=it's here/${String(i).padStart(4, "0")}.parquet`
-      )
-      const query = Query.of({
-        execute: () => Effect.succeed({ columns: [], rows: Stream.fromIterable(paths.map((path) => [path])) })
-      })
-      assert.deepStrictEqual(yield* merging(query, "weather", { ts, files: 500, bytes: 10 }), [
+      assert.deepStrictEqual(yield* mergeStatements("weather", { ts, files: 500, bytes: 10 }), [
         "ALTER TABLE iceberg.default.weather EXECUTE optimize(file_size_threshold => '33554432B') WHERE ts = 'it''s here'"
       ])
       const many = { ts, files: paths.length, bytes: 10 }
-      const statements = yield* merging(query, "weather", many)
-      assert.strictEqual(statements.length, pieces([many]))
+      const statements = yield* mergeStatements("weather", many)
+      assert.strictEqual(statements.length, statementCount([many]))
       const named = statements.map((statement) => {
         assert.match(statement, / WHERE ts = 'it''s here' AND "\$path" IN \('.*'\)$/)
         return statement.match(/s3a:[^,]*parquet/g) ?? []
@@ -131,7 +130,13 @@ describe("statements of maintenance", () => {
         named.flat(),
         paths.map((path) => path.replace("'", "''"))
       )
-    })
+    }).pipe(
+      Effect.provide(
+        Layer.mock(Query, {
+          execute: () => Effect.succeed({ columns: [], rows: Stream.fromIterable(paths.map((path) => [path])) })
+        })
+      )
+    )
   )
 
   const failed = (message: string, errorName: string): Answer => ({
@@ -141,7 +146,7 @@ describe("statements of maintenance", () => {
   const changing = (base: string) =>
     Effect.gen(function* () {
       const news: Array<string> = []
-      const change = RetryOnConflict.make(yield* Query, (text) => Effect.sync(() => news.push(text)))
+      const change = RetryOnConflict.make((text) => Effect.sync(() => news.push(text)))
       const outcome = yield* Effect.result(change("merging", "ALTER TABLE t EXECUTE optimize"))
       return { outcome, news }
     }).pipe(Effect.provide(QueryLayer.at(new URL(base), "floe", { "iceberg.x": "1, 2" })))
@@ -162,7 +167,7 @@ describe("statements of maintenance", () => {
         ["POST", "POST", "GET"]
       )
       assert.strictEqual(seen[0]?.headers["x-trino-session"], "iceberg.x=1%2C%202")
-      assert.deepStrictEqual(news.slice(0, 2), ["merging", "merging, again as the table changed meanwhile"])
+      assert.deepStrictEqual(news.slice(0, 2), ["merging", "merging, retrying because the table changed meanwhile"])
     }).pipe(Effect.scoped)
   )
 
@@ -188,8 +193,9 @@ describe("files that nobody names may be the sink's", () => {
       const record = { city: "Oslo", temperature: "1", ts: "2026-01-08-14" }
       yield* append({ records: [record, record] })
       const positions = new Map(committed === undefined ? [] : [["c", [{ partition: 0, offset: committed }]] as const])
-      const commits = { positions: () => Effect.succeed(positions) }
-      return yield* UncommittedFiles.uncommittedSince({ log: yield* EventLogReader, commits }, newest, before)
+      return yield* UncommittedFiles.uncommittedSince(newest, before).pipe(
+        Effect.provide(Layer.mock(SinkCommits, { positions: () => Effect.succeed(positions) }))
+      )
     }).pipe(Effect.provide(MemoryLog.layer))
 
   it.effect("unless all that is old is committed", () =>
@@ -199,8 +205,14 @@ describe("files that nobody names may be the sink's", () => {
       assert.deepStrictEqual(yield* since(Option.some(commit), 2, future), Option.none())
       assert.deepStrictEqual(yield* since(Option.some(commit), 1, past), Option.none())
       assert.include(Option.getOrThrow(yield* since(Option.some(commit), 1, future)), "not in the table yet")
-      assert.include(Option.getOrThrow(yield* since(Option.some(commit), undefined, past)), "cannot be told")
-      assert.include(Option.getOrThrow(yield* since(Option.none(), 2, past)), "cannot be told")
+      assert.include(
+        Option.getOrThrow(yield* since(Option.some(commit), undefined, past)),
+        "it is unknown what the sink has committed"
+      )
+      assert.include(
+        Option.getOrThrow(yield* since(Option.none(), 2, past)),
+        "it is unknown what the sink has committed"
+      )
     })
   )
 })

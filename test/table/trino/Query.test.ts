@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Queue, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as QueryLayer from "../../../layers/table/trino/Query.ts"
-import { withoutEnd } from "../../../layers/table/trino/statement.ts"
+import { trimStatement } from "../../../layers/table/trino/statement.ts"
 import { Query } from "../../../services/Query.ts"
 import recorded from "../../recorded/trino.json" with { type: "json" }
 import { type Answer, type Request, serving } from "../../support/httpService.ts"
@@ -73,14 +73,17 @@ describe("Trino", () => {
   )
 
   it.effect.each([
-    { said: "line 1:1: Catalog 'iceberg' not found", advice: "give Trino the folder deploy/trino/etc as /etc/trino" },
-    { said: "line 1:15: Table 'iceberg.default.weather' does not exist", advice: "floe table create makes it" }
-  ])("what is missing comes with what to do: $said", ({ said, advice }) =>
+    { message: "line 1:1: Catalog 'iceberg' not found", advice: "mount the folder deploy/trino/etc as /etc/trino" },
+    { message: "line 1:15: Table 'iceberg.default.weather' does not exist", advice: "run floe table create" }
+  ])("what is missing comes with what to do: $message", ({ message, advice }) =>
     Effect.gen(function* () {
-      const page = (recorded.syntaxError.at(-1) ?? "").replaceAll("line 2:2: Column 'nothing' cannot be resolved", said)
+      const page = (recorded.syntaxError.at(-1) ?? "").replaceAll(
+        "line 2:2: Column 'nothing' cannot be resolved",
+        message
+      )
       const { base } = yield* serving(() => ok(page))
       const error = yield* Effect.flip(rowsAt(base, "SELECT city FROM weather"))
-      assert.strictEqual(error.message, `${said}; ${advice}.`)
+      assert.strictEqual(error.message, `${message}; ${advice}.`)
     })
   )
 
@@ -88,14 +91,14 @@ describe("Trino", () => {
     {
       name: "wrong key",
       root: "Forbidden (Service: S3, Status Code: 403, Request ID: 18EA7F3441366572, Extended Request ID: dd90)",
-      said: "Forbidden"
+      detail: "Forbidden"
     },
     {
       name: "no host",
       root: "nominio: Name or service not known",
-      said: "nominio: Name or service not known"
+      detail: "nominio: Name or service not known"
     }
-  ])("an object store that Trino cannot read is named with the first cause: $name", ({ root, said }) =>
+  ])("an object store that Trino cannot read is named with the first cause: $name", ({ root, detail }) =>
     Effect.gen(function* () {
       const message = "Error accessing metadata file for table default.weather"
       const failureInfo = {
@@ -106,7 +109,7 @@ describe("Trino", () => {
       const { base } = yield* serving(() => ok(JSON.stringify({ id: "1", error })))
       const failure = yield* Effect.flip(rowsAt(base, "SELECT city FROM weather"))
       assert.strictEqual(failure._tag, "QueryUnavailable")
-      assert.include(failure.message, `(${message}: ${said}); look at the metastore and the object store`)
+      assert.include(failure.message, `(${message}: ${detail}); check the metastore, the object store, and`)
     })
   )
 
@@ -166,16 +169,16 @@ describe("Trino", () => {
   )
 
   it.effect.each([
-    { answer: no(401), tag: "QueryFailed", says: /user floe in \(401\): set FLOE_TRINO_USER/ },
-    { answer: no(404), tag: "QueryUnavailable", says: /is not Trino \(404\); set FLOE_TRINO_URL/ },
-    { answer: ok("<html>It works!</html>"), tag: "QueryUnavailable", says: /is not Trino; set FLOE_TRINO_URL/ },
-    { answer: ok('{"status":"healthy"}'), tag: "QueryUnavailable", says: /is not Trino; set FLOE_TRINO_URL/ }
-  ])("says what to do about $answer", ({ answer, tag, says }) =>
+    { answer: no(401), tag: "QueryFailed", pattern: /rejected the user floe \(401\): set FLOE_TRINO_USER/ },
+    { answer: no(404), tag: "QueryUnavailable", pattern: /is not Trino \(404\); set FLOE_TRINO_URL/ },
+    { answer: ok("<html>It works!</html>"), tag: "QueryUnavailable", pattern: /is not Trino; set FLOE_TRINO_URL/ },
+    { answer: ok('{"status":"healthy"}'), tag: "QueryUnavailable", pattern: /is not Trino; set FLOE_TRINO_URL/ }
+  ])("says what to do about $answer", ({ answer, tag, pattern }) =>
     Effect.gen(function* () {
       const { base, seen } = yield* serving(() => answer)
       const error = yield* Effect.flip(rowsAt(base, "SELECT 1"))
       assert.strictEqual(error._tag, tag)
-      assert.match(error.message, says)
+      assert.match(error.message, pattern)
       assert.strictEqual(seen.length, 1)
     })
   )
@@ -208,7 +211,7 @@ describe("Trino", () => {
       yield* TestClock.adjust("20 seconds")
       const error = yield* Fiber.join(fiber)
       assert.strictEqual(error._tag, "QueryUnavailable")
-      assert.include(error.message, "does not answer within 20 seconds; look at its log")
+      assert.include(error.message, "did not answer within 20 seconds; check its log")
       assert.strictEqual(seen.length, 1)
     })
   )
@@ -229,7 +232,7 @@ describe("Trino", () => {
       }
       const error = yield* Fiber.join(fiber)
       assert.strictEqual(error._tag, "QueryUnavailable")
-      assert.include(error.message, "does not answer within 20 seconds")
+      assert.include(error.message, "did not answer within 20 seconds")
       assert.deepStrictEqual(methods(seen), ["POST", "GET", "GET", "GET", "DELETE"])
     })
   )
@@ -303,10 +306,10 @@ describe("Trino", () => {
 })
 
 it("a statement is sent without what stands after it", () => {
-  assert.strictEqual(withoutEnd("SELECT 1 ;\n-- done\n/* really */ ; "), "SELECT 1")
-  assert.strictEqual(withoutEnd("-- first\nSELECT ';' "), "-- first\nSELECT ';'")
-  assert.strictEqual(withoutEnd("SELECT '--' AS \"/*\""), "SELECT '--' AS \"/*\"")
-  assert.strictEqual(withoutEnd("SELECT 1; SELECT 2;"), "SELECT 1; SELECT 2")
-  assert.strictEqual(withoutEnd("-- nothing"), "")
-  assert.strictEqual(withoutEnd("SELECT 1 -"), "SELECT 1 -")
+  assert.strictEqual(trimStatement("SELECT 1 ;\n-- done\n/* really */ ; "), "SELECT 1")
+  assert.strictEqual(trimStatement("-- first\nSELECT ';' "), "-- first\nSELECT ';'")
+  assert.strictEqual(trimStatement("SELECT '--' AS \"/*\""), "SELECT '--' AS \"/*\"")
+  assert.strictEqual(trimStatement("SELECT 1; SELECT 2;"), "SELECT 1; SELECT 2")
+  assert.strictEqual(trimStatement("-- nothing"), "")
+  assert.strictEqual(trimStatement("SELECT 1 -"), "SELECT 1 -")
 })

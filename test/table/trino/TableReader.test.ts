@@ -267,7 +267,7 @@ describe("the table's side of an audit", () => {
       assert.strictEqual(kept.message, "The table cannot be queried: Error opening the file.")
       const others = recorded.snapshots.replaceAll(snapshot.id, "4711")
       const expired = yield* Effect.flip((yield* view(broken, others)).hours)
-      assert.include(expired.message, `its snapshot ${snapshot.id} has expired while it was read; run it again`)
+      assert.include(expired.message, `its snapshot ${snapshot.id} expired while it was read; try again`)
     }).pipe(Effect.scoped)
   )
 })

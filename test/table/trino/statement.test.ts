@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import fc from "fast-check"
-import { tokens, withoutEnd } from "../../../layers/table/trino/statement.ts"
-import { asGiven, atSnapshot } from "../../../layers/table/trino/timeTravel.ts"
+import { tokens, trimStatement } from "../../../layers/table/trino/statement.ts"
+import { atSnapshot, withOriginalLines } from "../../../layers/table/trino/timeTravel.ts"
 
 const id = "4711"
 const view = "SELECT * FROM iceberg.default.weather FOR VERSION AS OF 4711"
@@ -83,7 +83,7 @@ describe("a statement as Trino reads it", () => {
   it("ends with what counts", () => {
     fc.assert(
       fc.property(fc.array(fc.oneof(gap, fc.constant(";"), fc.constant("/* ; */"))), (end) => {
-        assert.strictEqual(withoutEnd(`SELECT ';' -${end.join("")}`), "SELECT ';' -")
+        assert.strictEqual(trimStatement(`SELECT ';' -${end.join("")}`), "SELECT ';' -")
       })
     )
   })
@@ -147,7 +147,7 @@ describe("a query over a snapshot", () => {
     ["WITH SESSION query_max_run_time = '1h' SELECT * FROM weather", "session properties"]
   ])("is refused: %s", (sql, why) => {
     assert.include(refused(sql), why)
-    assert.match(refused(sql), /^With --as-of .*\.$/)
+    assert.match(refused(sql), /^--as-of .*\.$/)
   })
 
   it.each([
@@ -161,8 +161,11 @@ describe("a query over a snapshot", () => {
   })
 
   it("has its errors in its own lines", () => {
-    assert.strictEqual(asGiven("line 3:7: Column 'a' cannot be resolved"), "line 2:7: Column 'a' cannot be resolved")
-    assert.strictEqual(asGiven("line 1:34: Table 'weather' does not exist"), "Table 'weather' does not exist")
-    assert.strictEqual(asGiven("line too long"), "line too long")
+    assert.strictEqual(
+      withOriginalLines("line 3:7: Column 'a' cannot be resolved"),
+      "line 2:7: Column 'a' cannot be resolved"
+    )
+    assert.strictEqual(withOriginalLines("line 1:34: Table 'weather' does not exist"), "Table 'weather' does not exist")
+    assert.strictEqual(withOriginalLines("line too long"), "line too long")
   })
 })

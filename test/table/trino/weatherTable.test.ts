@@ -25,7 +25,7 @@ it("a table that is as it should be has no differences, whatever else it has", (
 
 it("what differs is named", () => {
   assert.deepStrictEqual(differences(shown, "other"), [
-    "its location is 's3a://warehouse/default/weather', and should be 's3a://other/default/weather'"
+    "its location is 's3a://warehouse/default/weather' instead of 's3a://other/default/weather'"
   ])
   const other = shown
     .replace("temperature varchar", "temperature double")
@@ -34,9 +34,9 @@ it("what differs is named", () => {
     .replace("format_version = 2", "format_version = 1")
     .replace(",\n   partitioning = ARRAY['ts']", "")
   assert.deepStrictEqual(differences(other, "warehouse"), [
-    'its columns are (city varchar, temperature double, ts varchar NOT NULL, "a b" integer), and should be (city varchar, temperature varchar, ts varchar)',
-    "its format is 'ORC', and should be 'PARQUET'",
-    "its format_version is 1, and should be 2",
-    "its partitioning is not set, and should be ARRAY['ts']"
+    'its columns are (city varchar, temperature double, ts varchar NOT NULL, "a b" integer) instead of (city varchar, temperature varchar, ts varchar)',
+    "its format is 'ORC' instead of 'PARQUET'",
+    "its format_version is 1 instead of 2",
+    "its partitioning is not set instead of ARRAY['ts']"
   ])
 })

@@ -1,18 +1,22 @@
 /** Check that the topic that is here is the one that the table was made from. */
-import { Effect, Option } from "effect"
+import { type Context, Effect, Option } from "effect"
 import type { Check, Finding } from "../../../../services/Checks.ts"
-import { judge, type OriginServices } from "../../../sink/connect/TableOrigin.ts"
+import { judge } from "../../../sink/connect/TableOrigin.ts"
 import type { RebuildAdvice } from "./rebuildAdvice.ts"
 
 const consequence =
   "What the table has of the other topic is in no log any more: nothing can compare it or make it again."
 
-export const origin = (services: OriginServices, topic: string, anew: Effect.Effect<RebuildAdvice>): Check => ({
+export const origin = (
+  services: Context.Context<Effect.Services<ReturnType<typeof judge>>>,
+  topic: string,
+  anew: Effect.Effect<RebuildAdvice>
+): Check => ({
   name: "origin",
   ok: `The table default.weather is made from the topic ${topic} that is here.`,
   needs: ["topics", "table"],
   run: Effect.gen(function* () {
-    const found = Option.getOrUndefined(yield* judge(services, topic))
+    const found = Option.getOrUndefined(yield* judge(topic))
     if (found === undefined || found._tag === "SameTopic") return []
     const { keeping } = yield* anew
     const findings: ReadonlyArray<Finding> =
@@ -40,5 +44,5 @@ export const origin = (services: OriginServices, topic: string, anew: Effect.Eff
               }
             ]
     return findings
-  })
+  }).pipe(Effect.provide(services))
 })

@@ -1,7 +1,7 @@
 /** Check of who has written to the table: the sink, and upkeep, which leaves its rows as they are. */
 import { Effect } from "effect"
 import type { Check, Finding } from "../../../../services/Checks.ts"
-import type { Query } from "../../../../services/Query.ts"
+import { Query } from "../../../../services/Query.ts"
 import { describeChange } from "../../../../services/TableChecksums.ts"
 import { find } from "../../../table/trino/otherWriters.ts"
 import type { RebuildAdvice } from "./rebuildAdvice.ts"
@@ -13,7 +13,7 @@ export const writers = (query: Query["Service"], anew: Effect.Effect<RebuildAdvi
   ok: "Nobody but the sink has changed rows of the table, as far as its snapshots tell.",
   needs: ["table", "origin"],
   run: Effect.gen(function* () {
-    const others = yield* find(query)
+    const others = yield* Effect.provideService(find, Query, query)
     if (others.length === 0) return []
     const more = others.length > most ? [`${others.length - most} more`] : []
     const finding: Finding = {

@@ -1,0 +1,60 @@
+/** What a promotion requires of the old table and the new one. */
+import { Effect } from "effect"
+import { Connector, sinkConnector } from "../../../services/Connector.ts"
+import { plural } from "../../runtime/plural.ts"
+import { type Discards, RebuildRefused } from "../../../services/Rebuild.ts"
+import { describeChange } from "../../../services/TableChecksums.ts"
+import { weather } from "../../../services/TableReader.ts"
+import * as LostRows from "../../table/trino/lostRows.ts"
+import * as OtherWriters from "../../table/trino/otherWriters.ts"
+import * as RebuildTable from "../../table/trino/rebuildTable.ts"
+import type { Names } from "./rebuildConnector.ts"
+import { continues, retryWhileStarting } from "./rebuildFailures.ts"
+
+const shownChanges = 3
+
+const refuse = (reason: string) => Effect.fail(new RebuildRefused({ reason }))
+
+/** Checks, before the sink is stopped, what would otherwise fail only after it. */
+export const requirePromotable = Effect.fnUntraced(function* ({ connector, table }: Names, discard: Discards) {
+  const { config } = yield* Connector
+  yield* Effect.catchTag(config(sinkConnector), "ConnectorMissing", (error) => refuse(error.message))
+  yield* Effect.catchTag(config(connector), "ConnectorMissing", () =>
+    refuse(`There is no rebuild into ${table} to put in place; start one with floe rebuild --into ${table} --promote.`)
+  )
+  const { hours, most } = yield* RebuildTable.hours(table)
+  if (hours > most) {
+    return yield* refuse(
+      `default.${table} has ${hours} hours, and Trino writes at most ${most} at once: set iceberg.max-partitions-per-writer to ${hours * 2} in its catalog file and restart it; then ${continues}.`
+    )
+  }
+  if (!(yield* RebuildTable.exists(weather)) || discard.otherWriters === true) return
+  const others = yield* OtherWriters.find
+  if (others.length === 0) return
+  const changes = [
+    ...others.slice(0, shownChanges).map(describeChange),
+    ...(others.length > shownChanges ? [`${others.length - shownChanges} more`] : [])
+  ]
+  return yield* refuse(
+    `Another program changed default.weather (${changes.join("; ")}). The log does not have these changes, and promoting the rebuilt table would undo them. Nothing was changed; to discard them, run the same command with --discard-other-writers.`
+  )
+})
+
+/** Refuses to lose rows of the old table, once the new one has all that the log has. */
+export const requireNoLostRows = Effect.fnUntraced(function* (
+  table: string,
+  discard: Discards,
+  onProgress: (step: string) => Effect.Effect<void>
+) {
+  if (discard.missingRows === true || !(yield* retryWhileStarting(RebuildTable.exists(weather)))) return
+  yield* onProgress("looking for rows that only default.weather has")
+  const lost = yield* retryWhileStarting(LostRows.count(table))
+  const written =
+    discard.otherWriters === true
+      ? (yield* retryWhileStarting(OtherWriters.find)).reduce((sum, { added }) => sum + added, 0)
+      : 0
+  if (lost <= written) return
+  return yield* refuse(
+    `default.weather has ${plural(lost, "row that is", "rows that are")} not in the log, and so not in default.${table}. Nothing was changed. To keep them, run floe query "CREATE TABLE weather_before AS SELECT * FROM weather"; then run the same command with --discard-missing-rows.`
+  )
+})

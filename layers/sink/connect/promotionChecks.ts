@@ -1,10 +1,10 @@
 /** What a promotion requires of the old table and the new one. */
 import { Effect } from "effect"
 import { Connector, sinkConnector } from "../../../services/Connector.ts"
-import { plural } from "../../runtime/plural.ts"
 import { type Discards, RebuildRefused } from "../../../services/Rebuild.ts"
 import { describeChange } from "../../../services/TableChecksums.ts"
 import { weather } from "../../../services/TableReader.ts"
+import { plural } from "../../runtime/plural.ts"
 import * as LostRows from "../../table/trino/lostRows.ts"
 import * as OtherWriters from "../../table/trino/otherWriters.ts"
 import * as RebuildTable from "../../table/trino/rebuildTable.ts"

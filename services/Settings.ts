@@ -129,7 +129,7 @@ export const dataFolder = setting("FLOE_DATA", Config.NonEmptyString, "./data", 
   profile: "embedded",
   readBy: "server, sink, generator, `floe`",
   meaning:
-    "The data folder, which has the log, the table and the locks. A relative path starts at the folder that the program is started in."
+    "The data folder, which has the log, the table and the locks. A relative path is resolved from the folder that the program is started in."
 })
 export const snapshotKeep = setting("FLOE_SNAPSHOT_KEEP", count, 100, {
   readBy: "sink, `floe`",

@@ -1,9 +1,11 @@
-"""Other engines over Iceberg tables: reads a request as a line of JSON, answers with a line.
+"""Runs other engines on Iceberg tables: reads one JSON request per line and answers with one line.
 
-{"engine": "spark", "warehouse": folder, "sql": text}, with the warehouse's catalog and its schema default as current,
-{"engine": "pyiceberg", "table": folder, "filter": text or null}, {"engine": "duckdb", "sql": text}
-are answered with {"columns": [...], "rows": [[...]]} or {"error": text}; so is, without rows,
-{"engine": "equality-delete", "table": folder, "ts": partition, "column": name, "value": text}, which no engine here has SQL for.
+Requests:
+{"engine": "spark", "warehouse": folder, "sql": text}; the warehouse's catalog and its schema default are current
+{"engine": "pyiceberg", "table": folder, "filter": text or null}
+{"engine": "duckdb", "sql": text}
+{"engine": "equality-delete", "table": folder, "ts": partition, "column": name, "value": text}; no engine here has SQL for it
+Answers: {"columns": [...], "rows": [[...]]}, or {"error": text}. An equality delete answers without rows.
 """
 import json
 import os
@@ -11,7 +13,7 @@ import sys
 import tempfile
 
 answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-# What an engine prints must not get between the answers.
+# Output of an engine must not mix with the answers.
 os.dup2(2, 1)
 
 sessions = {}
@@ -51,7 +53,7 @@ def catalog(session, warehouse):
         session.conf.set(setting, "org.apache.iceberg.spark.SparkCatalog")
         session.conf.set(f"{setting}.type", "hadoop")
         session.conf.set(f"{setting}.warehouse", warehouse)
-        # Another program commits to these tables too.
+        # Another program also commits to these tables.
         session.conf.set(f"{setting}.cache-enabled", "false")
         catalogs[warehouse] = name
     return catalogs[warehouse]

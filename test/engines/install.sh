@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs the engines of `npm run test:engines` in a folder, and prints the settings that name them:
+# Installs the engines for `npm run test:engines` into a folder, and prints the variables that name them:
 #   eval "$(test/engines/install.sh ~/.cache/floe-engines)" && npm run test:engines
-# What is there already is kept. It takes from PyPI and Maven Central, and needs python3 with venv, java and mvn.
+# Keeps what is already installed. Downloads from PyPI and Maven Central; needs python3 with venv, java and mvn.
 set -euo pipefail
 [ $# = 1 ] || { echo "usage: $0 FOLDER" >&2; exit 2; }
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -11,7 +11,7 @@ artifact=iceberg-spark-runtime-3.5_2.12
 version=1.9.2
 jar=$folder/$artifact-$version.jar
 
-# The list is copied last: an installation that was cut short is made again.
+# The list is copied last, so an interrupted installation starts again.
 if ! cmp -s "$here/requirements.txt" "$folder/requirements.txt"; then
   rm -rf "$folder/python"
   python3 -m venv "$folder/python" >&2
@@ -20,7 +20,7 @@ if ! cmp -s "$here/requirements.txt" "$folder/requirements.txt"; then
 fi
 if [ ! -e "$jar" ]; then
   rm -rf "$folder/part"
-  # From its own folder, as Maven looks for a project where it runs.
+  # Runs in its own folder, because Maven looks for a project in the current one.
   (cd "$folder" && mvn -B -q -Dstyle.color=never dependency:copy -Dartifact="org.apache.iceberg:$artifact:$version" -DoutputDirectory="$folder/part" >&2)
   mv "$folder/part/$artifact-$version.jar" "$jar"
   rmdir "$folder/part"

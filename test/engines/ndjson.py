@@ -1,4 +1,4 @@
-"""Lets schemathesis write NDJSON: what it makes is one line."""
+"""Lets schemathesis send NDJSON; each generated body is one line."""
 
 import json
 

@@ -19,13 +19,12 @@ import org.apache.hadoop.hive.metastore.conf.MetastoreConf;
 import org.apache.hadoop.hive.metastore.conf.MetastoreConf.ConfVars;
 
 /**
- * What the metastore needs before it starts: a bucket that can be read, and a database with the schema of this version.
- * The schema is made or upgraded in one transaction, so that being killed leaves it as it was; Hive's own schematool
- * leaves half of it.
+ * Checks that the bucket can be read, and creates or upgrades the database schema, before the metastore starts. The
+ * schema changes in one transaction, so a kill leaves it as it was; Hive's own schematool would leave half of it.
  */
 public final class Prepare {
-  private static final class Refusal extends Exception {
-    Refusal(String sentence, Throwable cause) {
+  private static final class PreparationFailed extends Exception {
+    PreparationFailed(String sentence, Throwable cause) {
       super(sentence, cause);
     }
   }
@@ -35,13 +34,13 @@ public final class Prepare {
       Configuration settings = MetastoreConf.newMetastoreConf();
       checkBucket(settings);
       prepareSchema(settings);
-    } catch (Refusal refusal) {
-      System.err.println("[prepare] " + refusal.getMessage());
+    } catch (PreparationFailed failed) {
+      System.err.println("[prepare] " + failed.getMessage());
       System.exit(1);
     }
   }
 
-  private static void checkBucket(Configuration settings) throws Refusal {
+  private static void checkBucket(Configuration settings) throws PreparationFailed {
     URI warehouse = URI.create(MetastoreConf.getVar(settings, ConfVars.WAREHOUSE));
     String endpoint = settings.get("fs.s3a.endpoint");
     Configuration quick = new Configuration(settings);
@@ -50,33 +49,33 @@ public final class Prepare {
     quick.setInt("fs.s3a.retry.limit", 2);
     quick.setInt("fs.s3a.connection.establish.timeout", 3000);
     try (FileSystem bucket = FileSystem.newInstance(warehouse, quick)) {
-      // The probe takes a bucket that it may not read for one that is there.
+      // The probe alone also accepts a bucket that it may not read.
       bucket.exists(new org.apache.hadoop.fs.Path(warehouse));
-      say("The bucket " + warehouse.getHost() + " is there.");
+      print("The bucket " + warehouse.getHost() + " exists.");
     } catch (UnknownStoreException missing) {
-      throw new Refusal("The bucket " + warehouse.getHost() + " does not exist at " + endpoint + ": make it, or correct FLOE_WAREHOUSE.", missing);
+      throw new PreparationFailed("The bucket " + warehouse.getHost() + " does not exist at " + endpoint + ": create it, or correct FLOE_WAREHOUSE.", missing);
     } catch (AccessDeniedException denied) {
-      throw new Refusal("The bucket " + warehouse.getHost() + " at " + endpoint + " cannot be read with the key of FLOE_S3_ACCESS_KEY: correct it or FLOE_S3_SECRET_KEY.", denied);
+      throw new PreparationFailed("The bucket " + warehouse.getHost() + " at " + endpoint + " cannot be read with the key of FLOE_S3_ACCESS_KEY: correct it or FLOE_S3_SECRET_KEY.", denied);
     } catch (IOException unreachable) {
-      throw new Refusal("The object storage at " + endpoint + " does not answer (" + lastCause(unreachable) + "): start it, or correct FLOE_S3_ENDPOINT.", unreachable);
+      throw new PreparationFailed("The object storage at " + endpoint + " does not answer (" + lastCause(unreachable) + "): start it, or correct FLOE_S3_ENDPOINT.", unreachable);
     }
   }
 
-  private static void prepareSchema(Configuration settings) throws Refusal {
+  private static void prepareSchema(Configuration settings) throws PreparationFailed {
     String database = MetastoreConf.getVar(settings, ConfVars.CONNECT_URL_KEY);
     String user = MetastoreConf.getVar(settings, ConfVars.CONNECTION_USER_NAME);
     try (Connection connection = DriverManager.getConnection(database, user, MetastoreConf.getPassword(settings, ConfVars.PWD))) {
       connection.setAutoCommit(false);
       try (Statement statement = connection.createStatement()) {
-        // One metastore at a time: 9083 is only a number that they all use.
+        // One metastore at a time; 9083 is an arbitrary number that all of them use.
         statement.execute("SELECT pg_advisory_xact_lock(9083)");
         bringUpToDate(statement);
       }
       connection.commit();
     } catch (SQLException failed) {
-      throw new Refusal(sentence(failed, database, user), failed);
+      throw new PreparationFailed(sentence(failed, database, user), failed);
     } catch (IOException | HiveMetaException failed) {
-      throw new Refusal("The schema of the metastore in " + database + " cannot be prepared: " + failed.getMessage(), failed);
+      throw new PreparationFailed("The schema of the metastore in " + database + " cannot be prepared: " + failed.getMessage(), failed);
     }
   }
 
@@ -85,18 +84,18 @@ public final class Prepare {
     Path scripts = Path.of(hive.getMetaStoreScriptDir());
     String present = version(statement);
     if (present == null) {
-      say("Making the schema, version " + hive.getHiveSchemaVersion() + ".");
+      print("Creating the schema, version " + hive.getHiveSchemaVersion() + ".");
       statement.execute(Files.readString(scripts.resolve(hive.generateInitFileName(null))));
       return;
     }
     for (String script : hive.getUpgradeScripts(present)) {
-      say("Upgrading the schema: " + script + ".");
+      print("Upgrading the schema: " + script + ".");
       statement.execute(Files.readString(scripts.resolve(script)));
     }
-    say("The schema has the version " + hive.getHiveSchemaVersion() + ".");
+    print("The schema has version " + hive.getHiveSchemaVersion() + ".");
   }
 
-  /** Null where there is no schema yet. */
+  /** Null without a schema. */
   private static String version(Statement statement) throws SQLException {
     try (ResultSet table = statement.executeQuery("SELECT to_regclass('\"VERSION\"')")) {
       table.next();
@@ -112,11 +111,11 @@ public final class Prepare {
     switch (state) {
       case "28P01":
       case "28000":
-        return "PostgreSQL refuses the user " + user + " at " + database + ": correct POSTGRES_USER or POSTGRES_PASSWORD, which a database keeps from its first start.";
+        return "PostgreSQL rejects the user " + user + " at " + database + ": correct POSTGRES_USER or POSTGRES_PASSWORD. A database keeps the password of its first start.";
       case "3D000":
-        return "PostgreSQL has no such database as " + database + ": make it, or correct METASTORE_DATABASE.";
+        return "PostgreSQL has no database at " + database + ": create it, or correct METASTORE_DATABASE.";
       case "42P07":
-        return "The database " + database + " has tables of a metastore but not their version, as after an interrupted initialisation: empty it, and start again.";
+        return "The database " + database + " has a metastore's tables but no schema version, as after an interrupted initialisation: empty it, then start again.";
       default:
         return state.startsWith("08") || state.equals("57P03")
             ? "PostgreSQL does not answer at " + database + " (" + lastCause(failed) + "): start it, or correct METASTORE_DATABASE."
@@ -130,7 +129,7 @@ public final class Prepare {
     return last.getMessage() == null ? last.getClass().getSimpleName() : last.getMessage();
   }
 
-  private static void say(String line) {
+  private static void print(String line) {
     System.out.println("[prepare] " + line);
   }
 }

@@ -8,9 +8,9 @@ import org.apache.kafka.connect.errors.DataException;
 import org.apache.kafka.connect.transforms.Transformation;
 
 /**
- * Lets a record pass unchanged if its value is an object of exactly the string fields city, temperature and ts.
- * Any other fails, and so goes to the dead letter queue: Connect's own Cast would turn 42 into "42" and let null and
- * missing fields through.
+ * Passes a record unchanged if its value is an object with exactly the string fields city, temperature and ts. Fails on
+ * any other record, which therefore goes to the dead-letter topic. Connect's own Cast would turn 42 into "42" and accept
+ * null and missing fields.
  */
 public final class RequireWeather<R extends ConnectRecord<R>> implements Transformation<R> {
   private static final List<String> FIELDS = List.of("city", "temperature", "ts");

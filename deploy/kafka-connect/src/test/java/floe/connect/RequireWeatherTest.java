@@ -25,36 +25,36 @@ class RequireWeatherTest {
     return reading;
   }
 
-  private void refused(String reason, Object value) {
-    DataException refusal = assertThrows(DataException.class, () -> transform.apply(record(value)));
-    assertEquals(reason + EXPECTED, refusal.getMessage());
+  private void rejects(String reason, Object value) {
+    DataException failure = assertThrows(DataException.class, () -> transform.apply(record(value)));
+    assertEquals(reason + EXPECTED, failure.getMessage());
   }
 
   @Test
-  void aReadingPassesUnchanged() {
+  void passesAReadingUnchanged() {
     SinkRecord record = record(reading("city", ""));
     assertSame(record, transform.apply(record));
   }
 
   @Test
-  void whatIsNoObjectIsRefused() {
-    refused("The value is null", null);
-    refused("The value is a number", 42L);
-    refused("The value is a string", "Oslo");
-    refused("The value is a boolean", true);
-    refused("The value is an array", List.of(reading("city", "Oslo")));
+  void rejectsWhatIsNotAnObject() {
+    rejects("The value is null", null);
+    rejects("The value is a number", 42L);
+    rejects("The value is a string", "Oslo");
+    rejects("The value is a boolean", true);
+    rejects("The value is an array", List.of(reading("city", "Oslo")));
   }
 
   @Test
-  void anotherShapeIsRefused() {
-    refused("The field city is a number", reading("city", 42L));
-    refused("The field city is an object", reading("city", Map.of("a", 1L)));
-    refused("The field temperature is null", reading("temperature", null));
-    refused("The field temperature is a number", reading("temperature", 40.1));
-    refused("The value has 4 fields", reading("humidity", "12"));
-    refused("The value has 4 fields", reading("humidity", null));
-    refused("The field ts is missing", Map.of("city", "Oslo", "temperature", "40.10"));
-    refused("The field ts is missing", Map.of("city", "Oslo", "temperature", "40.10", "Ts", "2026-01-08-14"));
-    refused("The field city is missing", Map.of());
+  void rejectsAnotherShape() {
+    rejects("The field city is a number", reading("city", 42L));
+    rejects("The field city is an object", reading("city", Map.of("a", 1L)));
+    rejects("The field temperature is null", reading("temperature", null));
+    rejects("The field temperature is a number", reading("temperature", 40.1));
+    rejects("The value has 4 fields", reading("humidity", "12"));
+    rejects("The value has 4 fields", reading("humidity", null));
+    rejects("The field ts is missing", Map.of("city", "Oslo", "temperature", "40.10"));
+    rejects("The field ts is missing", Map.of("city", "Oslo", "temperature", "40.10", "Ts", "2026-01-08-14"));
+    rejects("The field city is missing", Map.of());
   }
 }

@@ -55,7 +55,7 @@ describe("the commands of the distributed profile", () => {
       assert.notInclude(failed.output, "\tat ")
       assert.match(
         failed.output,
-        /does not run \(task 0 is FAILED\); .*floe connector restart iceberg-sink --only-failed\.\n$/
+        /is not running \(task 0 is FAILED\); .*floe connector restart iceberg-sink --only-failed\.\n$/
       )
       const missing = yield* floe(["connector", "status", "other"], env)
       assert.deepStrictEqual(missing, {
@@ -116,7 +116,7 @@ describe("the commands of the distributed profile", () => {
       const printed = (format: string) =>
         floe(["query", "--format", format, "CREATE TABLE t (a integer)"], { FLOE_TRINO_URL: base })
       assert.deepStrictEqual(yield* Effect.all(["table", "csv", "json", "ndjson"].map(printed)), [
-        { code: 0, output: "Done; the statement has no rows.\n" },
+        { code: 0, output: "Done; the statement returned no rows.\n" },
         { code: 0, output: "" },
         { code: 0, output: "[]\n" },
         { code: 0, output: "" }
@@ -186,8 +186,8 @@ describe("the commands of the distributed profile", () => {
             )
           )
         }
-        assert.match(output, /\n {2}committed +not known\n {2}lag +not known\n/)
-        assert.include(output, `${names.join(", ")} are down; floe doctor says what to do.\n`)
+        assert.match(output, /\n {2}committed +unknown\n {2}lag +unknown\n/)
+        assert.include(output, `${names.join(", ")} are down; run floe doctor to see what to do.\n`)
 
         const none = yield* floe(["status", "--json"], { ...env, FLOE_ZOOKEEPER: "none", FLOE_POSTGRES: "none" })
         assert.strictEqual(none.code, 1)
@@ -198,7 +198,7 @@ describe("the commands of the distributed profile", () => {
     60_000
   )
 
-  it.live("doctor names what is down and mends it, also where the Kafka client is not installed", () =>
+  it.live("doctor reports what is down and how to fix it, also where the Kafka client is not installed", () =>
     Effect.gen(function* () {
       const hook = join(yield* temporaryFolder, "without.mjs")
       writeFileSync(
@@ -222,17 +222,17 @@ describe("the commands of the distributed profile", () => {
         FLOE_TRINO_URL: `http://${nobody}`
       })
       assert.strictEqual(code, 1)
-      const ill = ["zookeeper", "kafka", "storage", "postgres", "metastore", "trino"]
+      const failed = ["zookeeper", "kafka", "storage", "postgres", "metastore", "trino"]
       assert.deepStrictEqual(
-        [...output.matchAll(/^ill {2}(\w+)/gm)].map(([, name]) => name),
-        ill
+        [...output.matchAll(/^FAIL {2}(\w+)/gm)].map(([, name]) => name),
+        failed
       )
-      assert.include(output, `Something is wrong: ${ill.join(", ")}.\n`)
+      assert.include(output, `Checks failed: ${failed.join(", ")}.\n`)
       for (const service of ["zookeeper", "kafka", "minio", "postgres", "hive-metastore", "trino"]) {
         const fix = `\`docker compose up --detach --wait ${service}\`; where that does not help, docker compose logs ${service} says why.`
         assert.include(output, `  → ${fix}\n`)
       }
-      assert.match(output, /^-- {3}topics +Not checked until this is mended: kafka\.$/m)
+      assert.match(output, /^-- {3}topics +Not checked: fix kafka first\.$/m)
     }).pipe(Effect.scoped)
   )
 

@@ -4,7 +4,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { manual } from "../../layers/cli/commands/manual.ts"
-import { fitted } from "../../layers/cli/terminal/Help.ts"
+import { wrapHelp } from "../../layers/cli/terminal/Help.ts"
 import * as Output from "../../layers/cli/terminal/Output.ts"
 import { withTables } from "../../layers/cli/terminal/settingsTables.ts"
 import { floe } from "../support/program.ts"
@@ -32,7 +32,7 @@ it.live(
       const helps = yield* Effect.forEach([[], ...commands], (path) => floe([...path, "--help"]), { concurrency: 2 })
       for (const { code, out, err } of helps) {
         assert.deepStrictEqual([code, err], [0, ""])
-        const lines = fitted(out).split("\n")
+        const lines = wrapHelp(out).split("\n")
         const examples = lines.indexOf("EXAMPLES")
         if (!out.includes("SUBCOMMANDS")) assert.isAbove(examples, 0, out)
         for (const line of lines.slice(0, examples < 0 ? undefined : examples)) assert.isAtMost(line.length, 80, line)

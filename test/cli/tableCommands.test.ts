@@ -263,7 +263,7 @@ describe("floe maintain", () => {
       yield* is(2, "requested")
       waiting.signal("SIGINT")
       assert.strictEqual((yield* Effect.promise(() => waiting.ended)).code, 130)
-      assert.strictEqual(waiting.output(), "No longer waiting; a running sink goes on with it.\n")
+      assert.strictEqual(waiting.output(), "No longer waiting; a running sink continues the work.\n")
       sink.signal("SIGCONT")
       yield* is(2, "done")
     }).pipe(Effect.scoped)

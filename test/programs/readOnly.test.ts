@@ -73,13 +73,13 @@ describe.skipIf(cannotTry)("a data folder", () => {
         const doctor = yield* read(["doctor"], data)
         if (isRoot) {
           assert.match(doctor.out, /^warn folder +You may read \S+ and not write it\.$/m)
-          assert.notMatch(doctor.out, /^ill +(data|folder|clock|log|table|files) /m)
+          assert.notMatch(doctor.out, /^FAIL +(data|folder|clock|log|table|files) /m)
         }
         const backups = yield* temporaryFolder
         chmodSync(backups, 0o777)
         const backup = yield* read(["backup", join(backups, "copy")], data)
         assert.deepStrictEqual([backup.code, backup.err], [0, ""])
-        assert.match(backup.out, /Audit of the copy: 1 logged, 1 in the table, 0 missing, 0 too many\./)
+        assert.match(backup.out, /Audit of the copy: 1 logged, 1 in the table, 0 missing, 0 extra\./)
         assert.deepStrictEqual(readdirSync(data), before)
 
         // Opened as a file that nobody writes; then a server comes.

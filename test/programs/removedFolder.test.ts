@@ -116,9 +116,9 @@ it.live("the sink stops with one sentence, the server refuses events, and doctor
     )
     const doctor = yield* inProcess(["doctor"], env)
     assert.strictEqual(doctor.code, 1)
-    assert.match(doctor.out, /^ill +data +There is no data folder .*data\.$/m)
+    assert.match(doctor.out, /^FAIL +data +There is no data folder .*data\.$/m)
     for (const check of ["log", "table", "sink", "folder"]) {
-      assert.match(doctor.out, new RegExp(`^-- +${check} +Not checked until this is mended: data\\.$`, "m"))
+      assert.match(doctor.out, new RegExp(`^-- +${check} +Not checked: fix data first\\.$`, "m"))
     }
     assert.isFalse(existsSync(data))
   }).pipe(Effect.scoped)

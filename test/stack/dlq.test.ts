@@ -1,4 +1,4 @@
-/** What the connector refuses is listed and shown, mended and sent again, and is in the table once. */
+/** Records that the connector rejects are listed, shown, corrected and redriven, and land in the table once. */
 import { randomUUID } from "node:crypto"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:http"
@@ -151,44 +151,47 @@ test("each is shown byte for byte, and to people without control characters", as
   assert.match(nowhere.err, /^There is no dead letter at weather-dlq\/0\/999999999: .*\n$/)
 })
 
-test("they are mended by flags, by a file, or sent as they are, and only once", async () => {
-  const replayed = async (...args: ReadonlyArray<string>) => {
+test("they are corrected by flags or a file, or sent as they are, and only once", async () => {
+  const redriven = async (...args: ReadonlyArray<string>) => {
     const { code, out } = await floe(["redrive", "--json", ...args])
     return { code, sent: linesOf(out) }
   }
   const { position } = placeOf("temperature")
-  const unmended = await replayed(position)
-  assert.strictEqual(unmended.code, 1)
-  assert.strictEqual(unmended.sent[0]?.reason, "temperature must be a number, or a string that holds one")
+  const uncorrected = await redriven(position)
+  assert.strictEqual(uncorrected.code, 1)
+  assert.strictEqual(uncorrected.sent[0]?.reason, "temperature must be a number, or a string that holds one")
 
   const sent = [
-    await replayed(position, "--temperature", "1.50"),
-    await replayed(placeOf("city").position, "--city", `${mark} city`),
-    await replayed(placeOf("surplus").position),
+    await redriven(position, "--temperature", "1.50"),
+    await redriven(placeOf("city").position, "--city", `${mark} city`),
+    await redriven(placeOf("surplus").position),
     // A number's digits are kept as they were written.
-    await replayed(placeOf("digits").position)
+    await redriven(placeOf("digits").position)
   ].flatMap(({ code, sent }) => {
     assert.strictEqual(code, 0)
     return sent
   })
   const again = await floe(["redrive", position, "--temperature", "1.50"])
   assert.strictEqual(again.code, 1)
-  assert.include(again.out, `${position}: it was sent before and is at ${sent[0]?.at}; --again sends it once more.`)
+  assert.include(
+    again.out,
+    `${position}: it was already sent and is at ${sent[0]?.at}; use --again to send it once more.`
+  )
 
-  const file = join(folder, "mended.ndjson")
+  const file = join(folder, "corrected.ndjson")
   const waiting = await ours()
   assert.deepStrictEqual([...waiting.keys()].sort(), ["binary", "nothing", "number", "text"])
-  const mended = [...waiting].map(([name, line]) => ({ ...line, city: `${mark} ${name}`, temperature: "4.5" }))
-  writeFileSync(file, mended.map((line) => `${JSON.stringify(line)}\n`).join(""))
-  const ofFile = await replayed("--file", file)
+  const corrected = [...waiting].map(([name, line]) => ({ ...line, city: `${mark} ${name}`, temperature: "4.5" }))
+  writeFileSync(file, corrected.map((line) => `${JSON.stringify(line)}\n`).join(""))
+  const ofFile = await redriven("--file", file)
   assert.strictEqual(ofFile.code, 0)
   assert.strictEqual(ofFile.sent.length, 4)
   assert.deepStrictEqual(await floe(["redrive", "--file", file]), {
     code: 0,
-    out: "4 had been sent before, and were left out.\n",
+    out: "4 were already sent and were skipped.\n",
     err: ""
   })
-  const once = await replayed(position, "--temperature", "1.50", "--again")
+  const once = await redriven(position, "--temperature", "1.50", "--again")
   assert.strictEqual(once.code, 0)
 
   assert.deepStrictEqual([...(await ours())], [])

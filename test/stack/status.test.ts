@@ -159,10 +159,10 @@ test("it is one screen of 80 columns and 24 lines", async () => {
 test("one that is not where it should be is named, and the rest is shown", async () => {
   const { code, out, err } = await asked([], { FLOE_TRINO_URL: "http://localhost:1999" })
   assert.strictEqual(code, 1)
-  assert.strictEqual(err, "trino is down; floe doctor says what to do.\n")
+  assert.strictEqual(err, "trino is down; run floe doctor to see what to do.\n")
   assert.match(out, /\n {2}trino +down +\d+ ms +nothing answers at http:\/\/localhost:1999 /)
   assert.match(out, /\n {2}kafka +up /)
-  assert.match(out, /\n {2}log end +[\d,]+\n {2}committed +not known\n/)
+  assert.match(out, /\n {2}log end +[\d,]+\n {2}committed +unknown\n/)
 })
 
 /** Stands between the command and a part of the stack, and can be taken away. */

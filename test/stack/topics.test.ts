@@ -94,7 +94,7 @@ test("create makes what is missing, and list and describe show it", async () => 
   const forEver = { millis: null, bytes: null, cleanup: "delete" }
   assert.deepInclude(listed, { name: topic, partitions: 2, events: 20, retention: forEver })
   const line = (await printed("topics", "list")).split("\n").find((line) => line.startsWith(` ${topic} `))
-  assert.match(line ?? "", /\| +2 \| +20 \| for ever$/)
+  assert.match(line ?? "", /\| +2 \| +20 \| forever$/)
 })
 
 test("describe shows a group's offsets and lag as Kafka's own tool does", async () => {
@@ -121,7 +121,7 @@ test("describe shows a group's offsets and lag as Kafka's own tool does", async 
   assert.strictEqual(read, 3)
 
   const text = await printed("topics", "describe")
-  assert.match(text, /^retention +for ever$/m)
+  assert.match(text, /^retention +forever$/m)
   for (const { partition, start, end } of partitions) {
     assert.match(
       text,
@@ -169,7 +169,7 @@ test("a topic that lets records go is said to, with the command that mends it", 
   const settings = await kafka(`kafka-configs ${broker} --describe --topic ${topic}`)
   assert.match(settings, /retention\.ms=-1 /)
   assert.match(settings, /retention\.bytes=-1 /)
-  assert.include(await printed("topics", "create"), `The topic ${topic} is there already.\n`)
+  assert.include(await printed("topics", "create"), `The topic ${topic} already exists.\n`)
 })
 
 test("tail --from a time begins there in each partition", async () => {
@@ -206,7 +206,7 @@ test("tail --from an offset begins there in each partition, and with a partition
   assert.deepStrictEqual(await run(["tail", "--from", "weather/0/0"]), {
     code: 1,
     out: "",
-    err: `The log is ${topic}, and not weather; FLOE_TOPIC names it.\n`
+    err: `The log is the topic ${topic}, not weather; set FLOE_TOPIC to read another topic.\n`
   })
 })
 
@@ -224,7 +224,7 @@ test("what cannot be done is said in a sentence", async () => {
   assert.deepStrictEqual(missing, {
     code: 1,
     out: "",
-    err: `The topic ${topic}-missing does not exist; floe topics create makes those of the pipeline.\n`
+    err: `The topic ${topic}-missing does not exist; run floe topics create to create the topics of the pipeline.\n`
   })
 })
 

@@ -8,6 +8,7 @@ import { type AuditReport, audit as reconcile } from "../../operate/audit/audit.
 import type { Example } from "../../operate/audit/compareHour.ts"
 import * as Profile from "../../profile/Profile.ts"
 import { monotonicMillis } from "../../runtime/elapsed.ts"
+import { plural } from "../../runtime/plural.ts"
 import { isDay } from "../terminal/asOfFlag.ts"
 import { type Colorize, colorize as painter } from "../terminal/colorize.ts"
 import { cell } from "../terminal/formatTable.ts"
@@ -22,7 +23,7 @@ class AuditMismatch extends Schema.TaggedError<AuditMismatch>()("AuditMismatch",
   advice: Schema.String
 }) {
   override get message() {
-    return `The table differs from the log: rows missing ${counted(this.missing)}, rows too many ${counted(this.extra)}. ${this.advice}`
+    return `The table differs from the log: ${plural(this.missing, "row")} missing, ${counted(this.extra)} extra. ${this.advice}`
   }
 }
 
@@ -34,42 +35,42 @@ class NoTable extends Schema.TaggedError<NoTable>()("NoTable", { advice: Schema.
 
 const makesTable = {
   embedded: "start the sink (npm start) and log a record",
-  distributed: "make it with floe table create, and what fills it with floe connector register"
+  distributed: "run floe table create, then floe connector register"
 }
 
-/** Of what a log has lost, the table may be all that there is. */
+/** The table may hold the only copy of events that the log has lost. */
 const advices = {
-  whole: "floe rebuild --into <table> makes a new one from the log.",
+  whole: "Run floe rebuild --into <table> to rebuild it from the log.",
   others:
-    "floe rebuild --into <table> makes a new one from the log; to put it in place (--promote) also undoes what other writers changed, and needs --discard-other-writers.",
-  cut: "The log has lost its first events, so keep this table: a new one from the log would not have them."
+    "Run floe rebuild --into <table> to rebuild it from the log; --promote also undoes what other writers changed, and needs --discard-other-writers.",
+  cut: "The log has lost its first events, so keep this table: a table rebuilt from the log would lack them."
 }
 
 const isHour = Schema.decodeUnknownOption(Hour)
 const dayOf = (hour: string) => hour.slice(0, 10)
 const hourOf = (text: string) => Option.filter(isHour(text), (hour) => isDay(dayOf(hour)))
-const unlikeHour = (text: string) => (Option.isSome(isHour(text)) ? `${text}, a day that does not exist` : text)
+const describeHour = (text: string) => (Option.isSome(isHour(text)) ? `${text}, a day that does not exist` : text)
 
 const hour = (name: string, description: string) =>
   Flag.String(name).pipe(
     Flag.withDescription(description),
     Flag.withMetavar("YYYY-MM-DD-HH"),
-    Flag.filterMap(hourOf, (text) => `Expected an hour such as 2026-01-08-14, and got ${unlikeHour(text)}`),
+    Flag.filterMap(hourOf, (text) => `Expected an hour (for example, 2026-01-08-14), but got ${describeHour(text)}`),
     Flag.optional
   )
 
 const places = (positions: ReadonlyArray<Position>) =>
   positions.map(({ partition, offset }) => `${partition}/${offset}`).join(", ")
 
-/** Where the log begins, of partitions of which it has lost the beginning. */
-const cut = ({ from }: AuditReport) => from.filter(({ offset }) => offset > 0)
+/** Where the log begins in each partition that has lost its first events. */
+const truncated = ({ from }: AuditReport) => from.filter(({ offset }) => offset > 0)
 
 const columns = ["hour", "logged", "in table", "missing", "extra"]
 
 const cells = ({ extra, inTable, logged, missing }: Omit<AuditReport["hours"][number], "ts" | "byOthers">) =>
   [logged, inTable, missing, extra].map(counted)
 
-/** With a column more where it is known how many rows of an hour others have changed. */
+/** Adds a column when other writers changed rows. */
 const withOthers = (report: AuditReport) => {
   if (report.hours.every(({ byOthers }) => byOthers === 0))
     return { names: columns, hours: report.hours.map(cells), all: cells(report) }
@@ -98,20 +99,20 @@ const text = (report: AuditReport, millis: number, paint: Colorize) => {
   const rows = shown.map((row, i) => (isWrong(i) ? paint("red", line(row)) : line(row)))
   const example = ({ kind, ts, city, temperature, rows }: Example) =>
     `  ${kind.padEnd(7)} ${cell(ts)}  ${cell(city)}  ${cell(temperature)}${rows > 1 ? `  ${counted(rows)} times` : ""}`
-  const examples = report.examples.length === 0 ? [] : ["", "Among them:", ...report.examples.map(example)]
+  const examples = report.examples.length === 0 ? [] : ["", "Examples:", ...report.examples.map(example)]
   const compared =
     report.settledBefore === null
-      ? `Compared: the log up to ${places(report.upTo)} (partition/offset), which is what snapshot ${report.snapshotId} has of it.`
-      : `Compared: the hours before ${report.settledBefore}, as the table does not tell how far the log is in it.`
-  const leftOut = `Positions of the log without a weather record: ${counted(report.leftOut)}. floe dlq list shows what the connector refused.`
-  const begins = `The log begins at ${places(cut(report))}: what was before has expired or was deleted, and rows of it count as too many.`
+      ? `Compared the log up to ${places(report.upTo)} (partition/offset), which is where snapshot ${report.snapshotId} ends.`
+      : `Compared the hours before ${report.settledBefore}; the table does not record its position in the log.`
+  const leftOut = `Log positions without a weather record: ${counted(report.leftOut)}. Run floe dlq list to see what the connector rejected.`
+  const begins = `The log begins at ${places(truncated(report))}: earlier events have expired or were deleted, and their rows count as extra.`
   const seconds = (millis / 1000).toFixed(1)
   const changes = report.changedByOthers.length === 0 ? [] : ["", ...report.changedByOthers.map(change)]
   const top = [paint("bold", line(names)), ...rows, line(total), ...changes]
   const lines = [...top, ...examples, "", `${compared} ${seconds} s.`]
   const notes = [
     ...(report.leftOut === 0 ? [] : [leftOut]),
-    ...(cut(report).length === 0 ? [] : [begins]),
+    ...(truncated(report).length === 0 ? [] : [begins]),
     ...(report.missing + report.extra === 0 ? [] : report.unknown)
   ]
   return [...lines, ...notes, ""].join("\n")
@@ -126,10 +127,10 @@ export const audit = Command.make(
   },
   Effect.fn("floe audit")(function* ({ from, to, json }) {
     if (Option.isSome(from) && Option.isSome(to) && from.value > to.value) {
-      return yield* usageError(["floe", "audit"], "Give with --from an hour that is not after the one of --to.")
+      return yield* usageError(["floe", "audit"], "--from must not be later than --to.")
     }
     const started = yield* monotonicMillis
-    const found = yield* withProgress(
+    const result = yield* withProgress(
       Effect.fnUntraced(function* ({ show }) {
         let doing = "Looking at the table"
         yield* show(() => doing).pipe(Effect.repeat(Schedule.spaced("250 millis")), Effect.forkScoped)
@@ -138,31 +139,31 @@ export const audit = Command.make(
           to: Option.getOrUndefined(to),
           progress: (events, of) => {
             const read = `${counted(events)} of ${counted(of)} events read`
-            doing = events < of ? read : `${read}, waiting for the table's sums`
+            doing = events < of ? read : `${read}, waiting for the table's checksums`
             return show(() => doing)
           }
         })
       }, Effect.scoped)
     )
-    if (Option.isNone(found)) return yield* new NoTable({ advice: makesTable[yield* profile] })
-    const report = found.value
+    if (Option.isNone(result)) return yield* new NoTable({ advice: makesTable[yield* profile] })
+    const report = result.value
     const millis = Math.round((yield* monotonicMillis) - started)
     if (json) yield* printJson({ ...report, millis })
     else yield* print(Stream.make(text(report, millis, yield* painter)))
     if (report.missing + report.extra > 0) {
       const whole = report.changedByOthers.length === 0 ? "whole" : "others"
-      const advice = advices[cut(report).length === 0 ? whole : "cut"]
+      const advice = advices[truncated(report).length === 0 ? whole : "cut"]
       return yield* new AuditMismatch({ missing: report.missing, extra: report.extra, advice })
     }
   })
 ).pipe(
   Command.withDescription(
-    "Compare the log with the table, hour by hour: each event once, and nothing else. Both sides are counted and summed up apart from each other; where the sums differ, the records that are missing or too many are found. Exit code 1 if there are any."
+    "Compare the log with the table, hour by hour: the table must hold each event once and nothing else. Floe counts and checksums both sides independently and, where they differ, lists missing and extra records. Exit code 1 if they differ."
   ),
-  Command.withShortDescription("Prove that the table holds the log, each event once"),
+  Command.withShortDescription("Prove that the table holds each event exactly once"),
   Command.withExamples([
-    { command: "floe audit", description: "All that the table has of the log" },
-    { command: "floe audit --from 2026-01-08-00 --to 2026-01-08-23", description: "One day" }
+    { command: "floe audit", description: "Compare everything that the table contains" },
+    { command: "floe audit --from 2026-01-08-00 --to 2026-01-08-23", description: "Compare one day" }
   ]),
   Command.provide(Profile.layer("audit"))
 )

@@ -11,45 +11,45 @@ export const backup = Command.make(
   "backup",
   {
     folder: Argument.String("folder").pipe(
-      Argument.withDescription("Where the backup goes: a folder that does not exist yet, or an empty one")
+      Argument.withDescription("Destination: a folder that does not exist yet, or an empty one")
     ),
     logOnly: Flag.Boolean("log-only").pipe(
-      Flag.withDescription("Without the table, which the sink makes again from the log"),
+      Flag.withDescription("Leave the table out; the sink rebuilds it from the log"),
       Flag.withDefault(false),
       Flag.withoutNegation
     ),
     verify: Flag.Boolean("verify").pipe(
-      Flag.withDescription("Read the whole copy again and compare its log with its table; --no-verify skips it"),
+      Flag.withDescription("Read the whole copy back and compare its log with its table; --no-verify skips this"),
       Flag.withDefault(true)
     ),
     json
   },
   Effect.fn("floe backup")(function* ({ folder, json, logOnly, verify }) {
-    const service = yield* Backup
-    const done = yield* showing((progress) => service.create(folder, { logOnly, verify, progress }))
+    const { create } = yield* Backup
+    const backup = yield* showing((progress) => create(folder, { logOnly, verify, progress }))
     if (json) {
-      const { files, ...rest } = done.manifest
+      const { files, ...rest } = backup.manifest
       const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
-      return yield* printJson({ folder: done.folder, ...rest, files: files.length, bytes, audit: done.audit })
+      return yield* printJson({ folder: backup.folder, ...rest, files: files.length, bytes, audit: backup.audit })
     }
-    const proof =
-      done.audit !== null
-        ? audited(done.audit)
+    const verification =
+      backup.audit !== null
+        ? audited(backup.audit)
         : verify
-          ? "Every event of the copied log was read and is whole."
+          ? "Every event in the copied log was read and is intact."
           : "The copy was not verified."
-    yield* print(Stream.make(`Backed up to ${done.folder}: ${contents(done.manifest)}.\n${proof}\n`))
+    yield* print(Stream.make(`Backed up to ${backup.folder}: ${contents(backup.manifest)}.\n${verification}\n`))
   })
 ).pipe(
   Command.withDescription(
-    "Copy the log with its idempotency keys, and the table with its kept snapshots, into a new folder, consistent with each other, while everything runs. The copy is proved by comparing its log with its table. A backup that was interrupted is not at the folder's name. For the embedded profile; tables that floe rebuild made beside the first are left out."
+    "Copy the log with its idempotency keys, and the table with its retained snapshots, into a new folder. The copies are consistent with each other, and nothing has to stop. Floe verifies the copy by comparing its log with its table. An interrupted backup never appears under the folder's name. Embedded profile only; tables that floe rebuild made beside default.weather are not included."
   ),
-  Command.withShortDescription("Copy log and table while everything runs"),
+  Command.withShortDescription("Copy the log and the table while everything runs"),
   Command.withExamples([
-    { command: "floe backup /backups/floe-2026-01-08", description: "A whole copy, compared with itself" },
+    { command: "floe backup /backups/floe-2026-01-08", description: "Copy everything and verify the copy" },
     {
       command: "floe backup /backups/log-2026-01-08 --log-only",
-      description: "The log alone, which the table can be made from"
+      description: "Copy the log alone; the table can be rebuilt from it"
     }
   ]),
   Command.provide(Profile.layer("backup")),

@@ -7,7 +7,9 @@ import { cell } from "../terminal/formatTable.ts"
 import { print } from "../terminal/Output.ts"
 import { json, printJson } from "../terminal/printJson.ts"
 
-class Unusable extends Schema.TaggedError<Unusable>()("Unusable", { sentences: Schema.Array(Schema.String) }) {
+class InvalidSettings extends Schema.TaggedError<InvalidSettings>()("InvalidSettings", {
+  sentences: Schema.Array(Schema.String)
+}) {
   override get message() {
     return this.sentences.join("\n")
   }
@@ -15,7 +17,7 @@ class Unusable extends Schema.TaggedError<Unusable>()("Unusable", { sentences: S
 
 const hidden = "(hidden)"
 
-const look = Effect.fnUntraced(function* ({
+const describe = Effect.fnUntraced(function* ({
   name,
   byDefault,
   without,
@@ -27,7 +29,7 @@ const look = Effect.fnUntraced(function* ({
 }: Setting) {
   const provider = yield* ConfigProvider.ConfigProvider
   const node = yield* provider.load([name])
-  // An option that is set to nothing counts as not set.
+  // A setting that is set to nothing counts as not set.
   const isSet = node?.value !== undefined && node.value !== ""
   const problem = yield* config.parse(provider).pipe(
     Effect.as(null),
@@ -50,7 +52,7 @@ export const config = Command.make(
   "config",
   { json },
   Effect.fn("floe config")(function* ({ json }) {
-    const all = yield* Effect.forEach(settings, look)
+    const all = yield* Effect.forEach(settings, describe)
     const paint = yield* painter
     const width = Math.max(...all.map(({ name }) => name.length))
     if (json) yield* printJson(all.map(({ without: _, ...setting }) => setting))
@@ -63,15 +65,15 @@ export const config = Command.make(
       yield* print(Stream.make(lines.join("")))
     }
     const sentences = all.flatMap(({ problem }) => Option.toArray(Option.fromNullOr(problem)))
-    if (sentences.length > 0) return yield* new Unusable({ sentences })
+    if (sentences.length > 0) return yield* new InvalidSettings({ sentences })
   })
 ).pipe(
   Command.withDescription(
-    "Show every setting, its value and where it came from. Secrets are hidden; --json also tells what each is for and who reads it. Exit code 1 if a value cannot be used."
+    "Show every setting, its value, and where the value comes from. Secrets are hidden. --json also includes what each setting means and which programs read it. Exit code 1 if a value is invalid."
   ),
-  Command.withShortDescription("Show every setting and where its value came from"),
+  Command.withShortDescription("Show every setting and where its value comes from"),
   Command.withExamples([
-    { command: "floe config", description: "What is set, and to what" },
-    { command: "FLOE_PORT=9999 floe config --json", description: "For a program" }
+    { command: "floe config", description: "Show all settings" },
+    { command: "FLOE_PORT=9999 floe config --json", description: "Show them as JSON" }
   ])
 )

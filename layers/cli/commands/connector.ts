@@ -23,7 +23,7 @@ const name = Argument.String("name").pipe(
 const Given = Schema.Record(Schema.String, Schema.Union([Schema.String, Schema.Number, Schema.Boolean]))
 
 const config = Flag.FileSchema("config", Given, { format: "json" }).pipe(
-  Flag.withDescription("A JSON object of settings that are added to the sink's, or replace them"),
+  Flag.withDescription("A JSON object of settings to add to the sink's, or to override"),
   Flag.optional
 )
 
@@ -51,14 +51,14 @@ class NotRunning extends Schema.TaggedError<NotRunning>()("NotRunning", {
     const state = this.states.length === 0 ? "it has no task yet" : this.states.join(", ")
     const advice = this.states.some((state) => state.includes("FAILED"))
       ? this.profile === "embedded"
-        ? "do what its reason says, then start the sink again (npm start, or node dist/sink.js)"
-        : `mend what its trace names, then floe connector restart ${this.name} --only-failed`
+        ? "fix the reason given above, then start the sink again (npm start, or node dist/sink.js)"
+        : `fix what its trace names, then run floe connector restart ${this.name} --only-failed`
       : this.states.some((state) => state.includes("PAUSED"))
-        ? `floe connector resume ${this.name} lets it go on`
+        ? `run floe connector resume ${this.name} to resume it`
         : this.states.some((state) => state.includes("STOPPED"))
-          ? "floe doctor says what lets it go on"
-          : "look again in some seconds"
-    return `The connector ${this.name} does not run (${state}); ${advice}.`
+          ? "run floe doctor to see how to resume it"
+          : "check again in a few seconds"
+    return `The connector ${this.name} is not running (${state}); ${advice}.`
   }
 }
 
@@ -76,23 +76,27 @@ const register = Command.make(
   "register",
   { name, config, wait },
   Effect.fn("floe connector register")(function* ({ name, config, wait }) {
-    const done = yield* registerSink(name, yield* configOf(config)).pipe(
+    const outcome = yield* registerSink(name, yield* configOf(config)).pipe(
       retryWhileStarting(wait, (error) => error._tag === "ConnectUnavailable" || error._tag === "GroupsUnavailable")
     )
-    const said = { created: "is registered", updated: "has its new settings", unchanged: "has these settings already" }
-    yield* Console.log(`The connector ${name} ${said[done]}.`)
+    const report = {
+      created: "is registered",
+      updated: "has its new settings",
+      unchanged: "already has these settings"
+    }
+    yield* Console.log(`The connector ${name} ${report[outcome]}.`)
   })
 ).pipe(
   Command.withDescription(
-    "Register the connector that brings the topic into the table, or give it new settings. They are validated first, and what Kafka Connect does not take is listed by field. One that runs is stopped for new settings and started again once none of its readers is left, so that it never has two coordinators; the log goes on meanwhile."
+    "Register the connector that brings the topic into the table, or change its settings. Kafka Connect validates the settings first; invalid ones are listed by field. To change the settings of a running connector, Floe stops it and starts it again once its consumers have left, so that it never has two coordinators. The log keeps accepting events."
   ),
-  Command.withShortDescription("Register the connector, or give it new settings"),
+  Command.withShortDescription("Register the connector, or change its settings"),
   Command.withExamples([
     {
       command: "floe connector register",
-      description: "Register iceberg-sink, waiting for Kafka Connect up to a minute"
+      description: "Register iceberg-sink, waiting up to a minute for Kafka Connect"
     },
-    { command: "floe connector register --config more.json", description: 'Add or replace settings: {"tasks.max": 2}' }
+    { command: "floe connector register --config more.json", description: 'Add or override settings: {"tasks.max": 2}' }
   ]),
   Command.provide(Profile.layer("registration"))
 )
@@ -107,9 +111,9 @@ const validate = Command.make(
     if (!json) yield* Console.log(`The settings of the connector ${name} are valid.`)
   })
 ).pipe(
-  Command.withDescription("Have Kafka Connect look at the settings, without registering them."),
+  Command.withDescription("Have Kafka Connect validate the settings without registering them."),
   Command.withExamples([
-    { command: "floe connector validate --config more.json", description: "Try settings before they are registered" }
+    { command: "floe connector validate --config more.json", description: "Check settings before registering them" }
   ]),
   Command.provide(Profile.layer("kafkaConnect"))
 )
@@ -124,10 +128,10 @@ const status = Command.make(
     if (Option.isSome(failure)) return yield* failure.value
   })
 ).pipe(
-  Command.withDescription("How the connector and its tasks are; the exit code is 1 if any of them does not run."),
+  Command.withDescription("Show the state of the connector and its tasks. Exit code 1 if any of them is not running."),
   Command.withExamples([
-    { command: "floe connector status", description: "How iceberg-sink is" },
-    { command: "floe connector status --json", description: "The same for a program, with whole traces" }
+    { command: "floe connector status", description: "Show the state of iceberg-sink" },
+    { command: "floe connector status --json", description: "Show it as JSON, with full traces" }
   ]),
   Command.provide(Profile.layer("connector"))
 )
@@ -138,7 +142,7 @@ const restart = Command.make(
     name,
     task: Flag.Int("task").pipe(Flag.withDescription("Restart only this task"), Flag.optional),
     onlyFailed: Flag.Boolean("only-failed").pipe(
-      Flag.withDescription("Restart only what has failed"),
+      Flag.withDescription("Restart only failed instances"),
       Flag.withDefault(false)
     )
   },
@@ -149,26 +153,28 @@ const restart = Command.make(
       return yield* Console.log(`Task ${task.value} of the connector ${name} is being restarted.`)
     }
     yield* connector.restart(name, { onlyFailed })
-    yield* Console.log(`${onlyFailed ? "What has failed of the" : "The"} connector ${name} is being restarted.`)
+    yield* Console.log(
+      `${onlyFailed ? `Failed instances of the connector ${name} are` : `The connector ${name} is`} being restarted.`
+    )
   })
 ).pipe(
   Command.withDescription("Restart the connector and its tasks."),
   Command.withExamples([
     { command: "floe connector restart", description: "Restart iceberg-sink and its tasks" },
-    { command: "floe connector restart --only-failed", description: "Leave alone what runs" },
+    { command: "floe connector restart --only-failed", description: "Restart only what has failed" },
     { command: "floe connector restart --task 0", description: "Restart one task" }
   ]),
   Command.provide(Profile.layer("kafkaConnect"))
 )
 
-const told = (command: "pause" | "resume" | "delete", description: string, said: string) =>
+const simple = (command: "pause" | "resume" | "delete", description: string, outcome: string) =>
   Command.make(
     command,
     { name },
     Effect.fn(`floe connector ${command}`)(function* ({ name }) {
       const connector = yield* Connector
       yield* { pause: connector.pause, resume: connector.resume, delete: connector.remove }[command](name)
-      yield* Console.log(`The connector ${name} ${said}.`)
+      yield* Console.log(`The connector ${name} ${outcome}.`)
     })
   ).pipe(
     Command.withDescription(description),
@@ -177,21 +183,19 @@ const told = (command: "pause" | "resume" | "delete", description: string, said:
 
 export const connector = Command.make("connector").pipe(
   Command.withDescription(
-    "What brings the log into the table: the connector in Kafka Connect, or the embedded sink, which is shown, paused and resumed as if it were one."
+    "The connector brings the log into the table. It runs in Kafka Connect; in the embedded profile, the embedded sink takes its place: you can show, pause, and resume it in the same way."
   ),
-  Command.withShortDescription("Register, look at and steer the connector"),
+  Command.withShortDescription("Register, inspect and control the connector"),
   Command.withSubcommands([
     register,
     validate,
     status,
     restart,
-    told("pause", "Let the connector take in nothing more for now.", "is being paused").pipe(
+    simple("pause", "Pause the connector.", "is being paused").pipe(Command.provide(Profile.layer("connector"))),
+    simple("resume", "Resume a paused connector where it stopped.", "is being resumed").pipe(
       Command.provide(Profile.layer("connector"))
     ),
-    told("resume", "Let a paused connector go on where it stopped.", "is being resumed").pipe(
-      Command.provide(Profile.layer("connector"))
-    ),
-    told("delete", "Delete the connector; the topic and the table stay.", "is deleted").pipe(
+    simple("delete", "Delete the connector; the topic and the table are kept.", "is deleted").pipe(
       Command.provide(Profile.layer("kafkaConnect"))
     )
   ])

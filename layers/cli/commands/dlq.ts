@@ -14,7 +14,7 @@ import { redrive, replay } from "./redrive.ts"
 
 const nothing = ({ redriven, topic }: DeadLettersSnapshot) =>
   redriven === 0
-    ? `Nothing is waiting: the sink has put nothing into ${topic}.\n`
+    ? `Nothing is waiting: the sink has rejected no record into ${topic}.\n`
     : `Nothing is waiting: all ${plural(redriven, "dead letter was", "dead letters were")} sent again; --all shows them.\n`
 
 const terminalWidth = Effect.gen(function* () {
@@ -26,12 +26,12 @@ const list = Command.make(
   "list",
   {
     all: Flag.Boolean("all").pipe(
-      Flag.withDescription("Also those that were sent again"),
+      Flag.withDescription("Include those that were already sent again"),
       Flag.withDefault(false),
       Flag.withoutNegation
     ),
     limit: Flag.Int("limit").pipe(
-      Flag.withDescription("Only the first so many"),
+      Flag.withDescription("List at most this many"),
       Flag.withSchema(Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))),
       Flag.withMetavar("number"),
       Flag.optional
@@ -40,34 +40,36 @@ const list = Command.make(
   },
   Effect.fn("floe dlq list")(
     function* ({ all, json, limit }) {
-      const then = yield* opened
-      const wanted = then.letters.pipe(
+      const snapshot = yield* opened
+      const wanted = snapshot.letters.pipe(
         Stream.filter(({ redrives }) => all || redrives.length === 0),
         Stream.take(Option.getOrElse(limit, () => Number.POSITIVE_INFINITY))
       )
       if (json) return yield* print(Stream.map(wanted, jsonLine))
-      if (then.waiting + (all ? then.redriven : 0) === 0) return yield* print(Stream.make(nothing(then)))
+      if (snapshot.waiting + (all ? snapshot.redriven : 0) === 0) return yield* print(Stream.make(nothing(snapshot)))
       yield* listed(columnsOf(all, yield* terminalWidth), wanted, false)
     },
-    // An answer, and no failure; for a program it is no lines.
     (effect, { json }) =>
       Effect.catchTag(effect, "NoDeadLetters", ({ message }) => (json ? Console.error(message) : Console.log(message)))
   )
 ).pipe(
   Command.withDescription(
-    "List what the connector has refused and what was not sent again yet, oldest first: its position among the dead letters, when it was logged and where in the log, the reason, and how its value begins. With --json one object a line, with all there is: position, city and temperature (null where the value has no such text) can be mended there and given to floe dlq redrive --file."
+    "List the records that the connector rejected and that were not sent again yet, oldest first: the position in the dead-letter topic, the time and position in the log, the reason, and the start of the value. With --json, print each dead letter in full, one object per line. You can correct city and temperature there (null if the value has no such string) and pass the file to floe dlq redrive --file."
   ),
-  Command.withShortDescription("List what the connector has refused"),
+  Command.withShortDescription("List the records that the connector rejected"),
   Command.withExamples([
-    { command: "floe dlq list", description: "What waits to be mended and sent again?" },
-    { command: "floe dlq list --json > mended.ndjson", description: "All of it, to be mended in an editor" }
+    { command: "floe dlq list", description: "List what is waiting to be corrected and sent again" },
+    {
+      command: "floe dlq list --json > corrected.ndjson",
+      description: "Write everything to a file, to correct in an editor"
+    }
   ]),
   Command.provide(Profile.layer("deadLetters"))
 )
 
-class NotForTerminals extends Schema.TaggedError<NotForTerminals>()("NotForTerminals", {}) {
+class UnprintableValue extends Schema.TaggedError<UnprintableValue>()("UnprintableValue", {}) {
   override get message() {
-    return "The value has bytes that a terminal could take for commands; send it into a file or a pipe (--raw > value)."
+    return "The value contains bytes that a terminal could interpret as commands; redirect it to a file or a pipe (--raw > value)."
   }
 }
 
@@ -78,7 +80,7 @@ const show = Command.make(
   {
     position,
     raw: Flag.Boolean("raw").pipe(
-      Flag.withDescription("Only the bytes of its value, as they are"),
+      Flag.withDescription("Print only the value, byte for byte"),
       Flag.withDefault(false),
       Flag.withoutNegation
     ),
@@ -86,31 +88,31 @@ const show = Command.make(
   },
   Effect.fn("floe dlq show")(function* ({ json, position, raw }) {
     if (raw && json) return yield* usageError(["floe", "dlq", "show"], "Give --raw or --json, not both.")
-    const then = yield* opened
-    const letter = yield* then.find(position)
+    const snapshot = yield* opened
+    const letter = yield* snapshot.find(position)
     if (json) return yield* print(Stream.make(jsonLine(letter)))
-    if (!raw) return yield* facts(entriesOf(letter, then.topic))
+    if (!raw) return yield* facts(entriesOf(letter, snapshot.topic))
     const { value } = letter
     if (value === null) return
-    if ((yield* (yield* Stdio.Stdio).stdoutIsTerminal) && !isHarmless(value)) return yield* new NotForTerminals()
+    if ((yield* (yield* Stdio.Stdio).stdoutIsTerminal) && !isHarmless(value)) return yield* new UnprintableValue()
     yield* print(Stream.make(value))
   })
 ).pipe(
   Command.withDescription(
-    "Show one dead letter: who refused it and why, its key, headers and value in full, and the trace. Control characters are shown as signs, and bytes that are no text in hexadecimal; --raw gives the value as it is."
+    "Show one dead letter: which component rejected it and why, its key, headers and value in full, and the stack trace. Control characters appear as symbols, and bytes that are not text in hexadecimal; --raw prints the value unchanged."
   ),
   Command.withShortDescription("Show one dead letter in full"),
   Command.withExamples([
-    { command: "floe dlq show 0/12", description: "Why was it refused?" },
-    { command: "floe dlq show 0/12 --raw > value.json", description: "Its value, byte for byte" }
+    { command: "floe dlq show 0/12", description: "Show why it was rejected" },
+    { command: "floe dlq show 0/12 --raw > value.json", description: "Save its value, byte for byte" }
   ]),
   Command.provide(Profile.layer("deadLetters"))
 )
 
 export const dlq = Command.make("dlq").pipe(
   Command.withDescription(
-    "Dead letters: what the connector refused, as it is no weather record, and put into a topic of its own with the reason."
+    "Dead letters: records that the connector rejected because they are not weather records. They are stored in the dead-letter topic, with the reason."
   ),
-  Command.withShortDescription("What the connector refused: list, show, send again"),
+  Command.withShortDescription("List, show and redrive rejected records"),
   Command.withSubcommands([list, show, redrive, replay])
 )

@@ -13,8 +13,7 @@ class DoctorFindings extends Schema.TaggedError<DoctorFindings>()("DoctorFinding
   checks: Schema.Array(Schema.String)
 }) {
   override get message() {
-    const { checks } = this
-    return `Something is wrong: ${checks.join(", ")}.`
+    return `Checks failed: ${this.checks.join(", ")}.`
   }
 }
 
@@ -25,20 +24,20 @@ const text = ({ name, ok, findings, waitsFor }: CheckResult, paint: Colorize, wi
   const indent = " ".repeat(column + 6)
   const label = `${name.padEnd(column)} `
   if (waitsFor.length > 0) {
-    return `${paint("dim", "--  ")} ${label}${wrapText(`Not checked until this is mended: ${waitsFor.join(", ")}.`, width, indent)}\n`
+    return `${paint("dim", "--  ")} ${label}${wrapText(`Not checked: fix ${waitsFor.join(", ")} first.`, width, indent)}\n`
   }
-  const isWell = findings.length === 0
-  const [colour, word] = isWell
+  const isOk = findings.length === 0
+  const [colour, word] = isOk
     ? (["green", "ok  "] as const)
     : needsFix(findings)
-      ? (["red", "ill "] as const)
+      ? (["red", "FAIL"] as const)
       : (["yellow", "warn"] as const)
   const head = `${paint(colour, word)} ${label}`
-  if (isWell) return `${head}${wrapText(ok, width, indent)}\n`
+  if (isOk) return `${head}${wrapText(ok, width, indent)}\n`
   const shown = findings.map(({ finding, consequence, fix }) => {
-    const said = [finding, consequence].map((line) => wrapText(line, width, indent))
-    // A command is to be copied: where the line is too long for it, the terminal folds it without a newline.
-    return [...said, `${paint("bold", "→")} ${fix}`].join(`\n${indent}`)
+    const sentences = [finding, consequence].map((line) => wrapText(line, width, indent))
+    // Not wrapped, so that the command can be copied.
+    return [...sentences, `${paint("bold", "→")} ${fix}`].join(`\n${indent}`)
   })
   return `${head}${shown.join(`\n${indent}`)}\n`
 }
@@ -50,22 +49,25 @@ export const doctor = Command.make(
     const { all } = yield* Checks
     const paint = yield* painter
     const width = yield* outputWidth
-    const examined = yield* withProgress(({ show }) =>
+    const results = yield* withProgress(({ show }) =>
       runChecks(all, (open) => show(() => `checking: ${[...open].join(", ")}`))
     )
-    const ill = examined.filter(({ findings }) => needsFix(findings)).map(({ name }) => name)
-    if (json) yield* printJson({ healthy: ill.length === 0, checks: examined })
-    else yield* print(Stream.fromIterable(examined.map((one) => text(one, paint, width, columnOf(all)))))
-    if (ill.length > 0) return yield* new DoctorFindings({ checks: ill })
+    const failed = results.filter(({ findings }) => needsFix(findings)).map(({ name }) => name)
+    if (json) yield* printJson({ healthy: failed.length === 0, checks: results })
+    else yield* print(Stream.fromIterable(results.map((one) => text(one, paint, width, columnOf(all)))))
+    if (failed.length > 0) return yield* new DoctorFindings({ checks: failed })
   })
 ).pipe(
   Command.withDescription(
-    "Look for what can be wrong: each check says what it found, what that leads to and what mends it. Exit code 1 if any finds something wrong; warnings alone leave it at 0."
+    "Check the installation. Each failed check reports the problem, its consequence, and the fix. Exit code 1 if a check fails; warnings do not change the exit code."
   ),
-  Command.withShortDescription("Find what is wrong, and what mends it"),
+  Command.withShortDescription("Find problems and how to fix them"),
   Command.withExamples([
-    { command: "floe doctor", description: "Is anything wrong?" },
-    { command: "floe doctor --json | jq '.checks[] | select(.findings != [])'", description: "Only what is wrong" }
+    { command: "floe doctor", description: "Check everything" },
+    {
+      command: "floe doctor --json | jq '.checks[] | select(.findings != [])'",
+      description: "Show only checks with findings"
+    }
   ]),
   Command.provide(Profile.layer("checks"))
 )

@@ -45,13 +45,13 @@ export const floe = Command.make("floe").pipe(
   ])
 )
 
-/** A statement may begin with a comment, which would else be taken for an option: no option's name has a space in it. */
-const notAnOption = (argument: string) => (/^--[^\s=]*\s/.test(argument) ? ` ${argument}` : argument)
+/** A SQL statement may begin with a comment (`--`), which must not be parsed as a flag: no flag has a space in its name. */
+const notAFlag = (argument: string) => (/^--[^\s=]*\s/.test(argument) ? ` ${argument}` : argument)
 
-/** Runs the command that the process's arguments name. */
+/** Runs the command that the process's arguments name. Fails with `CliError` on misuse and with the command's own error. */
 export const run = (version: string) =>
   Effect.gen(function* () {
     yield* UnknownSettings.warn
     const args = yield* (yield* Stdio.Stdio).args
-    yield* Command.runWith(floe, { version })(args.map(notAnOption))
+    yield* Command.runWith(floe, { version })(args.map(notAFlag))
   })

@@ -12,7 +12,7 @@ import { withWorkProgress } from "../terminal/WorkProgress.ts"
 
 const files = (count: number, bytes: number) => (count === 0 ? "nothing" : `${plural(count, "file")} (${size(bytes)})`)
 
-const ended = { hint: "Ctrl-C ends it", left: "It was ended; what was done stays done, and the table is whole." }
+const ended = { hint: "Ctrl-C stops it", left: "Stopped. Completed steps are kept, and the table is intact." }
 
 const planned = Effect.fnUntraced(function* (machine: boolean) {
   const { plan: planning } = yield* Maintenance
@@ -21,7 +21,7 @@ const planned = Effect.fnUntraced(function* (machine: boolean) {
       planning,
       Effect.forever(
         Effect.delay(
-          show(() => "looking at the table and its files"),
+          show(() => "reading the table and its files"),
           "1 second"
         )
       )
@@ -48,7 +48,10 @@ const planned = Effect.fnUntraced(function* (machine: boolean) {
 export const maintain = Command.make(
   "maintain",
   {
-    dryRun: Flag.Boolean("dry-run").pipe(Flag.withDescription("Only say what there is to do"), Flag.withDefault(false)),
+    dryRun: Flag.Boolean("dry-run").pipe(
+      Flag.withDescription("Report what would be done, without doing it"),
+      Flag.withDefault(false)
+    ),
     json
   },
   Effect.fn("floe maintain")(function* ({ dryRun, json }) {
@@ -60,12 +63,12 @@ export const maintain = Command.make(
   }, Effect.scoped)
 ).pipe(
   Command.withDescription(
-    "Maintain the table now: merge small files, expire old snapshots, remove files that nobody needs. Merged files go when the snapshots that need them expire (FLOE_SNAPSHOT_KEEP). Events go on coming in meanwhile. In the embedded profile a running sink carries it out beside its commits, as it does by itself from time to time; where none runs it is done here. In the distributed profile Trino does it, and only when this command is run: the snapshots of the last hour are kept, and those that the sink needs to find how far it was; files that no snapshot names are removed after 7 days, unless the sink is more than a day behind."
+    "Maintain the table now: merge small files, expire old snapshots, and remove orphan files. The files that were merged are deleted once no snapshot references them (FLOE_SNAPSHOT_KEEP). Floe keeps accepting events meanwhile. In the embedded profile, a running sink does the work alongside its commits, as it also does on its own from time to time; if no sink runs, this command does it. In the distributed profile, Trino does the work, and only when you run this command: it keeps the snapshots of the last hour and those that hold the sink's position, and removes orphan files after 7 days, unless the sink is more than a day behind."
   ),
   Command.withShortDescription("Merge small files, expire snapshots, remove orphans"),
   Command.withExamples([
-    { command: "floe maintain --dry-run", description: "What is there to do?" },
-    { command: "floe maintain", description: "Do it" }
+    { command: "floe maintain --dry-run", description: "Show what would be done" },
+    { command: "floe maintain", description: "Run maintenance" }
   ]),
   Command.provide(Profile.layer("maintenance")),
   Command.provide(warnings)

@@ -1,24 +1,24 @@
-/** docs/cli.md, from the commands' own help. */
+/** docs/cli.md, from the commands' help. */
 import { Effect, Option } from "effect"
 import { CliOutput, Command, type HelpDoc } from "effect/cli"
 import { floe } from "./floe.ts"
 
 type Doc = HelpDoc.HelpDoc
 
-/** What `--help` of this command would show. */
+/** The help of this command. */
 const helpOf = Effect.fnUntraced(function* (path: ReadonlyArray<string>) {
-  let found: Doc | undefined
+  let help: Doc | undefined
   const presenter: CliOutput.Presenter = {
     present: (event) =>
       Effect.sync(() => {
-        if (event._tag === "Help") found = event.helpDoc
+        if (event._tag === "Help") help = event.helpDoc
       })
   }
   yield* Command.runWith(floe, { version: "" })([...path, "--help"]).pipe(
     Effect.provideService(CliOutput.Presenter, presenter)
   )
-  if (found === undefined) return yield* Effect.die(new Error(`floe ${path.join(" ")} --help showed no help`))
-  return found
+  if (help === undefined) return yield* Effect.die(new Error(`floe ${path.join(" ")} --help showed no help`))
+  return help
 })
 
 const cell = (text: string) => text.replaceAll("|", "\\|").replace(/<([^>]+)>/g, "`<$1>`")
@@ -70,21 +70,21 @@ const sections = (path: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<stri
 
 const introduction = `# The command line
 
-<!-- Made from the commands' own help by npm run docs. -->
+<!-- Generated from the commands' help by npm run docs. -->
 
-\`npx floe\`, or \`node dist/admin.js\`. Every command has \`--help\`. It looks at the profile, the data folder and the addresses that the
-[settings](configuration.md) name.
+Run \`npx floe\` or \`node dist/admin.js\`. Every command has \`--help\`. The profile, the data folder and the addresses come from the
+[settings](configuration.md).
 
 | exit code | meaning |
 |---|---|
-| 0 | fine; also when the reader of its output has gone, such as \`head\` behind a pipe |
-| 1 | something is wrong, and standard error says what in a sentence |
-| 2 | misuse: an unknown command or flag (the nearest one is suggested), or a value that cannot be read |
-| 130 | Ctrl-C |
+| 0 | success, also when the reader of its output closes the pipe early (for example, \`head\`) |
+| 1 | failure; standard error explains it in one sentence |
+| 2 | usage error: an unknown command or flag (Floe suggests the nearest one), or an invalid value |
+| 130 | interrupted with Ctrl-C |
 
-Whatever only reads (\`query\`, \`audit\`, \`tail\`, \`status\`, \`doctor\`, \`table\`, \`storage\`) works for a user who may only read the data folder, on a read-only mount and on a full disk.
-One exception: after a crash, a log whose \`log.db-shm\` was removed can be read only where a file can be made beside it.
+Commands that only read (\`query\`, \`audit\`, \`tail\`, \`status\`, \`doctor\`, \`table\`, \`storage\`) work for a user with read-only access to the data folder, on a read-only mount, and on a full disk.
+One exception: after a crash, a log whose \`log.db-shm\` was removed can be read only if a file can be created beside it.
 
-Results go to standard output, all else to standard error. Colours and progress are shown on a terminal only; \`NO_COLOR\` turns colours off. What goes into a pipe or a file is neither cut nor wrapped.`
+Results go to standard output, everything else to standard error. Colours and progress appear only on a terminal; \`NO_COLOR\` turns colours off. Output to a pipe or a file is neither truncated nor wrapped.`
 
 export const manual = Effect.map(sections([]), (lines) => `${[introduction, ...lines].join("\n")}\n`)

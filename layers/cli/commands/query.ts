@@ -9,7 +9,7 @@ import { outputWidth, print } from "../terminal/Output.ts"
 import { prompt } from "../terminal/prompt.ts"
 import { usageError } from "../terminal/usageError.ts"
 
-/** The statement: the argument, the file, or standard input; none if it is to be typed. */
+/** The statement from the argument, the file, or standard input; none to prompt for statements. */
 const statement = Effect.fnUntraced(function* (sql: Option.Option<string>, file: Option.Option<string>) {
   if (Option.isSome(sql) && Option.isSome(file)) {
     return yield* usageError(["floe", "query"], "Give the statement as an argument or with --file, not both.")
@@ -21,13 +21,13 @@ const statement = Effect.fnUntraced(function* (sql: Option.Option<string>, file:
     return Option.some(yield* stdio.stdin.pipe(Stream.decodeText, Stream.mkString))
   }
   if (yield* stdio.stdoutIsTerminal) return Option.none()
-  return yield* usageError(["floe", "query"], 'Give a statement, such as "SELECT * FROM weather LIMIT 10".')
+  return yield* usageError(["floe", "query"], 'Give a statement (for example, "SELECT * FROM weather LIMIT 10").')
 })
 
 const formats = { csv, json, ndjson }
 
-/** What is printed of a statement that has no columns, such as CREATE TABLE. */
-const nothing = { table: "Done; the statement has no rows.\n", csv: "", json: "[]\n", ndjson: "" }
+/** Printed for a statement without result columns (CREATE TABLE). */
+const noResult = { table: "Done; the statement returned no rows.\n", csv: "", json: "[]\n", ndjson: "" }
 
 export const query = Command.make(
   "query",
@@ -39,18 +39,18 @@ export const query = Command.make(
       Flag.optional
     ),
     format: Flag.Literals("format", ["table", "json", "ndjson", "csv"]).pipe(
-      Flag.withDescription("How the rows are printed"),
+      Flag.withDescription("Output format"),
       Flag.withDefault("table")
     ),
     asOf: asOfFlag
   },
   Effect.fn("floe query")(function* ({ asOf, sql, file, format }) {
-    const query = yield* Query
+    const { execute } = yield* Query
     const run = Effect.fnUntraced(function* (sql: string) {
-      const { columns, rows } = yield* query.execute(sql, { asOf: Option.getOrUndefined(asOf) })
+      const { columns, rows } = yield* execute(sql, { asOf: Option.getOrUndefined(asOf) })
       if (columns.length === 0) {
         yield* Stream.runDrain(rows)
-        return yield* print(Stream.make(nothing[format]))
+        return yield* print(Stream.make(noResult[format]))
       }
       const width = yield* outputWidth
       yield* print(format === "table" ? table(columns, rows, width) : formats[format](columns, rows))
@@ -61,7 +61,7 @@ export const query = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Query the table iceberg.default.weather (city, temperature, ts) with SQL: one snapshot from start to end. Without a statement, on a terminal, it prompts for them. With --as-of the distributed profile takes queries about the table weather only: SELECT, WITH, VALUES or TABLE."
+    "Query the table iceberg.default.weather (city, temperature, ts) with SQL. Each statement reads one snapshot from start to end. Without a statement, on a terminal, floe query prompts for statements. With --as-of, the distributed profile accepts only queries (SELECT, WITH, VALUES or TABLE), and only on the table weather."
   ),
   Command.withShortDescription("Query the table with SQL"),
   Command.withExamples([
@@ -77,9 +77,9 @@ export const query = Command.make(
     },
     {
       command: 'floe query --as-of 2026-01-08T14:30 "SELECT count(*) FROM weather"',
-      description: "Query the table as it was at half past two (UTC)"
+      description: "Query the table as it was at 14:30 UTC"
     },
-    { command: "floe query", description: "Type statements, each ended by a semicolon" },
+    { command: "floe query", description: "Prompt for statements, each ending with a semicolon" },
     { command: 'echo "SHOW TABLES FROM iceberg.default" | floe query', description: "Read the statement from a pipe" }
   ]),
   Command.provide(Profile.layer("query"))

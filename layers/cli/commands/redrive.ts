@@ -12,7 +12,7 @@ import { opened, position } from "../terminal/deadLetterArguments.ts"
 import { print } from "../terminal/Output.ts"
 import { ticking, withProgress } from "../terminal/Progress.ts"
 import { json } from "../terminal/printJson.ts"
-import { jsonLine, tally } from "../terminal/renderRedrive.ts"
+import { jsonLine, makeSummary } from "../terminal/renderRedrive.ts"
 import { usageError } from "../terminal/usageError.ts"
 
 const waiting = ({ letters }: DeadLettersSnapshot) =>
@@ -99,7 +99,7 @@ const command = <const Name extends string>(name: Name) =>
           ? waiting(snapshot)
           : Option.match(file, { onSome: ofFile, onNone: () => someOf(snapshot, positions, correction) })
         const total = all ? snapshot.waiting : positions.length > 0 ? positions.length : undefined
-        const outcomes = tally(Option.isSome(file))
+        const outcomes = makeSummary(Option.isSome(file))
         yield* withProgress(({ show }) => {
           const sent = sendAgain(snapshot, wanted, again).pipe(
             Stream.tap((outcome) => {

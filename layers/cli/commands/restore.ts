@@ -13,25 +13,25 @@ export const restore = Command.make(
   {
     folder: Argument.String("folder").pipe(Argument.withDescription("A folder that floe backup made")),
     into: Flag.String("into").pipe(
-      Flag.withDescription("The data folder to make, instead of the one that FLOE_DATA names"),
+      Flag.withDescription("Data folder to create, instead of FLOE_DATA"),
       Flag.withMetavar("folder"),
       Flag.optional
     ),
     json
   },
   Effect.fn("floe restore")(function* ({ folder, into, json }) {
-    const service = yield* Backup
-    const { audit, manifest, ...done } = yield* showing((progress) =>
-      service.restore(folder, Option.getOrUndefined(into), progress)
+    const { restore } = yield* Backup
+    const { audit, manifest, ...restored } = yield* showing((progress) =>
+      restore(folder, Option.getOrUndefined(into), progress)
     )
-    if (json) yield* printJson({ ...done, backup: { ...manifest, files: manifest.files.length }, audit })
+    if (json) yield* printJson({ ...restored, backup: { ...manifest, files: manifest.files.length }, audit })
     else {
       const lines = [
-        `Restored into ${done.folder}: ${contents(manifest)}, as of ${manifest.createdAt}.`,
+        `Restored into ${restored.folder}: ${contents(manifest)}, as of ${manifest.createdAt}.`,
         audit === null
-          ? "Every event of the log was read and is whole; the sink makes the table from it."
+          ? "Every event in the log was read and is intact; the sink rebuilds the table from it."
           : audited(audit),
-        `Events that were acknowledged after the backup are not in it. The next event gets offset ${counted(manifest.log.end)}, in a log with a new id: ${done.logId}.`
+        `Events acknowledged after the backup are not included. The next event gets offset ${counted(manifest.log.end)}, and the log has a new id: ${restored.logId}.`
       ]
       yield* print(Stream.make(`${lines.join("\n")}\n`))
     }
@@ -41,12 +41,15 @@ export const restore = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Put a backup into an empty data folder, where nothing runs. All its checksums are verified first; then it is copied, and put in place in a way that an interrupted restore is never taken for a log. The log gets a new id, as the positions after the backup's end will be given out again. In the end the log is compared with the table."
+    "Restore a backup into an empty data folder that no Floe program uses. Floe first verifies all checksums, then copies the files; an interrupted restore is never mistaken for a log. The log gets a new id because positions after the end of the backup will be assigned again. Finally, Floe compares the log with the table."
   ),
-  Command.withShortDescription("Put a backup into an empty data folder"),
+  Command.withShortDescription("Restore a backup into an empty data folder"),
   Command.withExamples([
-    { command: "floe restore /backups/floe-2026-01-08", description: "Into the folder that FLOE_DATA names" },
-    { command: "floe restore /backups/floe-2026-01-08 --into ./trial", description: "Into another one, to look at it" }
+    { command: "floe restore /backups/floe-2026-01-08", description: "Restore into FLOE_DATA" },
+    {
+      command: "floe restore /backups/floe-2026-01-08 --into ./trial",
+      description: "Restore into another folder, to inspect it"
+    }
   ]),
   Command.provide(Profile.layer("backup")),
   Command.provide(warnings)

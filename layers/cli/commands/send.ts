@@ -17,20 +17,24 @@ import { counted, withProgress } from "../terminal/Progress.ts"
 import { json, printJson } from "../terminal/printJson.ts"
 import { usageError } from "../terminal/usageError.ts"
 
-class LinesRefused extends Schema.TaggedError<LinesRefused>()("LinesRefused", {
-  refused: Schema.Int,
+class LinesRejected extends Schema.TaggedError<LinesRejected>()("LinesRejected", {
+  rejected: Schema.Int,
   report: Schema.NullOr(Schema.String)
 }) {
   override get message() {
-    const { refused, report } = this
-    const where = report === null ? "above is each with the reason" : `${report} has each with the reason`
-    return `${plural(refused, "line was", "lines were")} refused; ${where}.`
+    const { rejected, report } = this
+    const where =
+      report === null ? "the lines and the reasons are listed above" : `${report} lists them with the reasons`
+    return `${plural(rejected, "line was", "lines were")} rejected; ${where}.`
   }
 }
 
-class LineWaits extends Schema.TaggedError<LineWaits>()("LineWaits", { name: Schema.String, line: Schema.Int }) {
+class LineIncomplete extends Schema.TaggedError<LineIncomplete>()("LineIncomplete", {
+  name: Schema.String,
+  line: Schema.Int
+}) {
   override get message() {
-    return `The last line of ${this.name}, line ${this.line}, has no line end and may be half-written, so it was not sent. Send the file again when the line is complete, or give --complete if it is.`
+    return `The last line of ${this.name}, line ${this.line}, has no newline and may be incomplete, so it was not sent. Send the file again when the line is complete, or use --complete if it already is.`
   }
 }
 
@@ -52,23 +56,22 @@ const summary = (name: string, sent: Sent, millis: number) => {
   const lines = acknowledged + reported
   if (lines === 0) {
     if (logged + refused > 0) {
-      const before = `was sent before, with ${plural(logged + refused, "line")}`
-      return `There is nothing to send: ${name} ${before}.\n`
+      return `There is nothing to send: all of ${name} was already sent, ${plural(logged + refused, "line")}.\n`
     }
     if (waiting !== null) return ""
     return `Nothing was sent: ${name} ${bytes === 0 ? "is empty" : "has no records"}.\n`
   }
   const time = `in ${(millis / 1000).toFixed(1)} s (${rate(acknowledged, millis)}/s)`
-  const again = repeated === 0 ? "" : ` ${counted(repeated)} of them had been logged before, and were not logged twice.`
-  const whole = logged === acknowledged ? "" : ` ${counted(logged)} of the file are in the log now.`
+  const again = repeated === 0 ? "" : ` ${counted(repeated)} of them were already in the log and were not logged twice.`
+  const whole = logged === acknowledged ? "" : ` ${counted(logged)} lines of the file are now in the log.`
   return `${plural(lines, "line")}: ${counted(acknowledged)} acknowledged, ${counted(reported)} reported, ${time}.${again}${whole}\n`
 }
 
-const brokenOff = (acknowledged: number, readOnce: boolean, again: boolean) => {
-  const so = `Broken off after ${plural(acknowledged, "line was", "lines were")} acknowledged`
+const interrupted = (acknowledged: number, readOnce: boolean, again: boolean) => {
+  const at = `Interrupted after ${plural(acknowledged, "line was", "lines were")} acknowledged`
   return readOnce
-    ? `${so}; some lines after them may be logged too. Sending them all again would log those twice.`
-    : `${so}; the same command${again ? " without --again" : ""} goes on where it stopped, and doubles nothing.`
+    ? `${at}; some later lines may be logged too. Sending all lines again would log those twice.`
+    : `${at}; run the same command${again ? " without --again" : ""} to resume. Nothing is logged twice.`
 }
 
 const bulk = Effect.fnUntraced(function* (
@@ -96,7 +99,6 @@ const bulk = Effect.fnUntraced(function* (
       source,
       format: Option.getOrUndefined(options.format),
       complete: options.complete,
-      // The log stays the same when its server moves to another port.
       target: logId === null ? url.href : `log ${logId}`,
       again: options.again,
       doubtful: Option.getOrUndefined(options.doubtful),
@@ -109,7 +111,7 @@ const bulk = Effect.fnUntraced(function* (
   ).pipe(
     Effect.onError((cause) =>
       acknowledged > 0 || Cause.hasInterrupts(cause)
-        ? Console.error(brokenOff(acknowledged, source.file === undefined, options.again))
+        ? Console.error(interrupted(acknowledged, source.file === undefined, options.again))
         : Effect.void
     )
   )
@@ -117,9 +119,9 @@ const bulk = Effect.fnUntraced(function* (
   const report = sent.refused === 0 || source.file === undefined ? null : reportOf(source.file.path)
   if (options.json) yield* printJson({ file: name, ...sent, report, millis })
   else yield* print(Stream.make(summary(source.name, sent, millis)))
-  const refused = sent.refused === 0 ? [] : [new LinesRefused({ refused: sent.refused, report })]
-  const waits = sent.waiting === null ? [] : [new LineWaits({ name: source.name, line: sent.waiting })]
-  const [first, ...others] = [...refused, ...waits]
+  const refused = sent.refused === 0 ? [] : [new LinesRejected({ rejected: sent.refused, report })]
+  const incomplete = sent.waiting === null ? [] : [new LineIncomplete({ name: source.name, line: sent.waiting })]
+  const [first, ...others] = [...refused, ...incomplete]
   yield* Effect.forEach(others, ({ message }) => Console.error(message), { discard: true })
   if (first !== undefined) return yield* Effect.fail(first)
 })
@@ -133,32 +135,32 @@ export const send = Command.make(
       Argument.optional
     ),
     temperature: Argument.String("temperature").pipe(
-      Argument.withDescription("Temperature in °F, kept exactly as it is written"),
+      Argument.withDescription("Temperature in °F, stored exactly as written"),
       Argument.withSchema(Temperature),
       Argument.optional
     ),
     file: Flag.String("file").pipe(
       Flag.withAlias("f"),
-      Flag.withDescription("Send the records of this file: NDJSON, or CSV with a header; - is standard input"),
+      Flag.withDescription("Send the records in this file: NDJSON, or CSV with a header; - for standard input"),
       Flag.withMetavar("path"),
       Flag.optional
     ),
     format: Flag.Literals("format", ["ndjson", "csv"]).pipe(
       Flag.withDescription(
-        "What the file is; by default its name (.csv, .ndjson, .jsonl) tells, or else its first character"
+        "Format of the file; detected from its extension (.csv, .ndjson, .jsonl) or its first character by default"
       ),
       Flag.optional
     ),
     complete: Flag.Boolean("complete").pipe(
-      Flag.withDescription("Take the last line as it is, though it has no line end"),
+      Flag.withDescription("Send the last line even if it has no newline"),
       Flag.withDefault(false)
     ),
     again: Flag.Boolean("again").pipe(
-      Flag.withDescription("Send all of the file once more, though it was sent before"),
+      Flag.withDescription("Send the whole file again, including lines that were already sent"),
       Flag.withDefault(false)
     ),
     doubtful: Flag.Literals("doubtful", ["send", "skip"]).pipe(
-      Flag.withDescription("What to do with a batch that was broken off more than 23 hours ago"),
+      Flag.withDescription("What to do with a batch that was interrupted more than 23 hours ago"),
       Flag.optional
     ),
     json
@@ -171,21 +173,24 @@ export const send = Command.make(
     if (Option.isNone(city) || Option.isNone(temperature)) {
       return yield* usageError(
         ["floe", "send"],
-        "Give a city and a temperature, such as floe send Oslo 41.5, or --file."
+        "Give a city and a temperature (for example, floe send Oslo 41.5), or --file."
       )
     }
     yield* one(city.value, temperature.value, json)
   })
 ).pipe(
   Command.withDescription(
-    "Send records to the logging server of the data folder, or to the one that FLOE_TARGET names. Each line of a file is acknowledged or reported in <file>.refused.ndjson, and the counts are printed; exit code 1 if any was reported, or if the last line has no line end and waits for it (see --complete). A file that was broken off, or that grew, goes on where it stopped when the same command is given again, and nothing is logged twice: how far it was sent is noted beside it, in <file>.floe-send.json. Standard input and other pipes cannot go on: what is refused of them is reported on standard error, and sending them once more logs them once more."
+    "Send records to the logging server of the data folder, or to FLOE_TARGET. Each line of a file is either acknowledged or reported in <file>.refused.ndjson, and Floe prints the counts. Exit code 1 if a line was reported, or if the last line has no newline and was held back (see --complete). If sending is interrupted, or the file has grown, run the same command again: it resumes where it stopped, and nothing is logged twice. Floe records its progress beside the file, in <file>.floe-send.json. Standard input and other pipes cannot be resumed: rejected lines are reported on standard error, and sending the same input again logs it again."
   ),
   Command.withShortDescription("Send records to the logging server"),
   Command.withExamples([
-    { command: "floe send Oslo 41.5", description: "One record" },
-    { command: "floe send --file readings.csv", description: "A CSV file with the columns city and temperature" },
-    { command: "gzip -dc readings.csv.gz | floe send --file -", description: "From a pipe, to its end" },
-    { command: "floe send --file readings.ndjson", description: 'One {"city":"Oslo","temperature":"41.5"} a line' }
+    { command: "floe send Oslo 41.5", description: "Send one record" },
+    { command: "floe send --file readings.csv", description: "Send a CSV file with the columns city and temperature" },
+    { command: "gzip -dc readings.csv.gz | floe send --file -", description: "Send a pipe to its end" },
+    {
+      command: "floe send --file readings.ndjson",
+      description: 'Send a file with one {"city":"Oslo","temperature":"41.5"} per line'
+    }
   ]),
   Command.provide(LogClientLayer.layer),
   Command.provide(Profile.layer("logTarget")),

@@ -6,7 +6,7 @@ import { plural } from "../../runtime/plural.ts"
 import { size } from "../terminal/listing.ts"
 import { print } from "../terminal/Output.ts"
 
-class NothingThere extends Schema.TaggedError<NothingThere>()("NothingThere", { place: Schema.String }) {
+class PathNotFound extends Schema.TaggedError<PathNotFound>()("PathNotFound", { place: Schema.String }) {
   override get message() {
     return `There is nothing at ${this.place}.`
   }
@@ -17,7 +17,7 @@ interface Sum {
   bytes: number
 }
 
-/** With what all the files below it sum up to. */
+/** With the totals of all files below it. */
 interface SummedFolder extends StoredFolder, Sum {}
 
 type Listed = StoredFile | SummedFolder
@@ -25,7 +25,6 @@ type Listed = StoredFile | SummedFolder
 /** The folder `ts=…` that a file is in. */
 const partitionOf = (path: string) => path.split("/").find((part) => part.startsWith("ts="))
 
-/** What was listed, counted on the way. */
 const counter = () => {
   const total: Sum = { files: 0, bytes: 0 }
   const partitions = new Map<string, Sum>()
@@ -71,15 +70,15 @@ const ls = Command.make(
   "ls",
   {
     path: Argument.String("path").pipe(
-      Argument.withDescription("A folder of the warehouse, such as default/weather/data"),
+      Argument.withDescription("A folder in the warehouse (for example, default/weather/data)"),
       Argument.withDefault("")
     ),
     recursive: Flag.Boolean("recursive").pipe(
       Flag.withAlias("r"),
-      Flag.withDescription("All the files below it, and the totals of each partition"),
+      Flag.withDescription("List all files below it, and the totals of each partition"),
       Flag.withDefault(false)
     ),
-    json: Flag.Boolean("json").pipe(Flag.withDescription("Print one JSON object a line"), Flag.withDefault(false))
+    json: Flag.Boolean("json").pipe(Flag.withDescription("Print one JSON object per line"), Flag.withDefault(false))
   },
   Effect.fn("floe storage ls")(function* ({ path, recursive, json }) {
     const storage = yield* Storage
@@ -104,7 +103,7 @@ const ls = Command.make(
       return [chunk.map(json ? jsonLine : line).join("")]
     })
     const totals = Stream.suspend(() => {
-      if (entries === 0 && folder !== "") return Stream.fail(new NothingThere({ place }))
+      if (entries === 0 && folder !== "") return Stream.fail(new PathNotFound({ place }))
       const partitions = recursive ? count.byPartition() : []
       if (json) {
         return Stream.make(
@@ -124,20 +123,20 @@ const ls = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "List what is in the warehouse, with sizes; the size of a folder is that of all the files below it."
+    "List the contents of the warehouse, with sizes. The size of a folder is that of all files below it."
   ),
   Command.withExamples([
-    { command: "floe storage ls", description: "The folders of the warehouse" },
+    { command: "floe storage ls", description: "List the folders of the warehouse" },
     {
       command: "floe storage ls default/weather/data -r",
-      description: "All data files, and the totals of each partition"
+      description: "List all data files, and the totals of each partition"
     },
-    { command: "floe storage ls -r --json", description: "The same for a program, one JSON object a line" }
+    { command: "floe storage ls -r --json", description: "List all files as one JSON object per line" }
   ])
 )
 
 export const storage = Command.make("storage").pipe(
-  Command.withDescription("The warehouse: the files of the table."),
+  Command.withDescription("The warehouse holds the files of the table."),
   Command.withShortDescription("List the files of the table"),
   Command.withSubcommands([ls]),
   Command.provide(Profile.layer("storage"))

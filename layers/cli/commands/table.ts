@@ -9,18 +9,20 @@ import { create as createTable } from "../../table/trino/weatherTable.ts"
 import { retryWhileStarting, wait } from "../terminal/retryWhileStarting.ts"
 import { views } from "./tableViews.ts"
 
-/** A table that names no topic gets the id of the one that is here, where both hold the same. */
-const nameTopic = Effect.gen(function* () {
+/** Records the id of the topic in a table that records none, if both hold the same events. */
+const recordTopic = Effect.gen(function* () {
   const name = yield* topic
-  const found = Option.getOrUndefined(yield* judge(name))
-  if (found === undefined || found._tag === "SameTopic") return
-  if (found._tag === "NoTopicNamed" && found.agrees) {
-    yield* LogId.set(weather, found.found)
+  const origin = Option.getOrUndefined(yield* judge(name))
+  if (origin === undefined || origin._tag === "SameTopic") return
+  if (origin._tag === "NoTopicNamed" && origin.agrees) {
+    yield* LogId.set(weather, origin.found)
     return yield* Console.log(
-      `From now on it names the topic that it is made from: ${name}, with the id ${found.found}.`
+      `The table now records the topic that it is built from: ${name}, with the id ${origin.found}.`
     )
   }
-  yield* Console.error(`It does not hold what the sink has read of the topic ${name}; floe doctor says how to go on.`)
+  yield* Console.error(
+    `The table does not hold the events that the sink has read from the topic ${name}; run floe doctor to see how to fix it.`
+  )
 })
 
 const create = Command.make(
@@ -28,30 +30,34 @@ const create = Command.make(
   { wait },
   Effect.fn("floe table create")(function* ({ wait }) {
     const { bucket } = yield* s3
-    const made = yield* createTable(bucket).pipe(retryWhileStarting(wait, (error) => error._tag === "QueryUnavailable"))
-    yield* Console.log(
-      made === "created"
-        ? `The table iceberg.default.weather is made, at s3a://${bucket}/default/weather.`
-        : "The table iceberg.default.weather is there already, and as it should be."
+    const outcome = yield* createTable(bucket).pipe(
+      retryWhileStarting(wait, (error) => error._tag === "QueryUnavailable")
     )
-    yield* nameTopic.pipe(
-      Effect.catch(({ message }) => Console.error(`Which topic it is made from was not noted. ${message}`))
+    yield* Console.log(
+      outcome === "created"
+        ? `The table iceberg.default.weather was created at s3a://${bucket}/default/weather.`
+        : "The table iceberg.default.weather already exists and matches the expected definition."
+    )
+    yield* recordTopic.pipe(
+      Effect.catch(({ message }) =>
+        Console.error(`The topic that the table is built from was not recorded. ${message}`)
+      )
     )
   })
 ).pipe(
   Command.withDescription(
-    "Make the table iceberg.default.weather through Trino; one that is there is compared, and what differs is named. Nothing is ever altered."
+    "Create the table iceberg.default.weather through Trino. If it already exists, Floe compares it and lists the differences; it never alters a table."
   ),
-  Command.withShortDescription("Make the table, or compare the one that is there"),
+  Command.withShortDescription("Create the table, or compare the existing one"),
   Command.withExamples([
-    { command: "floe table create", description: "Make the table, waiting for Trino up to a minute" },
+    { command: "floe table create", description: "Create the table, waiting up to a minute for Trino" },
     { command: "floe table create --wait 300", description: "Wait up to five minutes" }
   ]),
   Command.provide(Profile.layer("tableCreation"))
 )
 
 export const table = Command.make("table").pipe(
-  Command.withDescription("The Iceberg table: make it, and look at it, its snapshots and its files."),
-  Command.withShortDescription("Make a table, and look at it"),
+  Command.withDescription("Create the Iceberg table, and inspect it, its snapshots and its files."),
+  Command.withShortDescription("Create and inspect the table"),
   Command.withSubcommands([create, ...views])
 )

@@ -1,4 +1,4 @@
-/** What a table is, its snapshots, its files. */
+/** A table's description, snapshots, history and files. */
 import { Effect, Option, Stream } from "effect"
 import { Argument, Command } from "effect/cli"
 import {
@@ -16,7 +16,7 @@ import { counted } from "../terminal/Progress.ts"
 import { json, printJson } from "../terminal/printJson.ts"
 
 const table = Argument.String("table").pipe(
-  Argument.withDescription("The table's name in the schema default"),
+  Argument.withDescription("Name of the table, in the schema default"),
   Argument.withSchema(TableName),
   Argument.withDefault(weather)
 )
@@ -44,30 +44,30 @@ const describe = Command.make(
       ["partitioned by", lines(partitioning)],
       ["properties", lines(Object.entries(properties).map(([key, value]) => `${key} = ${value}`))],
       ["snapshot", current === null ? "none" : `${current.id} of ${time(current.committedAt)}`],
-      ["rows", current?.rows == null ? "not known" : counted(current.rows)],
+      ["rows", current?.rows == null ? "unknown" : counted(current.rows)],
       [
         "files",
         current?.files == null
-          ? "not known"
+          ? "unknown"
           : `${counted(current.files)}${current.bytes === null ? "" : ` (${size(current.bytes)})`}`
       ],
       [
         "log position",
         current?.log == null
-          ? "not known"
+          ? "unknown"
           : current.log.positions.map(({ partition, offset }) => `${partition}/${offset}`).join(", ")
       ]
     ])
   })
 ).pipe(
-  Command.withDescription("Show a table's columns, partitioning, location and current snapshot"),
-  Command.withExamples([{ command: "floe table describe", description: "What is the table default.weather?" }]),
+  Command.withDescription("Show a table's columns, partitioning, location and current snapshot."),
+  Command.withExamples([{ command: "floe table describe", description: "Describe default.weather" }]),
   Command.provide(({ table }) => Profile.tableReader(table))
 )
 
 const seconds = (millis: number) => time(millis).slice(0, 19).replace("T", " ")
 
-/** As many as fit into 80 columns. */
+/** Fits in 80 columns. */
 const snapshotColumns = [
   whole<TableSnapshot>("snapshot", ({ id }) => id),
   whole<TableSnapshot>("committed (UTC)", ({ committedAt }) => seconds(committedAt)),
@@ -80,7 +80,6 @@ const snapshotColumns = [
   )
 ]
 
-/** In JSON all that there is. */
 const everySnapshotColumn = [
   text<TableSnapshot>("id", ({ id }) => id),
   text<TableSnapshot>("parentId", ({ parentId }) => parentId),
@@ -100,16 +99,16 @@ const snapshots = Command.make(
   "snapshots",
   { table, json },
   Effect.fn("floe table snapshots")(function* ({ json }) {
-    const found = Stream.fromIterable(yield* (yield* TableReader).snapshots)
-    yield* list(json ? everySnapshotColumn : snapshotColumns, found, json)
+    const all = Stream.fromIterable(yield* (yield* TableReader).snapshots)
+    yield* list(json ? everySnapshotColumn : snapshotColumns, all, json)
   })
 ).pipe(
   Command.withDescription(
-    "List the snapshots that are kept, newest first; log is how far the log is in a snapshot: the next offset of each partition"
+    "List the retained snapshots, newest first. The column log is the snapshot's position in the log: the next offset of each partition."
   ),
-  Command.withShortDescription("List the snapshots that are kept"),
+  Command.withShortDescription("List the retained snapshots"),
   Command.withExamples([
-    { command: "floe table snapshots --json", description: "All that is known of each snapshot" },
+    { command: "floe table snapshots --json", description: "List them with all details" },
     {
       command: 'floe query --as-of 4711 "SELECT count(*) FROM weather"',
       description: "Query one of them by its id"
@@ -144,10 +143,12 @@ const history = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "List when each snapshot became the current one, newest first; ancestor is true if the current snapshot descends from it"
+    "List when each snapshot became current, newest first. The column ancestor is true if the current snapshot descends from it."
   ),
-  Command.withShortDescription("List when each snapshot became the current one"),
-  Command.withExamples([{ command: "floe table history", description: "How did the table come to be as it is?" }]),
+  Command.withShortDescription("List when each snapshot became current"),
+  Command.withExamples([
+    { command: "floe table history", description: "List how the table reached its current state" }
+  ]),
   Command.provide(({ table }) => Profile.tableReader(table))
 )
 
@@ -165,11 +166,11 @@ const files = Command.make(
     yield* list(fileColumns, (yield* TableReader).files(Option.getOrUndefined(asOf)), json)
   })
 ).pipe(
-  Command.withDescription("List the data files of a snapshot, with their paths below the table's location"),
+  Command.withDescription("List the data files of a snapshot, with paths relative to the table's location."),
   Command.withShortDescription("List the data files"),
   Command.withExamples([
-    { command: "floe table files", description: "The files of the current snapshot" },
-    { command: "floe table files --as-of 2026-01-08T14:30", description: "Those of an older one" }
+    { command: "floe table files", description: "List the files of the current snapshot" },
+    { command: "floe table files --as-of 2026-01-08T14:30", description: "List the files of an older one" }
   ]),
   Command.provide(({ table }) => Profile.tableReader(table))
 )

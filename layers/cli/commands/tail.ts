@@ -3,21 +3,20 @@ import { Command, Flag } from "effect/cli"
 import { EventLogReader, type LoggedEvent, type PartitionBounds } from "../../../services/EventLog.ts"
 import { topic } from "../../../services/Settings.ts"
 import * as Profile from "../../profile/Profile.ts"
-import { parse as parseAsOf, unlikeTime } from "../terminal/asOfFlag.ts"
+import { describeTime, parse as parseAsOf } from "../terminal/asOfFlag.ts"
 import { type Colorize, colorize as painter } from "../terminal/colorize.ts"
 import { cell } from "../terminal/formatTable.ts"
 import { time } from "../terminal/listing.ts"
 import { print } from "../terminal/Output.ts"
 import { json } from "../terminal/printJson.ts"
 
-/** The log has no such place. */
-class NoSuchPlace extends Schema.TaggedError<NoSuchPlace>()("NoSuchPlace", { reason: Schema.String }) {
+class NoSuchPosition extends Schema.TaggedError<NoSuchPosition>()("NoSuchPosition", { reason: Schema.String }) {
   override get message() {
     return this.reason
   }
 }
 
-/** Where to begin: at an offset, of one partition or of each, or at a time. */
+/** Where to start: at an offset in one partition or in each, or at a time. */
 type From =
   | {
       readonly _tag: "Offset"
@@ -30,9 +29,9 @@ type From =
 const position = /^(?:(?:([^/\s]+)\/)?(\d{1,9})\/)?(\d{1,15})$/
 
 const parse = (text: string): Option.Option<From> => {
-  const found = position.exec(text)
-  if (found !== null) {
-    const [, topic, partition, offset] = found
+  const match = position.exec(text)
+  if (match !== null) {
+    const [, topic, partition, offset] = match
     return Option.some({
       _tag: "Offset",
       topic,
@@ -44,20 +43,16 @@ const parse = (text: string): Option.Option<From> => {
   return Option.isSome(asOf) && asOf.value._tag === "Time" ? Option.some(asOf.value) : Option.none()
 }
 
-/** Where to begin in a partition; from one that is not meant, only what comes. */
-const startIn = Effect.fnUntraced(function* (
-  log: EventLogReader["Service"],
-  from: Option.Option<From>,
-  bounds: PartitionBounds
-) {
+/** The offset to start at in a partition; the end of one that was not selected. */
+const startIn = Effect.fnUntraced(function* (from: Option.Option<From>, bounds: PartitionBounds) {
   const { partition, start, end } = bounds
   if (Option.isNone(from)) return end
-  if (from.value._tag === "Time") return yield* log.firstAt(bounds, from.value.millis)
+  if (from.value._tag === "Time") return yield* (yield* EventLogReader).firstAt(bounds, from.value.millis)
   const { offset, partition: wanted } = from.value
   if (wanted !== undefined && wanted !== partition) return end
   if (offset >= start && offset <= end) return offset
-  return yield* new NoSuchPlace({
-    reason: `There is no offset ${offset} in partition ${partition} of the log: it goes from ${start} to before ${end}.`
+  return yield* new NoSuchPosition({
+    reason: `Partition ${partition} of the log has no offset ${offset}: its first offset is ${start}, and its end is ${end}.`
   })
 })
 
@@ -74,21 +69,20 @@ export const tail = Command.make(
   {
     from: Flag.String("from").pipe(
       Flag.withDescription(
-        "Begin at a position (0/42 or weather/0/42, from other partitions only what comes; 42 in each partition) or a time such as 2026-01-08T14:30 (UTC)"
+        "Start at a position (0/42 or weather/0/42, with only new events from other partitions; 42 in each partition) or at a time (2026-01-08T14:30, in UTC)"
       ),
       Flag.withMetavar("position or time"),
       Flag.filterMap(
         parse,
-        (text) =>
-          `Expected a position such as 42 or weather/0/42, or a time such as 2026-01-08T14:30, and got ${unlikeTime(text)}`
+        (text) => `Expected a position (42 or weather/0/42) or a time (2026-01-08T14:30), but got ${describeTime(text)}`
       ),
       Flag.optional
     ),
     city: Flag.String("city").pipe(
-      Flag.withDescription("Only events of this city; may be given several times"),
+      Flag.withDescription("Show only events of this city; may be repeated"),
       Flag.atLeast(0)
     ),
-    json: json.pipe(Flag.withDescription("Print one JSON object a line"))
+    json: json.pipe(Flag.withDescription("Print one JSON object per line"))
   },
   Effect.fn("floe tail")(function* ({ from, city, json }) {
     const log = yield* EventLogReader
@@ -97,10 +91,12 @@ export const tail = Command.make(
     const name = yield* topic
     if (wanted?._tag === "Offset") {
       if (wanted.topic !== undefined && wanted.topic !== name) {
-        return yield* new NoSuchPlace({ reason: `The log is ${name}, and not ${wanted.topic}; FLOE_TOPIC names it.` })
+        return yield* new NoSuchPosition({
+          reason: `The log is the topic ${name}, not ${wanted.topic}; set FLOE_TOPIC to read another topic.`
+        })
       }
       if (wanted.partition !== undefined && !partitions.some(({ partition }) => partition === wanted.partition)) {
-        return yield* new NoSuchPlace({ reason: `The log has no partition ${wanted.partition}.` })
+        return yield* new NoSuchPosition({ reason: `The log has no partition ${wanted.partition}.` })
       }
     }
     const line = json ? jsonLine : textLine(name, yield* painter)
@@ -108,7 +104,7 @@ export const tail = Command.make(
       partitions,
       Effect.fnUntraced(function* (bounds) {
         const { partition } = bounds
-        return log.read({ partition, offset: yield* startIn(log, from, bounds) })
+        return log.read({ partition, offset: yield* startIn(from, bounds) })
       })
     )
     const isWanted = ({ record }: LoggedEvent) => city.length === 0 || city.includes(record.city)
@@ -120,12 +116,12 @@ export const tail = Command.make(
     )
   })
 ).pipe(
-  Command.withDescription("Follow the log: one line for each event, as it is logged, until Ctrl-C."),
+  Command.withDescription("Follow the log: print one line for each event as it is logged, until Ctrl-C."),
   Command.withShortDescription("Follow the log"),
   Command.withExamples([
-    { command: "floe tail", description: "What is logged from now on" },
-    { command: "floe tail --from 0 --json | head", description: "The first events there are" },
-    { command: "floe tail --from 2026-01-08T14:30 --city Oslo", description: "One city, from a time on" }
+    { command: "floe tail", description: "Print new events" },
+    { command: "floe tail --from 0 --json | head", description: "Print the first events in the log" },
+    { command: "floe tail --from 2026-01-08T14:30 --city Oslo", description: "Follow one city, starting at a time" }
   ]),
   Command.provide(Profile.layer("existingLog"))
 )

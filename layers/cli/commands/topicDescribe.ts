@@ -7,16 +7,16 @@ import * as Profile from "../../profile/Profile.ts"
 import { plural } from "../../runtime/plural.ts"
 import { formatRetention } from "../terminal/formatRetention.ts"
 import { facts } from "../terminal/listing.ts"
-import { counted, saying } from "../terminal/Progress.ts"
+import { counted, withActivity } from "../terminal/Progress.ts"
 import { json, printJson } from "../terminal/printJson.ts"
 
 class NoSuchTopic extends Schema.TaggedError<NoSuchTopic>()("NoSuchTopic", { name: Schema.String }) {
   override get message() {
-    return `The topic ${this.name} does not exist; floe topics create makes those of the pipeline.`
+    return `The topic ${this.name} does not exist; run floe topics create to create the topics of the pipeline.`
   }
 }
 
-/** How far a group is in the topic; what has no offset yet has no lag. */
+/** A group's position in the topic. A partition without a committed offset has no lag. */
 const progressOf = ({ name, partitions }: TopicDescription, { id, state, members, offsets }: ConsumerGroup) => {
   const read = partitions.flatMap(({ partition, end }) => {
     const committed = offsets.find((one) => one.topic === name && one.partition === partition)
@@ -42,7 +42,7 @@ export const describe = Command.make(
   "describe",
   {
     name: Argument.String("topic").pipe(
-      Argument.withDescription("Name of the topic; FLOE_TOPIC if none is given"),
+      Argument.withDescription("Name of the topic; FLOE_TOPIC by default"),
       Argument.optional
     ),
     json
@@ -52,20 +52,20 @@ export const describe = Command.make(
     const wanted = Option.isSome(name) ? name.value : yield* ofLog
     const missing = () => new NoSuchTopic({ name: wanted })
     const consumers = yield* ConsumerGroups
-    const { retention, readers, found } = yield* Effect.gen(function* () {
+    const { retention, readers, description } = yield* Effect.gen(function* () {
       const retention = yield* Effect.mapError(Effect.fromOption(yield* topics.retention(wanted)), missing)
       const readers = yield* consumers.of(wanted)
-      // After the groups, so that none is ahead of the end.
-      const found = yield* Effect.mapError(Effect.fromOption(yield* topics.describe(wanted)), missing)
-      return { retention, readers, found }
-    }).pipe(saying("Looking at the topic and its readers"))
-    const groups = readers.map((group) => progressOf(found, group))
-    if (json) return yield* printJson({ ...found, retention, groups })
+      // After the groups, so that no group is ahead of the end.
+      const description = yield* Effect.mapError(Effect.fromOption(yield* topics.describe(wanted)), missing)
+      return { retention, readers, description }
+    }).pipe(withActivity("Reading the topic and its consumer groups"))
+    const groups = readers.map((group) => progressOf(description, group))
+    if (json) return yield* printJson({ ...description, retention, groups })
     yield* facts([
-      ["topic", found.name],
-      ["id", found.id],
+      ["topic", description.name],
+      ["id", description.id],
       ["retention", formatRetention(retention)],
-      ...found.partitions.map(
+      ...description.partitions.map(
         ({ partition, replicas, start, end }) =>
           [
             `partition ${partition}`,
@@ -77,16 +77,16 @@ export const describe = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Show a topic: its id, how long its records are kept, the offsets and replicas of its partitions, and who reads it: each consumer group with its members, its offsets and its lag, which is how many records it has yet to read."
+    "Show a topic's id, retention, and partitions with their offsets and replicas, and each of its consumer groups with its members, offsets and lag (the number of records it has yet to read)."
   ),
-  Command.withShortDescription("Show a topic's partitions, offsets and readers"),
+  Command.withShortDescription("Show a topic's partitions, offsets and consumer groups"),
   Command.withExamples([
-    { command: "floe topics describe", description: "Show the topic of the log, and how far the sink is" },
+    { command: "floe topics describe", description: "Show the topic of the log, and the position of the sink" },
     {
       command: "floe topics describe weather-dlq",
-      description: "What the sink refused, and the notes of what was sent again"
+      description: "Show the dead-letter topic, which also records what was sent again"
     },
-    { command: "floe topics describe --json", description: "The same for a program" }
+    { command: "floe topics describe --json", description: "Show it as JSON" }
   ]),
   Command.provide(Layer.merge(Profile.layer("topics"), Profile.layer("consumerGroups")))
 )

@@ -4,7 +4,7 @@ import { type TopicRetention, Topics } from "../../../services/Topics.ts"
 import * as Profile from "../../profile/Profile.ts"
 import { formatRetention } from "../terminal/formatRetention.ts"
 import { count, list as listing, text } from "../terminal/listing.ts"
-import { saying } from "../terminal/Progress.ts"
+import { withActivity } from "../terminal/Progress.ts"
 import { json } from "../terminal/printJson.ts"
 
 interface Listed {
@@ -25,8 +25,8 @@ const retention = {
   forPrograms: text<Listed>("retention", ({ retention: { millis, bytes, cleanup } }) => ({ millis, bytes, cleanup }))
 }
 
-/** None if it went meanwhile. */
-const look = Effect.fnUntraced(function* (name: string) {
+/** Empty if the topic was deleted in the meantime. */
+const describe = Effect.fnUntraced(function* (name: string) {
   const topics = yield* Topics
   const description = Option.getOrUndefined(yield* topics.describe(name))
   const retention = Option.getOrUndefined(yield* topics.retention(name))
@@ -40,20 +40,20 @@ export const list = Command.make(
   "list",
   { json },
   Effect.fn("floe topics list")(function* ({ json }) {
-    const found = yield* Effect.flatMap((yield* Topics).list, Effect.forEach(look, { concurrency: 4 })).pipe(
-      saying("Looking at the topics")
+    const listed = yield* Effect.flatMap((yield* Topics).list, Effect.forEach(describe, { concurrency: 4 })).pipe(
+      withActivity("Reading the topics")
     )
     const { forPeople, forPrograms } = retention
-    yield* listing([...columns, json ? forPrograms : forPeople], Stream.fromIterable(found.flat()), json)
+    yield* listing([...columns, json ? forPrograms : forPeople], Stream.fromIterable(listed.flat()), json)
   })
 ).pipe(
   Command.withDescription(
-    "List the topics of the brokers, without Kafka's own: how many partitions they have, how many offsets lie between the start and the end of these, and how long records are kept. Where only the last record of each key is kept, or records are written in transactions, there are fewer records than offsets."
+    "List the topics of the brokers, except Kafka's internal ones: the number of partitions, the number of offsets between their start and end, and the retention. A compacted topic, or one with transactional records, has fewer records than offsets."
   ),
   Command.withShortDescription("List the topics"),
   Command.withExamples([
-    { command: "floe topics list", description: "Every topic in a line" },
-    { command: "floe topics list --json", description: "The same for a program" }
+    { command: "floe topics list", description: "List all topics" },
+    { command: "floe topics list --json", description: "List them as JSON" }
   ]),
   Command.provide(Profile.layer("topics"))
 )

@@ -9,7 +9,7 @@ import { describe } from "./topicDescribe.ts"
 import { list } from "./topicList.ts"
 
 const linesOf = ({ name, made, differences }: TopicOutcome) =>
-  differences.length > 0 ? differences : [`The topic ${name} ${made ? "is made" : "is there already"}.`]
+  differences.length > 0 ? differences : [`The topic ${name} ${made ? "was created" : "already exists"}.`]
 
 const create = Command.make(
   "create",
@@ -31,27 +31,27 @@ const create = Command.make(
       outcomes.push(outcome)
       if (!json) for (const line of linesOf(outcome)) yield* Console.log(line)
     }
-    // A sink that starts without an offset would begin at the end of its own topic, and leave out what it wrote before.
+    // A sink without an offset would start at the end of its control topic and skip what it wrote before.
     yield* topics.begin(coordinator, control).pipe(retryWhileStarting(wait, () => true))
     if (json) yield* printJson(outcomes)
   })
 ).pipe(
   Command.withDescription(
-    "Make the topics of the pipeline: FLOE_TOPIC with FLOE_PARTITIONS partitions, the one for what the sink cannot take, and the sink's own. Nothing in them ever expires. Those that are there are compared, what differs is said, and nothing is changed."
+    "Create the topics of the pipeline: FLOE_TOPIC with FLOE_PARTITIONS partitions, the dead-letter topic, and the sink's control topic. Records in them never expire. If a topic already exists, Floe lists the differences and changes nothing."
   ),
-  Command.withShortDescription("Make the topics, or compare those that are there"),
+  Command.withShortDescription("Create the topics, or compare existing ones"),
   Command.withExamples([
-    { command: "floe topics create", description: "Make the topics, waiting for a broker up to a minute" },
+    { command: "floe topics create", description: "Create the topics, waiting up to a minute for a broker" },
     {
       command: "FLOE_PARTITIONS=4 floe topics create --wait 300",
-      description: "Four partitions; wait up to five minutes"
+      description: "Create four partitions; wait up to five minutes"
     }
   ]),
   Command.provide(Profile.layer("topics"))
 )
 
 export const topics = Command.make("topics").pipe(
-  Command.withDescription("The topics of the distributed profile."),
-  Command.withShortDescription("Make and show the topics"),
+  Command.withDescription("Create and inspect the topics of the distributed profile."),
+  Command.withShortDescription("Create and inspect the topics"),
   Command.withSubcommands([create, describe, list])
 )

@@ -1,4 +1,4 @@
-/** Help that fits 80 columns on a terminal. */
+/** Help output, wrapped to 80 columns on a terminal. */
 import { stripVTControlCharacters } from "node:util"
 import { Effect, Layer, Stdio } from "effect"
 import { CliConfig, CliOutput, GlobalFlag, TerminalCapabilities } from "effect/cli"
@@ -7,15 +7,15 @@ const width = 80
 
 const widthOf = (text: string) => stripVTControlCharacters(text).length
 
-/** Where the text after a flag's name begins, or the line itself. */
-const hangOf = (line: string) => {
+/** The column where a flag's description starts, or where the line starts. */
+const hangingIndent = (line: string) => {
   const plain = stripVTControlCharacters(line)
   return (/^ +\S+(?: \S+)* {2,}(?=\S)/.exec(plain) ?? /^ */.exec(plain))?.[0].length ?? 0
 }
 
 const wrap = (line: string) => {
   if (widthOf(line) <= width) return line
-  const hang = hangOf(line)
+  const hang = hangingIndent(line)
   const indent = " ".repeat(hang)
   const lines = [""]
   for (const word of line.split(/(?<=\S)(?= )/)) {
@@ -27,8 +27,8 @@ const wrap = (line: string) => {
   return lines.join("\n")
 }
 
-/** The commands of the examples stay in one line each. */
-export const fitted = (help: string) => {
+/** Wraps help text, except for example commands. */
+export const wrapHelp = (help: string) => {
   const lines = help.split("\n")
   const examples = lines.findIndex((line) => stripVTControlCharacters(line).startsWith("EXAMPLES"))
   return lines.map((line, i) => (examples >= 0 && i >= examples ? line : wrap(line))).join("\n")
@@ -38,7 +38,7 @@ const formatter = Effect.gen(function* () {
   const { canColor } = yield* TerminalCapabilities.TerminalCapabilities
   const plain = CliOutput.defaultFormatter({ colors: canColor })
   if (!(yield* (yield* Stdio.Stdio).stdoutIsTerminal)) return CliOutput.layer(plain)
-  return CliOutput.layer({ ...plain, formatHelpDoc: (doc) => fitted(plain.formatHelpDoc(doc)) })
+  return CliOutput.layer({ ...plain, formatHelpDoc: (doc) => wrapHelp(plain.formatHelpDoc(doc)) })
 })
 
 export const layer = Layer.merge(

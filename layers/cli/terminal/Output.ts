@@ -1,4 +1,4 @@
-/** Standard output and standard error of a command, and its exit code: 0 done, 1 failed, 2 misused, 130 interrupted. */
+/** Standard output, standard error and exit code of a command: 0 success, 1 failure, 2 usage error, 130 interrupted. */
 import { Cause, Console, Effect, Exit, Layer, PlatformError, Runtime, Schema, Stdio, Stream, Terminal } from "effect"
 import { CliError, CliOutput } from "effect/cli"
 import { sentenceOf } from "../../runtime/Shutdown.ts"
@@ -7,27 +7,27 @@ import { warnings } from "./Warnings.ts"
 
 class OutputFailed extends Schema.TaggedError<OutputFailed>()("OutputFailed", { cause: Schema.Defect() }) {
   override get message() {
-    return "The output cannot be written; look at where it goes (a full disk, a closed file)."
+    return "The output cannot be written; check its destination (full disk, closed file)."
   }
 }
 
-/** What goes into a pipe or a file is neither cut nor wrapped. */
+/** The width of the terminal in columns; unlimited for a pipe or a file. */
 export const outputWidth = Effect.gen(function* () {
   if (!(yield* (yield* Stdio.Stdio).stdoutIsTerminal)) return Number.MAX_SAFE_INTEGER
   return (yield* (yield* Terminal.Terminal).columns) || 80
 })
 
-/** Whoever reads the output has gone (`| head`). */
-const isGone = (cause: unknown): boolean =>
-  cause instanceof Error && (("code" in cause && cause.code === "EPIPE") || isGone(cause.cause))
+/** The reader of the output has closed the pipe (`| head`). */
+const isClosedPipe = (cause: unknown): boolean =>
+  cause instanceof Error && (("code" in cause && cause.code === "EPIPE") || isClosedPipe(cause.cause))
 
-/** Writes to standard output, as fast as it is read; when nobody reads on, the command is over, and well. */
+/** Writes to standard output with backpressure. Succeeds early if the reader closes the pipe; fails with `OutputFailed`. */
 export const print = Effect.fn("Output.print")(function* <E, R>(text: Stream.Stream<string | Uint8Array, E, R>) {
   const stdio = yield* Stdio.Stdio
   yield* Stream.run(text, stdio.stdout({ endOnDone: false })).pipe(
     Effect.catchIf(
       (error) => error instanceof PlatformError.PlatformError,
-      (error) => (isGone(error) ? Effect.void : Effect.fail(new OutputFailed({ cause: error })))
+      (error) => (isClosedPipe(error) ? Effect.void : Effect.fail(new OutputFailed({ cause: error })))
     )
   )
 })
@@ -43,7 +43,7 @@ const presenter: CliOutput.Presenter = {
       : CliOutput.defaultPresenter.present(event)
 }
 
-/** Without a listener, output into a closed pipe ends the process with a stack trace. */
+/** Without a listener, writing to a closed pipe crashes the process. */
 const closedPipes = Layer.effectDiscard(
   Effect.acquireRelease(
     Effect.sync(() => {
@@ -62,7 +62,7 @@ const closedPipes = Layer.effectDiscard(
 
 export const layer = Layer.mergeAll(Help.layer, CliOutput.layerPresenter(presenter), closedPipes, warnings)
 
-/** Prints a failure as one sentence; a defect, which is a fault of the program, in full. */
+/** Prints a failure as one sentence, and a defect with its stack trace. */
 export const reportFailure = (cause: Cause.Cause<unknown>) => {
   if (Cause.hasInterruptsOnly(cause)) return Effect.void
   const error = Cause.squash(cause)

@@ -1,4 +1,4 @@
-/** One line that changes while a command works, on standard error and on a terminal only. */
+/** A progress line on standard error, shown only on a terminal. */
 import { Effect, Stdio, Stream, Terminal } from "effect"
 import { monotonicMillis } from "../../runtime/elapsed.ts"
 
@@ -6,11 +6,11 @@ const everyMillis = 200
 const startOfLine = "\r\u001b[K"
 
 interface Progress {
-  /** Shows this line, if the last one was shown a while ago. */
+  /** Shows this line, unless the last one was shown less than 200 ms ago. */
   readonly show: (line: () => string) => Effect.Effect<void>
 }
 
-/** The line goes away when the scope closes. */
+/** The line is cleared when the scope closes. */
 export const make = Effect.gen(function* () {
   const stdio = yield* Stdio.Stdio
   const terminal = yield* Terminal.Terminal
@@ -30,18 +30,18 @@ export const make = Effect.gen(function* () {
   return { show } satisfies Progress
 })
 
-/** Runs this with a line of progress, which is gone when it ends. */
+/** Runs an effect with a progress line, which is cleared afterwards. */
 export const withProgress = <A, E, R>(use: (progress: Progress) => Effect.Effect<A, E, R>) =>
   Effect.scoped(Effect.flatMap(make, use))
 
-/** Shows a line each second: of work that tells nothing for long, or nothing at all. */
+/** Shows a line every second, for work that reports progress rarely or never. */
 export const ticking =
   (show: Progress["show"], line: () => string) =>
   <A, E, R>(work: Effect.Effect<A, E, R>) =>
     Effect.raceFirst(work, Effect.forever(Effect.andThen(Effect.sleep("1 second"), show(line))))
 
-/** Runs this, and once it has lasted for a second says what it does. */
-export const saying =
+/** Runs an effect and, once it takes longer than a second, shows this line. */
+export const withActivity =
   (line: string) =>
   <A, E, R>(work: Effect.Effect<A, E, R>) =>
     withProgress(({ show }) => ticking(show, () => line)(work))

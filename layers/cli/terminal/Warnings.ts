@@ -1,4 +1,4 @@
-/** A command's output is its own: what is logged goes to standard error, and only if it is a warning. */
+/** Logs of a command: warnings and errors only, on standard error. */
 import { Layer, Logger, References } from "effect"
 import { human } from "../../runtime/ConsoleLogger.ts"
 

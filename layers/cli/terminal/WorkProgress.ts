@@ -1,29 +1,31 @@
-/** Work that takes a while: how it goes, and what a Ctrl-C leaves behind. */
+/** Progress of work that may continue elsewhere after a Ctrl-C. */
 import { Console, Effect } from "effect"
 import * as Progress from "./Progress.ts"
 
 interface Interrupted {
   /** What Ctrl-C does, as the end of a sentence. */
   readonly hint: string
-  /** What is said after it, if there was news. */
+  /** Printed after a Ctrl-C, once there was progress. */
   readonly left: string
 }
 
 const sink: Interrupted = {
   hint: "Ctrl-C stops waiting",
-  left: "No longer waiting; a running sink goes on with it."
+  left: "No longer waiting; a running sink continues the work."
 }
 
 export const withWorkProgress = Effect.fnUntraced(function* <A, E, R>(
-  work: (told: (news: string) => Effect.Effect<void>) => Effect.Effect<A, E, R>,
+  work: (onProgress: (news: string) => Effect.Effect<void>) => Effect.Effect<A, E, R>,
   interrupted = sink
 ) {
   const progress = yield* Progress.make
-  let asked = false
-  const told = (news: string) =>
+  let started = false
+  const onProgress = (news: string) =>
     Effect.suspend(() => {
-      asked = true
+      started = true
       return progress.show(() => `${news}; ${interrupted.hint}`)
     })
-  return yield* work(told).pipe(Effect.onInterrupt(() => (asked ? Console.error(interrupted.left) : Effect.void)))
+  return yield* work(onProgress).pipe(
+    Effect.onInterrupt(() => (started ? Console.error(interrupted.left) : Effect.void))
+  )
 })

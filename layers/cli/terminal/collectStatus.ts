@@ -1,4 +1,4 @@
-/** How everything is at this moment: the components, the log, the table, and how far one is behind the other. */
+/** The status of a pipeline: components, log, table, and the lag between the two. */
 import { Clock, type Duration, Effect, Option, Schema, Stream } from "effect"
 import { Components } from "../../../services/Components.ts"
 import { EventLogReader, type LogBounds } from "../../../services/EventLog.ts"
@@ -9,19 +9,19 @@ import { time } from "./listing.ts"
 const logLimit = "5 seconds"
 /** Trino's first query after its start takes 7 to 10 s. */
 const tableLimit = "15 seconds"
-/** What a query needs may be what is down, and Trino tries for minutes. */
-const tableLimitIll = "4 seconds"
+/** With a component down, a query is likely to hang: Trino retries for minutes. */
+const tableLimitDegraded = "4 seconds"
 
 class ProbeTimeout extends Schema.TaggedError<ProbeTimeout>()("ProbeTimeout", { limit: Schema.String }) {
   override get message() {
-    return `There is no answer within ${this.limit}.`
+    return `No answer within ${this.limit}.`
   }
 }
 
 const within = (limit: Duration.Input & string) =>
   Effect.timeoutOrElse({ duration: limit, orElse: () => Effect.fail(new ProbeTimeout({ limit })) })
 
-/** Of each partition what is not in the table yet; null where the table does not tell, or is ahead: of another log. */
+/** The part of each partition that is not in the table yet. Null if the table records no position, or one beyond the end (another log). */
 const remainders = ({ partitions }: LogBounds, current: TableSnapshot | null) => {
   if (current !== null && current.log === null) return null
   const committed = new Map(current?.log?.positions.map(({ partition, offset }) => [partition, offset]))
@@ -35,8 +35,9 @@ const remainders = ({ partitions }: LogBounds, current: TableSnapshot | null) =>
 type Remainder = NonNullable<ReturnType<typeof remainders>>[number]
 
 /** Seconds since the oldest event that is not in the table was accepted; null if it cannot be read. */
-const ageOf = (log: EventLogReader["Service"], remainders: ReadonlyArray<Remainder>) =>
+const ageOf = (remainders: ReadonlyArray<Remainder>) =>
   Effect.gen(function* () {
+    const log = yield* EventLogReader
     const oldest = yield* Effect.forEach(
       remainders.filter(({ offset, end }) => offset < end),
       ({ partition, offset }) => Stream.runHead(log.read({ partition, offset }, { until: "end" })),
@@ -63,7 +64,7 @@ const tableOf = (current: TableSnapshot, now: number) => {
     snapshot: current.id,
     committedAt: time(current.committedAt),
     committedSecondsAgo: Math.max(0, now - current.committedAt) / 1000,
-    /** How many events of the log, over all partitions. */
+    /** Events, summed over all partitions. */
     committed: positions === null ? null : positions.reduce((sum, { offset }) => sum + offset, 0),
     positions,
     rows: current.rows,
@@ -72,14 +73,14 @@ const tableOf = (current: TableSnapshot, now: number) => {
   }
 }
 
-/** What cannot be read is null, and `unread` says why. */
+/** Parts that cannot be read are null, and `unread` has the reason. */
 export const collectStatus = Effect.gen(function* () {
   const log = yield* EventLogReader
   const table = yield* TableReader
-  // One after the other: both at once would make the components look slow.
+  // Not concurrently with the queries below, which would distort the response times.
   const components = yield* (yield* Components).look
-  const limit = components.some(({ state }) => state === "down") ? tableLimitIll : tableLimit
-  // The table first: what is in it is in the log by then.
+  const limit = components.some(({ state }) => state === "down") ? tableLimitDegraded : tableLimit
+  // The table first, so that the log is never behind it.
   const data = Effect.gen(function* () {
     const read = yield* Effect.result(within(limit)(table.current))
     const bounds = yield* Effect.result(within(logLimit)(log.bounds))
@@ -91,7 +92,7 @@ export const collectStatus = Effect.gen(function* () {
       table: current === null ? null : tableOf(current, now),
       lag: {
         events: behind === null ? null : behind.reduce((sum, { offset, end }) => sum + end - offset, 0),
-        seconds: behind === null ? null : yield* ageOf(log, behind)
+        seconds: behind === null ? null : yield* ageOf(behind)
       },
       unread: {
         log: bounds._tag === "Success" ? null : bounds.failure.message,
@@ -100,6 +101,6 @@ export const collectStatus = Effect.gen(function* () {
     }
   })
   return { profile: yield* profileSetting, at: time(yield* Clock.currentTimeMillis), components, ...(yield* data) }
-}).pipe(Effect.withSpan("Status.look"))
+}).pipe(Effect.withSpan("Status.collect"))
 
 export type Status = Effect.Success<typeof collectStatus>

@@ -1,4 +1,4 @@
-/** Colours, on a terminal that has them and unless NO_COLOR is set. */
+/** Colours, on a terminal that supports them and unless NO_COLOR is set. */
 import { styleText } from "node:util"
 import { Effect } from "effect"
 import { TerminalCapabilities } from "effect/cli"

@@ -2,7 +2,7 @@ import { Effect, Stream } from "effect"
 import { Argument, Command, Completions } from "effect/cli"
 import { print } from "./Output.ts"
 
-/** Of the commands of `floe`, which are only there when all of them are. */
+/** `floe` is passed lazily because it contains this command. */
 export const completions = (floe: () => Command.Command.Any) =>
   Command.make(
     "completions",
@@ -11,18 +11,18 @@ export const completions = (floe: () => Command.Command.Any) =>
     },
     Effect.fn("floe completions")(function* ({ shell }) {
       const script = Completions.generate("floe", shell, Completions.fromCommand(floe()))
-      // It names the flag that the library has for this.
+      // The script names the library's own flag.
       yield* print(Stream.make(`${script.replaceAll("floe --completions", "floe completions").trimEnd()}\n`))
     })
   ).pipe(
-    Command.withDescription("Print a script that completes floe's commands and flags in a shell."),
+    Command.withDescription("Print a shell script that completes floe's commands and flags."),
     Command.withShortDescription("Print a completion script for a shell"),
     Command.withExamples([
-      { command: 'eval "$(floe completions bash)"', description: "In ~/.bashrc, where floe is on the PATH" },
+      { command: 'eval "$(floe completions bash)"', description: "In ~/.bashrc, with floe on the PATH" },
       {
         command: "floe completions zsh > ~/.zfunc/_floe",
-        description: "For zsh, once; ~/.zshrc has: fpath=(~/.zfunc $fpath); autoload -Uz compinit && compinit"
+        description: "For zsh, run once; ~/.zshrc needs: fpath=(~/.zfunc $fpath); autoload -Uz compinit && compinit"
       },
-      { command: "floe completions fish > ~/.config/fish/completions/floe.fish", description: "For fish, once" }
+      { command: "floe completions fish > ~/.config/fish/completions/floe.fish", description: "For fish, run once" }
     ])
   )

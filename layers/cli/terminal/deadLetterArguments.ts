@@ -1,11 +1,11 @@
-/** What the commands for dead letters have in common. */
+/** Shared by the floe dlq commands. */
 import { Effect, Option } from "effect"
 import { Argument } from "effect/cli"
 import { DeadLetters } from "../../../services/DeadLetters.ts"
 import { positionOf } from "../../ingest/deadletters/Correction.ts"
 import { counted, withProgress } from "./Progress.ts"
 
-/** The dead letters as they are, read with a line of progress. */
+/** Reads the dead letters, with a progress line. */
 export const opened = withProgress(({ show }) =>
   Effect.flatMap(DeadLetters, ({ now }) =>
     now((read, total) => show(() => `${counted(read)} of ${counted(total)} messages read`))
@@ -13,9 +13,9 @@ export const opened = withProgress(({ show }) =>
 )
 
 export const position = Argument.String("position").pipe(
-  Argument.withDescription("Position of a dead letter, as floe dlq list shows it: 0/12, or 12 for partition 0"),
+  Argument.withDescription("Position of a dead letter as shown by floe dlq list: 0/12, or 12 for partition 0"),
   Argument.filterMap(
     (text) => Option.fromUndefinedOr(positionOf(text)),
-    (text) => `Expected the position of a dead letter, such as 0/12, and got ${text}`
+    (text) => `Expected the position of a dead letter (for example, 0/12), but got ${text}`
   )
 )

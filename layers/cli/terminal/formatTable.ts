@@ -1,27 +1,27 @@
-/** Query results as a table for people, as wide as the terminal. */
+/** Query results as a text table that fits the terminal. */
 import { Stream } from "effect"
 import { CliOutput } from "effect/cli"
 import type { QueryColumn, QueryValue } from "../../../services/Query.ts"
 import { plural } from "../../runtime/plural.ts"
 import { isNumber, type Rows } from "./formats.ts"
 
-/** Rows that are looked at before the first is printed, to find the widths. */
+/** Rows that determine the column widths before the first is printed. */
 const sample = 1000
-/** No column is made narrower to fit. */
+/** Columns are not shrunk below this width. */
 const narrowest = 6
 
 const graphemes = new Intl.Segmenter()
 const plain = /^[\x20-\x7e]*$/
 
 interface ShownColumn extends QueryColumn {
-  /** What is cut of it is of no use, such as an id: the others give way. */
+  /** Never truncated (an id is useless in part); other columns shrink instead. */
   readonly whole?: boolean
 }
 
-/** Columns of a terminal. */
+/** In terminal columns. */
 const widthOf = (text: string) => (plain.test(text) ? text.length : CliOutput.displayWidth(text))
 
-/** Control characters could move the cursor or hide text, so they show as ␛, ␊ and the like. */
+/** Control characters could move the cursor or hide text, so they appear as symbols (␛, ␊). */
 const visible = (text: string) =>
   text.replace(/\p{Cc}/gu, (char) => {
     const code = char.charCodeAt(0)
@@ -43,17 +43,17 @@ const cut = (text: string, width: number) => {
 export const cell = (value: QueryValue | undefined) =>
   value === null || value === undefined ? "NULL" : visible(typeof value === "string" ? value : JSON.stringify(value))
 
-/** The widest columns give way until a line fits. */
+/** Shrinks the widest columns until a line fits. */
 const fitted = (wanted: ReadonlyArray<number>, isWhole: ReadonlyArray<boolean>, terminal: number) => {
   const widths = [...wanted]
-  const yielding = () => widths.filter((_, i) => !isWhole[i])
-  // A space on either side of a cell and a bar between two.
+  const shrinkable = () => widths.filter((_, i) => !isWhole[i])
+  // Each cell has a space on either side, and a bar between two cells.
   let over = widths.reduce((sum, width) => sum + width + 3, -1) - terminal
   while (over > 0) {
-    const widest = Math.max(0, ...yielding())
+    const widest = Math.max(0, ...shrinkable())
     if (widest <= narrowest) break
     const column = widths.findIndex((width, i) => width === widest && !isWhole[i])
-    const next = Math.max(narrowest, ...yielding().filter((width) => width < widest), widest - over)
+    const next = Math.max(narrowest, ...shrinkable().filter((width) => width < widest), widest - over)
     widths[column] = next === widest ? widest - 1 : next
     over -= widest - (widths[column] ?? widest)
   }
@@ -68,7 +68,6 @@ const layout = (columns: ReadonlyArray<ShownColumn>, rows: ReadonlyArray<Readonl
     terminal
   )
   const right = columns.map(isNumber)
-  // Rows after the sample may be longer than the widths.
   const isTerminal = terminal < Number.MAX_SAFE_INTEGER
   const line = (cells: ReadonlyArray<string>) =>
     `${cells
@@ -83,6 +82,7 @@ const layout = (columns: ReadonlyArray<ShownColumn>, rows: ReadonlyArray<Readonl
   return { head, line }
 }
 
+/** `terminal` is the width in columns. */
 export const table = <E>(
   columns: ReadonlyArray<ShownColumn>,
   rows: Rows<E>,

@@ -1,4 +1,4 @@
-/** Query results as text, row by row: JSON, NDJSON and CSV. */
+/** Query results as JSON, NDJSON and CSV, row by row. */
 import { Stream } from "effect"
 import type { QueryColumn, QueryValue } from "../../../services/Query.ts"
 
@@ -9,13 +9,13 @@ const numeral = /^-?\d+(\.\d+)?$/
 
 export const isNumber = ({ type }: QueryColumn) => exactNumber.test(type) || /^(FLOAT|DOUBLE|REAL)/i.test(type)
 
-/** A JSON numeral may have any number of digits, so what the service gives as text to keep exact is a number here. */
+/** Exact numbers arrive as strings, and become JSON numbers of any length. */
 const asJson = (column: QueryColumn | undefined, value: QueryValue | undefined) =>
   typeof value === "string" && column !== undefined && exactNumber.test(column.type) && numeral.test(value)
     ? value
     : JSON.stringify(value ?? null)
 
-/** `name`, or `name:1`, `name:2`, … where a result has columns of one name. */
+/** `name`, then `name:1`, `name:2`, … for columns with the same name. */
 const keysOf = (columns: ReadonlyArray<QueryColumn>) => {
   const seen = new Map<string, number>()
   return columns.map(({ name }) => {
@@ -31,7 +31,7 @@ const objectsOf = (columns: ReadonlyArray<QueryColumn>) => {
     `{${keys.map((key, i) => `${key}:${asJson(columns[i], row[i])}`).join(",")}}`
 }
 
-/** One object a line. */
+/** One object per line. */
 export const ndjson = <E>(columns: ReadonlyArray<QueryColumn>, rows: Rows<E>): Stream.Stream<string, E> => {
   const object = objectsOf(columns)
   return Stream.mapArray(rows, (chunk) => [chunk.map((row) => `${object(row)}\n`).join("")])
@@ -46,7 +46,7 @@ export const json = <E>(columns: ReadonlyArray<QueryColumn>, rows: Rows<E>): Str
   return Stream.make("[").pipe(Stream.concat(body), Stream.concat(Stream.make("\n]\n")))
 }
 
-/** RFC 4180, with a header. NULL is an empty field, an empty text is "". */
+/** RFC 4180 with a header. NULL is an empty field; an empty string is "". */
 export const csv = <E>(columns: ReadonlyArray<QueryColumn>, rows: Rows<E>): Stream.Stream<string, E> => {
   const quoted = (text: string) => `"${text.replaceAll('"', '""')}"`
   const field = (value: QueryValue) => {

@@ -1,4 +1,4 @@
-/** The lines typed at the prompt, kept in a file under the user's state folder. A convenience: without it the prompt works. */
+/** The prompt's history, in a file under XDG_STATE_HOME. If the file cannot be used, the prompt works without it. */
 import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { homedir } from "node:os"
 import { dirname, join } from "node:path"
@@ -23,7 +23,7 @@ export const open = Effect.gen(function* () {
   return {
     /** Newest first. */
     lines: lines.reverse(),
-    /** At once: a Ctrl-C that comes meanwhile is meant for the statement. */
+    /** Synchronous, so that a Ctrl-C always reaches the statement. */
     add: (line: string) =>
       attempt(() => {
         mkdirSync(dirname(file), { recursive: true })

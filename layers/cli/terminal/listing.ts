@@ -1,4 +1,4 @@
-/** What a command shows: a table or a list of values for people, or JSON. */
+/** Tables and lists of values for people, or JSON for programs. */
 import { Effect, Stream } from "effect"
 import type { QueryColumn, QueryValue } from "../../../services/Query.ts"
 import { json } from "./formats.ts"
@@ -7,16 +7,16 @@ import { outputWidth, print } from "./Output.ts"
 
 export interface Column<A> extends QueryColumn {
   readonly of: (value: A) => QueryValue
-  /** Not cut to fit the terminal. */
+  /** Never truncated. */
   readonly whole?: boolean
 }
 
 export const text = <A>(name: string, of: (value: A) => QueryValue): Column<A> => ({ name, type: "VARCHAR", of })
-/** What is of no use when it is cut, such as an id. */
+/** A column that is never truncated. */
 export const whole = <A>(name: string, of: (value: A) => QueryValue): Column<A> => ({ ...text(name, of), whole: true })
 export const count = <A>(name: string, of: (value: A) => QueryValue): Column<A> => ({ name, type: "BIGINT", of })
 
-/** One row for each value. */
+/** Prints one row for each value. */
 export const list = Effect.fnUntraced(function* <A, E>(
   columns: ReadonlyArray<Column<A>>,
   values: Stream.Stream<A, E>,
@@ -27,7 +27,7 @@ export const list = Effect.fnUntraced(function* <A, E>(
   yield* print(table(columns, rows, yield* outputWidth))
 })
 
-/** Names, and what there is to say of each; a text of several lines is set below itself. */
+/** Prints names and values; the lines of a multi-line value are aligned. */
 export const facts = Effect.fnUntraced(function* (entries: ReadonlyArray<readonly [name: string, value: string]>) {
   const width = Math.max(...entries.map(([name]) => name.length)) + 2
   const lines = entries.map(
@@ -36,14 +36,14 @@ export const facts = Effect.fnUntraced(function* (entries: ReadonlyArray<readonl
   yield* print(Stream.make(lines.join("")))
 })
 
-/** Beyond it there is no date, and yet Kafka takes such times from a producer: in nanoseconds, for instance. */
+/** The limit of JavaScript dates. Kafka accepts later timestamps from producers (for example, in nanoseconds). */
 const lastTime = 8.64e15
 
 export const time = (millis: number) => new Date(Math.max(-lastTime, Math.min(millis, lastTime))).toISOString()
 
 const units = ["B", "KiB", "MiB", "GiB", "TiB"]
 
-/** As 1.5 MiB. */
+/** `1.5 MiB`. */
 export const size = (bytes: number) => {
   const power = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10))
   return power === 0 ? `${bytes} B` : `${(bytes / 1024 ** power).toFixed(1)} ${units[power]}`

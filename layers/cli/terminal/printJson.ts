@@ -1,4 +1,4 @@
-/** `--json`: what a command shows, for programs. */
+/** `--json`: output for programs. */
 import { Stream } from "effect"
 import { Flag } from "effect/cli"
 import { print } from "./Output.ts"
@@ -9,7 +9,6 @@ export const json = Flag.Boolean("json").pipe(
   Flag.withoutNegation
 )
 
-/** Of numbers of any length, too. */
 const replacer = (_: string, value: unknown) => (typeof value === "bigint" ? String(value) : value)
 
 export const printJson = (value: unknown) => print(Stream.make(`${JSON.stringify(value, replacer, 2)}\n`))

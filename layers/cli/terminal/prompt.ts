@@ -1,22 +1,22 @@
-/**
- * Statements typed on a terminal. Ctrl-C drops what is typed or stops the statement that runs; Ctrl-D, or quit, leaves;
- * an error ends nothing.
- */
+/** Prompts for SQL statements. Ctrl-C discards the input or stops the running statement; Ctrl-D or quit leaves. */
 import { createInterface } from "node:readline"
 import { Cause, Console, Effect } from "effect"
 import * as History from "./history.ts"
 import { reportFailure } from "./Output.ts"
 import { split } from "./splitStatements.ts"
 
-type Input = { readonly _tag: "Line"; readonly text: string } | { readonly _tag: "Dropped" } | { readonly _tag: "End" }
+type Input =
+  | { readonly _tag: "Line"; readonly text: string }
+  | { readonly _tag: "Discarded" }
+  | { readonly _tag: "End" }
 
-/** Lines that were pasted and wait for their turn; beyond it the terminal is not read. */
-const mostWaiting = 1000
+/** Pasted lines that may wait; beyond this, the terminal is not read. */
+const capacity = 1000
 
-const greeting = "A statement ends with a semicolon. Ctrl-C stops it, Ctrl-D or quit leaves."
+const greeting = "End each statement with a semicolon. Ctrl-C stops a statement; Ctrl-D or quit leaves."
 
-/** What is typed, while the scope is open. */
-const typed = Effect.fnUntraced(function* (history: ReadonlyArray<string>) {
+/** Reads the terminal while the scope is open. */
+const makeInput = Effect.fnUntraced(function* (history: ReadonlyArray<string>) {
   const waiting: Array<Input> = []
   let wake = () => {}
   let stop: (() => void) | undefined
@@ -34,16 +34,16 @@ const typed = Effect.fnUntraced(function* (history: ReadonlyArray<string>) {
   )
   const put = (input: Input) => {
     waiting.push(input)
-    if (waiting.length === mostWaiting) reader.pause()
+    if (waiting.length === capacity) reader.pause()
     wake()
   }
   reader.on("line", (text) => put({ _tag: "Line", text }))
   reader.on("SIGINT", () => {
     if (stop !== undefined) return stop()
-    // To the line's end, and from there all of it away.
+    // Moves to the end of the line (Ctrl-E), then deletes back to its start (Ctrl-U).
     reader.write(null, { ctrl: true, name: "e" })
     reader.write(null, { ctrl: true, name: "u" })
-    put({ _tag: "Dropped" })
+    put({ _tag: "Discarded" })
   })
   reader.on("close", () => put({ _tag: "End" }))
 
@@ -54,7 +54,7 @@ const typed = Effect.fnUntraced(function* (history: ReadonlyArray<string>) {
           const input = waiting.shift()
           if (input === undefined) return
           wake = () => {}
-          if (waiting.length === mostWaiting - 1) reader.resume()
+          if (waiting.length === capacity - 1) reader.resume()
           resume(Effect.succeed(input))
         }
         wake = look
@@ -65,7 +65,7 @@ const typed = Effect.fnUntraced(function* (history: ReadonlyArray<string>) {
           wake = () => {}
         })
       }),
-    /** Completes at the next Ctrl-C, which then drops nothing. */
+    /** Completes at the next Ctrl-C, which then discards no input. */
     stopped: Effect.callback<void>((resume) => {
       stop = () => resume(Effect.void)
       return Effect.sync(() => {
@@ -83,13 +83,13 @@ const typed = Effect.fnUntraced(function* (history: ReadonlyArray<string>) {
 
 export const prompt = Effect.fn("Prompt.prompt")(function* <E, R>(run: (sql: string) => Effect.Effect<void, E, R>) {
   const history = yield* History.open
-  const input = yield* typed(history.lines)
+  const input = yield* makeInput(history.lines)
   yield* Console.log(greeting)
   let pending = ""
   for (;;) {
     const next = yield* input.next(pending === "" ? "floe> " : "   -> ")
     if (next._tag === "End") return yield* Console.log("")
-    if (next._tag === "Dropped") {
+    if (next._tag === "Discarded") {
       pending = ""
       yield* Console.log("")
       continue

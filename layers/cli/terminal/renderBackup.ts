@@ -1,4 +1,4 @@
-/** What `floe backup` and `floe restore` print. */
+/** The output of `floe backup` and `floe restore`. */
 import { type Effect, Schema } from "effect"
 import type { BackupManifest, CopyAudit } from "../../../services/Backup.ts"
 import { plural } from "../../runtime/plural.ts"
@@ -10,7 +10,7 @@ export class CopyDiffers extends Schema.TaggedError<CopyDiffers>()("CopyDiffers"
   extra: Schema.Int
 }) {
   override get message() {
-    return `The restored table differs from the restored log: rows missing ${counted(this.missing)}, rows too many ${counted(this.extra)}. floe audit shows them; floe rebuild --into <table> makes a new table from the log.`
+    return `The restored table differs from the restored log: ${plural(this.missing, "row")} missing, ${counted(this.extra)} extra. Run floe audit to see them, or floe rebuild --into <table> to rebuild the table from the log.`
   }
 }
 
@@ -23,13 +23,13 @@ export const contents = ({ files, log, table }: BackupManifest) => {
 }
 
 export const audited = (audit: CopyAudit) =>
-  `Audit of the copy: ${counted(audit.logged)} logged, ${counted(audit.inTable)} in the table, ${counted(audit.missing)} missing, ${counted(audit.extra)} too many.`
+  `Audit of the copy: ${counted(audit.logged)} logged, ${counted(audit.inTable)} in the table, ${counted(audit.missing)} missing, ${counted(audit.extra)} extra.`
 
-/** Runs this with a line of progress each second. */
+/** Runs an effect with a progress line that is refreshed every second. */
 export const showing = <A, E, R>(work: (progress: (news: string) => void) => Effect.Effect<A, E, R>) =>
   withProgress(({ show }) => {
     let doing = "starting"
     return work((news) => {
       doing = news
-    }).pipe(ticking(show, () => `${doing}; Ctrl-C ends it`))
+    }).pipe(ticking(show, () => `${doing}; Ctrl-C stops it`))
   })

@@ -1,28 +1,28 @@
-/** A dead letter for people, of which nothing is taken for a command by a terminal, and for programs. */
+/** Dead letters for people, without control characters, and for programs. */
 import type { DeadLetter, Rejection } from "../../../services/DeadLetters.ts"
 import { draftOf, textOf, written } from "../../ingest/deadletters/Correction.ts"
 import { cell } from "./formatTable.ts"
 import { text, time } from "./listing.ts"
 import { counted } from "./Progress.ts"
 
-/** Of a value, where there is no terminal whose width counts. */
-const longestStart = 200
+/** Characters of a value that are shown outside a terminal. */
+const maxPreview = 200
 
 const hexOf = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex")
 
-/** How a value begins, in so many characters. */
-const startOf = (value: Uint8Array | null, room: number) => {
+/** The start of a value, cut to `room` characters. */
+const preview = (value: Uint8Array | null, room: number) => {
   if (value === null) return null
   const start = textOf(value)?.slice(0, room + 1) ?? `0x${hexOf(value.subarray(0, room))}`
   return start.length > room ? `${start.slice(0, room - 1)}…` : start
 }
 
-/** What is beside the value takes so much of a line, if nothing of it is cut. */
-const beside = 66
+/** Width of the other columns when nothing is cut. */
+const otherColumns = 66
 const narrowest = 8
 
 export const columnsOf = (all: boolean, terminal: number | undefined) => {
-  const room = terminal === undefined ? longestStart : Math.max(narrowest, terminal - beside)
+  const room = terminal === undefined ? maxPreview : Math.max(narrowest, terminal - otherColumns)
   return [
     text<DeadLetter>("dlq", ({ position }) => written(position)),
     all
@@ -30,15 +30,15 @@ export const columnsOf = (all: boolean, terminal: number | undefined) => {
       : text<DeadLetter>("logged (UTC)", ({ loggedAt }) => time(loggedAt).slice(0, 16).replace("T", " ")),
     text<DeadLetter>("log", ({ source }) => source?.slice(source.indexOf("/") + 1) ?? null),
     text<DeadLetter>("reason", ({ reason }) => reason),
-    text<DeadLetter>("value", ({ value }) => startOf(value, room))
+    text<DeadLetter>("value", ({ value }) => preview(value, room))
   ]
 }
 
-/** Text, or bytes in hexadecimal; never control characters. */
+/** Text, or hexadecimal for other bytes; never control characters. */
 const shown = (bytes: Uint8Array) => {
-  const found = textOf(bytes)
-  if (found === null) return `0x${hexOf(bytes)}`
-  return found.split("\n").map(cell).join("\n")
+  const text = textOf(bytes)
+  if (text === null) return `0x${hexOf(bytes)}`
+  return text.split("\n").map(cell).join("\n")
 }
 
 const traceOf = (trace: string) =>
@@ -48,7 +48,7 @@ const traceOf = (trace: string) =>
     .map((line) => cell(line.trimEnd().replaceAll("\t", "  ")))
     .join("\n")
 
-/** The last cause says most; of a transform's it is the message. */
+/** The last cause is the most specific; a failed transform has only a message. */
 const detailOf = ({ message, trace }: Rejection) =>
   /.*\nCaused by: [\w.$]+: ([^\n]*)/s.exec(trace ?? "")?.[1] ?? message ?? "none"
 
@@ -57,10 +57,10 @@ export const entriesOf = (letter: DeadLetter, topic: string): ReadonlyArray<read
   const { by, connector, stage, task, trace } = rejection
   return [
     ["dead letter", `${topic}/${written(position)}`],
-    ["in the log", `${source === null ? "not known" : cell(source)}, ${time(loggedAt)}`],
-    ["refused by", cell([connector ?? "not known", task && `task ${task}`, stage, by].filter(Boolean).join(", "))],
+    ["in the log", `${source === null ? "unknown" : cell(source)}, ${time(loggedAt)}`],
+    ["rejected by", cell([connector ?? "unknown", task && `task ${task}`, stage, by].filter(Boolean).join(", "))],
     ["reason", cell(reason)],
-    ["in detail", cell(detailOf(rejection))],
+    ["details", cell(detailOf(rejection))],
     ["sent again", redrives.length === 0 ? "no" : redrives.map(cell).join(", ")],
     ["key", key === null ? "none" : shown(key)],
     ...headers.map(({ name, value }) => ["header", `${cell(name)}: ${shown(value)}`] as const),
@@ -70,14 +70,14 @@ export const entriesOf = (letter: DeadLetter, topic: string): ReadonlyArray<read
   ]
 }
 
-/** Bytes that are no text are given in Base64 beside it. */
+/** Bytes that are not text are given in Base64. */
 const readable = (name: string, bytes: Uint8Array | null) => {
-  const found = bytes === null ? null : textOf(bytes)
-  const isText = bytes === null || found !== null
-  return { [name]: found, ...(isText ? {} : { [`${name}Base64`]: Buffer.from(bytes).toString("base64") }) }
+  const decoded = bytes === null ? null : textOf(bytes)
+  const isText = bytes === null || decoded !== null
+  return { [name]: decoded, ...(isText ? {} : { [`${name}Base64`]: Buffer.from(bytes).toString("base64") }) }
 }
 
-/** Its position, city and temperature come first, to be mended. */
+/** Position, city and temperature come first, for editing. */
 export const jsonLine = (letter: DeadLetter) => {
   const { headers, key, loggedAt, position, reason, rejection, redrives, source, value } = letter
   const object = {

@@ -1,4 +1,4 @@
-/** What became of dead letters that were to be sent again. */
+/** The outcome of sending dead letters again. */
 import { Schema } from "effect"
 import { written } from "../../ingest/deadletters/Correction.ts"
 import type { Outcome } from "../../ingest/deadletters/redrive.ts"
@@ -6,13 +6,13 @@ import { plural } from "../../runtime/plural.ts"
 import { cell } from "./formatTable.ts"
 import { counted } from "./Progress.ts"
 
-/** Of those not sent, so many are named at the end; --json names all. */
-const maxNamed = 100
+/** Failures that are listed at the end; --json lists all. */
+const maxListed = 100
 
-class NotSent extends Schema.TaggedError<NotSent>()("NotSent", { count: Schema.Int, unnamed: Schema.Int }) {
+class NotSent extends Schema.TaggedError<NotSent>()("NotSent", { count: Schema.Int, unlisted: Schema.Int }) {
   override get message() {
-    const { count, unnamed } = this
-    const rest = unnamed === 0 ? "" : `, ${counted(unnamed)} of them not named here (--json names all)`
+    const { count, unlisted } = this
+    const rest = unlisted === 0 ? "" : `, ${counted(unlisted)} of them not listed here (--json lists all)`
     return `${plural(count, "dead letter was", "dead letters were")} not sent${rest}.`
   }
 }
@@ -31,8 +31,8 @@ export const jsonLine = ({ wanted: { line, position }, result }: Outcome) => {
   }
 }
 
-/** Counts outcomes; of a file that is given again, what was sent before is no failure. */
-export const tally = (isFile: boolean) => {
+/** Counts outcomes. With a file, a dead letter that was already sent is not a failure. */
+export const makeSummary = (isFile: boolean) => {
   const notSent: Array<string> = []
   let failures = 0
   let sent = 0
@@ -42,7 +42,7 @@ export const tally = (isFile: boolean) => {
 
   const fail = ({ line, position }: Outcome["wanted"], reason: string) => {
     failures++
-    if (notSent.length >= maxNamed) return
+    if (notSent.length >= maxListed) return
     const place = [line === undefined ? "" : `line ${line}`, position === null ? "" : written(position)]
     notSent.push(`${place.filter((part) => part !== "").join(", ")}: ${cell(reason)}.\n`)
   }
@@ -55,20 +55,20 @@ export const tally = (isFile: boolean) => {
         if (result.repeated) repeated++
         last = `${wanted.position === null ? "" : written(wanted.position)} is logged at ${result.at}, hour ${result.ts}.`
       } else if (isFile) before++
-      else fail(wanted, `it was sent before and is at ${result.at}; --again sends it once more`)
+      else fail(wanted, `it was already sent and is at ${result.at}; use --again to send it once more`)
     },
     progress: (total: number | undefined) =>
       `${counted(sent)}${total === undefined ? "" : ` of ${counted(total)}`} dead letters sent again`,
-    failure: () => (failures === 0 ? undefined : new NotSent({ count: failures, unnamed: failures - notSent.length })),
-    /** Empty if there was nothing. */
+    failure: () => (failures === 0 ? undefined : new NotSent({ count: failures, unlisted: failures - notSent.length })),
+    /** Empty if there was nothing to send. */
     text: () => {
       const lines = [...notSent]
       if (sent === 1) lines.push(`${last}\n`)
       if (sent > 1) lines.push(`${counted(sent)} dead letters were sent again.\n`)
       if (repeated > 0) {
-        lines.push(`${counted(repeated)} of them had been logged by an earlier run, and were not logged twice.\n`)
+        lines.push(`${counted(repeated)} of them were already logged by an earlier run and were not logged twice.\n`)
       }
-      if (before > 0) lines.push(`${counted(before)} had been sent before, and were left out.\n`)
+      if (before > 0) lines.push(`${counted(before)} were already sent and were skipped.\n`)
       return lines.join("")
     }
   }

@@ -1,4 +1,4 @@
-/** How everything is, on a screen. */
+/** The status as text. */
 import type { Component } from "../../../services/Components.ts"
 import { plural } from "../../runtime/plural.ts"
 import type { Status } from "./collectStatus.ts"
@@ -8,7 +8,7 @@ import { size } from "./listing.ts"
 import { counted } from "./Progress.ts"
 import { wrapText } from "./wrapText.ts"
 
-/** As 4 s, 3 min, 5 h, 2 days. */
+/** `4.0 s`, `3 min`, `5 h`, `2 days`. */
 const span = (seconds: number) => {
   if (seconds < 120) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`
   if (seconds < 7200) return `${Math.round(seconds / 60)} min`
@@ -17,7 +17,7 @@ const span = (seconds: number) => {
 
 const colours = { up: "green", starting: "yellow", paused: "yellow", down: "red" } as const
 
-/** The first line of the first one was said already. */
+/** Without the very first line, which the component's detail already has. */
 const tracesOf = ({ connector }: Component, width: number) =>
   [connector?.connector, ...(connector?.tasks ?? [])]
     .flatMap((one) => reasonOf(one?.trace ?? null))
@@ -39,9 +39,8 @@ const linesOf = (component: Component, column: number, paint: Colorize, width: n
   return [`${left}${painted}${shown.trimEnd()}`, ...(state === "down" ? tracesOf(component, width) : [])]
 }
 
-const unknown = "not known"
+const unknown = "unknown"
 
-/** A log of several partitions has a position in each. */
 const inPartitions = (count: number) => (count > 1 ? ` in ${count} partitions` : "")
 
 const lagOf = ({ events, seconds }: Status["lag"]) => {
@@ -50,7 +49,7 @@ const lagOf = ({ events, seconds }: Status["lag"]) => {
   return `${plural(events, "event")}${seconds === null ? "" : `, the oldest for ${span(seconds)}`}`
 }
 
-/** Where the position comes from: the sink's control topic, or the snapshot itself. */
+/** The position comes from the sink's control topic or, in the embedded profile, from the snapshot. */
 const committedOf = ({ profile, table, unread }: Status) => {
   const source = profile === "distributed" ? " from the control topic" : ""
   if (unread.table !== null) return unknown
@@ -75,7 +74,7 @@ const factsOf = (status: Status): ReadonlyArray<readonly [name: string, value: s
   ]
 }
 
-/** In lines of at most this width, but for what can be neither cut nor folded. */
+/** Lines are at most `width` columns, except for text that can be neither cut nor wrapped. */
 export const renderStatus = (status: Status, paint: Colorize, width: number) => {
   const { profile, at, components } = status
   const column = Math.max(8, ...components.map(({ name }) => name.length))

@@ -1,18 +1,15 @@
-/** Waiting for a service that is starting, with a line of progress now and then. */
+/** Retries while a service is starting, with a progress line for each attempt. */
 import { Console, Effect, Schedule, Schema } from "effect"
 import { Flag } from "effect/cli"
 import { monotonic, monotonicMillis } from "../../runtime/elapsed.ts"
 
 export const wait = Flag.Int("wait").pipe(
-  Flag.withDescription("Seconds to wait for a service that is starting or cannot be reached"),
+  Flag.withDescription("Seconds to wait for a service that is starting or unreachable"),
   Flag.withSchema(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))),
   Flag.withDefault(60)
 )
 
-/**
- * Tries again every few seconds while it is unavailable; what it fails with at the end is its failure. The time counts
- * from the first try on, which may hang before it fails.
- */
+/** Retries every 3 seconds while `isTemporary` holds, for up to `seconds` from the start of the first attempt. Fails with the last error. */
 export const retryWhileStarting =
   <E extends Error>(seconds: number, isTemporary: (error: E) => boolean) =>
   <A, R>(effect: Effect.Effect<A, E, R>) =>

@@ -1,4 +1,4 @@
-/** The tables of docs/configuration.md, from the settings' own descriptions. */
+/** The tables of docs/configuration.md, from the descriptions of the settings. */
 import { type Setting, settings } from "../../../services/Settings.ts"
 
 const row = ({ name, byDefault, without, readBy, meaning }: Setting) =>
@@ -17,8 +17,8 @@ const tables: Record<string, string> = {
   distributed: table("distributed")
 }
 
-/** The page with its tables made anew, between the comments that name them. */
+/** Regenerates the tables of a page, between the comments that name them. */
 export const withTables = (page: string) =>
-  page.replace(/<!-- settings: (\w+) -->\n[\s\S]*?<!-- end -->/g, (found, name: string) =>
-    tables[name] === undefined ? found : `<!-- settings: ${name} -->\n${tables[name]}\n<!-- end -->`
+  page.replace(/<!-- settings: (\w+) -->\n[\s\S]*?<!-- end -->/g, (match, name: string) =>
+    tables[name] === undefined ? match : `<!-- settings: ${name} -->\n${tables[name]}\n<!-- end -->`
   )

@@ -1,13 +1,13 @@
-/** Where one SQL statement ends and the next begins. */
+/** Splits SQL text into statements. */
 
-/** From here to its end: a text, a name in quotes, a comment; the last of its kind may be open. */
-const whole = /'[^']*(?:'|$)|"[^"]*(?:"|$)|--[^\n]*(?:\n|$)|\/\*[\s\S]*?(?:\*\/|$)|[^'"/;-]+|[/;-]/g
+/** A string, quoted name or comment, which may be unterminated, or text between them. */
+const token = /'[^']*(?:'|$)|"[^"]*(?:"|$)|--[^\n]*(?:\n|$)|\/\*[\s\S]*?(?:\*\/|$)|[^'"/;-]+|[/;-]/g
 
-/** The statements that a semicolon ends, without it, and what is behind the last one. */
+/** Statements that end with a semicolon, without it, and the text after the last one. */
 export const split = (text: string) => {
   const statements: Array<string> = []
   let rest = ""
-  for (const [part] of text.matchAll(whole)) {
+  for (const [part] of text.matchAll(token)) {
     if (part !== ";") rest += part
     else {
       if (rest.trim() !== "") statements.push(rest.trim())

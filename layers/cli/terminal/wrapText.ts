@@ -1,4 +1,4 @@
-/** Words in lines of at most this width, each but the first behind the indent. */
+/** Wraps text to this width; lines after the first start with the indent. */
 export const wrapText = (text: string, width: number, indent: string) => {
   const lines = [""]
   for (const word of text.split(" ")) {

@@ -2,7 +2,7 @@ import type { Message } from "@confluentinc/kafka-javascript"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result } from "effect"
 import { columnsOf, jsonLine } from "../../../layers/cli/terminal/renderDeadLetters.ts"
-import { tally } from "../../../layers/cli/terminal/renderRedrive.ts"
+import { makeSummary } from "../../../layers/cli/terminal/renderRedrive.ts"
 import { correctionLine, draftOf, positionOf, readingOf } from "../../../layers/ingest/deadletters/Correction.ts"
 import { folding, letterOf, noteHeaders, noteOf } from "../../../layers/log/kafka/deadLetterRecords.ts"
 import { floe } from "../../support/program.ts"
@@ -209,7 +209,7 @@ describe("what is shown", () => {
   })
 
   it("of a replay names those that were not sent, up to a hundred, and counts them all", () => {
-    const named = tally(false)
+    const named = makeSummary(false)
     for (let offset = 0; offset < 130; offset++) {
       const wanted = { position: at(offset), reading: Result.fail("it has no value") }
       named.take({ wanted, result: { _tag: "Refused", reason: "it has no value" } })
@@ -218,14 +218,14 @@ describe("what is shown", () => {
     assert.match(named.text(), /^0\/0: it has no value\.\n/)
     assert.strictEqual(
       named.failure()?.message,
-      "130 dead letters were not sent, 30 of them not named here (--json names all)."
+      "130 dead letters were not sent, 30 of them not listed here (--json lists all)."
     )
   })
 
   it("of a replay has no failure for what a file has that was sent before", () => {
     const wanted = { position: at(1), reading: Result.fail("") }
     for (const isFile of [true, false]) {
-      const outcomes = tally(isFile)
+      const outcomes = makeSummary(isFile)
       outcomes.take({ wanted, result: { _tag: "SentBefore", at: "weather/0/9" } })
       assert.strictEqual(outcomes.failure() === undefined, isFile)
     }

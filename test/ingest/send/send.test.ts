@@ -188,7 +188,7 @@ it.live("Ctrl-C breaks a sending off, says that it can go on, and then it does",
     })
     assert.strictEqual(
       yield* brokenOff(),
-      "Broken off after 1,000 lines were acknowledged; the same command goes on where it stopped, and doubles nothing.\n"
+      "Interrupted after 1,000 lines were acknowledged; run the same command to resume. Nothing is logged twice.\n"
     )
     assert.strictEqual((yield* floe(["send", "--file", file], env)).code, 0)
     assert.deepStrictEqual(yield* cities, names(1500))
@@ -222,7 +222,7 @@ it.live("a file is sent once: what is added is sent, a lost state doubles nothin
     appendFileSync(file, ndjson(all.slice(1200)))
     assert.match(
       (yield* send()).out,
-      /^1,300 lines: 1,300 acknowledged, 0 reported, .* 2,500 of the file are in the log now\.\n$/
+      /^1,300 lines: 1,300 acknowledged, 0 reported, .* 2,500 lines of the file are now in the log\.\n$/
     )
     assert.deepStrictEqual(yield* cities, all)
 
@@ -276,7 +276,7 @@ it.live("leaves out what the server refuses by name, and sends the rest", () =>
     )
     const sent = yield* floe(["send", "--file", file], env)
     assert.strictEqual(sent.code, 1)
-    assert.match(sent.err, /^2 lines were refused; .*readings\.ndjson\.refused\.ndjson has each/)
+    assert.match(sent.err, /^2 lines were rejected; .*readings\.ndjson\.refused\.ndjson lists them/)
     const reported = readFileSync(`${file}.refused.ndjson`, "utf8").trimEnd().split("\n")
     assert.deepStrictEqual(
       reported.map((line) => JSON.parse(line)),
@@ -326,7 +326,7 @@ it.live(
         reason: "temperature must be a decimal number such as 72.5",
         text: 'Lima 24",x'
       })
-      assert.strictEqual(last, "1 line was refused; above is each with the reason.")
+      assert.strictEqual(last, "1 line was rejected; the lines and the reasons are listed above.")
       const named = yield* floe(["send", "--file", "/dev/stdin", "--json"], env, { input: ndjson(["Kiel"]).trimEnd() })
       assert.deepInclude(JSON.parse(named.out), { acknowledged: 1, reported: 0, waiting: null, report: null })
       const fifo = join(folder, "fifo")
@@ -340,10 +340,7 @@ it.live(
       troubles.push({ at: requests() + 1, kind: "refused", status: 403, body: { status: "error", message: "No." } })
       const cut = yield* floe(["send", "--file", "-"], env, { input: ndjson(names(1500)) })
       assert.strictEqual(cut.code, 1)
-      assert.match(
-        cut.err,
-        /^Broken off after 1,000 lines were acknowledged; some lines after them may be logged too\./
-      )
+      assert.match(cut.err, /^Interrupted after 1,000 lines were acknowledged; some later lines may be logged too\./)
       assert.lengthOf(yield* cities, 1005)
     }).pipe(Effect.scoped)
 )
@@ -375,11 +372,14 @@ it.live("says of a file that is empty, or half-written, or sent by another one, 
     assert.match(half.out, /^1 line: 1 acknowledged, 0 reported, in /)
     assert.match(
       half.err,
-      /^The last line of .*readings\.txt, line 3, has no line end .* or give --complete if it is\.\n$/
+      /^The last line of .*readings\.txt, line 3, has no newline .* or use --complete if it already is\.\n$/
     )
     appendFileSync(file, "1.5")
-    assert.match((yield* send("--complete")).out, /^1 line: 1 acknowledged, .* 2 of the file are in the log now\.\n$/)
-    assert.match((yield* send()).out, /^There is nothing to send: .* was sent before, with 2 lines\.\n$/)
+    assert.match(
+      (yield* send("--complete")).out,
+      /^1 line: 1 acknowledged, .* 2 lines of the file are now in the log\.\n$/
+    )
+    assert.match((yield* send()).out, /^There is nothing to send: all of .* was already sent, 2 lines\.\n$/)
     assert.deepStrictEqual(yield* cities, ["Lima", "Oslo"])
 
     const both = join(folder, "both.csv")

@@ -272,7 +272,7 @@ it.live("floe audit prints each hour, and exits with 1 when anything differs", (
     const FLOE_DATA = yield* filled(healthy, healthy)
     const damaged = yield* filled(healthy, [...without(0), reading("Rome", "1", third)])
     const nowhere = join(FLOE_DATA, "nowhere")
-    const [well, ill, json, none, misused, backwards] = yield* Effect.all(
+    const [equal, different, json, none, misused, backwards] = yield* Effect.all(
       [
         floe(["audit"], { FLOE_DATA }),
         floe(["audit"], { FLOE_DATA: damaged }),
@@ -283,18 +283,21 @@ it.live("floe audit prints each hour, and exits with 1 when anything differs", (
       ],
       { concurrency: 2 }
     )
-    assert.deepStrictEqual([well.code, well.err], [0, ""])
-    assert.match(well.out, /^hour +logged +in table +missing +extra\n2026-01-08-14 +3 +3 +0 +0\n/)
-    assert.match(well.out, /\nall +7 +7 +0 +0\n\nCompared: the log up to 0\/7 /)
-    assert.strictEqual(ill.code, 1)
-    assert.match(ill.out, /\n {2}missing 2026-01-08-14 {2}Oslo {2}41.50\n {2}extra {3}2026-01-08-16 {2}Rome {2}1\n/)
-    assert.match(ill.err, /^The table differs from the log: rows missing 1, rows too many 1\. .*\n$/)
+    assert.deepStrictEqual([equal.code, equal.err], [0, ""])
+    assert.match(equal.out, /^hour +logged +in table +missing +extra\n2026-01-08-14 +3 +3 +0 +0\n/)
+    assert.match(equal.out, /\nall +7 +7 +0 +0\n\nCompared the log up to 0\/7 /)
+    assert.strictEqual(different.code, 1)
+    assert.match(
+      different.out,
+      /\n {2}missing 2026-01-08-14 {2}Oslo {2}41.50\n {2}extra {3}2026-01-08-16 {2}Rome {2}1\n/
+    )
+    assert.match(different.err, /^The table differs from the log: 1 row missing, 1 extra\. .*\n$/)
     const report = yield* Schema.decodeUnknownEffect(Report)(json.out)
     assert.deepStrictEqual([json.code, report], [1, { logged: 3, inTable: 2, missing: 1, extra: 0 }])
     assert.deepStrictEqual([none.code, none.out], [1, ""])
     assert.match(none.err, /^There is no table yet .*\n$/)
     assert.strictEqual(misused.code, 2)
-    assert.include(misused.err, "Expected an hour such as 2026-01-08-14, and got yesterday")
+    assert.include(misused.err, "Expected an hour (for example, 2026-01-08-14), but got yesterday")
     assert.deepStrictEqual([backwards.code, backwards.out], [2, ""])
   }).pipe(Effect.scoped)
 )

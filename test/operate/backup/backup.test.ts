@@ -149,7 +149,7 @@ describe("floe backup", () => {
 
         const put = yield* floe(["restore", folder, "--into", restored], env)
         assert.strictEqual(put.code, 0, put.err)
-        assert.include(put.out, "0 missing, 0 too many")
+        assert.include(put.out, "0 missing, 0 extra")
         const there = { ...env, FLOE_DATA: restored }
         const audit = yield* floe(["audit", "--json"], there)
         assert.strictEqual(audit.code, 0, audit.err)

@@ -153,19 +153,19 @@ describe("doctor", () => {
 
         for (const program of [server, sink]) program.signal("SIGTERM")
         yield* Effect.promise(() => Promise.all([server.ended, sink.ended]))
-        const ill = yield* floe(["doctor"], here.env)
-        assert.strictEqual(ill.code, 1)
+        const failed = yield* floe(["doctor"], here.env)
+        assert.strictEqual(failed.code, 1)
         assert.match(
-          ill.out,
-          /^ill {2}server {3}The logging server at http:\/\/127\.0\.0\.1:\d+ \(from FLOE_TARGET\) is unavailable:/m
+          failed.out,
+          /^FAIL {2}server {3}The logging server at http:\/\/127\.0\.0\.1:\d+ \(from FLOE_TARGET\) is unavailable:/m
         )
-        assert.match(ill.out, /^ill {2}sink {5}The sink is not running; it was stopped /m)
-        assert.match(ill.out, /^ok {3}log /m)
-        assert.match(ill.err, /^Something is wrong: .*server.*, sink\.\n$/)
+        assert.match(failed.out, /^FAIL {2}sink {5}The sink is not running; it was stopped /m)
+        assert.match(failed.out, /^ok {3}log /m)
+        assert.match(failed.err, /^Checks failed: .*server.*, sink\.\n$/)
         // In a pipe nothing is wrapped: what it leads to is the line below the finding.
-        assert.match(ill.out, /^ill {2}sink .*\n {14}What is logged stays in the log .* table\.\n {14}→ /m)
+        assert.match(failed.out, /^FAIL {2}sink .*\n {14}What is logged stays in the log .* table\.\n {14}→ /m)
         assert.match(
-          ill.out,
+          failed.out,
           /^ +→ Start it \(npm start, or node dist\/server\.js\), or set FLOE_TARGET to where it listens\.$/m
         )
       }).pipe(Effect.scoped),

@@ -456,7 +456,7 @@ const assertRepaired = Effect.fnUntraced(function* (row: Row, place: Place) {
   for (const command of ["maintain", "doctor", "audit"]) {
     const { code, err } = yield* inProcess([command], place.env)
     // The disk of a machine may be full for real.
-    assert.isTrue(code === 0 || err === "Something is wrong: disk.", `${row.name}: ${command}: ${err}`)
+    assert.isTrue(code === 0 || err === "Checks failed: disk.", `${row.name}: ${command}: ${err}`)
   }
   assert.deepStrictEqual(sorted(yield* icebirdRows(place.table)), sorted(records), row.name)
 }, Effect.scoped)

@@ -84,10 +84,10 @@ describe("the screen of status", () => {
     }
     assert.include(
       shown(unknown),
-      "  committed    not known from the control topic: 12,325 rows, newest snapshot 10 s old\n  lag          not known\n"
+      "  committed    unknown from the control topic: 12,325 rows, newest snapshot 10 s old\n  lag          unknown\n"
     )
-    const unread = { log: null, table: "There is no answer within 15 seconds." }
-    assert.include(shown({ ...unknown, table: null, unread }), "  committed    not known\n  lag          not known\n")
+    const unread = { log: null, table: "No answer within 15 seconds." }
+    assert.include(shown({ ...unknown, table: null, unread }), "  committed    unknown\n  lag          unknown\n")
     const empty = { ...healthy, table: null }
     assert.include(shown(empty), "  committed    nothing yet\n")
   })

@@ -1,4 +1,4 @@
-/** Makes the documentation that comes from the code: docs/cli.md, and the tables of docs/configuration.md. */
+/** Generates docs/cli.md and the tables of docs/configuration.md from the code. */
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as NodeServices from "@effect/platform-node/NodeServices"

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Any Node from 14.13 on can read this file: it finds the Node that Floe needs, and runs the command line on it.
+// Runs on Node 14.13 or newer, so that it can find the Node that Floe needs and run the command line on that.
 import { spawn } from "node:child_process"
 import { existsSync } from "node:fs"
 import { createRequire } from "node:module"
@@ -29,7 +29,7 @@ const runOn = (node) => {
   const terminal = process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
     process.on(signal, () => {
-      // On Ctrl-C a terminal tells both processes.
+      // On Ctrl-C, the terminal signals both processes.
       if (signal !== "SIGINT" || !terminal) child.kill(signal)
     })
   }
@@ -51,7 +51,7 @@ if (Number(process.versions.node.split(".")[0]) >= needed) {
   const node = bundledNode()
   if (node === undefined) {
     console.error(
-      `Floe needs Node ${needed} or newer, and this is Node ${process.versions.node}: run npm ci in ${root}, which brings one, or install it from https://nodejs.org.`
+      `Floe needs Node ${needed} or newer, but this is Node ${process.versions.node}. Run npm ci in ${root} to install Node ${needed}, or get it from https://nodejs.org.`
     )
     process.exitCode = 1
   } else runOn(node)

@@ -1,4 +1,4 @@
-/** The client: every FLOE_INTERVAL, FLOE_BATCH records, each sent until the logging server has acknowledged it. */
+/** The generator: every FLOE_INTERVAL, it sends FLOE_BATCH records, each until the logging server acknowledges it. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Layer, Result } from "effect"
 import * as Generator from "../layers/generator/Generator.ts"
@@ -9,16 +9,16 @@ import * as Shutdown from "../layers/runtime/Shutdown.ts"
 import * as WatchClock from "../layers/runtime/watchClock.ts"
 import { LogTarget } from "../services/LogTarget.ts"
 
-const announced = Layer.effectDiscard(
+const announcement = Layer.effectDiscard(
   Effect.gen(function* () {
-    const found = yield* Effect.result((yield* LogTarget).find)
-    const news = Result.isSuccess(found) ? `sends to ${found.success.label}` : "waits for its logging server"
-    yield* Effect.logInfo(`The generator ${news}.`)
+    const target = yield* Effect.result((yield* LogTarget).find)
+    const state = Result.isSuccess(target) ? `sends to ${target.success.label}` : "waits for its logging server"
+    yield* Effect.logInfo(`The generator ${state}.`)
   })
 )
 
 const program = Generator.layer.pipe(
-  Layer.provide(announced),
+  Layer.provide(announcement),
   Layer.provide(LogClient.layer),
   Layer.provide(Profile.layer("logTarget")),
   Layer.merge(WatchClock.layer),

@@ -1,4 +1,4 @@
-/** The logging server: takes weather events over HTTP and answers once they are durable in the event log. */
+/** The logging server: accepts weather events over HTTP and answers once they are durable in the event log. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Layer } from "effect"
 import { HttpServer } from "../layers/ingest/http/HttpServer.ts"
@@ -6,7 +6,7 @@ import * as Profile from "../layers/profile/Profile.ts"
 import * as ConsoleLogger from "../layers/runtime/ConsoleLogger.ts"
 import * as Shutdown from "../layers/runtime/Shutdown.ts"
 
-const announced = Layer.effectDiscard(
+const announcement = Layer.effectDiscard(
   Effect.gen(function* () {
     const { url } = yield* HttpServer
     yield* Effect.logInfo(`The logging server listens on ${url}`)
@@ -14,7 +14,7 @@ const announced = Layer.effectDiscard(
   })
 )
 
-const program = announced.pipe(
+const program = announcement.pipe(
   Layer.provide(Profile.layer("serverAddress")),
   Layer.provide(HttpServer.layer),
   Layer.provide(Profile.layer("log")),

@@ -7,11 +7,11 @@ import * as Shutdown from "../layers/runtime/Shutdown.ts"
 import { DataFolder } from "../services/DataFolder.ts"
 import { Sink } from "../services/Sink.ts"
 
-const announced = Layer.effectDiscard(
+const announcement = Layer.effectDiscard(
   Effect.flatMap(DataFolder, ({ table }) => Effect.logInfo(`The sink writes ${table}`))
 )
 
-const program = announced.pipe(
+const program = announcement.pipe(
   Layer.provideMerge(Profile.layer("sink")),
   Layer.provide(Profile.layer("logReader")),
   Layer.provideMerge(Profile.layer("clockSteps")),
@@ -19,6 +19,6 @@ const program = announced.pipe(
   Layer.provide(ConsoleLogger.layer)
 )
 
-const sinking = Effect.flatMap(Sink, ({ failure }) => failure)
+const sinkFailure = Effect.flatMap(Sink, ({ failure }) => failure)
 
-NodeRuntime.runMain(Shutdown.launch(program, sinking), Shutdown.exitOptions)
+NodeRuntime.runMain(Shutdown.launch(program, sinkFailure), Shutdown.exitOptions)

@@ -12,7 +12,7 @@ import { Sink } from "../services/Sink.ts"
 
 const ownServer = Layer.unwrap(Effect.map(HttpServer, ({ url }) => LogClient.at(new URL(url))))
 
-// Layers close in the order in which they stand here: each has what the ones above it leave.
+// Layers close in the order listed here, so that each can drain what the ones above it sent.
 const program = Generator.layer.pipe(
   Layer.provide(ownServer),
   Layer.provide(Banner.layer),
@@ -25,6 +25,6 @@ const program = Generator.layer.pipe(
   Layer.provide(ConsoleLogger.layer)
 )
 
-const sinking = Effect.flatMap(Sink, ({ failure }) => failure)
+const sinkFailure = Effect.flatMap(Sink, ({ failure }) => failure)
 
-NodeRuntime.runMain(Shutdown.launch(program, sinking), Shutdown.exitOptions)
+NodeRuntime.runMain(Shutdown.launch(program, sinkFailure), Shutdown.exitOptions)

@@ -1,4 +1,4 @@
-/** Makes weather records and sends each until it is acknowledged. */
+/** Generates weather records and sends each one until the server acknowledges it. */
 import { Cause, Effect, Layer, Schedule } from "effect"
 import * as SecureRandom from "effect/crypto/SecureRandom"
 import { LogClient, type ServerUnavailable } from "../../services/LogClient.ts"
@@ -12,17 +12,19 @@ const inFlight = 32
 
 const backoff = Schedule.min([Schedule.exponential("200 millis"), Schedule.spaced("5 seconds")]).pipe(Schedule.jittered)
 
-/** Says when the server goes away and when it is back, once each. */
+/** Logs once when the server becomes unreachable and once when it answers again. */
 const makeReachability = () => {
   let reachable = true
   return {
-    lost: (error: ServerUnavailable) =>
+    down: (error: ServerUnavailable) =>
       Effect.suspend(() => {
         if (!reachable) return Effect.void
         reachable = false
-        return Effect.logWarning(`${error.message} Its records are kept and sent again until it answers.`)
+        return Effect.logWarning(
+          `${error.message} The generator keeps its records and retries until the server answers.`
+        )
       }),
-    found: Effect.suspend(() => {
+    up: Effect.suspend(() => {
       if (reachable) return Effect.void
       reachable = true
       return Effect.logInfo("The logging server answers again.")
@@ -43,13 +45,11 @@ export const layer = Layer.effectDiscard(
     const sendUntilAcknowledged = Effect.fnUntraced(function* (reading: WeatherReading) {
       const key = yield* random.uuidV4()
       return yield* client.send(reading, key).pipe(
-        Effect.tapError((error) =>
-          error._tag === "ServerUnavailable" ? reachability.lost(error) : reachability.found
-        ),
+        Effect.tapError((error) => (error._tag === "ServerUnavailable" ? reachability.down(error) : reachability.up)),
         Effect.retry({ schedule: backoff, while: (error) => error._tag === "ServerUnavailable" }),
-        Effect.andThen(reachability.found),
+        Effect.andThen(reachability.up),
         Effect.as(1),
-        Effect.catchTag("ReadingRefused", (refused) => Effect.as(Effect.logWarning(refused.message), 0))
+        Effect.catchTag("ReadingRefused", ({ message }) => Effect.as(Effect.logWarning(message), 0))
       )
     })
 
@@ -66,7 +66,7 @@ export const layer = Layer.effectDiscard(
     yield* tick.pipe(
       Effect.repeat(Schedule.spaced(every)),
       Effect.tapCause((cause) =>
-        Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError("The generator broke", cause)
+        Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logError("The generator failed", cause)
       ),
       Effect.forkScoped
     )

@@ -1,9 +1,9 @@
-/** A file whose age says how long ago the generator's last whole tick was acknowledged: what a health check looks at. */
+/** A file for health checks: its age is the time since a whole batch of the generator was last acknowledged. */
 import { writeFile } from "node:fs/promises"
 import { DateTime, Effect, Option } from "effect"
 import { heartbeat } from "../../services/Settings.ts"
 
-/** Writes the time into the file, if there is to be one. */
+/** Writes the current time to the file FLOE_HEARTBEAT; does nothing if that is not set. */
 export const make = Effect.gen(function* () {
   const file = yield* heartbeat
   if (Option.isNone(file)) return Effect.void

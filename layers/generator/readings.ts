@@ -2,7 +2,7 @@ import { faker } from "@faker-js/faker/locale/en"
 import { Effect, Option } from "effect"
 import type { WeatherReading } from "../../services/Weather.ts"
 
-/** Readings one after the other; the same seed gives the same ones. The source is one per process, so a later seed moves an earlier one too. */
+/** An endless source of readings; the same seed gives the same readings. Faker has one state per process, so a second seed also resets the first. */
 export const from = (seed: Option.Option<number>) =>
   Effect.sync(() => {
     faker.seed(Option.getOrUndefined(seed))

@@ -164,7 +164,7 @@ layer(Filled)("floe", (it) => {
       assert.strictEqual(failing.code, 1)
       assert.include(failing.err, "Parser Error")
       assert.strictEqual(alone.code, 1)
-      assert.match(alone.err, /^Floe needs Node 24 or newer, and this is Node 20\.19\.0: run npm ci in .*\n$/)
+      assert.match(alone.err, /^Floe needs Node 24 or newer, but this is Node 20\.19\.0\. Run npm ci in .*\n$/)
     }).pipe(Effect.scoped)
   )
 })

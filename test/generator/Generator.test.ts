@@ -1,13 +1,13 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
-import { assert, describe, it, vi } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import { Clock, ConfigProvider, Deferred, Effect, Layer, Logger, Option, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import * as Generator from "../../layers/generator/Generator.ts"
 import * as Readings from "../../layers/generator/readings.ts"
 import { LogClient, ReadingRefused, ServerUnavailable } from "../../services/LogClient.ts"
 import { WeatherReading } from "../../services/Weather.ts"
+import { temporaryFolder } from "../support/dataFolder.ts"
 
 interface Sent {
   readonly at: number
@@ -17,7 +17,7 @@ interface Sent {
 
 const unavailable = new ServerUnavailable({ server: "at http://127.0.0.1:1", reason: "a test", cause: "a test" })
 
-/** A server that remembers what was sent and answers as `answer` says; and the generator's lines. */
+/** A server that records what was sent and replies with `answer`, and the log lines of the generator. */
 const generating = (
   env: Record<string, string>,
   answer: (sent: Sent) => Effect.Effect<void, ServerUnavailable | ReadingRefused>
@@ -25,22 +25,25 @@ const generating = (
   Effect.gen(function* () {
     const sent: Array<Sent> = []
     const lines: Array<string> = []
-    const client = Layer.succeed(LogClient, {
+    const whole = yield* Deferred.make<void>()
+    const client = Layer.mock(LogClient, {
       send: Effect.fnUntraced(function* (reading, key) {
         const one = { at: yield* Clock.currentTimeMillis, reading, key }
         sent.push(one)
         yield* answer(one)
-      }),
-      sendAll: () => Effect.die(new Error("the generator sends one by one"))
+      })
     })
-    const logger = Logger.make(({ message }) => void lines.push(String(message)))
+    const logger = Logger.make(({ message }) => {
+      lines.push(String(message))
+      if (/ (\d+) of \1 records? /.test(String(message))) Deferred.doneUnsafe(whole, Effect.void)
+    })
     yield* Layer.build(
       Generator.layer.pipe(
         Layer.provide([client, ConfigProvider.layer(ConfigProvider.fromEnvRecord(env)), Logger.layer([logger])])
       )
     ).pipe(Effect.provide(Logger.layer([logger])))
     yield* TestClock.adjust(0)
-    return { sent, lines }
+    return { sent, lines, wholeBatch: Deferred.await(whole) }
   })
 
 describe("the generator", () => {
@@ -55,7 +58,7 @@ describe("the generator", () => {
       assert.strictEqual(sent.length, 20)
 
       yield* TestClock.adjust("1 minute")
-      assert.strictEqual(sent.length, 20, "no tick starts before the former is done")
+      assert.strictEqual(sent.length, 20, "no tick starts before the previous one is done")
       yield* Deferred.succeed(slow, undefined)
       yield* TestClock.adjust("4999 millis")
       assert.strictEqual(sent.length, 20)
@@ -79,7 +82,7 @@ describe("the generator", () => {
     })
   )
 
-  it.effect("makes the same readings from the same seed, each under a key of its own", () =>
+  it.effect("generates the same readings from the same seed, each under its own key", () =>
     Effect.gen(function* () {
       const first = yield* Effect.scoped(generating({ FLOE_SEED: "7", FLOE_BATCH: "40" }, () => Effect.void))
       const again = yield* Effect.scoped(generating({ FLOE_SEED: "7", FLOE_BATCH: "40" }, () => Effect.void))
@@ -94,7 +97,7 @@ describe("the generator", () => {
     })
   )
 
-  it.effect("sends a record under its key until it is acknowledged, ever more slowly, and says so once", () =>
+  it.effect("retries a record under its key until it is acknowledged, with backoff, and logs that once", () =>
     Effect.gen(function* () {
       let away = true
       const { sent, lines } = yield* generating({ FLOE_BATCH: "4" }, () =>
@@ -102,7 +105,7 @@ describe("the generator", () => {
       )
       yield* TestClock.adjust("5 minutes")
       const keys = new Set(sent.map(({ key }) => key))
-      assert.strictEqual(keys.size, 4, "no new records while the former are not acknowledged")
+      assert.strictEqual(keys.size, 4, "no new records before the previous ones are acknowledged")
       for (const key of keys) {
         const tries = sent.filter((one) => one.key === key)
         assert.strictEqual(new Set(tries.map(({ reading }) => `${reading.city} ${reading.temperature}`)).size, 1)
@@ -124,28 +127,23 @@ describe("the generator", () => {
     })
   )
 
-  it.effect("writes the time of its last whole tick where a health check finds it", () =>
+  it.effect("writes the time of the last batch that was acknowledged as a whole to FLOE_HEARTBEAT", () =>
     Effect.gen(function* () {
-      const folder = yield* Effect.acquireRelease(
-        Effect.sync(() => mkdtempSync(join(tmpdir(), "floe-"))),
-        (folder) => Effect.sync(() => rmSync(folder, { recursive: true }))
-      )
-      const file = join(folder, "acknowledged")
-      const wrote = Effect.promise(() => vi.waitUntil(() => existsSync(file) && readFileSync(file, "utf8") !== ""))
+      const file = join(yield* temporaryFolder, "acknowledged")
       let refuse = true
-      const { lines } = yield* generating({ FLOE_HEARTBEAT: file, FLOE_BATCH: "2" }, () =>
+      const { lines, wholeBatch } = yield* generating({ FLOE_HEARTBEAT: file, FLOE_BATCH: "2" }, () =>
         refuse ? Effect.fail(new ReadingRefused({ status: 400, reason: "No.", errors: [] })) : Effect.void
       )
       assert.include(lines.at(-1), "0 of 2")
       assert.isFalse(existsSync(file))
       refuse = false
       yield* TestClock.adjust("5 seconds")
-      yield* wrote
+      yield* wholeBatch
       assert.strictEqual(readFileSync(file, "utf8"), "1970-01-01T00:00:05.000Z\n")
     })
   )
 
-  it.effect("drops a refused reading and says why", () =>
+  it.effect("drops a rejected reading and logs the reason", () =>
     Effect.gen(function* () {
       let refuse = true
       const { sent, lines } = yield* generating({ FLOE_BATCH: "3" }, () =>
@@ -165,14 +163,14 @@ describe("the generator", () => {
     })
   )
 
-  it.effect("stays within a bound of records in flight", () =>
+  it.effect("limits the records in flight", () =>
     Effect.gen(function* () {
       const { sent } = yield* generating({ FLOE_BATCH: "1000" }, () => Effect.never)
       assert.strictEqual(sent.length, 32)
     })
   )
 
-  it.effect("makes valid readings from 0.00 to 120.00 with two decimals", () =>
+  it.effect("generates valid readings from 0.00 to 120.00 with two decimals", () =>
     Effect.gen(function* () {
       const next = yield* Readings.from(Option.some(1))
       const readings = yield* Effect.replicateEffect(next, 2000)

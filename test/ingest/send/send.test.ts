@@ -192,7 +192,7 @@ it.live("Ctrl-C breaks a sending off, says that it can go on, and then it does",
     )
     assert.strictEqual((yield* floe(["send", "--file", file], env)).code, 0)
     assert.deepStrictEqual(yield* cities, names(1500))
-    assert.include(yield* brokenOff("--again"), "the same command without --again goes on")
+    assert.include(yield* brokenOff("--again"), "run the same command without --again to resume")
     assert.strictEqual((yield* floe(["send", "--file", file], env)).code, 0)
     assert.deepStrictEqual(yield* cities, [...names(1500), ...names(1500)])
   }).pipe(Effect.scoped)

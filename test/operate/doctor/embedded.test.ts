@@ -157,13 +157,13 @@ describe("doctor", () => {
         assert.strictEqual(failed.code, 1)
         assert.match(
           failed.out,
-          /^FAIL {2}server {3}The logging server at http:\/\/127\.0\.0\.1:\d+ \(from FLOE_TARGET\) is unavailable:/m
+          /^FAIL server {3}The logging server at http:\/\/127\.0\.0\.1:\d+ \(from FLOE_TARGET\) is unavailable:/m
         )
-        assert.match(failed.out, /^FAIL {2}sink {5}The sink is not running; it was stopped /m)
+        assert.match(failed.out, /^FAIL sink {5}The sink is not running; it was stopped /m)
         assert.match(failed.out, /^ok {3}log /m)
         assert.match(failed.err, /^Checks failed: .*server.*, sink\.\n$/)
         // In a pipe nothing is wrapped: what it leads to is the line below the finding.
-        assert.match(failed.out, /^FAIL {2}sink .*\n {14}What is logged stays in the log .* table\.\n {14}→ /m)
+        assert.match(failed.out, /^FAIL sink .*\n {14}What is logged stays in the log .* table\.\n {14}→ /m)
         assert.match(
           failed.out,
           /^ +→ Start it \(npm start, or node dist\/server\.js\), or set FLOE_TARGET to where it listens\.$/m

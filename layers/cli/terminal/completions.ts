@@ -18,7 +18,7 @@ export const completions = (floe: () => Command.Command.Any) =>
     Command.withDescription("Print a shell script that completes floe's commands and flags."),
     Command.withShortDescription("Print a completion script for a shell"),
     Command.withExamples([
-      { command: 'eval "$(floe completions bash)"', description: "In ~/.bashrc, with floe on the PATH" },
+      { command: 'eval "$(floe completions bash)"', description: "In ~/.bashrc, if floe is on the PATH" },
       {
         command: "floe completions zsh > ~/.zfunc/_floe",
         description: "For zsh, run once; ~/.zshrc needs: fpath=(~/.zfunc $fpath); autoload -Uz compinit && compinit"

@@ -1,4 +1,4 @@
-/** Shared by the floe dlq commands. */
+/** Shared by the commands of `floe dlq`. */
 import { Effect, Option } from "effect"
 import { Argument } from "effect/cli"
 import { DeadLetters } from "../../../services/DeadLetters.ts"

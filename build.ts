@@ -1,6 +1,6 @@
 /**
- * Bundles every program of src/ into dist/programs/, and puts a launcher for each into dist/. The launcher is written
- * in a syntax that any Node can read, so that one that is too old says what to do instead of a SyntaxError.
+ * Bundles every program of src/ into dist/programs/, and writes a launcher for each to dist/. The launcher uses syntax
+ * that any Node can parse, so a Node that is too old prints what to do instead of a SyntaxError.
  */
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { basename, join } from "node:path"
@@ -8,7 +8,7 @@ import { build } from "rolldown"
 
 const root = import.meta.dirname
 const dist = join(root, "dist")
-/** Built beside the old one, so that a failed build leaves it alone and a finished one leaves nothing of it. */
+/** Built beside the old output: a failed build leaves that unchanged, and a finished one replaces it completely. */
 const fresh = join(root, `dist.${process.pid}.tmp`)
 
 const launcher = (program: string) => `"use strict"
@@ -34,7 +34,7 @@ try {
     input: Object.fromEntries(programs.map((program) => [program, join(root, "src", `${program}.ts`)])),
     platform: "node",
     external: [/^node:/, /^@duckdb\//, /^@confluentinc\//],
-    // Its other build reads a file that lies beside it.
+    // The package's other build reads a file beside it.
     resolve: { alias: { "@platformatic/wasm-utils": "@platformatic/wasm-utils/bundled" } },
     logLevel: "warn",
     output: {

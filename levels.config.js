@@ -1,6 +1,6 @@
 /**
- * Who may import whom: a file imports from its own level and from those below it, and no folder is in a circle.
- * `npm run check` enforces it (dependency-cruiser reads this file).
+ * Who may import whom: a file imports only from its own level and the levels below it, and no folder is part of an import
+ * cycle. `npm run check` enforces this (dependency-cruiser reads this file).
  */
 const levels = [
   "src",
@@ -16,7 +16,7 @@ const levels = [
   "services"
 ]
 
-/** Levels within one: the same rule. */
+/** Levels within a level, with the same rule. */
 const rooms = {
   "layers/cli": ["commands", "terminal"],
   "layers/table": ["trino", "duckdb", "iceberg", "parquet"]

@@ -1,6 +1,6 @@
 import { defineConfig } from "vitest/config"
 
-/** With Spark, pyiceberg and DuckDB's iceberg extension; one file after the other, as each starts a Spark of its own. */
+/** Tests with Spark, pyiceberg and DuckDB's iceberg extension; one file at a time, because each starts its own Spark. */
 export default defineConfig({
   test: {
     include: ["test/engines/**/*.test.ts"],

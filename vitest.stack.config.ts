@@ -1,6 +1,6 @@
 import { defineConfig } from "vitest/config"
 
-/** Against compose.yaml on a real engine; one file after the other, as they share the stack. */
+/** Tests against compose.yaml on a real Docker engine; one file at a time, because they share the stack. */
 export default defineConfig({
   test: {
     include: ["test/stack/**/*.test.ts"],

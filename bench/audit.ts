@@ -1,4 +1,4 @@
-/** `npm run bench audit [events] [partitions]`: how long `floe audit` takes over a log and its table, and in how much memory. */
+/** `npm run bench audit [events] [partitions]`: time and memory that `floe audit` takes for a log and its table. */
 import { join } from "node:path"
 import { fillLog, peak, takenIn } from "./log.ts"
 import { describe } from "./machine.ts"

@@ -1,4 +1,4 @@
-/** `npm run bench backlog [events] [partitions]`: how fast the sink takes in a log that is ahead of it, and in how much memory. */
+/** `npm run bench backlog [events] [partitions]`: how fast the sink catches up with a log, and in how much memory. */
 import { join } from "node:path"
 import { fillLog, peak, takenIn } from "./log.ts"
 import { describe } from "./machine.ts"

@@ -1,6 +1,6 @@
 /**
- * The Kafka client alone, sending what Floe's server would write: batches of 1,000, four at a time.
- * `node bench/bareKafka.ts <brokers> <topic> <seconds>` prints records per second after two seconds of warming up.
+ * The Kafka client alone sends what Floe's server would write: batches of 1,000, four at a time.
+ * `node bench/bareKafka.ts <brokers> <topic> <seconds>` prints records per second after a warm-up of two seconds.
  */
 import { KafkaJS } from "@confluentinc/kafka-javascript"
 

@@ -1,4 +1,4 @@
-/** `npm run bench commits [commits]`: what a commit costs after many others, with upkeep going on beside them as in the sink. */
+/** `npm run bench commits [commits]`: the cost of a commit after many others, while upkeep runs beside them as in the sink. */
 import { join } from "node:path"
 import { Effect, Fiber, Layer } from "effect"
 import * as DataFolder from "../layers/runtime/DataFolder.ts"

@@ -1,5 +1,5 @@
 /**
- * What Floe's server is compared with: `node bench/floor.ts bare` parses the same query and answers the same JSON without any log;
+ * The servers that Floe's is compared with: `node bench/floor.ts bare` parses the same query and answers the same JSON without a log;
  * `fsync` also writes each group of answers to a file and calls fdatasync once per group. Prints its port.
  */
 import { fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs"

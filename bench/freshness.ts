@@ -1,4 +1,4 @@
-/** `npm run bench freshness`: from a server's answer to the record being in the table's current snapshot, at 1,000 records/s. */
+/** `npm run bench freshness`: time from the server's answer until the record is in the table's current snapshot, at 1,000 records/s. */
 import { join } from "node:path"
 import { setTimeout as delay } from "node:timers/promises"
 import { Effect, Option } from "effect"

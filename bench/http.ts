@@ -1,4 +1,4 @@
-/** `npm run bench http`: durable GET /log and POST /events against servers that do less, in the same run. */
+/** `npm run bench http`: durable GET /log and POST /events, compared with servers that do less, in the same run. */
 import { run } from "./load.ts"
 import { describe } from "./machine.ts"
 import { answering, freePort, median, printed, rounded, start, stop, temporaryFolder } from "./programs.ts"

@@ -1,7 +1,7 @@
 /**
- * `npm run bench kafka`: GET /log and POST /events acknowledged by Kafka, against servers and a client that do less, in
- * the same run. Needs the stack of compose.yaml, and for the comparison with Flask a Python with bench/flask/requirements.txt
- * named by PYTHON.
+ * `npm run bench kafka`: GET /log and POST /events acknowledged by Kafka, compared with servers and a client that do less,
+ * in the same run. Needs the stack of compose.yaml. For the comparison with Flask, PYTHON names a Python interpreter that
+ * has the packages of bench/flask/requirements.txt.
  */
 import { randomUUID } from "node:crypto"
 import { Effect } from "effect"
@@ -107,5 +107,5 @@ console.log(
 )
 
 await Promise.all([...servers.values()].map(({ child }) => stop(child)))
-// Nothing in them would ever expire.
+// The topics would never expire.
 for (const name of [topic, deadLettersOf(topic)]) await Effect.runPromise(remove(name))

@@ -1,11 +1,11 @@
-/** A closed-loop HTTP load over raw keep-alive sockets: cheap enough that the server, not the load, is what is measured. */
+/** A closed-loop HTTP load over raw keep-alive sockets: cheap enough to measure the server and not the load. */
 import { connect } from "node:net"
 
 export interface Load {
   readonly port: number
   readonly connections: number
   readonly seconds: number
-  /** Not counted, so that the server's code is compiled. */
+  /** Not counted; the server compiles its code meanwhile. */
   readonly warmUpSeconds: number
   /** The bytes of the n-th request. */
   readonly request: (n: number) => Buffer
@@ -21,7 +21,7 @@ export interface LoadResult {
 const headEnd = Buffer.from("\r\n\r\n")
 const lengthHeader = /content-length: (\d+)/i
 
-/** Sends the next request on a connection once the last one is answered; milliseconds from the write to the whole answer. */
+/** Sends the next request on a connection once the last one is answered. Latencies are milliseconds from the write to the whole answer. */
 export const run = (load: Load): Promise<LoadResult> =>
   new Promise((resolve, reject) => {
     const started = performance.now()

@@ -1,4 +1,4 @@
-/** A log of made-up events, and what a process uses while it reads one. */
+/** Writes a log of synthetic events, and measures the memory of a process that reads it. */
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout as delay } from "node:timers/promises"
@@ -12,7 +12,7 @@ import { hourOf } from "../services/Weather.ts"
 const perAppend = 10_000
 const hour = (n: number) => hourOf(Date.UTC(2026, 0, 1) + n * 3_600_000)
 
-/** `events` events in the log of a data folder, in as many hours as `partitions` says. */
+/** Writes `events` events to the log of a data folder, spread over `partitions` hours. */
 export const fillLog = (data: string, events: number, partitions: number) =>
   Effect.gen(function* () {
     const log = yield* EventLog
@@ -27,7 +27,7 @@ export const fillLog = (data: string, events: number, partitions: number) =>
     }
   }).pipe(Effect.provide(SqliteEventLog.layer.pipe(Layer.provide(DataFolder.at(data)))), Effect.runPromise)
 
-/** Waits until so many events of the log are in the table of a data folder. */
+/** Waits until this many events of the log are in the table of a data folder. */
 export const takenIn = async (data: string, events: number) => {
   const offset = readTable(join(data, "warehouse", "default", "weather")).pipe(
     Effect.map(Option.match({ onNone: () => 0, onSome: (_) => _.progress?.offset ?? 0 })),
@@ -36,7 +36,7 @@ export const takenIn = async (data: string, events: number) => {
   while ((await Effect.runPromise(offset)) < events) await delay(20)
 }
 
-/** The most memory that the process has had, in MiB; 0 if it has ended. */
+/** Peak memory of the process in MiB; 0 if it has exited. */
 export const peak = (pid: number) => {
   try {
     return Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1] ?? 0) / 1024

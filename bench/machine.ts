@@ -1,4 +1,4 @@
-/** The machine a figure was measured on: cores, memory, and how many fdatasync a second its disk gives. */
+/** Describes the machine: cores, memory, and how many fdatasync calls per second its disk completes. */
 import { closeSync, fdatasyncSync, openSync, rmSync, writeSync } from "node:fs"
 import { cpus, totalmem } from "node:os"
 import { join } from "node:path"

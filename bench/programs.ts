@@ -1,11 +1,11 @@
-/** Starts programs as processes of their own, on a data folder that is removed afterwards. */
+/** Starts programs as separate processes, on a data folder that is removed afterwards. */
 import { type ChildProcess, spawn } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
 import { createServer } from "node:net"
 import { join } from "node:path"
 import { setTimeout as delay } from "node:timers/promises"
 
-/** On the disk of the project, not in /tmp, which may be memory. */
+/** On the project's disk, because /tmp may be in memory. */
 export const temporaryFolder = () => {
   const folder = mkdtempSync(join(import.meta.dirname, "..", ".bench-"))
   process.on("exit", () => rmSync(folder, { recursive: true, force: true }))
@@ -24,7 +24,7 @@ export const freePort = () =>
     })
   })
 
-/** A program of this project, by Node. */
+/** Starts a program of this project with Node. */
 export const start = (program: string, args: ReadonlyArray<string>, env: Record<string, string>) =>
   spawned(process.execPath, [program, ...args], env)
 
@@ -37,7 +37,7 @@ export const spawned = (command: string, args: ReadonlyArray<string>, env: Recor
   return child
 }
 
-/** The first match in what the program prints. */
+/** The first match in the program's output. */
 export const printed = (child: ChildProcess, pattern: RegExp) =>
   new Promise<RegExpExecArray>((resolve, reject) => {
     let text = ""
@@ -49,7 +49,7 @@ export const printed = (child: ChildProcess, pattern: RegExp) =>
     child.on("exit", (code) => reject(new Error(`the program ended with ${code}: ${text}`)))
   })
 
-/** What a program prints that ends by itself, and well. */
+/** The output of a program that exits by itself; fails unless its exit code is 0. */
 export const finished = (program: string, args: ReadonlyArray<string>, env: Record<string, string>) =>
   new Promise<string>((resolve, reject) => {
     const child = start(program, args, env)

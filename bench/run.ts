@@ -1,11 +1,11 @@
-/** `npm run bench [name]`: without a name, all that need nothing but this machine. */
+/** `npm run bench [name]`: without a name, runs all benchmarks that need only this machine. */
 const alone = ["http", "backlog", "freshness", "commits", "audit"]
 /** These need the stack of compose.yaml. */
 const names = [...alone, "kafka", "visible"]
 
 const wanted = process.argv[2]
 if (wanted !== undefined && !names.some((name) => name === wanted)) {
-  console.error(`There is no bench "${wanted}"; there are ${names.join(", ")}.`)
+  console.error(`There is no benchmark "${wanted}". Choose one of ${names.join(", ")}.`)
   process.exit(2)
 }
 for (const name of names) {

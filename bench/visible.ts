@@ -1,6 +1,6 @@
 /**
- * `npm run bench visible [probes]`: from the answer 200 of the logging server until a query through Trino sees the
- * record. Needs the stack of compose.yaml, as it is: its generator runs beside.
+ * `npm run bench visible [probes]`: time from the logging server's answer 200 until a query through Trino sees the
+ * record. Needs the unchanged stack of compose.yaml, where the generator also runs.
  */
 import { randomUUID } from "node:crypto"
 import { setTimeout as delay } from "node:timers/promises"
@@ -23,7 +23,7 @@ const page = async (url: string, sql?: string) => {
   return Schema.decodeUnknownSync(Page)(await (await fetch(url, asking)).json())
 }
 
-/** The first column of the rows that the statement gives, by Trino's HTTP protocol. */
+/** The first column of the statement's rows, over Trino's HTTP protocol. */
 const query = async (sql: string) => {
   const found: Array<string> = []
   let { nextUri, data = [], error } = await page(`${trino}/v1/statement`, sql)
@@ -44,7 +44,7 @@ const sending = async () => {
     const response = await fetch(`http://localhost:9998/log?city=${encodeURIComponent(city)}&temperature=1`)
     if (response.status !== 200) throw new Error(`the logging server answered ${response.status}`)
     acknowledged.set(city, performance.now())
-    // Not in step with the commits.
+    // A random delay, so that probes are not in step with the commits.
     await delay(500 + Math.random() * 500)
   }
 }

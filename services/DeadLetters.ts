@@ -1,6 +1,6 @@
 /**
- * Messages of the log's topic that the sink refused.
- * Owns: which there are, why they were refused, which of them were sent again. Does not own: sending them (LogClient).
+ * Dead letters: messages of the log's topic that the connector rejected.
+ * Owns: reading them, the reasons, which were sent again. Does not own: sending them (LogClient).
  */
 import { Context, type Effect, Schema, type Stream } from "effect"
 import type { Position } from "./EventLog.ts"
@@ -10,12 +10,13 @@ interface Header {
   readonly value: Uint8Array
 }
 
-/** What Kafka Connect says of a refusal; null where it says nothing. */
+/** Why the connector rejected a record, as Kafka Connect reports it; null where it reports nothing. */
 export interface Rejection {
   readonly connector: string | null
   readonly task: string | null
-  /** VALUE_CONVERTER, TRANSFORMATION, …, and the class that did it. */
+  /** VALUE_CONVERTER, TRANSFORMATION, … */
   readonly stage: string | null
+  /** The class that rejected it. */
   readonly by: string | null
   readonly exception: string | null
   readonly message: string | null
@@ -23,27 +24,27 @@ export interface Rejection {
 }
 
 export interface DeadLetter {
-  /** In the topic of dead letters. */
+  /** In the dead-letter topic. */
   readonly position: Position
-  /** Milliseconds since 1970: the time that the message had in the log. */
+  /** The message's timestamp in the log, in milliseconds since 1970. */
   readonly loggedAt: number
-  /** Where it was in the log, as `weather/0/12`. */
+  /** Its position in the log, for example `weather/0/12`. */
   readonly source: string | null
-  /** In a few words. */
+  /** The reason in a few words. */
   readonly reason: string
   readonly rejection: Rejection
   readonly key: Uint8Array | null
   readonly value: Uint8Array | null
-  /** Those that it had in the log. */
+  /** Its headers in the log. */
   readonly headers: ReadonlyArray<Header>
-  /** Where it is in the log since it was sent again, as `weather/0/99`; one place for each time. */
+  /** Its positions in the log since it was sent again, for example `weather/0/99`; one for each time. */
   readonly redrives: ReadonlyArray<string>
 }
 
-/** The topic cannot be read or written now; it may be tried again. */
+/** The dead-letter topic cannot be read or written now; a retry can help. */
 export class DeadLettersUnavailable extends Schema.TaggedError<DeadLettersUnavailable>()("DeadLettersUnavailable", {
   operation: Schema.String,
-  /** What is wrong, and what to do, as the end of a sentence. */
+  /** The cause and the fix, as the end of a sentence. */
   reason: Schema.String,
   cause: Schema.Defect()
 }) {
@@ -63,18 +64,18 @@ export class NoSuchDeadLetter extends Schema.TaggedError<NoSuchDeadLetter>()("No
 /** The embedded profile has no dead letters. */
 export class NoDeadLetters extends Schema.TaggedError<NoDeadLetters>()("NoDeadLetters", {}) {
   override get message() {
-    return "There are no dead letters: the embedded log takes valid records only, so nothing invalid ever reaches it."
+    return "The embedded profile has no dead letters: its log accepts only valid records."
   }
 }
 
-/** The dead letters there were at one time. */
+/** The dead letters at one point in time. */
 export interface DeadLettersSnapshot {
   readonly topic: string
-  /** Made with the topic; another topic has another id. */
+  /** The topic id; a recreated topic has another. */
   readonly topicId: string
   readonly waiting: number
   readonly redriven: number
-  /** All of them, in the order in which they were refused. */
+  /** All dead letters, in the order in which they were rejected. */
   readonly letters: Stream.Stream<DeadLetter, DeadLettersUnavailable>
   readonly find: (position: Position) => Effect.Effect<DeadLetter, DeadLettersUnavailable | NoSuchDeadLetter>
   readonly redrivesOf: (position: Position) => Effect.Effect<ReadonlyArray<string>, NoSuchDeadLetter>
@@ -83,11 +84,11 @@ export interface DeadLettersSnapshot {
 export class DeadLetters extends Context.Service<
   DeadLetters,
   {
-    /** Reads all of the topic once, for what was sent again; `told` hears how far it is. */
+    /** Reads the whole topic once. `onProgress` gets the messages read so far and their total. */
     readonly now: (
-      told: (read: number, total: number) => Effect.Effect<void>
+      onProgress: (read: number, total: number) => Effect.Effect<void>
     ) => Effect.Effect<DeadLettersSnapshot, DeadLettersUnavailable | NoDeadLetters>
-    /** Notes durably that a dead letter was sent again, and where it is in the log since then. */
+    /** Records durably that a dead letter was sent again, and its new position in the log. */
     readonly remember: (position: Position, at: string) => Effect.Effect<void, DeadLettersUnavailable | NoDeadLetters>
   }
 >()("floe/services/DeadLetters") {}

@@ -67,7 +67,7 @@ export class TopicsUnavailable extends Schema.TaggedError<TopicsUnavailable>()("
 }
 
 /** The broker will not make such a topic; trying again does not help. */
-export class TopicRefused extends Schema.TaggedError<TopicRefused>()("TopicRefused", {
+export class TopicRejected extends Schema.TaggedError<TopicRejected>()("TopicRejected", {
   name: Schema.String,
   reason: Schema.String,
   cause: Schema.Defect()
@@ -81,7 +81,7 @@ export class Topics extends Context.Service<
   Topics,
   {
     /** Makes a topic in which nothing ever expires. One that is there is compared and never changed. */
-    readonly create: (topic: WantedTopic) => Effect.Effect<TopicOutcome, TopicsUnavailable | TopicRefused>
+    readonly create: (topic: WantedTopic) => Effect.Effect<TopicOutcome, TopicsUnavailable | TopicRejected>
     /** Gives a group of readers that has no offset in a topic the offset of its start; true if it had none. */
     readonly begin: (group: string, topic: string) => Effect.Effect<boolean, TopicsUnavailable>
     /** None if there is no such topic. */

@@ -144,7 +144,7 @@ it.live(
         assert.strictEqual(missing._tag, "LogUnavailable")
         assert.include(
           missing.message,
-          `the topic ${topic} does not exist; if it never did, make it with floe topics create`
+          `the topic ${topic} does not exist; if it never existed, create it with floe topics create`
         )
         yield* create(topic, 1)
         yield* taking

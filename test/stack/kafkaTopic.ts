@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto"
 import type { Header } from "@confluentinc/kafka-javascript"
 import { ConfigProvider, Deferred, Effect, Exit, Layer, Schedule } from "effect"
-import * as Cluster from "../../layers/log/kafka/Cluster.ts"
+import { Cluster } from "../../layers/log/kafka/Cluster.ts"
 import { ask } from "../../layers/log/kafka/client.ts"
 import * as EventLog from "../../layers/log/kafka/EventLog.ts"
 import * as Producer from "../../layers/log/kafka/Producer.ts"
@@ -18,8 +18,7 @@ interface Written {
 /** As another program writes them, one after the other. */
 export const written = (topic: string, messages: ReadonlyArray<Written>) =>
   Effect.gen(function* () {
-    const cluster = yield* Cluster.Cluster
-    const producer = yield* Producer.connect(cluster, topic, () => {})
+    const producer = yield* Producer.connect(topic, () => {})
     for (const { value, key, headers } of messages) {
       yield* Effect.callback<void>((resume) => {
         const batch: Producer.Batch = {
@@ -37,7 +36,7 @@ export const written = (topic: string, messages: ReadonlyArray<Written>) =>
 /** A record of a transaction that another program has begun and not ended; it ends when the scope closes. */
 export const openTransaction = (topic: string, value: Buffer) =>
   Effect.gen(function* () {
-    const { kafka, config } = yield* Cluster.Cluster
+    const { kafka, config } = yield* Cluster
     const producer = new kafka.Producer<null>({ ...config, "transactional.id": topic, dr_cb: true })
     const written = yield* Deferred.make<void, unknown>()
     producer.on("delivery-report", (error) =>
@@ -55,7 +54,7 @@ export const openTransaction = (topic: string, value: Buffer) =>
   }).pipe(Effect.provide(Cluster.layer))
 
 export const addPartitions = (name: string, total: number) =>
-  Effect.flatMap(Cluster.Cluster, (cluster) =>
+  Effect.flatMap(Cluster, (cluster) =>
     cluster.admin<void>(name, (admin, answer) => admin.createPartitions(name, total, 5_000, answer))
   ).pipe(Effect.provide(Cluster.layer))
 
@@ -81,7 +80,7 @@ export const temporaryTopic = Effect.fnUntraced(function* (partitions = 1) {
 })
 
 export const remove = (name: string) =>
-  Effect.flatMap(Cluster.Cluster, (cluster) =>
+  Effect.flatMap(Cluster, (cluster) =>
     cluster.admin<void>(name, (admin, answer) => admin.deleteTopic(name, 5_000, answer))
   ).pipe(Effect.provide(Cluster.layer))
 

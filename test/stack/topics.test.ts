@@ -162,7 +162,7 @@ test("a topic that lets records go is said to, with the command that mends it", 
 
   const said = await printed("topics", "create")
   const command =
-    /does not keep its records for ever \(retention\.ms=3600000,retention\.bytes=1048576\); (kafka-configs .*) mends that\.$/m
+    /does not keep its records forever \(retention\.ms=3600000,retention\.bytes=1048576\); (kafka-configs .*) fixes that\.$/m
   const [, mending = ""] = command.exec(said) ?? []
   assert.include(mending, topic)
   await kafka(mending)

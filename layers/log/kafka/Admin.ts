@@ -1,4 +1,4 @@
-/** What the native client cannot ask the brokers: settings of topics, their disks, the members and offsets of groups. */
+/** The admin client for what the native one lacks: topic settings, disks, members and offsets of groups. */
 import { createSecureContext } from "node:tls"
 import type { AdminOptions, Admin as Client } from "@platformatic/kafka"
 import { type Config, Context, Effect, Layer, Scope } from "effect"
@@ -9,18 +9,22 @@ import type { KafkaFailure } from "./failures.ts"
 import { explained } from "./listener.ts"
 import { checked, isReadable, type KafkaSettingsWrong, notTaken } from "./Security.ts"
 
-/** For one question, with all that is tried again in it. */
-const limit = "6 seconds"
+/** For one request with its retries. */
+const timeLimit = "6 seconds"
 
 export class Admin extends Context.Service<
   Admin,
   {
     readonly brokers: string
     readonly options: AdminOptions
-    /** The topic is the one that a failure names. */
-    readonly ask: <A>(topic: string, question: (client: Client) => Promise<A>) => Effect.Effect<A, KafkaFailure>
+    /** Runs a request; failures name the topic. */
+    readonly ask: <A>(topic: string, request: (client: Client) => Promise<A>) => Effect.Effect<A, KafkaFailure>
   }
->()("floe/layers/kafka/Admin") {}
+>()("floe/layers/log/kafka/Admin") {
+  static readonly layer: Layer.Layer<Admin, KafkaSettingsWrong | Config.ConfigError> = Layer.suspend(() =>
+    Layer.effect(Admin, make)
+  )
+}
 
 const make = Effect.gen(function* () {
   const brokers = yield* kafkaBrokers
@@ -28,7 +32,7 @@ const make = Effect.gen(function* () {
   const options = yield* Effect.try({
     try: () => {
       const options = optionsOf(brokers, security)
-      // A connection that is made later would throw where nobody catches it.
+      // Validates the PEM files now: the client would throw where nothing catches it.
       if (options.tls !== undefined) createSecureContext(options.tls)
       return options
     },
@@ -40,15 +44,15 @@ const make = Effect.gen(function* () {
     Effect.promise(async () => new (await import("@platformatic/kafka")).Admin(options)),
     (client) => Effect.promise(() => client.close().catch(() => {}))
   )
-  // It is loaded when it is first needed.
+  // The client is loaded on first use.
   const client = yield* Effect.cached(Scope.provide(connect, scope))
 
-  const ask: Admin["Service"]["ask"] = (topic, question) =>
+  const ask: Admin["Service"]["ask"] = (topic, request) =>
     Effect.flatMap(client, (client) =>
-      Effect.tryPromise({ try: () => question(client), catch: (cause) => failureOf(cause, brokers, topic) }).pipe(
+      Effect.tryPromise({ try: () => request(client), catch: (cause) => failureOf(cause, brokers, topic) }).pipe(
         Effect.catch((failure) => Effect.flatMap(explain(failure), Effect.fail)),
         Effect.timeoutOrElse({
-          duration: limit,
+          duration: timeLimit,
           orElse: () => Effect.fail(failureOf(undefined, brokers, topic))
         })
       )
@@ -56,5 +60,3 @@ const make = Effect.gen(function* () {
 
   return Admin.of({ brokers, options, ask })
 })
-
-export const layer: Layer.Layer<Admin, KafkaSettingsWrong | Config.ConfigError> = Layer.effect(Admin, make)

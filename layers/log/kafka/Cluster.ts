@@ -1,4 +1,4 @@
-/** The connection to the brokers that asks: which topics, which partitions, which offsets. */
+/** The native admin client: topics, partitions and offsets. */
 import type {
   AdminClient,
   ClientConfig,
@@ -9,22 +9,23 @@ import type {
   TopicDescription
 } from "@confluentinc/kafka-javascript"
 import { type Config, Context, Duration, Effect, Layer } from "effect"
+import type { PartitionBounds } from "../../../services/EventLog.ts"
 import { kafkaBrokers, kafkaSecurity, kafkaTimeout } from "../../../services/Settings.ts"
 import { ask, type KafkaClientMissing, load } from "./client.ts"
 import { codes, failureOf, KafkaFailure, missingTopic, reasonOfLine, startingBroker } from "./failures.ts"
 import { explained } from "./listener.ts"
 import { checked, configOf, isReadable, type KafkaSettingsWrong, notTaken } from "./Security.ts"
 
-/** A broker that lives answers such a question in some milliseconds. */
+/** A healthy broker answers in a few milliseconds. */
 const requestTimeoutMillis = 1_500
 
-/** As librdkafka counts them. */
+/** The constants of librdkafka. */
 const isolations = { read_uncommitted: 0, read_committed: 1 }
-/** Behind another program's open transaction `read_committed` stands still: there its log ends. */
+/** With `read_committed` a partition ends before the first open transaction of another program. */
 export type Isolation = keyof typeof isolations
 
 export interface Described {
-  /** The topic's own id, as Kafka's tools show it: one that is made again has another. */
+  /** The topic id, as Kafka's tools show it; a recreated topic has another. */
   readonly id: string
   /** In the order of their numbers: 0, 1, 2, … */
   readonly partitions: ReadonlyArray<{ readonly replicas: number }>
@@ -35,28 +36,36 @@ export class Cluster extends Context.Service<
   {
     readonly kafka: Kafka
     readonly brokers: string
-    /** For an append, in milliseconds. */
+    /** Milliseconds that an append may take. */
     readonly timeout: number
-    /** What all clients have in common. */
+    /** Settings that all clients share. */
     readonly config: ClientConfig
     readonly failure: (cause: unknown, topic: string, seen?: string) => KafkaFailure
-    /** Undefined if there is no such topic. */
+    /** Undefined if the topic does not exist. */
     readonly find: (topic: string) => Effect.Effect<Described | undefined, KafkaFailure>
-    /** As `find`, and a topic that is missing, or has no leader, is a failure. */
+    /** Like `find`, but fails if the topic is missing or has no leader. */
     readonly describe: (topic: string) => Effect.Effect<Described, KafkaFailure>
-    /** An offset for each partition: of the first event, of the next one, or of the first that is not older than a time. */
+    /** One offset per partition: the start, the end, or the first offset at or after a time (ms since 1970). */
     readonly offsets: (
       topic: string,
       partitions: number,
       at: "start" | "end" | number,
       isolation?: Isolation
     ) => Effect.Effect<ReadonlyArray<number>, KafkaFailure>
+    readonly bounds: (
+      topic: string,
+      partitions: number,
+      isolation?: Isolation
+    ) => Effect.Effect<ReadonlyArray<PartitionBounds>, KafkaFailure>
     readonly admin: <A>(
       topic: string,
       call: (admin: AdminClient, answer: (error: KafkaError | null | undefined, value: A) => void) => void
     ) => Effect.Effect<A, KafkaFailure>
   }
->()("floe/layers/kafka/Cluster") {}
+>()("floe/layers/log/kafka/Cluster") {
+  static readonly layer: Layer.Layer<Cluster, KafkaClientMissing | KafkaSettingsWrong | Config.ConfigError> =
+    Layer.suspend(() => Layer.effect(Cluster, make))
+}
 
 const make = Effect.gen(function* () {
   const brokers = yield* kafkaBrokers
@@ -66,10 +75,10 @@ const make = Effect.gen(function* () {
   const config: ClientConfig = {
     ...configOf(brokers, security),
     "client.id": "floe",
-    // A connection on which nobody answers is given up, so that the next one can be tried.
+    // Closes a silent connection, so that the next broker is tried.
     "socket.timeout.ms": timeout,
     "reconnect.backoff.max.ms": 1_000,
-    // A topic that a starting broker did not know yet is asked for again after this, and not after 5 minutes.
+    // The default is 5 minutes, for which a topic that a starting broker did not know yet would stay unknown.
     "topic.metadata.refresh.interval.ms": 5_000
   }
 
@@ -88,7 +97,7 @@ const make = Effect.gen(function* () {
   )
 
   const explain = explained(brokers, security)
-  const failure = (cause: unknown, topic: string, said = seen) => failureOf(cause, brokers, topic, said)
+  const failure = (cause: unknown, topic: string, reason = seen) => failureOf(cause, brokers, topic, reason)
   const admin: Cluster["Service"]["admin"] = (topic, call) =>
     ask((answer: Parameters<typeof call>[1]) => call(client, answer)).pipe(
       Effect.tap(() => Effect.sync(() => (seen = undefined))),
@@ -106,7 +115,7 @@ const make = Effect.gen(function* () {
     const partitions = [...description.partitions].sort((a, b) => a.partition - b.partition)
     const leaderless = partitions.find(({ leader }) => leader === undefined || leader.id < 0)
     if (leaderless !== undefined) {
-      const reason = `partition ${leaderless.partition} of the topic ${topic} has no leader; wait, or look at its brokers`
+      const reason = `partition ${leaderless.partition} of the topic ${topic} has no leader; wait, or check its brokers`
       return yield* new KafkaFailure({ reason, cause: leaderless })
     }
     return {
@@ -121,7 +130,7 @@ const make = Effect.gen(function* () {
     const all = yield* admin<ReadonlyArray<string>>("", (client, answer) =>
       client.listTopics({ timeout: requestTimeoutMillis }, answer)
     )
-    // Kafka's own topics count too: a broker that was ever used has some.
+    // Only a broker that is still starting lists no topics at all, not even Kafka's internal ones.
     if (all.length === 0) return yield* new KafkaFailure({ reason: startingBroker, cause: all })
     return yield* failure({ code: codes.topicMissing, message: missingTopic(topic) }, topic)
   })
@@ -151,10 +160,13 @@ const make = Effect.gen(function* () {
     return wanted.map(({ partition }) => offsetOf.get(partition) ?? 0)
   })
 
-  return Cluster.of({ kafka, brokers, timeout, config, failure, find, describe, offsets, admin })
-})
+  const bounds: Cluster["Service"]["bounds"] = Effect.fnUntraced(function* (topic, partitions, isolation) {
+    const [starts, ends] = yield* Effect.all(
+      [offsets(topic, partitions, "start"), offsets(topic, partitions, "end", isolation)],
+      { concurrency: 2 }
+    )
+    return starts.map((start, partition) => ({ partition, start, end: ends[partition] ?? start }))
+  })
 
-export const layer: Layer.Layer<Cluster, KafkaClientMissing | KafkaSettingsWrong | Config.ConfigError> = Layer.effect(
-  Cluster,
-  make
-)
+  return Cluster.of({ kafka, brokers, timeout, config, failure, find, describe, offsets, bounds, admin })
+})

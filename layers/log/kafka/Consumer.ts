@@ -1,19 +1,20 @@
-/** Messages of a topic from given offsets on. No group, no commits: who reads knows where. */
+/** Reads a topic from given offsets, without a consumer group and without committing offsets. */
 import type { ClientConfig, KafkaConsumer, Message } from "@confluentinc/kafka-javascript"
-import { Effect, Exit, type Scope } from "effect"
-import type { Cluster, Isolation } from "./Cluster.ts"
+import { Clock, Effect, Exit, type Scope } from "effect"
+import { monotonicMillisUnsafe } from "../../runtime/elapsed.ts"
+import { Cluster, type Isolation } from "./Cluster.ts"
 import { ask } from "./client.ts"
 import type { KafkaFailure } from "./failures.ts"
 
-/** Messages in a piece: some 5 ms of work. */
-const piece = 2_000
-/** Kilobytes that a consumer may have fetched ahead of its reader. */
-const ahead = 16_384
-/** Milliseconds for which a broker holds a request that finds nothing; a reader that starts anew waits for the one before. */
-const held = 50
-/** A consumer is woken by what comes; it looks by itself as often, in milliseconds, to notice that brokers are away. */
-const look = 500
-/** Consumers kept for the next reader, as making one takes 60 ms. */
+/** Messages per batch: about 5 ms of work. */
+const batchSize = 2_000
+/** Kilobytes that a consumer may prefetch. */
+const prefetchKilobytes = 16_384
+/** Milliseconds that a broker holds an empty fetch; a consumer that seeks waits for the fetch before. */
+const fetchWait = 50
+/** Messages wake a consumer; it also polls at this interval (ms), to notice that the brokers are down. */
+const pollInterval = 500
+/** Consumers kept for the next reader, because creating one takes 60 ms. */
 const maxIdle = 2
 
 interface Place {
@@ -22,11 +23,11 @@ interface Place {
 }
 
 export interface Cursor {
-  /** Starts anew at these places. */
+  /** Restarts at these offsets. */
   readonly seek: (places: ReadonlyArray<Place>) => void
-  /** Waits for messages; none, if a partition came to its end or the look time is over. */
+  /** Waits for messages; empty at the end of a partition or after the poll interval. */
   readonly next: Effect.Effect<ReadonlyArray<Message>, KafkaFailure>
-  /** The offset behind the last of a partition that was read to its end, counting what is no message of ours. */
+  /** The end offset of each partition that was read to its end, control records included. */
   readonly ended: ReadonlyMap<number, number>
 }
 
@@ -38,17 +39,13 @@ interface Idle {
   readonly consumer: KafkaConsumer
   readonly ended: Map<number, number>
   wake: () => void
-  /** Something came since the last look. */
-  more: boolean
+  hasMessages: boolean
   downSince: number | undefined
 }
 
-export const make = Effect.fnUntraced(function* (
-  cluster: Cluster["Service"],
-  topic: string,
-  isolation: Isolation = "read_uncommitted"
-) {
-  const { kafka, config, failure, timeout } = cluster
+export const make = Effect.fnUntraced(function* (topic: string, isolation: Isolation = "read_uncommitted") {
+  const { kafka, config, failure, timeout, describe } = yield* Cluster
+  const clock = yield* Clock.Clock
   const idle: Array<Idle> = []
   let closed = false
 
@@ -56,7 +53,7 @@ export const make = Effect.fnUntraced(function* (
     const ended = new Map<number, number>()
     const settings: ClientConfig = {
       ...config,
-      // The client wants one; it is never joined.
+      // The client requires a group; it is never joined.
       "group.id": "floe",
       "enable.auto.commit": false,
       "enable.auto.offset.store": false,
@@ -64,10 +61,10 @@ export const make = Effect.fnUntraced(function* (
       "enable.partition.eof": true,
       "isolation.level": isolation,
       "allow.auto.create.topics": false,
-      "queued.max.messages.kbytes": ahead,
-      "fetch.wait.max.ms": held,
+      "queued.max.messages.kbytes": prefetchKilobytes,
+      "fetch.wait.max.ms": fetchWait,
       queue_non_empty_cb: () => {
-        one.more = true
+        one.hasMessages = true
         one.wake()
       }
     }
@@ -75,9 +72,9 @@ export const make = Effect.fnUntraced(function* (
       try: () => new kafka.KafkaConsumer(settings),
       catch: (cause) => failure(cause, topic)
     })
-    const one: Idle = { consumer, ended, wake: () => {}, more: true, downSince: undefined }
+    const one: Idle = { consumer, ended, wake: () => {}, hasMessages: true, downSince: undefined }
     consumer.on("event.error", ({ message }) => {
-      if (message === "all broker connections are down") one.downSince ??= performance.now()
+      if (message === "all broker connections are down") one.downSince ??= monotonicMillisUnsafe(clock)
     })
     consumer.on("partition.eof", ({ partition, offset }) => ended.set(partition, offset))
     yield* ask((answer) => consumer.connect({ timeout }, answer)).pipe(
@@ -98,8 +95,8 @@ export const make = Effect.fnUntraced(function* (
 
   const waiting = (one: Idle) =>
     Effect.callback<void>((resume) => {
-      if (one.more) return resume(Effect.void)
-      const timer = setTimeout(() => one.wake(), look)
+      if (one.hasMessages) return resume(Effect.void)
+      const timer = setTimeout(() => one.wake(), pollInterval)
       one.wake = () => {
         clearTimeout(timer)
         one.wake = () => {}
@@ -111,10 +108,10 @@ export const make = Effect.fnUntraced(function* (
       })
     })
 
-  /** Brokers that are away for longer than an append may take are a failure; shorter, nobody notices. */
+  /** Fails once the brokers have been down for longer than an append may take; shorter outages are ignored. */
   const confirm = Effect.fnUntraced(function* (one: Idle) {
-    if (one.downSince === undefined || performance.now() - one.downSince < timeout) return
-    yield* cluster.describe(topic)
+    if (one.downSince === undefined || monotonicMillisUnsafe(clock) - one.downSince < timeout) return
+    yield* describe(topic)
     one.downSince = undefined
   })
 
@@ -122,17 +119,17 @@ export const make = Effect.fnUntraced(function* (
     ended: one.ended,
     seek: (places) => {
       one.ended.clear()
-      one.more = true
+      one.hasMessages = true
       one.consumer.assign(places.map(({ partition, offset }) => ({ topic, partition, offset })))
     },
     next: Effect.gen(function* () {
       yield* waiting(one)
-      one.more = false
-      const messages = yield* ask<ReadonlyArray<Message>>((answer) => one.consumer.consume(piece, answer)).pipe(
+      one.hasMessages = false
+      const messages = yield* ask<ReadonlyArray<Message>>((answer) => one.consumer.consume(batchSize, answer)).pipe(
         Effect.mapError((cause) => failure(cause, topic))
       )
       if (messages.length > 0) {
-        one.more = true
+        one.hasMessages = true
         one.downSince = undefined
       } else yield* confirm(one)
       return messages

@@ -7,14 +7,14 @@ import {
   type GroupOffset,
   GroupsUnavailable
 } from "../../../services/ConsumerGroups.ts"
-import * as Admin from "./Admin.ts"
+import { Admin } from "./Admin.ts"
 import { codes, type KafkaFailure } from "./failures.ts"
 import * as GroupLock from "./GroupLock.ts"
 
 const unavailable = (operation: string) => (failure: KafkaFailure) =>
   new GroupsUnavailable({ operation, reason: failure.reason, cause: failure })
 
-/** Others, as that of Kafka Connect's workers, have members that the client cannot read. */
+/** Groups of other protocols (Kafka Connect's workers, for example) have members that the client cannot decode. */
 const areReaders = (protocol: string) => protocol === "consumer" || protocol === ""
 
 const memberOf = ({ id, clientId, clientHost, assignments }: MemberDescription): GroupMember => ({
@@ -50,10 +50,10 @@ const byTopic = (offsets: ReadonlyArray<GroupOffset>) =>
   }))
 
 const make = Effect.gen(function* () {
-  const { ask } = yield* Admin.Admin
-  const become = yield* GroupLock.make
+  const { ask } = yield* Admin
+  const lock = yield* GroupLock.make
 
-  const look = Effect.fnUntraced(function* (ids: ReadonlyArray<string>) {
+  const describe = Effect.fnUntraced(function* (ids: ReadonlyArray<string>) {
     if (ids.length === 0) return []
     const groups = [...ids]
     const found = yield* ask("", (admin) => admin.describeGroups({ groups }))
@@ -75,7 +75,7 @@ const make = Effect.gen(function* () {
     function* (id: string) {
       const group = (yield* all).get(id)
       if (group === undefined) return Option.none()
-      if (areReaders(group.protocolType)) return Option.fromUndefinedOr((yield* look([id]))[0])
+      if (areReaders(group.protocolType)) return Option.fromUndefinedOr((yield* describe([id]))[0])
       return Option.some<ConsumerGroup>({ id, state: group.state, members: [], offsets: [] })
     },
     Effect.mapError(unavailable("find"))
@@ -84,7 +84,7 @@ const make = Effect.gen(function* () {
   const of = Effect.fn("ConsumerGroups.of")(
     function* (topic: string) {
       const readers = [...(yield* all).values()].filter(({ protocolType }) => areReaders(protocolType))
-      return (yield* look(readers.map(({ id }) => id))).filter((group) => isOf(group, topic))
+      return (yield* describe(readers.map(({ id }) => id))).filter((group) => isOf(group, topic))
     },
     Effect.mapError(unavailable("of"))
   )
@@ -93,7 +93,7 @@ const make = Effect.gen(function* () {
     failure.code === codes.unknownMember || failure.code === codes.groupInUse
       ? new GroupsUnavailable({
           operation,
-          reason: `the group ${id} has readers at the moment; stop them first`,
+          reason: `the group ${id} is active; stop its consumers first`,
           cause: failure
         })
       : unavailable(operation)(failure)
@@ -115,7 +115,7 @@ const make = Effect.gen(function* () {
     )
   })
 
-  const alone = Effect.fn("ConsumerGroups.alone")(become, Effect.mapError(unavailable("alone")))
+  const alone = Effect.fn("ConsumerGroups.alone")(lock, Effect.mapError(unavailable("alone")))
 
   return ConsumerGroups.of({ find, of, move, remove, alone })
 })

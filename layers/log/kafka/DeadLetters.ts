@@ -4,8 +4,7 @@ import { DeadLetters, DeadLettersUnavailable, NoSuchDeadLetter } from "../../../
 import type { PartitionBounds, Position } from "../../../services/EventLog.ts"
 import { topic } from "../../../services/Settings.ts"
 import { deadLettersOf } from "../../../services/Topics.ts"
-import { boundsOf } from "./bounds.ts"
-import * as Cluster from "./Cluster.ts"
+import { Cluster } from "./Cluster.ts"
 import * as Consumer from "./Consumer.ts"
 import { folding, letterOf, noteHeaders, noteValue, placeOf } from "./deadLetterRecords.ts"
 import type { KafkaFailure } from "./failures.ts"
@@ -15,18 +14,20 @@ const unavailable = (operation: string) => (cause: KafkaFailure) =>
   new DeadLettersUnavailable({ operation, reason: cause.reason, cause })
 
 const make = Effect.gen(function* () {
-  const cluster = yield* Cluster.Cluster
+  const cluster = yield* Cluster
   const name = deadLettersOf(yield* topic)
-  const consumers = yield* Consumer.make(cluster, name)
+  const consumers = yield* Consumer.make(name)
   const scope = yield* Effect.scope
-  const producer = yield* Effect.cached(Producer.connect(cluster, name, () => {}).pipe(Scope.provide(scope)))
+  const producer = yield* Effect.cached(
+    Producer.connect(name, () => {}).pipe(Effect.provideService(Cluster, cluster), Scope.provide(scope))
+  )
 
   const bounds = Effect.gen(function* () {
     const { id, partitions } = yield* cluster.describe(name)
-    return { id, parts: yield* boundsOf(cluster, name, partitions.length) }
+    return { id, parts: yield* cluster.bounds(name, partitions.length) }
   })
 
-  /** What a partition has from `start` to before `end`, in order. */
+  /** The messages of a partition from `start` up to `end`, exclusive. */
   const messages = ({ partition, start, end }: PartitionBounds) =>
     Stream.unwrap(
       Effect.gen(function* () {
@@ -47,7 +48,7 @@ const make = Effect.gen(function* () {
     )
 
   const now = Effect.fn("DeadLetters.now")(
-    function* (told: (read: number, total: number) => Effect.Effect<void>) {
+    function* (onProgress: (read: number, total: number) => Effect.Effect<void>) {
       const { id, parts } = yield* bounds
       const total = parts.reduce((sum, { start, end }) => sum + end - start, 0)
       const fold = folding(parts)
@@ -57,7 +58,7 @@ const make = Effect.gen(function* () {
         Stream.runForEachArray((some) => {
           for (const message of some) fold.take(message)
           read += some.length
-          return told(read, total)
+          return onProgress(read, total)
         })
       )
 
@@ -73,7 +74,7 @@ const make = Effect.gen(function* () {
           return yield* missing(`There is no dead letter at ${place}: partition ${position.partition} ${range}`)
         }
         if (fold.isNote(position)) {
-          return yield* missing(`What is at ${place} is no dead letter but the note that one was sent again`)
+          return yield* missing(`The message at ${place} is not a dead letter but a record that one was sent again`)
         }
       })
 
@@ -83,7 +84,7 @@ const make = Effect.gen(function* () {
         const found = yield* Effect.mapError(Stream.runCollect(one), unavailable("find"))
         const message = found[0]
         return message === undefined
-          ? yield* missing(`There is nothing at ${placeOf(name, position)}`)
+          ? yield* missing(`There is no message at ${placeOf(name, position)}`)
           : letter(message)
       })
 

@@ -1,6 +1,6 @@
 /**
- * The distributed log: a Kafka topic. An append is answered once all replicas in sync have its records. While the brokers
- * are known to be away nothing is handed to the producer, so that a refusal is certain.
+ * The distributed log: a Kafka topic. An append succeeds once all in-sync replicas have its records. While the brokers are
+ * known to be down, nothing is given to the producer, so that a rejected append is certainly not logged.
  */
 import { Clock, Context, Effect, Layer } from "effect"
 import {
@@ -17,8 +17,8 @@ import {
 } from "../../../services/EventLog.ts"
 import { keysMax, keysShared, topic } from "../../../services/Settings.ts"
 import * as ageClock from "../../runtime/ageClock.ts"
-import * as Admin from "./Admin.ts"
-import * as Cluster from "./Cluster.ts"
+import { Admin } from "./Admin.ts"
+import { Cluster } from "./Cluster.ts"
 import * as Consumer from "./Consumer.ts"
 import * as Reader from "./EventLogReader.ts"
 import { codes, unavailable } from "./failures.ts"
@@ -28,14 +28,14 @@ import * as ProducerSupervisor from "./ProducerSupervisor.ts"
 import * as RecordLimit from "./recordLimit.ts"
 import { headersOf } from "./records.ts"
 
-/** For looking into the topic before an append that needs it; the append has its own time after that. */
-const reading = "3 seconds"
+/** For reading the topic before an append that needs it; the append itself has its own timeout. */
+const readTimeout = "3 seconds"
 
-/** The repeat of an uncertain request, which logged nothing itself. */
-const stillUncertain = (reason: string, cause: unknown) =>
+/** For the repeat of a request whose outcome is still unknown. */
+const stillUnknown = (reason: string, cause: unknown) =>
   new AppendOutcomeUnknown({
     operation: "append",
-    reason: `the first request with this key is not settled yet: ${reason}`,
+    reason: `the outcome of the first request with this key is still unknown: ${reason}`,
     cause
   })
 
@@ -43,29 +43,28 @@ const noHeaders = () => undefined
 
 const make = Effect.gen(function* () {
   const clock = yield* Clock.Clock
-  const cluster = yield* Cluster.Cluster
+  const cluster = yield* Cluster
   const name = yield* topic
   const max = yield* keysMax
   const shared = yield* keysShared
   const now = () => clock.currentTimeMillisUnsafe()
 
-  const consumers = yield* Consumer.make(cluster, name)
+  const consumers = yield* Consumer.make(name)
   const keys = IdempotencyIndex.make(max, ageClock.make(clock, IdempotencyIndex.kept))
-  const tail = yield* KeyIndexer.make(cluster, consumers, name, keys, max, now)
-  const limit = RecordLimit.of(yield* Admin.Admin, name)
-  const connection = yield* ProducerSupervisor.make(cluster, name, tail, shared, limit)
-  const { sender } = connection
+  const indexer = yield* KeyIndexer.make(consumers, name, keys, max, now)
+  const supervisor = yield* ProducerSupervisor.make(name, indexer, shared, yield* RecordLimit.make(name))
+  const { sender } = supervisor
 
   const reached = (_: number, { partition, offset }: Position) => keys.reached(partition, offset + 1)
 
   const unkeyed = ({ records }: Append) => {
-    const sent = sender.hand({
+    const sent = sender.send({
       records,
       key: null,
       headers: noHeaders,
       acceptedAt: now(),
-      delivered: reached,
-      over: () => {}
+      onDelivered: reached,
+      onEnd: () => {}
     })
     return Effect.map(
       sent,
@@ -77,7 +76,7 @@ const make = Effect.gen(function* () {
     )
   }
 
-  /** Hands over those records of a request that are not in the topic yet, at once: an interruption finds it done or not begun. */
+  /** Sends the records of a request that the topic lacks, synchronously, so that an interruption cannot split them. */
   const complete = (
     { records }: Append,
     idempotency: IdempotencyKey,
@@ -89,7 +88,7 @@ const make = Effect.gen(function* () {
     const indexOf = (i: number) => missing[i] ?? 0
     const before = keys.ends()
     receipt.busy = true
-    const sent = sender.hand({
+    const sent = sender.send({
       records: missing.flatMap((index) => {
         const record = records[index]
         return record === undefined ? [] : [{ ...record, ts: receipt.ts }]
@@ -97,36 +96,36 @@ const make = Effect.gen(function* () {
       key,
       headers: (i) => headersOf(idempotency, indexOf(i), records.length),
       acceptedAt: now(),
-      delivered: (i, position) => {
+      onDelivered: (i, position) => {
         reached(i, position)
         keys.placed(receipt, indexOf(i), position)
       },
-      over: (outcome) => {
+      onEnd: (outcome) => {
         receipt.busy = false
-        if (outcome === "refused" && isNew) keys.forget(key, receipt)
-        if (outcome === "uncertain") connection.uncertain(receipt, before)
+        if (outcome === "rejected" && isNew) keys.forget(key, receipt)
+        if (outcome === "unknown") supervisor.markUnknown(receipt, before)
       }
     })
     return sent.pipe(
       Effect.mapError((error) =>
         isNew || error._tag === "AppendOutcomeUnknown"
           ? error
-          : stillUncertain(error._tag === "LogUnavailable" ? error.reason : error.message.replace(/\.$/, ""), error)
+          : stillUnknown(error._tag === "LogUnavailable" ? error.reason : error.message.replace(/\.$/, ""), error)
       ),
       Effect.map((): Appended => ({ positions: receipt.positions, ts: receipt.ts, repeated: false }))
     )
   }
 
-  const read = tail.catchUp.pipe(
+  const read = indexer.catchUp.pipe(
     Effect.mapError(unavailable("append")),
     Effect.timeoutOrElse({
-      duration: reading,
+      duration: readTimeout,
       orElse: () => Effect.fail(unavailable("append")(cluster.failure({ code: codes.timedOut }, name)))
     })
   )
 
-  /** What needs no record to be handed over; undefined if one may be missing. */
-  const answerOf = (
+  /** The result if no record needs to be sent; undefined if one may be missing. */
+  const knownResult = (
     receipt: IdempotencyIndex.Receipt | undefined,
     { digest }: IdempotencyKey,
     count: number
@@ -142,16 +141,16 @@ const make = Effect.gen(function* () {
     const { records } = append
     const { key } = idempotency
     const first = keys.find(key, now())
-    const known = answerOf(first, idempotency, records.length)
+    const known = knownResult(first, idempotency, records.length)
     if (known !== undefined) return yield* known
-    // The first request may have logged a part: that this one logged nothing says too little.
-    const unsettled = (error: LogUnavailable) => (first === undefined ? error : stillUncertain(error.reason, error))
-    const refused = sender.refusal(records.length)
-    if (refused !== undefined) return yield* unsettled(refused)
-    if (shared || (first !== undefined && connection.mayBeLate(first))) yield* Effect.mapError(read, unsettled)
-    // From here to the handing over nothing else runs.
+    // The first request may have logged a part, so LogUnavailable (nothing was logged) would be wrong.
+    const orUnknown = (error: LogUnavailable) => (first === undefined ? error : stillUnknown(error.reason, error))
+    const rejection = sender.rejection(records.length)
+    if (rejection !== undefined) return yield* orUnknown(rejection)
+    if (shared || (first !== undefined && supervisor.mayBeLate(first))) yield* Effect.mapError(read, orUnknown)
+    // No yield from here to the send: nothing else may run between the lookup and the send.
     const receipt = keys.find(key, now())
-    const found = answerOf(receipt, idempotency, records.length)
+    const found = knownResult(receipt, idempotency, records.length)
     if (found !== undefined) return yield* found
     const made = receipt ?? keys.begin(idempotency, records.length, records[0]?.ts ?? "", now())
     return yield* complete(append, idempotency, made, receipt === undefined)
@@ -163,8 +162,8 @@ const make = Effect.gen(function* () {
     return idempotency === undefined ? Effect.suspend(() => unkeyed(append)) : keyed(append, idempotency)
   }
 
-  const reader = yield* Reader.make(cluster, consumers, name)
-  return Context.make(EventLog, EventLog.of({ logId: null, append, ready: connection.ready })).pipe(
+  const reader = yield* Reader.make(consumers, name)
+  return Context.make(EventLog, EventLog.of({ logId: null, append, ready: supervisor.ready })).pipe(
     Context.add(EventLogReader, reader)
   )
 })

@@ -1,4 +1,4 @@
-/** Reads the topic: any number of readers, each with a consumer of its own while it reads. */
+/** Reads the topic; each running read has a consumer of its own. */
 import type { Message } from "@confluentinc/kafka-javascript"
 import { Array as Arr, Cause, Effect, Layer, Stream } from "effect"
 import {
@@ -10,35 +10,34 @@ import {
 } from "../../../services/EventLog.ts"
 import { topic } from "../../../services/Settings.ts"
 import { plural } from "../../runtime/plural.ts"
-import { boundsOf } from "./bounds.ts"
-import * as Cluster from "./Cluster.ts"
+import { Cluster, type Isolation } from "./Cluster.ts"
 import * as Consumer from "./Consumer.ts"
 import { codes, type KafkaFailure, unavailable } from "./failures.ts"
-import { eventOf as recordedOf } from "./records.ts"
+import { eventOf as weatherEventOf } from "./records.ts"
 
 type EventOf = (message: Message) => LoggedEvent | undefined
 
-interface How {
+interface ReadOptions {
   readonly eventOf: EventOf
-  /** What is left out is for the reader's user to say. */
+  /** Without a warning about messages that are left out. */
   readonly silent: boolean
-  readonly isolation: Cluster.Isolation
+  readonly isolation: Isolation
 }
 
-const recorded: How = { eventOf: recordedOf, silent: false, isolation: "read_uncommitted" }
+const defaults: ReadOptions = { eventOf: weatherEventOf, silent: false, isolation: "read_uncommitted" }
 
 export const make = Effect.fnUntraced(function* (
-  cluster: Cluster.Cluster["Service"],
   consumers: Consumer.Consumers,
   topic: string,
-  { eventOf, silent, isolation } = recorded
+  { eventOf, silent, isolation } = defaults
 ) {
+  const cluster = yield* Cluster
   const bounds = Effect.gen(function* () {
     const { id, partitions } = yield* cluster.describe(topic)
-    return { logId: id, partitions: yield* boundsOf(cluster, topic, partitions.length, isolation) }
+    return { logId: id, partitions: yield* cluster.bounds(topic, partitions.length, isolation) }
   })
 
-  /** Where the partition begins and ends now; a place outside of it is a broken promise. */
+  /** The current bounds of the partition; an offset outside them is LogCorrupt. */
   const within = Effect.fnUntraced(function* (from: Position) {
     const { partitions } = yield* bounds
     const found = partitions[from.partition]
@@ -53,7 +52,7 @@ export const make = Effect.fnUntraced(function* (
     if (from.offset < start) {
       return yield* broken(
         from,
-        `the topic ${topic} begins at offset ${start}; what was before has expired or was deleted`
+        `the topic ${topic} begins at offset ${start}; earlier events have expired or were deleted`
       )
     }
     return found
@@ -68,11 +67,11 @@ export const make = Effect.fnUntraced(function* (
     return yield* unavailable("read")(failure)
   })
 
-  const foreign = (messages: ReadonlyArray<Message>, events: ReadonlyArray<LoggedEvent>) => {
+  const warnForeign = (messages: ReadonlyArray<Message>, events: ReadonlyArray<LoggedEvent>) => {
     const known = new Set(events.map(({ position }) => position.offset))
     const first = messages.find(({ offset }) => !known.has(offset))
     return Effect.logWarning(
-      `Left out ${plural(messages.length - events.length, "message")} of the topic ${topic}: no weather records (another program wrote them); the first is at partition ${first?.partition}, offset ${first?.offset}.`
+      `Skipped ${plural(messages.length - events.length, "message")} of the topic ${topic} that are not weather records (another program wrote them); the first is at partition ${first?.partition}, offset ${first?.offset}.`
     )
   }
 
@@ -89,7 +88,7 @@ export const make = Effect.fnUntraced(function* (
         const wanted = messages.filter(({ offset }) => offset < stop)
         next = Math.max((messages.at(-1)?.offset ?? -1) + 1, cursor.ended.get(from.partition) ?? 0, next)
         const events = wanted.flatMap((message) => eventOf(message) ?? [])
-        if (events.length < wanted.length && !silent) yield* foreign(wanted, events)
+        if (events.length < wanted.length && !silent) yield* warnForeign(wanted, events)
         if (Arr.isReadonlyArrayNonEmpty(events)) return events
       }
       return yield* Cause.done()
@@ -106,7 +105,7 @@ export const make = Effect.fnUntraced(function* (
     )
   })
 
-  /** By the brokers' index. */
+  /** Uses the brokers' time index. */
   const firstAt = Effect.fn("EventLogReader.firstAt")(
     function* ({ partition, start, end }: PartitionBounds, millis: number) {
       const found = (yield* cluster.offsets(topic, partition + 1, millis))[partition] ?? -1
@@ -127,17 +126,16 @@ export const make = Effect.fnUntraced(function* (
   })
 })
 
-const layerWith = (how: How) =>
+const layerWith = (options: ReadOptions) =>
   Layer.effect(
     EventLogReader,
     Effect.gen(function* () {
-      const cluster = yield* Cluster.Cluster
       const name = yield* topic
-      return yield* make(cluster, yield* Consumer.make(cluster, name, how.isolation), name, how)
+      return yield* make(yield* Consumer.make(name, options.isolation), name, options)
     })
   ).pipe(Layer.provide(Cluster.layer))
 
-export const layer = layerWith(recorded)
+export const layer = layerWith(defaults)
 
-/** The topic as the connector takes it into the table: with another rule of what an event is, and of transactions what was committed. */
+/** Reads the topic as the connector does: committed transactions only, and `eventOf` decides which messages are events. */
 export const layerOf = (eventOf: EventOf) => layerWith({ eventOf, silent: true, isolation: "read_committed" })

@@ -1,13 +1,13 @@
-/** Being the only member of a group that reads nothing: a lock that Kafka gives up for a process that died. */
+/** A lock: the only member of a consumer group that reads nothing. Kafka releases it when the holder dies. */
 import { type Duration, Effect, Schedule } from "effect"
 import { monotonic } from "../../runtime/elapsed.ts"
 import { Admin } from "./Admin.ts"
 import { failureOf } from "./adminFailures.ts"
 
-/** Milliseconds. An answer to who joins may take as long as it takes to know that another one died. */
+/** Milliseconds; a join may wait until the session of a dead member has expired. */
 const session = { sessionTimeout: 10_000, rebalanceTimeout: 10_000, heartbeatInterval: 2_000, requestTimeout: 15_000 }
-/** A member that died is known for as long as its session. */
-const known: Duration.Input = "12 seconds"
+/** Longer than the session of a dead member. */
+const waitLimit: Duration.Input = "12 seconds"
 
 export const make = Effect.gen(function* () {
   const { ask, brokers, options } = yield* Admin
@@ -24,7 +24,7 @@ export const make = Effect.gen(function* () {
         try: async () => {
           const { Consumer } = await import("@platformatic/kafka")
           const consumer = new Consumer({ ...options, ...session, groupId })
-          // It tries again by itself, and one that nobody listens to would end the process.
+          // The consumer retries by itself; an unhandled error event would end the process.
           consumer.on("error", () => {})
           try {
             await consumer.joinGroup()
@@ -39,10 +39,10 @@ export const make = Effect.gen(function* () {
       (consumer) => Effect.promise(() => consumer.close(true).catch(() => {}))
     )
 
-  /** Who finds nobody there joins, and looks again: of two that join at once at least one sees the other. */
+  /** Joins an empty group and checks again: of two that join at once, at least one sees the other. */
   return Effect.fnUntraced(function* (id: string) {
     const before = yield* Effect.repeat(others(id, null), {
-      schedule: Schedule.spaced("1 second").pipe(Schedule.upTo({ duration: known }), monotonic),
+      schedule: Schedule.spaced("1 second").pipe(Schedule.upTo({ duration: waitLimit }), monotonic),
       until: (count) => count === 0
     })
     if (before > 0) return false

@@ -1,47 +1,47 @@
-/** Which Idempotency-Key was logged where: those of the last 24 hours, or of the last so many events of the topic. */
+/** Where each Idempotency-Key was logged, for the last 24 hours or the last `keysMax` events. */
 import type { IdempotencyKey, Position, PositionRun } from "../../../services/EventLog.ts"
 import type { KeyedRecord } from "./records.ts"
 
-/** Milliseconds for which a repeated key is recognised. */
+/** How long a key is kept, in milliseconds. */
 export const kept = 24 * 60 * 60 * 1_000
 
 export interface Receipt {
   readonly digest: string
   readonly count: number
-  /** Events of the topic before it. */
+  /** Number of events in the topic before it. */
   readonly place: number
   acceptedAt: number
-  /** The hour of the first of its records. */
+  /** The hour of its first record. */
   ts: string
-  /** A request with this key is being answered. */
+  /** A request with this key is in flight. */
   busy: boolean
-  /** Where its records are, by their index; gone once it is whole. */
+  /** Positions of the records that are logged, by index; undefined once all are. */
   parts: Map<number, Position> | undefined
-  /** Where its records are, in their order; empty until it is whole. */
+  /** Positions of all records, in order; empty until all are logged. */
   positions: ReadonlyArray<PositionRun>
 }
 
 export interface IdempotencyIndex {
   readonly find: (key: string, now: number) => Receipt | undefined
   readonly begin: (idempotency: IdempotencyKey, count: number, ts: string, now: number) => Receipt
-  /** Nothing of it was logged, and it is not known any more. */
+  /** Removes a receipt of which nothing was logged. */
   readonly forget: (key: string, receipt: Receipt) => void
-  /** A record was found, or delivered, there. False if the same record stands elsewhere already. */
+  /** Records the position of a record; false if the same record is already at another position. */
   readonly placed: (receipt: Receipt, index: number, position: Position) => boolean
-  /** The same for one that was read from the topic. */
+  /** Like `placed`, for a record that was read from the topic. */
   readonly read: (
     record: KeyedRecord,
     position: Position,
     at: { readonly acceptedAt: number; readonly ts: () => string }
   ) => boolean
-  /** The partition is known to go on to this offset at least. */
+  /** The partition extends to this offset at least. */
   readonly reached: (partition: number, end: number) => void
   readonly clear: () => void
-  /** For each partition the offset up to which it is known. */
+  /** The known end of each partition. */
   readonly ends: () => ReadonlyArray<number>
 }
 
-/** Runs of positions, in the order of the records. */
+/** Joins adjacent positions to runs, in the order of the records. */
 export const runsOf = (positions: Iterable<Position>): ReadonlyArray<PositionRun> => {
   const runs: Array<Position & { count: number }> = []
   let last: (Position & { count: number }) | undefined
@@ -55,14 +55,14 @@ export const runsOf = (positions: Iterable<Position>): ReadonlyArray<PositionRun
   return runs
 }
 
-/** Keys go by the generation, so many of which are a whole window; one that is looked up is judged by itself. */
-const parts = 4
-/** Keys of uncertain requests may not count as events yet. */
-const maxGenerations = 4 * parts
+/** Keys are dropped by generation, this many per window; a lookup checks the age of each key itself. */
+const generationsPerWindow = 4
+/** More than a window has: keys of requests with an unknown outcome may not count as events yet. */
+const maxGenerations = 4 * generationsPerWindow
 
 interface Generation {
   readonly keys: Map<string, Receipt>
-  /** Of its youngest. */
+  /** Of its newest key. */
   place: number
   acceptedAt: number
 }
@@ -73,7 +73,7 @@ const generation = (): Generation => ({
   acceptedAt: Number.NEGATIVE_INFINITY
 })
 
-/** No key is taken for older than it is at `now`, whatever time the records after it bear. */
+/** The age of a key never exceeds its age at `now`, whatever the timestamps of later records. */
 export const make = (keysMax: number, now: () => number = () => Number.POSITIVE_INFINITY): IdempotencyIndex => {
   let young = generation()
   let youngSince = { place: 0, at: Number.NEGATIVE_INFINITY }
@@ -98,8 +98,12 @@ export const make = (keysMax: number, now: () => number = () => Number.POSITIVE_
 
   const add = (key: string, receipt: Receipt) => {
     const { place, acceptedAt } = receipt
-    const room = keysMax / parts
-    if (young.keys.size >= room || place - youngSince.place >= room || acceptedAt - youngSince.at >= kept / parts) {
+    const room = keysMax / generationsPerWindow
+    if (
+      young.keys.size >= room ||
+      place - youngSince.place >= room ||
+      acceptedAt - youngSince.at >= kept / generationsPerWindow
+    ) {
       older = [young, ...older.filter((generation) => isWithin(generation, total, acceptedAt))].slice(0, maxGenerations)
       young = generation()
       youngSince = { place, at: acceptedAt }
@@ -143,7 +147,7 @@ export const make = (keysMax: number, now: () => number = () => Number.POSITIVE_
     read: ({ key, digest, index, count }, position, { acceptedAt, ts }) => {
       const known = stored(key)
       const place = total - Math.max(0, (ends[position.partition] ?? 0) - position.offset)
-      // The key was used anew after its time, or by a server that did not know of it: the later one counts.
+      // The key was reused after it had expired, or by a server that did not know it: the later request counts.
       const same = known !== undefined && known.digest === digest && known.count === count
       if (same && (known.busy || isWithin(known, place, acceptedAt))) return placed(known, index, position)
       const parts = new Map<number, Position>()

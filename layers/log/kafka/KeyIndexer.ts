@@ -1,28 +1,28 @@
-/** Reads the topic after the log's own writing, to learn which keys are in it. */
+/** Reads the topic to learn which idempotency keys it has. */
 import type { Message } from "@confluentinc/kafka-javascript"
 import { Clock, Deferred, Effect, Option, Semaphore } from "effect"
 import { monotonicMillisUnsafe } from "../../runtime/elapsed.ts"
-import type { Cluster } from "./Cluster.ts"
+import { Cluster } from "./Cluster.ts"
 import type { Consumers, Cursor } from "./Consumer.ts"
 import { codes, type KafkaFailure } from "./failures.ts"
 import * as IdempotencyIndex from "./IdempotencyIndex.ts"
 import { keyOf, recordOf } from "./records.ts"
 
-/** Records of one request that the HTTP API takes: a request that begins before the window is seen whole. */
-const longest = 10_000
-/** Milliseconds by which the beginning of the window is known well enough. */
-const exactness = 100
+/** Most records of one request: a request that begins before the window is still read completely. */
+const maxRequestRecords = 10_000
+/** The search for the start of the window stops at this many milliseconds. */
+const windowTolerance = 100
 
 export interface KeyIndexer {
-  /** Goes back to where the keys that are kept begin; the answer is the number of events from there to the end. */
+  /** Seeks to the oldest keys that are kept; returns the number of events from there to the end. */
   readonly toWindow: Effect.Effect<number, KafkaFailure>
-  /** Of all that was read nothing counts any more. */
+  /** Forgets all keys. */
   readonly forget: () => void
-  /** Reads from these offsets on from the next look on. */
+  /** The next `catchUp` reads from these offsets. */
   readonly seek: (places: ReadonlyArray<number>) => void
-  /** The next offset to read of each partition. */
+  /** The next offset of each partition. */
   readonly places: () => ReadonlyArray<number>
-  /** Reads up to the end that the topic has when it is asked for. */
+  /** Reads up to the end that the topic has when this is called. */
   readonly catchUp: Effect.Effect<void, KafkaFailure>
 }
 
@@ -30,20 +30,20 @@ const eventsIn = (places: ReadonlyArray<number>, ends: ReadonlyArray<number>) =>
   ends.reduce((sum, end, partition) => sum + end - (places[partition] ?? 0), 0)
 
 export const make = Effect.fnUntraced(function* (
-  cluster: Cluster["Service"],
   consumers: Consumers,
   topic: string,
   keys: IdempotencyIndex.IdempotencyIndex,
   keysMax: number,
   now: () => number
 ) {
+  const cluster = yield* Cluster
   const scope = yield* Effect.scope
   const clock = yield* Clock.Clock
-  const one = yield* Semaphore.make(1)
+  const lock = yield* Semaphore.make(1)
   let places: Array<number> = []
   let sought: ReadonlyArray<number> | undefined
 
-  /** The same record a second time, if it is. */
+  /** Returns the message if it is a duplicate. */
   const take = (message: Message) => {
     const { partition, offset, timestamp } = message
     if (offset < (places[partition] ?? 0)) return undefined
@@ -55,7 +55,7 @@ export const make = Effect.fnUntraced(function* (
     return keys.read(keyed, { partition, offset }, { acceptedAt: timestamp ?? 0, ts }) ? undefined : message
   }
 
-  const isThere = (ends: ReadonlyArray<number>, { ended }: Cursor) =>
+  const isAtEnd = (ends: ReadonlyArray<number>, { ended }: Cursor) =>
     ends.every((end, partition) => (places[partition] ?? 0) >= end || (ended.get(partition) ?? -1) >= end)
 
   const read = Effect.fnUntraced(function* (ends: ReadonlyArray<number>) {
@@ -65,18 +65,18 @@ export const make = Effect.fnUntraced(function* (
     })
     if (behind.length === 0) return
     const cursor = yield* consumers.open(behind)
-    let heard = monotonicMillisUnsafe(clock)
-    while (!isThere(ends, cursor)) {
+    let lastRead = monotonicMillisUnsafe(clock)
+    while (!isAtEnd(ends, cursor)) {
       const messages = yield* cursor.next
-      if (messages.length > 0) heard = monotonicMillisUnsafe(clock)
-      // After a restart of the broker a consumer can wait for ever for a topic that it saw missing; the next one does not.
-      if (monotonicMillisUnsafe(clock) - heard > cluster.timeout)
+      if (messages.length > 0) lastRead = monotonicMillisUnsafe(clock)
+      // After a broker restart, a consumer can wait endlessly for a topic that was missing once; a new one does not.
+      if (monotonicMillisUnsafe(clock) - lastRead > cluster.timeout)
         return yield* cluster.failure({ code: codes.timedOut }, topic)
       for (const message of messages) {
-        const doubled = take(message)
-        if (doubled === undefined) continue
+        const duplicate = take(message)
+        if (duplicate === undefined) continue
         yield* Effect.logWarning(
-          `The record at partition ${doubled.partition}, offset ${doubled.offset} of the topic ${topic} was logged before with the same Idempotency-Key: it was delivered after its request had been answered, or by another server at the same time.`
+          `The record at partition ${duplicate.partition}, offset ${duplicate.offset} of the topic ${topic} is a duplicate: it was already logged with the same Idempotency-Key. It was delivered after its request was answered, or by another server at the same time.`
         )
       }
       yield* Effect.yieldNow
@@ -86,17 +86,17 @@ export const make = Effect.fnUntraced(function* (
 
   const countOf = Effect.map(cluster.describe(topic), ({ partitions }) => partitions.length)
 
-  /** Where the last of so many events begin, by their time, and at most those of 24 hours. */
+  /** The offsets of the last `keysMax` events, found by time, and of at most 24 hours. */
   const windowOf = Effect.fnUntraced(function* (ends: ReadonlyArray<number>) {
     const since = (at: number) =>
       Effect.map(cluster.offsets(topic, ends.length, at), (found) =>
-        // None is as young.
+        // -1: no event is that recent.
         ends.map((end, partition) => ((found[partition] ?? -1) < 0 ? end : (found[partition] ?? end)))
       )
     let young = now()
     let old = young - IdempotencyIndex.kept
     let window = yield* since(old)
-    while (eventsIn(window, ends) > keysMax && young - old > exactness) {
+    while (eventsIn(window, ends) > keysMax && young - old > windowTolerance) {
       const middle = Math.floor((old + young) / 2)
       const shorter = yield* since(middle)
       if (eventsIn(shorter, ends) < keysMax) young = middle
@@ -113,48 +113,48 @@ export const make = Effect.fnUntraced(function* (
     const starts = yield* cluster.offsets(topic, count, "start")
     const ends = yield* cluster.offsets(topic, count, "end")
     const window = yield* windowOf(ends)
-    places = window.map((first, partition) => Math.max(starts[partition] ?? 0, first - longest))
+    places = window.map((first, partition) => Math.max(starts[partition] ?? 0, first - maxRequestRecords))
     sought = undefined
     for (const [partition, end] of ends.entries()) keys.reached(partition, end)
     return eventsIn(places, ends)
   })
 
-  /** Partitions can be added at any time. */
+  // Partitions can be added at any time.
   const readToEnd = Effect.flatMap(countOf, (count) => Effect.flatMap(cluster.offsets(topic, count, "end"), read))
 
-  const look = Effect.suspend(() => {
+  const readSought = Effect.suspend(() => {
     if (sought !== undefined) places = [...sought]
     sought = undefined
     return readToEnd
   }).pipe(
-    // The topic was cut, or made anew: what is left of it is read.
+    // The topic was truncated or recreated.
     Effect.catchIf(
       ({ code }) => code === codes.offsetReset || code === codes.offsetOutOfRange,
       () => Effect.andThen(toWindow, readToEnd)
     )
   )
 
-  /** Those who ask while one look is under way wait for the next, which sees all that was logged before they asked. */
+  // Callers during a running read share the next one, which sees everything that was logged before they called.
   let next: Deferred.Deferred<void, KafkaFailure> | undefined
   const catchUp = Effect.uninterruptibleMask((restore) => {
     if (next !== undefined) return restore(Deferred.await(next))
-    const mine = Deferred.makeUnsafe<void, KafkaFailure>()
-    next = mine
-    const looking = one.withPermit(
+    const deferred = Deferred.makeUnsafe<void, KafkaFailure>()
+    next = deferred
+    const reading = lock.withPermit(
       Effect.suspend(() => {
         next = undefined
-        return look
+        return readSought
       })
     )
-    return restore(looking).pipe(
-      Effect.onExit((exit) => Deferred.done(mine, exit)),
+    return restore(reading).pipe(
+      Effect.onExit((exit) => Deferred.done(deferred, exit)),
       Effect.forkIn(scope),
-      Effect.andThen(restore(Deferred.await(mine)))
+      Effect.andThen(restore(Deferred.await(deferred)))
     )
   })
 
   return {
-    toWindow: one.withPermit(toWindow),
+    toWindow: lock.withPermit(toWindow),
     forget: keys.clear,
     seek: (from) => {
       sought = from

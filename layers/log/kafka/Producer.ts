@@ -1,35 +1,32 @@
-/** The idempotent producer: what is handed to it is acknowledged by all replicas, or reported as not delivered. */
+/** The idempotent producer: each message is either acknowledged by all in-sync replicas or reported as failed. */
 import type { ClientConfig, Header, KafkaError } from "@confluentinc/kafka-javascript"
 import { Effect, type Scope } from "effect"
-import type { Cluster } from "./Cluster.ts"
+import { Cluster } from "./Cluster.ts"
 import { ask, codeOf } from "./client.ts"
 import { codes, type KafkaFailure, reasonOfLine } from "./failures.ts"
 
-/**
- * Milliseconds for which a message waits for others. At 64 appends in flight 1 ms gives nearly the throughput of 0 at a third of
- * the processor's time, and 5 ms gives a quarter of it.
- */
+/** Measured with 64 appends in flight: 1 ms has nearly the throughput of 0 with a third of the CPU time; 5 ms has a quarter. */
 const linger = 1
 /** The client's own limit. */
 const batchBytes = 1_000_000
-/** More than the log ever has in flight. */
+/** More than the log ever has in flight (see Sender). */
 const queueMessages = 200_000
 
-/** Messages that belong together. */
+/** Messages that are reported together. */
 export interface Batch {
-  /** Messages of which nothing was reported yet. */
+  /** Messages without a delivery report. */
   open: number
-  /** The last failure of one of them. */
+  /** The last failed report. */
   failure: KafkaError | undefined
-  /** How many of them the broker found too large. */
+  /** Messages that the broker rejected as too large. */
   tooLarge: number
   readonly delivered: (index: number, partition: number, offset: number) => void
-  /** Once nothing is open. */
+  /** Called after the last report. */
   readonly done: () => void
 }
 
 export interface Producer {
-  /** Hands a message over; throws if it is not taken. */
+  /** Enqueues a message; throws if the client does not accept it. */
   readonly send: (
     batch: Batch,
     index: number,
@@ -38,46 +35,45 @@ export interface Producer {
     acceptedAt: number,
     headers?: ReadonlyArray<Header>
   ) => void
-  /** Why the connections fail, as the end of a sentence, if they said so lately. */
+  /** The last connection error, as the end of a sentence, until a delivery succeeds. */
   readonly seen: () => string | undefined
 }
 
 export interface Trouble {
-  /** This producer can deliver nothing any more. */
+  /** This producer can no longer deliver anything. */
   readonly fatal: boolean
   readonly cause: unknown
 }
 
-/** One to whom a restarting broker said that there is no such topic believes it for long after the topic is back. */
-const isDeadly = (code: number | undefined) => code === codes.fatal || code === codes.unknownTopic
+/** After a restarting broker reports an unknown topic, a producer keeps believing it long after the topic is back. */
+const isFatal = (code: number | undefined) => code === codes.fatal || code === codes.unknownTopic
 
 interface Opaque {
   readonly batch: Batch
   readonly index: number
 }
 
-/** Connected until the scope closes. */
+/** Connects until the scope closes. */
 export const connect = Effect.fnUntraced(function* (
-  cluster: Cluster["Service"],
   topic: string,
-  trouble: (trouble: Trouble) => void,
+  onTrouble: (trouble: Trouble) => void,
   limit?: number
-): Effect.fn.Return<Producer, KafkaFailure, Scope.Scope> {
-  const { kafka, config, timeout, failure } = cluster
+): Effect.fn.Return<Producer, KafkaFailure, Cluster | Scope.Scope> {
+  const { kafka, config, timeout, failure } = yield* Cluster
   let seen: string | undefined
   const settings: ClientConfig = {
     ...config,
     "enable.idempotence": true,
     acks: "all",
     "linger.ms": linger,
-    // One request at a time to a broker: what comes meanwhile is the next batch, and only one can be late.
+    // One request in flight per broker, so that at most one can arrive late.
     "max.in.flight.requests.per.connection": 1,
     "message.timeout.ms": timeout,
     "request.timeout.ms": timeout,
     "queue.buffering.max.messages": queueMessages,
-    // As in Java's producer, so that a key is in the same partition whoever writes it.
+    // The partitioner of Java's producer, so that a key has the same partition for every writer.
     partitioner: "murmur2_random",
-    // A batch may be as large as a record.
+    // The topic limits a batch like a record.
     "batch.size": Math.min(batchBytes, limit ?? batchBytes),
     "allow.auto.create.topics": false,
     dr_cb: true
@@ -91,8 +87,9 @@ export const connect = Effect.fnUntraced(function* (
     seen = reasonOfLine(message) ?? seen
   })
   client.on("event.error", (error) => {
-    if (error.message === "all broker connections are down") trouble({ fatal: false, cause: { ...error, code: -187 } })
-    if (error.message === "fatal error") trouble({ fatal: true, cause: error })
+    if (error.message === "all broker connections are down")
+      onTrouble({ fatal: false, cause: { ...error, code: -187 } })
+    if (error.message === "fatal error") onTrouble({ fatal: true, cause: error })
   })
   client.on("delivery-report", (error, { opaque: { batch, index }, partition, offset }) => {
     if (error === null) {
@@ -101,7 +98,7 @@ export const connect = Effect.fnUntraced(function* (
     } else {
       batch.failure = error
       if (error.code === codes.recordTooLarge) batch.tooLarge++
-      trouble({ fatal: isDeadly(error.code), cause: error })
+      onTrouble({ fatal: isFatal(error.code), cause: error })
     }
     if (--batch.open === 0) batch.done()
   })
@@ -110,7 +107,7 @@ export const connect = Effect.fnUntraced(function* (
     ask((answer) => client.connect({ timeout }, answer)).pipe(Effect.mapError((cause) => failure(cause, topic, seen))),
     () => Effect.ignore(ask((answer) => client.disconnect(1, answer)))
   )
-  // Reports come from a thread of the client's, and at once.
+  // Delivery reports come from a client thread, without polling.
   client.setPollInBackground(true)
 
   return {
@@ -118,7 +115,7 @@ export const connect = Effect.fnUntraced(function* (
       try {
         client.produce(topic, null, value, key, acceptedAt, { batch, index }, headers)
       } catch (cause) {
-        if (isDeadly(codeOf(cause))) trouble({ fatal: true, cause })
+        if (isFatal(codeOf(cause))) onTrouble({ fatal: true, cause })
         throw cause
       }
       batch.open++

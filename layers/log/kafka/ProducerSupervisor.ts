@@ -1,11 +1,11 @@
 /**
- * Whether the log takes events. It stops at the first sign that brokers are away, and goes on once one has answered, the
- * producer is a sound one and the keys are known.
+ * Decides whether the log accepts events. It stops at the first sign that the brokers are down, and resumes once a broker
+ * answers, the producer works and the keys are known.
  */
 import { Clock, Deferred, Duration, Effect, Exit, Latch, Schedule, Scope } from "effect"
 import { monotonicMillisUnsafe } from "../../runtime/elapsed.ts"
 import { plural } from "../../runtime/plural.ts"
-import type { Cluster } from "./Cluster.ts"
+import { Cluster } from "./Cluster.ts"
 import { codeOf } from "./client.ts"
 import { codes, isMissing, KafkaFailure } from "./failures.ts"
 import type { Receipt } from "./IdempotencyIndex.ts"
@@ -13,83 +13,83 @@ import type { KeyIndexer } from "./KeyIndexer.ts"
 import * as Producer from "./Producer.ts"
 import * as Sender from "./Sender.ts"
 
-/** For the last appends when the log closes; the program's drain has 5 seconds in all. */
-const settlement = "1500 millis"
-/** Milliseconds between two tries. */
+/** For the last appends when the log closes; the drain of the program has 5 seconds in total. */
+const settleTimeout = "1500 millis"
+/** Milliseconds. */
 const retryDelay = { first: 250, longest: 2_000 }
-/** A broker that comes back first takes in what waits in its sockets, and then this is over. */
-const settling = "500 millis"
-/** Between two looks at a topic with which nothing seems wrong: it may be made anew, or a silent broker hang. */
-const probing = "5 seconds"
-/** Milliseconds after an uncertain answer in which a record may still come: TCP gives up by then. */
-const lateness = 120_000
-/** Between two looks for the keys of other servers; an append with a key looks by itself. */
-const following = "200 millis"
-/** A log that cannot be used yet opens nevertheless, and says why it takes nothing. */
-const starting = "2 seconds"
+/** A broker that comes back first reads what is queued in its sockets. */
+const lateDelivery = "500 millis"
+/** The topic may be recreated, or a broker hang, without any error. */
+const probeInterval = "5 seconds"
+/** Milliseconds after an unknown outcome in which a record can still arrive; TCP gives up by then. */
+const latenessMillis = 120_000
+/** How often the keys of other servers are read; an append with a key reads them too. */
+const followInterval = "200 millis"
+/** After this the log opens even if it cannot accept events yet, and reports why. */
+const startTimeout = "2 seconds"
 
 export const make = Effect.fnUntraced(function* (
-  cluster: Cluster["Service"],
   topic: string,
-  tail: KeyIndexer,
+  indexer: KeyIndexer,
   shared: boolean,
-  /** How large a record of the topic may be; undefined where nobody tells. */
+  /** The largest record of the topic in bytes; undefined if unknown. */
   readLimit: Effect.Effect<number | undefined> = Effect.undefined
 ) {
+  const cluster = yield* Cluster
   const clock = yield* Clock.Clock
   const now = () => monotonicMillisUnsafe(clock)
   const suspected = yield* Latch.make()
-  let away: string | undefined = "it is being connected"
+  let unavailable: string | undefined = "it is connecting"
   let stopping = false
-  let rebuilt = false
+  let keysKnown = false
   let logId: string | undefined
   let current: { readonly producer: Producer.Producer; readonly scope: Scope.Closeable } | undefined
   let broken = false
   let limit: number | undefined
-  /** What was uncertain lately, and when it was. */
-  let doubtful = new Map<Receipt, number>()
+  /** Requests with an unknown outcome, and when that happened. */
+  let unknownSince = new Map<Receipt, number>()
 
   const failure = (cause: unknown) => {
     const found = cluster.failure(cause, topic, current?.producer.seen())
     if (logId === undefined || !isMissing(found.code)) return found
-    // It was there, and whether it was deleted is for the next look to find out.
-    const reason = `the broker does not know the topic ${topic} at the moment; it may be starting`
+    // It existed before; the next probe shows whether it was deleted.
+    const reason = `the broker does not know the topic ${topic}; it may be starting`
     return new KafkaFailure({ reason, cause: found })
   }
   const sender = Sender.make(
     () => current?.producer,
-    () => (stopping ? "the server is stopping" : away),
+    () => (stopping ? "the server is stopping" : unavailable),
     failure,
     () => limit
   )
 
-  const trouble = ({ fatal, cause }: Producer.Trouble) => {
+  const onTrouble = ({ fatal, cause }: Producer.Trouble) => {
     if (codeOf(cause) === codes.recordTooLarge) {
       broken = true
       suspected.openUnsafe()
       return
     }
     broken ||= fatal
-    away ??= failure(cause).reason
+    unavailable ??= failure(cause).reason
     suspected.openUnsafe()
   }
 
-  const stillDoubtful = () => {
-    const since = now() - lateness
-    doubtful = new Map([...doubtful].filter(([, at]) => at > since))
-    return doubtful.size > 0
+  const mayArriveLate = () => {
+    const since = now() - latenessMillis
+    unknownSince = new Map([...unknownSince].filter(([, at]) => at > since))
+    return unknownSince.size > 0
   }
 
-  const uncertain = (receipt: Receipt, before: ReadonlyArray<number>) => {
-    if (!shared && rebuilt) {
-      const places = tail.places()
-      const wasDoubtful = stillDoubtful()
-      tail.seek(before.map((end, partition) => (wasDoubtful ? Math.min(end, places[partition] ?? end) : end)))
+  const markUnknown = (receipt: Receipt, before: ReadonlyArray<number>) => {
+    if (!shared && keysKnown) {
+      const places = indexer.places()
+      const hadUnknown = mayArriveLate()
+      indexer.seek(before.map((end, partition) => (hadUnknown ? Math.min(end, places[partition] ?? end) : end)))
     }
-    doubtful.set(receipt, now())
+    unknownSince.set(receipt, now())
   }
 
-  /** Whatever happens, every append is answered. */
+  // Every append gets an outcome, whatever happens.
   const close = (reason: string) =>
     Effect.suspend(() => {
       const scope = current?.scope
@@ -97,12 +97,12 @@ export const make = Effect.fnUntraced(function* (
       return scope === undefined ? Effect.void : Scope.close(scope, Exit.void)
     }).pipe(Effect.ensuring(Effect.sync(() => sender.abandon(reason))))
 
-  const settle = Effect.timeoutOption(sender.settled, settlement)
+  const settle = Effect.timeoutOption(sender.settled, settleTimeout)
 
   const open = Effect.gen(function* () {
     const scope = yield* Scope.make()
     limit = yield* readLimit
-    const producer = yield* Producer.connect(cluster, topic, trouble, limit).pipe(
+    const producer = yield* Producer.connect(topic, onTrouble, limit).pipe(
       Scope.provide(scope),
       Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
     )
@@ -112,73 +112,74 @@ export const make = Effect.fnUntraced(function* (
   const connect = Effect.gen(function* () {
     if (current !== undefined && !broken) return
     if (current !== undefined) {
-      yield* Effect.logWarning("The Kafka producer cannot deliver what it has, and is replaced.")
+      yield* Effect.logWarning("The Kafka producer can no longer deliver; replacing it.")
       yield* settle
-      yield* close("the producer failed before the broker had acknowledged")
+      yield* close("the producer failed before the broker acknowledged")
     }
     broken = false
     yield* Effect.uninterruptible(open)
   })
 
-  const rebuild = Effect.gen(function* () {
-    const events = yield* tail.toWindow
-    const started = performance.now()
-    const seconds = () => ((performance.now() - started) / 1000).toFixed(1)
-    away = `the idempotency keys are being read from the topic ${topic} (${plural(events, "event")})`
-    const saying = yield* Effect.logInfo(
+  const readKeys = Effect.gen(function* () {
+    const events = yield* indexer.toWindow
+    const started = now()
+    unavailable = `the idempotency keys are being read from the topic ${topic} (${plural(events, "event")})`
+    const announcement = yield* Effect.logInfo(
       `Reading the idempotency keys of ${plural(events, "event")} from the topic ${topic}.`
     ).pipe(Effect.delay("1 second"), Effect.forkChild)
-    yield* tail.catchUp.pipe(Effect.ensuring(Effect.sync(() => saying.interruptUnsafe())))
-    if (performance.now() - started > 1_000)
-      yield* Effect.logInfo(`The idempotency keys are known, after ${seconds()} s.`)
-    rebuilt = true
+    yield* indexer.catchUp.pipe(Effect.ensuring(Effect.sync(() => announcement.interruptUnsafe())))
+    const took = now() - started
+    if (took > 1_000) yield* Effect.logInfo(`Read the idempotency keys in ${(took / 1000).toFixed(1)} s.`)
+    keysKnown = true
   })
 
   const recover = Effect.gen(function* () {
     const { id } = yield* cluster.describe(topic)
     if (logId !== undefined && logId !== id) {
-      yield* Effect.logWarning(`The topic ${topic} was deleted and made anew: what was in it is gone, with its keys.`)
-      away = `the topic ${topic} was made anew`
-      // What is in flight goes to the new one, and is then read with it.
+      yield* Effect.logWarning(
+        `The topic ${topic} was deleted and recreated: its events and their idempotency keys are gone.`
+      )
+      unavailable = `the topic ${topic} was recreated`
+      // Records in flight go to the new topic and are then read from it.
       yield* settle
-      tail.forget()
-      doubtful.clear()
-      rebuilt = false
+      indexer.forget()
+      unknownSince.clear()
+      keysKnown = false
     }
     logId = id
     yield* connect
-    if (!rebuilt) return yield* rebuild
-    if (!stillDoubtful()) return
-    yield* Effect.sleep(settling)
-    yield* tail.catchUp
+    if (!keysKnown) return yield* readKeys
+    if (!mayArriveLate()) return
+    yield* Effect.sleep(lateDelivery)
+    yield* indexer.catchUp
   })
 
   const first = yield* Deferred.make<void>()
-  let said: string | undefined
+  let reported: string | undefined
   const supervise = Effect.gen(function* () {
     let pause = retryDelay.first
     while (true) {
       suspected.closeUnsafe()
       const failed = yield* Effect.match(recover, { onFailure: ({ reason }) => reason, onSuccess: () => undefined })
-      away = failed
+      unavailable = failed
       yield* Deferred.succeed(first, undefined)
       if (failed !== undefined) {
-        if (failed !== said) yield* Effect.logWarning(`The event log takes no events: ${failed}.`)
-        said = failed
+        if (failed !== reported) yield* Effect.logWarning(`The event log accepts no events: ${failed}.`)
+        reported = failed
         yield* Effect.sleep(Duration.millis(pause))
         pause = Math.min(2 * pause, retryDelay.longest)
         continue
       }
-      if (said !== undefined) yield* Effect.logInfo("The event log takes events again.")
-      said = undefined
+      if (reported !== undefined) yield* Effect.logInfo("The event log accepts events again.")
+      reported = undefined
       pause = retryDelay.first
-      yield* Effect.timeoutOption(suspected.await, probing)
+      yield* Effect.timeoutOption(suspected.await, probeInterval)
     }
   })
 
   const ready = Effect.suspend(() => {
-    const refused = sender.refusal(1)
-    return refused === undefined ? Effect.void : Effect.fail(refused)
+    const failure = sender.rejection(1)
+    return failure === undefined ? Effect.void : Effect.fail(failure)
   }).pipe(Effect.withSpan("EventLog.ready"))
 
   yield* Effect.addFinalizer(() =>
@@ -188,17 +189,19 @@ export const make = Effect.fnUntraced(function* (
       const left = sender.waiting()
       if (left > 0)
         yield* Effect.logWarning(
-          `Stopped with ${plural(left, "record")} not acknowledged; their requests got no answer 200.`
+          `Stopped with ${plural(left, "unacknowledged record")}; their requests got no 200 response.`
         )
-      yield* close("the server stopped before the broker had acknowledged")
+      yield* close("the server stopped before the broker acknowledged")
     })
   )
-  const failing = Effect.tapDefect((defect: unknown) => Effect.logError("The event log's own work failed.", defect))
+  const failing = Effect.tapDefect((defect: unknown) =>
+    Effect.logError("A background task of the event log failed.", defect)
+  )
   yield* supervise.pipe(failing, Effect.forkScoped)
   if (shared) {
-    const follow = Effect.suspend(() => (away === undefined ? Effect.ignore(tail.catchUp) : Effect.void))
-    yield* Effect.forkScoped(Effect.repeat(follow, Schedule.spaced(following)))
+    const follow = Effect.suspend(() => (unavailable === undefined ? Effect.ignore(indexer.catchUp) : Effect.void))
+    yield* Effect.forkScoped(Effect.repeat(follow, Schedule.spaced(followInterval)))
   }
-  yield* Effect.timeoutOption(Deferred.await(first), starting)
-  return { sender, ready, uncertain, mayBeLate: (receipt: Receipt) => doubtful.has(receipt) }
+  yield* Effect.timeoutOption(Deferred.await(first), startTimeout)
+  return { sender, ready, markUnknown, mayBeLate: (receipt: Receipt) => unknownSince.has(receipt) }
 })

@@ -1,10 +1,10 @@
-/** From the settings to what the clients are told of brokers and security. */
+/** Checks the security settings and turns them into the native client's configuration. */
 import { accessSync, constants } from "node:fs"
 import type { ClientConfig } from "@confluentinc/kafka-javascript"
 import { type Config, Option, Redacted, Result, Schema } from "effect"
 import type { kafkaSecurity } from "../../../services/Settings.ts"
 
-/** The settings for Kafka contradict each other, or name a file that is not there. */
+/** The Kafka settings contradict each other or name an unreadable file. */
 export class KafkaSettingsWrong extends Schema.TaggedError<KafkaSettingsWrong>()("KafkaSettingsWrong", {
   reason: Schema.String
 }) {
@@ -46,7 +46,7 @@ const contradiction = (security: Security, isReadable: (path: string) => boolean
   }
   const unreadable = given.find(({ path }) => !isReadable(path))
   if (unreadable === undefined) return undefined
-  return `${unreadable.name} is ${unreadable.path}, which cannot be read; set it to a PEM file that this user may read.`
+  return `${unreadable.name} is ${unreadable.path}, which cannot be read; set it to a PEM file that this user can read.`
 }
 
 export const isReadable = (path: string) => {
@@ -58,7 +58,7 @@ export const isReadable = (path: string) => {
   }
 }
 
-/** The settings, if they go together. */
+/** The settings, if they are consistent. */
 export const checked = (
   security: Security,
   isReadable: (path: string) => boolean
@@ -67,14 +67,14 @@ export const checked = (
   return reason === undefined ? Result.succeed(security) : Result.fail(new KafkaSettingsWrong({ reason }))
 }
 
-/** What a client says of files that it cannot use. */
+/** The client rejects the PEM files. */
 export const notTaken = () =>
   new KafkaSettingsWrong({
     reason:
-      "The Kafka client does not take the settings of FLOE_KAFKA_SECURITY; see that each file that is named is a PEM file and the key has no password."
+      "The Kafka client rejects the security settings; check that each configured file is a PEM file and that the key has no password."
   })
 
-/** For the native client; of settings that are checked. */
+/** The native client's configuration, for checked settings. */
 export const configOf = (brokers: string, security: Security): ClientConfig => {
   const config: Record<string, string> = { "bootstrap.servers": brokers, "security.protocol": security.protocol }
   if (security.protocol.startsWith("sasl_")) {

@@ -1,4 +1,4 @@
-/** Hands records to the producer and waits for all of their acknowledgements. */
+/** Gives records to the producer and waits for all acknowledgements. */
 import type { Header } from "@confluentinc/kafka-javascript"
 import { Effect, Latch } from "effect"
 import { AppendOutcomeUnknown, LogUnavailable, type Position, RecordTooLarge } from "../../../services/EventLog.ts"
@@ -10,7 +10,7 @@ import type { Batch, Producer } from "./Producer.ts"
 import { bytesOf } from "./recordLimit.ts"
 import { valueOf } from "./records.ts"
 
-/** Records that may wait for the broker; one append alone may be larger. */
+/** Most records that wait for the broker; a single append may be larger. */
 const maxWaiting = 50_000
 
 interface Sending {
@@ -18,88 +18,91 @@ interface Sending {
   readonly key: string | null
   readonly headers: (index: number) => ReadonlyArray<Header> | undefined
   readonly acceptedAt: number
-  readonly delivered: (index: number, position: Position) => void
-  /** Told also when nobody waits for the answer any more. */
-  readonly over: (outcome: "delivered" | "refused" | "uncertain") => void
+  readonly onDelivered: (index: number, position: Position) => void
+  /** Called even if the caller was interrupted. */
+  readonly onEnd: (outcome: "delivered" | "rejected" | "unknown") => void
 }
 
 export interface Sender {
-  /** Hands the records over at once, and not when the effect runs: that waits for the outcome. */
-  readonly hand: (
+  /** Sends the records when it is called, not when the effect runs; the effect waits for the outcome. */
+  readonly send: (
     sending: Sending
   ) => Effect.Effect<ReadonlyArray<Position>, LogUnavailable | AppendOutcomeUnknown | RecordTooLarge>
-  /** Why so many records would be refused now. */
-  readonly refusal: (records: number) => LogUnavailable | undefined
+  /** Why an append of this many records would fail now. */
+  readonly rejection: (records: number) => LogUnavailable | undefined
   readonly waiting: () => number
-  /** Waits until all that was handed over is answered; a flush of the client's ends before its last reports have come. */
+  /** Waits for all outcomes; the client's own flush ends before its last delivery reports. */
   readonly settled: Effect.Effect<void>
-  /** Answers what is left, as nobody will report it. */
+  /** Ends what is still waiting with an unknown outcome. */
   readonly abandon: (reason: string) => void
 }
 
-const refused = (reason: string, cause?: unknown) => new LogUnavailable({ operation: "append", reason, cause })
-const uncertain = (reason: string, cause?: unknown) => new AppendOutcomeUnknown({ operation: "append", reason, cause })
+const unavailable = (reason: string, cause?: unknown) => new LogUnavailable({ operation: "append", reason, cause })
+const outcomeUnknown = (reason: string, cause?: unknown) =>
+  new AppendOutcomeUnknown({ operation: "append", reason, cause })
 
-/** The topic's limit was set lower after it was read; it is read again, and the next try is by that. */
-const shrunk = "the topic takes only smaller records than before (max.message.bytes); try again"
+/** The limit was lowered after it was read; it is read again before the next try. */
+const limitLowered = "the topic's max.message.bytes was lowered; try again"
 
 type Outcome = Effect.Effect<ReadonlyArray<Position>, AppendOutcomeUnknown | LogUnavailable>
 
 export const make = (
   producer: () => Producer | undefined,
-  /** Why nothing may be handed over now, as the end of a sentence. */
+  /** Why nothing may be sent now, as the end of a sentence. */
   closed: () => string | undefined,
   failure: (cause: unknown) => KafkaFailure,
-  /** How many bytes of a record the topic takes; undefined where that is not known. */
+  /** The largest record of the topic in bytes; undefined if unknown. */
   limit: () => number | undefined = () => undefined
 ): Sender => {
   let waiting = 0
   const unanswered = new Set<(reason: string) => void>()
   const settled = Latch.makeUnsafe(true)
 
-  const refusal = (records: number) => {
+  const rejection = (records: number) => {
     const reason = closed()
-    if (reason !== undefined) return refused(reason)
+    if (reason !== undefined) return unavailable(reason)
     if (waiting > 0 && waiting + records > maxWaiting) {
-      return refused(`${plural(waiting, "record is", "records are")} waiting for the broker already; try again later`)
+      return unavailable(
+        `${plural(waiting, "record is", "records are")} waiting for the broker already; try again later`
+      )
     }
     return undefined
   }
 
-  const hand: Sender["hand"] = ({ records, key, headers, acceptedAt, delivered, over }) => {
-    const to = producer()
-    const no = refusal(records.length)
-    if (no !== undefined || to === undefined) {
-      over("refused")
-      return Effect.fail(no ?? refused("it is being connected"))
+  const send: Sender["send"] = ({ records, key, headers, acceptedAt, onDelivered, onEnd }) => {
+    const target = producer()
+    const rejected = rejection(records.length)
+    if (rejected !== undefined || target === undefined) {
+      onEnd("rejected")
+      return Effect.fail(rejected ?? unavailable("it is connecting"))
     }
     const messages = records.map((record, index) => ({ value: valueOf(record), headers: headers(index) }))
-    const most = limit()
-    if (most !== undefined) {
+    const maxBytes = limit()
+    if (maxBytes !== undefined) {
       for (const [index, { value, headers }] of messages.entries()) {
         const bytes = bytesOf(value, key, headers)
-        if (bytes <= most) continue
-        over("refused")
-        return Effect.fail(new RecordTooLarge({ index, bytes, limit: most }))
+        if (bytes <= maxBytes) continue
+        onEnd("rejected")
+        return Effect.fail(new RecordTooLarge({ index, bytes, limit: maxBytes }))
       }
     }
     const positions: Array<Position> = []
-    let handed = 0
+    let sent = 0
     let logged = 0
     let stopped: unknown
     let outcome: Outcome | undefined
     let resume = (_: Outcome) => {}
 
-    const end = (result: Outcome, kind: "delivered" | "refused" | "uncertain") => {
+    const end = (result: Outcome, kind: "delivered" | "rejected" | "unknown") => {
       if (!unanswered.delete(abandoned)) return
-      waiting -= handed
-      over(kind)
+      waiting -= sent
+      onEnd(kind)
       outcome = result
       resume(outcome)
       if (unanswered.size === 0) settled.openUnsafe()
     }
-    const doubtful = (reason: string, cause?: unknown) => end(Effect.fail(uncertain(reason, cause)), "uncertain")
-    const abandoned = (reason: string) => doubtful(reason)
+    const endUnknown = (reason: string, cause?: unknown) => end(Effect.fail(outcomeUnknown(reason, cause)), "unknown")
+    const abandoned = (reason: string) => endUnknown(reason)
     const batch: Batch = {
       open: 0,
       failure: undefined,
@@ -108,34 +111,34 @@ export const make = (
         const position = { partition, offset }
         positions[index] = position
         logged++
-        delivered(index, position)
+        onDelivered(index, position)
       },
       done: () => {
         if (batch.failure !== undefined) {
-          // The broker takes a batch whole or not at all, and this it says for certain.
-          if (logged === 0 && batch.tooLarge === handed)
-            return end(Effect.fail(refused(shrunk, batch.failure)), "refused")
-          return doubtful(failure(batch.failure).reason, batch.failure)
+          // The broker accepts a batch completely or not at all, so nothing of it was logged.
+          if (logged === 0 && batch.tooLarge === sent)
+            return end(Effect.fail(unavailable(limitLowered, batch.failure)), "rejected")
+          return endUnknown(failure(batch.failure).reason, batch.failure)
         }
-        if (handed < records.length) return doubtful("the client's queue was full", stopped)
+        if (sent < records.length) return endUnknown("the client's queue was full", stopped)
         end(Effect.succeed(positions), "delivered")
       }
     }
     for (const [index, { value, headers }] of messages.entries()) {
       try {
-        to.send(batch, index, value, key, acceptedAt, headers)
-        handed++
+        target.send(batch, index, value, key, acceptedAt, headers)
+        sent++
       } catch (cause) {
         stopped = cause
         break
       }
     }
-    if (handed === 0) {
-      over("refused")
+    if (sent === 0) {
+      onEnd("rejected")
       const reason = codeOf(stopped) === codes.queueFull ? "the client's queue is full" : failure(stopped).reason
-      return Effect.fail(refused(reason, stopped))
+      return Effect.fail(unavailable(reason, stopped))
     }
-    waiting += handed
+    waiting += sent
     unanswered.add(abandoned)
     settled.closeUnsafe()
     return Effect.callback((answer) => {
@@ -145,8 +148,8 @@ export const make = (
   }
 
   return {
-    hand,
-    refusal,
+    send,
+    rejection,
     waiting: () => waiting,
     settled: settled.await,
     abandon: (reason) => {

@@ -1,42 +1,47 @@
 import { Effect, Layer, Option } from "effect"
-import { TopicRefused, Topics, TopicsUnavailable, type WantedTopic } from "../../../services/Topics.ts"
-import * as Admin from "./Admin.ts"
-import { boundsOf } from "./bounds.ts"
-import * as Cluster from "./Cluster.ts"
+import { TopicRejected, Topics, TopicsUnavailable, type WantedTopic } from "../../../services/Topics.ts"
+import { Admin } from "./Admin.ts"
+import { Cluster } from "./Cluster.ts"
 import { ask } from "./client.ts"
 import { codes, isAway, type KafkaFailure } from "./failures.ts"
 import * as Retention from "./retention.ts"
-import { differencesOf, forEver } from "./topicDifferences.ts"
+import { differencesOf, unlimitedRetention } from "./topicDifferences.ts"
 
-/** A broker that has just started makes a topic in a second or two. */
-const making = 10_000
-const asking = 2_000
+/** Milliseconds; a broker that has just started takes a second or two to create a topic. */
+const createTimeout = 10_000
+const requestTimeout = 2_000
 
 const unavailable = (operation: string) => (cause: KafkaFailure) =>
   new TopicsUnavailable({ operation, reason: cause.reason, cause })
 
 const make = Effect.gen(function* () {
-  const cluster = yield* Cluster.Cluster
-  const admin = yield* Admin.Admin
+  const cluster = yield* Cluster
+  const admin = yield* Admin
+  const retentionOf = yield* Retention.make
 
   const create = Effect.fn("Topics.create")(function* (wanted: WantedTopic) {
     const { name, partitions, replication } = wanted
     const failed = (failure: KafkaFailure) =>
       failure.code === undefined || isAway(failure)
         ? unavailable("create")(failure)
-        : new TopicRefused({ name, reason: failure.reason, cause: failure })
+        : new TopicRejected({ name, reason: failure.reason, cause: failure })
     const found = yield* Effect.mapError(cluster.find(name), failed)
     if (found !== undefined) {
       const starts = yield* Effect.mapError(cluster.offsets(name, found.partitions.length, "start"), failed)
-      const retention = yield* Effect.mapError(Retention.of(admin, name), failed)
+      const retention = yield* Effect.mapError(retentionOf(name), failed)
       return { name, made: false, differences: differencesOf(wanted, found, starts, retention, cluster.brokers) }
     }
-    const topic = { topic: name, num_partitions: partitions, replication_factor: replication, config: forEver }
+    const topic = {
+      topic: name,
+      num_partitions: partitions,
+      replication_factor: replication,
+      config: unlimitedRetention
+    }
     const made = yield* cluster
-      .admin<void>(name, (admin, answer) => admin.createTopic(topic, making, answer))
+      .admin<void>(name, (admin, answer) => admin.createTopic(topic, createTimeout, answer))
       .pipe(
         Effect.as(true),
-        // Another one made it meanwhile.
+        // Another program created it meanwhile.
         Effect.catchIf(
           ({ code }) => code === codes.topicExists,
           () => Effect.succeed(false)
@@ -56,10 +61,10 @@ const make = Effect.gen(function* () {
         Effect.sync(() => new cluster.kafka.KafkaConsumer(config)),
         (reader) => Effect.ignore(ask((answer) => reader.disconnect(answer)))
       )
-      yield* ask((answer) => reader.connect({ timeout: asking }, answer)).pipe(failed)
+      yield* ask((answer) => reader.connect({ timeout: requestTimeout }, answer)).pipe(failed)
       const wanted = starts.map((offset, partition) => ({ topic, partition, offset }))
       const found = yield* ask<ReadonlyArray<{ partition: number; offset?: number }>>((answer) =>
-        reader.committed(wanted, asking, answer)
+        reader.committed(wanted, requestTimeout, answer)
       ).pipe(failed)
       const known = new Set(found.flatMap(({ partition, offset }) => (offset === undefined ? [] : [partition])))
       const missing = wanted.filter(({ partition }) => !known.has(partition))
@@ -67,7 +72,7 @@ const make = Effect.gen(function* () {
       return yield* Effect.try({ try: () => reader.commitSync(missing), catch: (cause) => cause }).pipe(
         Effect.as(true),
         failed,
-        // The group reads already, and has its offsets in hand.
+        // The group is active and manages its own offsets.
         Effect.catchIf(
           ({ code }) => code === codes.unknownMember,
           () => Effect.succeed(false)
@@ -82,7 +87,7 @@ const make = Effect.gen(function* () {
     function* (name: string) {
       const found = yield* cluster.find(name)
       if (found === undefined) return Option.none()
-      const bounds = yield* boundsOf(cluster, name, found.partitions.length)
+      const bounds = yield* cluster.bounds(name, found.partitions.length)
       const partitions = bounds.map((one) => ({ ...one, replicas: found.partitions[one.partition]?.replicas ?? 0 }))
       return Option.some({ name, id: found.id, partitions })
     },
@@ -90,7 +95,7 @@ const make = Effect.gen(function* () {
   )
 
   const list = cluster
-    .admin<ReadonlyArray<string>>("", (admin, answer) => admin.listTopics({ timeout: asking }, answer))
+    .admin<ReadonlyArray<string>>("", (admin, answer) => admin.listTopics({ timeout: requestTimeout }, answer))
     .pipe(
       Effect.map((names) => names.filter((name) => !name.startsWith("__")).sort()),
       Effect.mapError(unavailable("list")),
@@ -99,15 +104,15 @@ const make = Effect.gen(function* () {
 
   const retention = Effect.fn("Topics.retention")(
     function* (name: string) {
-      // The other client asks several times for a topic that is missing.
+      // The admin client would retry several times for a missing topic.
       if ((yield* cluster.find(name)) === undefined) return Option.none()
-      return Option.fromUndefinedOr(yield* Retention.of(admin, name))
+      return Option.fromUndefinedOr(yield* retentionOf(name))
     },
     Effect.mapError(unavailable("retention"))
   )
 
   const remove = Effect.fn("Topics.remove")(
-    (name: string) => cluster.admin<void>(name, (admin, answer) => admin.deleteTopic(name, making, answer)),
+    (name: string) => cluster.admin<void>(name, (admin, answer) => admin.deleteTopic(name, createTimeout, answer)),
     Effect.catchIf(
       ({ code }) => code === codes.topicMissing,
       () => Effect.void
@@ -115,7 +120,7 @@ const make = Effect.gen(function* () {
     Effect.mapError(unavailable("remove"))
   )
 
-  /** -1, or nothing, by a broker that does not know. */
+  /** A broker that does not know reports -1 or nothing. */
   const bytesOf = (bytes: bigint | undefined) => (bytes === undefined || bytes < 0n ? null : Number(bytes))
 
   const disks = admin

@@ -1,12 +1,12 @@
-/** What the client for administration reports, in the words of the native one. */
+/** Failures of the admin client, in the same words as those of the native client. */
 import { Predicate } from "effect"
-import { codes, KafkaFailure, lasting, opensslOf, said } from "./failures.ts"
+import { codes, KafkaFailure, lasting, opensslOf, reasons } from "./failures.ts"
 
 interface Fault {
   readonly message: string
-  /** Of Node or of the client: ECONNREFUSED, PLT_KFK_AUTHENTICATION. */
+  /** Node's or the client's code, for example ECONNREFUSED or PLT_KFK_AUTHENTICATION. */
   readonly code: string | undefined
-  /** The broker's own. */
+  /** The broker's error code. */
   readonly answered: number | undefined
 }
 
@@ -16,31 +16,31 @@ const faultOf = (error: Error): Fault => ({
   answered: Predicate.hasProperty(error, "apiCode") && typeof error.apiCode === "number" ? error.apiCode : undefined
 })
 
-/** An error with all that caused it, the outermost first. */
+/** An error and its causes, the outermost first. */
 const faultsOf = (error: unknown): ReadonlyArray<Fault> => {
   if (!(error instanceof Error)) return []
   const parts: ReadonlyArray<unknown> = error instanceof AggregateError ? error.errors : []
   return [faultOf(error), ...faultsOf(error.cause), ...parts.flatMap(faultsOf)]
 }
 
-/** What the client says of a broker that wants TLS, or that has gone. */
+/** The client's messages for a broker that requires TLS or has closed the connection. */
 const closes = new Set(["Broker requires TLS.", "Connection closed"])
 const tlsFault = /^(ERR_SSL_|ERR_TLS_|CERT_|UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED)/
 
-/** Why no connection stands; undefined if the faults do not tell. */
+/** Why the connection failed; undefined if the faults do not show it. */
 const reasonOf = (faults: ReadonlyArray<Fault>) => {
   const first = (wanted: (fault: Fault) => boolean) => faults.find(wanted)
   const host = /(?:ENOTFOUND|EAI_AGAIN) (\S+)/.exec(
     first(({ code }) => code === "ENOTFOUND" || code === "EAI_AGAIN")?.message ?? ""
   )?.[1]
-  if (host !== undefined) return said.unknownHost(host)
+  if (host !== undefined) return reasons.unknownHost(host)
   const refused = /ECONNREFUSED (\S+)/.exec(first(({ code }) => code === "ECONNREFUSED")?.message ?? "")?.[1]
-  if (refused !== undefined) return said.unanswered(refused, "connection refused")
+  if (refused !== undefined) return reasons.unanswered(refused, "connection refused")
   const tls = first(({ code }) => tlsFault.test(code ?? ""))
-  if (tls !== undefined) return said.tls(opensslOf(tls.message) ?? tls.message.replace(/\.$/, ""))
+  if (tls !== undefined) return reasons.tls(opensslOf(tls.message) ?? tls.message.replace(/\.$/, ""))
   const isClosed = ({ code, message }: Fault) =>
     code === "ECONNRESET" || closes.has(message) || message.startsWith("TLS handshake failed")
-  return first(isClosed) === undefined ? undefined : said.closed
+  return first(isClosed) === undefined ? undefined : reasons.closed
 }
 
 export const failureOf = (cause: unknown, brokers: string, topic: string) => {
@@ -48,9 +48,9 @@ export const failureOf = (cause: unknown, brokers: string, topic: string) => {
   const isRefused = faults.some(({ code }) => code === "PLT_KFK_AUTHENTICATION")
   const answer = faults.find(({ answered }) => answered !== undefined)
   if (answer?.answered !== undefined && !isRefused) {
-    const reason = lasting(answer.answered, topic) ?? `Kafka says: ${answer.message.replace(/\.$/, "")}`
+    const reason = lasting(answer.answered, topic) ?? `Kafka reports: ${answer.message.replace(/\.$/, "")}`
     return new KafkaFailure({ reason, code: answer.answered, cause })
   }
-  const reason = isRefused ? said.refused : (reasonOf(faults) ?? said.silent(brokers))
+  const reason = isRefused ? reasons.refused : (reasonOf(faults) ?? reasons.silent(brokers))
   return new KafkaFailure({ reason, code: codes.transport, cause })
 }

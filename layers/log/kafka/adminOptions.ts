@@ -1,18 +1,18 @@
-/** From the settings to what the client for administration is told of brokers and security. */
+/** The options of the admin client, from the settings. */
 import { readFileSync } from "node:fs"
 import { isIP } from "node:net"
 import type { AdminOptions } from "@platformatic/kafka"
 import { Option, Redacted } from "effect"
 import type { Security } from "./Security.ts"
 
-/** Milliseconds until a connection stands, and until a request is answered. */
+/** Milliseconds to connect, and for a response. */
 const timeouts = { connectTimeout: 2_000, requestTimeout: 3_000 }
-/** Of answers that pass by themselves, as those of a broker that is starting. One question is some of these, in one another. */
+/** Retries of temporary errors, for example of a starting broker; the client nests them. */
 const retries = { retries: 2, retryDelay: 250 }
 
 const isAddress = (broker: string) => isIP(broker.replace(/:\d*$/, "").replace(/^\[|\]$/g, "")) !== 0
 
-/** Of settings that are checked; `read` gives the content of a PEM file. */
+/** For checked settings; `read` returns the content of a PEM file. */
 export const optionsOf = (
   brokers: string,
   { protocol, mechanism, user, password, authority, certificate, key }: Security,
@@ -23,7 +23,7 @@ export const optionsOf = (
     Option.match(file, { onNone: () => ({}), onSome: (path) => ({ [name]: read(path) }) })
   const tls = {
     tls: { ...content("ca", authority), ...content("cert", certificate), ...content("key", key) },
-    // TLS names hosts, and no IP addresses.
+    // SNI allows host names only, not IP addresses.
     tlsServerName: !bootstrapBrokers.some(isAddress)
   }
   const sasl = {

@@ -1,19 +1,20 @@
-/** The brokers that make up the cluster. */
+/** The brokers of the cluster. */
 import { Effect } from "effect"
-import type { Admin } from "./Admin.ts"
+import { Admin } from "./Admin.ts"
 
-/** Kafka's number for a broker among what has settings. */
-const broker = 4 as const
-/** As 3.5-IV2: of the protocol that the brokers speak among each other, which is their own version if nobody set it. */
+/** Kafka's resource type of a broker. */
+const brokerResource = 4 as const
+/** For example 3.5-IV2; the default is the broker's own version. */
 const setting = "inter.broker.protocol.version"
 
 const releaseOf = (value: string | null | undefined) => /^\d+(\.\d+)+/.exec(value ?? "")?.[0]
 
-/** How many answer, and their version as `3.5`; null where they do not tell. */
-export const look = Effect.fn("Brokers.look")(function* ({ ask }: Admin["Service"]) {
+/** The number of brokers and their version, for example `3.5`; null if unknown. */
+export const describeBrokers = Effect.fn("describeBrokers")(function* () {
+  const { ask } = yield* Admin
   const { brokers } = yield* ask("", (client) => client.metadata({ topics: [], forceUpdate: true }))
   const resources = [...brokers.keys()].map((id) => ({
-    resourceType: broker,
+    resourceType: brokerResource,
     resourceName: String(id),
     configurationKeys: [setting]
   }))

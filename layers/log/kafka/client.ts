@@ -1,8 +1,8 @@
-/** The native Kafka client: loaded when it is first needed, and its callbacks as effects. */
+/** Loads the native Kafka client on first use, and turns its callbacks into effects. */
 import type { Kafka, KafkaError } from "@confluentinc/kafka-javascript"
 import { Effect, Predicate, Schema } from "effect"
 
-/** The optional package is not there, or what it is linked with is not. */
+/** The optional package or a library that it links is missing. */
 export class KafkaClientMissing extends Schema.TaggedError<KafkaClientMissing>()("KafkaClientMissing", {
   reason: Schema.String,
   cause: Schema.Defect()
@@ -28,11 +28,11 @@ export const load: Effect.Effect<Kafka, KafkaClientMissing> = Effect.tryPromise(
     })
 })
 
-/** The client's own code of an error, or undefined for an error that is none of the client's. */
+/** The client's error code; undefined for other errors. */
 export const codeOf = (cause: unknown) =>
   Predicate.hasProperty(cause, "code") && typeof cause.code === "number" ? cause.code : undefined
 
-/** Calls that answer by a callback; they cannot be called back, so an interruption waits for the answer. */
+/** Turns a call with a callback into an effect. The call cannot be cancelled, so an interruption waits for it. */
 export const ask = <A>(call: (answer: (error: KafkaError | null | undefined, value: A) => void) => void) =>
   Effect.uninterruptible(
     Effect.callback<A, unknown>((resume) => {

@@ -1,17 +1,18 @@
-/** Messages of the topic of dead letters: what Kafka Connect put there, and our notes of what was sent again. */
+/** Messages of the dead-letter topic: dead letters from Kafka Connect, and Floe's records of redrives. */
 import type { Header, Message } from "@confluentinc/kafka-javascript"
 import { Option, Schema } from "effect"
 import type { DeadLetter, Rejection } from "../../../services/DeadLetters.ts"
 import { type PartitionBounds, Position } from "../../../services/EventLog.ts"
 
 const context = "__connect.errors."
+/** The header has this name in existing topics. */
 const redriven = "floe-replayed"
 const redrivenTo = "floe-position"
 
 const entriesOf = ({ headers = [] }: Message) =>
   headers.flatMap((header) => Object.entries(header).map(([name, value]) => ({ name, value: Buffer.from(value) })))
 
-/** The last one counts: a message that was refused twice has the older context before the newer. */
+/** The last header counts: a message that was rejected twice has both contexts, the newer one last. */
 const textsOf = (message: Message) => new Map(entriesOf(message).map(({ name, value }) => [name, value.toString()]))
 
 export const placeOf = (topic: string, { partition, offset }: Position) => `${topic}/${partition}/${offset}`
@@ -26,7 +27,7 @@ interface Note {
   readonly at: string
 }
 
-/** Undefined for a dead letter, also for one whose message had our headers in the log already. */
+/** Undefined for a dead letter, even if its message already had Floe's headers in the log. */
 export const noteOf = (message: Message): Note | undefined => {
   const texts = textsOf(message)
   const position = positionOf(texts.get(redriven) ?? "")
@@ -40,7 +41,7 @@ export const noteHeaders = ({ position, at }: Note): ReadonlyArray<Header> => [
   { [redrivenTo]: at }
 ]
 
-/** For who reads the topic by other means. */
+/** Text for readers of the topic that do not know the headers. */
 export const noteValue = (topic: string, { position, at }: Note) =>
   Buffer.from(`${placeOf(topic, position)} was sent again and is at ${at}`)
 
@@ -51,7 +52,7 @@ const Source = Schema.Struct({
 })
 const decodeSource = Schema.decodeUnknownOption(Source)
 
-/** The transform's sentences begin with what is wrong, up to the semicolon. */
+/** The messages of the transform start with the reason, up to a semicolon. */
 const reasonOf = ({ stage, by, message, exception }: Rejection) => {
   if (stage === "VALUE_CONVERTER" && by?.endsWith(".JsonConverter")) return "not JSON"
   const first =
@@ -65,17 +66,21 @@ const reasonOf = ({ stage, by, message, exception }: Rejection) => {
 
 export const letterOf = (message: Message, redrives: ReadonlyArray<string>): DeadLetter => {
   const texts = textsOf(message)
-  const said = (name: string) => texts.get(`${context}${name}`) ?? null
+  const reported = (name: string) => texts.get(`${context}${name}`) ?? null
   const rejection: Rejection = {
-    connector: said("connector.name"),
-    task: said("task.id"),
-    stage: said("stage"),
-    by: said("class.name"),
-    exception: said("exception.class.name"),
-    message: said("exception.message"),
-    trace: said("exception.stacktrace")
+    connector: reported("connector.name"),
+    task: reported("task.id"),
+    stage: reported("stage"),
+    by: reported("class.name"),
+    exception: reported("exception.class.name"),
+    message: reported("exception.message"),
+    trace: reported("exception.stacktrace")
   }
-  const source = decodeSource({ topic: said("topic"), partition: said("partition"), offset: said("offset") })
+  const source = decodeSource({
+    topic: reported("topic"),
+    partition: reported("partition"),
+    offset: reported("offset")
+  })
   const { partition, offset, timestamp, key, value } = message
   return {
     position: { partition, offset },
@@ -91,8 +96,8 @@ export const letterOf = (message: Message, redrives: ReadonlyArray<string>): Dea
 }
 
 /**
- * Folds the topic as far as it goes: its notes, and how many dead letters there are. Each note takes some 150 bytes of
- * memory. Where records expire, a note outlives the dead letter that it is of.
+ * Folds the topic into its redrives and the number of its dead letters. Each redrive takes about 150 bytes of memory.
+ * Where records expire, a redrive outlives its dead letter.
  */
 export const folding = (parts: ReadonlyArray<PartitionBounds>) => {
   const notes = new Map<number, Set<number>>()
@@ -102,11 +107,11 @@ export const folding = (parts: ReadonlyArray<PartitionBounds>) => {
 
   const redrivesOf = ({ partition, offset }: Position) => places.get(partition)?.get(offset) ?? []
 
-  const isThere = ({ partition, offset }: Position) => offset >= (parts[partition]?.start ?? Number.POSITIVE_INFINITY)
+  const isKept = ({ partition, offset }: Position) => offset >= (parts[partition]?.start ?? Number.POSITIVE_INFINITY)
 
-  /** Two commands at once may note the same replay. */
+  // Two concurrent commands may record the same redrive.
   const add = ({ position, at }: Note) => {
-    if (!isThere(position)) return
+    if (!isKept(position)) return
     const before = redrivesOf(position)
     if (before.includes(at)) return
     if (before.length === 0) redriven++

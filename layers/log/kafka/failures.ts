@@ -1,11 +1,11 @@
-/** What the client reports, as the end of a sentence for a person. */
+/** Failures of the Kafka clients, with reasons as the end of a sentence. */
 import { Predicate, Schema } from "effect"
 import { LogUnavailable } from "../../../services/EventLog.ts"
 import { codeOf } from "./client.ts"
 
 /** A call to Kafka failed. */
 export class KafkaFailure extends Schema.TaggedError<KafkaFailure>()("KafkaFailure", {
-  /** What is wrong, and what to do, as the end of a sentence. */
+  /** The cause and the fix, as the end of a sentence. */
   reason: Schema.String,
   /** The client's or the broker's code. */
   code: Schema.optionalKey(Schema.Int),
@@ -16,7 +16,7 @@ export class KafkaFailure extends Schema.TaggedError<KafkaFailure>()("KafkaFailu
   }
 }
 
-/** The codes of the client that are acted on; negative ones are its own, the others the broker's. */
+/** Error codes that Floe acts on: negative ones of librdkafka, the others of the broker. */
 export const codes = {
   fatal: -150,
   queueFull: -184,
@@ -46,61 +46,61 @@ export const isAway = ({ code }: KafkaFailure) => away.has(code)
 
 const check = "check FLOE_KAFKA_BROKERS and that the broker runs"
 
-/** Why no connection stands, in the same words for both clients. */
-export const said = {
-  unknownHost: (host: string) => `the host of ${host} is not known; ${check}`,
+/** Why a connection failed, in the same words for both clients. */
+export const reasons = {
+  unknownHost: (host: string) => `the host of ${host} is unknown; ${check}`,
   unanswered: (address: string, detail: string) => `no broker answers at ${address} (${detail}); ${check}`,
   silent: (brokers: string) => `no broker of ${brokers} answers in time; ${check}`,
   refused:
-    "the broker refuses the user, the password or the mechanism; check FLOE_KAFKA_USER, FLOE_KAFKA_PASSWORD and FLOE_KAFKA_SASL_MECHANISM",
+    "the broker rejected the user, the password or the mechanism; check FLOE_KAFKA_USER, FLOE_KAFKA_PASSWORD and FLOE_KAFKA_SASL_MECHANISM",
   tls: (detail: string | undefined) =>
-    `the TLS connection to the broker fails${detail === undefined ? "" : ` (${detail})`}; check FLOE_KAFKA_SECURITY and FLOE_KAFKA_CA_FILE`,
-  wantsTls: (protocol: string) => `the broker wants TLS; set FLOE_KAFKA_SECURITY to ${protocol}`,
-  wantsNoTls: (protocol: string) => `the broker has no TLS; set FLOE_KAFKA_SECURITY to ${protocol}`,
+    `the TLS connection to the broker failed${detail === undefined ? "" : ` (${detail})`}; check FLOE_KAFKA_SECURITY and FLOE_KAFKA_CA_FILE`,
+  wantsTls: (protocol: string) => `the broker requires TLS; set FLOE_KAFKA_SECURITY to ${protocol}`,
+  wantsNoTls: (protocol: string) => `the broker does not use TLS; set FLOE_KAFKA_SECURITY to ${protocol}`,
   wantsUser:
     "the broker wants a user; set FLOE_KAFKA_SECURITY to sasl_plaintext, and FLOE_KAFKA_USER and FLOE_KAFKA_PASSWORD",
-  wantsNoUser: "the broker wants no user; set FLOE_KAFKA_SECURITY to plaintext or ssl",
+  wantsNoUser: "the broker does not use SASL; set FLOE_KAFKA_SECURITY to plaintext or ssl",
   notUp: (brokers: string) =>
-    `${brokers} closes each connection at once: the broker is down or only starting (ZooKeeper may be what it waits for), or this is no broker; check FLOE_KAFKA_BROKERS`,
-  /** Why is for `Listener` to find out. */
+    `${brokers} closes each connection at once: the broker is down or still starting (it may be waiting for ZooKeeper), or this is not a broker; check FLOE_KAFKA_BROKERS`,
+  /** listener.ts replaces it with the actual reason. */
   closed: "the broker closes the connection at once"
 } as const
 
-/** A broker that wants other security closes a connection that has just been made. */
-const justMade = 1_000
+/** Milliseconds: a broker with other security settings closes a new connection within this time. */
+const newConnection = 1_000
 
-/** What is wrong, of a line of OpenSSL's. */
+/** The reason in an error line of OpenSSL. */
 export const opensslOf = (text: string) => /SSL routines:[^:]*:([^:(]+)/.exec(text)?.[1]?.trim()
 
-/** What a line of the client's log says of a connection that failed; undefined if it says nothing that helps. */
+/** Why a connection failed, from a line of the client's log; undefined if the line does not show it. */
 export const reasonOfLine = (line: string): string | undefined => {
   const text = line.replace(/^\[thrd:[^\]]*\]: \S+: /, "")
   const host = /^Failed to resolve '([^']+)'/.exec(text)?.[1]
-  if (host !== undefined) return said.unknownHost(host)
+  if (host !== undefined) return reasons.unknownHost(host)
   const refused = /^Connect to \S+#(\S+) failed: ([^(]+)/.exec(text)
-  if (refused !== null) return said.unanswered(refused[1] ?? "", (refused[2] ?? "").trim().toLowerCase())
-  if (/^SSL handshake failed: Disconnected|^Disconnected: SSL connection closed/.test(text)) return said.closed
-  if (/^SASL .*broker's supported mechanisms: *(\(|$)/.test(text)) return said.wantsNoUser
-  if (text.startsWith("SASL ")) return said.refused
+  if (refused !== null) return reasons.unanswered(refused[1] ?? "", (refused[2] ?? "").trim().toLowerCase())
+  if (/^SSL handshake failed: Disconnected|^Disconnected: SSL connection closed/.test(text)) return reasons.closed
+  if (/^SASL .*broker's supported mechanisms: *(\(|$)/.test(text)) return reasons.wantsNoUser
+  if (text.startsWith("SASL ")) return reasons.refused
   if (/^SSL |SSL routines|certificate/.test(text)) {
-    return said.tls(opensslOf(text))
+    return reasons.tls(opensslOf(text))
   }
   const closed = /^Disconnected: .*\(after (\d+)ms in state (APIVERSION_QUERY|UP)/.exec(text)
-  return closed !== null && Number(closed[1]) < justMade ? said.closed : undefined
+  return closed !== null && Number(closed[1]) < newConnection ? reasons.closed : undefined
 }
 
 export const missingTopic = (topic: string) =>
-  `the topic ${topic} does not exist; if it never did, make it with floe topics create, or set FLOE_TOPIC; if it was deleted, put Kafka's volumes back from a copy, or floe doctor says how to go on without them`
+  `the topic ${topic} does not exist; if it never existed, create it with floe topics create, or set FLOE_TOPIC; if it was deleted, restore Kafka's volumes from a copy, or run floe doctor to see how to continue without them`
 
-/** A broker that has just come up knows none of its topics for a moment, and says of each that there is no such topic. */
+/** A broker that has just started reports each of its topics as missing for a moment. */
 export const startingBroker = "the broker is starting and does not know its topics yet; wait"
 
 const ofMissing = new Set<number | undefined>([codes.topicMissing, codes.unknownTopic, codes.unknownPartition])
 
-/** The broker says that there is no such topic. */
+/** Whether the broker reports a missing topic. */
 export const isMissing = (code: number | undefined) => ofMissing.has(code)
 
-/** What to do about an answer of the broker that a repeat does not change. */
+/** The reason and fix of an error that a retry does not change. */
 export const lasting = (code: number | undefined, topic: string) => {
   switch (code) {
     case codes.topicMissing:
@@ -108,11 +108,11 @@ export const lasting = (code: number | undefined, topic: string) => {
     case codes.unknownPartition:
       return missingTopic(topic)
     case codes.topicInvalid:
-      return `Kafka allows no topic of the name "${topic}"; set FLOE_TOPIC to letters, digits, ".", "_" and "-"`
+      return `"${topic}" is not a valid topic name; set FLOE_TOPIC to letters, digits, ".", "_" and "-"`
     case codes.replicationTooLarge:
-      return "there are fewer brokers than the copies that FLOE_REPLICATION wants; set it to their number or less"
+      return "FLOE_REPLICATION is larger than the number of brokers; set it to that number or less"
     case codes.topicForbidden:
-      return `the broker refuses this user the topic ${topic}; grant FLOE_KAFKA_USER to describe it and its settings, to read and to write it`
+      return `the broker denies this user access to the topic ${topic}; grant FLOE_KAFKA_USER the right to describe it and its settings, to read it and to write it`
     default:
       return undefined
   }
@@ -121,7 +121,7 @@ export const lasting = (code: number | undefined, topic: string) => {
 const messageOf = (cause: unknown) =>
   Predicate.hasProperty(cause, "message") && typeof cause.message === "string" ? cause.message : String(cause)
 
-/** `seen` is what the connections last said, if that is why nobody answers. */
+/** `seen` is the last connection error, which explains a timeout. */
 export const failureOf = (cause: unknown, brokers: string, topic: string, seen: string | undefined) => {
   if (cause instanceof KafkaFailure) return cause
   const code = codeOf(cause)
@@ -129,8 +129,8 @@ export const failureOf = (cause: unknown, brokers: string, topic: string, seen: 
     code === codes.messageTimedOut
       ? (seen ?? `the brokers (${brokers}) did not acknowledge it in time`)
       : away.has(code)
-        ? (seen ?? said.silent(brokers))
-        : (lasting(code, topic) ?? `Kafka says: ${messageOf(cause).replace(/\.$/, "")}`)
+        ? (seen ?? reasons.silent(brokers))
+        : (lasting(code, topic) ?? `Kafka reports: ${messageOf(cause).replace(/\.$/, "")}`)
   return new KafkaFailure({ reason, cause, ...(code === undefined ? {} : { code }) })
 }
 

@@ -1,12 +1,12 @@
-/** What listens at a broker's address, where a client only says that the connection is closed. */
+/** Probes what listens at a broker's address, because a client only reports that the connection was closed. */
 import { Effect } from "effect"
 import { addressOf, exchange } from "../../runtime/tcpExchange.ts"
-import { KafkaFailure, said } from "./failures.ts"
+import { KafkaFailure, reasons } from "./failures.ts"
 import type { Security } from "./Security.ts"
 
-/** ApiVersions, which a broker answers before it asks who is there. */
-const question = Buffer.from([0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff])
-/** An answer begins with its length; a listener for TLS sends an alert. */
+/** An ApiVersions request, which a broker answers without authentication. */
+const apiVersions = Buffer.from([0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff])
+/** By the first byte: a response starts with its length, a TLS alert with 21. */
 const kinds = new Map<number | undefined, "plain" | "tls">([
   [0, "plain"],
   [21, "tls"]
@@ -15,24 +15,24 @@ const kinds = new Map<number | undefined, "plain" | "tls">([
 type Listener = "plain" | "tls" | "nobody"
 
 const listenerAt = (broker: string) =>
-  exchange(addressOf(broker, 9092), question, (bytes): Listener => kinds.get(bytes[0]) ?? "nobody").pipe(
+  exchange(addressOf(broker, 9092), apiVersions, (bytes): Listener => kinds.get(bytes[0]) ?? "nobody").pipe(
     Effect.orElseSucceed((): Listener => "nobody")
   )
 
 const reasonOf = (listener: Listener, brokers: string, protocol: Security["protocol"]) => {
   const withTls = protocol.endsWith("ssl")
   const sasl = protocol.startsWith("sasl_")
-  if (listener === "nobody") return said.notUp(brokers)
-  if (listener === "tls") return withTls ? said.tls(undefined) : said.wantsTls(sasl ? "sasl_ssl" : "ssl")
-  if (withTls) return said.wantsNoTls(sasl ? "sasl_plaintext" : "plaintext")
-  return sasl ? said.closed : said.wantsUser
+  if (listener === "nobody") return reasons.notUp(brokers)
+  if (listener === "tls") return withTls ? reasons.tls(undefined) : reasons.wantsTls(sasl ? "sasl_ssl" : "ssl")
+  if (withTls) return reasons.wantsNoTls(sasl ? "sasl_plaintext" : "plaintext")
+  return sasl ? reasons.closed : reasons.wantsUser
 }
 
-/** The same failure; that of a connection which was closed with its cause, by the first of the brokers that answers. */
+/** Replaces "the connection is closed" by the actual reason, from the first broker that answers; other failures stay. */
 export const explained =
   (brokers: string, { protocol }: Security) =>
   (failure: KafkaFailure): Effect.Effect<KafkaFailure> => {
-    if (failure.reason !== said.closed) return Effect.succeed(failure)
+    if (failure.reason !== reasons.closed) return Effect.succeed(failure)
     const all = brokers.split(",").map((broker) => broker.trim())
     return Effect.map(Effect.forEach(all, listenerAt, { concurrency: "unbounded" }), (found) => {
       const reason = reasonOf(found.find((one) => one !== "nobody") ?? "nobody", brokers, protocol)

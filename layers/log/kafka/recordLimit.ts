@@ -1,42 +1,42 @@
-/** How large a record may be in a topic, and how large one is there. */
+/** The largest record of a topic, and the size of a record. */
 import type { Header } from "@confluentinc/kafka-javascript"
 import { Effect, Option, Schema } from "effect"
-import type { Admin } from "./Admin.ts"
+import { Admin } from "./Admin.ts"
 
-/** Kafka's number for a topic among what has settings. */
-const topics = 2
+/** Kafka's resource type of a topic. */
+const topicResource = 2
 const setting = "max.message.bytes"
 
 const decode = Schema.decodeUnknownOption(Schema.FiniteFromString)
 
-/** The topic's `max.message.bytes`, which is the broker's where it has none of its own; undefined where nobody tells. */
-export const of = (admin: Admin["Service"], topic: string) =>
-  admin
-    .ask(topic, (client) =>
+/** Reads the topic's `max.message.bytes` (the broker's default if unset); undefined if it cannot be read. */
+export const make = (topic: string) =>
+  Effect.map(Admin, ({ ask }) =>
+    ask(topic, (client) =>
       client.describeConfigs({
-        resources: [{ resourceType: topics, resourceName: topic, configurationKeys: [setting] }]
+        resources: [{ resourceType: topicResource, resourceName: topic, configurationKeys: [setting] }]
       })
-    )
-    .pipe(
-      Effect.map((found) => {
-        const value = found[0]?.configs.find(({ name }) => name === setting)?.value
+    ).pipe(
+      Effect.map(([topic]) => {
+        const value = topic?.configs.find(({ name }) => name === setting)?.value
         return Option.getOrUndefined(decode(value))
       }),
       Effect.orElseSucceed(() => undefined)
     )
+  )
 
-/** Of a batch in Kafka's format 2, before its first record. */
+/** The header of a record batch, format 2. */
 const batchBytes = 61
 
-/** Of a length or a number, in zigzag and seven bits a byte. */
+/** The size of a zigzag varint: seven bits per byte. */
 const varintBytes = (value: number) => Math.max(1, Math.ceil((Math.floor(Math.log2(Math.max(1, 2 * value))) + 1) / 7))
 
 const fieldBytes = (bytes: number) => varintBytes(bytes) + bytes
 
-/** What the broker counts of a record that is a batch of its own, uncompressed. */
+/** The bytes that the broker counts for a record in an uncompressed batch of its own. */
 export const bytesOf = (value: Buffer, key: string | null, headers: ReadonlyArray<Header> = []) => {
   const entries = headers.flatMap((header) => Object.entries(header))
-  // Attributes, the time after the batch's, the offset after the batch's: a byte each.
+  // 3: attributes, timestamp delta and offset delta, one byte each.
   const record =
     3 +
     (key === null ? 1 : fieldBytes(Buffer.byteLength(key))) +

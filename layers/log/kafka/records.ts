@@ -1,4 +1,4 @@
-/** A record as a message of the topic, and back. What goes with it travels in headers, never in the value. */
+/** Encodes a record as a Kafka message, and decodes it. Metadata is in headers, never in the value. */
 import { isUtf8 } from "node:buffer"
 import type { Header, Message } from "@confluentinc/kafka-javascript"
 import { Option, Schema } from "effect"
@@ -10,7 +10,7 @@ export const valueOf = ({ city, temperature, ts }: WeatherRecord) =>
 
 const decode = Schema.decodeUnknownOption(Schema.fromJsonString(WeatherRecord), { onExcessProperty: "error" })
 
-/** None for what another program wrote; further fields and broken bytes the connector refuses too. */
+/** None for messages of other programs. The connector rejects extra fields and invalid UTF-8 too. */
 export const recordOf = ({ value }: Message): Option.Option<WeatherRecord> =>
   value === null || !isUtf8(value) ? Option.none() : decode(value.toString())
 
@@ -21,10 +21,10 @@ export const eventOf = (message: Message): LoggedEvent | undefined => {
   return { position: { partition, offset }, record: record.value, acceptedAt: timestamp ?? 0 }
 }
 
-/** One header and not three: each costs a message some 2 µs. */
+/** One header, not three: each takes about 2 µs per message. */
 const header = "floe-request"
 
-/** The message's key is the Idempotency-Key; the header says which record of how many it is, and of what request. */
+/** The message key is the Idempotency-Key; the header has the record's index, the count and the request's digest. */
 export const headersOf = ({ digest }: IdempotencyKey, index: number, count: number): ReadonlyArray<Header> => [
   { [header]: `${index}/${count} ${digest}` }
 ]
@@ -36,7 +36,7 @@ export interface KeyedRecord {
   readonly count: number
 }
 
-/** Undefined for a message without a key, and for one whose header is not ours. */
+/** Undefined for a message without a key or without Floe's header. */
 export const keyOf = ({ key, headers }: Message): KeyedRecord | undefined => {
   const value = headers?.find((one) => header in one)?.[header]
   if (key === null || value === undefined) return undefined

@@ -1,13 +1,12 @@
-/** In what a topic that is there differs from the one that is wanted, and what to do. */
-
+/** Compares an existing topic with the wanted one. */
 import type { TopicRetention, WantedTopic } from "../../../services/Topics.ts"
 import { plural } from "../../runtime/plural.ts"
 import type { Described } from "./Cluster.ts"
 
-/** The log is the truth: nothing in it may expire. */
-export const forEver = { "cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1" }
+/** Nothing in the log may expire. */
+export const unlimitedRetention = { "cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1" }
 
-/** The settings by which records of a topic go: as they are, and as they should be. */
+/** The settings that let records expire: current and wanted. */
 const expiring = ({ millis, bytes, cleanup }: TopicRetention) =>
   (
     [
@@ -16,10 +15,10 @@ const expiring = ({ millis, bytes, cleanup }: TopicRetention) =>
       ["retention.bytes", String(bytes ?? -1)]
     ] as const
   )
-    .filter(([name, value]) => value !== forEver[name])
-    .map(([name, value]) => ({ is: `${name}=${value}`, wanted: `${name}=${forEver[name]}` }))
+    .filter(([name, value]) => value !== unlimitedRetention[name])
+    .map(([name, value]) => ({ is: `${name}=${value}`, wanted: `${name}=${unlimitedRetention[name]}` }))
 
-/** A topic that went while it was looked at has no retention. */
+/** One sentence per difference, with the fix. `retention` is undefined if the topic was deleted meanwhile. */
 export const differencesOf = (
   wanted: WantedTopic,
   found: Described,
@@ -34,12 +33,12 @@ export const differencesOf = (
   const differences: Array<string> = []
   if (there < partitions) {
     differences.push(
-      `The topic ${name} has ${plural(there, "partition")}, not ${partitions}; ${altering("kafka-topics")} --partitions ${partitions} adds them, after which keys go to other partitions.`
+      `The topic ${name} has ${plural(there, "partition")}, not ${partitions}; ${altering("kafka-topics")} --partitions ${partitions} adds them, but changes the partition of existing keys.`
     )
   }
   if (there > partitions) {
     differences.push(
-      `The topic ${name} has ${plural(there, "partition")}, not ${partitions}; Kafka cannot take partitions away.`
+      `The topic ${name} has ${plural(there, "partition")}, not ${partitions}; Kafka cannot remove partitions.`
     )
   }
   if (replicas !== replication) {
@@ -51,13 +50,13 @@ export const differencesOf = (
   if (settings.length > 0) {
     const list = (of: "is" | "wanted") => settings.map((setting) => setting[of]).join(",")
     differences.push(
-      `The topic ${name} does not keep its records for ever (${list("is")}); ${altering("kafka-configs")} --add-config ${list("wanted")} mends that.`
+      `The topic ${name} does not keep its records forever (${list("is")}); ${altering("kafka-configs")} --add-config ${list("wanted")} fixes that.`
     )
   }
   const cut = starts.findIndex((start) => start > 0)
   if (cut >= 0) {
     differences.push(
-      `The topic ${name} begins at offset ${starts[cut]} of partition ${cut}: what was before has expired or was deleted, and nothing brings it back.`
+      `The topic ${name} begins at offset ${starts[cut]} of partition ${cut}: earlier events have expired or were deleted and cannot be recovered.`
     )
   }
   return differences

@@ -8,8 +8,8 @@ import { Metastore } from "../../../services/Metastore.ts"
 import * as Settings from "../../../services/Settings.ts"
 import { Storage } from "../../../services/Storage.ts"
 import { addressOf, health } from "../../ingest/health.ts"
-import * as Admin from "../../log/kafka/Admin.ts"
-import * as Brokers from "../../log/kafka/brokers.ts"
+import { Admin } from "../../log/kafka/Admin.ts"
+import { describeBrokers } from "../../log/kafka/brokers.ts"
 import { plural } from "../../runtime/plural.ts"
 import * as TcpExchange from "../../runtime/tcpExchange.ts"
 import * as Rest from "../../sink/connect/rest.ts"
@@ -66,7 +66,7 @@ export const layer = Layer.effect(
   Effect.gen(function* () {
     // To load it takes half a second of processor time, which would count as the components'.
     yield* Effect.promise(() => import("@platformatic/kafka"))
-    const admin = yield* Admin.Admin
+    const admin = yield* Admin
     const connector = yield* Connector
     const metastore = yield* Metastore
     const storage = yield* Storage
@@ -88,7 +88,7 @@ export const layer = Layer.effect(
       if (notReady !== null) return { state: "down", version, detail: `takes no events: ${notReady}` }
       return up(version, addressOf(target))
     })
-    const kafka = Effect.map(because(Brokers.look(admin)), ({ count, version }) =>
+    const kafka = Effect.map(because(Effect.provideService(describeBrokers(), Admin, admin)), ({ count, version }) =>
       up(version, `${admin.brokers}, ${plural(count, "broker")}`)
     )
     const workers = connect.read("version", Connect, HttpClientRequest.get("/")).pipe(

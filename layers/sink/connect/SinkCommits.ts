@@ -3,7 +3,7 @@ import { Effect, Layer, Option, Scope } from "effect"
 import type { Position } from "../../../services/EventLog.ts"
 import { topic } from "../../../services/Settings.ts"
 import { type SinkCommit, SinkCommits, SinkCommitsUnavailable } from "../../../services/SinkCommits.ts"
-import * as Cluster from "../../log/kafka/Cluster.ts"
+import { Cluster } from "../../log/kafka/Cluster.ts"
 import * as Consumer from "../../log/kafka/Consumer.ts"
 import { KafkaFailure } from "../../log/kafka/failures.ts"
 import { eventOf } from "./controlEvents.ts"
@@ -24,7 +24,7 @@ type Found = ReadonlyMap<string, ReadonlyArray<Position>>
 export const layer = Layer.effect(
   SinkCommits,
   Effect.gen(function* () {
-    const cluster = yield* Cluster.Cluster
+    const cluster = yield* Cluster
     const log = yield* topic
     const scope = yield* Effect.scope
     const consumers = new Map<string, Consumer.Consumers>()
@@ -34,7 +34,10 @@ export const layer = Layer.effect(
       const made = consumers.get(control)
       if (made !== undefined) return made
       // As the coordinator reads: a transaction that was aborted never happened.
-      const fresh = yield* Consumer.make(cluster, control, "read_committed").pipe(Scope.provide(scope))
+      const fresh = yield* Consumer.make(control, "read_committed").pipe(
+        Effect.provideService(Cluster, cluster),
+        Scope.provide(scope)
+      )
       consumers.set(control, fresh)
       return fresh
     })

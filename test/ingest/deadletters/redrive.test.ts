@@ -76,7 +76,7 @@ describe("a message of the topic of dead letters", () => {
     const headers = noteHeaders({ position: at(12), at: "weather/0/99" })
     assert.deepStrictEqual(noteOf(message(20, "", headers)), { position: at(12), at: "weather/0/99" })
     assert.isUndefined(noteOf(message(20, "", headers.slice(0, 1))))
-    assert.isUndefined(noteOf(message(20, "", [{ "floe-redriven": "0/x" }, { "floe-position": "weather/0/9" }])))
+    assert.isUndefined(noteOf(message(20, "", [{ "floe-replayed": "0/x" }, { "floe-position": "weather/0/9" }])))
     assert.isUndefined(noteOf(message(20, "", [...headers, ...transform("The value is null")])))
   })
 })
@@ -234,8 +234,7 @@ describe("what is shown", () => {
 
 describe("floe dlq in the embedded profile", () => {
   const processes = { timeout: 60_000 }
-  const sentence =
-    "There are no dead letters: the embedded log takes valid records only, so nothing invalid ever reaches it.\n"
+  const sentence = "The embedded profile has no dead letters: its log accepts only valid records.\n"
 
   it.live(
     "answers that nothing invalid reaches the log",

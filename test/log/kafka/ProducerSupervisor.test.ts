@@ -1,10 +1,9 @@
-/** Interleavings that no broker makes at will: the brokers and their client are played by the tests. */
-
+/** Interleavings that no broker produces on demand: the tests play the brokers and the client. */
 import type { Kafka, Message } from "@confluentinc/kafka-javascript"
 import { assert, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Scope } from "effect"
+import { Deferred, Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import type { Cluster } from "../../../layers/log/kafka/Cluster.ts"
+import { Cluster } from "../../../layers/log/kafka/Cluster.ts"
 import type { Consumers } from "../../../layers/log/kafka/Consumer.ts"
 import { KafkaFailure } from "../../../layers/log/kafka/failures.ts"
 import * as IdempotencyIndex from "../../../layers/log/kafka/IdempotencyIndex.ts"
@@ -14,9 +13,7 @@ import { record } from "../eventLogContract.ts"
 
 const hour = 60 * 60 * 1_000
 
-const unused = () => Effect.die(new Error("not played"))
-
-/** A client of which the test gives the events and the answers to disconnect. */
+/** A client whose events and disconnect responses come from the test. */
 const clientOf = () => {
   const listeners = new Map<string, (event: unknown) => void>()
   const disconnecting = Deferred.makeUnsafe<() => void>()
@@ -45,18 +42,16 @@ const clientOf = () => {
   return { kafka, fail: (message: string) => listeners.get("event.error")?.({ message, code: -1 }), disconnecting }
 }
 
-const clusterOf = (played: Partial<Cluster["Service"]>): Cluster["Service"] => ({
-  kafka: clientOf().kafka,
-  brokers: "played:9092",
-  timeout: 1_000,
-  config: {},
-  failure: (cause) => new KafkaFailure({ reason: "it failed", cause }),
-  find: unused,
-  describe: () => Effect.succeed({ id: "one", partitions: [{ replicas: 1 }] }),
-  offsets: unused,
-  admin: unused,
-  ...played
-})
+const clusterOf = (played: Partial<Cluster["Service"]>) =>
+  Layer.mock(Cluster, {
+    kafka: clientOf().kafka,
+    brokers: "played:9092",
+    timeout: 1_000,
+    config: {},
+    failure: (cause) => new KafkaFailure({ reason: "it failed", cause }),
+    describe: () => Effect.succeed({ id: "one", partitions: [{ replicas: 1 }] }),
+    ...played
+  })
 
 const quiet: KeyIndexer.KeyIndexer = {
   toWindow: Effect.succeed(0),
@@ -70,21 +65,19 @@ it.effect("an append is answered although the log closes while its producer is r
   Effect.gen(function* () {
     const client = clientOf()
     const scope = yield* Scope.make()
-    const { sender, ready } = yield* ProducerSupervisor.make(
-      clusterOf({ kafka: client.kafka }),
-      "weather",
-      quiet,
-      false
-    ).pipe(Scope.provide(scope))
+    const { sender, ready } = yield* ProducerSupervisor.make("weather", quiet, false).pipe(
+      Effect.provide(clusterOf({ kafka: client.kafka })),
+      Scope.provide(scope)
+    )
     yield* ready
     const appending = yield* sender
-      .hand({
+      .send({
         records: [record("Oslo")],
         key: null,
         headers: () => undefined,
         acceptedAt: 0,
-        delivered: () => {},
-        over: () => {}
+        onDelivered: () => {},
+        onEnd: () => {}
       })
       .pipe(Effect.flip, Effect.forkChild({ startImmediately: true }))
     client.fail("fatal error")
@@ -98,7 +91,7 @@ it.effect("an append is answered although the log closes while its producer is r
   })
 )
 
-/** A topic of one partition with so many keyed messages; the test lets each piece be read. */
+/** A topic of one partition; the test releases each batch of messages. */
 const topicOf = (pieces: ReadonlyArray<Deferred.Deferred<ReadonlyArray<number>>>, end: number) => {
   const opened: Array<number> = []
   let piece = 0
@@ -116,7 +109,7 @@ const topicOf = (pieces: ReadonlyArray<Deferred.Deferred<ReadonlyArray<number>>>
   return { consumers, opened, cluster: clusterOf({ offsets: () => Effect.succeed([end]) }) }
 }
 
-it.effect("the tail goes back although it is reading", () =>
+it.effect("the indexer seeks back although it is reading", () =>
   Effect.gen(function* () {
     const pieces = [1, 2, 3].map(() => Deferred.makeUnsafe<ReadonlyArray<number>>())
     const give = (piece: number, offsets: ReadonlyArray<number>) => {
@@ -124,22 +117,24 @@ it.effect("the tail goes back although it is reading", () =>
       return deferred === undefined ? Effect.void : Deferred.succeed(deferred, offsets)
     }
     const { cluster, consumers, opened } = topicOf(pieces, 10)
-    const tail = yield* KeyIndexer.make(cluster, consumers, "weather", IdempotencyIndex.make(100), 100, () => 0)
-    tail.seek([5])
-    const first = yield* Effect.forkChild(tail.catchUp, { startImmediately: true })
+    const indexer = yield* KeyIndexer.make(consumers, "weather", IdempotencyIndex.make(100), 100, () => 0).pipe(
+      Effect.provide(cluster)
+    )
+    indexer.seek([5])
+    const first = yield* Effect.forkChild(indexer.catchUp, { startImmediately: true })
     yield* give(0, [5])
-    while (tail.places()[0] !== 6) yield* Effect.yieldNow
-    tail.seek([0])
+    while (indexer.places()[0] !== 6) yield* Effect.yieldNow
+    indexer.seek([0])
     yield* give(1, [6, 7, 8, 9])
     yield* Fiber.join(first)
-    const second = yield* Effect.forkChild(tail.catchUp, { startImmediately: true })
+    const second = yield* Effect.forkChild(indexer.catchUp, { startImmediately: true })
     yield* give(2, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
     yield* Fiber.join(second)
     assert.deepStrictEqual(opened, [5, 0])
   })
 )
 
-it.effect("of four partitions the last so many events are read, and not so many of each", () =>
+it.effect("of four partitions together, not of each, the indexer reads the last keysMax events", () =>
   Effect.gen(function* () {
     // A million events in each, one in 20 milliseconds, the last of them now.
     const end = 1_000_000
@@ -151,15 +146,14 @@ it.effect("of four partitions the last so many events are read, and not so many 
         Effect.succeed(Array.from({ length: count }, () => (at === "start" ? 0 : at === "end" ? end : offsetAt(at))))
     })
     const { consumers } = topicOf([], 0)
-    const tail = yield* KeyIndexer.make(
-      cluster,
+    const indexer = yield* KeyIndexer.make(
       consumers,
       "weather",
       IdempotencyIndex.make(200_000),
       200_000,
       () => now
-    )
-    const events = yield* tail.toWindow
+    ).pipe(Effect.provide(cluster))
+    const events = yield* indexer.toWindow
     // Each also reads 10,000 before the window, for requests that begin before it.
     assert.isAtLeast(events, 200_000 + 4 * 10_000)
     assert.isAtMost(events, 200_000 + 4 * 10_000 + 100)

@@ -102,7 +102,7 @@ describe("What the Kafka client reports", () => {
     ],
     [
       "[thrd:no.such.host:9092/bootstrap]: no.such.host:9092/bootstrap: Failed to resolve 'no.such.host:9092': Name or service not known (after 2ms in state CONNECT)",
-      "the host of no.such.host:9092 is not known"
+      "the host of no.such.host:9092 is unknown"
     ],
     [
       "[thrd:sasl_ssl://localhost:9092/bootstrap]: sasl_ssl://localhost:9092/bootstrap: Connect to ipv4#127.0.0.1:9092 failed: Connection refused (after 0ms in state CONNECT)",
@@ -110,34 +110,37 @@ describe("What the Kafka client reports", () => {
     ],
     [
       "[thrd:sasl_ssl://localhost:9092/bootstrap]: sasl_ssl://localhost:9092/bootstrap: SASL authentication error: Authentication failed during authentication due to invalid credentials with SASL mechanism SCRAM-SHA-512 (after 377ms in state AUTH_REQ)",
-      "the broker refuses the user, the password or the mechanism"
+      "the broker rejected the user, the password or the mechanism"
     ],
     [
       "[thrd:ssl://localhost:9092/bootstrap]: ssl://localhost:9092/bootstrap: SSL handshake failed: error:0A000086:SSL routines::certificate verify failed: broker certificate could not be verified (after 4ms in state SSL_HANDSHAKE)",
-      "the TLS connection to the broker fails (certificate verify failed)"
+      "the TLS connection to the broker failed (certificate verify failed)"
     ],
     [
       "[thrd:localhost:9092/bootstrap]: localhost:9092/bootstrap: Disconnected: connection closed by peer: receive 0 after POLLIN (after 7ms in state APIVERSION_QUERY)",
       "the broker closes the connection at once"
     ]
   ] as const) {
-    it(`is said as: ${reason}`, () => assert.include(reasonOfLine(line) ?? "", reason))
+    it(`is reported as: ${reason}`, () => assert.include(reasonOfLine(line) ?? "", reason))
   }
 
   it("names the topic that is missing, and how to make it", () => {
     const failure = failureOf({ code: 3, message: "Unknown topic" }, "localhost:9092", "weather", undefined)
-    assert.include(failure.reason, "the topic weather does not exist; if it never did, make it with floe topics create")
+    assert.include(
+      failure.reason,
+      "the topic weather does not exist; if it never existed, create it with floe topics create"
+    )
   })
 
   it("says of more copies than there are brokers what to set", () => {
     const message = "Replication factor: 3 larger than available brokers: 1."
     const failure = failureOf({ code: 38, message }, "localhost:9092", "weather", undefined)
-    assert.include(failure.reason, "set it to their number or less")
+    assert.include(failure.reason, "set it to that number or less")
   })
 
   it("says of a name that no topic can have what to set", () => {
     const failure = failureOf({ code: 17, message: "Broker: Invalid topic" }, "localhost:9092", "a b", undefined)
-    assert.include(failure.reason, 'no topic of the name "a b"; set FLOE_TOPIC')
+    assert.include(failure.reason, '"a b" is not a valid topic name; set FLOE_TOPIC')
   })
 })
 
@@ -272,8 +275,8 @@ describe("Handing records to the client", () => {
         key: null,
         headers: () => undefined,
         acceptedAt: 0,
-        delivered: () => {},
-        over: (outcome: string) => outcomes.push(outcome)
+        onDelivered: () => {},
+        onEnd: (outcome: string) => outcomes.push(outcome)
       }
     }
   }
@@ -288,8 +291,8 @@ describe("Handing records to the client", () => {
         failure
       )
       const { what, outcomes } = sending(2)
-      assert.strictEqual((yield* Effect.flip(sender.hand(what)))._tag, "LogUnavailable")
-      assert.deepStrictEqual(outcomes, ["refused"])
+      assert.strictEqual((yield* Effect.flip(sender.send(what)))._tag, "LogUnavailable")
+      assert.deepStrictEqual(outcomes, ["rejected"])
       assert.strictEqual(sender.waiting(), 0)
     })
   )
@@ -303,14 +306,14 @@ describe("Handing records to the client", () => {
         failure
       )
       const { what, outcomes } = sending(5)
-      const answer = yield* Effect.forkChild(Effect.flip(sender.hand(what)), { startImmediately: true })
+      const answer = yield* Effect.forkChild(Effect.flip(sender.send(what)), { startImmediately: true })
       assert.strictEqual(taken.length, 2)
       for (const { batch, index } of taken) {
         batch.delivered(index, 0, index)
         if (--batch.open === 0) batch.done()
       }
       assert.strictEqual((yield* Fiber.join(answer))._tag, "AppendOutcomeUnknown")
-      assert.deepStrictEqual(outcomes, ["uncertain"])
+      assert.deepStrictEqual(outcomes, ["unknown"])
       assert.strictEqual(sender.waiting(), 0)
     })
   )
@@ -323,8 +326,8 @@ describe("Handing records to the client", () => {
         () => undefined,
         failure
       )
-      yield* Effect.forkChild(sender.hand(sending(50_000).what), { startImmediately: true })
-      const error = yield* Effect.flip(sender.hand(sending(1).what))
+      yield* Effect.forkChild(sender.send(sending(50_000).what), { startImmediately: true })
+      const error = yield* Effect.flip(sender.send(sending(1).what))
       assert.include(error.message, "50,000 records are waiting for the broker already")
     })
   )
@@ -337,8 +340,8 @@ describe("A topic that is there", () => {
     partitions: Array.from({ length: count }, () => ({ replicas }))
   })
 
-  const forEver = { millis: null, bytes: null, cleanup: "delete" }
-  const differences = (found: Described, starts: ReadonlyArray<number> = [], retention: TopicRetention = forEver) =>
+  const unlimited = { millis: null, bytes: null, cleanup: "delete" }
+  const differences = (found: Described, starts: ReadonlyArray<number> = [], retention: TopicRetention = unlimited) =>
     differencesOf(wanted, found, starts, retention, "one:9092")
 
   it("is compared in partitions and replicas", () => {
@@ -347,25 +350,25 @@ describe("A topic that is there", () => {
       differences(partitions(1, 3))[0] ?? "",
       /has 1 partition, not 4; kafka-topics --bootstrap-server one:9092 --alter --topic weather --partitions 4 adds/
     )
-    assert.match(differences(partitions(6, 3))[0] ?? "", /has 6 partitions, not 4; Kafka cannot take/)
+    assert.match(differences(partitions(6, 3))[0] ?? "", /has 6 partitions, not 4; Kafka cannot remove/)
     assert.match(differences(partitions(4, 1))[0] ?? "", /has 1 replica, not 3/)
   })
 
   it("is compared in what it keeps", () => {
     const command = "kafka-configs --bootstrap-server one:9092 --alter --topic weather --add-config"
-    for (const [retention, is, mended] of [
-      [{ ...forEver, millis: 604_800_000 }, "retention.ms=604800000", "retention.ms=-1"],
-      [{ ...forEver, millis: 1, bytes: 5 }, "retention.ms=1,retention.bytes=5", "retention.ms=-1,retention.bytes=-1"],
-      [{ ...forEver, cleanup: "compact,delete" }, "cleanup.policy=compact,delete", "cleanup.policy=delete"]
+    for (const [retention, is, fixed] of [
+      [{ ...unlimited, millis: 604_800_000 }, "retention.ms=604800000", "retention.ms=-1"],
+      [{ ...unlimited, millis: 1, bytes: 5 }, "retention.ms=1,retention.bytes=5", "retention.ms=-1,retention.bytes=-1"],
+      [{ ...unlimited, cleanup: "compact,delete" }, "cleanup.policy=compact,delete", "cleanup.policy=delete"]
     ] as const) {
       assert.deepStrictEqual(differences(partitions(4, 3), [], retention), [
-        `The topic weather does not keep its records for ever (${is}); ${command} ${mended} mends that.`
+        `The topic weather does not keep its records forever (${is}); ${command} ${fixed} fixes that.`
       ])
     }
   })
 
   it("is said to have lost something if it begins later", () => {
     const [difference] = differences(partitions(4, 3), [0, 0, 12, 0])
-    assert.match(difference ?? "", /begins at offset 12 of partition 2: what was before has expired or was deleted/)
+    assert.match(difference ?? "", /begins at offset 12 of partition 2: earlier events have expired or were deleted/)
   })
 })

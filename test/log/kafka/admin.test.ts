@@ -130,12 +130,12 @@ describe("A broker that is none", () => {
       assert.deepStrictEqual(said.slice(0, 4), [
         `${begin}no broker answers at 127.0.0.1:${port} (connection refused); ${check}`,
         `${begin}no broker of 127.0.0.1:${silent} answers in time; ${check}`,
-        `${begin}127.0.0.1:${closing} closes each connection at once: the broker is down or only starting (ZooKeeper may be what it waits for), or this is no broker; check FLOE_KAFKA_BROKERS.`,
-        `${begin}the broker wants TLS; set FLOE_KAFKA_SECURITY to ssl.`
+        `${begin}127.0.0.1:${closing} closes each connection at once: the broker is down or still starting (it may be waiting for ZooKeeper), or this is not a broker; check FLOE_KAFKA_BROKERS.`,
+        `${begin}the broker requires TLS; set FLOE_KAFKA_SECURITY to ssl.`
       ])
       assert.strictEqual(
         said[4],
-        `${begin}the TLS connection to the broker fails (wrong version number); check FLOE_KAFKA_SECURITY and FLOE_KAFKA_CA_FILE.`
+        `${begin}the TLS connection to the broker failed (wrong version number); check FLOE_KAFKA_SECURITY and FLOE_KAFKA_CA_FILE.`
       )
     })
   )
@@ -148,7 +148,7 @@ describe("A broker that is none", () => {
         FLOE_KAFKA_CERTIFICATE_FILE: import.meta.filename,
         FLOE_KAFKA_KEY_FILE: import.meta.filename
       }
-      assert.match(yield* asked(env), /each file that is named is a PEM file and the key has no password\.$/)
+      assert.match(yield* asked(env), /each configured file is a PEM file and that the key has no password\.$/)
     })
   )
 })

@@ -231,9 +231,9 @@ describe("ZooKeeper and PostgreSQL", () => {
       const foreign = yield* answered("HTTP/1.1 400 Bad Request\r\n")
       assert.match(
         (yield* Effect.flip(PostgreSQL.speaks(foreign))).message,
-        /cannot be read \(it is not PostgreSQL's\)/
+        /sent an invalid response \(it is not PostgreSQL's\)/
       )
-      assert.match((yield* Effect.flip(ZooKeeper.version(foreign))).message, /cannot be read \(it is not ZooKeeper's\)/)
+      assert.match((yield* Effect.flip(ZooKeeper.version(foreign))).message, /sent an invalid response \(it is not ZooKeeper's\)/)
     }).pipe(Effect.scoped)
   )
 })

@@ -233,7 +233,10 @@ describe("ZooKeeper and PostgreSQL", () => {
         (yield* Effect.flip(PostgreSQL.speaks(foreign))).message,
         /sent an invalid response \(it is not PostgreSQL's\)/
       )
-      assert.match((yield* Effect.flip(ZooKeeper.version(foreign))).message, /sent an invalid response \(it is not ZooKeeper's\)/)
+      assert.match(
+        (yield* Effect.flip(ZooKeeper.version(foreign))).message,
+        /sent an invalid response \(it is not ZooKeeper's\)/
+      )
     }).pipe(Effect.scoped)
   )
 })

@@ -2,7 +2,7 @@
 import { join } from "node:path"
 import { setTimeout as delay } from "node:timers/promises"
 import { Effect, Option } from "effect"
-import { readTable } from "../layers/table/iceberg/readTable.ts"
+import { readTable } from "../test/support/readTable.ts"
 import { describe } from "./machine.ts"
 import { answering, freePort, rounded, start, stop, temporaryFolder } from "./programs.ts"
 

@@ -5,9 +5,9 @@ import { setTimeout as delay } from "node:timers/promises"
 import { Effect, Layer, Option } from "effect"
 import * as SqliteEventLog from "../layers/log/sqlite/EventLog.ts"
 import * as DataFolder from "../layers/runtime/DataFolder.ts"
-import { readTable } from "../layers/table/iceberg/readTable.ts"
 import { EventLog } from "../services/EventLog.ts"
 import { hourOf } from "../services/Weather.ts"
+import { readTable } from "../test/support/readTable.ts"
 
 const perAppend = 10_000
 const hour = (n: number) => hourOf(Date.UTC(2026, 0, 1) + n * 3_600_000)

@@ -1,6 +1,6 @@
 /**
- * Leases that running queries hold on the snapshot they read, so that upkeep does not remove its files.
- * Owns: who reads which snapshot. Does not own: snapshots, files.
+ * Leases that running queries hold on the snapshots they read, so that maintenance does not remove their files.
+ * Owns: which snapshots are being read. Does not own: snapshots, files.
  */
 import { Context, type Effect, Schema, type Scope } from "effect"
 
@@ -18,11 +18,11 @@ export class Leases extends Context.Service<
   Leases,
   {
     /**
-     * Holds a lease on the snapshot of this id, in decimal, until the scope closes, or the process dies. The holder must look again, once it has the lease,
-     * whether the snapshot is still in the table's metadata: only then are its files safe.
+     * Holds a lease on the snapshot with this id, in decimal, until the scope closes or the process dies. The snapshot's
+     * files are safe only if the snapshot is still in the table's metadata after the lease was acquired: check again.
      */
     readonly hold: (snapshotId: string) => Effect.Effect<void, LeaseUnavailable, Scope.Scope>
-    /** Snapshots on which someone holds a lease now. */
+    /** The ids of the snapshots that are leased now. */
     readonly held: Effect.Effect<ReadonlySet<string>, LeaseUnavailable>
   }
 >()("floe/services/Leases") {}

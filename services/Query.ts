@@ -1,5 +1,5 @@
 /**
- * SQL over the table: one snapshot from the start of a query to its end.
+ * SQL over the table. A query sees one snapshot from its start to its end.
  * Owns: running SQL, types, errors. Does not own: printing, the table's files.
  */
 import { Context, type Effect, Schema, type Scope, type Stream } from "effect"
@@ -7,23 +7,23 @@ import type { AsOf, SnapshotMissing } from "./TableReader.ts"
 
 export interface QueryColumn {
   readonly name: string
-  /** The engine's name of the type, such as VARCHAR or DOUBLE. */
+  /** The engine's name of the type: `VARCHAR`, `DOUBLE`. */
   readonly type: string
 }
 
-/** A value as JSON can carry it: decimals, 64-bit integers and times as text, nested values as arrays and objects. */
+/** A JSON value: decimals, 64-bit integers and times are text, nested values are arrays and objects. */
 export type QueryValue = Schema.Json
 
-/** Rows may fail half way for the same reasons as the statement itself. */
+/** The stream of rows may fail halfway for the same reasons as the statement itself. */
 export type QueryError = QueryFailed | QueryUnavailable | QueryCancelled
 
 export interface QueryResult {
   readonly columns: ReadonlyArray<QueryColumn>
-  /** Rows in chunks, each with a value per column; to be read once, within the scope. */
+  /** Rows in chunks, one value per column. Read them once, within the scope. */
   readonly rows: Stream.Stream<ReadonlyArray<QueryValue>, QueryError>
 }
 
-/** The engine refused or failed the statement; trying the same again does not help. */
+/** The engine rejected the statement, or failed to run it. A retry does not help. */
 export class QueryFailed extends Schema.TaggedError<QueryFailed>()("QueryFailed", {
   /** The engine's own message. */
   reason: Schema.String
@@ -33,7 +33,7 @@ export class QueryFailed extends Schema.TaggedError<QueryFailed>()("QueryFailed"
   }
 }
 
-/** There is nothing to query, or the engine cannot be reached; it may be tried again. */
+/** There is nothing to query, or the engine cannot be reached. May be retried. */
 export class QueryUnavailable extends Schema.TaggedError<QueryUnavailable>()("QueryUnavailable", {
   reason: Schema.String,
   cause: Schema.Defect()
@@ -43,7 +43,7 @@ export class QueryUnavailable extends Schema.TaggedError<QueryUnavailable>()("Qu
   }
 }
 
-/** Someone else ended the statement in the engine: its administrator, or another client. */
+/** The engine's administrator or another client cancelled the statement. */
 export class QueryCancelled extends Schema.TaggedError<QueryCancelled>()("QueryCancelled", {
   /** The engine's own message. */
   reason: Schema.String
@@ -56,7 +56,7 @@ export class QueryCancelled extends Schema.TaggedError<QueryCancelled>()("QueryC
 export class Query extends Context.Service<
   Query,
   {
-    /** One statement, over the newest snapshot or the one asked for. Interrupting it cancels it in the engine. */
+    /** Runs one statement on the newest snapshot, or the requested one. An interruption cancels it in the engine. */
     readonly execute: (
       sql: string,
       options?: { readonly asOf?: AsOf | undefined }

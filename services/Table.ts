@@ -1,16 +1,16 @@
 /**
- * The Iceberg table `default.weather` as its one writer sees it.
- * Owns: commits, what is committed, upkeep. Does not own: where events come from (EventLog), reading it with SQL (Query).
+ * The Iceberg table `default.weather`, as its one writer sees it.
+ * Owns: commits, progress, maintenance. Does not own: the source of events (EventLog), SQL over the table (Query).
  */
 import { Context, type Effect, type Option, Schema } from "effect"
 import type { WeatherRecord } from "./Weather.ts"
 
-/** How far the log is in the table; committed together with the rows. */
+/** How much of the log the table holds; committed together with the rows. */
 export interface Progress {
   readonly logId: string
   /** The next offset to read. */
   readonly offset: number
-  /** A digest of the event before `offset`: a log that was put back and went on otherwise has another one there. */
+  /** A digest of the event before `offset`: it differs if the log was restored from a copy and continued differently. */
   readonly lastEvent?: string | undefined
 }
 
@@ -25,7 +25,7 @@ export interface Committed {
   readonly files: number
 }
 
-/** The table cannot be written now; the same call may be tried again. */
+/** The table cannot be read or written now; the same call may be retried. */
 export class TableUnavailable extends Schema.TaggedError<TableUnavailable>()("TableUnavailable", {
   operation: Schema.String,
   reason: Schema.String,
@@ -37,13 +37,14 @@ export class TableUnavailable extends Schema.TaggedError<TableUnavailable>()("Ta
 }
 
 /**
- * The table's files contradict each other or the specification, or another engine made of them what Floe does not read;
- * trying again does not help.
+ * The table's files contradict each other or the specification, or another engine wrote something that Floe cannot read.
+ * A retry does not help.
  */
 export class TableBroken extends Schema.TaggedError<TableBroken>()("TableBroken", {
   file: Schema.String,
+  /** The end of a sentence that begins with the file. */
   reason: Schema.String,
-  /** Whole by the specification, and beyond Floe. */
+  /** The table is valid, but uses what Floe does not support. */
   unsupported: Schema.optionalKey(Schema.Boolean)
 }) {
   override get message() {
@@ -52,8 +53,8 @@ export class TableBroken extends Schema.TaggedError<TableBroken>()("TableBroken"
 }
 
 /**
- * Another program changed the table, and with it how far the log is in it: a commit is gone from it, or was rolled back.
- * What was staged is discarded; the log is to be read again from where the table is now.
+ * Another program changed the table and its progress: a commit was removed or rolled back. The staged rows are discarded;
+ * the log must be read again from the table's new progress.
  */
 export class TableChanged extends Schema.TaggedError<TableChanged>()("TableChanged", {
   /** A sentence. */
@@ -64,7 +65,8 @@ export class TableChanged extends Schema.TaggedError<TableChanged>()("TableChang
   }
 }
 
-export interface Upkeep {
+/** What one piece of maintenance has done. */
+export interface Maintained {
   readonly filesCompacted: number
   readonly filesWritten: number
   readonly snapshotsExpired: number
@@ -74,29 +76,29 @@ export interface Upkeep {
 export class TableWriter extends Context.Service<
   TableWriter,
   {
-    /** What is committed; none before the first commit. */
+    /** The last commit; none before the first. */
     readonly committed: Effect.Effect<Option.Option<Committed>>
-    /** Stages rows for the next commit, in memory and in bounded pieces on disk; they are not durable before it. */
+    /** Stages rows for the next commit, in memory and in bounded pieces on disk. They are durable only with the commit. */
     readonly stage: (records: ReadonlyArray<WeatherRecord>) => Effect.Effect<void, TableUnavailable>
     /** Rows staged since the last commit. */
     readonly staged: Effect.Effect<number>
-    /** Makes the staged rows and the progress durable and visible in one step. On failure nothing is visible and the rows stay staged. */
+    /** Makes the staged rows and the progress durable and visible atomically. On failure nothing is visible and the rows stay staged. */
     readonly commit: (progress: Progress) => Effect.Effect<Committed, TableUnavailable | TableBroken | TableChanged>
-    /** Takes up what other programs have committed since. */
+    /** Loads what other programs have committed since. */
     readonly refresh: Effect.Effect<void, TableUnavailable | TableBroken | TableChanged>
-    /** Forgets the rows staged since the last commit. */
+    /** Drops the rows staged since the last commit. */
     readonly discard: Effect.Effect<void, TableUnavailable>
     /**
-     * As `commit`, and in the same step all rows of the table in the folder `from` take the place of all that was
-     * committed here. The snapshots before it stay as long as they would anyway, and `from` stays as it is.
+     * Commits like `commit`, and in the same step replaces all rows of this table by the rows of the table in the folder
+     * `from`. Older snapshots are kept as usual, and `from` is not changed.
      */
     readonly promote: <E = never>(
       from: string,
       progress: Progress,
-      /** Asked of the table that is replaced, at the moment it is; nothing is changed if it fails. */
+      /** A check that runs right before the table is replaced; if it fails, nothing is changed. */
       allowed?: Effect.Effect<void, E>
     ) => Effect.Effect<Committed, TableUnavailable | TableBroken | E>
-    /** One bounded piece of upkeep: merges small files, expires snapshots beyond those kept, removes files that nobody needs. Commits go on meanwhile. */
-    readonly maintain: Effect.Effect<Upkeep, TableUnavailable | TableBroken>
+    /** One bounded piece of maintenance: merges small files, expires snapshots, removes unneeded files. Commits continue meanwhile. */
+    readonly maintain: Effect.Effect<Maintained, TableUnavailable | TableBroken>
   }
 >()("floe/services/TableWriter") {}

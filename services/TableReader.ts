@@ -1,12 +1,12 @@
 /**
- * An Iceberg table as somebody sees it who looks at it: what it is, its snapshots, its data files.
+ * A description of an Iceberg table: its columns, snapshots and data files.
  * Owns: describing, listing. Does not own: rows (Query), writing (TableWriter).
  */
 import { Context, type Effect, type Option, Schema, type Stream } from "effect"
 import { Position } from "./EventLog.ts"
 import type { TableBroken, TableUnavailable } from "./Table.ts"
 
-/** A name that every engine takes as it is; `weather` is the table that the sink writes. */
+/** A name that every engine accepts unquoted. `weather` is the table that the sink writes. */
 export const TableName = Schema.String.check(
   Schema.isPattern(/^[a-z][a-z0-9_]{0,63}$/u, {
     message: "expected a table's name: a small letter, then at most 63 small letters, digits or _"
@@ -14,17 +14,17 @@ export const TableName = Schema.String.check(
 )
 export const weather = "weather"
 
-/** How far the log is in a table. */
+/** How much of the log a table holds. */
 const LogPosition = Schema.Struct({
-  /** Null where the writer does not tell from which log it wrote. */
+  /** Null if the writer did not record which log it wrote from. */
   logId: Schema.NullOr(Schema.String),
-  /** Of each partition the next offset to read. */
+  /** The next offset to read of each partition. */
   positions: Schema.Array(Position)
 })
 
 const Count = Schema.NullOr(Schema.Int)
 
-/** Counts are null where the writer did not give them. */
+/** Counts are null if the writer did not record them. */
 export const TableSnapshot = Schema.Struct({
   /** A 64-bit integer, as text. */
   id: Schema.String,
@@ -41,7 +41,7 @@ export const TableSnapshot = Schema.Struct({
   rows: Count,
   files: Count,
   bytes: Count,
-  /** Null if it is not known. */
+  /** Null if unknown. */
   log: Schema.NullOr(LogPosition)
 })
 export type TableSnapshot = typeof TableSnapshot.Type
@@ -57,29 +57,29 @@ export const HistoryEntry = Schema.Struct({
 export type HistoryEntry = typeof HistoryEntry.Type
 
 export const TableDescription = Schema.Struct({
-  /** With its schema, such as default.weather. */
+  /** With its schema: `default.weather`. */
   name: Schema.String,
-  /** A folder, or an address such as s3a://warehouse/default/weather. */
+  /** A folder, or a URL like `s3a://warehouse/default/weather`. */
   location: Schema.String,
   formatVersion: Schema.Int,
   columns: Schema.Array(Schema.Struct({ name: Schema.String, type: Schema.String, required: Schema.Boolean })),
-  /** As `ts` or `bucket(4, city)`. */
+  /** Each like `ts` or `bucket(4, city)`. */
   partitioning: Schema.Array(Schema.String),
   properties: Schema.Record(Schema.String, Schema.String)
 })
 export type TableDescription = typeof TableDescription.Type
 
 export const DataFile = Schema.Struct({
-  /** Below the table's location. */
+  /** Relative to the table's location. */
   path: Schema.String,
-  /** As `ts=2026-01-08-14`. */
+  /** Like `ts=2026-01-08-14`. */
   partition: Schema.String,
   rows: Schema.Int,
   bytes: Schema.Int
 })
 export type DataFile = typeof DataFile.Type
 
-/** There is no such table, or nothing was committed to it yet. */
+/** The table does not exist, or nothing was committed to it yet. */
 export class TableMissing extends Schema.TaggedError<TableMissing>()("TableMissing", {
   table: Schema.String,
   /** What to do, as the end of a sentence. */
@@ -94,10 +94,10 @@ export class TableMissing extends Schema.TaggedError<TableMissing>()("TableMissi
 export const AsOf = Schema.TaggedUnion({ Snapshot: { id: Schema.String }, Time: { millis: Schema.Int } })
 export type AsOf = typeof AsOf.Type
 
-/** No such snapshot is kept: it never was, or it has expired. */
+/** The table has no such snapshot: it never existed, or it has expired. */
 export class SnapshotMissing extends Schema.TaggedError<SnapshotMissing>()("SnapshotMissing", {
   asOf: AsOf,
-  /** What there is. */
+  /** How many snapshots the table has. */
   kept: Schema.Int,
   oldest: Schema.String,
   /** Milliseconds since 1970. */
@@ -123,11 +123,11 @@ export class TableReader extends Context.Service<
     readonly describe: Effect.Effect<TableDescription, TableReadError>
     /** The current snapshot; none before the first commit. */
     readonly current: Effect.Effect<Option.Option<TableSnapshot>, TableUnavailable | TableBroken>
-    /** Those that are kept, newest first. */
+    /** Newest first. */
     readonly snapshots: Effect.Effect<ReadonlyArray<TableSnapshot>, TableReadError>
     /** Newest first. */
     readonly history: Effect.Effect<ReadonlyArray<HistoryEntry>, TableReadError>
-    /** Data files of one snapshot, in chunks; they stay for as long as they are listed. */
+    /** The data files of one snapshot, in chunks. They stay on disk until the stream ends. */
     readonly files: (asOf?: AsOf) => Stream.Stream<DataFile, TableReadError | SnapshotMissing>
   }
 >()("floe/services/TableReader") {}

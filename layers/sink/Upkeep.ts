@@ -1,14 +1,14 @@
 /** Upkeep of the table beside the commits: one bounded piece at a time. */
 import { Effect, Latch } from "effect"
 import { SinkStopped } from "../../services/Sink.ts"
-import type { TableWriter, Upkeep } from "../../services/Table.ts"
+import type { Maintained, TableWriter } from "../../services/Table.ts"
 import { plural } from "../runtime/plural.ts"
 import * as RetryReporter from "../runtime/RetryReporter.ts"
 
 /** Without commits there is still something to do, once an hour that has ended no longer grows. */
 const longestWait = "1 minute"
 
-const isNothing = (upkeep: Upkeep) => Object.values(upkeep).every((count) => count === 0)
+const isNothing = (upkeep: Maintained) => Object.values(upkeep).every((count) => count === 0)
 
 export const make = Effect.fnUntraced(function* (table: TableWriter["Service"]) {
   const wanted = yield* Latch.make(true)

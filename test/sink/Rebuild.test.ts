@@ -99,7 +99,7 @@ describe("floe rebuild", () => {
           floe(["query", "--as-of", "2026-01-08T14:30", 'SELECT * FROM "order"'], env)
         ])
         assert.deepStrictEqual([both.rows, shown.rows], [["3,100"], ["order", "weather"]])
-        assert.match(older.err, /^An older snapshot can be read of the table weather alone\.$/m)
+        assert.match(older.err, /^Only the table weather can be read as of an older snapshot\.$/m)
 
         writeFileSync(
           join(tableAt("order"), "replay.json"),

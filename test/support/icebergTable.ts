@@ -5,13 +5,13 @@ import { Effect, Layer, Option, Schema } from "effect"
 import { avroMetadata, avroRead } from "icebird"
 import { at } from "../../layers/runtime/DataFolder.ts"
 import * as SqliteLeases from "../../layers/table/iceberg/Leases.ts"
-import * as ReadTable from "../../layers/table/iceberg/readTable.ts"
 import * as TableWriter from "../../layers/table/iceberg/TableWriter.ts"
 import { DataFolder } from "../../services/DataFolder.ts"
 import { type TableWriter as Table, TableUnavailable } from "../../services/Table.ts"
 import type { WeatherRecord } from "../../services/Weather.ts"
 import { temporary } from "./dataFolder.ts"
 import { icebirdRows, sorted } from "./icebirdReader.ts"
+import { readTable } from "./readTable.ts"
 
 export const environment = SqliteLeases.layer.pipe(Layer.provideMerge(temporary))
 
@@ -66,7 +66,7 @@ export const maintainAll = Effect.fnUntraced(function* (writer: Table["Service"]
 /** Both readers see exactly these rows in the table. */
 export const assertRows = Effect.fnUntraced(function* (tableFolder: string, rows: ReadonlyArray<WeatherRecord>) {
   assert.deepStrictEqual(sorted(yield* icebirdRows(tableFolder)), sorted(rows))
-  const table = yield* ReadTable.readTable(tableFolder)
+  const table = yield* readTable(tableFolder)
   const files = Option.isSome(table) ? table.value.files : []
   assert.strictEqual(
     files.reduce((sum, file) => sum + file.rows, 0),

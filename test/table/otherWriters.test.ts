@@ -10,13 +10,13 @@ import { at } from "../../layers/runtime/DataFolder.ts"
 import * as QueryLayer from "../../layers/table/duckdb/Query.ts"
 import * as TableChecksumsLayer from "../../layers/table/duckdb/TableChecksums.ts"
 import * as LeasesLayer from "../../layers/table/iceberg/Leases.ts"
-import { listSnapshots } from "../../layers/table/iceberg/readTable.ts"
 import { DataFolder } from "../../services/DataFolder.ts"
 import type { Leases } from "../../services/Leases.ts"
 import { Query } from "../../services/Query.ts"
 import type { TableWriter as Table } from "../../services/Table.ts"
 import { add, environmentAt, maintainAll, openWriter, someRows } from "../support/icebergTable.ts"
 import { floe } from "../support/program.ts"
+import { listSnapshots } from "../support/readTable.ts"
 import { unpacked } from "../support/recordedTables.ts"
 
 const select = "SELECT * FROM iceberg.default.weather"
@@ -80,8 +80,8 @@ describe("a table on which Spark has worked", () => {
   }
 
   for (const [name, reason] of Object.entries({
-    "deletion-vectors": /metadata\.json is of Iceberg's format version 3; Floe reads version 2\.$/,
-    orc: /\.orc is of the format ORC, and Floe reads only Parquet\.$/,
+    "deletion-vectors": /metadata\.json has Iceberg format version 3; Floe reads version 2\.$/,
+    orc: /\.orc is in the format ORC; Floe reads only Parquet\.$/,
     "equality-deletes": /equal-2\.parquet deletes rows by their values \(equality deletes\), which Floe cannot apply; /
   })) {
     it.effect(`${name}: query and audit refuse and name it`, () =>
@@ -200,7 +200,7 @@ describe("a table on which Spark has worked", () => {
       const found = yield* query(root)
       assert.deepStrictEqual(found.columns, columns)
       assert.deepStrictEqual(sorted(found.rows), sorted(rows))
-      assert.match((yield* Effect.flip(audited(root))).message, /has no column temperature any more: another program /)
+      assert.match((yield* Effect.flip(audited(root))).message, /no longer has the column temperature: another program /)
     }).pipe(Effect.scoped)
   )
 
@@ -248,7 +248,7 @@ describe("doctor over a table on which Spark has worked", () => {
       const folder = join(root, "warehouse", "default", "weather", "data", "ts=2026-01-08-16")
       for (const name of readdirSync(folder)) rmSync(join(folder, name))
       const [finding] = yield* findings(root)
-      assert.match(finding?.fix ?? "", /^floe replay --into \w+ --swap --discard-other-writers /)
+      assert.match(finding?.fix ?? "", /^floe rebuild --into \w+ --promote --discard-other-writers /)
       // The rows that Spark inserted are in the file that is gone: its own count of them is what is left.
       assert.match(
         finding?.fix ?? "",
@@ -264,7 +264,7 @@ describe("doctor over a table on which Spark has worked", () => {
         const [finding] = yield* findings(root)
         assert.match(
           finding?.finding ?? "",
-          /^The table cannot be used: .*(\.orc is of the format|equal-2\.parquet deletes rows)/
+          /^The table cannot be used: .*(\.orc is in the format|equal-2\.parquet deletes rows)/
         )
         assert.match(finding?.fix ?? "", /rewrite_data_files/)
       }).pipe(Effect.scoped)

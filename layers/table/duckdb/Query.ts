@@ -25,7 +25,7 @@ export const layer = Layer.effect(
     const folder = yield* DataFolder
     const leases = yield* Leases
 
-    /** The rows of a snapshot, under a lease. */
+    /** The rows of a leased snapshot. */
     const rows = Effect.fnUntraced(
       function* (table: string, asOf: AsOf | undefined) {
         return yield* allRows(table, yield* readScan(table, yield* withLeasedSnapshot(table, asOf)))
@@ -41,21 +41,24 @@ export const layer = Layer.effect(
 
     const execute = Effect.fn("Query.execute")(function* (sql: string, options?: { readonly asOf?: AsOf | undefined }) {
       if (trimmed(sql) === "") {
-        return yield* new QueryFailed({ reason: "There is no statement; give one such as SELECT * FROM weather." })
+        return yield* new QueryFailed({ reason: "There is no statement. Give one, for example SELECT * FROM weather." })
       }
       if (isShowCatalogs(sql)) return catalogs
-      const names = yield* OtherTables.namesIn(folder).pipe(Effect.mapError((error) => unavailable(error)))
+      const names = yield* OtherTables.listNames.pipe(
+        Effect.provideService(DataFolder, folder),
+        Effect.mapError((error) => unavailable(error))
+      )
       const named = names.filter((name) => OtherTables.mentions(sql, name))
       // A rebuilt table can be read where the old one cannot.
       const isWeatherNamed = named.length === 0 || OtherTables.mentions(sql, weather)
       if (!isWeatherNamed && options?.asOf !== undefined) {
-        return yield* new QueryFailed({ reason: `An older snapshot can be read of the table ${weather} alone.` })
+        return yield* new QueryFailed({ reason: `Only the table ${weather} can be read as of an older snapshot.` })
       }
       const ofWeather = isWeatherNamed ? yield* rows(folder.table, options?.asOf) : OtherTables.unread
       const others = yield* Effect.forEach(
         names,
         Effect.fnUntraced(function* (name) {
-          // What is not named is there to be listed.
+          // SHOW TABLES lists the tables that the statement does not name.
           if (!named.includes(name)) return { name, rows: OtherTables.unread }
           const tableFolder = folder.tableAt(name)
           yield* OtherTables.warnIfUnfinished(name, tableFolder)

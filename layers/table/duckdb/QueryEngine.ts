@@ -1,6 +1,6 @@
 /**
- * A fresh in-memory DuckDB in which each table of `iceberg."default"` is a snapshot, and which reads the files of these
- * snapshots and nothing else of the machine.
+ * A new in-memory DuckDB in which each table of `iceberg."default"` is a snapshot. It can read the files of these
+ * snapshots and no other file of the machine.
  */
 import { availableParallelism } from "node:os"
 import type { DuckDBConnection, DuckDBPreparedStatement } from "@duckdb/node-api"
@@ -10,14 +10,14 @@ import { weather } from "../../../services/TableReader.ts"
 import { DuckDBInstance, StatementType } from "../parquet/duckdb.ts"
 import { list, pattern } from "../parquet/literals.ts"
 import { converter } from "./queryValues.ts"
-import { explained, isChange, refusedFunction } from "./statement.ts"
+import { explained, forbiddenFunction, isChange } from "./statement.ts"
 import { explainDamage } from "./tableDamage.ts"
 import type { TableRows } from "./tableRows.ts"
 
-/** Nothing is spilled to disk: what needs more memory fails. */
+/** Nothing spills to disk: a query that needs more memory fails. */
 const memoryLimit = "512MB"
 
-/** Only the snapshots' own files may be read, and no file may be made beside them. */
+/** Allows reading the snapshots' own files, and no writing. */
 const setup = (files: TableRows["files"]) => {
   const paths = files.map((file) => file.path)
   return `
@@ -39,7 +39,7 @@ const define = (tables: ReadonlyArray<NamedTable>) => `
     SET lock_configuration = true;
   `
 
-/** The first of the files whose columns have no ids. */
+/** The first file whose columns have no ids. */
 const withoutIds = (files: TableRows["files"]) => `
     SELECT file_name FROM parquet_schema(${list(files.map(({ path }) => pattern(path)))})
     GROUP BY file_name HAVING count(field_id) = 0 LIMIT 1
@@ -52,10 +52,9 @@ const failed = (cause: unknown) =>
       .trim()
   })
 
-const readOnly =
-  "Only statements that read are allowed, such as SELECT, SHOW, DESCRIBE, SUMMARIZE and EXPLAIN of a SELECT"
+const readOnly = "Only statements that read are allowed: SELECT, SHOW, DESCRIBE, SUMMARIZE, or EXPLAIN of a SELECT"
 
-/** Runs the engine; an interruption cancels the statement and waits until the engine has let go of it. */
+/** Runs the engine. An interruption cancels the statement and waits until the engine has stopped it. */
 const run = <A>(connection: DuckDBConnection, evaluate: () => Promise<A>) =>
   Effect.callback<A, QueryFailed>((resume) => {
     const running = evaluate()
@@ -64,17 +63,17 @@ const run = <A>(connection: DuckDBConnection, evaluate: () => Promise<A>) =>
       (cause) => resume(Effect.fail(failed(cause)))
     )
     return Effect.promise(() => {
-      // An interrupt that comes before the statement has started is forgotten, so it is said again.
-      const again = setInterval(() => connection.interrupt(), 10)
+      // The engine ignores an interrupt that comes before the statement has started, so it is repeated.
+      const repeated = setInterval(() => connection.interrupt(), 10)
       connection.interrupt()
       return running.then(
-        () => clearInterval(again),
-        () => clearInterval(again)
+        () => clearInterval(repeated),
+        () => clearInterval(repeated)
       )
     })
   })
 
-/** `rows` are those of the table weather. */
+/** Opens an engine on the table weather (`rows`) and other tables; it closes with the scope. */
 export const open = Effect.fnUntraced(function* (rows: TableRows, others: ReadonlyArray<NamedTable> = []) {
   const tables = [{ name: weather, rows }, ...others]
   const files = tables.flatMap((table) => table.rows.files)
@@ -101,11 +100,11 @@ export const open = Effect.fnUntraced(function* (rows: TableRows, others: Readon
   const prepared = Effect.gen(function* () {
     yield* run(connection, () => connection.run(setup(files)))
     if (byId.length > 0) {
-      const found = yield* run(connection, () => connection.runAndReadAll(withoutIds(byId)))
-      const [name] = found.getColumnsJson()[0] ?? []
+      const result = yield* run(connection, () => connection.runAndReadAll(withoutIds(byId)))
+      const [name] = result.getColumnsJson()[0] ?? []
       if (name !== undefined) {
         return yield* new QueryFailed({
-          reason: `The table's columns were changed, and its data file ${name} does not say which of them it has; let the engine that added it rewrite it.`
+          reason: `The table's columns were changed, and its data file ${name} does not record which of them it has. Rewrite the file with the engine that added it.`
         })
       }
     }
@@ -114,22 +113,22 @@ export const open = Effect.fnUntraced(function* (rows: TableRows, others: Readon
   yield* prepared.pipe(explainDamage({ files }))
 
   const prepare = Effect.fnUntraced(function* (sql: string): Effect.fn.Return<DuckDBPreparedStatement, QueryFailed> {
-    const refused = refusedFunction(sql)
-    if (refused !== undefined) {
-      return yield* new QueryFailed({ reason: `The function ${refused} cannot be used in a query.` })
+    const forbidden = forbiddenFunction(sql)
+    if (forbidden !== undefined) {
+      return yield* new QueryFailed({ reason: `The function ${forbidden} cannot be used in a query.` })
     }
-    const refusal = isChange(sql) ? Effect.fail(new QueryFailed({ reason: `${readOnly}.` })) : undefined
+    const rejection = isChange(sql) ? Effect.fail(new QueryFailed({ reason: `${readOnly}.` })) : undefined
     const statements = yield* Effect.catch(
       run(connection, () => connection.extractStatements(sql)),
-      (error) => refusal ?? Effect.fail(error)
+      (error) => rejection ?? Effect.fail(error)
     )
     if (statements.count !== 1) {
-      if (refusal !== undefined) return yield* refusal
-      return yield* new QueryFailed({ reason: `One statement at a time; there are ${statements.count}.` })
+      if (rejection !== undefined) return yield* rejection
+      return yield* new QueryFailed({ reason: `Give one statement at a time; there are ${statements.count}.` })
     }
     const statement = yield* Effect.catch(
       run(connection, () => statements.prepare(0)),
-      (error) => refusal ?? Effect.fail(error)
+      (error) => rejection ?? Effect.fail(error)
     )
     if (statement.statementType === StatementType.SELECT) return statement
     const inner = statement.statementType === StatementType.EXPLAIN ? explained(sql) : undefined
@@ -139,8 +138,8 @@ export const open = Effect.fnUntraced(function* (rows: TableRows, others: Readon
   })
 
   /**
-   * The engine ends a stream that fails half way as if its rows had ended (tried); only the transaction knows. The
-   * reason is found by running the statement again, without its rows.
+   * The engine ends a stream that fails halfway as if it were complete (tried with 1.5.5); only the transaction fails. To
+   * get the reason, the statement runs again without its rows.
    */
   const confirm = Effect.fnUntraced(function* (sql: string) {
     const complete = yield* Effect.isSuccess(run(connection, () => connection.run("SELECT 1")))
@@ -148,7 +147,7 @@ export const open = Effect.fnUntraced(function* (rows: TableRows, others: Readon
     const second = yield* connect
     yield* run(second, () => second.run(`USE iceberg."default"`))
     yield* run(second, () => second.run(`EXPLAIN ANALYZE ${sql}`))
-    return yield* new QueryFailed({ reason: "The engine stopped before the last row; try again." })
+    return yield* new QueryFailed({ reason: "The engine stopped before the last row. Try again." })
   }, Effect.scoped)
 
   const isReadable = (file: TableRows["files"][number]) =>

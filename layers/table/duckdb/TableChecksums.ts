@@ -12,13 +12,13 @@ import * as otherRows from "./otherRows.ts"
 import * as QueryEngine from "./QueryEngine.ts"
 import { logRows, type TableRows } from "./tableRows.ts"
 
-/** Beyond 2^53 the engine's numbers come as text. */
+/** The engine returns numbers beyond 2^53 as text. */
 const Whole = Schema.Union([Schema.Int, Schema.String.check(Schema.isPattern(/^-?\d+$/))])
 const HourRow = Schema.Tuple([Schema.NullOr(Schema.String), Whole, Whole, Whole])
 const SliceRow = Schema.Tuple([Whole, Whole, Whole])
 const RecordRow = Schema.Tuple([Schema.NullOr(Schema.String), Schema.NullOr(Schema.String), Whole])
 
-/** Rows and sums are counted alike with and without others; without them, each row counts once. */
+/** With rows of other programs, each row has the weight `n`; without them, each counts once. */
 const aggregates = (hasOthers: boolean) => ({
   count: hasOthers ? "sum(n)::BIGINT" : "count(*)",
   sum: hasOthers ? `sum(n * ${checksum})` : `sum(${checksum})`,
@@ -28,12 +28,12 @@ const aggregates = (hasOthers: boolean) => ({
 const unknownOf = ({ cutAt, unreadable }: otherRows.Others) => [
   ...unreadable.map(
     ({ by, snapshotId }) =>
-      `Snapshot ${snapshotId} by ${by} changed rows, and which ones cannot be known: files that tell it have expired, or Floe does not read them.`
+      `Snapshot ${snapshotId} by ${by} changed rows, and it is unknown which: the files that record it have expired, or Floe cannot read them.`
   ),
   ...(cutAt === undefined
     ? []
     : [
-        `The snapshots before ${cutAt} have expired, so what another writer changed in them cannot be told from what is lost.`
+        `The snapshots before ${cutAt} have expired, so changes of other writers in them cannot be distinguished from lost rows.`
       ])
 ]
 

@@ -1,4 +1,4 @@
-/** The checksum of a row, as services/TableChecksums.ts defines it, in DuckDB's SQL. */
+/** A row's checksum, as services/TableChecksums.ts defines it, in DuckDB's SQL. */
 import { checksumDigits, nullText, separator, type TableHour } from "../../../services/TableChecksums.ts"
 import { quoted } from "../parquet/literals.ts"
 

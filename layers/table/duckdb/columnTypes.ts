@@ -1,4 +1,4 @@
-/** Iceberg's column types as DuckDB has them. */
+/** Maps Iceberg's column types to DuckDB's. */
 import { Schema } from "effect"
 
 const primitives: Readonly<Record<string, string>> = {
@@ -26,7 +26,7 @@ const [isStruct, isList, isMap] = [Schema.is(Struct), Schema.is(List), Schema.is
 
 export const named = (name: string) => `"${name.replaceAll('"', '""')}"`
 
-/** Undefined for a type that is not of Iceberg v2. */
+/** Undefined for a type that Iceberg v2 does not have. */
 export const duckType = (type: unknown): string | undefined => {
   if (typeof type === "string") {
     if (/^fixed\[\d+\]$/.test(type)) return "BLOB"
@@ -49,17 +49,18 @@ export const duckType = (type: unknown): string | undefined => {
   return undefined
 }
 
-/** Names of the fields inside of a type, by id. */
-const inside = (type: unknown): ReadonlyArray<readonly [id: number, name: string]> => {
-  if (isStruct(type)) return type.fields.flatMap((field) => [[field.id, field.name] as const, ...inside(field.type)])
-  if (isList(type)) return inside(type.element)
-  return isMap(type) ? [...inside(type.key), ...inside(type.value)] : []
+/** The nested fields of a type. */
+const nestedFields = (type: unknown): ReadonlyArray<readonly [id: number, name: string]> => {
+  if (isStruct(type))
+    return type.fields.flatMap((field) => [[field.id, field.name] as const, ...nestedFields(field.type)])
+  if (isList(type)) return nestedFields(type.element)
+  return isMap(type) ? [...nestedFields(type.key), ...nestedFields(type.value)] : []
 }
 
-/** Whether a field inside of one of these types has another name in another one: the engine knows it by name only. */
-export const isRenamedInside = (types: ReadonlyArray<unknown>) => {
+/** Whether a nested field has different names in these types: the engine identifies nested fields by name only. */
+export const hasRenamedField = (types: ReadonlyArray<unknown>) => {
   const names = new Map<number, string>()
-  return types.flatMap(inside).some(([id, name]) => {
+  return types.flatMap(nestedFields).some(([id, name]) => {
     const known = names.get(id)
     names.set(id, name)
     return known !== undefined && known !== name

@@ -1,11 +1,11 @@
-/** The rows that other programs than Floe have added to a table and deleted from it, from the files that their snapshots name. */
+/** The rows that other programs have added to a table and deleted from it, read from the files that their snapshots name. */
 import { Effect, Schema, Stream } from "effect"
 import { Leases } from "../../../services/Leases.ts"
 import type { OtherChange } from "../../../services/TableChecksums.ts"
 import * as Metadata from "../iceberg/Metadata.ts"
 import type { CurrentMetadata } from "../iceberg/MetadataFiles.ts"
 import { othersBehind } from "../iceberg/otherSnapshots.ts"
-import { areThere, changedFiles, engineOf } from "../iceberg/otherWriters.ts"
+import { changedFiles, engineOf, exist } from "../iceberg/otherWriters.ts"
 import { checksum, hourIs } from "./checksumSql.ts"
 import * as QueryEngine from "./QueryEngine.ts"
 import { logRows, type TableRows } from "./tableRows.ts"
@@ -13,9 +13,9 @@ import { logRows, type TableRows } from "./tableRows.ts"
 interface OtherRows {
   readonly snapshotId: string
   readonly by: string
-  /** By its summary: with the rows that it has only written into other files. */
-  readonly says: OtherChange
-  /** The rows of the files that it changed, without and with it. */
+  /** The counts in its summary, which include rows that it only moved to other files. */
+  readonly reported: OtherChange
+  /** The rows of the files that it changed, before and after it. */
   readonly before: TableRows
   readonly after: TableRows
 }
@@ -23,13 +23,13 @@ interface OtherRows {
 /** Both oldest first. */
 export interface Others {
   readonly rows: ReadonlyArray<OtherRows>
-  /** Those whose rows cannot be known, with the rows of the files that they say that they have changed. */
+  /** Changes whose rows are unknown, with the counts in their summaries. */
   readonly unreadable: ReadonlyArray<OtherChange>
-  /** The oldest snapshot that is kept, where those before it have expired: others may have changed rows in them. */
+  /** The oldest kept snapshot, if other programs may have changed rows in expired ones before it. */
   readonly cutAt: string | undefined
 }
 
-const asItSays = (snapshot: Metadata.Snapshot): OtherChange => {
+const reportedBy = (snapshot: Metadata.Snapshot): OtherChange => {
   const count = (...keys: ReadonlyArray<string>) =>
     keys.reduce((sum, key) => sum + (Metadata.countOf(snapshot, key) ?? 0), 0)
   return {
@@ -52,53 +52,52 @@ export const find = Effect.fn("otherRows.find")(function* (
   for (const one of snapshots.toReversed()) {
     const parent = metadata.snapshots.find((kept) => kept["snapshot-id"] === one["parent-snapshot-id"])
     for (const held of parent === undefined ? [one] : [parent, one]) {
-      // Without a lease its files may go while they are read, which then fails.
+      // Without a lease the read fails if the snapshot expires meanwhile.
       yield* Effect.ignore(leases.hold(String(held["snapshot-id"])))
     }
-    const read = Effect.gen(function* () {
+    const readRows = Effect.gen(function* () {
       const changed = yield* changedFiles(tableFolder, metadata, one)
-      if (!(yield* areThere(changed))) return undefined
+      if (!(yield* exist(changed))) return undefined
       const { after, before } = changed
       return { before: yield* logRows(tableFolder, before), after: yield* logRows(tableFolder, after) }
     })
-    // Its own files may have expired as well, or it has such as Floe does not read.
-    const found = yield* Effect.catchTag(read, "TableBroken", () => Effect.succeed(undefined))
-    const says = asItSays(one)
-    if (found === undefined) unreadable.push(says)
-    else rows.push({ ...found, snapshotId: says.snapshotId, by: says.by, says })
+    // Its files may have expired too, or have a format that Floe cannot read.
+    const read = yield* Effect.catchTag(readRows, "TableBroken", () => Effect.succeed(undefined))
+    const reported = reportedBy(one)
+    if (read === undefined) unreadable.push(reported)
+    else rows.push({ ...read, snapshotId: reported.snapshotId, by: reported.by, reported })
   }
   const others: Others = { rows, unreadable, cutAt: cutAt === undefined ? undefined : String(cutAt["snapshot-id"]) }
   return others
 })
 
-/** With `n` and `other` before the columns of the log. */
-const signed = (n: number, other: string, { select }: TableRows) =>
+const weighted = (n: number, other: string, { select }: TableRows) =>
   `SELECT ${n} AS n, ${other} AS other, city, temperature, ts FROM (${select})`
 
 const byPath = (files: TableRows["files"]) => [...new Map(files.map((file) => [file.path, file])).values()]
 
 /**
- * What undoes the changes, by the place of each among them in `other`: `n` is -1 for a row that was added and 1 for one that
- * was deleted. A statement that rewrites files has the rows that stay as both. Behind `first`, where there is one.
+ * The rows that undo these changes, after those of `first` if it is given. `other` is the index of the change; `n` is -1
+ * for an added row and 1 for a deleted one. A row that was only moved to another file appears as both.
  */
 export const undoing = (others: Others["rows"], first: TableRows | undefined): TableRows => {
   const all = [...(first === undefined ? [] : [first]), ...others.flatMap(({ after, before }) => [before, after])]
-  const parts = others.flatMap(({ after, before }, i) => [signed(1, `${i}`, before), signed(-1, `${i}`, after)])
+  const parts = others.flatMap(({ after, before }, i) => [weighted(1, `${i}`, before), weighted(-1, `${i}`, after)])
   return {
     files: byPath(all.flatMap(({ files }) => files)),
     byId: byPath(all.flatMap(({ byId }) => byId)),
-    select: [...(first === undefined ? [] : [signed(1, "NULL::INTEGER", first)]), ...parts].join("\nUNION ALL ")
+    select: [...(first === undefined ? [] : [weighted(1, "NULL::INTEGER", first)]), ...parts].join("\nUNION ALL ")
   }
 }
 
 const Hours = Schema.Array(Schema.Tuple([Schema.NullOr(Schema.String)]))
 const Counts = Schema.Tuple([Schema.Tuple([Schema.FiniteFromString, Schema.FiniteFromString])])
 
-/** How many rows each has changed: counted one by one only in the hours that it has changed. */
+/** How many rows each change added and deleted. Rows are compared only in hours whose checksums differ. */
 export const count = Effect.fn("otherRows.count")(function* (others: Others["rows"]) {
   if (others.length === 0) return []
   const all = undoing(others, undefined)
-  // An engine takes one statement.
+  // An engine runs only one statement.
   const rows = Effect.fnUntraced(function* (sql: string) {
     return yield* Stream.runCollect((yield* (yield* QueryEngine.open(all)).execute(sql)).rows)
   }, Effect.scoped)

@@ -1,16 +1,16 @@
-/** DuckDB's values as JSON can carry them. */
+/** Converts DuckDB's values to JSON. */
 import type { DuckDBValue, DuckDBValueConverter, Json } from "@duckdb/node-api"
 import { DuckDBTimestampTZValue, DuckDBTypeId, JsonDuckDBValueConverter } from "../parquet/duckdb.ts"
 
-/** 2026-01-08 14:05:06.25 → 2026-01-08T14:05:06.25; what ISO 8601 has no words for (infinity, years BC) stays. */
+/** 2026-01-08 14:05:06.25 → 2026-01-08T14:05:06.25; values that ISO 8601 cannot express (infinity, years BC) stay. */
 const isoTimestamp = (value: DuckDBValue) =>
   String(value).replace(/^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(\.\d+)?)$/, "$1T$2")
 
-/** Microseconds since 1970 as ISO 8601 in UTC, with as many digits of a second as are needed. */
+/** Microseconds since 1970 as ISO 8601 in UTC, without trailing zeros of the fraction. */
 const isoInstant = (micros: bigint) => {
   const rest = ((micros % 1_000_000n) + 1_000_000n) % 1_000_000n
   const seconds = Number((micros - rest) / 1_000_000n)
-  // A Date ends in the year 275760, a TIMESTAMPTZ only in 294247.
+  // A Date ends in the year 275760, a TIMESTAMPTZ in 294247.
   if (Math.abs(seconds) > 8.64e12) return undefined
   const fraction = rest === 0n ? "" : `.${String(rest).padStart(6, "0").replace(/0+$/, "")}`
   return new Date(seconds * 1000).toISOString().replace(".000Z", `${fraction}Z`)
@@ -23,7 +23,7 @@ const timestamps: ReadonlyArray<DuckDBTypeId> = [
   DuckDBTypeId.TIMESTAMP_NS
 ]
 
-/** Decimals, 64-bit integers and more, times and intervals are text; lists and structs nest, a map is a list of `{key, value}`. */
+/** Decimals, integers of 64 bits or more, times and intervals become text; lists and structs nest; a map becomes a list of `{key, value}`. */
 export const converter: DuckDBValueConverter<Json> = (value, type, nested) => {
   if (value === null || value === undefined) return null
   if (timestamps.includes(type.typeId)) return isoTimestamp(value)

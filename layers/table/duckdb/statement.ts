@@ -1,18 +1,18 @@
-/** What can be told of a statement from its text alone. */
+/** Classifies statements by their text alone. */
 
-/** White space or a comment, readable in one way only: else a statement of many comments would take for ever. */
+/** White space or a comment. It must match in one way only: backtracking over many comments would not end. */
 const space = String.raw`(?:\s|--[^\n]*(?:\n|$)|/\*[^*]*\*+(?:[^/*][^*]*\*+)*/)`
 const before = new RegExp(`^(?:${space}|;)+`)
 const after = /[\s;]+$/
 
-/** Without comments, white space and semicolons before it, and white space and semicolons after it. */
+/** Without leading comments, white space and semicolons, and without trailing white space and semicolons. */
 export const trimmed = (sql: string) => sql.replace(before, "").replace(after, "")
 
-/** `SHOW CATALOGS`, which the engine does not know. */
+/** `SHOW CATALOGS`, which DuckDB does not have. */
 export const isShowCatalogs = (sql: string) =>
   new RegExp(`^SHOW${space}+CATALOGS(?:${space}|;)*$`, "i").test(trimmed(sql))
 
-/** The statement that an EXPLAIN explains; undefined if it is none. */
+/** The statement that an EXPLAIN explains; undefined if `sql` is no EXPLAIN. */
 export const explained = (sql: string) => {
   const options = String.raw`\(${space}*(?:ANALYZE|FORMAT)\b[^)]*\)${space}*`
   const match = new RegExp(`^EXPLAIN${space}+(?:ANALYZE${space}+)?(?:${options})?`, "i").exec(trimmed(sql))
@@ -20,10 +20,10 @@ export const explained = (sql: string) => {
 }
 
 /**
- * Functions that change the engine, run text as SQL past the checks, or take addresses of memory: `enable_logging` to
- * a file that it may not write ends the process, and so can `arrow_scan` (tried).
+ * Functions that change the engine, run text as SQL past the checks, or take memory addresses. `arrow_scan`, and
+ * `enable_logging` to a file that it may not write, can end the process (tried with 1.5.5).
  */
-const refusedNames = [
+const forbiddenNames = [
   "arrow_scan",
   "arrow_scan_dumb",
   "check_peg_parser",
@@ -43,20 +43,20 @@ const refusedNames = [
   "truncate_duckdb_logs"
 ]
 
-/** Before the parenthesis the engine takes many a character for a space, and comments nest; so all of it counts. */
-const refusedCall = new RegExp(`\\b(${refusedNames.join("|")})"?[^!-~]*(?:\\(|--|/\\*)`, "i")
+/** Before the parenthesis DuckDB accepts many characters as white space, and comments nest, so all of them match. */
+const forbiddenCall = new RegExp(`\\b(${forbiddenNames.join("|")})"?[^!-~]*(?:\\(|--|/\\*)`, "i")
 
-/** The first call of a function that a query may not use; a text that looks like one counts too. */
-export const refusedFunction = (sql: string) => refusedCall.exec(sql)?.[1]
+/** The first call of a function that queries may not use, even within a string. */
+export const forbiddenFunction = (sql: string) => forbiddenCall.exec(sql)?.[1]
 
 const otherVerbs =
   "ABORT|ALTER|ANALYZE|ATTACH|BEGIN|CALL|CHECKPOINT|COMMENT|COMMIT|COPY|CREATE|DEALLOCATE|DELETE|DETACH|DROP|END|EXECUTE|EXPORT|FORCE|GRANT|IMPORT|INSERT|INSTALL|LOAD|MERGE|PRAGMA|PREPARE|REINDEX|REPLACE|RESET|REVOKE|ROLLBACK|SAVEPOINT|SET|START|TRUNCATE|UNINSTALL|UNSET|UPDATE|USE|VACUUM"
 const otherVerb = new RegExp(`^(?:${otherVerbs})(?![\\w"])`, "i")
-/** What may stand for a semicolon or a verb and is none. */
+/** Text in which a semicolon or a verb has no meaning. */
 const quotation = new RegExp(String.raw`'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$[\s\S]*?\$\1\$|${space}`, "g")
 const changeBehindWith = /^WITH\b.*?\b(?:DELETE\s+FROM|INSERT\s+(?:OR|INTO)|MERGE\s+INTO|UPDATE\s+\S+\s+SET)\b/is
 
-/** Without what is in parentheses, as far as they are balanced. */
+/** Without the parts in parentheses, as far as they are balanced. */
 const outside = (text: string) => {
   let depth = 0
   let kept = ""
@@ -68,7 +68,7 @@ const outside = (text: string) => {
   return kept
 }
 
-/** Whether it is one statement, or an EXPLAIN of one, that begins as those do that change or set something. */
+/** Whether this is one statement, or an EXPLAIN of one, that changes or sets something, judged by its first words. */
 export const isChange = (sql: string) => {
   const text = trimmed(explained(sql) ?? sql)
     .replace(quotation, " ")

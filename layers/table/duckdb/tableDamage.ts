@@ -1,30 +1,30 @@
-/** Where the engine stumbles over a file of the table, its own words are of a format, or of a path that it may not read. */
+/** Explains engine errors that a damaged file of the table caused: the engine names only the format, or a forbidden path. */
 import { Effect } from "effect"
 import { type QueryFailed, QueryUnavailable } from "../../../services/Query.ts"
 import { faultOf } from "../iceberg/inspectFile.ts"
-import type { TableFile } from "../iceberg/readTable.ts"
+import type { TableFile } from "../iceberg/readManifests.ts"
 import { rebuildCommand } from "../iceberg/rebuildAdvice.ts"
 import { pattern } from "../parquet/literals.ts"
 
-/** Words of the Parquet reader that may come without a file's name. */
-const isOfParquet = /TProtocolException|TTransportException|parquet|thrift/i
+/** The Parquet reader's errors, which may not name a file. */
+const parquetError = /TProtocolException|TTransportException|parquet|thrift/i
 
 interface Damage {
   readonly files: ReadonlyArray<TableFile>
   readonly sql?: string
-  /** Reads the whole file, to find the one that has no name in the engine's words. */
+  /** Reads a whole file: finds the damaged one if the engine does not name it. */
   readonly isReadable?: (file: TableFile) => Effect.Effect<boolean>
 }
 
 const damagedFile = Effect.fnUntraced(function* ({ files, sql = "", isReadable }: Damage, reason: string) {
   const named = files.find(({ path }) => reason.includes(path) || reason.includes(pattern(path)))
   if (named !== undefined) return sql.includes(named.path) ? undefined : named
-  if (isReadable === undefined || !isOfParquet.test(reason) || isOfParquet.test(sql)) return undefined
+  if (isReadable === undefined || !parquetError.test(reason) || parquetError.test(sql)) return undefined
   for (const file of files) if (!(yield* isReadable(file))) return file
   return undefined
 })
 
-/** Turns a failure that a damaged file has caused into one that names the file and what to do. */
+/** Turns a failure that a damaged file caused into one that names the file and what to do. */
 export const explainDamage =
   (damage: Damage) =>
   <A>(effect: Effect.Effect<A, QueryFailed>) =>
@@ -35,7 +35,7 @@ export const explainDamage =
         if (file === undefined) return yield* error
         const fault = (yield* faultOf(file.path, file.bytes)) ?? "is damaged: its rows cannot be read"
         return yield* new QueryUnavailable({
-          reason: `its data file ${file.path} ${fault}; floe doctor looks at all of them, and ${rebuildCommand} makes the table again from the log`,
+          reason: `its data file ${file.path} ${fault}; floe doctor checks all files of the table, and ${rebuildCommand} recreates the table from the log`,
           cause: error
         })
       })

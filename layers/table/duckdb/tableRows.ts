@@ -1,25 +1,25 @@
-/** The rows of a snapshot as SQL: what other engines deleted is left out, and columns are those of the table. */
+/** The rows of a snapshot as SQL, without the rows that other engines deleted, under the table's columns. */
 import { Effect } from "effect"
 import { TableBroken } from "../../../services/Table.ts"
 import { columns as logColumns } from "../../../services/Weather.ts"
-import type { TableFile } from "../iceberg/readTable.ts"
+import type { TableFile } from "../iceberg/readManifests.ts"
 import type { Column, PairedFile, TableScan } from "../iceberg/TableScan.ts"
 import { filename, list, pattern, quoted } from "../parquet/literals.ts"
-import { duckType, isRenamedInside, named } from "./columnTypes.ts"
+import { duckType, hasRenamedField, named } from "./columnTypes.ts"
 
-/** What a table is to an engine: all files that are read, and a SELECT of its rows. */
+/** A table for the engine: the files to read, and a SELECT of its rows. */
 export interface TableRows {
   readonly files: ReadonlyArray<TableFile>
   readonly select: string
-  /** Data files that must have the ids of their columns: without them, columns would be NULL in silence. */
+  /** Data files whose columns must have ids: without ids, they would silently be NULL. */
   readonly byId: ReadonlyArray<TableFile>
 }
 
 const hour = /^\d{4}-\d\d-\d\d-\d\d$/
 
 /**
- * The partition in a file's path spares opening the others. But the engine takes every `name=value` of a path for a
- * column, also above the table; where there are such folders it looks into each file.
+ * Whether the engine may take `ts` from the path, so that it opens only the partitions that it needs. It takes every
+ * `name=value` in a path for a column, even above the table; with such a folder it must open each file.
  */
 const isPartitioned = ({ path, ts }: TableFile) => {
   const at = path.indexOf("=")
@@ -29,11 +29,11 @@ const isPartitioned = ({ path, ts }: TableFile) => {
 }
 
 interface Selected extends Column {
-  /** As the statement has it. */
+  /** The column's name in the statement. */
   readonly as: string
 }
 
-/** The engine looks for columns by their id. Names of its own keep them apart from those that it adds. */
+/** Identifies columns by id. Their names (`c1`) differ from those of the columns that the engine adds. */
 const schemaOf = (columns: ReadonlyArray<Selected>) => {
   const entries = columns.map(
     ({ id, type }) => `${id}: {name: 'c${id}', type: ${quoted(`${duckType(type)}`)}, default_value: NULL}`
@@ -44,7 +44,7 @@ const schemaOf = (columns: ReadonlyArray<Selected>) => {
 const read = (files: ReadonlyArray<TableFile>, options: ReadonlyArray<string>) =>
   `read_parquet(${[list(files.map(({ path }) => pattern(path))), ...options].join(", ")})`
 
-/** Path and position of each deleted row. By the specification, a file deletes rows of its own partition that are not younger. */
+/** Path and position of each deleted row. A delete file applies to data files of its partition that are not newer. */
 const deletedRows = (touched: ReadonlyArray<PairedFile>, deletes: ReadonlyArray<PairedFile>) => {
   const values = (files: ReadonlyArray<PairedFile>) =>
     files
@@ -92,13 +92,13 @@ const rowsWith = Effect.fnUntraced(function* (tableFolder: string, scan: TableSc
     if (duckType(type) === undefined) {
       return yield* unsupported(
         tableFolder,
-        `has a column ${name} of the type ${JSON.stringify(type)}, which Floe does not read`
+        `has a column ${name} of type ${JSON.stringify(type)}, which Floe cannot read`
       )
     }
-    if (isRenamedInside(types)) {
+    if (hasRenamedField(types)) {
       return yield* unsupported(
         tableFolder,
-        `has a column ${name} in which a field was renamed, which Floe does not follow`
+        `has a column ${name} with a renamed nested field, which Floe does not support`
       )
     }
   }
@@ -111,7 +111,7 @@ const rowsWith = Effect.fnUntraced(function* (tableFolder: string, scan: TableSc
   return rows
 })
 
-/** All columns of the table, under their names. */
+/** All columns of the table, under their current names. */
 export const allRows = (tableFolder: string, scan: TableScan) =>
   rowsWith(
     tableFolder,
@@ -119,13 +119,13 @@ export const allRows = (tableFolder: string, scan: TableScan) =>
     scan.columns.map((column) => ({ ...column, as: column.name }))
   )
 
-/** The columns that the sink writes, under the names that it gave them. */
+/** The columns that the sink writes, under their original names. */
 export const logRows = Effect.fnUntraced(function* (tableFolder: string, scan: TableScan) {
   const columns: Array<Selected> = []
   for (const [i, as] of logColumns.entries()) {
     const column = scan.columns.find(({ id }) => id === i + 1)
     if (column === undefined) {
-      return yield* unsupported(tableFolder, `has no column ${as} any more: another program has dropped it`)
+      return yield* unsupported(tableFolder, `no longer has the column ${as}: another program has dropped it`)
     }
     columns.push({ ...column, as })
   }

@@ -1,22 +1,21 @@
-/** What is lost when a table that is made from the log alone takes the place of one to which other programs have written. */
-
+/** What promoting a rebuilt table would lose: changes that other programs have made to the current one. */
 import { Effect, Option } from "effect"
 import { describeChange, type OtherChange } from "../../../services/TableChecksums.ts"
 import { plural } from "../../runtime/plural.ts"
 import * as LogProgress from "../iceberg/logProgress.ts"
 import { type CurrentMetadata, readMetadata } from "../iceberg/MetadataFiles.ts"
-import { readFiles } from "../iceberg/readTable.ts"
+import { readFiles } from "../iceberg/readManifests.ts"
 import { readScan } from "../iceberg/TableScan.ts"
 import * as otherRows from "./otherRows.ts"
 
 export interface Undone {
-  /** Rows that others have added and deleted, by their snapshots. */
+  /** Rows that other programs added and deleted, by snapshot. */
   readonly changes: ReadonlyArray<OtherChange>
-  /** Rows that the table has more than the log and these changes explain, or fewer; snapshots that may tell why have expired. */
+  /** By how many rows the table differs from the log and these changes; snapshots that could explain it have expired. */
   readonly unexplained: number
 }
 
-/** By what the metadata tell: a data file that is damaged has its rows all the same. */
+/** According to the metadata, so that damaged data files count too. */
 const rowsOf = Effect.fnUntraced(function* (tableFolder: string, current: CurrentMetadata) {
   const sum = (files: ReadonlyArray<{ readonly rows: number }>) => files.reduce((rows, file) => rows + file.rows, 0)
   return yield* readScan(tableFolder, current).pipe(
@@ -25,26 +24,26 @@ const rowsOf = Effect.fnUntraced(function* (tableFolder: string, current: Curren
   )
 })
 
-/** Undefined if nothing is lost, as far as the table can tell. */
+/** Undefined if nothing would be lost, as far as the table records it. */
 export const undoneByRebuild = Effect.fn("undoneByRebuild")(function* (tableFolder: string) {
-  const found = yield* readMetadata(tableFolder)
-  if (Option.isNone(found)) return undefined
-  const { metadata, snapshot } = found.value
-  const { cutAt, rows, unreadable } = yield* otherRows.find(tableFolder, found.value)
-  // Files that are damaged may be what the rebuild is for.
-  const counted = yield* Effect.orElseSucceed(otherRows.count(rows), () => rows.map(({ says }) => says))
+  const current = yield* readMetadata(tableFolder)
+  if (Option.isNone(current)) return undefined
+  const { metadata, snapshot } = current.value
+  const { cutAt, rows, unreadable } = yield* otherRows.find(tableFolder, current.value)
+  // Damaged files may be the reason for the rebuild.
+  const counted = yield* Effect.orElseSucceed(otherRows.count(rows), () => rows.map(({ reported }) => reported))
   const changes = [...counted, ...unreadable].filter(({ added, deleted }) => added + deleted > 0)
   const progress = LogProgress.at(metadata, snapshot)
   let unexplained = 0
   if (cutAt !== undefined && Option.isSome(progress)) {
     const explained = changes.reduce((sum, { added, deleted }) => sum + added - deleted, progress.value.offset)
-    unexplained = (yield* rowsOf(tableFolder, found.value)) - explained
+    unexplained = (yield* rowsOf(tableFolder, current.value)) - explained
   }
   const undone: Undone = { changes, unexplained }
   return changes.length === 0 && unexplained === 0 ? undefined : undone
 }, Effect.scoped)
 
-/** One sentence or two, such as "Other writers have added 2 rows and deleted 3 rows (snapshot 4711 by spark, +2 −3 rows)." */
+/** One or two sentences: "Other writers have added 2 rows to default.weather and deleted 3 rows (snapshot 4711 by spark, +2 −3 rows)." */
 export const describeUndone = ({ changes, unexplained }: Undone) => {
   const sum = (count: (change: OtherChange) => number) => changes.reduce((total, change) => total + count(change), 0)
   const known = `Other writers have added ${plural(
@@ -54,7 +53,7 @@ export const describeUndone = ({ changes, unexplained }: Undone) => {
     sum(({ deleted }) => deleted),
     "row"
   )} (${changes.map(describeChange).join("; ")}).`
-  const more = `default.weather has ${plural(Math.abs(unexplained), "row")} ${unexplained > 0 ? "more" : "fewer"} than the log${changes.length > 0 ? " and these changes" : ""} would give, and the snapshots that may tell which writer did that have expired.`
+  const more = `default.weather has ${plural(Math.abs(unexplained), "row")} ${unexplained > 0 ? "more" : "fewer"} than the log${changes.length > 0 ? " and these changes" : ""} would give, and the snapshots that could show which writer did that have expired.`
   return [...(changes.length > 0 ? [known] : []), ...(unexplained !== 0 ? [more] : [])].join(" ")
 }
 

@@ -1,16 +1,17 @@
+/** The data files of the current snapshot, by partition. */
 import { DeleteFiles } from "./DeleteFiles.ts"
 import * as Manifest from "./Manifest.ts"
 import { pathOf } from "./paths.ts"
 
-/** The data files of the current snapshot, by partition, as the writer keeps them in memory. */
+/** A data file of the current snapshot, as the writer keeps it in memory. */
 export interface ActiveFile {
   readonly path: string
   readonly ts: string
   readonly rows: number
   readonly bytes: number
-  /** Of its data: delete files that are older are not about it. */
+  /** The data sequence number: older delete files do not apply to this file. */
   readonly sequence: number
-  /** Path of the manifest that has its entry. */
+  /** Path of the manifest that lists it. */
   readonly manifest: string
 }
 
@@ -18,7 +19,7 @@ export class ActiveFiles {
   private readonly partitions = new Map<string, Map<string, ActiveFile>>()
   private readonly deletes = new DeleteFiles()
 
-  /** Those of Floe's own format and partition spec; of another engine's files those that are like them. */
+  /** Takes in the Parquet files under Floe's partition spec, whoever wrote them, and delete files. */
   learn(manifest: Manifest.ManifestFile, entries: ReadonlyArray<Manifest.ManifestEntry>) {
     if (manifest.content !== Manifest.content.data) return this.deletes.learn(manifest, entries)
     for (const entry of entries) {
@@ -54,14 +55,14 @@ export class ActiveFiles {
     return this.partitions.get(ts)?.get(path)
   }
 
-  /** Those of which no row is deleted: a copy would bring it back. */
+  /** The files of a partition without deleted rows, which a merge would bring back. */
   wholeOf(ts: string): ReadonlyArray<ActiveFile> {
     return [...(this.partitions.get(ts)?.values() ?? [])].filter((file) => this.isWhole(file))
   }
 
-  /** Whether it is there, and no file deletes rows of it. */
+  /** Whether the file is active and has no deleted rows. */
   isWhole(file: ActiveFile) {
-    return this.get(file.ts, file.path) !== undefined && this.deletes.about(file) === undefined
+    return this.get(file.ts, file.path) !== undefined && !this.deletes.mayApplyTo(file)
   }
 
   get hours(): ReadonlyArray<string> {

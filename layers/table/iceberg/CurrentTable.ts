@@ -13,7 +13,7 @@ import { canCarryOver } from "./manifestFormat.ts"
 import { liveFiles } from "./manifestMerge.ts"
 import { engineOf } from "./otherWriters.ts"
 import { pathOf } from "./paths.ts"
-import { readList } from "./readTable.ts"
+import { readList } from "./readManifests.ts"
 
 export interface TableVersion {
   readonly version: number

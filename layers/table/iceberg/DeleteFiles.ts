@@ -1,15 +1,14 @@
-/** The files of a snapshot that delete rows of others: which data files they may be about. */
-import { basename } from "node:path"
+/** The delete files of a snapshot, and the data files to which they may apply. */
 import * as Manifest from "./Manifest.ts"
 
 interface DeleteFile {
   readonly content: Manifest.ContentFile["content"]
   readonly sequence: number
-  /** Undefined for one that is about files of any partition. */
+  /** Undefined if it applies to all partitions. */
   readonly ts: string | undefined
 }
 
-/** Only those that may be about files of Floe's own partition spec: by the specification, position deletes are about files of their own. */
+/** Only those that may apply to files under Floe's partition spec: position deletes apply to their own spec only. */
 export class DeleteFiles {
   private readonly files = new Map<string, DeleteFile>()
   private readonly partitions = new Map<string | undefined, Set<string>>()
@@ -31,16 +30,16 @@ export class DeleteFiles {
     }
   }
 
-  /** The one that may delete rows of this data file; undefined if none does. */
-  about(file: { readonly ts: string; readonly sequence: number }) {
+  /** Whether any of them may delete rows of this data file. */
+  mayApplyTo(file: { readonly ts: string; readonly sequence: number }) {
     for (const paths of [this.partitions.get(file.ts), this.partitions.get(undefined)]) {
       for (const path of paths ?? []) {
-        const found = this.files.get(path)
-        if (found === undefined) continue
-        const isEquality = found.content === Manifest.content.equalityDeletes
-        if (isEquality ? found.sequence > file.sequence : found.sequence >= file.sequence) return basename(path)
+        const deletes = this.files.get(path)
+        if (deletes === undefined) continue
+        const isEquality = deletes.content === Manifest.content.equalityDeletes
+        if (isEquality ? deletes.sequence > file.sequence : deletes.sequence >= file.sequence) return true
       }
     }
-    return undefined
+    return false
   }
 }

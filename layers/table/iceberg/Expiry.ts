@@ -1,19 +1,20 @@
-/** What leaves the table with a snapshot that has left the metadata: the files that no kept snapshot has. */
+/** The files that leave the table with an expired snapshot: those that no kept snapshot has. */
 import { Effect } from "effect"
 import { type ManifestEntry, type ManifestFile, mayHave, status } from "./Manifest.ts"
 import type { Snapshot } from "./Metadata.ts"
 import { pathOf } from "./paths.ts"
-import { readList, readManifest } from "./readTable.ts"
+import { readList, readManifest } from "./readManifests.ts"
 
-/** How many paths of files are remembered, of all manifests together. */
-const rememberedPaths = 50_000
+/** How many file paths are cached, over all manifests. */
+const maxCachedPaths = 50_000
 
+/** Reads the dropped snapshots of one table; its caches live as long as the writer. */
 export const make = (tableFolder: string) => {
-  /** One object for each manifest, whichever list names it. */
+  /** One object per manifest, even if several manifest lists name it. */
   const known = new Map<string, ManifestFile>()
   const lists = new Map<bigint, ReadonlyArray<ManifestFile>>()
   const live = new Map<string, ReadonlySet<string>>()
-  let remembered = 0
+  let cachedPaths = 0
 
   const manifestsOf = Effect.fnUntraced(function* (snapshot: Snapshot) {
     const id = snapshot["snapshot-id"]
@@ -35,18 +36,18 @@ export const make = (tableFolder: string) => {
     const path = manifest.manifest_path
     const before = live.get(path)
     if (before !== undefined) return before
-    const found = new Set((yield* entriesOf(manifest)).map(({ data_file }) => data_file.file_path))
-    live.set(path, found)
-    remembered += found.size
-    for (const [oldest, paths] of live) {
-      if (remembered <= rememberedPaths || oldest === path) break
+    const paths = new Set((yield* entriesOf(manifest)).map(({ data_file }) => data_file.file_path))
+    live.set(path, paths)
+    cachedPaths += paths.size
+    for (const [oldest, oldPaths] of live) {
+      if (cachedPaths <= maxCachedPaths || oldest === path) break
       live.delete(oldest)
-      remembered -= paths.size
+      cachedPaths -= oldPaths.size
     }
-    return found
+    return paths
   })
 
-  /** Drops what is known of snapshots that are neither kept nor about to be looked at. */
+  /** Empties the caches of all other snapshots. */
   const forgetOthers = (snapshots: ReadonlyArray<Snapshot>) => {
     const ids = new Set(snapshots.map((one) => one["snapshot-id"]))
     for (const id of lists.keys()) if (!ids.has(id)) lists.delete(id)
@@ -55,8 +56,8 @@ export const make = (tableFolder: string) => {
   }
 
   /**
-   * Paths of the files that a dropped snapshot has and none of these others, its manifest list last; none where another
-   * engine has removed some. `isCurrent` spares looking for a file that the current snapshot has.
+   * Paths of the files that a dropped snapshot has and none of the others, its manifest list last. None if the manifest
+   * list is gone: another engine has expired the snapshot. `isCurrent` skips the search for files of the current snapshot.
    */
   const leftWith = Effect.fn("Expiry.leftWith")(function* (
     dropped: Snapshot,
@@ -66,16 +67,16 @@ export const make = (tableFolder: string) => {
     const had = yield* Effect.catchTag(manifestsOf(dropped), "TableBroken", () => Effect.succeed([]))
     if (had.length === 0) return []
     forgetOthers([dropped, ...others])
-    const stay = new Set<ManifestFile>()
-    for (const one of others) for (const manifest of yield* manifestsOf(one)) stay.add(manifest)
-    const left = had.filter((manifest) => !stay.has(manifest))
+    const kept = new Set<ManifestFile>()
+    for (const one of others) for (const manifest of yield* manifestsOf(one)) kept.add(manifest)
+    const left = had.filter((manifest) => !kept.has(manifest))
     const files: Array<string> = []
     for (const manifest of left) {
       for (const entry of yield* Effect.catchTag(entriesOf(manifest), "TableBroken", () => Effect.succeed([]))) {
         if (isCurrent(entry)) continue
         const { file_path } = entry.data_file
         let isNamed = false
-        for (const other of stay) {
+        for (const other of kept) {
           if (isNamed) break
           if (mayHave(other, entry)) isNamed = (yield* pathsIn(other)).has(file_path)
         }

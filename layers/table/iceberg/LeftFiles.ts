@@ -1,8 +1,7 @@
 /**
- * Files that have left the table and stay on disk for a while: readers that Floe does not know may still be at them. How
- * long each has been waiting is kept beside the table, so that a restart does not begin the wait again. It is counted by
- * the machine's time since its start, which no step of the clock changes; after a restart of the machine it begins anew.
- * What is lost of these notes costs room and no file: Floe's own files are noticed again as orphans.
+ * Files that left the table and stay on disk for a grace period, because other engines may still read them. Notes beside
+ * the table record since when each file waits, in the machine's uptime, which no clock change affects; a reboot restarts
+ * the wait. A lost note loses no data: Floe finds the file again as an orphan.
  */
 import { readFileSync } from "node:fs"
 import { appendFile } from "node:fs/promises"
@@ -11,28 +10,28 @@ import { Clock, Effect, Option, Schema } from "effect"
 import * as Files from "../../runtime/files.ts"
 
 const Note = Schema.Struct({
-  /** Which start of the machine `since` counts from; null where the system does not tell. */
+  /** The boot that `since` counts from; null if the system does not report it. */
   boot: Schema.NullOr(Schema.String),
-  /** Milliseconds since then. */
+  /** Milliseconds since that boot. */
   since: Schema.Finite,
   /** Milliseconds since 1970. */
   at: Schema.Finite,
-  /** The first version of the metadata that does not name them. */
+  /** The first metadata version that does not name them. */
   version: Schema.Int,
-  /** The snapshot with which they left; null where it is not known. */
+  /** The snapshot with which they left; null if unknown. */
   snapshot: Schema.NullOr(Schema.String),
-  /** Below the table's folder. */
+  /** Relative to the table's folder. */
   files: Schema.Array(Schema.String)
 })
 type Note = typeof Note.Type
 const decodeNote = Schema.decodeUnknownOption(Schema.fromJsonString(Note))
 
-/** More than so many notes begin a new file, as a file goes only when all its notes are done. */
+/** A notes file is removed only when all its notes are done, so it is kept small. */
 const notesPerFile = 500
 const nameOf = (n: number) => `floe-left-${n}.ndjson`
 const numberOf = (name: string) => Number(/^floe-left-(\d+)\.ndjson$/.exec(name)?.[1] ?? Number.NaN)
 
-/** The machine's start; undefined where it is not told. */
+/** Undefined if the system does not report it. */
 const thisBoot = () => {
   try {
     return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()
@@ -48,9 +47,9 @@ interface Waiting extends Omit<Note, "files"> {
 
 export interface LeftFilesOptions {
   readonly tableFolder: string
-  /** How long files stay, in milliseconds. */
+  /** In milliseconds. */
   readonly grace: number
-  /** Stands for the machine's start, where it is not the real one. */
+  /** The boot id; the machine's own by default. */
   readonly boot?: string | undefined
 }
 
@@ -63,7 +62,7 @@ const readNotes = Effect.fnUntraced(function* (folder: string) {
       Effect.catchIf(Files.isMissing, () => Effect.succeed(""))
     )
   )
-  // The last line may have been cut off by a crash.
+  // A crash may have truncated the last line.
   return { names, notes: texts.flatMap((text) => text.split("\n")).flatMap((line) => Option.toArray(decodeNote(line))) }
 })
 
@@ -76,14 +75,14 @@ const nowOf = (boot: string | undefined) =>
 
 type Now = Effect.Success<ReturnType<typeof nowOf>>
 
-/** Where a note is of another start of the machine, only the clock could tell how long ago that was. */
-const isOfNow = (note: Note, now: Now) => now.boot !== null && note.boot === now.boot && note.since <= now.since
+/** After a reboot only the clock could tell how long ago a note was written, and a clock may be wrong. */
+const isOfThisBoot = (note: Note, now: Now) => now.boot !== null && note.boot === now.boot && note.since <= now.since
 
-/** Absolute paths of files that may not go yet. */
+/** Absolute paths of files whose grace period is not over. */
 export const stillWaiting = Effect.fn("LeftFiles.stillWaiting")(function* (tableFolder: string, grace: number) {
   const now = yield* nowOf(thisBoot())
   const { notes } = yield* readNotes(join(tableFolder, "metadata"))
-  const early = notes.filter((note) => !isOfNow(note, now) || now.since - note.since < grace)
+  const early = notes.filter((note) => !isOfThisBoot(note, now) || now.since - note.since < grace)
   return new Set(early.flatMap(({ files }) => files.map((file) => join(tableFolder, file))))
 })
 
@@ -93,7 +92,7 @@ export const make = Effect.fn("LeftFiles.make")(function* ({
   boot = thisBoot()
 }: LeftFilesOptions) {
   const folder = join(tableFolder, "metadata")
-  /** In the order in which they left. */
+  /** In the order in which the files left. */
   const waiting: Array<Waiting> = []
   const perFile = new Map<number, number>()
   let newest = 0
@@ -105,7 +104,7 @@ export const make = Effect.fn("LeftFiles.make")(function* ({
     perFile.set(newest, (perFile.get(newest) ?? 0) + notes.length)
     for (const note of notes) waiting.push({ ...note, files: [...note.files], file: newest })
     const lines = notes.map((note) => `${JSON.stringify(note)}\n`).join("")
-    return Files.attempt("noting files that left", () => appendFile(join(folder, nameOf(newest)), lines))
+    return Files.attempt("recording files that left the table", () => appendFile(join(folder, nameOf(newest)), lines))
   }
 
   const forget = Effect.fnUntraced(function* (file: number) {
@@ -118,24 +117,25 @@ export const make = Effect.fn("LeftFiles.make")(function* ({
   const started = yield* now
   const { names, notes } = yield* readNotes(folder)
   newest = Math.max(0, ...names.map(numberOf))
-  if (notes.length > 0) yield* append(notes.map((note) => (isOfNow(note, started) ? note : { ...note, ...started })))
+  if (notes.length > 0)
+    yield* append(notes.map((note) => (isOfThisBoot(note, started) ? note : { ...note, ...started })))
   yield* Effect.forEach(names, (name) => Files.remove(join(folder, name)), { discard: true })
 
   return {
-    /** Absolute paths of files that no snapshot names from this version on. */
+    /** `paths` are absolute; no snapshot names them from this version on. */
     add: Effect.fnUntraced(function* (paths: ReadonlyArray<string>, version: number, snapshot: bigint | undefined) {
       if (paths.length === 0) return
       const files = paths.map((path) => relative(tableFolder, path))
       const note = { ...(yield* now), version, snapshot: snapshot === undefined ? null : String(snapshot), files }
       yield* append([note])
     }),
-    /** Absolute paths of all that wait. */
+    /** Absolute paths of all waiting files. */
     paths: () => waiting.flatMap(({ files }) => files.map((file) => join(tableFolder, file))),
-    /** Whether the time of any is over. */
+    /** Whether the grace period of any file is over. */
     isDue: Effect.map(now, ({ since }) => waiting[0] !== undefined && since - waiting[0].since >= grace),
     /**
-     * Forgets what left with a snapshot that is in the table again, and what left behind it, which may be files of it too.
-     * The answer is whether there was any.
+     * Forgets the files that left with a snapshot that is in the table again, and those that left after it, which may
+     * belong to it too. True if there were any.
      */
     forgetFrom: Effect.fnUntraced(function* (kept: ReadonlySet<string>) {
       const first = waiting.findIndex(({ snapshot }) => snapshot !== null && kept.has(snapshot))
@@ -146,12 +146,12 @@ export const make = Effect.fn("LeftFiles.make")(function* ({
       }
       return true
     }),
-    /** Whether files wait that left with this snapshot. */
+    /** Whether any waiting file left with this snapshot. */
     has: (snapshot: string) => waiting.some((note) => note.snapshot === snapshot),
     /**
-     * Removes about so many of those whose time is over, with the checksums that Hadoop puts beside its files. Whatever
-     * metadata are older than `oldest` are gone. A snapshot in `held` stops it: what
-     * left with a later one may be files of that one.
+     * Removes about `most` files whose grace period is over, with Hadoop's checksum files beside them, and returns their
+     * paths. `oldest` is the oldest metadata version on disk. A snapshot in `held` stops the removal: files that left
+     * with a later snapshot may belong to it.
      */
     remove: Effect.fnUntraced(function* (most: number, oldest: number, held: ReadonlySet<string>) {
       const { since } = yield* now

@@ -7,7 +7,7 @@ import { encodeEntries } from "./manifestCodec.ts"
 import type { FormedEntries } from "./manifestEntries.ts"
 import { formKey } from "./manifestFormat.ts"
 import { fullManifest } from "./manifestMerge.ts"
-import { readWritten } from "./readTable.ts"
+import { readWritten } from "./readManifests.ts"
 
 export interface NewManifest extends FormedEntries {
   readonly described: Manifest.ManifestFile

@@ -1,4 +1,4 @@
-/** The table's metadata file `v<N>.metadata.json`, Iceberg v2, in the specification's own names. */
+/** The table's metadata file `v<N>.metadata.json` (Iceberg v2), under the specification's field names. */
 import { Schema } from "effect"
 import type { Progress } from "../../../services/Table.ts"
 import { columns } from "../../../services/Weather.ts"
@@ -33,7 +33,7 @@ const Field = Schema.Struct({
   id: Schema.Int,
   name: Schema.String,
   required: Schema.Boolean,
-  /** A nested type is an object. */
+  /** A string, or an object for a nested type. */
   type: Schema.Unknown
 })
 const TableSchema = Schema.Struct({
@@ -53,7 +53,7 @@ const PartitionSpec = Schema.Struct({
   )
 })
 
-/** What Floe uses of it. Whatever else a file holds, at any depth, stays in the object and is written as it was read. */
+/** The fields that Floe uses. Any other field, at any depth, stays in the object and is written back as it was read. */
 export const TableMetadata = Schema.Struct({
   "format-version": Schema.Literal(2),
   "table-uuid": Schema.String,
@@ -69,10 +69,10 @@ export const TableMetadata = Schema.Struct({
   "default-sort-order-id": Schema.Int,
   "sort-orders": Schema.Array(Schema.Unknown),
   properties: Schema.Record(Schema.String, Schema.String),
-  /** None before the first snapshot. */
+  /** Absent before the first snapshot. */
   "current-snapshot-id": Schema.optionalKey(Schema.BigInt),
   refs: Schema.Record(Schema.String, Schema.Struct({ "snapshot-id": Schema.BigInt, type: Schema.String })),
-  /** In no order that the specification promises; Floe and Java append. */
+  /** The specification promises no order; Floe and Iceberg's Java library append. */
   snapshots: Schema.Array(Snapshot),
   "snapshot-log": Schema.Array(Schema.Struct({ "timestamp-ms": Schema.Int, "snapshot-id": Schema.BigInt })),
   "metadata-log": Schema.Array(Schema.Struct({ "timestamp-ms": Schema.Int, "metadata-file": Schema.String }))
@@ -84,29 +84,29 @@ const Versioned = Schema.Struct({
   "current-snapshot-id": Schema.optionalKey(Schema.Unknown)
 })
 
-/** It is whole and yet not for Floe; the message is the end of a sentence that begins with its path. */
+/** A valid file that Floe does not support; the message is the end of a sentence that begins with its path. */
 export class Unsupported extends Error {}
 
-/** What may be left out is there, and a table without a snapshot names none: some write null or -1. */
-const filled = (file: unknown) => {
+/** Fills in optional fields. A table without snapshots has no current one: some writers write null or -1. */
+const withDefaults = (file: unknown) => {
   Schema.asserts(Versioned, file)
   const version = file["format-version"]
-  if (version !== 2) throw new Unsupported(`is of Iceberg's format version ${version}; Floe reads version 2`)
+  if (version !== 2) throw new Unsupported(`has Iceberg format version ${version}; Floe reads version 2`)
   const all = { properties: {}, refs: {}, snapshots: [], "snapshot-log": [], "metadata-log": [], ...file }
   const { "current-snapshot-id": current, ...without } = all
   return current === null || current === -1n ? without : all
 }
 
-/** Throws if the text is no such metadata. */
+/** Throws if the text is not table metadata of format version 2. */
 export const decode = (text: string): TableMetadata => {
-  const metadata: unknown = filled(ExactJson.parse(text))
+  const metadata: unknown = withDefaults(ExactJson.parse(text))
   Schema.asserts(TableMetadata, metadata)
   return metadata
 }
 
 export const encode = (metadata: TableMetadata) => ExactJson.stringify(metadata)
 
-/** A number of the summary; undefined where the writer did not give it. */
+/** A number of the summary; undefined if the writer did not record it. */
 export const countOf = ({ summary }: Snapshot, key: string) => {
   const text = summary?.[key]
   return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined
@@ -114,7 +114,7 @@ export const countOf = ({ summary }: Snapshot, key: string) => {
 
 export const operationOf = ({ summary }: Snapshot) => summary?.operation ?? "unknown"
 
-/** How far the log is in a snapshot, where Floe made it. */
+/** The progress in a snapshot's summary; undefined if Floe did not write the snapshot. */
 export const progressOf = (snapshot: Snapshot): Progress | undefined => {
   const { "floe.log.id": logId, "floe.log.last": lastEvent } = snapshot.summary ?? {}
   const offset = countOf(snapshot, "floe.log.offset")
@@ -125,53 +125,53 @@ export const progressOf = (snapshot: Snapshot): Progress | undefined => {
 export const currentSnapshot = (metadata: TableMetadata) =>
   metadata.snapshots.find((snapshot) => snapshot["snapshot-id"] === metadata["current-snapshot-id"])
 
-/** A snapshot and those it has come from, newest first, as far as they are kept. */
+/** A snapshot and its ancestors, newest first, as far as they are kept. */
 export const ancestorsOf = (
   metadata: Pick<TableMetadata, "snapshots">,
   from: bigint | undefined
 ): ReadonlyArray<Snapshot> => {
   const byId = new Map(metadata.snapshots.map((one) => [one["snapshot-id"], one]))
-  const found = new Set<Snapshot>()
+  const chain = new Set<Snapshot>()
   for (
     let one = byId.get(from ?? -1n);
-    one !== undefined && !found.has(one);
+    one !== undefined && !chain.has(one);
     one = byId.get(one["parent-snapshot-id"] ?? -1n)
   )
-    found.add(one)
-  return [...found]
+    chain.add(one)
+  return [...chain]
 }
 
-const isOrdinary = ({ fields }: Pick<TableMetadata["schemas"][number], "fields">) =>
+const isOwnSchema = ({ fields }: Pick<TableMetadata["schemas"][number], "fields">) =>
   fields.length === tableSchema.fields.length &&
   tableSchema.fields.every(({ id, name, type }, i) => {
     const field = fields[i]
     return field?.id === id && field.name === name && field.type === type
   })
 
-/** Whether no schema of the table is another than the one that Floe made it with: then all files have these columns. */
+/** Whether the table has always had the columns that Floe created it with, so that all files have these columns. */
 export const hasOwnColumns = (metadata: TableMetadata) =>
-  metadata["current-schema-id"] === tableSchema["schema-id"] && metadata.schemas.every(isOrdinary)
+  metadata["current-schema-id"] === tableSchema["schema-id"] && metadata.schemas.every(isOwnSchema)
 
-/** Why Floe cannot add rows, as the end of a sentence that begins with a table's metadata file; undefined if it can. */
+/** Why Floe cannot add rows, as the end of a sentence that begins with the metadata file; undefined if it can. */
 export const whyUnwritable = (metadata: TableMetadata) => {
   const fields = metadata.schemas.find((one) => one["schema-id"] === metadata["current-schema-id"])?.fields ?? []
   for (const { id, name, type } of tableSchema.fields) {
     const field = fields.find((one) => one.id === id)
     if (field?.name !== name || field.type !== type)
-      return `has no column ${name} of the type ${type} any more: another program has renamed, changed or dropped it; let it be put back`
+      return `no longer has the column ${name} of type ${type}: another program renamed, changed or dropped it; restore the column`
   }
   const required = fields.find((field) => field.required)
   if (required !== undefined) {
-    return `has the required column ${required.name}, which Floe may not leave empty; let it be made optional`
+    return `has the required column ${required.name}, which Floe does not write; make it optional`
   }
   const spec = metadata["partition-specs"].find((one) => one["spec-id"] === partitionSpec["spec-id"])
   const [own] = partitionSpec.fields
   const [only, ...more] = spec?.fields ?? []
-  const same = only?.["source-id"] === own?.["source-id"] && only?.transform === own?.transform && more.length === 0
-  return same ? undefined : "is not partitioned by ts in its first partition spec, as Floe writes it"
+  const isOwn = only?.["source-id"] === own?.["source-id"] && only?.transform === own?.transform && more.length === 0
+  return isOwn ? undefined : "is not partitioned by ts in its first partition spec, as Floe requires"
 }
 
-/** All that does not change from snapshot to snapshot. */
+/** The parts that no commit of Floe changes. */
 export const fixedParts = {
   "format-version": 2,
   "last-column-id": columns.length,
@@ -191,7 +191,7 @@ export const fixedParts = {
 
 const file = /^v(\d+)(?:\.gz\.metadata\.json|\.metadata\.json(?:\.gz)?)$/
 export const fileName = (version: number) => `v${version}.metadata.json`
-/** The version that a file in `metadata/` holds; undefined if it is no metadata file. */
+/** The version of a file in `metadata/`; undefined if it is not a metadata file. */
 export const versionOf = (name: string) => {
   const digits = file.exec(name)?.[1]
   return digits === undefined ? undefined : Number(digits)

@@ -1,4 +1,4 @@
-/** The metadata files of a table: which is the newest, which are torn, and which Floe cannot read. */
+/** The metadata files of a table: finds the newest, skips torn ones, and rejects those that Floe cannot read. */
 import { access } from "node:fs/promises"
 import { join } from "node:path"
 import { gunzipSync } from "node:zlib"
@@ -12,16 +12,16 @@ export interface CurrentMetadata {
   readonly version: number
   /** The highest version that has a file, torn or not. */
   readonly highest: number
-  /** The name of its file, and what tells that file from any other that may take its name. */
+  /** The name of its file; `identity` tells that file from any other that may take its name. */
   readonly name: string
   readonly identity: string | undefined
-  /** Torn files of higher versions, with what is wrong with each. */
+  /** Torn files of higher versions; `reason` is the end of a sentence. */
   readonly torn: ReadonlyArray<{ readonly file: string; readonly reason: string }>
   readonly metadata: Metadata.TableMetadata
   readonly snapshot: Metadata.Snapshot
 }
 
-/** Runs what throws where a file of the table is not as it should be. */
+/** Runs a decoder that throws; the error becomes a TableBroken that names the file. */
 export const parse = <A>(file: string, run: () => A) =>
   Effect.try({
     try: run,
@@ -33,15 +33,15 @@ export const parse = <A>(file: string, run: () => A) =>
     }
   })
 
-/** V8 names the place of whatever is wrong in a JSON text, except of its end. */
+/** V8 reports the position of every JSON error except an unexpected end. */
 const endsEarly = (cause: unknown, text: string) => {
   if (!(cause instanceof SyntaxError)) return false
   const position = /at position (\d+)/.exec(cause.message)?.[1]
   return cause.message.startsWith("Unexpected end") || Number(position) >= text.length
 }
 
-/** What is in a metadata file; undefined where it is a write that was cut off. A disk may fill up what it lost with zeros. */
-const whole = (name: string, bytes: Buffer) => {
+/** Undefined if the file was truncated. A disk may replace lost bytes with zeros. */
+const decodeWhole = (name: string, bytes: Buffer) => {
   let text = ""
   try {
     text = (Metadata.isCompressed(name) && bytes.length > 0 ? gunzipSync(bytes) : bytes).toString().replace(/\0+$/, "")
@@ -53,14 +53,14 @@ const whole = (name: string, bytes: Buffer) => {
   }
 }
 
-/** Undefined where the file is torn. */
+/** Undefined if the file is torn. */
 const readFile = Effect.fnUntraced(function* (tableFolder: string, name: string) {
   const path = join(tableFolder, "metadata", name)
   const bytes = yield* Files.read(path)
-  return yield* parse(path, () => whole(name, bytes))
+  return yield* parse(path, () => decodeWhole(name, bytes))
 })
 
-/** The metadata files, newest first; of two of one version the one that Hadoop's own readers take. */
+/** The metadata files, newest first. Of two files of one version it takes the one that Hadoop's readers take. */
 export const listFiles = Effect.fnUntraced(function* (tableFolder: string) {
   const versions = new Map<number, string>()
   for (const name of (yield* Files.list(join(tableFolder, "metadata"))).sort()) {
@@ -72,14 +72,14 @@ export const listFiles = Effect.fnUntraced(function* (tableFolder: string) {
   return [...versions].map(([version, name]) => ({ version, name })).sort((a, b) => b.version - a.version)
 })
 
-const isThere = (path: string) =>
-  Files.attempt("looking for the manifest list", () => access(path)).pipe(
+const exists = (path: string) =>
+  Files.attempt("checking the manifest list", () => access(path)).pipe(
     Effect.as(true),
     Effect.catchIf(Files.isMissing, () => Effect.succeed(false))
   )
 
-/** Whether a metadata file has this snapshot; one that cannot be read may have it. */
-const names = (tableFolder: string, name: string, id: bigint) =>
+/** Whether a metadata file contains this snapshot; fails if it cannot be read. */
+const contains = (tableFolder: string, name: string, id: bigint) =>
   readFile(tableFolder, name).pipe(
     Effect.map((metadata) => metadata?.snapshots.some((one) => one["snapshot-id"] === id) ?? false),
     Effect.catchIf(
@@ -88,14 +88,14 @@ const names = (tableFolder: string, name: string, id: bigint) =>
     )
   )
 
-/** The metadata of a version and their snapshot, or what makes it a torn one. */
+/** The metadata of a version and their snapshot, or the reason why the file counts as torn. */
 const readVersion = Effect.fnUntraced(function* (
   tableFolder: string,
   { name }: { readonly name: string },
   others: ReadonlyArray<{ readonly name: string }>
 ) {
   const file = join(tableFolder, "metadata", name)
-  // Before it is read: what takes its place meanwhile is noticed.
+  // Read before the file, so that a file that replaces it meanwhile is noticed.
   const identity = yield* Files.identityOf(file)
   const metadata = yield* readFile(tableFolder, name)
   if (metadata === undefined) return "is empty or ends early"
@@ -103,22 +103,25 @@ const readVersion = Effect.fnUntraced(function* (
     return yield* new TableBroken({
       file,
       reason:
-        "is of a table without a snapshot that another program made; move the table's folder away, and the sink makes one",
+        "belongs to a table without snapshots that another program created; move the table's folder away, and the sink creates a new one",
       unsupported: true
     })
   }
   const snapshot = Metadata.currentSnapshot(metadata)
   if (snapshot === undefined) {
-    return yield* new TableBroken({ file, reason: "names a current snapshot that it does not hold" })
+    return yield* new TableBroken({ file, reason: "names a current snapshot that it does not contain" })
   }
   const list = yield* located(tableFolder, metadata.location, snapshot["manifest-list"])
-  if (yield* isThere(list)) return { identity, metadata, snapshot }
+  if (yield* exists(list)) return { identity, metadata, snapshot }
   for (const other of others) {
-    if (yield* names(tableFolder, other.name, snapshot["snapshot-id"])) {
-      return yield* new TableBroken({ file: list, reason: `is missing, and ${other.name} names its snapshot too` })
+    if (yield* contains(tableFolder, other.name, snapshot["snapshot-id"])) {
+      return yield* new TableBroken({
+        file: list,
+        reason: `is missing, although ${other.name} also contains its snapshot`
+      })
     }
   }
-  return "names a manifest list that is not there"
+  return "names a manifest list that does not exist"
 })
 
 const newest = Effect.fnUntraced(function* (
@@ -131,8 +134,8 @@ const newest = Effect.fnUntraced(function* (
     const others = files.filter((other) => other !== file)
     const read = yield* readVersion(tableFolder, file, others)
     if (typeof read !== "string") {
-      const found: CurrentMetadata = { ...file, ...read, highest, torn }
-      return Option.some(found)
+      const current: CurrentMetadata = { ...file, ...read, highest, torn }
+      return Option.some(current)
     }
     torn.push({ file: join(tableFolder, "metadata", file.name), reason: read })
   }
@@ -143,19 +146,19 @@ const newest = Effect.fnUntraced(function* (
 
 /**
  * The newest metadata that are not torn. A torn file is empty, or its JSON ends early, or its manifest list is missing
- * while no other metadata file names its snapshot: it was never acknowledged, or the disk has lost it, and the version
- * before it is a whole older table. Whatever else cannot be read is an error: somebody's commit may be in it.
+ * while no other metadata file contains its snapshot: its commit was never acknowledged, or the disk has lost it, and the
+ * version before it is a whole older table. Any other unreadable file is an error: it may hold a commit.
  */
 export const readMetadata = Effect.fn("MetadataFiles.readMetadata")(function* (tableFolder: string) {
   for (let tries = 0; ; tries++) {
     const files = yield* listFiles(tableFolder)
-    const found = yield* newest(tableFolder, files).pipe(Effect.exit)
-    if (found._tag === "Success" && (Option.isNone(found.value) || found.value.value.torn.length === 0)) {
-      return found.value
+    const read = yield* newest(tableFolder, files).pipe(Effect.exit)
+    if (read._tag === "Success" && (Option.isNone(read.value) || read.value.value.torn.length === 0)) {
+      return read.value
     }
-    // A busy writer may have removed, between the listing and the reading, what was listed, and more.
+    // A busy writer may have removed files after they were listed.
     const now = yield* listFiles(tableFolder)
-    if (tries >= 5 || now[0]?.name === files[0]?.name) return yield* found
+    if (tries >= 5 || now[0]?.name === files[0]?.name) return yield* read
   }
 })
 
@@ -185,7 +188,7 @@ export interface NamedList {
   readonly location: string
 }
 
-/** The manifest lists that any metadata file on disk names. Fails while one of them cannot be read and is not torn. */
+/** The manifest lists that any metadata file on disk names. Fails if a metadata file that is not torn cannot be read. */
 export const namedLists = Effect.fn("MetadataFiles.namedLists")(function* (tableFolder: string) {
   const lists = new Map<string, NamedList>()
   for (const { name } of yield* listFiles(tableFolder)) {

@@ -1,4 +1,4 @@
-/** What tells a table that a replay makes from any other: a file in its folder, which also says whether it is finished. */
+/** A file that marks the folder of a table made by a rebuild, and records whether the rebuild is finished. */
 import { join } from "node:path"
 import { Effect, Schema } from "effect"
 import { TableBroken, type TableUnavailable } from "../../../services/Table.ts"
@@ -7,11 +7,13 @@ import * as Files from "../../runtime/files.ts"
 const State = Schema.fromJsonString(Schema.Struct({ logId: Schema.String, finished: Schema.Boolean }))
 export type State = typeof State.Type
 
-const fileIn = (tableFolder: string) => join(tableFolder, "replay.json")
+/** Durable: the name stays. */
+const fileName = "replay.json"
+const fileIn = (tableFolder: string) => join(tableFolder, fileName)
 
 export type RebuildMarker =
   | { readonly _tag: "Nothing" }
-  /** A table, or something else, that no replay has made. */
+  /** A table, or something else, that no rebuild has made. */
   | { readonly _tag: "Other" }
   | { readonly _tag: "Rebuilt"; readonly logId: string; readonly finished: boolean }
 
@@ -24,7 +26,7 @@ export const read = Effect.fnUntraced(function* (
   )
   if (text === undefined) {
     const names = yield* Files.list(tableFolder)
-    // A replay that was killed at its very beginning leaves an empty folder.
+    // A rebuild that was killed at its start leaves an empty folder.
     return names.some((name) => !name.endsWith(".tmp")) ? { _tag: "Other" } : { _tag: "Nothing" }
   }
   const state = yield* Schema.decodeUnknownEffect(State)(text).pipe(
@@ -33,7 +35,7 @@ export const read = Effect.fnUntraced(function* (
   return { _tag: "Rebuilt", ...state }
 })
 
-/** Durable when it is done. */
+/** The marker is durable when this returns. */
 export const write = Effect.fnUntraced(function* (tableFolder: string, state: State) {
   const file = fileIn(tableFolder)
   yield* Files.makeFolder(tableFolder)

@@ -1,6 +1,6 @@
 /**
- * Removing files: those that left the table, when their time is over; metadata files beyond those that stay; what a crash
- * left behind. Nothing is removed that any metadata file on disk names, and nothing at all while one cannot be read.
+ * Removes files: those that left the table once their grace period is over, surplus metadata files, and what a crash left
+ * behind. It removes nothing that a metadata file on disk names, and nothing at all while one cannot be read.
  */
 import { dirname, join } from "node:path"
 import { Effect } from "effect"
@@ -22,26 +22,26 @@ export interface RemovalOptions {
   readonly writer: string
   readonly commits: TableCommits
   readonly left: LeftFiles
-  /** So many metadata files before the current one stay. */
+  /** How many metadata files before the current one are kept. */
   readonly metadataKeep: number
-  /** Runs it while no data file is being written for a commit. */
+  /** Runs an effect while no data file is being written for a commit. */
   readonly whileNotStaging: <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E>
 }
 
-/** About as many files are removed in one piece, and so many snapshots looked at. */
-const pieceFiles = 256
-const pieceSnapshots = 32
+/** One piece removes about this many files, and reads at most this many snapshots. */
+const maxFiles = 256
+const maxSnapshots = 32
 
 export const make = Effect.fnUntraced(function* (options: RemovalOptions) {
   const leases = yield* Leases
   const { commits, left, metadataKeep, tableFolder, writer } = options
   const expiry = Expiry.make(tableFolder)
-  /** The metadata files on disk, oldest first; unknown after the start and after each commit of others. */
+  /** The metadata files on disk, oldest first; undefined at the start and after a commit of another program. */
   let onDisk: Array<{ readonly version: number; readonly name: string }> | undefined
   let foreignCommits = commits.foreignCommits()
-  /** All of them have been read. */
+  /** Whether all of them have been read. */
   let surveyed = false
-  let forgottenNoted = false
+  let leftoversNoted = false
   let warned: string | undefined
 
   const isCurrent = ({ data_file: { file_path, partition } }: ManifestEntry) =>
@@ -50,23 +50,23 @@ export const make = Effect.fnUntraced(function* (options: RemovalOptions) {
   const keptIds = () => new Set(commits.metadata()?.snapshots.map((one) => String(one["snapshot-id"])))
 
   const note = Effect.fnUntraced(function* ({ snapshot, version }: Dropped, others: ReadonlyArray<Dropped>) {
-    const stay = [...others.map((other) => other.snapshot), ...(commits.metadata()?.snapshots ?? [])]
-    yield* left.add(yield* expiry.leftWith(snapshot, stay, isCurrent), version, snapshot["snapshot-id"])
+    const kept = [...others.map((other) => other.snapshot), ...(commits.metadata()?.snapshots ?? [])]
+    yield* left.add(yield* expiry.leftWith(snapshot, kept, isCurrent), version, snapshot["snapshot-id"])
   })
 
-  /** Notes what leaves the table with some of the snapshots that have left the metadata; the answer is their number. */
+  /** Records the files that leave the table with dropped snapshots. Returns how many snapshots it has handled. */
   const noteDropped = Effect.gen(function* () {
-    for (let noted = 0; noted < pieceSnapshots; noted++) {
+    for (let noted = 0; noted < maxSnapshots; noted++) {
       const [oldest, ...others] = commits.dropped()
       if (oldest === undefined) return noted
       yield* note(oldest, others)
       commits.forgetDropped(oldest)
     }
-    return pieceSnapshots
+    return maxSnapshots
   })
 
-  /** What a writer that died could not note: snapshots that have left the metadata, and files that were never in the table. */
-  const noteForgotten = Effect.gen(function* () {
+  /** What an earlier writer could not record before it died: dropped snapshots, and files that were never committed. */
+  const noteLeftovers = Effect.gen(function* () {
     const metadata = commits.metadata()
     const lists = yield* namedLists(tableFolder)
     const waiting = new Set(left.paths())
@@ -98,33 +98,35 @@ export const make = Effect.fnUntraced(function* (options: RemovalOptions) {
     return onDisk
   })
 
-  /** Reads all metadata files, once they may be others than those that Floe has written. */
+  /** Reads all metadata files, if they may include files that Floe did not write. */
   const survey = Effect.gen(function* () {
     if (surveyed) return
-    if (yield* left.forgetFrom(keptIds())) forgottenNoted = false
-    if (forgottenNoted) yield* namedLists(tableFolder)
-    else yield* noteForgotten
-    forgottenNoted = true
+    if (yield* left.forgetFrom(keptIds())) leftoversNoted = false
+    if (leftoversNoted) yield* namedLists(tableFolder)
+    else yield* noteLeftovers
+    leftoversNoted = true
     surveyed = true
   })
 
-  /** A file that only an older snapshot needs may be damaged: then what would be removed cannot be told, and stays. */
+  /** If a file that only an older snapshot needs is damaged, it is unknown which files are unneeded, and all stay. */
   const blocked = (error: TableBroken) =>
     Effect.gen(function* () {
       if (warned !== error.message)
-        yield* Effect.logWarning(`${error.message} Files that have left the table stay on disk; floe doctor says more.`)
+        yield* Effect.logWarning(
+          `${error.message} Files that left the table stay on disk until this is fixed; run floe doctor.`
+        )
       warned = error.message
       return undefined
     })
 
   const removeOldMetadata = Effect.fnUntraced(function* (files: Array<{ readonly name: string }>) {
-    const old = files.slice(0, Math.min(pieceFiles, Math.max(0, files.length - metadataKeep - 1)))
+    const old = files.slice(0, Math.min(maxFiles, Math.max(0, files.length - metadataKeep - 1)))
     yield* Effect.forEach(old, ({ name }) => Files.removeWithChecksum(join(tableFolder, "metadata", name)))
     files.splice(0, old.length)
     return old.length
   })
 
-  /** The snapshots that running queries hold. Nobody new can hold one that the committed metadata no longer have. */
+  /** The leased snapshots. Once metadata without a snapshot are committed, no new query can lease it. */
   const heldNow = leases.held.pipe(
     Effect.mapError((cause) => new TableUnavailable({ operation: "expiring snapshots", reason: cause.message, cause }))
   )
@@ -133,20 +135,20 @@ export const make = Effect.fnUntraced(function* (options: RemovalOptions) {
     if (!(yield* left.isDue)) return 0
     const held = yield* heldNow
     const kept = keptIds()
-    // What a query reads that began before this writer: it is not known which files those are.
+    // A query that started before this writer holds a snapshot whose files are unknown.
     if ([...held].some((id) => !kept.has(id) && !left.has(id))) return 0
-    const removed = yield* left.remove(pieceFiles, oldest, held)
+    const removed = yield* left.remove(maxFiles, oldest, held)
     for (const folder of new Set(removed.filter((path) => path.endsWith(".parquet")).map(dirname))) {
       yield* options.whileNotStaging(Files.removeEmpty(folder))
     }
     return removed.length
   })
 
-  /** One bounded piece of it. */
+  /** Runs one bounded piece. */
   return Effect.gen(function* () {
     if (commits.metadata() === undefined) return { snapshotsExpired: 0, filesRemoved: 0 }
     const files = yield* listed
-    // Also while one cannot be read: until it is among the oldest, and goes.
+    // Also while a metadata file cannot be read: it is removed once it is among the oldest.
     const metadataRemoved = yield* removeOldMetadata(files)
     const noted = Effect.andThen(noteDropped, (expired) => Effect.as(survey, expired))
     const snapshotsExpired = yield* Effect.catchTag(noted, "TableBroken", blocked)

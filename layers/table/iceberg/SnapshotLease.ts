@@ -1,4 +1,4 @@
-/** A snapshot to read at leisure: the newest one or an older one, with a lease on it. */
+/** Leases a snapshot, the newest or an older one, so that its files stay while they are read. */
 import { basename } from "node:path"
 import { Effect, Option } from "effect"
 import { Leases } from "../../../services/Leases.ts"
@@ -11,15 +11,15 @@ const missing = (tableFolder: string) => {
   const name = basename(tableFolder)
   return new TableMissing({
     table: `at ${tableFolder}`,
-    advice: name === weather ? "start the sink (npm start) and log a record" : `floe replay --into ${name} makes one`
+    advice: name === weather ? "start the sink (npm start) and log a record" : `floe rebuild --into ${name} makes one`
   })
 }
 
-/** The newest metadata. */
+/** The newest metadata; fails with TableMissing before the first commit. */
 export const metadataOf = Effect.fnUntraced(function* (tableFolder: string) {
-  const found = yield* readMetadata(tableFolder)
-  if (Option.isNone(found)) return yield* missing(tableFolder)
-  return found.value.metadata
+  const newest = yield* readMetadata(tableFolder)
+  if (Option.isNone(newest)) return yield* missing(tableFolder)
+  return newest.value.metadata
 })
 
 const find = (metadata: Metadata.TableMetadata, asOf: AsOf) => {
@@ -42,22 +42,22 @@ const chosen = (metadata: Metadata.TableMetadata, asOf: AsOf | undefined) => {
   )
 }
 
-/** On a folder that may only be read, or a full disk, a query reads without a lease: files that have left the table stay a while. */
+/** On a read-only folder or a full disk a query reads without a lease, and relies on the grace period of removed files. */
 const hold = Effect.fnUntraced(function* (tableFolder: string, snapshotId: string) {
   const leases = yield* Leases
-  const unheld = yield* leases.hold(snapshotId).pipe(Effect.as(undefined), Effect.catch(Effect.succeed))
-  if (unheld === undefined) return
+  const failure = yield* leases.hold(snapshotId).pipe(Effect.as(undefined), Effect.catch(Effect.succeed))
+  if (failure === undefined) return
   const warned = Effect.gen(function* () {
     const { snapshots } = yield* metadataOf(tableFolder)
     if (snapshots.some((one) => String(one["snapshot-id"]) === snapshotId)) return
     yield* Effect.logWarning(
-      `Snapshot ${snapshotId} expired while it was read, and no lease could keep its files (${unheld.reason}). Run it again.`
+      `Snapshot ${snapshotId} expired while it was read, and no lease could keep its files (${failure.reason}). Run the query again.`
     )
   })
   yield* Effect.addFinalizer((exit) => (exit._tag === "Failure" ? Effect.ignore(warned) : Effect.void))
 })
 
-/** A snapshot whose files stay until the scope closes, and the metadata that have it. */
+/** A snapshot whose files stay until the scope closes, and metadata that contain it. */
 export const withLeasedSnapshot = Effect.fn("SnapshotLease.withLeasedSnapshot")(function* (
   tableFolder: string,
   asOf: AsOf | undefined
@@ -66,7 +66,7 @@ export const withLeasedSnapshot = Effect.fn("SnapshotLease.withLeasedSnapshot")(
     const snapshot = yield* chosen(yield* metadataOf(tableFolder), asOf)
     if (snapshot === undefined) return yield* missing(tableFolder)
     yield* hold(tableFolder, String(snapshot["snapshot-id"]))
-    // It may have expired before the lease was there.
+    // The snapshot may have expired before the lease was acquired.
     const metadata = yield* metadataOf(tableFolder)
     const kept = metadata.snapshots.find((one) => one["snapshot-id"] === snapshot["snapshot-id"])
     if (kept !== undefined) return { metadata, snapshot: kept }

@@ -7,12 +7,12 @@ import * as LogProgress from "./logProgress.ts"
 import * as Manifest from "./Manifest.ts"
 import * as Metadata from "./Metadata.ts"
 import { readMetadata } from "./MetadataFiles.ts"
-import { type LiveEntry, readList, readLive } from "./readTable.ts"
+import { type LiveEntry, readList, readLive } from "./readManifests.ts"
 import { metadataOf, withLeasedSnapshot } from "./SnapshotLease.ts"
 
 const idOf = (id: bigint | null | undefined) => (id === null || id === undefined ? null : String(id))
 
-/** Writers count a row that a delete file names among the records of its data file; equality deletes do not tell how many. */
+/** Null if unknown: `total-records` includes deleted rows, and equality deletes do not record how many rows they delete. */
 const rowsOf = (snapshot: Metadata.Snapshot) => {
   const records = Metadata.countOf(snapshot, "total-records")
   if (records === undefined || (Metadata.countOf(snapshot, "total-equality-deletes") ?? 0) > 0) return null
@@ -21,7 +21,7 @@ const rowsOf = (snapshot: Metadata.Snapshot) => {
 
 const toSnapshot = (snapshot: Metadata.Snapshot, progress = Metadata.progressOf(snapshot)): TableSnapshot => {
   const count = (key: string) => Metadata.countOf(snapshot, key) ?? null
-  /** Left out where there are none. */
+  /** Writers leave out a count of 0. */
   const difference = (key: string) => (snapshot.summary === undefined ? null : (Metadata.countOf(snapshot, key) ?? 0))
   return {
     id: String(snapshot["snapshot-id"]),
@@ -64,7 +64,7 @@ const toFile = (tableFolder: string, { entry, path }: LiveEntry): DataFile => ({
   bytes: entry.data_file.file_size_in_bytes
 })
 
-/** The table of this name in the warehouse. */
+/** Reads the table of this name in the warehouse. */
 export const at = (name: string) =>
   Layer.effect(
     TableReader,

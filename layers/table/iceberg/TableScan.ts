@@ -1,38 +1,38 @@
-/** What has to be read to see the rows of a snapshot: data files, the files that delete rows of them, and the columns. */
+/** What must be read to get the rows of a snapshot: data files, the files that delete rows of them, and the columns. */
 import { Effect, Schema } from "effect"
 import { TableBroken } from "../../../services/Table.ts"
 import * as Manifest from "./Manifest.ts"
 import * as Metadata from "./Metadata.ts"
 import type { CurrentMetadata } from "./MetadataFiles.ts"
-import { type LiveEntry, readEntries, type TableFile, toTableFile } from "./readTable.ts"
+import { type LiveEntry, readEntries, type TableFile, toTableFile } from "./readManifests.ts"
 
 /** A file that deletes rows, or whose rows may be deleted by one. */
 export interface PairedFile extends TableFile {
-  /** The path by which the table's files name it. */
+  /** The path as the table's files record it. */
   readonly recorded: string
   readonly sequence: number
-  /** Two files are of one partition if these are the same. */
+  /** Equal for files of the same partition. */
   readonly partition: string
 }
 
 export interface Column {
   readonly id: number
   readonly name: string
-  /** As the metadata have it. */
+  /** As in the metadata: a string, or an object for a nested type. */
   readonly type: unknown
-  /** The types that it has in any schema of the table. */
+  /** Its types in all schemas of the table. */
   readonly types: ReadonlyArray<unknown>
 }
 
 export interface TableScan {
   readonly columns: ReadonlyArray<Column>
-  /** The columns were changed, so that a file may have others: a column is then known by its id. */
+  /** The columns were changed, so that files may have different ones: columns must be identified by id. */
   readonly changed: boolean
-  /** Data files without a deleted row. */
+  /** Data files without deleted rows. */
   readonly files: ReadonlyArray<TableFile>
-  /** Data files of which rows may be deleted. */
+  /** Data files that may have deleted rows. */
   readonly touched: ReadonlyArray<PairedFile>
-  /** Each lists deleted rows by the path of their data file and their position in it. */
+  /** Position delete files: they list deleted rows by data file and position. */
   readonly deletes: ReadonlyArray<PairedFile>
 }
 
@@ -52,20 +52,20 @@ const paired = (live: LiveEntry): PairedFile => ({
   partition: partitionOf(live)
 })
 
-/** The least or the greatest values of columns, by the column's id. */
+/** Lower or upper bounds, by column id. */
 export const Bounds = Schema.NullOr(Schema.Array(Schema.Struct({ key: Schema.Int, value: Schema.Uint8Array })))
 const hasBounds = Schema.is(Schema.Struct({ lower_bounds: Bounds, upper_bounds: Bounds }))
-/** The column `file_path` of a file of position deletes. */
+/** The id of the column `file_path` in a position delete file. */
 export const pathField = 2147483546
 
-/** The least and the greatest path that a file of position deletes may name. */
+/** The lower and upper bound of the paths in a position delete file. */
 const boundsOf = ({ data_file }: Manifest.ManifestEntry) => {
   const bounds = hasBounds(data_file) ? data_file : undefined
   const of = (side: "lower_bounds" | "upper_bounds") => bounds?.[side]?.find(({ key }) => key === pathField)?.value
   return { lower: of("lower_bounds"), upper: of("upper_bounds") }
 }
 
-/** Whether a file of position deletes may delete rows of a data file, without a look into it. */
+/** Whether any of these position delete files may delete rows of a data file, judged without reading them. */
 export const mayTouch = (deletes: ReadonlyArray<LiveEntry>) => {
   const byPartition = Map.groupBy(
     deletes.map((one) => ({ sequence: sequenceOf(one), partition: partitionOf(one), ...boundsOf(one.entry) })),
@@ -84,27 +84,27 @@ export const mayTouch = (deletes: ReadonlyArray<LiveEntry>) => {
   }
 }
 
-/** An equality delete applies to older files only: of its partition, or of all where it has none. */
+/** An equality delete applies only to older data files, of its partition or, if it has none, of all partitions. */
 const applies = (equality: LiveEntry, data: ReadonlyArray<LiveEntry>) => {
   const everywhere = Object.keys(equality.entry.data_file.partition).length === 0
   const partition = partitionOf(equality)
   return data.some((one) => sequenceOf(one) < sequenceOf(equality) && (everywhere || partitionOf(one) === partition))
 }
 
-/** Splits the data files of a snapshot by whether rows of them may be deleted. What Floe cannot apply is an error. */
+/** Splits data files by whether they may have deleted rows. Fails on deletes and formats that Floe does not support. */
 const split = Effect.fnUntraced(function* (entries: ReadonlyArray<LiveEntry>) {
   const of = (content: number) => entries.filter(({ entry }) => entry.data_file.content === content)
   const data = of(Manifest.content.data)
   const positions = of(Manifest.content.positionDeletes)
   for (const { entry, path } of [...data, ...positions]) {
     const format = entry.data_file.file_format.toUpperCase()
-    if (format !== "PARQUET") return yield* unsupported(path, `is of the format ${format}, and Floe reads only Parquet`)
+    if (format !== "PARQUET") return yield* unsupported(path, `is in the format ${format}; Floe reads only Parquet`)
   }
   for (const equality of of(Manifest.content.equalityDeletes)) {
     if (!applies(equality, data)) continue
     return yield* unsupported(
       equality.path,
-      "deletes rows by their values (equality deletes), which Floe cannot apply; let the engine that wrote it rewrite the table's data files"
+      "deletes rows by their values (equality deletes), which Floe cannot apply; rewrite the table's data files with the engine that wrote it"
     )
   }
   if (positions.length === 0) return { files: data, touched: [], deletes: [] }
@@ -115,7 +115,7 @@ const split = Effect.fnUntraced(function* (entries: ReadonlyArray<LiveEntry>) {
   return { files: data.filter((one) => !those.has(one)), touched, deletes: positions }
 })
 
-/** The columns of a snapshot: as they are now, or of an older snapshot as they were. */
+/** The current columns, or those of an older snapshot as they were then. */
 const columnsOf = (metadata: Metadata.TableMetadata, snapshot: Metadata.Snapshot): ReadonlyArray<Column> => {
   const current = metadata["current-schema-id"]
   const id = snapshot["snapshot-id"] === metadata["current-snapshot-id"] ? current : (snapshot["schema-id"] ?? current)
@@ -142,7 +142,6 @@ export const scanOf = Effect.fnUntraced(function* (
   }
 })
 
-/** The scan of a whole snapshot. */
 export const readScan = Effect.fn("TableScan.readScan")(function* (
   tableFolder: string,
   current: Pick<CurrentMetadata, "metadata" | "snapshot">

@@ -18,8 +18,8 @@ import { readMetadata } from "./MetadataFiles.ts"
 import * as Removal from "./Removal.ts"
 import { relocate } from "./relocate.ts"
 import * as TableCommits from "./TableCommits.ts"
+import * as TableMaintenance from "./TableMaintenance.ts"
 import { toContentFile } from "./toContentFile.ts"
-import * as Upkeep from "./Upkeep.ts"
 
 export interface TableWriterOptions {
   /** Absolute. The caller ensures that no other Floe writes this table. */
@@ -78,7 +78,7 @@ export const make = Effect.fn("TableWriter.make")(function* (options: TableWrite
     metadataKeep: retention.metadataFiles,
     whileNotStaging: staging.withPermit
   })
-  const upkeep = Upkeep.make({ tableFolder, writer, parquet, commits, removal })
+  const maintenance = TableMaintenance.make({ tableFolder, writer, parquet, commits, removal })
   /** Parquet files of staged rows, not yet committed. */
   let flushed: ReadonlyArray<WrittenFile> = []
   let staged = 0
@@ -144,7 +144,7 @@ export const make = Effect.fn("TableWriter.make")(function* (options: TableWrite
         .append(files.map(toContentFile), progress, base)
         .pipe(Effect.catchTag("TableChanged", startAgain))
       base = committed.progress
-      upkeep.appended(new Set(files.map((file) => file.ts)), yield* monotonicMillis)
+      maintenance.appended(new Set(files.map((file) => file.ts)), yield* monotonicMillis)
       unstage(files)
       return committed
     },
@@ -164,7 +164,7 @@ export const make = Effect.fn("TableWriter.make")(function* (options: TableWrite
         .pipe(Effect.onError(() => removeLinks(imported)))
       base = committed.progress
       const hours = all.flatMap(({ partition: { ts } }) => (typeof ts === "string" ? ts : []))
-      upkeep.appended(new Set(hours), yield* monotonicMillis)
+      maintenance.appended(new Set(hours), yield* monotonicMillis)
       unstage(files)
       return committed
     },
@@ -184,7 +184,7 @@ export const make = Effect.fn("TableWriter.make")(function* (options: TableWrite
     ),
     discard,
     promote,
-    maintain: maintaining.withPermit(upkeep.maintain)
+    maintain: maintaining.withPermit(maintenance.maintain)
   })
 }, Effect.provide(SecureRandom.layerWebCrypto))
 

@@ -1,4 +1,4 @@
-/** Avro object container files, as manifests and manifest lists are: all of one in memory, written and read at once. */
+/** Avro object container files (manifests and manifest lists), read and written as a whole, in memory. */
 import { randomBytes } from "node:crypto"
 import { deflateRawSync, inflateRawSync, zstdDecompressSync } from "node:zlib"
 import avro from "avsc"
@@ -36,7 +36,7 @@ const decodeBlock = Schema.decodeUnknownSync(
 
 const scratch = Buffer.alloc(8)
 
-/** A number where it is exact, a bigint where it is not; either is written. */
+/** Reads a number if it is exact, otherwise a bigint; writes both. */
 const long = avro.types.LongType.__with({
   fromBuffer: (bytes: Buffer) => {
     const value = bytes.readInt32LE(4) * 2 ** 32 + bytes.readUInt32LE(0)
@@ -55,7 +55,7 @@ const long = avro.types.LongType.__with({
 const Attributes = Schema.Struct({ "field-id": Schema.Int })
 const isField = Schema.is(Attributes)
 
-/** A schema whose text is written into the header as it is, so that attributes avsc does not know (`field-id`) stay. */
+/** The schema's text goes to the header unchanged, so that attributes unknown to avsc (`field-id`) stay. */
 const formatOf = (text: string, names: ReadonlyMap<number, string>) => {
   const rename = (_: string, value: unknown) => {
     const name = isField(value) ? names.get(value["field-id"]) : undefined
@@ -109,8 +109,8 @@ const at = (type: avro.Type, bytes: Buffer, offset: number): { readonly value: u
 }
 
 /**
- * The records as Avro gives them, to be decoded by a Schema, under the names that their fields' ids have in `names`: those
- * names have changed over the years. Throws if the file is not whole.
+ * The records as Avro decodes them, not yet checked by a Schema. `names` gives the fields' names by their ids, because
+ * writers have used different names over the years. Throws if the file is truncated or corrupt.
  */
 export const decode = (bytes: Buffer, names: ReadonlyMap<number, string>) => {
   if (!bytes.subarray(0, 4).equals(magic)) throw new Error("is not an Avro file")

@@ -1,6 +1,6 @@
 /**
- * How a new version of a table becomes durable and visible in one step. A crash leaves the version before it or this one:
- * all that the new metadata name is synced, with its folders, before `link` gives them their name.
+ * Makes a new version of a table durable and visible atomically. A crash leaves either the version before or this one:
+ * everything that the new metadata name is synced, with its folders, before `link` gives them their name.
  */
 import { dirname, join } from "node:path"
 import { Effect, Schema } from "effect"
@@ -8,7 +8,7 @@ import { TableBroken, type TableUnavailable } from "../../../services/Table.ts"
 import * as Files from "../../runtime/files.ts"
 import * as Metadata from "./Metadata.ts"
 
-/** Points at which a test may stop a commit, in their order. */
+/** Points at which a test may stop a commit, in order. */
 export type Step = "written" | "durable" | "linked" | "hinted"
 export type Failpoint = (step: Step) => Effect.Effect<void, TableUnavailable>
 
@@ -17,9 +17,9 @@ export interface NewFile {
   readonly bytes: Buffer
 }
 
-export interface Version {
+export interface NewVersion {
   readonly tableFolder: string
-  /** Part of the name of every file that this writer makes. */
+  /** Part of the name of every file that this writer creates. */
   readonly writer: string
   readonly version: number
   readonly metadata: Metadata.TableMetadata
@@ -32,7 +32,7 @@ export interface Version {
 
 const concurrency = { concurrency: 16, discard: true } as const
 
-/** Another program has made this version: what was prepared for it goes on from the one before. */
+/** Another program has written this version: the commit was prepared for the version before. */
 export class VersionTaken extends Schema.TaggedError<VersionTaken>()("VersionTaken", { version: Schema.Int }) {
   override get message() {
     return `Another program has written version ${this.version} of the table.`
@@ -56,7 +56,7 @@ const writeHint = Effect.fnUntraced(function* (tableFolder: string, writer: stri
   )
 })
 
-/** Puts the hint right that a crash behind the link has left on the version before. */
+/** Corrects the hint, which a crash after the link leaves at the version before. */
 export const repairHint = Effect.fn("commitMetadata.repairHint")(function* (
   tableFolder: string,
   writer: string,
@@ -69,8 +69,8 @@ export const repairHint = Effect.fn("commitMetadata.repairHint")(function* (
   if (hint !== String(version)) yield* writeHint(tableFolder, writer, version)
 })
 
-/** The answer tells its metadata file from any other that may take its name. */
-export const commitMetadata = Effect.fn("commitMetadata")(function* (next: Version) {
+/** Returns the identity of the new metadata file, which tells it from any other that may take its name. */
+export const commitMetadata = Effect.fn("commitMetadata")(function* (next: NewVersion) {
   const metadataFolder = join(next.tableFolder, "metadata")
   const file = join(metadataFolder, Metadata.fileName(next.version))
   const temporary = join(metadataFolder, `${next.writer}-v${next.version}.tmp`)
@@ -101,13 +101,13 @@ export const commitMetadata = Effect.fn("commitMetadata")(function* (next: Versi
       Effect.andThen(Files.sync(metadataFolder)),
       Effect.tapError(() =>
         Files.identityOf(file).pipe(
-          // Hadoop's rename may have put another program's file there: that one is not ours to remove.
+          // Hadoop's rename may have replaced the file by another program's, which must stay.
           Effect.andThen((now) => (now === own ? Files.remove(file) : Effect.succeed(false))),
           Effect.mapError(
             () =>
               new TableBroken({
                 file,
-                reason: "is there, but whether it is durable cannot be told; start the sink again"
+                reason: "exists, but it is unknown whether it is durable; restart the sink"
               })
           )
         )

@@ -1,6 +1,6 @@
 /**
- * JSON in which no number changes on its way through. An integer that a double cannot hold is a bigint, and so is each
- * snapshot id, whatever its size; any other number that would be written otherwise than it was read stays text.
+ * JSON that preserves every number. An integer that a double cannot hold is a bigint, and so is each snapshot id; any other
+ * number that would be written differently than it was read stays raw JSON text.
  */
 declare global {
   interface JSON {
@@ -8,7 +8,7 @@ declare global {
   }
 }
 
-/** The third argument of a reviver, which TypeScript does not know. */
+/** The third argument of a reviver, which TypeScript's types lack. */
 type Context = { readonly source?: string }
 
 const isSnapshotId = (key: string) => key === "snapshot-id" || key.endsWith("-snapshot-id")

@@ -1,4 +1,4 @@
-/** Files of Floe's own writers that no metadata name: what a crash left behind, or what left the table unnoticed. */
+/** Orphans: files of Floe's own writers that no metadata name, left behind by a crash. */
 import { join } from "node:path"
 import { Effect } from "effect"
 import * as Files from "../../runtime/files.ts"
@@ -6,9 +6,9 @@ import { type ManifestFile, status } from "./Manifest.ts"
 import type { Snapshot } from "./Metadata.ts"
 import type { NamedList } from "./MetadataFiles.ts"
 import { located } from "./paths.ts"
-import { readList, readManifest } from "./readTable.ts"
+import { readList, readManifest } from "./readManifests.ts"
 
-/** All files that these lists name, with themselves. What is not there is of a snapshot that has expired, unless it is kept. */
+/** The paths of these manifest lists and of all files that they name. A missing file is an error only in a snapshot for which `isKept` holds. */
 export const namedBy = Effect.fnUntraced(function* (
   tableFolder: string,
   lists: ReadonlyArray<Pick<NamedList, "snapshot" | "location">>,
@@ -39,13 +39,13 @@ export const namedBy = Effect.fnUntraced(function* (
 })
 
 const writerName = "[0-9a-f]{8}-[0-9a-f]{4}"
-/** As a writer of ours names its files, and no other engine: those begin with a whole UUID. */
+/** Floe's names only: those of other engines begin with a whole UUID. */
 const ownData = new RegExp(`^${writerName}-(?![0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}).*\\.parquet$`)
 const ownMetadata = new RegExp(
   `^(?:${writerName}-(?:m|moved)\\d+\\.avro|snap-\\d+-${writerName}\\.avro|${writerName}-.*\\.tmp)$`
 )
 
-/** Paths of the orphans. Files of this writer, if one asks, are left out: it may have made them since, and knows them itself. */
+/** Absolute paths. Files of `writer` are left out: it may have created them since. */
 export const findOrphans = Effect.fn("findOrphans")(function* (
   tableFolder: string,
   writer: string | undefined,

@@ -1,4 +1,4 @@
-/** Every file that a table needs, its older snapshots included, held so that upkeep leaves them. */
+/** Every file that a table and its older snapshots need, leased so that maintenance does not remove them. */
 import { statSync } from "node:fs"
 import { join, relative } from "node:path"
 import { Effect, Option } from "effect"
@@ -10,9 +10,9 @@ import type { Snapshot } from "./Metadata.ts"
 import { type CurrentMetadata, readMetadata } from "./MetadataFiles.ts"
 
 /**
- * The newest metadata all of whose snapshots are held, as far as leases can be written: where the folder may only be
- * read, nothing but the wait before upkeep removes what left the table keeps their files. One may expire before its lease is there: only what is in the
- * metadata after that is safe. What was held stays so, and the next round has the newest snapshots alone to hold.
+ * The newest metadata whose snapshots are all leased. A snapshot may expire before its lease is acquired, so it is safe
+ * only if later metadata still have it; each round has only newer snapshots left to lease. In a read-only folder no lease
+ * can be acquired, and only the grace period keeps the files.
  */
 const holdAll = Effect.fnUntraced(function* (tableFolder: string) {
   const leases = yield* Leases
@@ -20,9 +20,9 @@ const holdAll = Effect.fnUntraced(function* (tableFolder: string) {
   const safe = new Set<bigint>()
   const idsIn = ({ metadata }: CurrentMetadata) => metadata.snapshots.map((one) => one["snapshot-id"])
   for (let tries = 0; ; tries++) {
-    const found = yield* readMetadata(tableFolder)
-    if (Option.isNone(found)) return undefined
-    const { name } = found.value
+    const newest = yield* readMetadata(tableFolder)
+    if (Option.isNone(newest)) return undefined
+    const { name } = newest.value
     const bytes = yield* Files.read(join(tableFolder, "metadata", name)).pipe(
       Effect.map(Option.some),
       Effect.catchIf(
@@ -31,44 +31,44 @@ const holdAll = Effect.fnUntraced(function* (tableFolder: string) {
       )
     )
     if (Option.isNone(bytes)) continue
-    for (const id of idsIn(found.value)) {
+    for (const id of idsIn(newest.value)) {
       if (held.has(id)) continue
       yield* Effect.ignore(leases.hold(String(id)))
       held.add(id)
     }
     const now = yield* readMetadata(tableFolder)
     if (Option.isSome(now)) for (const id of idsIn(now.value)) if (held.has(id)) safe.add(id)
-    if (idsIn(found.value).every((id) => safe.has(id))) return { current: found.value, name, bytes: bytes.value }
+    if (idsIn(newest.value).every((id) => safe.has(id))) return { current: newest.value, name, bytes: bytes.value }
   }
 })
 
 const isThere = (path: string) =>
-  Files.attempt("looking for a file", async () => statSync(path, { throwIfNoEntry: false }) !== undefined)
+  Files.attempt("checking a file", async () => statSync(path, { throwIfNoEntry: false }) !== undefined)
 
-/** None if there is no table; the files stay until the scope closes. */
+/** None if there is no table. The files stay until the scope closes. */
 export const heldFiles = Effect.fn("heldFiles")(function* (tableFolder: string) {
   const held = yield* holdAll(tableFolder)
   if (held === undefined) return Option.none()
   const { bytes, current, name } = held
   const { location, snapshots } = current.metadata
   const isCurrent = (one: Snapshot) => one["snapshot-id"] === current.snapshot["snapshot-id"]
-  const needed = yield* namedBy(tableFolder, [{ snapshot: current.snapshot, location }])
+  const required = yield* namedBy(tableFolder, [{ snapshot: current.snapshot, location }])
   const named = yield* namedBy(
     tableFolder,
     [current.snapshot, ...snapshots].map((snapshot) => ({ snapshot, location })),
     isCurrent
   )
   const paths: Array<string> = []
-  for (const path of named) if (needed.has(path) || (yield* isThere(path))) paths.push(path)
+  for (const path of named) if (required.has(path) || (yield* isThere(path))) paths.push(path)
   return Option.some({
     snapshotId: String(current.snapshot["snapshot-id"]),
     version: current.version,
-    /** The next offset of the log to read; null where the table does not tell. */
+    /** The next offset to read; null if the table does not record it. */
     offset: Option.getOrNull(LogProgress.at(current.metadata, current.snapshot))?.offset ?? null,
-    /** Below the table's folder. */
+    /** Paths are relative to the table's folder. */
     metadata: { path: join("metadata", name), bytes },
     files: paths.map((path) => relative(tableFolder, path)),
-    /** How many files are missing that only older snapshots need. */
+    /** How many files that only older snapshots need are missing. */
     leftOut: named.size - paths.length
   })
 })

@@ -1,12 +1,12 @@
-/** Whether a file that the table names is there and whole, as far as its size and its first and last bytes tell. */
+/** Checks that a file of the table exists and is whole, by its size and its first and last bytes. */
 import { constants } from "node:fs"
 import { open } from "node:fs/promises"
 import { Effect } from "effect"
 import * as Files from "../../runtime/files.ts"
 
 const magic = "PAR1"
-/** Magic, footer's length, magic. */
-const leastBytes = 12
+/** Magic, the footer's length, magic. */
+const minBytes = 12
 
 const reasons: Record<string, string> = {
   ENOENT: "is missing",
@@ -14,7 +14,7 @@ const reasons: Record<string, string> = {
   EACCES: "may not be read: permission denied",
   EPERM: "may not be read: permission denied",
   EIO: "cannot be read: the disk reports an error",
-  ELOOP: "is a link that leads nowhere"
+  ELOOP: "is a broken symbolic link"
 }
 
 const bytesAt = async (file: Awaited<ReturnType<typeof open>>, position: number, length: number) =>
@@ -24,22 +24,22 @@ const endsOf = async (file: Awaited<ReturnType<typeof open>>, size: number) => {
   const first = await bytesAt(file, 0, magic.length)
   const last = await bytesAt(file, size - 8, 8)
   if (first.toString("latin1") !== magic || last.toString("latin1", 4) !== magic)
-    return "is damaged: it is no Parquet file"
-  if (last.readUInt32LE(0) > size - leastBytes) return "is damaged: its footer cannot be right"
+    return "is damaged: it is not a Parquet file"
+  if (last.readUInt32LE(0) > size - minBytes) return "is damaged: the length of its footer is impossible"
   return undefined
 }
 
 const inspect = async (path: string, bytes: number, isParquet: boolean) => {
-  // A pipe in its place must not keep anybody waiting.
+  // O_NONBLOCK: opening a pipe would otherwise wait for a writer.
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
   try {
-    const found = await file.stat()
-    if (found.isDirectory()) return "is a folder and not a file"
-    if (!found.isFile()) return "is not a file"
-    if (found.size !== bytes) return `has ${found.size} bytes instead of ${bytes}`
+    const status = await file.stat()
+    if (status.isDirectory()) return "is a folder, not a file"
+    if (!status.isFile()) return "is not a file"
+    if (status.size !== bytes) return `has ${status.size} bytes instead of ${bytes}`
     return isParquet
-      ? bytes < leastBytes
-        ? "is damaged: it is no Parquet file"
+      ? bytes < minBytes
+        ? "is damaged: it is not a Parquet file"
         : await endsOf(file, bytes)
       : undefined
   } finally {
@@ -47,7 +47,7 @@ const inspect = async (path: string, bytes: number, isParquet: boolean) => {
   }
 }
 
-/** What is wrong with a file of so many bytes, as the end of a sentence; undefined if nothing is. */
+/** What is wrong with a file that should have this many bytes, as the end of a sentence; undefined if it is whole. */
 export const faultOf = (path: string, bytes: number, isParquet = true) =>
   Effect.promise(() =>
     inspect(path, bytes, isParquet).catch(

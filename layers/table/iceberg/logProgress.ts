@@ -1,6 +1,6 @@
 /**
- * How far the log is in a table, read from the table alone. Floe writes it into the summary of each of its snapshots, and
- * with the same commit into the table's properties, which outlast the commits and the expiry of other engines. Pure.
+ * How much of the log a table holds, read from the table alone. Floe writes it to the summary of each of its snapshots and,
+ * in the same commit, to the table's properties, which survive the commits and the snapshot expiry of other engines. Pure.
  */
 import { Option } from "effect"
 import type { Progress } from "../../../services/Table.ts"
@@ -14,7 +14,7 @@ const keys = {
   sequence: "floe.log.sequence"
 } as const
 
-/** The properties of a table whose newest snapshot with progress is this one. */
+/** The table properties to write together with this snapshot. */
 export const propertiesOf = (
   { lastEvent, logId, offset }: Progress,
   snapshot: bigint,
@@ -24,37 +24,37 @@ export const propertiesOf = (
   [keys.offset]: String(offset),
   [keys.snapshot]: String(snapshot),
   [keys.sequence]: String(sequence),
-  // Empty where there is none: what an earlier commit left must not stay.
+  // An empty value replaces that of an earlier commit.
   [keys.lastEvent]: lastEvent ?? ""
 })
 
 const whole = (text: string | undefined) => (text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined)
 
 /**
- * What the properties say, if the snapshot can have come from the one that they were written with: that one is among its
- * ancestors, or expired together with the ancestors behind the oldest that is kept.
+ * The progress in the properties, if this snapshot can descend from the one that they were written with: that one is among
+ * its ancestors, or expired together with the ancestors beyond the oldest one that is kept.
  */
 const ofProperties = (
   metadata: Metadata.TableMetadata,
-  lineage: ReadonlyArray<Metadata.Snapshot>
+  ancestors: ReadonlyArray<Metadata.Snapshot>
 ): Option.Option<Progress> => {
   const { [keys.lastEvent]: lastEvent, [keys.logId]: logId, [keys.snapshot]: writtenWith } = metadata.properties
   const offset = whole(metadata.properties[keys.offset])
   const sequence = whole(metadata.properties[keys.sequence])
   if (logId === undefined || offset === undefined) return Option.none()
   const isOf = (snapshot: Metadata.Snapshot) => String(snapshot["snapshot-id"]) === writtenWith
-  const cut = (lineage.at(-1)?.["parent-snapshot-id"] ?? undefined) !== undefined
-  const isLater = sequence !== undefined && sequence > (lineage[0]?.["sequence-number"] ?? 0)
-  if (!lineage.some(isOf) && (!cut || isLater || metadata.snapshots.some(isOf))) return Option.none()
+  const isCut = (ancestors.at(-1)?.["parent-snapshot-id"] ?? undefined) !== undefined
+  const isLater = sequence !== undefined && sequence > (ancestors[0]?.["sequence-number"] ?? 0)
+  if (!ancestors.some(isOf) && (!isCut || isLater || metadata.snapshots.some(isOf))) return Option.none()
   return Option.some({ logId, offset, ...(lastEvent && { lastEvent }) })
 }
 
-/** The nearest ancestor that has it wins: after a rollback it says how far the log is in what is there now. */
+/** The progress of the nearest ancestor that has one: after a rollback it matches the rows that are there now. */
 export const at = (metadata: Metadata.TableMetadata, snapshot: Metadata.Snapshot): Option.Option<Progress> => {
-  const lineage = Metadata.ancestorsOf(metadata, snapshot["snapshot-id"])
-  for (const one of lineage) {
+  const ancestors = Metadata.ancestorsOf(metadata, snapshot["snapshot-id"])
+  for (const one of ancestors) {
     const progress = Metadata.progressOf(one)
     if (progress !== undefined) return Option.some(progress)
   }
-  return ofProperties(metadata, lineage)
+  return ofProperties(metadata, ancestors)
 }

@@ -1,9 +1,9 @@
-/** Which manifests a commit merges, so that their number grows with the logarithm of the number of commits. Pure. */
+/** Which manifests a commit merges: their number grows with the logarithm of the number of commits. Pure. */
 import type { ManifestFile } from "./Manifest.ts"
 
-/** As many manifests of one size class become one. */
+/** How many manifests of one size class become one. */
 const fanIn = 16
-/** A manifest of this many entries is not merged further: rewriting it would take long. */
+/** A manifest with this many entries is not merged further: rewriting it would take too long. */
 export const fullManifest = 4096
 
 export const liveFiles = (manifest: ManifestFile) => manifest.added_files_count + manifest.existing_files_count
@@ -12,7 +12,7 @@ const allEntries = (manifest: ManifestFile) => liveFiles(manifest) + manifest.de
 
 const sizeClass = (manifest: ManifestFile) => Math.floor(Math.log2(Math.max(1, liveFiles(manifest))) / Math.log2(fanIn))
 
-/** The oldest manifests of the smallest size class that is full; none if none is. */
+/** The oldest manifests of the smallest full size class; none if no class is full. */
 export const toMerge = (manifests: ReadonlyArray<ManifestFile>): ReadonlyArray<ManifestFile> => {
   const classes = new Map<number, Array<ManifestFile>>()
   for (const manifest of manifests) {

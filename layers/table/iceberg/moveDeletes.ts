@@ -1,4 +1,4 @@
-/** Position deletes name their data files by absolute paths: where these have moved, they are written anew. */
+/** Rewrites position delete files, which name data files by absolute path, after the table was moved. */
 import { dirname, join } from "node:path"
 import { Effect, Schema } from "effect"
 import { TableBroken } from "../../../services/Table.ts"
@@ -15,15 +15,15 @@ export const make = (tableFolder: string, location: string, writer: string, parq
   const root = pathOf(location).replace(/\/$/, "")
   const movedPath = (recorded: string): Effect.Effect<string, TableBroken> => located(tableFolder, location, recorded)
 
-  /** The bounds of the paths in a file, which readers leave it out by. */
+  /** Readers skip a delete file by the bounds of its paths. */
   const bounds = Effect.fnUntraced(function* (data_file: Manifest.ContentFile, side: "lower_bounds" | "upper_bounds") {
-    const found = Object.entries(data_file).find(([name]) => name === side)?.[1]
-    if (found === null || !isBounds(found)) return {}
-    const values = yield* Effect.forEach(found, (bound) =>
+    const recorded = Object.entries(data_file).find(([name]) => name === side)?.[1]
+    if (recorded === null || !isBounds(recorded)) return {}
+    const values = yield* Effect.forEach(recorded, (bound) =>
       bound.key === pathField
         ? movedPath(Buffer.from(bound.value).toString()).pipe(
             Effect.map((path) => [{ ...bound, value: Buffer.from(path) }]),
-            // Without a bound the file is looked into.
+            // Readers read a file without bounds.
             Effect.catch(() => Effect.succeed([]))
           )
         : Effect.succeed([bound])
@@ -32,19 +32,19 @@ export const make = (tableFolder: string, location: string, writer: string, parq
   })
 
   return {
-    /** Files that were written, not yet synced. */
+    /** Paths of the rewritten files, not yet synced. */
     written: () => [...moved.values()].map(({ file_path }) => file_path),
     remove: Effect.suspend(() =>
       Effect.forEach([...moved.values()], ({ file_path }) => Effect.ignore(Files.remove(file_path)), { discard: true })
     ),
-    /** Anything but position deletes only gets its new path. */
+    /** Other files than position deletes only get their new path. */
     move: Effect.fnUntraced(function* (data_file: Manifest.ContentFile) {
       const file_path = yield* movedPath(data_file.file_path)
       if (data_file.content !== Manifest.content.positionDeletes) return { ...data_file, file_path }
       if (data_file.file_format.toUpperCase() !== "PARQUET") {
         return yield* new TableBroken({
           file: file_path,
-          reason: `deletes rows by paths of the folder ${location}, from which the table was moved, and is of the format ${data_file.file_format}, which Floe does not write; move the table back`,
+          reason: `deletes rows by paths in ${location}, from where the table was moved, and is in the format ${data_file.file_format}, which Floe does not write; move the table back`,
           unsupported: true
         })
       }

@@ -1,6 +1,6 @@
 /**
- * Snapshots of other writers among those that a snapshot has come from. Each of Floe's names the newest of them behind it,
- * so that they can be followed where the snapshots between have expired. Pure.
+ * The snapshots of other writers among the ancestors of a snapshot. Each snapshot of Floe names the newest of them behind
+ * it, so that they can be followed even if the snapshots in between have expired. Pure.
  */
 import * as Metadata from "./Metadata.ts"
 
@@ -10,13 +10,13 @@ const none = "none"
 export interface Others {
   /** Snapshots that may have changed rows, newest first. */
   readonly snapshots: ReadonlyArray<Metadata.Snapshot>
-  /** The oldest snapshot that is known, where those before it have expired and it is not known who made them. */
+  /** The oldest known snapshot, if the snapshots before it have expired and their writers are unknown. */
   readonly cutAt: Metadata.Snapshot | undefined
-  /** What must be kept to tell all that, newest first: other writers' snapshots, and the ones that these came behind. */
+  /** What must be kept to know all this, newest first: other writers' snapshots and their parents. */
   readonly needed: ReadonlyArray<Metadata.Snapshot>
 }
 
-/** Back to where Floe put all rows in place. */
+/** Follows the ancestors back to the first snapshot, or to one in which Floe replaced all rows. */
 export const othersBehind = (metadata: Metadata.TableMetadata, snapshot: Metadata.Snapshot): Others => {
   const byId = new Map(metadata.snapshots.map((one) => [String(one["snapshot-id"]), one]))
   const snapshots: Array<Metadata.Snapshot> = []
@@ -44,7 +44,7 @@ export const othersBehind = (metadata: Metadata.TableMetadata, snapshot: Metadat
   return { snapshots, cutAt, needed: [...needed] }
 }
 
-/** For the summary of a snapshot of Floe's behind this one; nothing where it is not known. */
+/** The summary property for a snapshot of Floe whose parent this is; none if the other writers are unknown. */
 export const newestBehind = (
   metadata: Metadata.TableMetadata,
   parent: Metadata.Snapshot | undefined

@@ -1,19 +1,19 @@
-/** What other programs than Floe have committed to a table, as far as its snapshots are kept. */
+/** What other programs have committed to a table, as far as its snapshots are kept. */
 import { access } from "node:fs/promises"
 import { Effect } from "effect"
 import * as Files from "../../runtime/files.ts"
 import * as Manifest from "./Manifest.ts"
 import type * as Metadata from "./Metadata.ts"
 import { located } from "./paths.ts"
-import { type LiveEntry, readList, readManifest } from "./readTable.ts"
+import { type LiveEntry, readList, readManifest } from "./readManifests.ts"
 import { mayTouch, scanOf, type TableScan } from "./TableScan.ts"
 
-/** As the program names itself. */
+/** The program's own name. */
 export const engineOf = ({ summary = {} }: Metadata.Snapshot) =>
   summary["engine-name"] ??
   ("spark.app.id" in summary ? "spark" : "trino_query_id" in summary ? "trino" : "another program")
 
-/** The files that a snapshot has changed, as they were before it and as they are after it. */
+/** The files that a snapshot has changed, before and after it. */
 export interface ChangedFiles {
   readonly before: TableScan
   readonly after: TableScan
@@ -21,7 +21,7 @@ export interface ChangedFiles {
 
 const { status, content } = Manifest
 
-/** All that it needs is in the snapshot's own manifests: they name what it removed, too. */
+/** Reads only the snapshot's own manifests, which also name the files that it removed. */
 export const changedFiles = Effect.fn("changedFiles")(function* (
   tableFolder: string,
   metadata: Metadata.TableMetadata,
@@ -57,11 +57,11 @@ export const changedFiles = Effect.fn("changedFiles")(function* (
   return changed
 })
 
-/** Whether all files are still on disk. */
-export const areThere = Effect.fnUntraced(function* ({ after, before }: ChangedFiles) {
+/** Whether all of these files are on disk. */
+export const exist = Effect.fnUntraced(function* ({ after, before }: ChangedFiles) {
   const scans = [before, after].flatMap(({ deletes, files, touched }) => [...files, ...touched, ...deletes])
   for (const path of new Set(scans.map((file) => file.path))) {
-    const there = yield* Files.attempt("looking for a file", () => access(path)).pipe(
+    const there = yield* Files.attempt("checking a file", () => access(path)).pipe(
       Effect.as(true),
       Effect.catchIf(Files.isMissing, () => Effect.succeed(false))
     )

@@ -1,8 +1,8 @@
 import type { TableBroken } from "../../../services/Table.ts"
 
-/** What repairs a table whose rows cannot all be read; the log has them. */
-export const rebuildCommand = "floe replay --into weather_again --swap"
+/** Repairs a table with unreadable rows from the log. */
+export const rebuildCommand = "floe rebuild --into weather_again --promote"
 
-/** The end of a sentence about a table that is broken. What Floe only does not read is not to be repaired. */
+/** The end of a sentence about a broken table; empty if the table is valid and only unsupported. */
 export const repairAdvice = ({ unsupported }: TableBroken) =>
-  unsupported === true ? "" : "; floe doctor says what repairs it"
+  unsupported === true ? "" : "; run floe doctor to see how to repair it"

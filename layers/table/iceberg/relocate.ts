@@ -1,4 +1,4 @@
-/** A table whose folder was moved or copied: its files name each other by absolute paths, which are rewritten as one commit. */
+/** Rewrites the absolute paths in the files of a table whose folder was moved or copied, as one commit. */
 import { join } from "node:path"
 import { Clock, Effect } from "effect"
 import { TableUnavailable } from "../../../services/Table.ts"
@@ -11,9 +11,9 @@ import type { CurrentMetadata } from "./MetadataFiles.ts"
 import * as manifestCodec from "./manifestCodec.ts"
 import { make as moveDeletes } from "./moveDeletes.ts"
 import { located } from "./paths.ts"
-import { readList, readWritten } from "./readTable.ts"
+import { readList, readWritten } from "./readManifests.ts"
 
-/** The same table with the folder's real place in it; untouched if that is what it says already. */
+/** The table with its real folder as its location; unchanged if the location is right already. */
 export const relocate = Effect.fn("relocate")(function* (
   tableFolder: string,
   writer: string,
@@ -33,7 +33,7 @@ export const relocate = Effect.fn("relocate")(function* (
     if (known !== undefined) return { ...manifest, ...known }
     const written = yield* readWritten(tableFolder, location, manifest)
     const entries = yield* Effect.forEach(written.entries, (entry) =>
-      // What is no longer in the table may be gone from the disk as well.
+      // A deleted entry's file may no longer be on disk.
       Effect.map(
         entry.status === Manifest.status.deleted
           ? Effect.map(located(tableFolder, location, entry.data_file.file_path), (file_path) => ({
@@ -75,7 +75,7 @@ export const relocate = Effect.fn("relocate")(function* (
     location: tableFolder,
     "last-updated-ms": Math.max(yield* Clock.currentTimeMillis, opened.metadata["last-updated-ms"]),
     snapshots,
-    // Older metadata files name the old place.
+    // Older metadata files name the old location.
     "metadata-log": []
   }
   const dataFiles = deletes.written()

@@ -1,4 +1,4 @@
-/** How metadata go from one snapshot to the next. Pure. */
+/** The table metadata after a new snapshot, or after the expiry of old ones. Pure. */
 import { join } from "node:path"
 import { Option } from "effect"
 import type { Progress } from "../../../services/Table.ts"
@@ -6,12 +6,12 @@ import * as LogProgress from "./logProgress.ts"
 import type { ContentFile } from "./Manifest.ts"
 import * as Metadata from "./Metadata.ts"
 import { newestBehind, othersBehind } from "./otherSnapshots.ts"
-import * as Thinning from "./thinning.ts"
+import { retained, type SnapshotRetention } from "./snapshotRetention.ts"
 
 export interface Change {
   readonly operation: "append" | "replace" | "overwrite"
   readonly added: ReadonlyArray<ContentFile>
-  /** Data files only; with `overwrite` all delete files of the table go too. */
+  /** Data files only; `overwrite` also removes all delete files of the table. */
   readonly removed: ReadonlyArray<ContentFile>
   readonly progress: Progress
 }
@@ -28,7 +28,7 @@ const bytesOf = (files: ReadonlyArray<ContentFile>) => files.reduce((sum, file) 
 
 const deletes = ["total-delete-files", "total-position-deletes", "total-equality-deletes"]
 
-/** Totals go on from the parent's, and are left out where another engine left them out. */
+/** Totals continue from the parent's; a total that the parent lacks is left out. */
 const summaryOf = (before: Metadata.TableMetadata, change: Change): Metadata.Summary => {
   const parent = Metadata.currentSnapshot(before)
   const { added, operation, progress, removed } = change
@@ -62,43 +62,42 @@ const summaryOf = (before: Metadata.TableMetadata, change: Change): Metadata.Sum
   }
 }
 
-export interface Retention extends Thinning.Retention {
-  /** So many metadata files before the current one stay. */
+export interface Retention extends SnapshotRetention {
+  /** How many metadata files before the current one are kept. */
   readonly metadataFiles: number
 }
 
-/** The metadata log behind a new version: the version before it is its last entry. */
+/** The metadata log of the version after this one, whose last entry is this version. */
 const metadataLog = (before: Metadata.TableMetadata, file: string, keep: number) => {
   const entry = { "timestamp-ms": before["last-updated-ms"], "metadata-file": join(before.location, "metadata", file) }
   const log = [...before["metadata-log"], entry]
   return log.slice(Math.max(0, log.length - keep))
 }
 
-/** So many snapshots at most stay because other writers have changed rows in them. */
-const mostOfOthers = 100
+/** At most this many snapshots are kept for their record of other writers' changes. */
+const maxOfOthers = 100
 
 /**
- * Those that must stay although there are newer ones: what a branch or a tag names, the way back from the current one to
- * the newest that tells how far the log is in, and for the time of time travel what tells which rows others have changed.
+ * The snapshots that must be kept whatever their age: those of branches and tags, the ancestors of the current one up to
+ * the newest with progress, and, within the time travel period, those that record which rows other writers changed.
  */
 const needed = (metadata: Metadata.TableMetadata, now: number, { timeTravel }: Retention): ReadonlySet<bigint> => {
   const current = Metadata.currentSnapshot(metadata)
   if (current === undefined) return new Set()
-  const line = Metadata.ancestorsOf(metadata, current["snapshot-id"])
-  const ofOthers = othersBehind(metadata, current).needed.slice(0, mostOfOthers)
+  const ancestors = Metadata.ancestorsOf(metadata, current["snapshot-id"])
+  const ofOthers = othersBehind(metadata, current).needed.slice(0, maxOfOthers)
   const recent = ofOthers.filter((one) => now - one["timestamp-ms"] < timeTravel)
   const ids = [current, ...recent].map((one) => one["snapshot-id"])
-  ids.push(...line.slice(0, line.findIndex(Metadata.progressOf) + 1).map((one) => one["snapshot-id"]))
+  ids.push(...ancestors.slice(0, ancestors.findIndex(Metadata.progressOf) + 1).map((one) => one["snapshot-id"]))
   for (const ref of Object.values(metadata.refs)) ids.push(ref["snapshot-id"])
   return new Set(ids)
 }
 
-/** Metadata that keep of the snapshots only those that are to be kept. */
-const thin = (metadata: Metadata.TableMetadata, now: number, retention: Retention): Metadata.TableMetadata => {
+const expire = (metadata: Metadata.TableMetadata, now: number, retention: Retention): Metadata.TableMetadata => {
   if (metadata.snapshots.length <= retention.snapshots) return metadata
-  const kept = Thinning.thinned(metadata.snapshots, now, retention)
-  const stay = needed(metadata, now, retention)
-  const snapshots = metadata.snapshots.filter((one) => kept.has(one) || stay.has(one["snapshot-id"]))
+  const kept = retained(metadata.snapshots, now, retention)
+  const required = needed(metadata, now, retention)
+  const snapshots = metadata.snapshots.filter((one) => kept.has(one) || required.has(one["snapshot-id"]))
   if (snapshots.length === metadata.snapshots.length) return metadata
   const ids = new Set(snapshots.map((snapshot) => snapshot["snapshot-id"]))
   return {
@@ -120,13 +119,13 @@ export const firstMetadata = (uuid: string, location: string): Metadata.TableMet
   "metadata-log": []
 })
 
-/** Where a table is before a change: its metadata, and the name of their file; none before the first commit. */
+/** A table before a change: its metadata and the name of their file, which is undefined before the first commit. */
 export interface Before {
   readonly metadata: Metadata.TableMetadata
   readonly name: string | undefined
 }
 
-/** The metadata with one snapshot more, and without those that need not be kept. */
+/** The metadata with one more snapshot, without the snapshots that retention no longer keeps. */
 export const withSnapshot = (
   { metadata: before, name }: Before,
   change: Change,
@@ -134,7 +133,7 @@ export const withSnapshot = (
   retention: Retention
 ): Metadata.TableMetadata => {
   const parent = Metadata.currentSnapshot(before)
-  // Readers refuse snapshots that are out of order, and a clock may step back.
+  // Readers reject snapshots that are out of order, and a clock may step back.
   const now = Math.max(next.now, before["last-updated-ms"])
   const sequenceNumber = before["last-sequence-number"] + 1
   const snapshot: Metadata.Snapshot = {
@@ -146,7 +145,7 @@ export const withSnapshot = (
     summary: summaryOf(before, change),
     "schema-id": before["current-schema-id"]
   }
-  return thin(
+  return expire(
     {
       ...before,
       "last-sequence-number": sequenceNumber,
@@ -163,14 +162,14 @@ export const withSnapshot = (
   )
 }
 
-/** The metadata without the snapshots that need not be kept; none if there is no such snapshot. */
+/** The metadata without the snapshots that retention no longer keeps; none if there are no such snapshots. */
 export const withoutOld = (
   before: Metadata.TableMetadata,
   name: string,
   now: number,
   retention: Retention
 ): Option.Option<Metadata.TableMetadata> => {
-  const thinner = thin(before, now, retention)
+  const thinner = expire(before, now, retention)
   if (thinner === before) return Option.none()
   return Option.some({
     ...thinner,

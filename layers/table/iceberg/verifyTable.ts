@@ -1,7 +1,7 @@
 /**
- * Walks from the newest metadata to every file that a kept snapshot needs. It checks that each is there, can be read and
- * has its recorded size; that manifests decode, and hold as many files and rows as their list says; and the first and
- * last bytes of Parquet files. It does not check the pages within them, for which Iceberg records no checksum.
+ * Checks every file that a kept snapshot needs: that it exists, can be read and has its recorded size; that manifests
+ * decode and hold as many files and rows as their list records; and the first and last bytes of Parquet files. It does not
+ * check the pages within them, for which Iceberg records no checksum.
  */
 import { join, relative } from "node:path"
 import { Effect, Option } from "effect"
@@ -11,19 +11,19 @@ import * as Manifest from "./Manifest.ts"
 import type * as Metadata from "./Metadata.ts"
 import { type CurrentMetadata, readMetadata } from "./MetadataFiles.ts"
 import { located } from "./paths.ts"
-import { readList, readManifest } from "./readTable.ts"
+import { readList, readManifest } from "./readManifests.ts"
 
 export interface Fault {
-  /** Below the table's folder. */
+  /** Relative to the table's folder. */
   readonly file: string
-  /** As the end of a sentence. */
+  /** The end of a sentence. */
   readonly reason: string
 }
 
 export interface VerifiedTable {
-  /** The version that is read. */
+  /** The version that readers use. */
   readonly version: number
-  /** The newest metadata file, if it is passed over as it is not whole. */
+  /** The newest metadata file, if it is skipped because it is torn. */
   readonly torn: Fault | undefined
   /** `version-hint.text`, if it names another version. */
   readonly hint: Fault | undefined
@@ -31,16 +31,14 @@ export interface VerifiedTable {
   readonly manifests: ReadonlyArray<Fault>
   /** Of the current snapshot: data and delete files. */
   readonly files: ReadonlyArray<Fault>
-  /** What only older snapshots need, and how many of them are incomplete. */
+  /** Files that only older snapshots need; `olderSnapshots` counts the incomplete ones. */
   readonly older: ReadonlyArray<Fault>
   readonly olderSnapshots: number
 }
 
-/** Of so many Parquet files, the newest, the first and last bytes are read; of the others only the size is compared. */
-const mostRead = 10_000
+/** The first and last bytes are read of at most this many Parquet files, the newest; of the others only the size is checked. */
+const maxRead = 10_000
 const concurrency = 16
-
-const readMeanwhile = { concurrency } as const
 
 interface Contents {
   readonly manifests: ReadonlyArray<Fault>
@@ -64,7 +62,7 @@ const contradicts = (manifest: Manifest.ManifestFile, entries: ReadonlyArray<Man
   )
 }
 
-/** A commit writes it after the metadata. */
+/** A commit writes the hint after the metadata. */
 const hintDelay = "200 millis"
 
 const hintOf = Effect.fnUntraced(function* (tableFolder: string, version: number) {
@@ -76,10 +74,10 @@ const hintOf = Effect.fnUntraced(function* (tableFolder: string, version: number
   const text = read.success.toString().trim()
   return text === String(version)
     ? undefined
-    : { file, reason: `says ${JSON.stringify(text.slice(0, 20))}, not ${version}` }
+    : { file, reason: `contains ${JSON.stringify(text.slice(0, 20))}, not ${version}` }
 })
 
-/** Each file is looked at once, whichever snapshots need it. */
+/** Inspects each file once, even if several snapshots need it. */
 const walker = (tableFolder: string, location: string) => {
   const faultsOfFile = new Map<string, Fault | undefined>()
   const ofManifest = new Map<string, Contents>()
@@ -97,7 +95,7 @@ const walker = (tableFolder: string, location: string) => {
     const { file_format, file_path, file_size_in_bytes } = entry.data_file
     const path = yield* placeOf(file_path)
     if (!faultsOfFile.has(path)) {
-      const isParquet = file_format.toUpperCase() === "PARQUET" && read++ < mostRead
+      const isParquet = file_format.toUpperCase() === "PARQUET" && read++ < maxRead
       const reason = yield* faultOf(path, file_size_in_bytes, isParquet)
       faultsOfFile.set(path, reason === undefined ? undefined : { file: shown(path), reason })
     }
@@ -113,23 +111,23 @@ const walker = (tableFolder: string, location: string) => {
       if (fault !== undefined) return { manifests: [{ file: shown(path), reason: fault }], files: [] }
       const entries = yield* orFault(one.manifest_path, readManifest(tableFolder, location, one))
       const faults = contradicts(one, entries)
-        ? [{ file: shown(path), reason: "does not hold what its manifest list says" }]
+        ? [{ file: shown(path), reason: "does not match its manifest list" }]
         : []
       const live = entries
         .filter(({ status }) => status !== Manifest.status.deleted)
         .sort((a, b) => (b.file_sequence_number ?? 0) - (a.file_sequence_number ?? 0))
-      const files = yield* Effect.forEach(live, inspect, readMeanwhile)
+      const files = yield* Effect.forEach(live, inspect, { concurrency })
       return { manifests: faults, files: files.filter((fault) => fault !== undefined) }
     },
     Effect.catch((fault) => Effect.succeed<Contents>({ manifests: [fault], files: [] }))
   )
 
-  /** All that a snapshot needs and lacks. */
+  /** The faults of everything that a snapshot needs. */
   return Effect.fnUntraced(function* (snapshot: Metadata.Snapshot) {
     const recorded = snapshot["manifest-list"]
     const manifests = yield* Effect.result(orFault(recorded, readList(tableFolder, location, recorded)))
     if (manifests._tag === "Failure") return { manifests: [manifests.failure], files: [] }
-    // The newest files are in the newest manifests.
+    // The newest manifests list the newest files.
     const newestFirst = manifests.success.toSorted((a, b) => b.sequence_number - a.sequence_number)
     const all: Array<Contents> = []
     for (const one of newestFirst) {
@@ -156,13 +154,13 @@ const walk = Effect.fnUntraced(function* (tableFolder: string, { metadata, snaps
     if (faults.length > 0) older.set(one, faults)
   }
   const [newest] = torn
-  const passedOver = newest && { file: relative(tableFolder, newest.file), reason: newest.reason }
+  const skipped = newest && { file: relative(tableFolder, newest.file), reason: newest.reason }
   const hint = yield* hintOf(tableFolder, version)
   const still = hint === undefined ? hint : yield* Effect.delay(hintOf(tableFolder, version), hintDelay)
-  return { ...current, older, torn: passedOver, hint: still }
+  return { ...current, older, torn: skipped, hint: still }
 })
 
-/** Its snapshots that are still kept; what the others lack has been removed meanwhile. */
+/** The snapshots that are still kept; files of the others may have been removed meanwhile. */
 const stillKept = Effect.fnUntraced(function* (tableFolder: string) {
   const now = yield* readMetadata(tableFolder)
   if (Option.isNone(now)) return { version: 0, ids: new Set<string>() }
@@ -170,13 +168,13 @@ const stillKept = Effect.fnUntraced(function* (tableFolder: string) {
   return { version, ids: new Set(metadata.snapshots.map((one) => String(one["snapshot-id"]))) }
 })
 
-/** None before the first commit. Fails where no metadata can be read. */
+/** None before the first commit. Fails if the metadata cannot be read. */
 export const verifyTable = Effect.fn("verifyTable")(function* (tableFolder: string) {
   for (;;) {
-    const found = yield* readMetadata(tableFolder)
-    if (Option.isNone(found)) return Option.none<VerifiedTable>()
-    const { snapshot, version } = found.value
-    const walked = yield* walk(tableFolder, found.value)
+    const newest = yield* readMetadata(tableFolder)
+    if (Option.isNone(newest)) return Option.none<VerifiedTable>()
+    const { snapshot, version } = newest.value
+    const walked = yield* walk(tableFolder, newest.value)
     const now = yield* stillKept(tableFolder)
     const isKept = (one: Metadata.Snapshot) => now.ids.has(String(one["snapshot-id"]))
     // The snapshot expired while it was walked.
@@ -186,7 +184,7 @@ export const verifyTable = Effect.fn("verifyTable")(function* (tableFolder: stri
     const isNewest = now.version === version
     return Option.some<VerifiedTable>({
       version,
-      // A commit that came meanwhile has written them.
+      // A commit that came meanwhile has corrected them.
       torn: isNewest ? walked.torn : undefined,
       hint: isNewest ? walked.hint : undefined,
       manifests: walked.manifests,

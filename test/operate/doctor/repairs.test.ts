@@ -20,12 +20,12 @@ import { assert, it } from "@effect/vitest"
 import { Effect, Layer, Option, Schedule, Schema } from "effect"
 import * as EventLogLayer from "../../../layers/log/sqlite/EventLog.ts"
 import { at } from "../../../layers/runtime/DataFolder.ts"
-import { readTable } from "../../../layers/table/iceberg/readTable.ts"
 import { EventLog } from "../../../services/EventLog.ts"
 import { temporaryFolder } from "../../support/dataFolder.ts"
 import { readAvro } from "../../support/icebergTable.ts"
 import { icebirdRows, sorted } from "../../support/icebirdReader.ts"
 import { inProcess, programs } from "../../support/inProcess.ts"
+import { readTable } from "../../support/readTable.ts"
 import { reading } from "../../support/weatherTable.ts"
 
 interface Place {
@@ -250,15 +250,15 @@ const rows: ReadonlyArray<Row> = [
     missing: lacks("is missing"),
     emptied: lacks("has 0 bytes instead of \\d+"),
     cut: lacks("has \\d+ bytes instead of \\d+"),
-    flipped: lacks("is damaged: it is no Parquet file"),
-    folder: lacks("is a folder and not a file")
+    flipped: lacks("is damaged: it is not a Parquet file"),
+    folder: lacks("is a folder, not a file")
   }),
   ...damages("manifest", manifest, -1, {
     missing: incomplete("is missing"),
     emptied: incomplete("has 0 bytes instead of \\d+"),
     cut: incomplete("has \\d+ bytes instead of \\d+"),
     flipped: incomplete("cannot be read"),
-    folder: incomplete("is a folder and not a file")
+    folder: incomplete("is a folder, not a file")
   }),
   ...damages("manifest list", list, -1, {
     missing: torn,
@@ -268,7 +268,7 @@ const rows: ReadonlyArray<Row> = [
     folder: incomplete("it is a folder, but must be a file")
   }),
   ...damages("newest metadata", newest, 0, {
-    missing: hinted('says "\\d", not \\d'),
+    missing: hinted('contains "\\d", not \\d'),
     emptied: torn,
     cut: torn,
     flipped: unusable("cannot be read: Unexpected token"),
@@ -283,9 +283,9 @@ const rows: ReadonlyArray<Row> = [
   }),
   ...damages("hint", ({ table }) => join(table, "metadata", "version-hint.text"), 0, {
     missing: hinted("is missing"),
-    emptied: hinted('says ""'),
-    cut: hinted('says ""'),
-    flipped: hinted('says "'),
+    emptied: hinted('contains ""'),
+    cut: hinted('contains ""'),
+    flipped: hinted('contains "'),
     folder: hinted("cannot be read: it is a folder")
   }),
   ...damages("data file of an older snapshot", oldDataFile, -1, {
@@ -293,7 +293,7 @@ const rows: ReadonlyArray<Row> = [
     emptied: { says: {}, warns: /has 0 bytes instead of/ },
     cut: { says: {}, warns: /bytes instead of/ },
     flipped: { says: {}, warns: /is damaged/ },
-    folder: { says: {}, warns: /is a folder and not a file/ }
+    folder: { says: {}, warns: /is a folder, not a file/ }
   }),
   ...damages("manifest list of an older snapshot", (place) => lists(place)[0] ?? "", -1, {
     missing: { says: {}, warns: /^1 older snapshot is not whole: metadata\/snap-\S+\.avro is missing\.$/ },

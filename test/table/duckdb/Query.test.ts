@@ -5,12 +5,12 @@ import { Effect, Exit, Fiber, Layer, Option, Scope, Stream } from "effect"
 import { at } from "../../../layers/runtime/DataFolder.ts"
 import * as QueryLayer from "../../../layers/table/duckdb/Query.ts"
 import * as LeasesLayer from "../../../layers/table/iceberg/Leases.ts"
-import { readTable } from "../../../layers/table/iceberg/readTable.ts"
 import * as TableWriterLayer from "../../../layers/table/iceberg/TableWriter.ts"
 import { DataFolder } from "../../../services/DataFolder.ts"
 import { Leases } from "../../../services/Leases.ts"
 import { Query } from "../../../services/Query.ts"
 import { temporary, temporaryFolder } from "../../support/dataFolder.ts"
+import { readTable } from "../../support/readTable.ts"
 import { commitRows, reading } from "../../support/weatherTable.ts"
 
 const over = <E>(folder: Layer.Layer<DataFolder, E>) =>
@@ -84,15 +84,15 @@ layer(Filled)("Query", (it) => {
   )
 
   const readOnly =
-    "Only statements that read are allowed, such as SELECT, SHOW, DESCRIBE, SUMMARIZE and EXPLAIN of a SELECT."
+    "Only statements that read are allowed: SELECT, SHOW, DESCRIBE, SUMMARIZE, or EXPLAIN of a SELECT."
 
   it.effect("what a statement may be", () =>
     Effect.gen(function* () {
       assert.include(yield* refusal("SELEKT 1"), "Parser Error")
       assert.include(yield* refusal("SELECT nothing FROM weather"), "Binder Error")
-      assert.include(yield* refusal("SELECT 1; SELECT 2"), "One statement at a time; there are 2.")
-      assert.include(yield* refusal("SELECT 1; DROP VIEW weather"), "One statement at a time; there are 2.")
-      assert.include(yield* refusal("DROP VIEW weather; SELECT 1"), "One statement at a time; there are 2.")
+      assert.include(yield* refusal("SELECT 1; SELECT 2"), "Give one statement at a time; there are 2.")
+      assert.include(yield* refusal("SELECT 1; DROP VIEW weather"), "Give one statement at a time; there are 2.")
+      assert.include(yield* refusal("DROP VIEW weather; SELECT 1"), "Give one statement at a time; there are 2.")
       assert.deepStrictEqual(yield* rowsOf("WITH update AS (SELECT 1 AS set) SELECT * FROM update"), [[1]])
       assert.include(yield* refusal(" -- nothing\n ;"), "There is no statement")
       assert.deepStrictEqual(yield* rowsOf("DESCRIBE SELECT 1 AS one"), [["one", "INTEGER", "YES", null, null, null]])
@@ -284,7 +284,7 @@ layer(Filled)("Query", (it) => {
       assert.deepStrictEqual(yield* rowsOf(count), expected)
       assert.match(
         yield* refusal("SELECT count(city) FROM weather"),
-        /^The table cannot be queried: its data file .*\.parquet has 10 bytes instead of \d+; floe doctor .*floe replay --into weather_again --swap/
+        /^The table cannot be queried: its data file .*\.parquet has 10 bytes instead of \d+; floe doctor .*floe rebuild --into weather_again --promote/
       )
       others.forEach((file, i) => {
         const content = contents[i]
@@ -308,11 +308,11 @@ describe("Query and damage", () => {
       }
       const damages: ReadonlyArray<readonly [damage: () => void, fault: string]> = [
         [() => undefined, "is missing"],
-        [() => mkdirSync(file.path), "is a folder and not a file"],
+        [() => mkdirSync(file.path), "is a folder, not a file"],
         [() => writeFileSync(file.path, ""), `has 0 bytes instead of ${whole.length}`],
         [() => writeFileSync(file.path, whole.subarray(0, 90)), `has 90 bytes instead of ${whole.length}`],
-        [() => writeFileSync(file.path, flipped(whole.length - 1)), "is damaged: it is no Parquet file"],
-        [() => writeFileSync(file.path, flipped(whole.length - 6)), "is damaged: its footer cannot be right"],
+        [() => writeFileSync(file.path, flipped(whole.length - 1)), "is damaged: it is not a Parquet file"],
+        [() => writeFileSync(file.path, flipped(whole.length - 6)), "is damaged: the length of its footer is impossible"],
         // The first page: that of the city.
         [() => writeFileSync(file.path, flipped(8)), "is damaged: its rows cannot be read"]
       ]
@@ -321,7 +321,7 @@ describe("Query and damage", () => {
         damage()
         assert.strictEqual(
           yield* refusal("SELECT city, temperature FROM weather"),
-          `The table cannot be queried: its data file ${file.path} ${fault}; floe doctor looks at all of them, and floe replay --into weather_again --swap makes the table again from the log.`
+          `The table cannot be queried: its data file ${file.path} ${fault}; floe doctor checks all files of the table, and floe rebuild --into weather_again --promote recreates the table from the log.`
         )
       }
       rmSync(file.path, { recursive: true })
@@ -332,7 +332,7 @@ describe("Query and damage", () => {
       writeFileSync(join(metadata, list), "")
       assert.match(
         yield* refusal("SELECT 1"),
-        /^The table cannot be queried: The table is broken: .*snap-\S+\.avro cannot be read: .*; floe doctor says what repairs it\.$/
+        /^The table cannot be queried: The table is broken: .*snap-\S+\.avro cannot be read: .*; run floe doctor to see how to repair it\.$/
       )
     }).pipe(Effect.provide(live))
   )

@@ -4,7 +4,6 @@ import { DuckDBInstance } from "@duckdb/node-api"
 import { assert, it, layer } from "@effect/vitest"
 import { Effect, Layer, Option, Schema } from "effect"
 import fc from "fast-check"
-import { readTable } from "../../../layers/table/iceberg/readTable.ts"
 import * as TableWriterLayer from "../../../layers/table/iceberg/TableWriter.ts"
 import { lowerBound, upperBound } from "../../../layers/table/iceberg/toContentFile.ts"
 import { DataFolder } from "../../../services/DataFolder.ts"
@@ -21,6 +20,7 @@ import {
   someRows
 } from "../../support/icebergTable.ts"
 import { icebirdRows, sorted } from "../../support/icebirdReader.ts"
+import { readTable } from "../../support/readTable.ts"
 
 const duckdbRows = (paths: ReadonlyArray<string>) =>
   Effect.promise(async () => {

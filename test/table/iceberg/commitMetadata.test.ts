@@ -3,7 +3,6 @@ import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import type { Step } from "../../../layers/table/iceberg/commitMetadata.ts"
-import { listSnapshots, readTable } from "../../../layers/table/iceberg/readTable.ts"
 import { DataFolder } from "../../../services/DataFolder.ts"
 import { hourOf } from "../../../services/Weather.ts"
 import { temporaryFolder } from "../../support/dataFolder.ts"
@@ -21,6 +20,7 @@ import {
   someRows,
   tableFiles
 } from "../../support/icebergTable.ts"
+import { listSnapshots, readTable } from "../../support/readTable.ts"
 
 const steps: ReadonlyArray<Step> = ["written", "durable", "linked", "hinted"]
 

@@ -10,7 +10,7 @@ import * as LogProgress from "../../../layers/table/iceberg/logProgress.ts"
 import * as Metadata from "../../../layers/table/iceberg/Metadata.ts"
 import { readMetadata } from "../../../layers/table/iceberg/MetadataFiles.ts"
 import * as manifestCodec from "../../../layers/table/iceberg/manifestCodec.ts"
-import { readEntries } from "../../../layers/table/iceberg/readTable.ts"
+import { readEntries } from "../../../layers/table/iceberg/readManifests.ts"
 import { DataFolder } from "../../../services/DataFolder.ts"
 import { environment, readAvro } from "../../support/icebergTable.ts"
 import { newestRecorded, placeRecorded, recordedFolder, recordedLocation } from "../../support/recorded.ts"
@@ -197,7 +197,7 @@ layer(environment)("a table that Spark wrote to", (it) => {
       const error = yield* Effect.flip(readMetadata(table))
       assert.strictEqual(
         error.message,
-        `The table cannot be used: ${file} is of Iceberg's format version 3; Floe reads version 2.`
+        `The table cannot be used: ${file} has Iceberg format version 3; Floe reads version 2.`
       )
     })
   )

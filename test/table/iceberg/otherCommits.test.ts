@@ -7,7 +7,6 @@ import { TestClock } from "effect/testing"
 import type { Step } from "../../../layers/table/iceberg/commitMetadata.ts"
 import * as Metadata from "../../../layers/table/iceberg/Metadata.ts"
 import { readMetadata } from "../../../layers/table/iceberg/MetadataFiles.ts"
-import { readTable } from "../../../layers/table/iceberg/readTable.ts"
 import { DataFolder } from "../../../services/DataFolder.ts"
 import {
   add,
@@ -22,6 +21,7 @@ import {
   someRows
 } from "../../support/icebergTable.ts"
 import * as OtherProgram from "../../support/otherProgram.ts"
+import { readTable } from "../../support/readTable.ts"
 
 const tableIn = (name: string) => Effect.map(DataFolder, ({ root }) => join(root, "tables", name))
 
@@ -190,7 +190,7 @@ layer(environment)("a commit of another program", (it) => {
       const error = yield* Effect.flip(writer.commit({ logId: "a-log", offset: 4 }))
       assert.strictEqual(
         error.message,
-        `The table cannot be used: ${file} has no column city of the type string any more: another program has renamed, changed or dropped it; let it be put back.`
+        `The table cannot be used: ${file} no longer has the column city of type string: another program renamed, changed or dropped it; restore the column.`
       )
     })
   )
@@ -324,7 +324,7 @@ layer(environment)("metadata that cannot be read", (it) => {
       const error = yield* Effect.flip(readMetadata(table))
       assert.include(
         error.message,
-        `${snapshot["manifest-list"]} is missing, and v2.metadata.json names its snapshot too`
+        `${snapshot["manifest-list"]} is missing, although v2.metadata.json also contains its snapshot`
       )
       OtherProgram.removeMetadata(table, 3)
       writeFileSync(snapshot["manifest-list"], list)

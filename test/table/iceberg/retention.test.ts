@@ -9,8 +9,8 @@ import * as LeftFiles from "../../../layers/table/iceberg/LeftFiles.ts"
 import * as Metadata from "../../../layers/table/iceberg/Metadata.ts"
 import { readMetadata } from "../../../layers/table/iceberg/MetadataFiles.ts"
 import { othersBehind } from "../../../layers/table/iceberg/otherSnapshots.ts"
+import { retained } from "../../../layers/table/iceberg/snapshotRetention.ts"
 import * as Snapshots from "../../../layers/table/iceberg/snapshots.ts"
-import { thinned } from "../../../layers/table/iceberg/thinning.ts"
 import { DataFolder } from "../../../services/DataFolder.ts"
 import { temporaryFolder } from "../../support/dataFolder.ts"
 import {
@@ -42,7 +42,7 @@ describe("thinning", () => {
       fc.property(times, fc.nat({ max: week }), (some, later) => {
         const all = at(some)
         const now = (some.at(-1) ?? 0) + later
-        const kept = thinned(all, now, retention)
+        const kept = retained(all, now, retention)
         for (const [i, one] of all.entries()) {
           const age = now - one["timestamp-ms"]
           const next = all[i + 1]?.["timestamp-ms"] ?? Number.POSITIVE_INFINITY
@@ -62,11 +62,11 @@ describe("thinning", () => {
         let now: ReadonlyArray<{ readonly id: number; readonly "timestamp-ms": number }> = []
         for (const one of at(some)) {
           now = [...now, one]
-          const kept = thinned(now, one["timestamp-ms"], retention)
+          const kept = retained(now, one["timestamp-ms"], retention)
           now = now.filter((other) => kept.has(other))
         }
-        const often = [...thinned(now, end, retention)].map(({ id }) => id).sort((a, b) => a - b)
-        const once = [...thinned(at(some), end, retention)].map(({ id }) => id).sort((a, b) => a - b)
+        const often = [...retained(now, end, retention)].map(({ id }) => id).sort((a, b) => a - b)
+        const once = [...retained(at(some), end, retention)].map(({ id }) => id).sort((a, b) => a - b)
         assert.deepStrictEqual(often, once)
       })
     )
@@ -74,8 +74,8 @@ describe("thinning", () => {
 
   it("keeps only the newest without time travel", () => {
     const all = at([0, 1, 2, 3, 4, 5, 6])
-    assert.deepStrictEqual([...thinned(all, 6, { snapshots: 2, timeTravel: -1 })], all.slice(-2))
-    assert.deepStrictEqual([...thinned(all, 6, { snapshots: 2, timeTravel: 0 })], all.slice(-2))
+    assert.deepStrictEqual([...retained(all, 6, { snapshots: 2, timeTravel: -1 })], all.slice(-2))
+    assert.deepStrictEqual([...retained(all, 6, { snapshots: 2, timeTravel: 0 })], all.slice(-2))
   })
 })
 

@@ -1,35 +1,34 @@
-/** Upkeep of one table in bounded pieces: expiry, orphans, compaction. */
+/** Maintains one table in bounded pieces: expires snapshots, removes files, merges small files. */
 import { Clock, Effect } from "effect"
-import type { Upkeep } from "../../../services/Table.ts"
+import type { Maintained } from "../../../services/Table.ts"
 import { hourOf } from "../../../services/Weather.ts"
 import { monotonicMillis } from "../../runtime/elapsed.ts"
 import type { ParquetWriter } from "../parquet/ParquetWriter.ts"
-import { compact, piece, toCompact } from "./compaction.ts"
+import { compact } from "./compact.ts"
+import { inOnePiece, toCompact } from "./compactionPlan.ts"
 import type * as Removal from "./Removal.ts"
 import type { TableCommits } from "./TableCommits.ts"
 
-export interface UpkeepOptions {
+export interface TableMaintenanceOptions {
   readonly tableFolder: string
   readonly writer: string
   readonly parquet: ParquetWriter
   readonly commits: TableCommits
-  /** One piece of removing files. */
   readonly removal: Effect.Success<ReturnType<typeof Removal.make>>
 }
 
-/** A partition to which nothing was added for as long no longer grows. */
+/** A partition that got no rows for this long no longer grows. */
 export const quietMillis = 5 * 60 * 1000
 
-export const make = (options: UpkeepOptions) => {
-  const { tableFolder, writer, parquet, commits, removal } = options
-  /** Partitions in which there may be something to merge, with the time of the last append to them, by the monotonic clock. */
+export const make = ({ tableFolder, writer, parquet, commits, removal }: TableMaintenanceOptions) => {
+  /** Partitions that may have files to merge, with the time of the last append to them (monotonic clock, ms). */
   const candidates = new Map<string, number | undefined>(commits.active.hours.map((ts) => [ts, undefined]))
-  /** Data files with columns that Floe does not write: a copy by Floe would lose them. */
+  /** Data files with columns that Floe does not write: a merge would lose them. */
   const wide = new Set<string>()
   let foreignCommits = commits.foreignCommits()
 
-  /** Another program may have added files anywhere. */
-  const learn = Effect.sync(() => {
+  /** Another program may have added files to any partition. */
+  const addForeignPartitions = Effect.sync(() => {
     if (foreignCommits === commits.foreignCommits()) return
     foreignCommits = commits.foreignCommits()
     for (const ts of commits.active.hours) if (!candidates.has(ts)) candidates.set(ts, undefined)
@@ -38,15 +37,15 @@ export const make = (options: UpkeepOptions) => {
   const chooseFiles = Effect.gen(function* () {
     const hour = hourOf(yield* Clock.currentTimeMillis)
     const now = yield* monotonicMillis
-    const work = []
+    const perPartition = []
     for (const [ts, lastAppend] of candidates) {
       const growing = lastAppend === undefined ? ts >= hour : now - lastAppend < quietMillis
       const own = commits.active.wholeOf(ts).filter((file) => !wide.has(file.path))
       const files = toCompact(own, growing)
-      if (files.length > 0) work.push(files)
+      if (files.length > 0) perPartition.push(files)
       else if (!growing) candidates.delete(ts)
     }
-    return piece(work)
+    return inOnePiece(perPartition)
   })
 
   const chooseMergeable = Effect.gen(function* () {
@@ -60,23 +59,18 @@ export const make = (options: UpkeepOptions) => {
   })
 
   return {
-    /** To be told of every append, with the partitions that it touched and the time by the monotonic clock. */
+    /** Must be called after every append. `now` is in milliseconds of the monotonic clock. */
     appended: (partitions: ReadonlySet<string>, now: number) => {
       for (const ts of partitions) candidates.set(ts, now)
     },
     maintain: Effect.gen(function* () {
       yield* commits.expireSnapshots
       const { snapshotsExpired, filesRemoved } = yield* removal
-      yield* learn
+      yield* addForeignPartitions
       const files = yield* chooseMergeable
       const filesWritten = files.length === 0 ? 0 : yield* compact(tableFolder, writer, parquet, commits, files)
-      const upkeep: Upkeep = {
-        filesCompacted: files.length,
-        filesWritten,
-        snapshotsExpired,
-        filesRemoved
-      }
-      return upkeep
+      const done: Maintained = { filesCompacted: files.length, filesWritten, snapshotsExpired, filesRemoved }
+      return done
     }).pipe(Effect.withSpan("TableWriter.maintain"))
   }
 }

@@ -4,7 +4,6 @@ import { setImmediate } from "node:timers/promises"
 import { assert, layer } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Option, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { listSnapshots, readTable } from "../../../layers/table/iceberg/readTable.ts"
 import { DataFolder } from "../../../services/DataFolder.ts"
 import { Leases } from "../../../services/Leases.ts"
 import type { WeatherRecord } from "../../../services/Weather.ts"
@@ -24,6 +23,7 @@ import {
   tableFiles
 } from "../../support/icebergTable.ts"
 import { icebirdRows, sorted } from "../../support/icebirdReader.ts"
+import { listSnapshots, readTable } from "../../support/readTable.ts"
 
 const tableOf = Effect.map(DataFolder, (folder) => folder.table)
 

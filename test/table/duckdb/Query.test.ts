@@ -83,8 +83,7 @@ layer(Filled)("Query", (it) => {
     })
   )
 
-  const readOnly =
-    "Only statements that read are allowed: SELECT, SHOW, DESCRIBE, SUMMARIZE, or EXPLAIN of a SELECT."
+  const readOnly = "Only statements that read are allowed: SELECT, SHOW, DESCRIBE, SUMMARIZE, or EXPLAIN of a SELECT."
 
   it.effect("what a statement may be", () =>
     Effect.gen(function* () {
@@ -312,7 +311,10 @@ describe("Query and damage", () => {
         [() => writeFileSync(file.path, ""), `has 0 bytes instead of ${whole.length}`],
         [() => writeFileSync(file.path, whole.subarray(0, 90)), `has 90 bytes instead of ${whole.length}`],
         [() => writeFileSync(file.path, flipped(whole.length - 1)), "is damaged: it is not a Parquet file"],
-        [() => writeFileSync(file.path, flipped(whole.length - 6)), "is damaged: the length of its footer is impossible"],
+        [
+          () => writeFileSync(file.path, flipped(whole.length - 6)),
+          "is damaged: the length of its footer is impossible"
+        ],
         // The first page: that of the city.
         [() => writeFileSync(file.path, flipped(8)), "is damaged: its rows cannot be read"]
       ]

@@ -1,4 +1,4 @@
-/** Floe under libfaketime, which sets the wall clock of running programs and leaves the monotonic one alone. */
+/** Runs Floe under libfaketime, which changes the wall clock of running programs but not their monotonic clock. */
 import { existsSync, readdirSync, renameSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
@@ -18,7 +18,7 @@ const find = () => {
 
 const faketime = Effect.map(temporaryFolder, (folder): SettableClock => {
   const file = join(folder, "offset")
-  // The programs read the file at any moment, so it is never half written.
+  // The programs may read the file at any moment, so it must never be half-written.
   const write = (seconds: number) => {
     writeFileSync(`${file}.new`, `${seconds < 0 ? "" : "+"}${seconds}\n`)
     renameSync(`${file}.new`, file)
@@ -39,10 +39,10 @@ const until = (holds: () => boolean) =>
   Effect.repeat(Effect.sync(holds), { until: (held) => held, schedule: Schedule.spaced("2 millis") })
 
 describe("the wall clock of running programs", () => {
-  it.live("is set back by two hours and put right again", () => Effect.flatMap(faketime, scenario).pipe(Effect.scoped))
+  it.live("is set back by two hours and corrected again", () => Effect.flatMap(faketime, scenario).pipe(Effect.scoped))
 
-  // The shell's own clock, which libfaketime does not reach, is set from within.
-  it.live("is set back by two hours, and Kafka Connect's watcher restarts a failed task all the same", () =>
+  // libfaketime does not affect the shell's own clock, so the script sets it.
+  it.live("is set back by two hours, and Kafka Connect's watcher still restarts a failed task", () =>
     Effect.gen(function* () {
       const set = join(yield* temporaryFolder, "set")
       const sleep = `sleep() { command sleep "$@"; if [ -e ${set} ]; then SECONDS=-7200; fi; }`
@@ -67,11 +67,11 @@ describe("the wall clock of running programs", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("jumps while a query is stopped for long: it goes on, and one that is killed leaves nothing", () =>
+  it.live("jumps while a query is stopped for long: the query continues, and a killed one leaves nothing behind", () =>
     Effect.gen(function* () {
       const { env: clock, set } = yield* faketime
       const data = yield* temporaryFolder
-      // Nothing but the lease keeps the files of an older snapshot.
+      // Only the lease keeps the files of an older snapshot.
       const short = { FLOE_SNAPSHOT_KEEP: "2", FLOE_TIME_TRAVEL: "0 seconds", FLOE_FILE_GRACE: "0 seconds" }
       const env = { ...clock, ...short, FLOE_DATA: data, FLOE_PORT: "0" }
       const often = { FLOE_INTERVAL: "100 millis", FLOE_COMMIT_INTERVAL: "100 millis" }
@@ -82,7 +82,7 @@ describe("the wall clock of running programs", () => {
         const folder = join(data, "leases")
         return existsSync(folder) ? readdirSync(folder) : []
       }
-      /** A query that stands still once it has its lease, and has read no data file. */
+      /** A query that stops once it has its lease, before it reads a data file. */
       const stoppedQuery = Effect.gen(function* () {
         const query = yield* startFloe(
           ["query", "--format", "csv", "SELECT count(DISTINCT city) > 0 FROM weather"],
@@ -106,7 +106,7 @@ describe("the wall clock of running programs", () => {
       const killed = yield* stoppedQuery
       killed.signal("SIGKILL")
       yield* end(killed)
-      // The sink asks for leases when it expires snapshots.
+      // The sink checks for leases when it expires snapshots.
       yield* until(() => leases().length === 0)
     }).pipe(Effect.scoped)
   )

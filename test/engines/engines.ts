@@ -1,4 +1,4 @@
-/** Spark, pyiceberg and DuckDB's iceberg extension: one Python process for a test file, which starts each when it is first used. */
+/** Spark, pyiceberg and DuckDB in one Python process per test file, which starts each engine on first use. */
 import { spawn } from "node:child_process"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
@@ -22,12 +22,12 @@ class EngineFailed extends Schema.TaggedError<EngineFailed>()("EngineFailed", { 
 export class Engines extends Context.Service<
   Engines,
   {
-    /** A statement with the catalog of this warehouse and its schema `default` as the current ones: `SELECT * FROM weather`. */
+    /** Runs a statement, for example `SELECT * FROM weather`, in the schema `default` of this warehouse's catalog. */
     readonly spark: (warehouse: string, sql: string) => Effect.Effect<Rows, EngineFailed>
     /** The rows of the table in this folder, at its version hint. */
     readonly pyiceberg: (tableFolder: string, filter?: string) => Effect.Effect<Rows, EngineFailed>
     readonly duckdb: (sql: string) => Effect.Effect<Rows, EngineFailed>
-    /** Deletes the rows of a partition whose column equals the value, by a file of equality deletes. */
+    /** Deletes the rows of a partition whose column equals the value, with an equality delete file. */
     readonly deleteEqual: (
       tableFolder: string,
       row: { readonly ts: string; readonly column: string; readonly value: string }
@@ -51,7 +51,7 @@ const start = Effect.gen(function* () {
         stdio: ["pipe", "pipe", "pipe"]
       })
     ),
-    // At the end of its input it stops Spark and ends.
+    // At the end of its input, the process stops Spark and exits.
     (child) =>
       Effect.callback<void>((resume) => {
         if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return resume(Effect.void)
@@ -91,7 +91,7 @@ export const layer = Layer.effect(
     const oneAtATime = yield* Semaphore.make(1)
     const ask = Effect.fnUntraced(function* (request: object): Effect.fn.Return<Rows, EngineFailed> {
       const line = yield* process.ask(request)
-      if (line === undefined) return yield* new EngineFailed({ message: `The engines ended: ${process.printed()}` })
+      if (line === undefined) return yield* new EngineFailed({ message: `The engines exited: ${process.printed()}` })
       const answer = yield* Schema.decodeUnknownEffect(Answer)(line).pipe(
         Effect.mapError(() => new EngineFailed({ message: `The engines answered: ${line}` }))
       )

@@ -1,4 +1,4 @@
-/** The HTTP API against its own document, by schemathesis: what the document allows is taken, and what it forbids is refused. */
+/** The HTTP API accepts what its OpenAPI document allows and rejects everything else; schemathesis tests it. */
 import { spawn } from "node:child_process"
 import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
@@ -34,7 +34,7 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provide(Memory.layer)), { exclude
   "the HTTP API",
   (it) => {
     for (const seed of seeds) {
-      it.effect(`does what its document says, with the seed ${seed}`, () =>
+      it.effect(`matches its document, with the seed ${seed}`, () =>
         Effect.gen(function* () {
           assert.isUndefined(missing())
           const { url } = yield* HttpServer

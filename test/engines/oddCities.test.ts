@@ -1,4 +1,4 @@
-/** Other engines skip files by the bounds in manifests, so a wrong bound hides rows from them. */
+/** Other engines skip files by the bounds in the manifests, so a wrong bound hides rows from them. */
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import * as TableWriterLayer from "../../layers/table/iceberg/TableWriter.ts"
@@ -12,7 +12,7 @@ import { Engines, layer as engines } from "./engines.ts"
 const Live = Layer.merge(engines, TableWriterLayer.layer.pipe(Layer.provideMerge(environment)))
 
 layer(Live, { timeout: 120_000 })("cities of any characters", (it) => {
-  it.effect("are found by pyiceberg and DuckDB, each in a file of its own", () =>
+  it.effect("are visible to pyiceberg and DuckDB, each in its own file", () =>
     Effect.gen(function* () {
       yield* commitRows(oddCities.map((city, i) => ({ city, temperature: "1", ts: hourOf(i * 3_600_000) })))
       const { pyiceberg, duckdb } = yield* Engines

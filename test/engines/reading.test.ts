@@ -1,4 +1,4 @@
-/** Tables that Floe wrote, as other engines read them. */
+/** Other engines read tables that Floe wrote. */
 import { dirname } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"

@@ -1,4 +1,4 @@
-/** Floe goes on with a table to which Spark has written: what Spark and Floe read in it is the same. */
+/** Floe continues with a table that Spark has written to: both read the same rows. */
 import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
@@ -63,7 +63,7 @@ layer(engines, { timeout: 240_000, excludeTestServices: true })("a table to whic
         refused.err.replaceAll(/\s+/g, " "),
         /deletes rows by their values \(equality deletes\), which Floe cannot/
       )
-      // What doctor advises.
+      // The command that doctor advises.
       yield* run("CALL system.rewrite_data_files(table => 'default.weather', options => map('rewrite-all', 'true'))")
       assert.strictEqual((yield* assertSame).length, 22)
     }).pipe(Effect.scoped)

@@ -1,4 +1,4 @@
-/** Floe goes on between the commits of Spark; Spark and pyiceberg say what rows there are. */
+/** Floe keeps committing between the commits of Spark; Spark and pyiceberg read the rows. */
 import { renameSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { assert, layer } from "@effect/vitest"
@@ -24,7 +24,7 @@ const judged = Effect.fnUntraced(function* (table: string, rows: ReadonlyArray<W
 })
 
 layer(Live, { timeout: 300_000 })("the sink beside Spark", (it) => {
-  it.effect("takes up DELETE, INSERT, rewrite_data_files, expire_snapshots, a rollback and a move", () =>
+  it.effect("keeps DELETE, INSERT, rewrite_data_files, expire_snapshots, a rollback and a move", () =>
     Effect.gen(function* () {
       const { spark } = yield* Engines
       const { table, root } = yield* DataFolder
@@ -61,7 +61,7 @@ layer(Live, { timeout: 300_000 })("the sink beside Spark", (it) => {
           assert.strictEqual(Option.getOrThrow(yield* writer.committed).progress.offset, progress.offset - 2)
           rows = then
           yield* more(writer, "after the rollback")
-          // Hadoop's rename puts another version over Floe's own.
+          // Hadoop's rename overwrites Floe's own version.
           const { version } = Option.getOrThrow(yield* writer.committed)
           OtherProgram.commit(table, version - 1, version)
           assert.strictEqual((yield* Effect.flip(writer.refresh))._tag, "TableChanged")

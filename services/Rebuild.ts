@@ -1,23 +1,23 @@
 /**
- * Rebuilding the table from the log.
- * Owns: making a table beside the old one, going on after an interruption, putting it in place. Does not own: the log (EventLogReader), how rows are written.
+ * Rebuilds the table from the log.
+ * Owns: building a table beside the old one, resuming after an interruption, promoting it. Does not own: the log (EventLogReader), how rows are written.
  */
 import { Context, type Effect, Schema, type Stream } from "effect"
 import type { LogCorrupt, LogUnavailable } from "./EventLog.ts"
 import type { TableBroken, TableUnavailable } from "./Table.ts"
 
 export interface RebuildProgress {
-  /** Events of the log that are in the table or on their way into it. */
+  /** Events of the log that are in the table or staged for it. */
   readonly events: number
-  /** Events of the log when the replay began, which is where it ends. */
+  /** Events of the log when the rebuild started, which is where it ends. */
   readonly total: number
-  /** Of those, how many an earlier replay had brought in. */
-  readonly found: number
+  /** Events that an earlier run had brought in. */
+  readonly resumedAt: number
 }
 
-/** It must not be done; nothing was changed. */
+/** The rebuild must not run; nothing was changed. */
 export class RebuildRefused extends Schema.TaggedError<RebuildRefused>()("RebuildRefused", {
-  /** A sentence that says what to do. */
+  /** A sentence that states what to do. */
   reason: Schema.String
 }) {
   override get message() {
@@ -25,7 +25,7 @@ export class RebuildRefused extends Schema.TaggedError<RebuildRefused>()("Rebuil
   }
 }
 
-/** It cannot be done now; what was done is kept, and the same call goes on from there. */
+/** The rebuild cannot run now; finished work is kept, and the same call resumes. */
 export class RebuildUnavailable extends Schema.TaggedError<RebuildUnavailable>()("RebuildUnavailable", {
   /** A sentence. */
   reason: Schema.String,
@@ -36,11 +36,11 @@ export class RebuildUnavailable extends Schema.TaggedError<RebuildUnavailable>()
   }
 }
 
-/** What a swap would undo, and undoes only where it is told to. */
+/** What a promotion may undo. */
 export interface Discards {
-  /** Rows of the old table of which the log has no event. */
+  /** Rows of the old table that are not in the log. */
   readonly missingRows?: boolean | undefined
-  /** Rows that another program than the sink has written or deleted. */
+  /** Changes by programs other than the sink. */
   readonly otherWriters?: boolean | undefined
 }
 
@@ -55,25 +55,22 @@ export type RebuildError =
 export class Rebuild extends Context.Service<
   Rebuild,
   {
-    /** Whether a swap that is interrupted may go on elsewhere: a running sink has taken it up. */
+    /** Whether an interrupted promotion may complete elsewhere, in a running sink. */
     readonly continuesWhenInterrupted: boolean
     /**
-     * Brings the log, up to its end as it is now, into the table `default.<table>`: a new one, or one that an earlier
-     * replay has left unfinished. With `finished`, also one that it has finished, and what brings the log is kept for
-     * the swap that follows. Each event is in it once, whatever was killed and when. A log that has lost its beginning
-     * is refused without `discard.missingRows`.
+     * Brings the log, up to its present end, into the table `default.<table>`: a new one, or one that an earlier rebuild
+     * left unfinished. With `finished`, also a finished one, and whatever feeds it stays for the promotion that follows.
+     * The table has each event once, whatever was killed and when. Refuses a log that has lost its beginning, unless
+     * `discard.missingRows` is set.
      */
     readonly into: (
       table: string,
       options?: { readonly finished?: boolean | undefined; readonly discard?: Discards | undefined }
     ) => Stream.Stream<RebuildProgress, RebuildError>
-    /**
-     * Puts a finished table in place of `default.weather`, in one step; the answer is a sentence. `told` is given
-     * another whenever there is news.
-     */
+    /** Puts a finished table in place of `default.weather` in one step; returns a sentence. Calls `onProgress` with each step. */
     readonly promote: (
       table: string,
-      onProgress: (news: string) => Effect.Effect<void>,
+      onProgress: (step: string) => Effect.Effect<void>,
       discard?: Discards
     ) => Effect.Effect<string, RebuildError>
   }

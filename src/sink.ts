@@ -4,8 +4,8 @@ import { Effect, Layer } from "effect"
 import * as Profile from "../layers/profile/Profile.ts"
 import * as ConsoleLogger from "../layers/runtime/ConsoleLogger.ts"
 import * as Shutdown from "../layers/runtime/Shutdown.ts"
+import { Sink } from "../layers/sink/Sink.ts"
 import { DataFolder } from "../services/DataFolder.ts"
-import { Sink } from "../services/Sink.ts"
 
 const announcement = Layer.effectDiscard(
   Effect.flatMap(DataFolder, ({ table }) => Effect.logInfo(`The sink writes ${table}`))

@@ -8,7 +8,7 @@ import * as LogClient from "../layers/ingest/LogClient.ts"
 import * as Profile from "../layers/profile/Profile.ts"
 import * as ConsoleLogger from "../layers/runtime/ConsoleLogger.ts"
 import * as Shutdown from "../layers/runtime/Shutdown.ts"
-import { Sink } from "../services/Sink.ts"
+import { Sink } from "../layers/sink/Sink.ts"
 
 const ownServer = Layer.unwrap(Effect.map(HttpServer, ({ url }) => LogClient.at(new URL(url))))
 

@@ -12,13 +12,13 @@ import type { LogTarget } from "../../services/LogTarget.ts"
 import type { Maintenance } from "../../services/Maintenance.ts"
 import type { Query } from "../../services/Query.ts"
 import type { Rebuild } from "../../services/Rebuild.ts"
-import type { Sink } from "../../services/Sink.ts"
 import type { SinkCommits } from "../../services/SinkCommits.ts"
 import type { Storage } from "../../services/Storage.ts"
 import type { TableChecksums } from "../../services/TableChecksums.ts"
 import type { TableReader } from "../../services/TableReader.ts"
 import type { Topics } from "../../services/Topics.ts"
 import type { HttpServer } from "../ingest/http/HttpServer.ts"
+import type { Sink } from "../sink/Sink.ts"
 
 /** Except for `log`, `logReader` and `sink`, no layer creates anything on disk. */
 export interface ProfileLayers {

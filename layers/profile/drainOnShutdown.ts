@@ -1,8 +1,8 @@
 /** When a sink ends it still takes in what the log has by then, so that what was acknowledged is in the table. */
 import { Effect, Layer, Option } from "effect"
 import { EventLogReader } from "../../services/EventLog.ts"
-import { Sink } from "../../services/Sink.ts"
 import { TableWriter } from "../../services/Table.ts"
+import { Sink } from "../sink/Sink.ts"
 
 /** A longer backlog is left to the next start. */
 const drainTimeout = "1500 millis"

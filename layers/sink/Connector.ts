@@ -1,81 +1,82 @@
-/** The embedded sink as if it were a connector of one task: what it is told to do goes by its control table. */
+/** Presents the embedded sink as a connector with one task; its commands go through the control table. */
 import { hostname } from "node:os"
 import { Effect, Layer, Option } from "effect"
-import { Connector, ConnectorMissing, ConnectRefused, ConnectUnavailable } from "../../services/Connector.ts"
+import {
+  Connector,
+  ConnectorMissing,
+  ConnectRefused,
+  ConnectUnavailable,
+  sinkConnector
+} from "../../services/Connector.ts"
 import { DataFolder } from "../../services/DataFolder.ts"
-import { SinkControl, type SinkStatus } from "../../services/SinkControl.ts"
 import { acquire } from "../runtime/ProcessLock.ts"
 import { livenessOf } from "./heartbeat.ts"
 import * as SinkCommand from "./SinkCommand.ts"
-
-const name = "iceberg-sink"
+import { SinkControl, type SinkStatus } from "./SinkControl.ts"
 
 const states = { running: "RUNNING", paused: "PAUSED", failed: "FAILED", stopped: "STOPPED" } as const
 
-const refused = (operation: string, reason: string) => Effect.fail(new ConnectRefused({ operation, reason }))
+const unsupported = (operation: string, reason: string) => Effect.fail(new ConnectRefused({ operation, reason }))
 const unavailable = (operation: string) =>
   Effect.mapError(
-    (cause: Error) => new ConnectUnavailable({ operation, reason: cause.message.replace(/\.$/, ""), cause })
+    (cause: { readonly message: string }) =>
+      new ConnectUnavailable({ operation, reason: cause.message.replace(/\.$/, ""), cause })
   )
+
+const requireSink = (name: string) =>
+  name === sinkConnector ? Effect.void : Effect.fail(new ConnectorMissing({ name, only: sinkConnector }))
+
+const status = Effect.fn("Connector.status")(function* (name: string) {
+  yield* requireSink(name)
+  const control = yield* SinkControl
+  const report = Option.getOrUndefined(yield* unavailable("status")(control.status))
+  const isAlive = report !== undefined && (yield* unavailable("status")(livenessOf(report))) === "alive"
+  const paused = yield* unavailable("status")(control.paused)
+  const last: SinkStatus["state"] = report?.state === "failed" ? "failed" : "stopped"
+  const state = states[isAlive ? report.state : last]
+  const worker = isAlive ? `${hostname()}, process ${report.processId}` : null
+  const trace = report?.reason ?? null
+  return {
+    name,
+    connector: { state: state === "STOPPED" && paused ? "PAUSED" : state, worker, trace: null },
+    tasks: [{ id: 0, state, worker, trace }]
+  }
+})
+
+/** Without a running sink, stores the state for the next one. */
+const setPaused = Effect.fnUntraced(function* (name: string, paused: boolean) {
+  yield* requireSink(name)
+  const control = yield* SinkControl
+  const { sinkLock } = yield* DataFolder
+  const command = paused ? "pause" : "resume"
+  const runLocally = Effect.scoped(
+    Effect.andThen(acquire(sinkLock, "sink"), Effect.as(control.setPaused(paused), "Done."))
+  )
+  yield* unavailable(command)(SinkCommand.dispatch({ command, runLocally, onProgress: () => Effect.void }))
+})
+
+const restart = unsupported("restart", "the embedded sink is its own program; stop it and start it again (npm start)")
 
 export const layer = Layer.effect(
   Connector,
   Effect.gen(function* () {
-    const control = yield* SinkControl
-    const folder = yield* DataFolder
-    const known = (asked: string) =>
-      asked === name ? Effect.void : Effect.fail(new ConnectorMissing({ name: asked, only: name }))
-
-    const status = Effect.fn("Connector.status")(function* (asked: string) {
-      yield* known(asked)
-      const found = Option.getOrUndefined(yield* unavailable("status")(control.status))
-      const alive =
-        found !== undefined && (yield* unavailable("status")(livenessOf(control, folder.sinkLock, found))) === "alive"
-      const paused = yield* unavailable("status")(control.paused)
-      const last: SinkStatus["state"] = found?.state === "failed" ? "failed" : "stopped"
-      const state = states[alive ? found.state : last]
-      const worker = !alive ? null : `${hostname()}, process ${found.processId}`
-      const trace = found?.reason ?? null
-      return {
-        name,
-        connector: { state: state === "STOPPED" && paused ? "PAUSED" : state, worker, trace: null },
-        tasks: [{ id: 0, state, worker, trace }]
-      }
-    })
-
-    /** Where no sink runs it is noted for the next one. */
-    const setPaused = (asked: string, paused: boolean) => {
-      const command = paused ? "pause" : "resume"
-      const runLocally = Effect.scoped(
-        Effect.andThen(acquire(folder.sinkLock, "sink"), Effect.as(control.setPaused(paused), "Done."))
-      )
-      return known(asked).pipe(
-        Effect.andThen(
-          SinkCommand.dispatch({ command, runLocally, onProgress: () => Effect.void }).pipe(
-            Effect.provideService(SinkControl, control),
-            Effect.provideService(DataFolder, folder),
-            unavailable(command)
-          )
-        ),
-        Effect.asVoid,
-        Effect.withSpan(`Connector.${command}`)
-      )
-    }
-
-    const restarting = "the embedded sink is a program of its own; stop it and start it again (npm start)"
+    const services = yield* Effect.context<DataFolder | SinkControl>()
     return Connector.of({
-      register: (asked) =>
-        asked === name ? Effect.succeed("unchanged") : refused("register", `there is only ${name}`),
+      register: (name) =>
+        name === sinkConnector
+          ? Effect.succeed("unchanged")
+          : unsupported("register", `${sinkConnector} is the only connector`),
       validate: () => Effect.succeed([]),
-      names: Effect.succeed([name]),
-      config: (asked) => Effect.as(known(asked), {}),
-      status,
-      pause: (asked) => setPaused(asked, true),
-      resume: (asked) => setPaused(asked, false),
-      stop: () => refused("stop", "the embedded sink is a program of its own; stop it there, or floe connector pause"),
-      restart: () => refused("restart", restarting),
-      restartTask: () => refused("restart", restarting),
-      remove: () => refused("delete", "the embedded sink is no connector that could be deleted; stop it instead")
+      names: Effect.succeed([sinkConnector]),
+      config: (name) => Effect.as(requireSink(name), {}),
+      status: (name) => Effect.provide(status(name), services),
+      pause: Effect.fn("Connector.pause")((name) => setPaused(name, true), Effect.provide(services)),
+      resume: Effect.fn("Connector.resume")((name) => setPaused(name, false), Effect.provide(services)),
+      stop: () =>
+        unsupported("stop", "the embedded sink is its own program; stop it there, or use floe connector pause"),
+      restart: () => restart,
+      restartTask: () => restart,
+      remove: () => unsupported("delete", "the embedded sink cannot be deleted; stop it instead")
     })
   })
 )

@@ -1,8 +1,16 @@
-/** What other programs ask of the sink, and what it tells them of itself. */
+/** Carries out requests of other programs to the sink, and reports the sink's status to them. */
 import { Effect, Option, Schedule } from "effect"
-import type { ControlUnavailable, SinkControl, SinkRequest, SinkStatus } from "../../services/SinkControl.ts"
+import type { DataFolder } from "../../services/DataFolder.ts"
+import type { Leases } from "../../services/Leases.ts"
 import { plural } from "../runtime/plural.ts"
-import type { Promotion } from "./promote.ts"
+import * as Promote from "./promote.ts"
+import {
+  type ControlUnavailable,
+  promoteCommand,
+  SinkControl,
+  type SinkRequest,
+  type SinkStatus
+} from "./SinkControl.ts"
 import type { SinkLoop } from "./SinkLoop.ts"
 import type { Upkeeper } from "./Upkeep.ts"
 
@@ -10,63 +18,60 @@ const pollInterval = "250 millis"
 const heartbeatInterval = "1 second"
 
 export interface RequestsOptions {
-  readonly control: SinkControl["Service"]
-  readonly intake: SinkLoop
+  readonly loop: SinkLoop
   readonly upkeep: Upkeeper
-  readonly swap: Promotion
-  /** Whether it begins as paused. */
+  /** Whether the sink starts paused. */
   readonly paused: boolean
 }
 
-export const make = ({ control, intake, upkeep, swap, paused }: RequestsOptions) => {
+/** The sink works without its control table; logs one warning until the table works again. */
+const tolerating = () => {
+  let warned = false
+  return <A>(effect: Effect.Effect<A, ControlUnavailable>) =>
+    effect.pipe(
+      Effect.tap(
+        Effect.sync(() => {
+          warned = false
+        })
+      ),
+      Effect.asSome,
+      Effect.catch((error) => {
+        const warning = warned ? Effect.void : Effect.logWarning(`${error.message} The sink continues without it.`)
+        warned = true
+        return Effect.as(warning, Option.none<A>())
+      })
+    )
+}
+
+export const make = Effect.fnUntraced(function* ({ loop, upkeep, paused }: RequestsOptions) {
+  const control = yield* SinkControl
+  const services = yield* Effect.context<DataFolder | Leases>()
   let state: SinkStatus["state"] = paused ? "paused" : "running"
   let reason: string | undefined
-
-  /** Without its control table the sink goes on; for each thing that it cannot do there it says so once. */
-  const tolerating = () => {
-    let silent = false
-    return <A>(effect: Effect.Effect<A, ControlUnavailable>) =>
-      effect.pipe(
-        Effect.tap(
-          Effect.sync(() => {
-            silent = false
-          })
-        ),
-        Effect.asSome,
-        Effect.catch((error) => {
-          const said = silent
-          silent = true
-          return Effect.as(
-            said ? Effect.void : Effect.logWarning(`${error.message} The sink goes on without it.`),
-            Option.none<A>()
-          )
-        })
-      )
-  }
   const [reporting, asking, marking] = [tolerating(), tolerating(), tolerating()]
 
   const report = Effect.suspend(() => reporting(control.report(state, reason)))
 
-  const become = (next: "running" | "paused", said: string) =>
+  const setState = (next: "running" | "paused", message: string) =>
     Effect.suspend(() => {
       if (state === next) return Effect.void
       state = next
-      return Effect.andThen(report, Effect.log(said))
+      return Effect.andThen(report, Effect.log(message))
     })
 
   type Work = Effect.Effect<string, { readonly message: string }>
   const pause: Work = Effect.gen(function* () {
     yield* control.setPaused(true)
-    yield* intake.pause
-    const rows = yield* intake.commit
-    yield* become("paused", "paused on request")
-    return `Paused at offset ${yield* intake.offset}, after committing ${plural(rows, "row")}.`
+    yield* loop.pause
+    const rows = yield* loop.commit
+    yield* setState("paused", "paused on request")
+    return `Paused at offset ${yield* loop.offset}, after committing ${plural(rows, "row")}.`
   })
   const resume: Work = Effect.gen(function* () {
     yield* control.setPaused(false)
-    yield* intake.resume
-    yield* become("running", "resumed on request")
-    return `Resumed at offset ${yield* intake.offset}.`
+    yield* loop.resume
+    yield* setState("running", "resumed on request")
+    return `Resumed at offset ${yield* loop.offset}.`
   })
   const workOf = ({ argument, command }: SinkRequest): Work => {
     switch (command) {
@@ -76,26 +81,26 @@ export const make = ({ control, intake, upkeep, swap, paused }: RequestsOptions)
         return resume
       case "maintain":
         return upkeep.now
-      case "swap":
-        return swap.put(argument ?? "")
+      case promoteCommand:
+        return Effect.provide(Promote.promote(loop.promote, argument ?? ""), services)
     }
   }
 
   const carryOut = Effect.fn("Sink.carryOut")(function* (request: SinkRequest) {
-    const { id } = request
+    const { argument, command, id } = request
     const heartbeat = marking(control.mark(id, "running")).pipe(
       Effect.andThen(Effect.sleep(heartbeatInterval)),
       Effect.forever
     )
-    const failedBefore = Effect.suspend(() => (reason === undefined ? Effect.void : Effect.fail({ message: reason })))
-    yield* failedBefore.pipe(
+    const failIfStopped = Effect.suspend(() => (reason === undefined ? Effect.void : Effect.fail({ message: reason })))
+    yield* failIfStopped.pipe(
       Effect.andThen(workOf(request)),
       Effect.raceFirst(heartbeat),
       Effect.matchEffect({
         onSuccess: (outcome) =>
           Effect.andThen(
             marking(control.mark(id, "done", outcome)),
-            request.command === "swap" ? swap.clear(request.argument ?? "") : Effect.void
+            command === promoteCommand ? Effect.provide(Promote.clear(argument ?? ""), services) : Effect.void
           ),
         onFailure: (error) => marking(control.mark(id, "failed", error.message))
       })
@@ -104,7 +109,7 @@ export const make = ({ control, intake, upkeep, swap, paused }: RequestsOptions)
 
   return {
     heartbeat: report.pipe(Effect.repeat(Schedule.spaced(heartbeatInterval)), Effect.asVoid),
-    // It waits after a request too: one that cannot be marked as done comes again at once.
+    // Waits after a request too: one that cannot be marked as done would come again at once.
     poll: asking(control.next).pipe(
       Effect.map(Option.flatten),
       Effect.flatMap(Option.match({ onNone: () => Effect.void, onSome: carryOut })),
@@ -123,4 +128,4 @@ export const make = ({ control, intake, upkeep, swap, paused }: RequestsOptions)
       return Effect.asVoid(report)
     })
   }
-}
+})

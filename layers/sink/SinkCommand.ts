@@ -1,14 +1,12 @@
-/**
- * Work on the table that only the holder of the sink's lock may do: a running sink carries it out on request, and where
- * none runs it is done here.
- */
+/** Runs work that only the holder of the sink's lock may do: a running sink on request, or this process if no sink runs. */
 import { Effect, Option, Schema } from "effect"
 import { DataFolder } from "../../services/DataFolder.ts"
-import { type SinkCommand, SinkControl } from "../../services/SinkControl.ts"
 import { isHeld, LockHeld } from "../runtime/ProcessLock.ts"
+import { type SinkCommand, SinkControl } from "./SinkControl.ts"
 
-/** The sink tried and could not; the reason is its own sentence. */
+/** The sink tried and failed. */
 class SinkCommandFailed extends Schema.TaggedError<SinkCommandFailed>()("SinkCommandFailed", {
+  /** A sentence. */
   reason: Schema.String
 }) {
   override get message() {
@@ -19,14 +17,14 @@ class SinkCommandFailed extends Schema.TaggedError<SinkCommandFailed>()("SinkCom
 export interface LocalWork<E, R> {
   readonly command: SinkCommand
   readonly argument?: string
-  /** Fails with LockHeld where a sink runs. The answer is a sentence. */
+  /** Returns a sentence, or fails with LockHeld if a sink runs. */
   readonly runLocally: Effect.Effect<string, E, R>
-  readonly onProgress: (news: string) => Effect.Effect<void>
+  readonly onProgress: (step: string) => Effect.Effect<void>
 }
 
 const pollInterval = "200 millis"
 
-/** A sink that has taken up the request, or will, goes on with it when this is interrupted. */
+/** Returns a sentence. If this is interrupted, a sink that has the request still carries it out. */
 export const dispatch = Effect.fn("SinkCommand.dispatch")(function* <E, R>({
   argument,
   command,
@@ -35,15 +33,15 @@ export const dispatch = Effect.fn("SinkCommand.dispatch")(function* <E, R>({
 }: LocalWork<E, R>) {
   const control = yield* SinkControl
   const { sinkLock } = yield* DataFolder
-  const tried = runLocally.pipe(
+  const runUnlessSinkRuns = runLocally.pipe(
     Effect.map(Option.some),
     Effect.catchIf(
       (error) => error instanceof LockHeld && error.holder === "sink",
       () => Effect.succeedNone
     )
   )
-  const done = yield* tried
-  if (Option.isSome(done)) return done.value
+  const outcome = yield* runUnlessSinkRuns
+  if (Option.isSome(outcome)) return outcome.value
 
   const id = yield* control.request(command, argument)
   for (;;) {
@@ -53,17 +51,19 @@ export const dispatch = Effect.fn("SinkCommand.dispatch")(function* <E, R>({
     const { outcome, state } = request.value
     if (state === "failed") return yield* new SinkCommandFailed({ reason: outcome ?? "The sink failed." })
     if (state === "done") return outcome ?? "Done."
-    yield* onProgress(state === "running" ? "the sink is at it" : "waiting for the sink to take it up")
-    // A sink that died leaves its lock, and the request to whoever comes.
+    yield* onProgress(state === "running" ? "the sink is working on it" : "waiting for the sink to start it")
+    // A sink that dies leaves its lock, and the request to the next holder.
     if (!(yield* isHeld(sinkLock))) {
-      const done = yield* tried.pipe(
+      const local = yield* runUnlessSinkRuns.pipe(
         Effect.onExit((exit) =>
-          exit._tag === "Failure" ? Effect.ignore(control.mark(id, "failed", "It was given up.")) : Effect.void
+          exit._tag === "Failure"
+            ? Effect.ignore(control.mark(id, "failed", "The request was abandoned."))
+            : Effect.void
         )
       )
-      if (Option.isSome(done)) {
-        yield* control.mark(id, "done", done.value)
-        return done.value
+      if (Option.isSome(local)) {
+        yield* control.mark(id, "done", local.value)
+        return local.value
       }
     }
     yield* Effect.sleep(pollInterval)

@@ -1,98 +1,167 @@
-import { Array, Clock, Effect, Layer, Option, Schema } from "effect"
+/**
+ * Requests with which other programs steer the one sink that writes the table, and the sink's own status.
+ * Owns: requests and their states, the sink's heartbeat. Does not own: the work itself (Requests), the lock.
+ */
+import { Array, Clock, Context, Effect, Layer, Option, Schema } from "effect"
 import { DataFolder } from "../../services/DataFolder.ts"
-import { ControlUnavailable, SinkCommand, SinkControl, SinkRequest, SinkStatus } from "../../services/SinkControl.ts"
 import { open } from "../runtime/ControlDatabase.ts"
 
-/** Finished requests beyond the newest 1,000 are forgotten. */
+/** The command that promotes the rebuilt table named in its argument. Stored in the control table, so it keeps the old word. */
+export const promoteCommand = "swap"
+
+/** `pause` and `resume` the sink; `maintain` the table until nothing is left to do; or promote a rebuilt table. */
+export const SinkCommand = Schema.Literals(["pause", "resume", "maintain", promoteCommand])
+export type SinkCommand = typeof SinkCommand.Type
+
+export const SinkRequest = Schema.Struct({
+  id: Schema.Int,
+  command: SinkCommand,
+  argument: Schema.NullOr(Schema.String),
+  state: Schema.Literals(["requested", "running", "done", "failed"]),
+  /** Milliseconds since 1970; the next two are null until then. */
+  requestedAt: Schema.Int,
+  /** Advances while the sink works on the request. */
+  heartbeatAt: Schema.NullOr(Schema.Int),
+  finishedAt: Schema.NullOr(Schema.Int),
+  /** A sentence: the result, or why the request failed. */
+  outcome: Schema.NullOr(Schema.String)
+})
+export type SinkRequest = typeof SinkRequest.Type
+
+export const SinkStatus = Schema.Struct({
+  state: Schema.Literals(["running", "paused", "failed", "stopped"]),
+  /** Milliseconds since 1970. */
+  heartbeatAt: Schema.Int,
+  processId: Schema.Int,
+  /** Why the sink failed; null otherwise. */
+  reason: Schema.NullOr(Schema.String)
+})
+export type SinkStatus = typeof SinkStatus.Type
+
+export class ControlUnavailable extends Schema.TaggedError<ControlUnavailable>()("ControlUnavailable", {
+  operation: Schema.String,
+  reason: Schema.String,
+  cause: Schema.Defect()
+}) {
+  override get message() {
+    return `The sink's control table is unavailable (${this.operation}): ${this.reason}.`
+  }
+}
+
+/** Older finished requests are deleted. */
 const requestsKept = 1000
 
 const unavailable = (operation: string) =>
-  Effect.mapError((cause: Error) => new ControlUnavailable({ operation, reason: cause.message, cause }))
+  Effect.mapError(
+    (cause: { readonly message: string }) => new ControlUnavailable({ operation, reason: cause.message, cause })
+  )
 
-/** Another version of Floe may ask for what this one does not know. */
+/** Another version of Floe may send commands that this one does not know. */
 const AnyRequest = Schema.Struct({ ...SinkRequest.fields, command: Schema.String })
 const isCommand = Schema.is(SinkCommand)
 
 const requestColumns = "id, command, argument, state, requestedAt, heartbeatAt, finishedAt, outcome"
 
-export const layer = Layer.effect(
+export class SinkControl extends Context.Service<
   SinkControl,
-  Effect.gen(function* () {
-    const control = yield* open((yield* DataFolder).control).pipe(unavailable("open"))
-
-    const request = Effect.fn("SinkControl.request")(function* (command: SinkRequest["command"], argument?: string) {
-      const now = yield* Clock.currentTimeMillis
-      const { id } = yield* control.change(
-        "INSERT INTO requests (command, argument, state, requestedAt) VALUES (?, ?, 'requested', ?)",
-        command,
-        argument ?? null,
-        now
-      )
-      yield* control.change("DELETE FROM requests WHERE finishedAt IS NOT NULL AND id <= ?", id - requestsKept)
-      return id
-    }, unavailable("request"))
-
-    const find = Effect.fn("SinkControl.find")(
-      (id: number) => control.rows(SinkRequest, `SELECT ${requestColumns} FROM requests WHERE id = ?`, id),
-      Effect.map(Array.head),
-      unavailable("find")
-    )
-
-    const mark = Effect.fn("SinkControl.mark")(function* (
+  {
+    /** Returns the request's id. */
+    readonly request: (command: SinkCommand, argument?: string) => Effect.Effect<number, ControlUnavailable>
+    readonly find: (id: number) => Effect.Effect<Option.Option<SinkRequest>, ControlUnavailable>
+    /** The oldest unfinished request, including one that a crashed sink left running. */
+    readonly next: Effect.Effect<Option.Option<SinkRequest>, ControlUnavailable>
+    readonly mark: (
       id: number,
       state: "running" | "done" | "failed",
       outcome?: string
-    ) {
-      const now = yield* Clock.currentTimeMillis
-      yield* control.change(
-        "UPDATE requests SET state = ?, heartbeatAt = ?, finishedAt = ?, outcome = ? WHERE id = ?",
-        state,
-        now,
-        state === "running" ? null : now,
-        outcome ?? null,
-        id
-      )
-    }, unavailable("mark"))
+    ) => Effect.Effect<void, ControlUnavailable>
+    /** The sink's last report; none if no sink ever ran here. */
+    readonly status: Effect.Effect<Option.Option<SinkStatus>, ControlUnavailable>
+    /** Whether the sink should pause; survives restarts. */
+    readonly paused: Effect.Effect<boolean, ControlUnavailable>
+    readonly setPaused: (paused: boolean) => Effect.Effect<void, ControlUnavailable>
+    readonly report: (state: SinkStatus["state"], reason?: string) => Effect.Effect<void, ControlUnavailable>
+  }
+>()("floe/layers/sink/SinkControl") {
+  static readonly layer = Layer.effect(
+    SinkControl,
+    Effect.gen(function* () {
+      const control = yield* open((yield* DataFolder).control).pipe(unavailable("open"))
 
-    const next = Effect.gen(function* () {
-      for (;;) {
-        const [oldest] = yield* control
-          .rows(AnyRequest, `SELECT ${requestColumns} FROM requests WHERE finishedAt IS NULL ORDER BY id LIMIT 1`)
-          .pipe(unavailable("next"))
-        if (oldest === undefined) return Option.none()
-        const { id, command } = oldest
-        if (isCommand(command)) return Option.some({ ...oldest, command })
-        yield* mark(id, "failed", `This version of the sink has no command ${command}.`)
-      }
-    })
-
-    const status = control
-      .rows(SinkStatus, "SELECT state, heartbeatAt, processId, reason FROM status")
-      .pipe(Effect.map(Array.head), unavailable("status"))
-
-    const report = Effect.fn("SinkControl.report")(function* (state: SinkStatus["state"], reason?: string) {
-      yield* control.change(
-        `INSERT INTO status (id, state, heartbeatAt, processId, reason) VALUES (1, ?, ?, ?, ?)
-         ON CONFLICT (id) DO UPDATE SET state = excluded.state, heartbeatAt = excluded.heartbeatAt,
-           processId = excluded.processId, reason = excluded.reason`,
-        state,
-        yield* Clock.currentTimeMillis,
-        process.pid,
-        reason ?? null
-      )
-    }, unavailable("report"))
-
-    const paused = control
-      .rows(Schema.Struct({ since: Schema.Int }), "SELECT since FROM pause")
-      .pipe(Effect.map(Array.isReadonlyArrayNonEmpty), unavailable("paused"))
-
-    const setPaused = Effect.fn("SinkControl.setPaused")(function* (paused: boolean) {
-      if (paused) {
+      const request = Effect.fn("SinkControl.request")(function* (command: SinkRequest["command"], argument?: string) {
         const now = yield* Clock.currentTimeMillis
-        yield* control.change("INSERT INTO pause (id, since) VALUES (1, ?) ON CONFLICT DO NOTHING", now)
-      } else yield* control.change("DELETE FROM pause")
-    }, unavailable("setPaused"))
+        const { id } = yield* control.change(
+          "INSERT INTO requests (command, argument, state, requestedAt) VALUES (?, ?, 'requested', ?)",
+          command,
+          argument ?? null,
+          now
+        )
+        yield* control.change("DELETE FROM requests WHERE finishedAt IS NOT NULL AND id <= ?", id - requestsKept)
+        return id
+      }, unavailable("request"))
 
-    return SinkControl.of({ request, find, next, mark, status, paused, setPaused, report })
-  })
-)
+      const find = Effect.fn("SinkControl.find")(
+        (id: number) => control.rows(SinkRequest, `SELECT ${requestColumns} FROM requests WHERE id = ?`, id),
+        Effect.map(Array.head),
+        unavailable("find")
+      )
+
+      const mark = Effect.fn("SinkControl.mark")(function* (
+        id: number,
+        state: "running" | "done" | "failed",
+        outcome?: string
+      ) {
+        const now = yield* Clock.currentTimeMillis
+        yield* control.change(
+          "UPDATE requests SET state = ?, heartbeatAt = ?, finishedAt = ?, outcome = ? WHERE id = ?",
+          state,
+          now,
+          state === "running" ? null : now,
+          outcome ?? null,
+          id
+        )
+      }, unavailable("mark"))
+
+      const next = Effect.gen(function* () {
+        for (;;) {
+          const [oldest] = yield* control
+            .rows(AnyRequest, `SELECT ${requestColumns} FROM requests WHERE finishedAt IS NULL ORDER BY id LIMIT 1`)
+            .pipe(unavailable("next"))
+          if (oldest === undefined) return Option.none()
+          const { id, command } = oldest
+          if (isCommand(command)) return Option.some({ ...oldest, command })
+          yield* mark(id, "failed", `This version of the sink has no command ${command}.`)
+        }
+      })
+
+      const status = control
+        .rows(SinkStatus, "SELECT state, heartbeatAt, processId, reason FROM status")
+        .pipe(Effect.map(Array.head), unavailable("status"))
+
+      const report = Effect.fn("SinkControl.report")(function* (state: SinkStatus["state"], reason?: string) {
+        yield* control.change(
+          `INSERT INTO status (id, state, heartbeatAt, processId, reason) VALUES (1, ?, ?, ?, ?)
+           ON CONFLICT (id) DO UPDATE SET state = excluded.state, heartbeatAt = excluded.heartbeatAt,
+             processId = excluded.processId, reason = excluded.reason`,
+          state,
+          yield* Clock.currentTimeMillis,
+          process.pid,
+          reason ?? null
+        )
+      }, unavailable("report"))
+
+      const paused = control
+        .rows(Schema.Struct({ since: Schema.Int }), "SELECT since FROM pause")
+        .pipe(Effect.map(Array.isReadonlyArrayNonEmpty), unavailable("paused"))
+
+      const setPaused = Effect.fn("SinkControl.setPaused")(function* (paused: boolean) {
+        if (paused) {
+          const now = yield* Clock.currentTimeMillis
+          yield* control.change("INSERT INTO pause (id, since) VALUES (1, ?) ON CONFLICT DO NOTHING", now)
+        } else yield* control.change("DELETE FROM pause")
+      }, unavailable("setPaused"))
+
+      return SinkControl.of({ request, find, next, mark, status, paused, setPaused, report })
+    })
+  )
+}

@@ -1,36 +1,33 @@
-/** The way of events from the log into the table: reading, staging, committing, and how far it has come. */
+/** Moves events from the log into the table: reads, stages, commits, and tracks the position. */
 import { Array as Arr, Duration, Effect, Latch, Option, Semaphore, Stream } from "effect"
-import type { DataFolder } from "../../services/DataFolder.ts"
-import { type EventLogReader, LogCorrupt, type LoggedEvent } from "../../services/EventLog.ts"
-import { SinkStopped } from "../../services/Sink.ts"
-import {
-  type Progress,
-  TableBroken,
-  type TableChanged,
-  TableUnavailable,
-  type TableWriter
-} from "../../services/Table.ts"
+import { DataFolder } from "../../services/DataFolder.ts"
+import { EventLogReader, LogCorrupt, type LoggedEvent } from "../../services/EventLog.ts"
+import { type Progress, TableBroken, type TableChanged, TableUnavailable, TableWriter } from "../../services/Table.ts"
 import { monotonicMillis } from "../runtime/elapsed.ts"
 import { plural } from "../runtime/plural.ts"
 import * as RetryReporter from "../runtime/RetryReporter.ts"
+import { folderInPlace } from "./folderInPlace.ts"
 import * as LogMatch from "./LogMatch.ts"
-import { folderInPlace } from "./runLocally.ts"
+import { SinkStopped } from "./SinkStopped.ts"
 
 export interface SinkLoopOptions {
-  readonly log: EventLogReader["Service"]
-  readonly table: TableWriter["Service"]
-  readonly folder: DataFolder["Service"]
+  /** Names the log in messages. */
   readonly topic: string
+  /** Between commits. */
   readonly interval: Duration.Input
-  /** Told of every commit. */
-  readonly committed: Effect.Effect<unknown>
+  /** Runs after every commit. */
+  readonly onCommit: Effect.Effect<unknown>
 }
 
-/** Rows that are staged at most before a commit, whatever the interval says. */
-const mostStaged = 500_000
+/** Rows that may be staged before a commit, even within the interval. */
+const maxStaged = 500_000
 const { partition } = LogMatch
 
-export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, interval, committed }: SinkLoopOptions) {
+export const make = Effect.fnUntraced(function* ({ topic, interval, onCommit }: SinkLoopOptions) {
+  const log = yield* EventLogReader
+  const table = yield* TableWriter
+  const folder = yield* DataFolder
+  const services = yield* Effect.context<EventLogReader | DataFolder>()
   const start = yield* table.committed
   let logId = Option.getOrUndefined(start)?.progress.logId
   let next = Option.getOrUndefined(start)?.progress.offset ?? 0
@@ -39,23 +36,24 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
   /** When the last commit was due, in milliseconds of the monotonic clock. */
   let last = yield* monotonicMillis
 
-  const inPlace = folderInPlace(folder)
-  /** Open when the log is to be read again from an earlier place, or a later one. */
+  const inPlace = yield* folderInPlace
+  /** Open when the log has to be read from another position. */
   const moved = yield* Latch.make(false)
   const gate = yield* Latch.make(true)
-  /** Staging and committing take turns, so that a commit's progress says exactly what is staged. */
+  /** Staging and committing take turns, so that a commit's progress matches what is staged. */
   const turn = yield* Semaphore.make(1)
   const logRetries = RetryReporter.make("The event log can be read again.")
-  const stagePatience = RetryReporter.make("Events can be staged again.")
+  const stageRetries = RetryReporter.make("Events can be staged again.")
   const commitRetries = RetryReporter.make("The table can be written again.")
 
-  const fits = LogMatch.make(log, folder)
+  const matchLog = (path: string, progress: Progress | undefined) =>
+    Effect.provide(LogMatch.check(path, progress), services)
   const check = Effect.gen(function* () {
     const progress = logId === undefined ? undefined : { logId, offset: next, lastEvent }
-    logId = (yield* fits(folder.table, progress)).logId
+    logId = (yield* matchLog(folder.table, progress)).logId
   })
 
-  /** Runs what uses the table until it works. */
+  /** Retries while the table is unavailable. */
   const persist = Effect.fnUntraced(function* <A, E>(
     effect: Effect.Effect<A, E | TableUnavailable>,
     retries: RetryReporter.RetryReporter
@@ -74,7 +72,7 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
     }
   })
 
-  /** Goes on from where another program has put the table. */
+  /** Continues from the position to which another program has set the table. */
   const follow = Effect.fnUntraced(function* (error: TableChanged) {
     yield* Effect.logWarning(error.message)
     const progress = Option.getOrUndefined(yield* table.committed)?.progress
@@ -95,28 +93,28 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
     yield* Effect.log(
       `committed ${plural(rows, "row")} up to ${topic}/${partition}/${next - 1} (snapshot ${snapshotId}, ${took} ms)`
     )
-    yield* committed
+    yield* onCommit
     return rows
   }).pipe(Effect.catchTag("TableChanged", follow))
   const commitOnce = commitStaged.pipe(Effect.uninterruptible, turn.withPermit)
 
-  /** Commits what is staged; the answer is the number of rows. */
+  /** Commits what is staged; returns the number of rows. */
   const commit = persist(commitOnce, commitRetries)
 
   const stageOnce = Effect.fnUntraced(
     function* (read: Arr.NonEmptyReadonlyArray<LoggedEvent>) {
-      // Paused while it waited for its turn.
+      // The sink was paused while this waited for its turn.
       if (!gate.isOpen()) return false
-      // A table that was put in place may be ahead of what was being read.
+      // A table that was just promoted may be ahead of this chunk.
       const chunk = read[0].position.offset < next ? read.filter(({ position }) => position.offset >= next) : read
       if (!Arr.isReadonlyArrayNonEmpty(chunk)) return true
       const { offset } = chunk[0].position
-      // It is about to be read again from another place.
+      // The log is about to be read from another position.
       if (moved.isOpen()) return true
       if (offset !== next) {
         return yield* new LogCorrupt({
           position: { partition, offset: next },
-          reason: `reading it gave offset ${offset} instead`
+          reason: `offset ${offset} was read instead`
         })
       }
       yield* table.stage(chunk.map(({ record }) => record))
@@ -131,23 +129,23 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
   const take = Effect.fnUntraced(function* (chunk: Arr.NonEmptyReadonlyArray<LoggedEvent>) {
     yield* logRetries.recovered
     const staging = gate.whenOpen(stageOnce(chunk))
-    while (!(yield* persist(staging, stagePatience)));
-    if ((yield* table.staged) >= mostStaged) {
+    while (!(yield* persist(staging, stageRetries)));
+    if ((yield* table.staged) >= maxStaged) {
       yield* commit
       last = yield* monotonicMillis
     }
   })
 
-  /** Takes in what the log has now and then ends, giving the next offset to read again and again. Fails where `read` would wait. */
+  /** Brings in what the log has now, emits the next offset after each chunk, and ends. Fails where `read` would wait. */
   const catchUp = Effect.gen(function* () {
     yield* check
     const step = Effect.fnUntraced(function* (chunk: Arr.NonEmptyReadonlyArray<LoggedEvent>) {
       yield* stageOnce(chunk)
-      if ((yield* table.staged) >= mostStaged) yield* commitOnce
+      if ((yield* table.staged) >= maxStaged) yield* commitOnce
       if (moved.isOpen()) {
         return yield* new TableBroken({
           file: folder.table,
-          reason: "was changed by another program while it was being made; remove the folder, and begin again"
+          reason: "was changed by another program during the rebuild; remove the folder and start again"
         })
       }
       return next
@@ -159,13 +157,13 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
   }).pipe(Stream.unwrap)
 
   /**
-   * Makes the table in the folder `from` the table, in one step. It is brought to the log's end first, so that no event
-   * that was in the table is missing in it; on failure all is as it was.
+   * Replaces the table with the one in the folder `from`, in one step. First brings that one to the log's end, so that no
+   * event of the old table is missing; on failure nothing changes.
    */
-  const supersede = Effect.fn("SinkLoop.promote")(
+  const promote = Effect.fn("SinkLoop.promote")(
     function* <E>(from: string, progress: Progress, allowed: Effect.Effect<void, E>) {
       yield* commitStaged
-      const bounds = yield* fits(from, progress)
+      const bounds = yield* matchLog(from, progress)
       let { lastEvent: last, offset } = progress
       const stage = Effect.fnUntraced(function* (chunk: Arr.NonEmptyReadonlyArray<LoggedEvent>) {
         yield* table.stage(chunk.map(({ record }) => record))
@@ -181,7 +179,7 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
       logId = bounds.logId
       next = offset
       lastEvent = last
-      yield* committed
+      yield* onCommit
       return done
     },
     Effect.uninterruptible,
@@ -197,24 +195,24 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
 
   const stopped = (error: { readonly message: string }) => Effect.fail(new SinkStopped({ reason: error.message }))
 
-  /** Takes events in for ever. */
+  /** Brings events in until the sink stops. */
   const read = readOnce.pipe(
     Effect.catchTags({
       LogUnavailable: logRetries.wait,
       TableBroken: stopped,
-      // The check may have a better word for it, such as another log.
+      // The check may find a clearer reason, for example another log.
       LogCorrupt: (error) =>
         check.pipe(
           Effect.catchTag(["LogUnavailable", "LogCorrupt"], () => Effect.void),
           Effect.andThen(
-            stopped({ message: `${error.message} Put a whole copy of the log back; the table keeps what it has.` })
+            stopped({ message: `${error.message} Restore a complete copy of the log; the table keeps what it has.` })
           )
         )
     }),
     Effect.forever
   )
 
-  /** Commits at every interval, counted from when the last commit was due, so that it neither drifts nor waits after a slow one. */
+  /** Commits at every interval, counted from when the last commit was due, so that it neither drifts nor waits after a slow commit. */
   const tick = Effect.gen(function* () {
     const millis = Duration.toMillis(interval)
     const now = yield* monotonicMillis
@@ -228,13 +226,13 @@ export const make = Effect.fnUntraced(function* ({ log, table, folder, topic, in
     read,
     tick,
     commit: Effect.catchTag(commit, "TableBroken", stopped),
-    /** For the end: commits what is staged if that can be done at once. */
+    /** Commits once, without retries; for shutdown. */
     commitOnce,
-    /** What was being staged is staged; nothing more is until `resume`. */
+    /** Finishes what is being staged; stages nothing more until `resume`. */
     pause: gate.close,
     resume: gate.open,
     catchUp,
-    supersede,
+    promote,
     offset: Effect.sync(() => next)
   }
 })

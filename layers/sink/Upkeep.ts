@@ -1,20 +1,21 @@
-/** Upkeep of the table beside the commits: one bounded piece at a time. */
+/** Maintains the table between commits, one bounded piece at a time. */
 import { Effect, Latch } from "effect"
-import { SinkStopped } from "../../services/Sink.ts"
-import type { Maintained, TableWriter } from "../../services/Table.ts"
+import { type Maintained, TableWriter } from "../../services/Table.ts"
 import { plural } from "../runtime/plural.ts"
 import * as RetryReporter from "../runtime/RetryReporter.ts"
+import { SinkStopped } from "./SinkStopped.ts"
 
-/** Without commits there is still something to do, once an hour that has ended no longer grows. */
-const longestWait = "1 minute"
+/** Even without commits there is work once an hour has ended and no longer grows. */
+const maxIdle = "1 minute"
 
 const isNothing = (upkeep: Maintained) => Object.values(upkeep).every((count) => count === 0)
 
-export const make = Effect.fnUntraced(function* (table: TableWriter["Service"]) {
+export const make = Effect.gen(function* () {
+  const table = yield* TableWriter
   const wanted = yield* Latch.make(true)
   const retries = RetryReporter.make("The table can be maintained again.")
 
-  /** Pieces until there is nothing left to do, added up. */
+  /** Runs pieces until nothing is left to do; returns their sum. */
   const all = Effect.gen(function* () {
     const sum = { filesCompacted: 0, filesWritten: 0, snapshotsExpired: 0, filesRemoved: 0 }
     for (;;) {
@@ -29,11 +30,11 @@ export const make = Effect.fnUntraced(function* (table: TableWriter["Service"]) 
   })
 
   return {
-    /** To be told of every commit. */
-    wanted: wanted.open,
-    /** Goes on for ever; each time it is wanted, and then until there is nothing left to do. */
+    /** To be run after every commit. */
+    request: wanted.open,
+    /** Runs after each request, until nothing is left to do. */
     run: Effect.gen(function* () {
-      yield* Effect.timeoutOption(wanted.await, longestWait)
+      yield* Effect.timeoutOption(wanted.await, maxIdle)
       yield* wanted.close
       yield* all
     }).pipe(
@@ -43,7 +44,7 @@ export const make = Effect.fnUntraced(function* (table: TableWriter["Service"]) 
       }),
       Effect.forever
     ),
-    /** All of it now; the answer is a sentence. */
+    /** Runs all of it now; returns a sentence. */
     now: Effect.map(all, (sum) =>
       isNothing(sum)
         ? "There was nothing to do."
@@ -51,4 +52,4 @@ export const make = Effect.fnUntraced(function* (table: TableWriter["Service"]) 
     )
   }
 })
-export type Upkeeper = Effect.Success<ReturnType<typeof make>>
+export type Upkeeper = Effect.Success<typeof make>

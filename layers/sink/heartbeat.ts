@@ -1,20 +1,19 @@
-/** Whether the sink that reports to a control table lives. Its lock says so, and its reports, which come every second. */
+/** Whether the sink that reports to a control table is alive: its lock shows it, and its reports, one every second. */
 import { Clock, Effect, Option } from "effect"
-import type { SinkControl, SinkStatus } from "../../services/SinkControl.ts"
+import { DataFolder } from "../../services/DataFolder.ts"
 import { isHeld } from "../runtime/ProcessLock.ts"
+import { SinkControl, type SinkStatus } from "./SinkControl.ts"
 
-/** Reports as old as this may be of a sink that hangs, or the clock was set. */
+/** With an older report the sink hangs, or the clock was set. */
 const silenceMillis = 5_000
-/** For the next report of a sink that does not hang. */
+/** A sink that does not hang reports within this time. */
 const heartbeatTimeout = "3 seconds"
 
 type Liveness = "dead" | "silent" | "alive"
 
-export const livenessOf = Effect.fnUntraced(function* (
-  control: SinkControl["Service"],
-  sinkLock: string,
-  { heartbeatAt }: SinkStatus
-) {
+export const livenessOf = Effect.fnUntraced(function* ({ heartbeatAt }: SinkStatus) {
+  const control = yield* SinkControl
+  const { sinkLock } = yield* DataFolder
   if (!(yield* isHeld(sinkLock))) return "dead" satisfies Liveness
   if (Math.abs((yield* Clock.currentTimeMillis) - heartbeatAt) <= silenceMillis) return "alive" satisfies Liveness
   const next = Effect.gen(function* () {

@@ -1,9 +1,9 @@
-/** Putting a table that a replay has made in place of `default.weather`: by the sink on request, or by who holds its lock. */
-import { randomUUID } from "node:crypto"
+/** Puts a rebuilt table in place of `default.weather`. Runs in the sink on request, or in a process that holds its lock. */
 import { join } from "node:path"
 import { Effect, Option } from "effect"
-import type { DataFolder } from "../../services/DataFolder.ts"
-import { Leases } from "../../services/Leases.ts"
+import * as SecureRandom from "effect/crypto/SecureRandom"
+import { DataFolder } from "../../services/DataFolder.ts"
+import type { Leases } from "../../services/Leases.ts"
 import { type Discards, RebuildRefused } from "../../services/Rebuild.ts"
 import * as Files from "../runtime/files.ts"
 import { acquire } from "../runtime/ProcessLock.ts"
@@ -14,7 +14,7 @@ import { readMetadata } from "../table/iceberg/MetadataFiles.ts"
 import * as RebuildMarker from "../table/iceberg/RebuildMarker.ts"
 import type { SinkLoop } from "./SinkLoop.ts"
 
-/** The argument of a request to the sink. */
+/** Encodes the argument of a request to the sink. */
 export const toArgument = (table: string, { otherWriters }: Discards) =>
   otherWriters === true ? `${table} ${discardFlag}` : table
 
@@ -23,60 +23,62 @@ const fromArgument = (argument: string) => {
   return { table, discard: { otherWriters: flag === discardFlag } }
 }
 
-/** Refuses to undo what others have written to the table. */
-export const keepsOthers = Effect.fn("promote.keepsOthers")(function* (
-  folder: DataFolder["Service"],
-  leases: Leases["Service"]
-) {
-  const undone = yield* undoneByRebuild(folder.table).pipe(Effect.provideService(Leases, leases))
+/** While a rebuild writes the table, nobody may take it. */
+const lockRebuild = Effect.flatMap(DataFolder, ({ rebuildLock }) => acquire(rebuildLock, "rebuild"))
+
+/** Refuses to undo what other programs have written to the table. */
+export const requireNoOtherChanges = Effect.gen(function* () {
+  const folder = yield* DataFolder
+  const undone = yield* undoneByRebuild(folder.table)
   if (undone === undefined) return
   return yield* new RebuildRefused({
-    reason: `${describeUndone(undone)} A table made from the log alone would undo that; ${discardFlag} lets it.`
+    reason: `${describeUndone(undone)} A table built from the log alone would undo that; to allow it, add ${discardFlag}.`
   })
-})
+}).pipe(Effect.withSpan("promote.requireNoOtherChanges"))
 
-export const make = (folder: DataFolder["Service"], leases: Leases["Service"], supersede: SinkLoop["supersede"]) => ({
-  put: Effect.fn("promote.put")(function* (argument: string) {
-    const { discard, table } = fromArgument(argument)
-    // While a replay writes the table it must not be taken.
-    yield* acquire(folder.rebuildLock, "replay")
-    const from = folder.tableAt(table)
-    const state = yield* RebuildMarker.read(from)
-    if (state._tag !== "Rebuilt" || !state.finished) {
-      return yield* new RebuildRefused({
-        reason: `There is no finished replay ${table} to put in place; floe replay --into ${table} --swap makes one.`
-      })
-    }
-    const found = yield* readMetadata(from)
-    if (Option.isNone(found)) {
-      return yield* new RebuildRefused({ reason: "The log is empty: there is nothing to put in place." })
-    }
-    const progress = LogProgress.at(found.value.metadata, found.value.snapshot)
-    if (Option.isNone(progress)) {
-      return yield* new RebuildRefused({
-        reason: `The table at ${from} no longer tells how far the log is in it, since another engine changed it; remove that folder and replay again.`
-      })
-    }
-    const allowed = discard.otherWriters ? Effect.void : keepsOthers(folder, leases)
-    const done = yield* supersede(from, progress.value, allowed)
-    return `default.${table} is in place of default.weather: ${plural(done.rows, "row")}, the log up to offset ${done.progress.offset}, snapshot ${done.snapshotId}.`
-  }, Effect.scoped),
-  /** Removes what was put in place from where it was. Only once all know that it is done: until then it may be put again. */
-  clear: Effect.fn("promote.clear")(
-    function* (argument: string) {
-      const { table } = fromArgument(argument)
-      yield* acquire(folder.rebuildLock, "replay")
-      const temporary = join(folder.root, "temp")
-      yield* Files.makeFolder(temporary)
-      const away = join(temporary, `${table}-${randomUUID()}`)
-      // In one step: what is left of it after a crash must not look like a table.
-      yield* Files.renameOver(folder.tableAt(table), away)
-      yield* Files.removeFolder(away)
-    },
-    Effect.scoped,
-    Effect.catch((error) =>
-      Effect.logWarning(`The replayed table's own folder stays, as it cannot be removed. ${error.message}`)
-    )
-  )
-})
-export type Promotion = ReturnType<typeof make>
+/** Promotes the table that the argument names; returns a sentence. */
+export const promote = Effect.fn("promote.promote")(function* (promoteFrom: SinkLoop["promote"], argument: string) {
+  const folder = yield* DataFolder
+  const { discard, table } = fromArgument(argument)
+  yield* lockRebuild
+  const from = folder.tableAt(table)
+  const state = yield* RebuildMarker.read(from)
+  if (state._tag !== "Rebuilt" || !state.finished) {
+    return yield* new RebuildRefused({
+      reason: `There is no finished rebuild ${table} to put in place; run floe rebuild --into ${table} --promote.`
+    })
+  }
+  const current = yield* readMetadata(from)
+  if (Option.isNone(current)) {
+    return yield* new RebuildRefused({ reason: "The log is empty: there is nothing to put in place." })
+  }
+  const progress = LogProgress.at(current.value.metadata, current.value.snapshot)
+  if (Option.isNone(progress)) {
+    return yield* new RebuildRefused({
+      reason: `The table at ${from} no longer shows how much of the log it has, because another engine changed it; remove that folder and rebuild the table.`
+    })
+  }
+  const services = yield* Effect.context<DataFolder | Leases>()
+  const allowed = discard.otherWriters ? Effect.void : Effect.provide(requireNoOtherChanges, services)
+  const done = yield* promoteFrom(from, progress.value, allowed)
+  return `default.${table} is in place of default.weather: ${plural(done.rows, "row")}, the log up to offset ${done.progress.offset}, snapshot ${done.snapshotId}.`
+}, Effect.scoped)
+
+/** Removes the promoted table's own folder. Only after the outcome is recorded: until then the promotion may be repeated. */
+export const clear = Effect.fn("promote.clear")(
+  function* (argument: string) {
+    const folder = yield* DataFolder
+    const random = yield* SecureRandom.SecureRandom
+    const { table } = fromArgument(argument)
+    yield* lockRebuild
+    const temporary = join(folder.root, "temp")
+    yield* Files.makeFolder(temporary)
+    const away = join(temporary, `${table}-${yield* random.uuidV4()}`)
+    // In one step, as remains after a crash must not look like a table.
+    yield* Files.renameOver(folder.tableAt(table), away)
+    yield* Files.removeFolder(away)
+  },
+  Effect.scoped,
+  Effect.provide(SecureRandom.layerWebCrypto),
+  Effect.catch((error) => Effect.logWarning(`The rebuilt table's old folder could not be removed. ${error.message}`))
+)

@@ -5,11 +5,10 @@ import { Context, Effect, Layer, Option, Schedule, Schema } from "effect"
 import { parse } from "../../layers/cli/terminal/asOfFlag.ts"
 import * as EventLogLayer from "../../layers/log/sqlite/EventLog.ts"
 import { at } from "../../layers/runtime/DataFolder.ts"
-import * as SinkControlLayer from "../../layers/sink/SinkControl.ts"
+import { SinkControl } from "../../layers/sink/SinkControl.ts"
 import * as LeasesLayer from "../../layers/table/iceberg/Leases.ts"
 import * as TableWriterLayer from "../../layers/table/iceberg/TableWriter.ts"
 import { EventLog } from "../../services/EventLog.ts"
-import { SinkControl } from "../../services/SinkControl.ts"
 import { temporaryFolder } from "../support/dataFolder.ts"
 import { add, filesUnder, metadataFile, namedFiles, readJson, someRows, tableFiles } from "../support/icebergTable.ts"
 import { icebirdRows, sorted } from "../support/icebirdReader.ts"
@@ -250,7 +249,7 @@ describe("floe maintain", () => {
       const sink = yield* sinking(root)
       const done = yield* floe(["maintain", "--json"], env)
       assert.deepStrictEqual(decode(done.out), { outcome: "There was nothing to do." }, done.err)
-      const control = yield* Layer.build(SinkControlLayer.layer.pipe(Layer.provide(at(root))))
+      const control = yield* Layer.build(SinkControl.layer.pipe(Layer.provide(at(root))))
       const { find } = Context.get(control, SinkControl)
       const is = (id: number, state: string) =>
         until(
@@ -273,7 +272,7 @@ describe("floe maintain", () => {
     Effect.gen(function* () {
       const root = yield* logged()
       const sink = yield* sinking(root)
-      const control = yield* Layer.build(SinkControlLayer.layer.pipe(Layer.provide(at(root))))
+      const control = yield* Layer.build(SinkControl.layer.pipe(Layer.provide(at(root))))
       const { find } = Context.get(control, SinkControl)
       sink.signal("SIGSTOP")
       const waiting = yield* startFloe(["maintain"], { FLOE_DATA: root })

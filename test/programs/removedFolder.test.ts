@@ -7,8 +7,8 @@ import { HttpServer } from "../../layers/ingest/http/HttpServer.ts"
 import * as EventLogLayer from "../../layers/log/sqlite/EventLog.ts"
 import { at } from "../../layers/runtime/DataFolder.ts"
 import { probeFolder } from "../../layers/runtime/probeFolder.ts"
+import { Sink } from "../../layers/sink/Sink.ts"
 import { EventLog, EventLogReader } from "../../services/EventLog.ts"
-import { Sink } from "../../services/Sink.ts"
 import type { WeatherRecord } from "../../services/Weather.ts"
 import { temporaryFolder } from "../support/dataFolder.ts"
 import { inProcess, programs } from "../support/inProcess.ts"
@@ -112,7 +112,7 @@ it.live("the sink stops with one sentence, the server refuses events, and doctor
     const stopped = yield* Effect.flip(Context.get(context, Sink).failure)
     assert.strictEqual(
       stopped.message,
-      `The data folder ${data} was moved, removed or replaced while it was written. Put it back, or set FLOE_DATA to where it is, and start again; the log has what was acknowledged.`
+      `The data folder ${data} was moved, removed or replaced while the sink was writing to it. Put it back, or set FLOE_DATA to its new place, and restart; the log has all acknowledged events.`
     )
     const doctor = yield* inProcess(["doctor"], env)
     assert.strictEqual(doctor.code, 1)

@@ -11,9 +11,8 @@ import { monotonic, monotonicMillis } from "../../layers/runtime/elapsed.ts"
 import { acquire } from "../../layers/runtime/ProcessLock.ts"
 import { type ClockStep, described, watch } from "../../layers/runtime/watchClock.ts"
 import { livenessOf } from "../../layers/sink/heartbeat.ts"
-import * as SinkControlLayer from "../../layers/sink/SinkControl.ts"
+import { SinkControl } from "../../layers/sink/SinkControl.ts"
 import { DataFolder } from "../../services/DataFolder.ts"
-import { SinkControl } from "../../services/SinkControl.ts"
 import { scenario } from "../support/clockScenario.ts"
 import { temporary, temporaryFolder } from "../support/dataFolder.ts"
 import * as wallClock from "../support/wallClock.ts"
@@ -174,13 +173,12 @@ describe("the age of what is kept for a day", () => {
 })
 
 describe("whether a sink lives", () => {
-  const live = SinkControlLayer.layer.pipe(Layer.provideMerge(Layer.merge(wallClock.layer, temporary)))
+  const live = SinkControl.layer.pipe(Layer.provideMerge(Layer.merge(wallClock.layer, temporary)))
 
   const liveness = Effect.gen(function* () {
     const control = yield* SinkControl
-    const { sinkLock } = yield* DataFolder
     const status = Option.getOrThrow(yield* control.status)
-    return yield* livenessOf(control, sinkLock, status)
+    return yield* livenessOf(status)
   })
 
   it.effect("its lock says, and not the time of its last report", () =>

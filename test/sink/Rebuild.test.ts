@@ -6,8 +6,8 @@ import { ConfigProvider, Effect, Exit, Fiber, Layer, Option, Schedule, Scope, St
 import * as EventLogLayer from "../../layers/log/sqlite/EventLog.ts"
 import { at } from "../../layers/runtime/DataFolder.ts"
 import * as RebuildLayer from "../../layers/sink/Rebuild.ts"
-import * as SinkLayer from "../../layers/sink/Sink.ts"
-import * as SinkControlLayer from "../../layers/sink/SinkControl.ts"
+import { Sink } from "../../layers/sink/Sink.ts"
+import { SinkControl } from "../../layers/sink/SinkControl.ts"
 import * as QueryLayer from "../../layers/table/duckdb/Query.ts"
 import * as LeasesLayer from "../../layers/table/iceberg/Leases.ts"
 import { readMetadata } from "../../layers/table/iceberg/MetadataFiles.ts"
@@ -15,7 +15,6 @@ import * as TableWriterLayer from "../../layers/table/iceberg/TableWriter.ts"
 import { EventLog, EventLogReader } from "../../services/EventLog.ts"
 import { Query } from "../../services/Query.ts"
 import { Rebuild } from "../../services/Rebuild.ts"
-import { SinkControl } from "../../services/SinkControl.ts"
 import { TableWriter } from "../../services/Table.ts"
 import type { WeatherRecord } from "../../services/Weather.ts"
 import { temporaryFolder } from "../support/dataFolder.ts"
@@ -186,9 +185,9 @@ describe("floe rebuild", () => {
       )
       assert.deepStrictEqual([weather.code, taken.code, finished.code, theirs.code, noLog.code], [1, 1, 1, 1, 1])
       assert.include(weather.err, "weather is the table that the sink writes")
-      assert.match(taken.err, /^There is a table at .*taken already; choose another name, or remove that folder\.\n$/)
-      assert.include(finished.err, "finished already: --swap puts it in place")
-      assert.include(theirs.err, "is a replay of another log")
+      assert.match(taken.err, /^There is already a table at .*taken; choose another name, or remove that folder\.\n$/)
+      assert.include(finished.err, "is already complete: --promote puts it in place")
+      assert.include(theirs.err, "was rebuilt from another log")
       assert.include(noLog.err, "The event log is unavailable")
       assert.isFalse(existsSync(join(root, "nowhere")))
       assert.deepStrictEqual([name.code, none.code], [2, 2])
@@ -221,9 +220,9 @@ describe("floe rebuild --promote", () => {
         const more = records(50, "b")
         yield* append(more).pipe(Effect.provide(EventLogLayer.layer.pipe(Layer.provide(at(root)))))
         const before = Option.getOrThrow(yield* readMetadata(tableAt("weather"))).snapshot["snapshot-id"]
-        const swapped = yield* floe(["rebuild", "--into", "again", "--promote", "--json"], environment)
-        assert.strictEqual(swapped.code, 0, swapped.err)
-        assert.include(swapped.out, "default.again is in place of default.weather: 3,050 rows")
+        const promoted = yield* floe(["rebuild", "--into", "again", "--promote", "--json"], environment)
+        assert.strictEqual(promoted.code, 0, promoted.err)
+        assert.include(promoted.out, "default.again is in place of default.weather: 3,050 rows")
         yield* same(tableAt("weather"), [...logged, ...more])
         assert.isFalse(existsSync(tableAt("again")))
         const old = yield* floe(
@@ -291,17 +290,17 @@ describe("floe rebuild --promote", () => {
       assert.strictEqual(refused.code, 1)
       assert.match(refused.err, /^The table is broken: .*v1\.metadata\.json .* Move the folder .*weather away; /)
       renameSync(tableAt("weather"), join(root, "away"))
-      const swapped = yield* floe(["rebuild", "--into", "again", "--promote"], { FLOE_DATA: root })
-      assert.strictEqual(swapped.code, 0, swapped.err)
+      const promoted = yield* floe(["rebuild", "--into", "again", "--promote"], { FLOE_DATA: root })
+      assert.strictEqual(promoted.code, 0, promoted.err)
       yield* same(tableAt("weather"), logged)
     }).pipe(Effect.scoped)
   )
 
   const running = (root: string) =>
-    SinkLayer.layer.pipe(
+    Sink.layer.pipe(
       Layer.provideMerge(TableWriterLayer.layer),
       Layer.provideMerge(Layer.merge(RebuildLayer.layer, QueryLayer.layer)),
-      Layer.provideMerge(Layer.mergeAll(EventLogLayer.layer, LeasesLayer.layer, SinkControlLayer.layer)),
+      Layer.provideMerge(Layer.mergeAll(EventLogLayer.layer, LeasesLayer.layer, SinkControl.layer)),
       Layer.provideMerge(at(root))
     )
 
@@ -311,18 +310,18 @@ describe("floe rebuild --promote", () => {
       const oldFiles = filesUnder(join(tableAt("weather"), "data"))
       yield* Effect.gen(function* () {
         const table = yield* TableWriter
-        const replay = yield* Rebuild
-        yield* Stream.runDrain(replay.into("again"))
-        // Its rows are read only after the swap and the upkeep behind it.
+        const rebuild = yield* Rebuild
+        yield* Stream.runDrain(rebuild.into("again"))
+        // Its rows are read only after the promotion and the maintenance that follows.
         const querying = yield* Scope.make()
         const { rows } = yield* Scope.provide((yield* Query).execute("SELECT city FROM weather"), querying)
-        const swapping = yield* Effect.forkChild(replay.promote("again", () => Effect.void))
+        const promoting = yield* Effect.forkChild(rebuild.promote("again", () => Effect.void))
         const meanwhile = records(400, "b")
         for (let i = 0; i < meanwhile.length; i += 10) {
           yield* append(meanwhile.slice(i, i + 10))
           yield* Effect.sleep("2 millis")
         }
-        assert.match(yield* Fiber.join(swapping), /^default\.again is in place of default\.weather: /)
+        assert.match(yield* Fiber.join(promoting), /^default\.again is in place of default\.weather: /)
         const after = records(7, "c")
         yield* append(after)
         yield* until(table.committed, (committed) =>
@@ -345,8 +344,8 @@ describe("floe rebuild --promote", () => {
           (there) => !there
         )
         assert.match(
-          (yield* Effect.flip(replay.promote("again", () => Effect.void))).message,
-          /^There is no finished replay again /
+          (yield* Effect.flip(rebuild.promote("again", () => Effect.void))).message,
+          /^There is no finished rebuild again /
         )
       }).pipe(Effect.provide(running(root)), Effect.provide(keeping(1)))
       // And the next sink goes on from there.
@@ -368,21 +367,21 @@ describe("floe rebuild --promote", () => {
       yield* Effect.gen(function* () {
         const control = yield* SinkControl
         const table = yield* TableWriter
-        const replay = yield* Rebuild
+        const rebuild = yield* Rebuild
         const caughtUp = (offset: number) =>
           until(table.committed, (committed) => Option.exists(committed, ({ progress }) => progress.offset === offset))
         yield* caughtUp(3_000)
-        yield* Stream.runDrain(replay.into("behind"))
+        yield* Stream.runDrain(rebuild.into("behind"))
         yield* append(records(20, "b"))
         yield* caughtUp(3_020)
-        yield* replay.promote("behind", () => Effect.void)
+        yield* rebuild.promote("behind", () => Effect.void)
         yield* same(tableAt("weather"), [...logged, ...records(20, "b")])
 
         const pause = yield* control.request("pause")
         yield* until(control.find(pause), (request) => Option.exists(request, ({ state }) => state === "done"))
         yield* append(records(20, "c"))
-        yield* Stream.runDrain(replay.into("ahead"))
-        yield* replay.promote("ahead", () => Effect.void)
+        yield* Stream.runDrain(rebuild.into("ahead"))
+        yield* rebuild.promote("ahead", () => Effect.void)
         yield* same(tableAt("weather"), [...logged, ...records(20, "b"), ...records(20, "c")])
         const resume = yield* control.request("resume")
         yield* until(control.find(resume), (request) => Option.exists(request, ({ state }) => state === "done"))

@@ -4,15 +4,13 @@ import { assert, describe, it } from "@effect/vitest"
 import { Clock, ConfigProvider, Context, Effect, Exit, Layer, Logger, Option, Schedule, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as MemoryLog from "../../layers/log/memory/EventLog.ts"
-import * as SinkLayer from "../../layers/sink/Sink.ts"
-import * as SinkControlLayer from "../../layers/sink/SinkControl.ts"
+import { Sink } from "../../layers/sink/Sink.ts"
+import { SinkControl } from "../../layers/sink/SinkControl.ts"
 import type { Failpoint } from "../../layers/table/iceberg/commitMetadata.ts"
 import * as LeasesLayer from "../../layers/table/iceberg/Leases.ts"
 import * as TableWriterLayer from "../../layers/table/iceberg/TableWriter.ts"
 import { DataFolder } from "../../services/DataFolder.ts"
 import { EventLog, EventLogReader, LogCorrupt, LogUnavailable } from "../../services/EventLog.ts"
-import { Sink } from "../../services/Sink.ts"
-import { SinkControl } from "../../services/SinkControl.ts"
 import { TableUnavailable, TableWriter } from "../../services/Table.ts"
 import type { WeatherRecord } from "../../services/Weather.ts"
 import { temporary } from "../support/dataFolder.ts"
@@ -22,12 +20,12 @@ import * as wallClock from "../support/wallClock.ts"
 const settings = (interval: string) =>
   ConfigProvider.layer(ConfigProvider.fromUnknown({ FLOE_COMMIT_INTERVAL: interval, FLOE_SNAPSHOT_KEEP: "5" }))
 
-const environment = Layer.mergeAll(MemoryLog.layer, SinkControlLayer.layer, LeasesLayer.layer).pipe(
+const environment = Layer.mergeAll(MemoryLog.layer, SinkControl.layer, LeasesLayer.layer).pipe(
   Layer.provideMerge(temporary)
 )
 
 const sinkLayer = (interval: string) =>
-  SinkLayer.layer.pipe(Layer.provideMerge(TableWriterLayer.layer), Layer.provide(settings(interval)))
+  Sink.layer.pipe(Layer.provideMerge(TableWriterLayer.layer), Layer.provide(settings(interval)))
 
 /** A sink as a program runs it; `stop` is its orderly end. */
 const start = Effect.fnUntraced(function* (interval = "20 millis") {
@@ -151,7 +149,7 @@ describe("Sink", () => {
       }).pipe(
         Effect.scoped,
         Effect.provide(
-          Layer.mergeAll(SinkControlLayer.layer, LeasesLayer.layer).pipe(Layer.provideMerge(temporary), Layer.fresh)
+          Layer.mergeAll(SinkControl.layer, LeasesLayer.layer).pipe(Layer.provideMerge(temporary), Layer.fresh)
         )
       )
     }).pipe(Effect.scoped, Effect.provide(environment))
@@ -169,7 +167,7 @@ describe("Sink, when to commit", () => {
       failpoint: (step) => (step === "written" ? failpoint(step) : Effect.void)
     })
     yield* Layer.build(
-      SinkLayer.layer.pipe(Layer.provide(Layer.succeed(TableWriter, writer)), Layer.provide(settings(interval)))
+      Sink.layer.pipe(Layer.provide(Layer.succeed(TableWriter, writer)), Layer.provide(settings(interval)))
     )
     return writer
   })
@@ -354,7 +352,7 @@ describe("Sink, on request", () => {
       assert.sameMembers(
         lines.map((line) => line.replace(control, "control.db")),
         [
-          "The sink's control table is unavailable (mark): control.db: disk full. The sink goes on without it.",
+          "The sink's control table is unavailable (mark): control.db: disk full. The sink continues without it.",
           "paused on request"
         ]
       )
@@ -415,7 +413,7 @@ describe("Sink and a log that does not fit", () => {
       const reason = yield* reasonToStop(reader)
       assert.include(reason, `was written from another log (id ${logId})`)
       assert.include(reason, (yield* reader.bounds).logId)
-      assert.include(reason, "Put that log back, or move the table away")
+      assert.include(reason, "Restore that log, or move the table away")
       assert.deepStrictEqual(sorted(yield* rowsInTable), sorted(records))
     }).pipe(Effect.scoped, Effect.provide(environment))
   )

@@ -3,17 +3,16 @@ import { DatabaseSync } from "node:sqlite"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Option } from "effect"
 import { TestClock } from "effect/testing"
-import * as SinkControlLayer from "../../layers/sink/SinkControl.ts"
+import { SinkControl } from "../../layers/sink/SinkControl.ts"
 import { DataFolder } from "../../services/DataFolder.ts"
-import { SinkControl } from "../../services/SinkControl.ts"
 import { temporary } from "../support/dataFolder.ts"
 
-const live = SinkControlLayer.layer.pipe(Layer.provideMerge(temporary))
+const live = SinkControl.layer.pipe(Layer.provideMerge(temporary))
 
 /** The same folder as another process sees it: a second connection. */
 const another = Effect.gen(function* () {
   const folder = yield* DataFolder
-  return yield* Layer.build(SinkControlLayer.layer).pipe(Effect.provideService(DataFolder, folder))
+  return yield* Layer.build(SinkControl.layer).pipe(Effect.provideService(DataFolder, folder))
 })
 
 const edit = (sql: string) =>
@@ -135,7 +134,7 @@ describe("SinkControl", () => {
     Effect.gen(function* () {
       const folder = yield* DataFolder
       writeFileSync(folder.control, "no database, but as long as the header of one, and then some: ".repeat(4))
-      const error = yield* Layer.build(SinkControlLayer.layer).pipe(Effect.flip)
+      const error = yield* Layer.build(SinkControl.layer).pipe(Effect.flip)
       assert.strictEqual(
         error.message,
         `The sink's control table is unavailable (open): ${folder.control}: file is not a database.`

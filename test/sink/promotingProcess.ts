@@ -1,4 +1,4 @@
-/** Puts a replayed table in place and kills itself with SIGKILL at a step of the commit: data folder, table, step. */
+/** Promotes a rebuilt table and kills itself with SIGKILL at a step of the commit. Arguments: data folder, table, step. */
 import { join } from "node:path"
 import { Effect, Layer } from "effect"
 import * as EventLogReaderLayer from "../../layers/log/sqlite/EventLogReader.ts"
@@ -7,10 +7,9 @@ import * as Promote from "../../layers/sink/promote.ts"
 import * as SinkLoop from "../../layers/sink/SinkLoop.ts"
 import type { Step } from "../../layers/table/iceberg/commitMetadata.ts"
 import * as LeasesLayer from "../../layers/table/iceberg/Leases.ts"
-import * as TableWriter from "../../layers/table/iceberg/TableWriter.ts"
+import * as TableWriterLayer from "../../layers/table/iceberg/TableWriter.ts"
 import { DataFolder } from "../../services/DataFolder.ts"
-import { EventLogReader } from "../../services/EventLog.ts"
-import { Leases } from "../../services/Leases.ts"
+import { TableWriter } from "../../services/Table.ts"
 
 const [root = "", table = "", last = ""] = process.argv.slice(2)
 
@@ -21,22 +20,16 @@ const atStep = (step: Step) =>
 
 const program = Effect.gen(function* () {
   const folder = yield* DataFolder
-  const log = yield* EventLogReader
-  const writer = yield* TableWriter.make({
+  const writer = yield* TableWriterLayer.make({
     tableFolder: folder.table,
     tempFolder: join(folder.root, "temp"),
     snapshotKeep: 100,
     failpoint: atStep
   })
-  const intake = yield* SinkLoop.make({
-    log,
-    table: writer,
-    folder,
-    topic: "weather",
-    interval: "1 second",
-    committed: Effect.void
-  })
-  yield* Promote.make(folder, yield* Leases, intake.supersede).put(table)
+  const loop = yield* SinkLoop.make({ topic: "weather", interval: "1 second", onCommit: Effect.void }).pipe(
+    Effect.provideService(TableWriter, writer)
+  )
+  yield* Promote.promote(loop.promote, table)
 })
 
 await Effect.runPromise(

@@ -15,15 +15,15 @@ import { withWorkProgress } from "../terminal/WorkProgress.ts"
 const rebuildInto = Effect.fnUntraced(function* (table: string, finished: boolean, discard: Discards) {
   const began = yield* monotonicMillis
   const progress = yield* makeProgress
-  let last: RebuildProgress = { events: 0, total: 0, found: 0 }
+  let last: RebuildProgress = { events: 0, total: 0, resumedAt: 0 }
   const show = Effect.fnUntraced(function* (now: RebuildProgress) {
     last = now
     const seconds = ((yield* monotonicMillis) - began) / 1000
-    const { events, found, total } = now
+    const { events, resumedAt, total } = now
     const share = total === 0 ? 100 : Math.floor((events / total) * 100)
     yield* progress.show(
       () =>
-        `${counted(events)} of ${counted(total)} events, ${share} %, ${counted((events - found) / Math.max(0.001, seconds))} per second`
+        `${counted(events)} of ${counted(total)} events, ${share} %, ${counted((events - resumedAt) / Math.max(0.001, seconds))} per second`
     )
   })
   yield* (yield* Rebuild).into(table, { finished, discard }).pipe(
@@ -70,9 +70,9 @@ const command = <const Name extends string>(name: Name) =>
     Effect.fn(`floe ${name}`)(function* ({ into, json, discardMissingRows, discardOtherWriters, ...flags }) {
       const promote = flags.promote || flags.swap
       const discard = { missingRows: discardMissingRows, otherWriters: discardOtherWriters }
-      const { events, found, seconds, total } = yield* rebuildInto(into, promote, discard)
+      const { events, resumedAt, seconds, total } = yield* rebuildInto(into, promote, discard)
       if (!json) {
-        const before = found === 0 ? "" : `, ${counted(found)} of them from an earlier run`
+        const before = resumedAt === 0 ? "" : `, ${counted(resumedAt)} of them from an earlier run`
         yield* print(
           Stream.make(
             `${plural(events, "event is", "events are")} in default.${into}${before} (${seconds.toFixed(1)} s).\n`
@@ -86,7 +86,7 @@ const command = <const Name extends string>(name: Name) =>
             service.continuesWhenInterrupted ? undefined : interrupted
           )
         : null
-      if (json) return yield* printJson({ table: into, events, total, found, seconds, promoted: outcome })
+      if (json) return yield* printJson({ table: into, events, total, found: resumedAt, seconds, promoted: outcome })
       if (outcome !== null) yield* print(Stream.make(`${outcome}\n`))
     }, Effect.scoped)
   ).pipe(

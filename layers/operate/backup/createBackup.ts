@@ -12,14 +12,13 @@ import {
   type BackupOptions
 } from "../../../services/Backup.ts"
 import { DataFolder } from "../../../services/DataFolder.ts"
-import { SinkControl } from "../../../services/SinkControl.ts"
 import { copyLog, tidy } from "../../log/sqlite/copyLog.ts"
 import * as LogFile from "../../log/sqlite/LogFile.ts"
 import { make, placesIn } from "../../runtime/DataFolder.ts"
 import { codeOf } from "../../runtime/files.ts"
 import { acquire, isHeld } from "../../runtime/ProcessLock.ts"
 import { plural } from "../../runtime/plural.ts"
-import * as SinkControlLayer from "../../sink/SinkControl.ts"
+import { SinkControl } from "../../sink/SinkControl.ts"
 import { heldFiles } from "../../table/iceberg/heldFiles.ts"
 import { auditCopy } from "./auditCopy.ts"
 import { attempt, CopyFailed, copyFiles, described, requireRoom, sizes, syncFolders } from "./copyFiles.ts"
@@ -73,7 +72,7 @@ const isFull = (cause: unknown) =>
 const isPaused = Effect.fnUntraced(function* (folder: DataFolder["Service"]) {
   if (!existsSync(folder.control)) return false
   return yield* Effect.flatMap(SinkControl, ({ paused }) => paused).pipe(
-    Effect.provide(Layer.fresh(SinkControlLayer.layer).pipe(Layer.provide(Layer.succeed(DataFolder, folder))))
+    Effect.provide(Layer.fresh(SinkControl.layer).pipe(Layer.provide(Layer.succeed(DataFolder, folder))))
   )
 })
 

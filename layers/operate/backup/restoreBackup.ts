@@ -11,13 +11,12 @@ import {
   RestoreUnproved
 } from "../../../services/Backup.ts"
 import { DataFolder } from "../../../services/DataFolder.ts"
-import { SinkControl } from "../../../services/SinkControl.ts"
 import { markEnd, tidy } from "../../log/sqlite/copyLog.ts"
 import * as HighWaterMark from "../../log/sqlite/HighWaterMark.ts"
 import * as LogFile from "../../log/sqlite/LogFile.ts"
 import { placesIn } from "../../runtime/DataFolder.ts"
 import { acquire } from "../../runtime/ProcessLock.ts"
-import * as SinkControlLayer from "../../sink/SinkControl.ts"
+import { SinkControl } from "../../sink/SinkControl.ts"
 import { auditCopy } from "./auditCopy.ts"
 import { attempt, CopyFailed, copyFiles, described, parallel, requireRoom, syncFolders } from "./copyFiles.ts"
 import * as ManifestFile from "./manifestFile.ts"
@@ -87,7 +86,7 @@ const clear = (folder: Folder) =>
 
 const pause = (folder: Folder) =>
   Effect.flatMap(SinkControl, ({ setPaused }) => setPaused(true)).pipe(
-    Effect.provide(Layer.fresh(SinkControlLayer.layer).pipe(Layer.provide(Layer.succeed(DataFolder, folder))))
+    Effect.provide(Layer.fresh(SinkControl.layer).pipe(Layer.provide(Layer.succeed(DataFolder, folder))))
   )
 
 const restore = Effect.fnUntraced(function* (folder: Folder, source: string, progress: Progress) {

@@ -2,11 +2,10 @@
 import { existsSync } from "node:fs"
 import { Effect, Layer, Option } from "effect"
 import { DataFolder } from "../../../services/DataFolder.ts"
-import { type ControlUnavailable, SinkControl } from "../../../services/SinkControl.ts"
 import type { LockUnusable } from "../../runtime/ProcessLock.ts"
 import { probeFolder } from "../../runtime/probeFolder.ts"
 import { livenessOf } from "../../sink/heartbeat.ts"
-import * as SinkControlLayer from "../../sink/SinkControl.ts"
+import { type ControlUnavailable, SinkControl } from "../../sink/SinkControl.ts"
 
 export type SinkState =
   | { readonly _tag: "Running" | "Paused" | "Never"; readonly processId: number; readonly heartbeatAt: number }
@@ -19,17 +18,19 @@ export type SinkState =
 
 const never: SinkState = { _tag: "Never", processId: 0, heartbeatAt: 0 }
 
-const reported = Effect.fnUntraced(function* ({
-  root,
-  sinkLock
-}: DataFolder["Service"]): Effect.fn.Return<SinkState, ControlUnavailable | LockUnusable, SinkControl> {
+const reported = Effect.fnUntraced(function* (): Effect.fn.Return<
+  SinkState,
+  ControlUnavailable | LockUnusable,
+  DataFolder | SinkControl
+> {
+  const { root } = yield* DataFolder
   const control = yield* SinkControl
   const found = yield* control.status
   if (Option.isNone(found)) return never
   const { state, heartbeatAt, processId, reason } = found.value
   if (state === "stopped") return { _tag: "Stopped", heartbeatAt }
   if (state === "failed") return { _tag: "Failed", reason: reason ?? "", heartbeatAt }
-  switch (yield* livenessOf(control, sinkLock, found.value)) {
+  switch (yield* livenessOf(found.value)) {
     case "alive":
       return { _tag: state === "paused" ? "Paused" : "Running", processId, heartbeatAt }
     case "silent": {
@@ -48,6 +49,6 @@ const reported = Effect.fnUntraced(function* ({
 export const sinkState = (folder: DataFolder["Service"]) =>
   Effect.suspend(() =>
     existsSync(folder.control)
-      ? Effect.provide(reported(folder), SinkControlLayer.layer.pipe(Layer.provide(Layer.succeed(DataFolder, folder))))
+      ? Effect.provide(reported(), SinkControl.layer.pipe(Layer.provideMerge(Layer.succeed(DataFolder, folder))))
       : Effect.succeed(never)
   ).pipe(Effect.withSpan("SinkState"))

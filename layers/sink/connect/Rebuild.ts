@@ -71,7 +71,7 @@ const follow = (
       const reason = `The connector ${names.connector} has made no progress for ${stalledMillis / 60_000} minutes; check it with floe connector status ${names.connector}.`
       return yield* new RebuildUnavailable({ reason, cause: positions })
     }
-    const progress: RebuildProgress = { events: next.events, total: sum(ends), found: resumedAt }
+    const progress: RebuildProgress = { events: next.events, total: sum(ends), resumedAt }
     return [[progress], done ? Option.none<Checkpoint>() : Option.some(next)] as const
   })
   return Stream.paginate({ events: resumedAt, since: startedAt }, step)
@@ -105,7 +105,7 @@ export const layer = Layer.effect(
         yield* RebuildRun.lock
         yield* Effect.addFinalizer((exit) => (Exit.hasInterrupts(exit) ? RebuildRun.stop(names) : Effect.void))
         yield* RebuildRun.start(settings, names, finished)
-        const found = eventsWithin(yield* tablePositions(names, bounds), ends)
+        const resumedAt = eventsWithin(yield* tablePositions(names, bounds), ends)
         const finish = Effect.gen(function* () {
           yield* RebuildRun.stopAndWait(names.connector, [names.group, names.coordinator])
           const { positions, rows } = yield* retryWhileStarting(RebuildRun.state(names))
@@ -113,13 +113,13 @@ export const layer = Layer.effect(
           const last: RebuildProgress = {
             events: rows,
             total: Math.max(rows, sum(Option.getOrElse(positions, () => []))),
-            found
+            resumedAt
           }
           return last
         })
-        const first: RebuildProgress = { events: found, total: sum(ends), found }
+        const first: RebuildProgress = { events: resumedAt, total: sum(ends), resumedAt }
         return Stream.succeed(first).pipe(
-          Stream.concat(follow(names, bounds, ends, found, yield* monotonicMillis)),
+          Stream.concat(follow(names, bounds, ends, resumedAt, yield* monotonicMillis)),
           Stream.concat(finished ? Stream.empty : Stream.fromEffect(finish))
         )
       }).pipe(Stream.unwrap, Stream.mapError(unavailable), Stream.provideContext(services))

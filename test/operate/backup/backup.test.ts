@@ -8,12 +8,11 @@ import * as EventLogReaderLayer from "../../../layers/log/sqlite/EventLogReader.
 import * as BackupLayer from "../../../layers/operate/backup/Backup.ts"
 import { copyFiles } from "../../../layers/operate/backup/copyFiles.ts"
 import { at } from "../../../layers/runtime/DataFolder.ts"
-import * as SinkControlLayer from "../../../layers/sink/SinkControl.ts"
+import { SinkControl } from "../../../layers/sink/SinkControl.ts"
 import * as LeasesLayer from "../../../layers/table/iceberg/Leases.ts"
 import * as TableWriterLayer from "../../../layers/table/iceberg/TableWriter.ts"
 import { Backup } from "../../../services/Backup.ts"
 import { EventLog, EventLogReader } from "../../../services/EventLog.ts"
-import { SinkControl } from "../../../services/SinkControl.ts"
 import { TableWriter } from "../../../services/Table.ts"
 import type { WeatherRecord } from "../../../services/Weather.ts"
 import { temporaryFolder } from "../../support/dataFolder.ts"
@@ -182,7 +181,7 @@ describe("floe backup", () => {
         const { folder, home, root } = yield* backedUp(records(50, "first"))
         yield* append(root, records(20, "second"))
         yield* commit(root, records(20, "second"))
-        const control = Layer.fresh(SinkControlLayer.layer.pipe(Layer.provide(at(root))))
+        const control = Layer.fresh(SinkControl.layer.pipe(Layer.provide(at(root))))
         yield* Effect.flatMap(SinkControl, ({ setPaused }) => setPaused(true)).pipe(Effect.provide(control))
         const { manifest } = yield* backUp(root, `${folder}-2`)
         assert.strictEqual(manifest.log.end, 70)
@@ -194,7 +193,7 @@ describe("floe backup", () => {
         const restored = join(home, "elsewhere")
         const { audit } = yield* restore(`${folder}-2`, restored)
         assert.deepStrictEqual(audit, { logged: 70, inTable: 70, missing: 0, extra: 0 })
-        const paused = Layer.fresh(SinkControlLayer.layer.pipe(Layer.provide(at(restored))))
+        const paused = Layer.fresh(SinkControl.layer.pipe(Layer.provide(at(restored))))
         assert.isTrue(yield* Effect.flatMap(SinkControl, ({ paused }) => paused).pipe(Effect.provide(paused)))
         const count = "SELECT count(*) AS n FROM weather"
         const env = { FLOE_DATA: restored }

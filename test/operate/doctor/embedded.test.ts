@@ -10,14 +10,13 @@ import * as EventLogReaderLayer from "../../../layers/log/sqlite/EventLogReader.
 import { type Limits, make } from "../../../layers/operate/doctor/embedded.ts"
 import { sinkState } from "../../../layers/operate/status/sinkState.ts"
 import { at } from "../../../layers/runtime/DataFolder.ts"
-import * as SinkControlLayer from "../../../layers/sink/SinkControl.ts"
+import { SinkControl } from "../../../layers/sink/SinkControl.ts"
 import * as LeasesLayer from "../../../layers/table/iceberg/Leases.ts"
 import * as TableReaderLayer from "../../../layers/table/iceberg/TableReader.ts"
 import * as TableWriterLayer from "../../../layers/table/iceberg/TableWriter.ts"
 import type { Finding } from "../../../services/Checks.ts"
 import { DataFolder } from "../../../services/DataFolder.ts"
 import { EventLog, EventLogReader } from "../../../services/EventLog.ts"
-import { SinkControl } from "../../../services/SinkControl.ts"
 import { TableWriter } from "../../../services/Table.ts"
 import { hourOf, type WeatherRecord } from "../../../services/Weather.ts"
 import { temporaryFolder } from "../../support/dataFolder.ts"
@@ -292,9 +291,7 @@ describe("doctor", () => {
         named(yield* found("sink", here), /^The sink was never started on this data/)
         const sink = yield* sinking(here)
         const control = <A, E>(use: (control: SinkControl["Service"]) => Effect.Effect<A, E>) =>
-          Effect.flatMap(SinkControl, use).pipe(
-            Effect.provide(SinkControlLayer.layer.pipe(Layer.provide(at(here.data))))
-          )
+          Effect.flatMap(SinkControl, use).pipe(Effect.provide(SinkControl.layer.pipe(Layer.provide(at(here.data)))))
         yield* control((_) => _.request("pause"))
         yield* until(state(here), (_) => _ === "Paused")
         named(yield* found("sink", here), /^The sink is paused/)

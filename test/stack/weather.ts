@@ -110,7 +110,6 @@ export const load = (prefix: string, perSecond = 40): Load => {
   }
 }
 
-/** Rows of one statement, by Trino's command line, as tab-separated text. */
 /** A change that was slower than a commit of the sink: nothing of it was done. */
 const lostRace = /Metadata location \[.*\] is not same as table metadata location|Failed to commit/
 
@@ -123,6 +122,7 @@ const execute = async (sql: string, tries = 5): Promise<string> => {
   }
 }
 
+/** Rows of one statement, by Trino's command line, as tab-separated text. */
 export const trino = async (sql: string): Promise<ReadonlyArray<ReadonlyArray<string>>> => {
   const text = await execute(sql)
   return text

@@ -1,6 +1,6 @@
 /**
  * What can be wrong with an installation, and how to find out.
- * Owns: the list of checks of a profile. Does not own: mending.
+ * Owns: the list of checks of a profile. Does not own: fixing what they find.
  */
 import { Context, type Effect, Schema } from "effect"
 
@@ -9,9 +9,9 @@ export const Finding = Schema.Struct({
   finding: Schema.String,
   /** What it leads to, as a sentence. */
   consequence: Schema.String,
-  /** What mends it: a command, or what to do by hand. */
+  /** What fixes it: a command, or what to do by hand. */
   fix: Schema.String,
-  /** Worth knowing, and nothing is wrong yet. */
+  /** Nothing is wrong yet, but it is worth knowing. */
   warning: Schema.optionalKey(Schema.Literal(true))
 })
 export type Finding = typeof Finding.Type
@@ -19,15 +19,26 @@ export type Finding = typeof Finding.Type
 /** Whether there is something to repair. */
 export const needsFix = (findings: ReadonlyArray<Finding>) => findings.some(({ warning }) => warning !== true)
 
-export interface Check {
-  /** One word for it, such as `disk`. */
+/** The check could not be made, so nothing is known. */
+export class CheckFailed extends Schema.TaggedError<CheckFailed>()("CheckFailed", {
+  /** A sentence. */
+  reason: Schema.String,
+  cause: Schema.Defect()
+}) {
+  override get message() {
+    return this.reason
+  }
+}
+
+export interface Check<E = CheckFailed, R = never> {
+  /** One word, for example `disk`. */
   readonly name: string
-  /** What is well if nothing is found. */
+  /** What holds if the check finds nothing, as a sentence. */
   readonly ok: string
-  /** Names of checks before this one: while one of them finds something, this one would only say the same again. Those that are not there count as well. */
+  /** Names of earlier checks. While one of them finds something, this one would only repeat it and is skipped. Names of checks that are not in the list are ignored. */
   readonly needs?: ReadonlyArray<string>
-  /** Empty if nothing is wrong; a failure says why it could not be checked. */
-  readonly run: Effect.Effect<ReadonlyArray<Finding>, Error>
+  /** Empty if nothing is wrong. */
+  readonly run: Effect.Effect<ReadonlyArray<Finding>, E, R>
 }
 
 export class Checks extends Context.Service<Checks, { readonly all: ReadonlyArray<Check> }>()("floe/services/Checks") {}

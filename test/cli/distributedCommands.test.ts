@@ -229,7 +229,7 @@ describe("the commands of the distributed profile", () => {
       )
       assert.include(output, `Checks failed: ${failed.join(", ")}.\n`)
       for (const service of ["zookeeper", "kafka", "minio", "postgres", "hive-metastore", "trino"]) {
-        const fix = `\`docker compose up --detach --wait ${service}\`; where that does not help, docker compose logs ${service} says why.`
+        const fix = `\`docker compose up --detach --wait ${service}\`; if that does not help, docker compose logs ${service} shows why.`
         assert.include(output, `  → ${fix}\n`)
       }
       assert.match(output, /^-- {3}topics +Not checked: fix kafka first\.$/m)

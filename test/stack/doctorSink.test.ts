@@ -140,11 +140,11 @@ test("no connector; no bucket; no table; the control topic was wiped and the tab
   named(wiped, {
     offsets: [/^The table's newest snapshot is at offset \d+ of the topic control-iceberg, which ends at \d+:/]
   })
-  assert.match(wiped.offsets?.[0]?.fix ?? "", /^`floe replay --into weather_again --swap` /)
+  assert.match(wiped.offsets?.[0]?.fix ?? "", /^`floe rebuild --into weather_again --promote` /)
   await Effect.runPromise(brokenOff)
   try {
     const { connector = [] } = await ills()
-    assert.match(connector[0]?.finding ?? "", /is STOPPED by floe replay --swap, .* or was broken off\.$/)
+    assert.match(connector[0]?.finding ?? "", /is STOPPED by floe rebuild --promote, .* or was interrupted\.$/)
     assert.deepStrictEqual(commandsOf(connector[0]?.fix ?? ""), [`floe ${replay.join(" ")}`])
   } finally {
     await done(...replay)

@@ -53,7 +53,7 @@ const cases: ReadonlyArray<Case> = [
     damage: "the password of PostgreSQL was changed",
     cause: () => psql("ALTER USER hive PASSWORD 'another'"),
     check: "postgres",
-    finding: /refuses the password of the user hive/
+    finding: /rejects the password of the user hive/
   },
   {
     damage: "a topic lets its records expire",

@@ -10,7 +10,7 @@ import { at } from "../../layers/runtime/DataFolder.ts"
 import * as QueryLayer from "../../layers/table/duckdb/Query.ts"
 import * as TableChecksumsLayer from "../../layers/table/duckdb/TableChecksums.ts"
 import * as LeasesLayer from "../../layers/table/iceberg/Leases.ts"
-import { DataFolder } from "../../services/DataFolder.ts"
+import type { DataFolder } from "../../services/DataFolder.ts"
 import type { Leases } from "../../services/Leases.ts"
 import { Query } from "../../services/Query.ts"
 import type { TableWriter as Table } from "../../services/Table.ts"
@@ -243,8 +243,7 @@ describe("a table on which Spark has worked", () => {
 })
 
 /** What doctor says of the table's files. */
-const findings = (root: string) =>
-  Effect.flatMap(DataFolder, (folder) => tableCheck(folder).run).pipe(Effect.provide(at(root)))
+const findings = (root: string) => Effect.provide(tableCheck.run, at(root))
 
 describe("doctor over a table on which Spark has worked", () => {
   it.effect("advises no rebuild without saying what it would undo", () =>

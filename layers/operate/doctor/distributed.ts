@@ -2,20 +2,13 @@
 import { type Duration, Effect, Layer } from "effect"
 import { Checks } from "../../../services/Checks.ts"
 import { Components } from "../../../services/Components.ts"
-import { Connector } from "../../../services/Connector.ts"
-import { ConsumerGroups } from "../../../services/ConsumerGroups.ts"
-import { EventLogReader } from "../../../services/EventLog.ts"
-import { Metastore } from "../../../services/Metastore.ts"
-import { Query } from "../../../services/Query.ts"
+import type { Connector } from "../../../services/Connector.ts"
+import type { Query } from "../../../services/Query.ts"
 import * as Settings from "../../../services/Settings.ts"
-import type { SinkCommits } from "../../../services/SinkCommits.ts"
 import { Storage } from "../../../services/Storage.ts"
-import { TableReader } from "../../../services/TableReader.ts"
-import { Topics } from "../../../services/Topics.ts"
 import { addressOf } from "../../ingest/health.ts"
 import * as IcebergSink from "../../sink/connect/icebergSink.ts"
-import { answersAt, wellOf } from "../probes/server.ts"
-import * as DiskUsage from "../storage/diskUsage.ts"
+import { answersAt, okOf } from "../probes/server.ts"
 import { clock } from "./clock.ts"
 import { commits } from "./distributed/commits.ts"
 import * as ComponentChecks from "./distributed/components.ts"
@@ -30,8 +23,9 @@ import * as TableChecks from "./distributed/table.ts"
 import * as TopicChecks from "./distributed/topics.ts"
 import { writers } from "./distributed/writers.ts"
 import { files } from "./files.ts"
+import { provideChecks } from "./runChecks.ts"
 
-/** From where on something is too little or too much. */
+/** Thresholds beyond which a check reports a finding. */
 export interface Limits {
   readonly roomBytes?: number
   readonly commitLagLimit?: Duration.Duration
@@ -46,65 +40,54 @@ const absent = (finding: string) =>
   Effect.succeed({ finding, consequence: "No event can be logged.", fix: ComponentChecks.startOf("logging-server") })
 
 const make = Effect.fnUntraced(function* (limits: Limits) {
-  const topics = yield* Topics
-  const groups = yield* ConsumerGroups
-  const connect = yield* Connector
-  const metastore = yield* Metastore
-  const storage = yield* Storage
-  const query = yield* Query
-  const log = yield* EventLogReader
-  const table = yield* TableReader
-  const look = yield* ComponentChecks.lookOf(yield* Components)
+  const probe = yield* Effect.cached((yield* Components).look)
   const zookeepers = (yield* Settings.zookeeper).toLowerCase()
   const databases = (yield* Settings.postgres).toLowerCase()
-  const drives = yield* DiskUsage.make
-  const name = yield* Settings.topic
+  const topic = yield* Settings.topic
   const base = yield* Settings.targetOrDefault
   const { bucket } = yield* Settings.s3
   // A commit every 10 seconds makes 360 small files in an hour and 8,640 snapshots in a day.
   const { roomBytes = 2 ** 30, smallFilesEnded = 500, smallFiles = 2_000, snapshots = 5_000 } = limits
-  const advice = yield* Effect.cached(rebuildAdvice(query, connect))
-  const services = yield* Effect.context<Query | Topics | ConsumerGroups | SinkCommits>()
-  const upkeep = files({
-    table,
-    ended: smallFilesEnded,
-    growing: smallFiles,
-    total: smallFiles,
-    snapshots,
-    kept: TableChecks.snapshots(query),
-    fewer: "floe maintain"
-  })
+  const advice = yield* Effect.cached(Effect.provide(rebuildAdvice, yield* Effect.context<Connector | Query>()))
+  const server = answersAt({ url: base, label: addressOf(base) }, absent)
   return Checks.of({
-    all: [
-      ...(zookeepers === "none" ? [] : [ComponentChecks.zookeeper(look)]),
-      ComponentChecks.kafka(look),
-      ComponentChecks.connect(look),
-      ComponentChecks.storage(storage),
-      ...(databases === "none" ? [] : [ComponentChecks.postgres(look)]),
-      ComponentChecks.metastore(look),
-      ComponentChecks.trino(look, query),
-      disk(topics, drives, roomBytes),
-      TopicChecks.topics(topics, name, yield* Settings.partitions, advice),
-      // Without Kafka or its topic it takes no events and says why, as their checks do better.
+    all: yield* provideChecks([
+      ...(zookeepers === "none" ? [] : [ComponentChecks.zookeeper(probe)]),
+      ComponentChecks.kafka(probe),
+      ComponentChecks.connect(probe),
+      ComponentChecks.storage((yield* Storage).warehouse),
+      ...(databases === "none" ? [] : [ComponentChecks.postgres(probe)]),
+      ComponentChecks.metastore(probe),
+      ComponentChecks.trino(probe),
+      disk(roomBytes),
+      TopicChecks.topics(topic, yield* Settings.partitions, advice),
       {
         name: "server",
-        ok: wellOf(addressOf(base)),
+        ok: okOf(addressOf(base)),
+        // Without Kafka or its topic it takes no events, which their checks report better.
         needs: ["kafka", "topics"],
-        run: answersAt({ url: base, label: addressOf(base) }, absent)
+        run: server
       },
-      TopicChecks.retention(topics, groups, table, name, advice),
-      TableChecks.location(query, bucket),
-      TableChecks.table({ query, storage, topics, topic: name, bucket, anew: advice }),
-      origin(services, name, advice),
-      writers(query, advice),
-      { ...clock(log, table, base), needs: ["topics", "table"] },
-      connector(connect, groups, yield* IcebergSink.settings),
-      coordinators(groups),
-      locks(metastore),
-      offsets(query, topics, table, name, advice),
-      commits({ connector: connect, log, table, commitLagLimit: limits.commitLagLimit }),
-      { ...upkeep, needs: ["table"] }
-    ]
+      TopicChecks.retention(topic, advice),
+      TableChecks.location(bucket),
+      TableChecks.table({ topic, bucket, advice }),
+      origin(topic, advice),
+      writers(advice),
+      { ...clock(base), needs: ["topics", "table"] },
+      connector(yield* IcebergSink.settings),
+      coordinators,
+      locks,
+      offsets(topic, advice),
+      commits(limits.commitLagLimit),
+      files({
+        ended: smallFilesEnded,
+        growing: smallFiles,
+        total: smallFiles,
+        snapshots,
+        kept: TableChecks.snapshots,
+        fewer: "floe maintain"
+      })
+    ])
   })
 })
 

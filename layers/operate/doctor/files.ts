@@ -1,33 +1,34 @@
 /** Check of the table's upkeep: small files and snapshots. */
 import { Clock, Effect, Stream } from "effect"
-import type { Check, Finding } from "../../../services/Checks.ts"
+import type { Finding } from "../../../services/Checks.ts"
 import type { QueryError } from "../../../services/Query.ts"
-import type { SnapshotMissing, TableReadError, TableReader } from "../../../services/TableReader.ts"
+import { type SnapshotMissing, type TableReadError, TableReader } from "../../../services/TableReader.ts"
 import { hourOf } from "../../../services/Weather.ts"
 import { plural } from "../../runtime/plural.ts"
 
 const smallBytes = 1024 * 1024
-/** After its hour has ended a partition is merged into few files within minutes; while it grows it has some of each size. */
+/** Within minutes of the end of its hour, a partition's files are merged into a few; until then it has files of every size. */
 const settleMillis = 60 * 60 * 1000
 
-export interface FilesOptions {
-  readonly table: TableReader["Service"]
+export interface FilesOptions<R> {
   /** Small files of a partition: of one that has ended, and of one that grows. */
   readonly ended: number
   readonly growing: number
   /** Of the whole table, those above one for each partition. */
   readonly total: number
   readonly snapshots: number
-  /** How many snapshots are kept. */
-  readonly kept: Effect.Effect<number, TableReadError | QueryError | SnapshotMissing>
-  /** What makes them fewer. */
+  /** How many snapshots the table has. */
+  readonly kept: Effect.Effect<number, TableReadError | QueryError | SnapshotMissing, R>
+  /** How to have fewer snapshots. */
   readonly fewer: string
 }
 
-export const files = ({ table, ended, growing, total, snapshots, kept, fewer }: FilesOptions): Check => ({
+export const files = <R>({ ended, growing, total, snapshots, kept, fewer }: FilesOptions<R>) => ({
   name: "files",
   ok: "The table has neither too many small files nor too many snapshots.",
+  needs: ["table"],
   run: Effect.gen(function* () {
+    const table = yield* TableReader
     const small = new Map<string, number>()
     const listed = Stream.runForEach(table.files(), ({ partition, bytes }) =>
       Effect.sync(() => {
@@ -47,14 +48,14 @@ export const files = ({ table, ended, growing, total, snapshots, kept, fewer }: 
       const [worst = ["", 0]] = crowded.toSorted((a, b) => b[1] - a[1])
       findings.push({
         finding: `${plural(crowded.length, "partition has", "partitions have")} ${plural(all, "small file")}; ${worst[0]} alone has ${worst[1]}.`,
-        consequence: "Queries get slow: each file is opened for its own.",
+        consequence: "Queries get slow, because each file is opened separately.",
         fix: "floe maintain"
       })
     }
     if (count > snapshots) {
       findings.push({
         finding: `The table keeps ${plural(count, "snapshot")}.`,
-        consequence: "Each commit writes the names of all of them, and the files of old ones take room.",
+        consequence: "Each commit lists all of them, and the files of old ones take up room.",
         fix: fewer
       })
     }

@@ -1,6 +1,6 @@
-/** Makes checks: all at once, each as soon as those that it needs are done. */
-import { Effect, Fiber } from "effect"
-import { type Check, type Finding, needsFix } from "../../../services/Checks.ts"
+/** Runs checks: all at once, each as soon as those that it needs are done. */
+import { Context, Effect, Fiber } from "effect"
+import { type Check, CheckFailed, type Finding, needsFix } from "../../../services/Checks.ts"
 import { sentenceOf } from "../../runtime/Shutdown.ts"
 
 const timeLimit = "15 seconds"
@@ -9,17 +9,38 @@ export interface CheckResult {
   readonly name: string
   readonly ok: string
   readonly findings: ReadonlyArray<Finding>
-  /** The ill checks for whose sake this one was not made; empty if it was. */
+  /** The failed checks that made this one be skipped; empty if it ran. */
   readonly waitsFor: ReadonlyArray<string>
 }
 
-const unchecked = ({ ok }: Check, error: Error): Finding => ({
-  finding: `It could not be checked: ${sentenceOf(error)}`,
-  consequence: `It is not known whether this is so: ${ok}`,
-  fix: "Mend that first, then run floe doctor again."
+type AnyCheck = Check<unknown, unknown>
+type Services<All extends ReadonlyArray<AnyCheck>> = Effect.Services<All[number]["run"]>
+
+/** Gives checks the services that they use, from where this effect runs. */
+export const provideChecks = <All extends ReadonlyArray<AnyCheck>>(
+  all: All & ReadonlyArray<Check<unknown, Services<All>>>
+) =>
+  Effect.map(Effect.context<Services<All>>(), (context) => {
+    const checks: ReadonlyArray<Check<unknown, Services<All>>> = all
+    return checks.map(
+      (check): Check => ({
+        ...check,
+        run: check.run.pipe(
+          // What is current when the check runs wins: its span, its clock.
+          Effect.updateContext((current: Context.Context<never>) => Context.merge(context, current)),
+          Effect.mapError((cause) => new CheckFailed({ reason: sentenceOf(cause), cause }))
+        )
+      })
+    )
+  })
+
+const unchecked = ({ ok }: Check, { message }: CheckFailed): Finding => ({
+  finding: `It could not be checked: ${message}`,
+  consequence: `It is not known whether this holds: ${ok}`,
+  fix: "Fix that first, then run floe doctor again."
 })
 
-const made = Effect.fnUntraced(function* (check: Check, needed: ReadonlyArray<Fiber.Fiber<CheckResult>>) {
+const runOne = Effect.fnUntraced(function* (check: Check, needed: ReadonlyArray<Fiber.Fiber<CheckResult>>) {
   const { name, ok } = check
   const before = yield* Effect.forEach(needed, Fiber.join)
   const waitsFor = new Set(before.flatMap((one) => (needsFix(one.findings) ? [one.name] : one.waitsFor)))
@@ -27,17 +48,17 @@ const made = Effect.fnUntraced(function* (check: Check, needed: ReadonlyArray<Fi
   const findings = yield* check.run.pipe(
     Effect.timeoutOrElse({
       duration: timeLimit,
-      orElse: () => Effect.fail(new Error(`no answer within ${timeLimit}`))
+      orElse: () => Effect.fail(new CheckFailed({ reason: `no answer within ${timeLimit}`, cause: "time-out" }))
     }),
     Effect.catch((error) => Effect.succeed([unchecked(check, error)]))
   )
   return { name, ok, findings, waitsFor: [] }
 })
 
-/** In the order of the checks; `progress` is told which are left. */
-export const runChecks = Effect.fn("Checks.examine")(function* (
+/** The results in the order of the checks. `onProgress` receives the names of those that are not done yet. */
+export const runChecks = Effect.fn("Checks.run")(function* (
   all: ReadonlyArray<Check>,
-  progress: (left: ReadonlySet<string>) => Effect.Effect<void>
+  onProgress: (left: ReadonlySet<string>) => Effect.Effect<void>
 ) {
   const left = new Set(all.map(({ name }) => name))
   const fibers = new Map<string, Fiber.Fiber<CheckResult>>()
@@ -45,9 +66,9 @@ export const runChecks = Effect.fn("Checks.examine")(function* (
     const needed = (check.needs ?? []).flatMap((name) => fibers.get(name) ?? [])
     const done = Effect.suspend(() => {
       left.delete(check.name)
-      return progress(left)
+      return onProgress(left)
     })
-    fibers.set(check.name, yield* Effect.forkChild(Effect.tap(made(check, needed), done)))
+    fibers.set(check.name, yield* Effect.forkChild(Effect.tap(runOne(check, needed), done)))
   }
   return yield* Effect.forEach(fibers.values(), Fiber.join)
 })

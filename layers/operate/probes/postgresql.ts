@@ -1,15 +1,19 @@
-/** Whether PostgreSQL answers, and lets the metastore's user in. */
-import { Effect, Predicate, Redacted, Schema } from "effect"
+/** Whether PostgreSQL answers, and accepts the metastore's user. */
+import { Effect, Redacted, Schema } from "effect"
 import postgres from "postgres"
-import type { Address } from "../../runtime/tcpExchange.ts"
-import { exchange, type NoAnswer } from "../../runtime/tcpExchange.ts"
+import { type Address, formatAddress, NoAnswer } from "../../runtime/tcpExchange.ts"
+import { transportReason } from "../../runtime/transportReason.ts"
 
-export class PasswordRefused extends Schema.TaggedError<PasswordRefused>()("PasswordRefused", {
+const timeLimit = "3 seconds"
+
+export const passwordRejected = "it rejects the password of the user"
+
+export class PasswordRejected extends Schema.TaggedError<PasswordRejected>()("PasswordRejected", {
   user: Schema.String,
   cause: Schema.Defect()
 }) {
   override get message() {
-    return `it refuses the password of the user ${this.user}, which the metastore needs`
+    return `${passwordRejected} ${this.user}, which the metastore needs`
   }
 }
 
@@ -19,36 +23,34 @@ export interface Login {
   readonly database: string
 }
 
-/** SSLRequest of its protocol: a length of 8, and the number that stands for it. */
-const question = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f])
+/** SQLSTATEs of a wrong password, and of a user that does not exist or may not connect from here. */
+const rejections = new Set(["28P01", "28000"])
 
-/** By one byte it says whether it speaks TLS. */
-export const speaks = (address: Address) =>
-  exchange(address, question, (bytes) => {
-    const said = bytes.toString("latin1")
-    if (said === "S" || said === "N") return true
-    throw new Error("it is not PostgreSQL's")
-  })
-
-/** Of a password that is wrong, and of a user that is not there or may not come from here. */
-const refusals = new Set(["28P01", "28000"])
-
-/** Anything but a refusal, such as too many connections, is not for this to find. */
+/** Any other error that PostgreSQL reports (too many connections, for example) proves that it is up. */
 export const answers = Effect.fn("PostgreSQL.answers")(function* (
   address: Address,
   { user, password, database }: Login
-): Effect.fn.Return<void, NoAnswer | PasswordRefused> {
-  yield* speaks(address)
-  const options = { ...address, user, password: Redacted.value(password), database, max: 1, connect_timeout: 3 }
+): Effect.fn.Return<void, NoAnswer | PasswordRejected> {
+  const place = formatAddress(address)
+  const options = { ...address, user, password: Redacted.value(password), database, max: 1, onnotice: () => {} }
+  // The client reconnects endlessly to a port that closes its connections, so the time limit is here.
+  const foreign = new NoAnswer({
+    reason: `${place} does not answer as PostgreSQL does within ${timeLimit}`,
+    foreign: true,
+    cause: "time-out"
+  })
   yield* Effect.acquireUseRelease(
-    Effect.sync(() => postgres({ ...options, onnotice: () => {} })),
-    (sql) => Effect.tryPromise({ try: () => sql`SELECT 1`, catch: (cause) => cause }),
-    (sql) => Effect.promise(() => sql.end({ timeout: 1 }))
+    Effect.sync(() => postgres(options)),
+    (sql) => Effect.asVoid(Effect.tryPromise({ try: () => sql`SELECT 1`, catch: (cause) => cause })),
+    (sql) => Effect.promise(() => sql.end({ timeout: 0 }))
   ).pipe(
-    Effect.catch((cause) =>
-      Predicate.hasProperty(cause, "code") && refusals.has(String(cause.code))
-        ? Effect.fail(new PasswordRefused({ user, cause }))
-        : Effect.void
-    )
+    Effect.catch((cause): Effect.Effect<void, NoAnswer | PasswordRejected> => {
+      if (!(cause instanceof postgres.PostgresError)) {
+        const reason = `nothing answers at ${place} (${transportReason(cause)})`
+        return Effect.fail(new NoAnswer({ reason, foreign: false, cause }))
+      }
+      return rejections.has(cause.code) ? Effect.fail(new PasswordRejected({ user, cause })) : Effect.void
+    }),
+    Effect.timeoutOrElse({ duration: timeLimit, orElse: () => Effect.fail(foreign) })
   )
 })

@@ -49,7 +49,7 @@ const byTcp = <E extends Error>(
     Effect.map((version) => up(version, place)),
     Effect.mapError((error) => {
       const { message } = error
-      if (error instanceof PostgreSQL.PasswordRefused) return new ProbeFailed({ reason: message })
+      if (error instanceof PostgreSQL.PasswordRejected) return new ProbeFailed({ reason: message })
       const elsewhere = `or set ${variable} to where it is, or to none`
       return new ProbeFailed({
         reason: message.startsWith("nothing")

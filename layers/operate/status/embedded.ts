@@ -54,7 +54,7 @@ export const layer = Layer.effect(
       detail: folder.log
     } as const)
     const sink = Effect.gen(function* () {
-      const state = yield* sinkState(folder)
+      const state = yield* Effect.provideService(sinkState, DataFolder, folder)
       return ofSink(state, yield* Clock.currentTimeMillis)
     })
     const engine = Effect.gen(function* () {

@@ -1,4 +1,4 @@
-/** How the sink is, from what it last said of itself and from its lock. Nothing is left behind. */
+/** The sink's state, from its last heartbeat and its lock. Creates nothing. */
 import { existsSync } from "node:fs"
 import { Effect, Layer, Option } from "effect"
 import { DataFolder } from "../../../services/DataFolder.ts"
@@ -11,9 +11,9 @@ export type SinkState =
   | { readonly _tag: "Running" | "Paused" | "Never"; readonly processId: number; readonly heartbeatAt: number }
   | { readonly _tag: "Failed"; readonly reason: string; readonly heartbeatAt: number }
   | { readonly _tag: "Stopped" | "Died"; readonly heartbeatAt: number }
-  /** It holds its lock and says nothing. */
+  /** It holds its lock and sends no heartbeat. */
   | { readonly _tag: "Silent"; readonly processId: number; readonly heartbeatAt: number }
-  /** It says nothing, as nobody can write in the data folder. */
+  /** It cannot send one, because the data folder cannot be written. */
   | { readonly _tag: "Mute"; readonly processId: number; readonly reason: string; readonly heartbeatAt: number }
 
 const never: SinkState = { _tag: "Never", processId: 0, heartbeatAt: 0 }
@@ -24,18 +24,17 @@ const reported = Effect.fnUntraced(function* (): Effect.fn.Return<
   DataFolder | SinkControl
 > {
   const { root } = yield* DataFolder
-  const control = yield* SinkControl
-  const found = yield* control.status
-  if (Option.isNone(found)) return never
-  const { state, heartbeatAt, processId, reason } = found.value
+  const status = yield* (yield* SinkControl).status
+  if (Option.isNone(status)) return never
+  const { state, heartbeatAt, processId, reason } = status.value
   if (state === "stopped") return { _tag: "Stopped", heartbeatAt }
   if (state === "failed") return { _tag: "Failed", reason: reason ?? "", heartbeatAt }
-  switch (yield* livenessOf(found.value)) {
+  switch (yield* livenessOf(status.value)) {
     case "alive":
       return { _tag: state === "paused" ? "Paused" : "Running", processId, heartbeatAt }
     case "silent": {
       const fault = probeFolder(root)
-      // Who may only read cannot tell.
+      // A user who may only read cannot know.
       const isMute = fault !== undefined && fault.code !== "EACCES"
       return isMute
         ? { _tag: "Mute", processId, reason: fault.reason, heartbeatAt }
@@ -46,9 +45,8 @@ const reported = Effect.fnUntraced(function* (): Effect.fn.Return<
   }
 })
 
-export const sinkState = (folder: DataFolder["Service"]) =>
-  Effect.suspend(() =>
-    existsSync(folder.control)
-      ? Effect.provide(reported(), SinkControl.layer.pipe(Layer.provideMerge(Layer.succeed(DataFolder, folder))))
-      : Effect.succeed(never)
-  ).pipe(Effect.withSpan("SinkState"))
+/** Without the file through which the sink is controlled, it has never run. */
+export const sinkState = Effect.gen(function* () {
+  const { control } = yield* DataFolder
+  return existsSync(control) ? yield* Effect.provide(reported(), Layer.fresh(SinkControl.layer)) : never
+}).pipe(Effect.withSpan("sinkState"))

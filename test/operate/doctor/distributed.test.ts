@@ -1,7 +1,6 @@
-/** What the checks of the distributed profile make of what Kafka, Connect, the metastore and Trino say. */
-
+/** What the checks of the distributed profile conclude from the answers of Kafka, Connect, the metastore and Trino. */
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Fiber, Option, Stream } from "effect"
+import { Duration, Effect, Fiber, Layer, Option } from "effect"
 import { TestClock } from "effect/testing"
 import * as MemoryLog from "../../../layers/log/memory/EventLog.ts"
 import { clock } from "../../../layers/operate/doctor/clock.ts"
@@ -15,10 +14,10 @@ import { coordinators } from "../../../layers/operate/doctor/distributed/coordin
 import { locks } from "../../../layers/operate/doctor/distributed/locks.ts"
 import { runChecks } from "../../../layers/operate/doctor/runChecks.ts"
 import * as IcebergSink from "../../../layers/sink/connect/icebergSink.ts"
-import type { Check, Finding } from "../../../services/Checks.ts"
+import { type Check, CheckFailed, type Finding } from "../../../services/Checks.ts"
 import { Connector, type ConnectorConfig, sinkConnector } from "../../../services/Connector.ts"
 import { ConsumerGroups, type GroupMember } from "../../../services/ConsumerGroups.ts"
-import { EventLog, EventLogReader } from "../../../services/EventLog.ts"
+import { EventLog } from "../../../services/EventLog.ts"
 import { type HiveLock, Metastore } from "../../../services/Metastore.ts"
 import { TableReader, type TableSnapshot } from "../../../services/TableReader.ts"
 import { coordinator } from "../../../services/Topics.ts"
@@ -27,7 +26,7 @@ import { reading } from "../../support/weatherTable.ts"
 const start = Date.UTC(2026, 0, 8, 14)
 const seconds = (count: number) => count * 1_000
 
-const finding = (finding: string): Finding => ({ finding, consequence: "It is bad.", fix: "Mend it." })
+const finding = (finding: string): Finding => ({ finding, consequence: "It is bad.", fix: "Fix it." })
 const texts = (findings: ReadonlyArray<Finding>) => findings.map(({ finding }) => finding)
 
 const settings = { topic: "weather", commitInterval: "10 seconds", replication: 1 } as const
@@ -39,62 +38,46 @@ const connected = (
   trace: string | null = null,
   others: ReadonlyArray<string> = []
 ) => {
-  const nothing = () => Effect.void
   const [state = "RUNNING", ...tasks] = states
   const running = (state: string) => ({ state, worker: "connect:8083", trace: state === "FAILED" ? trace : null })
-  return Connector.of({
+  return Layer.mock(Connector, {
     names: Effect.succeed([sinkConnector, ...others]),
     config: () => Effect.succeed({ ...config, name: sinkConnector }),
     status: (name) =>
-      Effect.succeed({ name, connector: running(state), tasks: tasks.map((state, id) => ({ id, ...running(state) })) }),
-    register: () => Effect.succeed("unchanged" as const),
-    validate: () => Effect.succeed([]),
-    pause: nothing,
-    stop: nothing,
-    resume: nothing,
-    restart: nothing,
-    restartTask: nothing,
-    remove: nothing
+      Effect.succeed({ name, connector: running(state), tasks: tasks.map((state, id) => ({ id, ...running(state) })) })
   })
 }
 
-/** The sink's coordinator with so many members. */
-const groupsOf = (count: number) => {
-  const members = Array.from({ length: count }, (_, i) => ({
-    id: `${i}`,
-    clientId: `c${i}`,
-    host: "connect",
-    partitions: new Map()
-  }))
-  const group = { id: coordinator, state: "Stable", members, offsets: [] }
-  return ConsumerGroups.of({
-    find: () => Effect.succeed(Option.some(group)),
-    of: () => Effect.succeed([group]),
-    move: () => Effect.void,
-    remove: () => Effect.void,
-    alone: () => Effect.succeed(true)
+const member = (clientId: string, host: string): GroupMember => ({
+  id: clientId,
+  clientId,
+  host,
+  partitions: new Map()
+})
+const group = (id: string, members: ReadonlyArray<GroupMember>) => ({ id, state: "Stable", members, offsets: [] })
+
+/** The sink's coordinator with these members, beside other groups that read its topic. */
+const coordinatedBy = (members: ReadonlyArray<GroupMember>, others: ReadonlyArray<string> = []) => {
+  const own = group(coordinator, members)
+  return Layer.mock(ConsumerGroups, {
+    find: () => Effect.succeed(Option.some(own)),
+    of: () => Effect.succeed([own, ...others.map((id) => group(id, [member("x", "10.0.0.9")]))])
   })
 }
 
 const tableAt = (snapshot: Pick<TableSnapshot, "committedAt" | "log"> | undefined) => {
   const counts = { rowsAdded: 0, rowsRemoved: 0, filesAdded: 0, filesRemoved: 0, rows: 0, files: 0, bytes: 0 }
   const whole = snapshot && { id: "1", parentId: null, operation: "append", ...counts, ...snapshot }
-  return TableReader.of({
-    current: Effect.succeed(Option.fromUndefinedOr(whole)),
-    describe: Effect.die("is not asked"),
-    snapshots: Effect.succeed([]),
-    history: Effect.succeed([]),
-    files: () => Stream.empty
-  })
+  return Layer.mock(TableReader, { current: Effect.succeed(Option.fromUndefinedOr(whole)) })
 }
 
-describe("an examination", () => {
-  it.effect("leaves out what needs an ill check, names the first cause, and keeps the order", () =>
+describe("running the checks", () => {
+  it.effect("given one that fails, those that need it are skipped and name it, and the order stays", () =>
     Effect.gen(function* () {
       const ran: Array<string> = []
       const check = (name: string, needs: ReadonlyArray<string>, findings: ReadonlyArray<Finding> = []): Check => ({
         name,
-        ok: `${name} is well.`,
+        ok: `${name} is up.`,
         needs,
         run: Effect.sync(() => {
           ran.push(name)
@@ -110,16 +93,20 @@ describe("an examination", () => {
             check("topics", ["kafka"]),
             check("trino", []),
             check("commits", ["topics", "trino", "not there"]),
-            { name: "broken", ok: "It is whole.", run: Effect.fail(new Error("It broke.")) }
+            {
+              name: "broken",
+              ok: "It is whole.",
+              run: Effect.fail(new CheckFailed({ reason: "It broke.", cause: "test" }))
+            }
           ],
           (names) => Effect.sync(() => left.push(names.size))
         )
       )
       yield* TestClock.adjust("15 seconds")
-      const examined = yield* Fiber.join(fiber)
+      const results = yield* Fiber.join(fiber)
       assert.deepStrictEqual(ran, ["kafka", "trino"])
       assert.deepStrictEqual(
-        examined.map(({ name, findings, waitsFor }) => [name, texts(findings), waitsFor]),
+        results.map(({ name, findings, waitsFor }) => [name, texts(findings), waitsFor]),
         [
           ["slow", ["It could not be checked: no answer within 15 seconds"], []],
           ["kafka", ["Kafka is down."], []],
@@ -135,8 +122,10 @@ describe("an examination", () => {
 })
 
 describe("connector", () => {
+  const run = (connect: Layer.Layer<Connector>, members: ReadonlyArray<GroupMember>) =>
+    Effect.provide(connectorCheck(settings).run, [connect, coordinatedBy(members)])
   const found = (config: ConnectorConfig, states: ReadonlyArray<string>, trace?: string) =>
-    Effect.map(connectorCheck(connected(config, states, trace), groupsOf(0), settings).run, texts)
+    Effect.map(run(connected(config, states, trace), []), texts)
 
   it.effect("finds nothing where it runs, with whatever interval it commits", () =>
     Effect.gen(function* () {
@@ -155,31 +144,30 @@ describe("connector", () => {
       assert.deepStrictEqual(yield* found(wanted, ["RUNNING", "FAILED"], trace), [
         "Task 0 of the connector iceberg-sink has failed: ConnectException: It ended Caused by: Y: really"
       ])
-      assert.strictEqual(reasonOf(null), "it does not say why")
+      assert.strictEqual(reasonOf(null), "it gives no reason")
     })
   )
 
   it.effect("is not resumed beside a coordinator that outlived its task", () =>
     Effect.gen(function* () {
-      const [found] = yield* connectorCheck(connected(wanted, ["STOPPED"]), groupsOf(1), settings).run
+      const [found] = yield* run(connected(wanted, ["STOPPED"]), [member("a", "connect")])
       assert.match(found?.fix ?? "", /^`docker compose restart kafka-connect` .* `floe connector resume`\.$/)
     })
   )
 
-  it.effect("names the replay that stopped it, and how to go on with that", () =>
+  it.effect("names the rebuild that stopped it, and how to continue that", () =>
     Effect.gen(function* () {
-      const found = (state: string, others: ReadonlyArray<string>) =>
-        connectorCheck(connected(wanted, [state], null, others), groupsOf(0), settings).run
+      const found = (state: string, others: ReadonlyArray<string>) => run(connected(wanted, [state], null, others), [])
       const [stopped, ...more] = yield* found("STOPPED", ["other", "replay-again"])
       assert.deepStrictEqual(more, [])
       assert.match(
         stopped?.finding ?? "",
-        /is STOPPED by floe replay --swap, which is still putting again in place, or was broken off/
+        /is STOPPED by floe rebuild --promote, which is still promoting again or was interrupted\.$/
       )
-      assert.match(stopped?.fix ?? "", /^`floe replay --into again --swap` goes on/)
-      for (const ill of [yield* found("STOPPED", ["other"]), yield* found("PAUSED", ["replay-again"])]) {
+      assert.match(stopped?.fix ?? "", /^`floe rebuild --into again --promote` continues/)
+      for (const findings of [yield* found("STOPPED", ["other"]), yield* found("PAUSED", ["replay-again"])]) {
         assert.deepStrictEqual(
-          ill.map(({ fix }) => fix),
+          findings.map(({ fix }) => fix),
           ["floe connector resume"]
         )
       }
@@ -199,24 +187,8 @@ describe("connector", () => {
 })
 
 describe("coordinators", () => {
-  const member = (clientId: string, host: string): GroupMember => ({
-    id: clientId,
-    clientId,
-    host,
-    partitions: new Map()
-  })
-  const group = (id: string, members: ReadonlyArray<GroupMember>) => ({ id, state: "Stable", members, offsets: [] })
-  const found = (members: ReadonlyArray<GroupMember>, others: ReadonlyArray<string> = []) => {
-    const own = group(coordinator, members)
-    const groups = ConsumerGroups.of({
-      find: () => Effect.succeed(Option.some(own)),
-      of: () => Effect.succeed([own, ...others.map((id) => group(id, [member("x", "10.0.0.9")]))]),
-      move: () => Effect.void,
-      remove: () => Effect.void,
-      alone: () => Effect.succeed(true)
-    })
-    return coordinators(groups).run
-  }
+  const found = (members: ReadonlyArray<GroupMember>, others: ReadonlyArray<string> = []) =>
+    Effect.provide(coordinators.run, coordinatedBy(members, others))
 
   it.effect("are named where there are two, or another connector shares the topic", () =>
     Effect.gen(function* () {
@@ -248,19 +220,19 @@ describe("locks", () => {
   it.effect("of the table are named once they have been silent for longer than a writer ever is", () =>
     Effect.gen(function* () {
       const all = [lock, { ...lock, id: 8, table: "other" }, { ...lock, id: 9, table: null, heartbeatAt: null }]
-      const check = locks(Metastore.of({ version: Effect.succeed("3.0"), locks: Effect.succeed(all) }))
+      const found = Effect.provide(locks.run, Layer.mock(Metastore, { locks: Effect.succeed(all) }))
       yield* TestClock.setTime(start + seconds(45))
-      assert.deepStrictEqual(yield* check.run, [])
+      assert.deepStrictEqual(yield* found, [])
       yield* TestClock.setTime(start + seconds(46))
-      const found = yield* check.run
+      const silent = yield* found
       assert.deepStrictEqual(
-        texts(found).map((text) => /^Lock (\d+) on (\S+) .* for 46 s/.exec(text)?.slice(1)),
+        texts(silent).map((text) => /^Lock (\d+) on (\S+) .* for 46 s/.exec(text)?.slice(1)),
         [
           ["7", "default.weather"],
           ["9", "default.*"]
         ]
       )
-      assert.match(found[0]?.fix ?? "", /WHERE hl_lock_ext_id = 7"`$/)
+      assert.match(silent[0]?.fix ?? "", /WHERE hl_lock_ext_id = 7"`$/)
     })
   )
 })
@@ -274,7 +246,6 @@ describe("what hangs on time", () => {
         yield* TestClock.setTime(start + seconds(10 * i))
         yield* log.append({ records: [reading("Oslo", `${i}`, "2026-01-08-14")] })
       }
-      return yield* EventLogReader
     })
   const at = (committed: number, offset?: number) =>
     tableAt({
@@ -284,37 +255,39 @@ describe("what hangs on time", () => {
 
   it.effect("commits: by the table's position, or else by the time of the last commit", () =>
     Effect.gen(function* () {
-      const log = yield* logged(10)
-      const found = (table: TableReader["Service"], now: number, commitLagLimit?: Duration.Duration) =>
+      yield* logged(10)
+      const found = (table: Layer.Layer<TableReader>, now: number, commitLagLimit?: Duration.Duration) =>
         Effect.gen(function* () {
           yield* TestClock.setTime(start + seconds(now))
-          const connector = connected(wanted, ["RUNNING", "RUNNING"])
-          return texts(yield* commits({ connector, log, table, commitLagLimit }).run)
+          return texts(
+            yield* Effect.provide(commits(commitLagLimit).run, [connected(wanted, ["RUNNING", "RUNNING"]), table])
+          )
         })
       assert.deepStrictEqual(yield* found(at(95, 10), 10_000), [])
       assert.deepStrictEqual(yield* found(at(50, 5), 110), [])
       assert.deepStrictEqual(yield* found(at(50, 5), 111), [
-        "The connector runs and commits nothing: event 5 of partition 0 has been in the topic for 61 s; the last commit was 61 s ago; so many are not in the table: 5."
+        "The connector runs and commits nothing: event 5 of partition 0 has been in the topic for 61 s; the last commit was 61 s ago; events not in the table: 5."
       ])
       assert.deepStrictEqual(yield* found(at(100, 5), 111), [
-        "The sink is behind, and commits: event 5 of partition 0 has been in the topic for 61 s; so many are not in the table: 5."
+        "The sink commits but is behind: event 5 of partition 0 has been in the topic for 61 s; events not in the table: 5."
       ])
       assert.deepStrictEqual(yield* found(at(45), 111), [
-        "The connector runs and commits nothing: event 5 of partition 0 has been in the topic for 61 s; the last commit was 66 s ago; so many are not in the table: 5."
+        "The connector runs and commits nothing: event 5 of partition 0 has been in the topic for 61 s; the last commit was 66 s ago; events not in the table: 5."
       ])
       assert.deepStrictEqual(yield* found(at(95), 10_000), [])
-      assert.match((yield* found(tableAt(undefined), 111))[0] ?? "", /^.*event 0 .*; nothing was ever committed;/)
+      assert.match((yield* found(tableAt(undefined), 111))[0] ?? "", /^.*event 0 .*; there was never a commit;/)
       assert.strictEqual((yield* found(at(50, 5), 70, Duration.seconds(15))).length, 1)
     }).pipe(Effect.provide(MemoryLog.layer))
   )
 
   it.effect("clock: nothing may have been logged or committed later than now", () =>
     Effect.gen(function* () {
-      const log = yield* logged(2)
+      yield* logged(2)
       const nobody = new URL("http://127.0.0.1:1")
-      assert.deepStrictEqual(yield* clock(log, at(10), nobody).run, [])
+      const found = (table: Layer.Layer<TableReader>) => Effect.provide(clock(nobody).run, table)
+      assert.deepStrictEqual(yield* found(at(10)), [])
       yield* TestClock.setTime(start - seconds(3_600))
-      assert.deepStrictEqual(texts(yield* clock(log, at(20), nobody).run), [
+      assert.deepStrictEqual(texts(yield* found(at(20))), [
         "The newest event was accepted 3,610 s later than this machine's clock shows now.",
         "The newest commit was made 3,620 s later than this machine's clock shows now."
       ])

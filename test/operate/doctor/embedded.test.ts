@@ -15,7 +15,6 @@ import * as LeasesLayer from "../../../layers/table/iceberg/Leases.ts"
 import * as TableReaderLayer from "../../../layers/table/iceberg/TableReader.ts"
 import * as TableWriterLayer from "../../../layers/table/iceberg/TableWriter.ts"
 import type { Finding } from "../../../services/Checks.ts"
-import { DataFolder } from "../../../services/DataFolder.ts"
 import { EventLog, EventLogReader } from "../../../services/EventLog.ts"
 import { TableWriter } from "../../../services/Table.ts"
 import { hourOf, type WeatherRecord } from "../../../services/Weather.ts"
@@ -49,10 +48,10 @@ const checkOf = (name: string, { data, env }: Pick<Place, "data" | "env">, limit
 const found = (name: string, here: Pick<Place, "data" | "env">, limits: Partial<Limits> = {}) =>
   Effect.map(checkOf(name, here, limits), ({ findings }) => findings)
 
-/** What it says if it finds nothing. */
+/** What it reports if it finds nothing. */
 const okOf = (name: string, here: Pick<Place, "data" | "env">) => Effect.map(checkOf(name, here, {}), ({ ok }) => ok)
 
-/** One finding that says this, with a consequence and what mends it. */
+/** One finding with this text, a consequence and a fix. */
 const named = (findings: ReadonlyArray<Finding>, pattern: RegExp) => {
   assert.strictEqual(findings.length, 1, JSON.stringify(findings))
   assert.match(findings[0]?.finding ?? "", pattern)
@@ -112,7 +111,7 @@ const served = Effect.fnUntraced(function* ({ env }: Place) {
 })
 
 const state = ({ data }: Place) =>
-  Effect.flatMap(DataFolder, sinkState).pipe(
+  sinkState.pipe(
     Effect.provide(at(data)),
     Effect.map(({ _tag }) => _tag)
   )
@@ -158,11 +157,11 @@ describe("doctor", () => {
           failed.out,
           /^FAIL server {3}The logging server at http:\/\/127\.0\.0\.1:\d+ \(from FLOE_TARGET\) is unavailable:/m
         )
-        assert.match(failed.out, /^FAIL sink {5}The sink is not running; it was stopped /m)
+        assert.match(failed.out, /^FAIL sink {5}The sink is not running; it was stopped at /m)
         assert.match(failed.out, /^ok {3}log /m)
         assert.match(failed.err, /^Checks failed: .*server.*, sink\.\n$/)
         // In a pipe nothing is wrapped: what it leads to is the line below the finding.
-        assert.match(failed.out, /^FAIL sink .*\n {14}What is logged stays in the log .* table\.\n {14}→ /m)
+        assert.match(failed.out, /^FAIL sink .*\n {14}New events stay in the log .* table\.\n {14}→ /m)
         assert.match(
           failed.out,
           /^ +→ Start it \(npm start, or node dist\/server\.js\), or set FLOE_TARGET to where it listens\.$/m
@@ -300,10 +299,13 @@ describe("doctor", () => {
 
         sink.signal("SIGSTOP")
         yield* until(state(here), (_) => _ === "Silent")
-        named(yield* found("sink", here), new RegExp(`^The sink \\(process ${sink.pid}\\) holds its lock and has said`))
+        named(
+          yield* found("sink", here),
+          new RegExp(`^The sink \\(process ${sink.pid}\\) holds its lock and has sent no heartbeat`)
+        )
         sink.signal("SIGKILL")
         yield* Effect.promise(() => sink.ended)
-        named(yield* found("sink", here), /^The sink died; it was last heard of /)
+        named(yield* found("sink", here), /^The sink died; its last heartbeat was at /)
 
         const failing = yield* place
         yield* logged(failing.data, three)
@@ -334,7 +336,10 @@ describe("doctor", () => {
           found("sink", here, { commitLagLimit: Duration.millis(100) }),
           (_) => _.length > 0
         )
-        named(findings, /^The sink runs and commits nothing: event 3 has been in the log for \d+ s; .*: 1\.$/)
+        named(
+          findings,
+          /^The sink runs and commits nothing: event 3 has been in the log for \d+ s; events not in the table: 1\.$/
+        )
         rmSync(folder)
         renameSync(`${folder}.away`, folder)
         yield* Effect.promise(() => sink.printed(/committed 1 row/))

@@ -1,4 +1,4 @@
-/** Real damage to a data folder: what `floe doctor` says of it, and that doing what it says leaves nothing to say. */
+/** Real damage to a data folder: `floe doctor` reports it, and following its advice leaves nothing to report. */
 
 import { execFileSync } from "node:child_process"
 import { randomUUID } from "node:crypto"
@@ -356,7 +356,7 @@ const rows: ReadonlyArray<Row> = [
     ({ data }) => join(data, "log.end"),
     0,
     {
-      missing: /log\.end is missing: nothing tells whether the log has lost its newest events/,
+      missing: /log\.end is missing: without it, Floe cannot tell whether the log has lost its newest events/,
       emptied: nothing,
       cut: nothing,
       flipped: nothing,
@@ -371,9 +371,9 @@ const rows: ReadonlyArray<Row> = [
     {
       missing: nothing,
       emptied: nothing,
-      cut: /^The file by which other programs speak with the sink cannot be used: .*control\.db/,
-      flipped: /^The file by which other programs speak with the sink cannot be used: .*control\.db/,
-      folder: /^The file by which other programs speak with the sink cannot be used: .*control\.db/
+      cut: /^The file through which other programs control the sink cannot be used: .*control\.db/,
+      flipped: /^The file through which other programs control the sink cannot be used: .*control\.db/,
+      folder: /^The file through which other programs control the sink cannot be used: .*control\.db/
     },
     "sink"
   ),

@@ -1,5 +1,6 @@
+import type { Socket } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Option, Stream } from "effect"
+import { Deferred, Effect, Fiber, Layer, Option, Redacted, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { collectStatus, type Status } from "../../../layers/cli/terminal/collectStatus.ts"
 import { renderStatus } from "../../../layers/cli/terminal/renderStatus.ts"
@@ -209,7 +210,7 @@ describe("what status looks at", () => {
   )
 })
 
-describe("ZooKeeper and PostgreSQL", () => {
+describe("ZooKeeper", () => {
   const answered = (...pieces: ReadonlyArray<string>) =>
     Effect.map(
       listening((_, socket) => {
@@ -218,7 +219,7 @@ describe("ZooKeeper and PostgreSQL", () => {
       ({ place }) => addressOf(place)
     )
 
-  it.live("tell who they are", () =>
+  it.live("reports its version and whether it serves", () =>
     Effect.gen(function* () {
       const line = "Zookeeper version: 3.6.3--6401e4ad, built on 04/08/2021 16:35 GMT\nLatency min/avg/max: 0/0/0\n"
       const address = yield* answered(line.slice(0, 10), line.slice(10, 24), line.slice(24))
@@ -227,16 +228,65 @@ describe("ZooKeeper and PostgreSQL", () => {
       assert.isNull(yield* ZooKeeper.version(closed))
       const lonely = yield* answered("This ZooKeeper instance is not currently serving requests\n")
       assert.include((yield* Effect.flip(ZooKeeper.version(lonely))).message, "serves nobody")
-      for (const byte of ["S", "N"]) assert.isTrue(yield* PostgreSQL.speaks(yield* answered(byte)))
       const foreign = yield* answered("HTTP/1.1 400 Bad Request\r\n")
-      assert.match(
-        (yield* Effect.flip(PostgreSQL.speaks(foreign))).message,
-        /sent an invalid response \(it is not PostgreSQL's\)/
-      )
       assert.match(
         (yield* Effect.flip(ZooKeeper.version(foreign))).message,
         /sent an invalid response \(it is not ZooKeeper's\)/
       )
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe("PostgreSQL", () => {
+  const login = { user: "hive", password: Redacted.make("secret"), database: "hive" }
+
+  /** ErrorResponse of its protocol. */
+  const errorResponse = (code: string) => {
+    const fields = Buffer.from(`SFATAL\0VFATAL\0C${code}\0Mno\0\0`)
+    const length = Buffer.alloc(4)
+    length.writeInt32BE(4 + fields.length)
+    return Buffer.concat([Buffer.from("E"), length, fields])
+  }
+  const answeredWith = Effect.fnUntraced(function* (code: string) {
+    const { place } = yield* listening((_, socket) => socket.write(errorResponse(code)))
+    return yield* PostgreSQL.answers(addressOf(place), login)
+  }, Effect.scoped)
+
+  it.effect("given an error of its own, it is up", () => answeredWith("53300"))
+
+  it.effect("given a rejected password or user, that is the failure", () =>
+    Effect.gen(function* () {
+      for (const code of ["28P01", "28000"]) {
+        const error = yield* Effect.flip(answeredWith(code))
+        assert.strictEqual(error._tag, "PasswordRejected")
+        assert.strictEqual(error.message, "it rejects the password of the user hive, which the metastore needs")
+      }
+    })
+  )
+
+  it.effect("given nothing, something else, or silence at its address, it is not there", () =>
+    Effect.gen(function* () {
+      const others = [
+        (socket: Socket) => socket.write("HTTP/1.1 400 Bad Request\r\n"),
+        (socket: Socket) => socket.end(),
+        () => {}
+      ]
+      for (const other of others) {
+        const arrived = yield* Deferred.make<void>()
+        const { place } = yield* listening((_, socket) => {
+          other(socket)
+          Deferred.doneUnsafe(arrived, Effect.void)
+        })
+        const fiber = yield* Effect.forkChild(Effect.flip(PostgreSQL.answers(addressOf(place), login)))
+        yield* Deferred.await(arrived)
+        yield* TestClock.adjust("3 seconds")
+        const { message } = yield* Fiber.join(fiber)
+        assert.strictEqual(message, `${place} does not answer as PostgreSQL does within 3 seconds.`)
+      }
+      const gone = yield* listening(() => {})
+      gone.close()
+      const { message } = yield* Effect.flip(PostgreSQL.answers(addressOf(gone.place), login))
+      assert.strictEqual(message, `nothing answers at ${gone.place} (nothing listens there).`)
     }).pipe(Effect.scoped)
   )
 })

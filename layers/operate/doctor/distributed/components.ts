@@ -1,18 +1,17 @@
-/** Checks that each component answers at its address, and is what is looked for there. */
+/** Checks that each component answers at its address, and is what should be there. */
 import { Effect, Stream } from "effect"
-import type { Check, Finding } from "../../../../services/Checks.ts"
-import type { Component, Components } from "../../../../services/Components.ts"
-import type { Query } from "../../../../services/Query.ts"
-import type { Storage } from "../../../../services/Storage.ts"
+import type { Finding } from "../../../../services/Checks.ts"
+import type { Component } from "../../../../services/Components.ts"
+import { Query } from "../../../../services/Query.ts"
+import { Storage } from "../../../../services/Storage.ts"
+import { passwordRejected } from "../../probes/postgresql.ts"
 
-/** What starts a service of compose.yaml, and what says why it does not start. */
+/** How to start a service of compose.yaml, and where to see why it does not start. */
 export const startOf = (service: string) =>
-  `\`docker compose up --detach --wait ${service}\`; where that does not help, docker compose logs ${service} says why.`
+  `\`docker compose up --detach --wait ${service}\`; if that does not help, docker compose logs ${service} shows why.`
 
-export type Look = Effect.Effect<ReadonlyArray<Component>>
-
-/** All of them are looked at once, however many checks ask. */
-export const lookOf = ({ look }: Components["Service"]): Effect.Effect<Look> => Effect.cached(look)
+/** Probes all components at once, however many checks ask. */
+export type Probe = Effect.Effect<ReadonlyArray<Component>>
 
 interface Part {
   /** As among the components. */
@@ -40,38 +39,38 @@ const findingOf = ({ service, title, consequence }: Part, { state, detail }: Com
   return [{ finding: sentence(`${title} is down: ${detail}`), consequence, fix: startOf(service) }]
 }
 
-const part = (look: Look, part: Part): Check => ({
+const check = (probe: Probe, part: Part) => ({
   name: part.name,
   ok: `${part.title} answers.`,
   needs: part.needs ?? [],
-  run: Effect.map(look, (components) =>
-    components.filter(({ name }) => name === part.name).flatMap((found) => findingOf(part, found))
+  run: Effect.map(probe, (components) =>
+    components.filter(({ name }) => name === part.name).flatMap((component) => findingOf(part, component))
   )
 })
 
-const unlanded = "What is logged stays in the topic and does not come into the table."
+const unlanded = "New events stay in the topic and do not reach the table."
 const unusable = "Nothing can be committed to the table, and it cannot be queried."
-const unqueried = "The table cannot be queried; events come into it nevertheless."
+const unqueried = "The table cannot be queried; events still reach it."
 
-export const kafka = (look: Look) =>
-  part(look, {
+export const kafka = (probe: Probe) =>
+  check(probe, {
     name: "kafka",
     service: "kafka",
     title: "Kafka",
-    consequence: "No event can be logged, and none comes into the table."
+    consequence: "No event can be logged, and none reaches the table."
   })
 
-export const zookeeper = (look: Look) =>
-  part(look, {
+export const zookeeper = (probe: Probe) =>
+  check(probe, {
     name: "zookeeper",
     service: "zookeeper",
     title: "ZooKeeper",
-    consequence: "Kafka goes on for some seconds only, and cannot be started."
+    consequence: "Kafka keeps running for a few seconds only, and cannot be started."
   })
 
-/** Without Kafka it says nothing of its connectors. */
-export const connect = (look: Look) =>
-  part(look, {
+/** Without Kafka it reports nothing of its connectors. */
+export const connect = (probe: Probe) =>
+  check(probe, {
     name: "connect",
     service: "kafka-connect",
     title: "Kafka Connect",
@@ -79,77 +78,85 @@ export const connect = (look: Look) =>
     needs: ["kafka"]
   })
 
-/** What is in the container's environment is what compose.yaml gives the metastore too. */
-const passwordBack =
+/** compose.yaml gives the container and the metastore the same variables. */
+const restorePassword =
   'docker exec postgres bash -c "psql --username \\$POSTGRES_USER --dbname \\$POSTGRES_DB --command \\"ALTER USER \\$POSTGRES_USER PASSWORD \'\\$POSTGRES_PASSWORD\'\\""'
 
-export const postgres = (look: Look): Check => {
+export const postgres = (probe: Probe) => {
   const title = "The metastore's PostgreSQL"
-  const up = part(look, { name: "postgres", service: "postgres", title, consequence: unusable })
-  const refused = (detail: string): Finding => ({
+  const up = check(probe, { name: "postgres", service: "postgres", title, consequence: unusable })
+  const rejected = (detail: string): Finding => ({
     finding: sentence(`${title} answers, and ${detail}`),
     consequence:
-      "The metastore cannot open a new connection to it: soon, or after its next start, the table is gone for all.",
-    fix: `\`${passwordBack}\` gives it the password of .env again. If the other one is meant, set POSTGRES_PASSWORD to it there, then docker compose up --detach --wait; and where floe runs outside of compose.yaml, FLOE_POSTGRES_PASSWORD.`
+      "The metastore cannot open a new connection to it. Soon, or after its next start, no program can use the table.",
+    fix: `\`${restorePassword}\` sets the password of .env again. If you meant to change it, set POSTGRES_PASSWORD to the new one there, then docker compose up --detach --wait; and if floe runs outside of compose.yaml, FLOE_POSTGRES_PASSWORD.`
   })
   return {
     ...up,
-    ok: `${title} answers, and lets the metastore's user in.`,
+    ok: `${title} answers, and accepts the metastore's user.`,
     run: Effect.gen(function* () {
-      const found = (yield* look).find(({ name }) => name === up.name)
-      if (found?.state === "down" && found.detail.startsWith("it refuses the password")) return [refused(found.detail)]
+      const component = (yield* probe).find(({ name }) => name === up.name)
+      if (component?.state === "down" && component.detail.startsWith(passwordRejected)) {
+        return [rejected(component.detail)]
+      }
       return yield* up.run
     })
   }
 }
 
-export const metastore = (look: Look) =>
-  part(look, {
+export const metastore = (probe: Probe) =>
+  check(probe, {
     name: "metastore",
     service: "hive-metastore",
     title: "The Hive Metastore",
     consequence: unusable
   })
 
-export const trino = (look: Look, query: Query["Service"]): Check => {
-  const up = part(look, { name: "trino", service: "trino", title: "Trino", consequence: unqueried })
-  const catalogs = Effect.gen(function* () {
-    const { rows } = yield* query.execute("SHOW CATALOGS LIKE 'iceberg'")
-    if ((yield* Stream.runCollect(rows)).length > 0) return []
-    const finding: Finding = {
-      finding: "Trino has no catalog iceberg.",
-      consequence: unqueried,
-      fix: "Give it the folder deploy/trino/etc as /etc/trino, as compose.yaml does, and start it again: `docker compose restart trino`"
-    }
-    return [finding]
-  }).pipe(Effect.scoped)
+const catalogs = Effect.gen(function* () {
+  const { rows } = yield* (yield* Query).execute("SHOW CATALOGS LIKE 'iceberg'")
+  if ((yield* Stream.runCollect(rows)).length > 0) return []
+  const finding: Finding = {
+    finding: "Trino has no catalog iceberg.",
+    consequence: unqueried,
+    fix: "Mount the folder deploy/trino/etc at /etc/trino, as compose.yaml does, and restart it: `docker compose restart trino`"
+  }
+  return [finding]
+}).pipe(Effect.scoped)
+
+export const trino = (probe: Probe) => {
+  const up = check(probe, { name: "trino", service: "trino", title: "Trino", consequence: unqueried })
   return {
     name: up.name,
     ok: "Trino answers, and has the catalog iceberg.",
-    run: Effect.flatMap(up.run, (findings) => (findings.length > 0 ? Effect.succeed(findings) : catalogs))
+    run: Effect.gen(function* () {
+      const findings = yield* up.run
+      return findings.length > 0 ? findings : yield* catalogs
+    })
   }
 }
 
 /** MinIO, its bucket, and whether the key may list it. */
-export const storage = (storage: Storage["Service"]): Check => {
-  const found = (finding: string, fix: string): Effect.Effect<ReadonlyArray<Finding>> =>
+export const storage = (warehouse: string) => {
+  const one = (finding: string, fix: string): Effect.Effect<ReadonlyArray<Finding>> =>
     Effect.succeed([{ finding, consequence: unusable, fix }])
   return {
     name: "storage",
-    ok: `The object store answers, and lists ${storage.warehouse}.`,
-    run: Stream.runHead(storage.list("")).pipe(
-      Effect.as<ReadonlyArray<Finding>>([]),
+    ok: `The object store answers, and lists ${warehouse}.`,
+    run: Effect.gen(function* () {
+      yield* Stream.runHead((yield* Storage).list(""))
+      return []
+    }).pipe(
       Effect.catchTags({
-        StorageUnavailable: ({ message }) => found(message, startOf("minio")),
+        StorageUnavailable: ({ message }) => one(message, startOf("minio")),
         StorageMissing: ({ message }) =>
-          found(
+          one(
             message,
-            "If the bucket was there before, put the volume minio back from a copy; `docker compose up minio-init` makes an empty one, for a table that is made again."
+            "If the bucket existed before, restore the volume minio from a copy; `docker compose up minio-init` makes an empty one, for a table that is rebuilt."
           ),
         StorageRefused: ({ message }) =>
-          found(
+          one(
             message,
-            "Set FLOE_S3_ACCESS_KEY and FLOE_S3_SECRET_KEY to MINIO_ROOT_USER and MINIO_ROOT_PASSWORD of .env (admin and password, if there is none)."
+            "Set FLOE_S3_ACCESS_KEY and FLOE_S3_SECRET_KEY to MINIO_ROOT_USER and MINIO_ROOT_PASSWORD of .env (without that file, admin and password)."
           )
       })
     )

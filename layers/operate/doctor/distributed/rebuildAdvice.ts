@@ -1,13 +1,13 @@
-/** What mends a table with which the sink cannot go on: commands that can be given as they are. */
+/** How to repair a table that the sink cannot continue with: commands that can be run as they are. */
 import { Effect, Predicate, Stream } from "effect"
-import type { Connector } from "../../../../services/Connector.ts"
-import type { Query } from "../../../../services/Query.ts"
+import { Connector } from "../../../../services/Connector.ts"
+import { Query } from "../../../../services/Query.ts"
 import { tableOf } from "../../../sink/connect/rebuildConnector.ts"
 
 export interface RebuildAdvice {
   /** From the topic, which has all of it. */
   readonly plain: string
-  /** The same, with the rows that only the table has in a table of their own. */
+  /** The same, after copying the rows that only the table has to another table. */
   readonly keeping: string
   /** The same, without what other programs have changed. */
   readonly alone: string
@@ -15,30 +15,27 @@ export interface RebuildAdvice {
 
 /** A name that no table has yet. */
 const free = (name: string, taken: ReadonlySet<unknown>) => {
-  let found = name
-  for (let i = 2; taken.has(found); i++) found = `${name}_${i}`
-  return found
+  let candidate = name
+  for (let i = 2; taken.has(candidate); i++) candidate = `${name}_${i}`
+  return candidate
 }
 
-/** A replay that was broken off goes on; else one into a table that is not there yet. */
-export const rebuildAdvice = Effect.fnUntraced(
-  function* (query: Query["Service"], connector: Connector["Service"]) {
-    const { rows } = yield* query.execute("SHOW TABLES FROM iceberg.default")
-    const taken = new Set(
-      (yield* Stream.runCollect(rows)).flatMap(([name]) => (Predicate.isString(name) ? [name] : []))
-    )
-    const [unfinished] = (yield* connector.names).flatMap(tableOf)
-    return { again: unfinished ?? free("weather_again", taken), before: free("weather_before", taken) }
-  },
+/** Resumes an interrupted rebuild; otherwise starts one into a table that does not exist yet. */
+export const rebuildAdvice = Effect.gen(function* () {
+  const { rows } = yield* (yield* Query).execute("SHOW TABLES FROM iceberg.default")
+  const taken = new Set((yield* Stream.runCollect(rows)).flatMap(([name]) => (Predicate.isString(name) ? [name] : [])))
+  const [unfinished] = (yield* (yield* Connector).names).flatMap(tableOf)
+  return { again: unfinished ?? free("weather_again", taken), before: free("weather_before", taken) }
+}).pipe(
   Effect.scoped,
-  // It is one of these that is down, and another check says so.
+  // Trino or Kafka Connect is down then, which another check finds.
   Effect.orElseSucceed(() => ({ again: "weather_again", before: "weather_before" })),
   Effect.map(({ again, before }): RebuildAdvice => {
-    const replay = `floe replay --into ${again} --swap`
+    const rebuild = `floe rebuild --into ${again} --promote`
     return {
-      plain: `\`${replay}\` makes the table again from the topic.`,
-      keeping: `\`floe query "CREATE TABLE ${before} AS SELECT * FROM weather"\` keeps all that the table has, and then \`${replay} --discard-missing-rows --discard-other-writers\` makes it again from the topic, which has less.`,
-      alone: `\`${replay} --discard-other-writers\` makes the table again from the topic, without these changes.`
+      plain: `\`${rebuild}\` rebuilds the table from the topic.`,
+      keeping: `\`floe query "CREATE TABLE ${before} AS SELECT * FROM weather"\` keeps a copy of the whole table, and then \`${rebuild} --discard-missing-rows --discard-other-writers\` rebuilds it from the topic, which has fewer rows.`,
+      alone: `\`${rebuild} --discard-other-writers\` rebuilds the table from the topic, without these changes.`
     }
   })
 )

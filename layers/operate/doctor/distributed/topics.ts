@@ -1,15 +1,15 @@
-/** Checks of the topics: that they are there and nothing in them expires. */
+/** Checks of the topics: they are there, and nothing in them expires. */
 import { Effect, Option } from "effect"
-import type { Check, Finding } from "../../../../services/Checks.ts"
-import type { ConsumerGroups } from "../../../../services/ConsumerGroups.ts"
-import type { TableReader } from "../../../../services/TableReader.ts"
+import type { Finding } from "../../../../services/Checks.ts"
+import { ConsumerGroups } from "../../../../services/ConsumerGroups.ts"
+import { TableReader } from "../../../../services/TableReader.ts"
 import {
   control,
   coordinator,
   deadLettersOf,
   type TopicDescription,
   type TopicRetention,
-  type Topics
+  Topics
 } from "../../../../services/Topics.ts"
 import { plural } from "../../../runtime/plural.ts"
 import type { RebuildAdvice } from "./rebuildAdvice.ts"
@@ -21,36 +21,40 @@ const days = (millis: number) =>
     ? `${Math.round(millis / 1000).toLocaleString("en-US")} s`
     : `${Math.round(millis / 86_400_000)} days`
 
-/** `lost` is what it leads to when something expires. */
-const expiring = (name: string, { millis, bytes, cleanup }: TopicRetention, lost: string): ReadonlyArray<Finding> => {
+/** `consequence`: what it leads to when something expires. */
+const expiring = (
+  name: string,
+  { millis, bytes, cleanup }: TopicRetention,
+  consequence: string
+): ReadonlyArray<Finding> => {
   const limits = [
     ...(millis === null ? [] : [`for ${days(millis)} (retention.ms=${millis})`]),
     ...(bytes === null ? [] : [`up to ${bytes.toLocaleString("en-US")} bytes (retention.bytes=${bytes})`]),
-    ...(cleanup === "delete" ? [] : [`by key alone (cleanup.policy=${cleanup})`])
+    ...(cleanup === "delete" ? [] : [`by key (cleanup.policy=${cleanup})`])
   ]
   if (limits.length === 0) return []
   const fix = `${kafkas("kafka-configs")} --alter --entity-type topics --entity-name ${name} --add-config retention.ms=-1,retention.bytes=-1,cleanup.policy=delete`
-  return [{ finding: `The topic ${name} keeps what is in it ${limits.join(" and ")}.`, consequence: lost, fix }]
+  return [{ finding: `The topic ${name} keeps its records only ${limits.join(" and ")}.`, consequence, fix }]
 }
 
 const missing = (name: string): Finding => ({
   finding: `There is no topic ${name}.`,
   consequence:
     name === control
-      ? "The sink cannot agree on a commit: nothing comes into the table."
+      ? "The sink cannot coordinate a commit: nothing reaches the table."
       : name.endsWith("-dlq")
-        ? "What the sink cannot take stops it, instead of being put aside."
-        : "No event can be logged, and none comes into the table.",
+        ? "A record that the sink rejects stops it instead of being stored there."
+        : "No event can be logged, and none reaches the table.",
   fix: "floe topics create"
 })
 
 const unread = (start: number, read: number, { plain }: RebuildAdvice): Finding => ({
-  finding: `The topic ${control} begins at offset ${start}, and the sink has read it up to ${read} only.`,
-  consequence: "Files that were named in between may never come into the table, and their rows with them.",
+  finding: `The topic ${control} begins at offset ${start}, and the sink has read it only up to ${read}.`,
+  consequence: "Files announced in between, and their rows, may never reach the table.",
   fix: plain
 })
 
-/** Once the table has no more rows than the topic, nothing is left to compare with what is gone. */
+/** Nothing is lost once the table has no more rows than the topic. */
 const cut = (
   { name, partitions }: TopicDescription,
   rows: number,
@@ -60,9 +64,9 @@ const cut = (
   return partitions
     .filter(({ start }) => start > 0)
     .map(({ partition, start }) => ({
-      finding: `The topic ${name} begins at offset ${start} of partition ${partition}: what was before has expired or was deleted.`,
-      consequence: "What of it is in the table stays there, and cannot be compared any more, or made anew.",
-      fix: `Put the volumes kafka, zookeeper-data and zookeeper-log back from a copy that has it. Where there is none: ${keeping}`
+      finding: `The topic ${name} begins at offset ${start} of partition ${partition}: earlier events have expired or were deleted.`,
+      consequence: "Their rows stay in the table, but can no longer be verified or rebuilt.",
+      fix: `Restore the volumes kafka, zookeeper-data and zookeeper-log from a copy that has them. If there is none: ${keeping}`
     }))
 }
 
@@ -73,17 +77,17 @@ interface Wanted {
 
 const differing = (
   { name, partitions }: Wanted,
-  found: TopicDescription,
+  topic: TopicDescription,
   { plain }: RebuildAdvice
 ): ReadonlyArray<Finding> => {
-  const count = found.partitions.length
+  const count = topic.partitions.length
   const finding = `The topic ${name} has ${plural(count, "partition")}, and should have ${partitions}.`
   if (name === control && count > 1) {
     return [
       {
         finding,
-        consequence: "What the sink's tasks say comes out of order: it may commit without some of the files.",
-        fix: `\`floe connector delete\`, \`${kafkas("kafka-topics")} --delete --topic ${name}\`, \`floe topics create\` and \`floe connector register\` make it with one. Then ${plain}`
+        consequence: "The messages of the sink's tasks arrive out of order: it may commit without some of the files.",
+        fix: `\`floe connector delete\`, \`${kafkas("kafka-topics")} --delete --topic ${name}\`, \`floe topics create\` and \`floe connector register\` recreate it with one. Then ${plain}`
       }
     ]
   }
@@ -91,18 +95,13 @@ const differing = (
   return [
     {
       finding,
-      consequence: "Fewer servers and tasks share the work than was meant.",
+      consequence: "Fewer servers and tasks share the work than intended.",
       fix: `${kafkas("kafka-topics")} --alter --topic ${name} --partitions ${partitions}`
     }
   ]
 }
 
-export const topics = (
-  topics: Topics["Service"],
-  name: string,
-  partitions: number,
-  anew: Effect.Effect<RebuildAdvice>
-): Check => {
+export const topics = (name: string, partitions: number, advice: Effect.Effect<RebuildAdvice>) => {
   const wanted = [
     { name, partitions },
     { name: deadLettersOf(name), partitions: 1 },
@@ -113,55 +112,51 @@ export const topics = (
     ok: `The topics ${wanted.map(({ name }) => name).join(", ")} are there, with their partitions.`,
     needs: ["kafka"],
     run: Effect.gen(function* () {
-      const found = yield* Effect.forEach(wanted, ({ name }) => topics.describe(name), { concurrency: 3 })
-      const advice = yield* anew
+      const { describe } = yield* Topics
+      const topics = yield* Effect.forEach(wanted, ({ name }) => describe(name), { concurrency: 3 })
+      const rebuild = yield* advice
       return wanted.flatMap((one, i) =>
-        Option.match(found[i] ?? Option.none(), {
+        Option.match(topics[i] ?? Option.none(), {
           onNone: () => [missing(one.name)],
-          onSome: (topic) => differing(one, topic, advice)
+          onSome: (topic) => differing(one, topic, rebuild)
         })
       )
     })
   }
 }
 
-/** That nothing was ever lost from the log, and from what the sink's tasks tell each other, or will be. */
-export const retention = (
-  topics: Topics["Service"],
-  groups: ConsumerGroups["Service"],
-  table: TableReader["Service"],
-  name: string,
-  anew: Effect.Effect<RebuildAdvice>
-): Check => ({
+/** That nothing was lost or will be lost from the log, or from the control topic. */
+export const retention = (name: string, advice: Effect.Effect<RebuildAdvice>) => ({
   name: "retention",
   ok: `Nothing in the topics ${name} and ${control} expires, or has expired before it was needed.`,
   needs: ["kafka", "topics"],
   run: Effect.gen(function* () {
+    const topics = yield* Topics
     const [ofLog, ofControl, log, sinks, group] = yield* Effect.all(
       [
         topics.retention(name),
         topics.retention(control),
         topics.describe(name),
         topics.describe(control),
-        groups.find(coordinator)
+        (yield* ConsumerGroups).find(coordinator)
       ],
       { concurrency: "unbounded" }
     )
-    const lost = "Events vanish from the log, which is the only truth there is."
+    const lost = "Events vanish from the log, which is the only source of truth."
     const missed = "After a pause the sink misses files that it has written, and their rows."
     const read = Option.getOrUndefined(group)?.offsets.find((_) => _.topic === control && _.partition === 0)?.offset
     const start = Option.getOrUndefined(sinks)?.partitions[0]?.start ?? 0
-    const advice = yield* anew
-    // Without Trino nobody knows, and it may be all of them.
-    const rows = yield* Effect.match(table.current, {
+    const rebuild = yield* advice
+    // Without Trino it is not known, and may be all of them.
+    const rows = yield* Effect.match((yield* TableReader).current, {
       onFailure: () => Number.POSITIVE_INFINITY,
       onSuccess: (current) => Option.getOrUndefined(current)?.rows ?? 0
     })
     return [
-      ...Option.match(ofLog, { onNone: () => [], onSome: (found) => expiring(name, found, lost) }),
-      ...Option.match(ofControl, { onNone: () => [], onSome: (found) => expiring(control, found, missed) }),
-      ...Option.match(log, { onNone: () => [], onSome: (topic) => cut(topic, rows, advice) }),
-      ...(read === undefined || read >= start ? [] : [unread(start, read, advice)])
+      ...Option.match(ofLog, { onNone: () => [], onSome: (limits) => expiring(name, limits, lost) }),
+      ...Option.match(ofControl, { onNone: () => [], onSome: (limits) => expiring(control, limits, missed) }),
+      ...Option.match(log, { onNone: () => [], onSome: (topic) => cut(topic, rows, rebuild) }),
+      ...(read === undefined || read >= start ? [] : [unread(start, read, rebuild)])
     ]
   })
 })

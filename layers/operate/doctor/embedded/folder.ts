@@ -1,8 +1,8 @@
-/** Checks of the data folder: that it is there, room on its disk, whose its files are, what can be done in it. */
+/** Checks of the data folder: it exists, its disk has room, its files have one owner, and Floe can use them. */
 import { accessSync, closeSync, constants, existsSync, openSync, readSync, statfsSync, statSync } from "node:fs"
 import { dirname } from "node:path"
 import { Effect } from "effect"
-import type { Check, Finding } from "../../../../services/Checks.ts"
+import { type Check, CheckFailed, type Finding } from "../../../../services/Checks.ts"
 import type { DataFolder } from "../../../../services/DataFolder.ts"
 import * as Files from "../../../runtime/files.ts"
 import { plural } from "../../../runtime/plural.ts"
@@ -18,10 +18,13 @@ const existing = (path: string): string => (existsSync(path) ? path : existing(d
 /** A commit of a few rows needs about as much. */
 const fullBytes = 2 ** 20
 
-const attempt = <A>(run: () => A) =>
-  Effect.try({ try: run, catch: (cause) => (cause instanceof Error ? cause : new Error(String(cause))) })
+const attempt = (run: () => ReadonlyArray<Finding>) =>
+  Effect.try({
+    try: run,
+    catch: (cause) => new CheckFailed({ reason: cause instanceof Error ? cause.message : String(cause), cause })
+  })
 
-export const data = ({ root }: Folder): Check => ({
+export const data = (root: string): Check => ({
   name: "data",
   ok: `The data folder ${root} is there.`,
   run: attempt(() => {
@@ -29,14 +32,14 @@ export const data = ({ root }: Folder): Check => ({
     const finding: Finding = {
       finding: `There is no data folder ${root}.`,
       consequence:
-        "Nothing was kept there yet, or it was moved or removed: then programs that used it take no more events.",
+        "Either Floe never ran on it, or it was moved or removed; programs that still use it take no more events.",
       fix: "npm start makes a new one. If there was one, stop Floe, put the folder back or set FLOE_DATA to where it is, and start again."
     }
     return [finding]
   })
 })
 
-export const disk = ({ root }: Folder, roomBytes: number): Check => ({
+export const disk = (root: string, roomBytes: number): Check => ({
   name: "disk",
   ok: `The disk has room: more than ${mebibytes(roomBytes)}.`,
   run: attempt(() => {
@@ -46,7 +49,7 @@ export const disk = ({ root }: Folder, roomBytes: number): Check => ({
       findings.push({
         finding: `The disk of ${root} ${bavail * bsize < fullBytes ? "is full: it " : ""}has ${mebibytes(bavail * bsize)} of ${mebibytes(blocks * bsize)} left.`,
         consequence: "When it is full, events are refused with 503 and nothing is committed to the table.",
-        fix: `Make room on it until ${mebibytes(roomBytes)} are free (see what is large: du -xh --max-depth=3 ${shellQuoted(root)}), or move the data folder to a larger disk and set FLOE_DATA.`
+        fix: `Free up space on it until ${mebibytes(roomBytes)} are free (du -xh --max-depth=3 ${shellQuoted(root)} shows what is large), or move the data folder to a larger disk and set FLOE_DATA.`
       })
     }
     // Some file systems do not count them.
@@ -54,7 +57,7 @@ export const disk = ({ root }: Folder, roomBytes: number): Check => ({
       findings.push({
         finding: `The file system of ${root} can hold only ${plural(ffree, "more file")}.`,
         consequence: "When there are none left, nothing is committed to the table.",
-        fix: "Remove files that nobody needs from it, or move the data folder and set FLOE_DATA."
+        fix: "Remove files that are no longer needed, or move the data folder and set FLOE_DATA."
       })
     }
     return findings
@@ -77,7 +80,7 @@ const placesOf = (folder: Folder) =>
     `${folder.table}/metadata`
   ].filter((path) => existsSync(path))
 
-/** What a server that ends removes meanwhile is well, and a read-only file system is not the permissions' fault. */
+/** A file that a stopping server removes meanwhile counts as allowed; so does a read-only file system, which is not a matter of permissions. */
 const may = (wanted: number, path: string) => {
   try {
     const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
@@ -90,11 +93,11 @@ const may = (wanted: number, path: string) => {
 
 const sqlite = "SQLite format 3\0"
 
-/** What lies where a lock belongs; undefined if it is one, or nothing. */
+/** What is in the place of a lock; undefined if it is a lock, or nothing. */
 const insteadOfLock = (path: string) => {
-  const found = statSync(path, { throwIfNoEntry: false })
-  if (found === undefined || (found.isFile() && found.size === 0)) return undefined
-  if (found.isDirectory()) return "is a folder"
+  const stats = statSync(path, { throwIfNoEntry: false })
+  if (stats === undefined || (stats.isFile() && stats.size === 0)) return undefined
+  if (stats.isDirectory()) return "is a folder"
   const file = openSync(path, "r")
   try {
     const start = Buffer.alloc(sqlite.length)
@@ -108,17 +111,17 @@ const insteadOfLock = (path: string) => {
 const ownerOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.uid
 
 const onlyReads = ({ root }: Folder): Finding => ({
-  finding: `You may read ${root} and not write it.`,
+  finding: `You may read ${root} but not write to it.`,
   consequence:
-    "What only reads works for you (floe query, audit, status, tail, backup). What Floe can do in the folder was not tried.",
-  fix: `For all else run the command as the user ${ownerOf(root)}, who owns the folder.`,
+    "Commands that only read work for you (floe query, audit, status, tail, backup). Whether Floe can write to the folder was not tested.",
+  fix: `Run other commands as the user ${ownerOf(root)}, who owns the folder.`,
   warning: true
 })
 
 export const folder = (folder: Folder): Check => ({
   name: "folder",
   needs: ["data"],
-  ok: `The data folder ${folder.root} is one user's, who may read and write all of it, and its file system has what Floe needs.`,
+  ok: `One user owns all of the data folder ${folder.root} and may read and write it, and its file system supports what Floe does.`,
   run: attempt(() => {
     const places = placesOf(folder)
     const findings: Array<Finding> = []
@@ -129,8 +132,8 @@ export const folder = (folder: Folder): Check => ({
     if (refused.length > 0) {
       findings.push({
         finding: `You may not read ${isReader ? "" : "and write "}${refused.join(", ")}.`,
-        consequence: "The server, the sink or floe cannot use it when you start them.",
-        fix: `Run them as the owner of ${folder.root}, or give the folder to yourself: sudo chown -R "$(id -un)" ${shellQuoted(folder.root)}`
+        consequence: "The server, the sink and floe cannot use it when you start them.",
+        fix: `Run them as the owner of ${folder.root}, or take ownership: sudo chown -R "$(id -un)" ${shellQuoted(folder.root)}`
       })
     }
     const locks = [folder.serverLock, folder.sinkLock, folder.rebuildLock].filter((path) => !refused.includes(path))
@@ -139,15 +142,15 @@ export const folder = (folder: Folder): Check => ({
       if (instead === undefined) continue
       findings.push({
         finding: `Where the lock ${path} belongs there ${instead === "is a folder" ? instead : `is a file that ${instead}`}.`,
-        consequence: "What has to hold that lock cannot start.",
-        fix: `Stop what runs on the folder, and remove it: rm -r ${shellQuoted(path)}`
+        consequence: "The program that needs that lock cannot start.",
+        fix: `Stop the programs that use the folder, and remove it: rm -r ${shellQuoted(path)}`
       })
     }
     const foreign = places.filter((path) => (ownerOf(path) ?? owner) !== owner)
     if (foreign.length > 0) {
       findings.push({
         finding: `${folder.root} belongs to user ${owner}, and ${foreign.join(", ")} to another.`,
-        consequence: "Floe, when one of them starts it, cannot write what belongs to the other.",
+        consequence: "When one of them starts Floe, it cannot write the other's files.",
         fix: `Give all of it to one user: sudo chown -R ${owner} ${shellQuoted(folder.root)}`
       })
     }
@@ -160,7 +163,7 @@ export const folder = (folder: Folder): Check => ({
           fault.operation === "write"
             ? "Events are refused with 503 and nothing is committed to the table."
             : "Nothing can be committed to the table.",
-        fix: "Do what the reason says; then start Floe again if it does not run (npm start)."
+        fix: "Fix the cause, then start Floe again if it is not running (npm start)."
       })
     }
     return findings

@@ -1,14 +1,14 @@
-/** Checks of the logging server: its port, whether it answers, its lock. */
+/** Checks of the logging server: its port, whether it takes events, its lock. */
 import { connect } from "node:net"
 import { Effect, Option, Result } from "effect"
-import type { Check, Finding } from "../../../../services/Checks.ts"
-import type { DataFolder } from "../../../../services/DataFolder.ts"
-import type { EventLogReader } from "../../../../services/EventLog.ts"
+import type { Finding } from "../../../../services/Checks.ts"
+import { DataFolder } from "../../../../services/DataFolder.ts"
+import { EventLogReader } from "../../../../services/EventLog.ts"
 import type { ServerUnavailable } from "../../../../services/LogClient.ts"
 import type { Target } from "../../../../services/LogTarget.ts"
 import { otherLog } from "../../../ingest/health.ts"
 import { isHeld } from "../../../runtime/ProcessLock.ts"
-import { answersAt, healthAt, wellOf } from "../../probes/server.ts"
+import { answersAt, healthAt, okOf } from "../../probes/server.ts"
 
 const isListened = (host: string, port: number) =>
   Effect.callback<boolean>((resume) => {
@@ -27,43 +27,37 @@ const isListened = (host: string, port: number) =>
 const reachable = (host: string) => (host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host)
 const urlOf = (host: string, port: number) => new URL(`http://${host.includes(":") ? `[${host}]` : host}:${port}`)
 
-/** None where there is no log yet, or one that cannot be read. */
-const idOf = (log: EventLogReader["Service"]) =>
-  Effect.map(Effect.option(log.bounds), (bounds) => Option.getOrNull(Option.map(bounds, ({ logId }) => logId)))
+/** Null if there is no log yet, or one that cannot be read. */
+const logIdHere = Effect.gen(function* () {
+  const bounds = yield* Effect.option((yield* EventLogReader).bounds)
+  return Option.getOrNull(Option.map(bounds, ({ logId }) => logId))
+})
 
-export const port = (
-  host: string,
-  port: number,
-  { serverLock }: DataFolder["Service"],
-  log: EventLogReader["Service"]
-): Check => ({
+export const port = (host: string, port: number) => ({
   name: "port",
   ok: `This data folder's logging server runs, or port ${port} is free for it.`,
   run: Effect.gen(function* () {
-    // A server that runs has its port, whatever this shell's FLOE_PORT is.
+    const { serverLock } = yield* DataFolder
+    // A running server has its port, even if this shell's FLOE_PORT differs.
     if (port === 0 || (yield* Effect.orElseSucceed(isHeld(serverLock), () => false))) return []
     const address = reachable(host)
     if (!(yield* isListened(address, port))) return []
-    const found = Option.getOrUndefined(yield* Effect.option(healthAt(urlOf(address, port))))
-    if (found !== undefined && found.logId !== null && found.logId === (yield* idOf(log))) return []
+    const server = Option.getOrUndefined(yield* Effect.option(healthAt(urlOf(address, port))))
+    if (server !== undefined && server.logId !== null && server.logId === (yield* logIdHere)) return []
     const who =
-      found === undefined
+      server === undefined
         ? "a program that is not a logging server of Floe"
         : "a logging server with another log than this data folder's"
     const finding: Finding = {
       finding: `Port ${port} on ${address} is in use by ${who}.`,
       consequence: "The logging server cannot be started there.",
-      fix: `Stop that program (see who it is: ss -ltnp "sport = :${port}"), or set FLOE_PORT to another port.`
+      fix: `Stop that program (ss -ltnp "sport = :${port}" shows which it is), or set FLOE_PORT to another port.`
     }
     return [finding]
   })
 })
 
-export const server = (
-  target: Result.Result<Target, ServerUnavailable>,
-  folder: DataFolder["Service"],
-  log: EventLogReader["Service"]
-): Check => {
+export const server = (target: Result.Result<Target, ServerUnavailable>) => {
   if (Result.isFailure(target)) {
     const finding: Finding = {
       finding: target.failure.message,
@@ -73,12 +67,13 @@ export const server = (
     return { name: "server", ok: "A logging server takes events.", run: Effect.succeed([finding]) }
   }
   const { label, logId, url } = target.success
-  const judge = Effect.fnUntraced(function* (found: string | null) {
-    const other = otherLog(found, yield* idOf(log))
+  const judge = Effect.fnUntraced(function* (actual: string | null) {
+    const { root } = yield* DataFolder
+    const other = otherLog(actual, yield* logIdHere)
     if (other === undefined) return []
     const finding: Finding = {
-      finding: `The logging server at ${label} is not that of the data folder ${folder.root}: ${other}.`,
-      consequence: "What is logged there does not come into this table.",
+      finding: `The logging server at ${label} does not belong to the data folder ${root}: ${other}.`,
+      consequence: "Events logged there do not reach this table.",
       fix:
         logId === null
           ? "Unset FLOE_TARGET, or set FLOE_DATA to the data folder of that server."
@@ -87,10 +82,11 @@ export const server = (
     return [finding]
   })
   const absent = Effect.fnUntraced(function* (message: string) {
-    const finding: Finding = (yield* isHeld(folder.serverLock))
+    const { serverLock } = yield* DataFolder
+    const finding: Finding = (yield* isHeld(serverLock))
       ? {
-          finding: `${message} But a server holds ${folder.serverLock}.`,
-          consequence: "It listens elsewhere, or hangs; floe and the generator do not reach it.",
+          finding: `${message} But a server holds ${serverLock}.`,
+          consequence: "It listens elsewhere or hangs; floe and the generator cannot reach it.",
           fix: "Set FLOE_TARGET to where it listens, or stop it and start it again."
         }
       : {
@@ -100,5 +96,5 @@ export const server = (
         }
     return finding
   })
-  return { name: "server", ok: wellOf(label), run: answersAt({ url, label }, absent, judge) }
+  return { name: "server", ok: okOf(label), run: answersAt({ url, label }, absent, judge) }
 }

@@ -1,9 +1,9 @@
-/** Check of the table's files: that all that it names is there and whole. */
+/** Check of the table's files: each one that it names is there and whole. */
 import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { Effect, Option } from "effect"
-import type { Check, Finding } from "../../../../services/Checks.ts"
-import type { DataFolder } from "../../../../services/DataFolder.ts"
+import type { Finding } from "../../../../services/Checks.ts"
+import { DataFolder } from "../../../../services/DataFolder.ts"
 import * as Files from "../../../runtime/files.ts"
 import { plural } from "../../../runtime/plural.ts"
 import { describeUndone, discardFlag, undoneByRebuild } from "../../../table/duckdb/undoneByRebuild.ts"
@@ -26,7 +26,7 @@ const named = (faults: ReadonlyArray<Fault>) => {
 
 const restart = "Start the sink (npm start, or node dist/sink.js), or stop it and start it again if it runs."
 
-/** A name that nothing has yet. */
+/** A name that is not taken yet. */
 const freeName = (path: string) => {
   for (let i = 1; ; i++) {
     const free = i === 1 ? path : `${path}-${i}`
@@ -34,19 +34,19 @@ const freeName = (path: string) => {
   }
 }
 
-/** Says what a rebuild undoes, where other programs have written to the table. */
+/** Names what a rebuild undoes if other programs have written to the table. */
 const rebuild = Effect.fnUntraced(function* ({ table }: Folder) {
   const undone = yield* undoneByRebuild(table).pipe(Effect.provide(Leases.layerNone))
   if (undone === undefined) return rebuildCommand
-  return `${rebuildCommand} ${discardFlag} makes the table again from the log and undoes what other programs changed; without ${discardFlag} it refuses. ${describeUndone(undone)}`
+  return `${rebuildCommand} ${discardFlag} rebuilds the table from the log and undoes what other programs changed; without ${discardFlag} it changes nothing. ${describeUndone(undone)}`
 })
 
-/** For a table that cannot be opened: nothing is thrown away. */
+/** For a table that cannot be opened. Nothing is deleted. */
 const startOver = ({ root, table }: Folder) =>
-  `Stop the sink, move the table away, and start the sink again, which makes the table from the log, without what other programs have written to it or deleted from it: mv ${shellQuoted(table)} ${shellQuoted(freeName(join(root, "weather-broken")))}`
+  `Stop the sink, move the table away, and start the sink again; it rebuilds the table from the log, without what other programs have written to it or deleted from it: mv ${shellQuoted(table)} ${shellQuoted(freeName(join(root, "weather-broken")))}`
 
-const unreadable = (folder: Folder, what: string): Finding => ({
-  finding: what,
+const unreadable = (folder: Folder, finding: string): Finding => ({
+  finding,
   consequence: "The table cannot be queried, and a sink does not start on it. The log has its rows.",
   fix: startOver(folder)
 })
@@ -59,8 +59,8 @@ const ofTable = Effect.fnUntraced(function* (
   if (torn !== undefined) {
     findings.push({
       finding: `The table's newest metadata file ${torn.file} ${torn.reason}, so version ${version} is read.`,
-      consequence: "Queries do not see what the newest commit had added. The log has it.",
-      fix: `${restart} It goes on from version ${version} and commits what is missing.`
+      consequence: "Queries do not see the rows of the newest commit. The log has them.",
+      fix: `${restart} It continues from version ${version} and commits what is missing.`
     })
   }
   if (manifests.length > 0) {
@@ -69,14 +69,14 @@ const ofTable = Effect.fnUntraced(function* (
   if (files.length > 0) {
     findings.push({
       finding: `The table lacks data that its current snapshot needs: ${named(files)}.`,
-      consequence: "Queries that need it fail, and so does merging it. The log has its rows.",
+      consequence: "Queries and merges that need it fail. The log has its rows.",
       fix: manifests.length > 0 ? startOver(folder) : yield* rebuild(folder)
     })
   }
   if (hint !== undefined && torn === undefined && manifests.length === 0) {
     findings.push({
       finding: `The table's ${hint.file} ${hint.reason}.`,
-      consequence: "Engines that go by it read another version of the table, or do not find it.",
+      consequence: "Engines that use it read another version of the table, or find none.",
       fix: `${restart} It writes the file.`
     })
   }
@@ -84,14 +84,14 @@ const ofTable = Effect.fnUntraced(function* (
     findings.push({
       finding: `${plural(olderSnapshots, "older snapshot is", "older snapshots are")} not whole: ${named(older)}.`,
       consequence: "Only queries with --as-of that read them fail.",
-      fix: "Nothing need be done: they expire by themselves, and floe table snapshots lists those that are kept.",
+      fix: "Nothing needs to be done: they expire by themselves. floe table snapshots lists those that are kept.",
       warning: true
     })
   }
   return findings
 })
 
-/** What other engines have written and Floe cannot apply. */
+/** Deletes and columns of other engines that Floe cannot apply. */
 const beyondFloe = Effect.fnUntraced(function* ({ table }: Folder) {
   const current = yield* readMetadata(table)
   if (Option.isNone(current)) return []
@@ -103,7 +103,7 @@ const beyondFloe = Effect.fnUntraced(function* ({ table }: Folder) {
           {
             finding: message,
             consequence:
-              "floe query and floe audit refuse, as they would show rows that another engine deleted, or miss rows.",
+              "floe query and floe audit fail, because they would show rows that another engine deleted, or miss rows.",
             fix: "Let the engine that wrote it rewrite the table's data files: in Spark, CALL system.rewrite_data_files(table => 'default.weather', options => map('rewrite-all', 'true')) with write.format.default = parquet."
           }
         ])
@@ -111,8 +111,8 @@ const beyondFloe = Effect.fnUntraced(function* ({ table }: Folder) {
   )
 })
 
-/** Without a metadata file there is no table, and yet its data may lie there. */
-const withoutMetadata = Effect.fnUntraced(function* (folder: Folder) {
+/** Without a metadata file there is no table, but its data may still be there. */
+const hasData = Effect.fnUntraced(function* (folder: Folder) {
   const data = join(folder.table, "data")
   for (const partition of yield* Files.list(data)) {
     const files = yield* Effect.orElseSucceed(Files.list(join(data, partition)), () => [])
@@ -124,34 +124,38 @@ const withoutMetadata = Effect.fnUntraced(function* (folder: Folder) {
 /** A first commit writes data, then metadata. */
 const firstCommit = "1 second"
 
-export const table = (folder: Folder): Check => ({
+const check = Effect.fnUntraced(function* (folder: Folder) {
+  let verified = yield* verifyTable(folder.table)
+  if (Option.isNone(verified) && (yield* hasData(folder))) {
+    yield* Effect.sleep(firstCommit)
+    verified = yield* verifyTable(folder.table)
+    if (Option.isNone(verified)) {
+      const finding: Finding = {
+        finding: `The table at ${folder.table} has data files and no metadata.`,
+        consequence: "There is no table to query. The log has its rows.",
+        fix: `${restart} It makes the table from the log.`
+      }
+      return [finding]
+    }
+  }
+  if (Option.isNone(verified)) return []
+  const findings = yield* ofTable(folder, verified.value)
+  return verified.value.manifests.length > 0 ? findings : [...findings, ...(yield* beyondFloe(folder))]
+})
+
+export const table = {
   name: "table",
   needs: ["data"],
-  ok: "Every file that the table needs is there, in its size and with its ends (what is between, floe audit reads).",
-  run: Effect.gen(function* () {
-    let found = yield* verifyTable(folder.table)
-    if (Option.isNone(found) && (yield* withoutMetadata(folder))) {
-      yield* Effect.sleep(firstCommit)
-      found = yield* verifyTable(folder.table)
-      if (Option.isNone(found)) {
-        const finding: Finding = {
-          finding: `The table at ${folder.table} has data files and no metadata.`,
-          consequence: "There is no table to query. The log has its rows.",
-          fix: `${restart} It makes the table from the log.`
-        }
-        return [finding]
-      }
-    }
-    if (Option.isNone(found)) return []
-    const findings = yield* ofTable(folder, found.value)
-    return found.value.manifests.length > 0 ? findings : [...findings, ...(yield* beyondFloe(folder))]
-  }).pipe(
-    Effect.catchTag("TableBroken", ({ file, reason }) =>
-      Effect.succeed([unreadable(folder, `The table's metadata cannot be used: ${file} ${reason}.`)])
-    ),
-    Effect.catchIf(
-      (error) => error._tag === "TableUnavailable" && ["EISDIR", "ENOTDIR"].includes(Files.codeOf(error.cause) ?? ""),
-      (error) => Effect.succeed([unreadable(folder, `The table's metadata cannot be used. ${error.message}`)])
+  ok: "Every file that the table needs is there, with its size and with its first and last bytes (floe audit reads the rest).",
+  run: Effect.flatMap(DataFolder, (folder) =>
+    check(folder).pipe(
+      Effect.catchTag("TableBroken", ({ file, reason }) =>
+        Effect.succeed([unreadable(folder, `The table's metadata cannot be used: ${file} ${reason}.`)])
+      ),
+      Effect.catchIf(
+        (error) => error._tag === "TableUnavailable" && ["EISDIR", "ENOTDIR"].includes(Files.codeOf(error.cause) ?? ""),
+        (error) => Effect.succeed([unreadable(folder, `The table's metadata cannot be used. ${error.message}`)])
+      )
     )
   )
-})
+}

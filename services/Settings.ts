@@ -134,7 +134,7 @@ export const dataFolder = setting("FLOE_DATA", Config.NonEmptyString, "./data", 
 export const snapshotKeep = setting("FLOE_SNAPSHOT_KEEP", count, 100, {
   readBy: "sink, `floe`",
   meaning:
-    "Number of newest snapshots of the table that are all kept; `FLOE_TIME_TRAVEL` keeps some of the older ones. In the distributed profile, `floe maintain` expires all others, except those of the last hour and those that the sink needs to find its progress."
+    "The table keeps this many of its newest snapshots, and those older ones that `FLOE_TIME_TRAVEL` selects. In the distributed profile, `floe maintain` expires all others, except those of the last hour and those that the sink needs to find its progress."
 })
 
 const notNegative = Schema.makeFilter(Duration.between({ minimum: Duration.zero, maximum: Duration.days(3650) }), {
@@ -236,7 +236,7 @@ export const connectUrl = setting("FLOE_CONNECT_URL", webAddress, new URL("http:
   meaning: "Address of Kafka Connect. Floe sends it no password."
 })
 const isThrift = Schema.makeFilter(({ protocol, hostname }: URL) => protocol === "thrift:" && hostname !== "", {
-  message: "expected an address such as thrift://localhost:9083"
+  message: "expected an address, for example thrift://localhost:9083"
 })
 export const metastoreUri = setting(
   "FLOE_METASTORE_URI",
@@ -246,7 +246,7 @@ export const metastoreUri = setting(
 )
 const isPlace = Schema.makeFilter(
   (place: string) => /^none$|^(\[[\da-f:.]+\]|[^\s:/[\]]+):\d+$/i.test(place) && URL.canParse(`tcp://${place}`),
-  { message: "expected a host and port such as localhost:2181, or none" }
+  { message: "expected a host and port (for example localhost:2181) or none" }
 )
 const place = (name: string) => Config.schema(Schema.String.check(isPlace), name)
 export const zookeeper = setting("FLOE_ZOOKEEPER", place, "localhost:2181", {

@@ -111,7 +111,7 @@ describe("Metastore", () => {
   it.live("an address that is none is named", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(Effect.void.pipe(Effect.provide(at("localhost:9083"))))
-      assert.include(error.message, "expected an address such as thrift://localhost:9083")
+      assert.include(error.message, "expected an address, for example thrift://localhost:9083")
     })
   )
 })

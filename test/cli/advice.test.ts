@@ -1,4 +1,4 @@
-/** What messages advise exists, and on the profile of whoever reads the message. */
+/** Commands that messages advise exist, and on the profile that prints the message. */
 import { globSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, it } from "@effect/vitest"
@@ -12,13 +12,13 @@ const subcommands = (command: typeof floe | (typeof floe.subcommands)[number]["c
   command.subcommands.flatMap(({ commands }) => commands)
 const commands = new Map(subcommands(floe).map((one) => [one.name, subcommands(one).map(({ name }) => name)]))
 
-/** Words of a sentence that may stand behind the name of the program or of a command. */
+/** Words that may follow the name of the program or of a command in a sentence. */
 const prose = ["and", "can", "cannot", "is", "does", "runs", "says"]
 const onlyDistributed = /^(?:topics|table create|connector (?:register|validate|restart|delete)|dlq redrive)\b/
 const embeddedRooms =
   /^layers\/(?:sink\/(?!connect\/)|log\/sqlite\/|table\/(?:iceberg|duckdb|parquet)\/|.*\bembedded\b)/
 
-it("every command that a message names exists, and on its profile", () => {
+it("every command that a message names exists on its profile, under its current name", () => {
   const wrong: Array<string> = []
   let seen = 0
   for (const path of globSync(["layers/**/*.ts", "services/*.ts"], { cwd: root })) {

@@ -8,7 +8,7 @@ const millisOf = (text: string) =>
   Option.match(parse(text), { onNone: () => undefined, onSome: (of) => (of._tag === "Time" ? of.millis : of.id) })
 
 describe("--as-of", () => {
-  it("takes a snapshot's id, and a time in UTC or with a zone", () => {
+  it("accepts a snapshot id, and a time in UTC or with a zone", () => {
     assert.strictEqual(millisOf("4695896948513303399"), "4695896948513303399")
     assert.strictEqual(millisOf("2026-01-08"), Date.UTC(2026, 0, 8))
     assert.strictEqual(millisOf("2024-02-29 23:59"), Date.UTC(2024, 1, 29, 23, 59))
@@ -16,7 +16,7 @@ describe("--as-of", () => {
     assert.strictEqual(millisOf("2026-01-01T00:30+05:30"), Date.UTC(2025, 11, 31, 19))
   })
 
-  it("takes each day that there is, and none that there is not", () => {
+  it("accepts every day that exists, and no other", () => {
     // Days of each month by the Gregorian rule.
     const days = (year: number, month: number) => {
       const leap = (year % 4 === 0 && year % 100 !== 0) || year % 400 === 0
@@ -42,7 +42,7 @@ describe("--as-of", () => {
     )
   })
 
-  it.live("and every flag that takes a time refuse a day and a time of day that do not exist", () =>
+  it.live("and every other flag with a time reject a day or a time of day that does not exist", () =>
     Effect.gen(function* () {
       const refused = yield* Effect.forEach(
         [

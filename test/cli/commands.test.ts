@@ -38,7 +38,7 @@ it.live(
       assert.isDefined(time, third)
       const fromTime = yield* startFloe(["tail", "--from", time], env)
       const fromEnd = yield* startFloe(["tail"], env)
-      // It prints nothing before something comes, so events come until it has seen one.
+      // It prints nothing until an event arrives, so keep sending until it has seen one.
       const rome = yield* Effect.forkChild(Effect.forever(send("Rome")))
       yield* Effect.promise(() => Promise.all([all, json, fromTime, fromEnd].map((one) => one.printed(/Rome/))))
       yield* Effect.sync(() => rome.interruptUnsafe())
@@ -89,7 +89,7 @@ const Status = Schema.fromJsonString(
 )
 
 it.live(
-  "status shows each part, and how far the table is behind",
+  "status shows each component and the lag of the table",
   () =>
     Effect.gen(function* () {
       const { env } = yield* running
@@ -145,7 +145,7 @@ const Settings = Schema.fromJsonString(
 )
 
 it.live(
-  "config shows every setting, its value and where it came from, and hides secrets",
+  "config shows every setting, its value and its source, and hides secrets",
   () =>
     Effect.gen(function* () {
       const secret = "tr0ub4dor"
@@ -173,7 +173,7 @@ it.live(
 )
 
 it.live(
-  "completions are scripts that the shell takes, and that know the commands and their flags",
+  "completions are valid shell scripts that know the commands and their flags",
   () =>
     Effect.gen(function* () {
       const [bash, zsh, fish, other] = yield* Effect.all(
@@ -201,7 +201,7 @@ it.live(
 
 const noTerminal = spawnSync("script", ["--version"]).error !== undefined
 
-it.live.skipIf(noTerminal)("colours are for a terminal, and not with NO_COLOR; a line there is never too long", () =>
+it.live.skipIf(noTerminal)("colours appear only on a terminal without NO_COLOR, and lines fit the terminal", () =>
   Effect.gen(function* () {
     const { env } = yield* running
     const onTerminal = (more: Record<string, string>) =>

@@ -20,7 +20,7 @@ const connector = (answers: Record<string, Answer>) =>
   serving(({ method, url }) => answers[`${method} ${url}`] ?? { status: 202, body: "" })
 
 describe("the commands of the distributed profile", () => {
-  it.live("need it, and say so in a sentence", () =>
+  it.live("require it, and report that in one sentence", () =>
     Effect.gen(function* () {
       for (const args of [
         ["table", "create"],
@@ -37,7 +37,7 @@ describe("the commands of the distributed profile", () => {
     })
   )
 
-  it.live("connector status prints states and the reason of a failure, and exits with 1", () =>
+  it.live("connector status prints states and the reason for a failure, and exits with 1", () =>
     Effect.gen(function* () {
       const { base } = yield* connector({
         "GET /connectors/iceberg-sink/status": connect.failed,
@@ -65,33 +65,35 @@ describe("the commands of the distributed profile", () => {
     })
   )
 
-  it.live("connector register sends the sink's settings with what a file adds, or Connect's messages by field", () =>
-    Effect.gen(function* () {
-      const folder = yield* temporaryFolder
-      const file = join(folder, "more.json")
-      writeFileSync(file, '{"tasks.max": 2, "errors.log.enable": false}')
-      const plugin = "PUT /connector-plugins/org.apache.iceberg.connect.IcebergSinkConnector/config/validate"
-      const config = "GET /connectors/iceberg-sink/config"
-      const good = yield* connector({ [plugin]: connect.valid, [config]: connect.noConfig })
-      const done = yield* floe(["connector", "register", "--config", file], { FLOE_CONNECT_URL: good.base })
-      assert.deepStrictEqual(done, { code: 0, output: "The connector iceberg-sink is registered.\n" })
-      const put = good.seen.at(-1)
-      assert.strictEqual(put?.url, "/connectors/iceberg-sink/config")
-      const sent = JSON.parse(put?.body ?? "")
-      assert.strictEqual(sent.name, "iceberg-sink")
-      assert.strictEqual(sent["tasks.max"], "2")
-      assert.strictEqual(sent["errors.log.enable"], "false")
-      assert.strictEqual(sent["iceberg.tables"], "default.weather")
-      const bad = yield* connector({ [plugin]: connect.invalid })
-      const refused = yield* floe(["connector", "register"], { FLOE_CONNECT_URL: bad.base })
-      assert.strictEqual(refused.code, 1)
-      assert.include(refused.output, "\n  key.converter: Invalid value no.such.Class for configuration key.converter")
-      writeFileSync(file, '{"tasks.max": [2]}')
-      assert.strictEqual((yield* floe(["connector", "register", "--config", file])).code, 2)
-    }).pipe(Effect.scoped)
+  it.live(
+    "connector register sends the sink's settings merged with a file, and prints Connect's messages by field",
+    () =>
+      Effect.gen(function* () {
+        const folder = yield* temporaryFolder
+        const file = join(folder, "more.json")
+        writeFileSync(file, '{"tasks.max": 2, "errors.log.enable": false}')
+        const plugin = "PUT /connector-plugins/org.apache.iceberg.connect.IcebergSinkConnector/config/validate"
+        const config = "GET /connectors/iceberg-sink/config"
+        const good = yield* connector({ [plugin]: connect.valid, [config]: connect.noConfig })
+        const done = yield* floe(["connector", "register", "--config", file], { FLOE_CONNECT_URL: good.base })
+        assert.deepStrictEqual(done, { code: 0, output: "The connector iceberg-sink is registered.\n" })
+        const put = good.seen.at(-1)
+        assert.strictEqual(put?.url, "/connectors/iceberg-sink/config")
+        const sent = JSON.parse(put?.body ?? "")
+        assert.strictEqual(sent.name, "iceberg-sink")
+        assert.strictEqual(sent["tasks.max"], "2")
+        assert.strictEqual(sent["errors.log.enable"], "false")
+        assert.strictEqual(sent["iceberg.tables"], "default.weather")
+        const bad = yield* connector({ [plugin]: connect.invalid })
+        const refused = yield* floe(["connector", "register"], { FLOE_CONNECT_URL: bad.base })
+        assert.strictEqual(refused.code, 1)
+        assert.include(refused.output, "\n  key.converter: Invalid value no.such.Class for configuration key.converter")
+        writeFileSync(file, '{"tasks.max": [2]}')
+        assert.strictEqual((yield* floe(["connector", "register", "--config", file])).code, 2)
+      }).pipe(Effect.scoped)
   )
 
-  it.live("table create waits while Trino is starting, as long as it may", () =>
+  it.live("table create waits while Trino is starting, up to --wait", () =>
     Effect.gen(function* () {
       const { base } = yield* serving(({ method }, base) => {
         const page = trino.starting[method === "POST" ? 0 : 1] ?? ""
@@ -106,7 +108,7 @@ describe("the commands of the distributed profile", () => {
     })
   )
 
-  it.live("query says that a statement without a result is done", () =>
+  it.live("query reports that a statement without a result is done", () =>
     Effect.gen(function* () {
       const paths = trino.created.map((page) => /"nextUri":"\{base\}([^"]*)"/.exec(page)?.[1])
       const { base } = yield* serving(({ method, url }, base) => {
@@ -124,7 +126,7 @@ describe("the commands of the distributed profile", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("an address without http:// is named as what it is", () =>
+  it.live("an address without http:// is rejected with the reason", () =>
     Effect.gen(function* () {
       const { code, output } = yield* floe(["query", "SELECT 1"], { FLOE_TRINO_URL: "localhost:8080" })
       assert.deepStrictEqual(
@@ -138,7 +140,7 @@ describe("the commands of the distributed profile", () => {
   )
 
   it.live(
-    "status names everything that is down, what to do about it, and exits with 1",
+    "status lists everything that is down and what to do about it, and exits with 1",
     () =>
       Effect.gen(function* () {
         const places = yield* Effect.forEach(Array.from({ length: 8 }), () =>
@@ -239,7 +241,7 @@ describe("the commands of the distributed profile", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("storage ls prints sizes, and totals of each partition", () =>
+  it.live("storage ls prints sizes and the totals of each partition", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
       const files = {
@@ -283,7 +285,7 @@ describe("the commands of the distributed profile", () => {
   )
 })
 
-it("counts for people", () => {
+it("counts are formatted for people", () => {
   assert.deepStrictEqual(
     [0, 1, 2, 12_345].map((count) => plural(count, "event")),
     ["0 events", "1 event", "2 events", "12,345 events"]
@@ -291,7 +293,7 @@ it("counts for people", () => {
   assert.strictEqual(plural(1, "row is", "rows are"), "1 row is")
 })
 
-it("sizes for people", () => {
+it("sizes are formatted for people", () => {
   assert.deepStrictEqual([0, 1023, 1024, 1536, 1024 ** 2, 5 * 1024 ** 3, 3000 * 1024 ** 4].map(size), [
     "0 B",
     "1023 B",

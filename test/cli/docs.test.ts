@@ -11,20 +11,20 @@ import { floe } from "../support/program.ts"
 
 const page = (name: string) => readFileSync(join(import.meta.dirname, "..", "..", "docs", name), "utf8")
 
-it.effect("docs/cli.md is what the commands say of themselves; npm run docs makes it", () =>
+it.effect("docs/cli.md matches the commands' help; npm run docs generates it", () =>
   Effect.gen(function* () {
     assert.strictEqual(page("cli.md"), yield* manual)
   }).pipe(Effect.provide(Output.layer), Effect.provide(NodeServices.layer))
 )
 
-it("the tables of docs/configuration.md are what the settings say of themselves; npm run docs makes them", () => {
+it("the tables of docs/configuration.md match the settings; npm run docs generates them", () => {
   const configuration = page("configuration.md")
   assert.strictEqual([...configuration.matchAll(/<!-- settings: \w+ -->/g)].length, 3)
   assert.strictEqual(configuration, withTables(configuration))
 })
 
 it.live(
-  "the help of every command is in docs/cli.md and fits 80 columns on a terminal, but for the commands of examples",
+  "the help of every command is in docs/cli.md and fits 80 columns on a terminal, except for example commands",
   () =>
     Effect.gen(function* () {
       const commands = Array.from(page("cli.md").matchAll(/^##+ floe (.+)$/gm), ([, name = ""]) => name.split(" "))

@@ -65,7 +65,7 @@ const filled = Effect.gen(function* () {
 })
 
 describe("floe query on a terminal", () => {
-  it.live.skipIf(!hasTerminal)("prompts for statements until it is left", () =>
+  it.live.skipIf(!hasTerminal)("prompts for statements until the user leaves", () =>
     Effect.gen(function* () {
       const { data, state } = yield* filled
       const { ended, printed, type } = yield* terminal(data, state)
@@ -117,7 +117,7 @@ describe("floe query on a terminal", () => {
     }).pipe(Effect.scoped)
   )
 
-  it("a statement ends with a semicolon, but not in a text, a name or a comment", () => {
+  it("a semicolon ends a statement, except in a string, a quoted name or a comment", () => {
     assert.deepStrictEqual(split("SELECT 1; SELECT 2 ;\n"), { statements: ["SELECT 1", "SELECT 2"], rest: "" })
     assert.deepStrictEqual(split("SELECT 'a;''b;' AS \"c;\""), { statements: [], rest: "SELECT 'a;''b;' AS \"c;\"" })
     assert.deepStrictEqual(split("-- one; two\nSELECT /* ; */ 1 - 2 / 3;"), {

@@ -83,7 +83,7 @@ layer(Filled)("floe", (it) => {
     })
   )
 
-  it.effect("exit codes: 1 for what failed, 2 for what was misused, with a reason on standard error", () =>
+  it.effect("exits with 1 on failure and with 2 on misuse, with the reason on standard error", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
       const file = join(folder, "a.sql")
@@ -125,7 +125,7 @@ layer(Filled)("floe", (it) => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("a reader that has read enough ends it quietly, and so does an interruption", () =>
+  it.effect("ends quietly when its reader closes the pipe, and on an interruption", () =>
     Effect.gen(function* () {
       const many = "SELECT range FROM range(1000000000000)"
       const [closed, interrupted] = yield* Effect.all(
@@ -141,7 +141,7 @@ layer(Filled)("floe", (it) => {
     })
   )
 
-  it.effect("runs through a symbolic link, and on an older Node by the one that came with it", () =>
+  it.effect("runs through a symbolic link, and on an older Node by starting the bundled one", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
       symlinkSync(bin, join(folder, "floe"))
@@ -187,7 +187,7 @@ describe("formats", () => {
     ]
   ]
 
-  it.effect("JSON keeps numbers numbers, however long, and texts texts", () =>
+  it.effect("JSON keeps numbers of any length as numbers, and strings as strings", () =>
     Effect.gen(function* () {
       const expected = [
         '{"n":9007199254740993,"d":1.50,"t":"007","l":[1,2]}',
@@ -206,7 +206,7 @@ describe("formats", () => {
     })
   )
 
-  it.effect("CSV by RFC 4180", () =>
+  it.effect("CSV follows RFC 4180", () =>
     Effect.gen(function* () {
       assert.strictEqual(
         yield* textOf(csv, columnsOf({ "a,b": "VARCHAR", c: "VARCHAR" }), [
@@ -220,7 +220,7 @@ describe("formats", () => {
     })
   )
 
-  it.effect("a table lines up wide characters and numbers, shows control characters and fits the terminal", () =>
+  it.effect("a table aligns wide characters and numbers, shows control characters and fits the terminal", () =>
     Effect.gen(function* () {
       const at =
         (width: number): typeof ndjson =>
@@ -267,7 +267,7 @@ describe("formats", () => {
     })
   )
 
-  it.effect("a table that goes into a pipe is not cut, however wide and whichever row it is", () =>
+  it.effect("a table in a pipe is never truncated", () =>
     Effect.gen(function* () {
       const short = Array.from({ length: 1500 }, () => ["short", "x"])
       const wide = ["y".repeat(300), "z".repeat(300)]

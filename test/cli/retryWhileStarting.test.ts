@@ -3,7 +3,7 @@ import { Clock, Effect, Fiber } from "effect"
 import { TestClock, TestConsole } from "effect/testing"
 import { retryWhileStarting } from "../../layers/cli/terminal/retryWhileStarting.ts"
 
-it.effect("the time that tries take counts as waiting", () =>
+it.effect("the time that attempts take counts as waiting", () =>
   Effect.gen(function* () {
     const began: Array<number> = []
     const hanging = Clock.currentTimeMillis.pipe(

@@ -14,7 +14,7 @@ import { add, filesUnder, metadataFile, namedFiles, readJson, someRows, tableFil
 import { icebirdRows, sorted } from "../support/icebirdReader.ts"
 import { floe, run, startFloe } from "../support/program.ts"
 
-/** A data folder with so many commits of three rows each, and their snapshots' ids. */
+/** A data folder with this many commits of three rows each, and the ids of their snapshots. */
 const filled = Effect.fnUntraced(function* (commits: number, ts = "2026-01-08-14") {
   const root = join(yield* temporaryFolder, "data")
   const write = Effect.gen(function* () {
@@ -114,7 +114,7 @@ describe("floe table", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("says which table is not there, and makes nothing", () =>
+  it.live("report which table does not exist, and create nothing", () =>
     Effect.gen(function* () {
       const root = join(yield* temporaryFolder, "nowhere")
       const env = { FLOE_DATA: root }
@@ -137,7 +137,7 @@ describe("floe table", () => {
 })
 
 describe("floe query --as-of", () => {
-  it.live("queries the snapshot of an id or of a time", () =>
+  it.live("queries the snapshot with an id, or the one that was current at a time", () =>
     Effect.gen(function* () {
       const { env, ids, table } = yield* filled(3)
       const count = (asOf: string) =>
@@ -172,7 +172,7 @@ describe("floe query --as-of", () => {
     }).pipe(Effect.scoped)
   )
 
-  it("a time without a zone is one in UTC", () => {
+  it("a time without a zone is in UTC", () => {
     const millis = (text: string) => Option.getOrUndefined(parse(text))
     const at = Date.UTC(2026, 0, 8, 14, 30)
     for (const text of [
@@ -189,7 +189,7 @@ describe("floe query --as-of", () => {
 })
 
 describe("floe maintain", () => {
-  it.live("says what there is to do, does it where no sink runs, and then there is nothing left", () =>
+  it.live("reports what would be done, does it if no sink runs, and leaves nothing to do", () =>
     Effect.gen(function* () {
       const { env, table } = yield* filled(10)
       const orphan = join(table, "data", "ts=2026-01-08-14", "00000000-0000-left-by-a-crash.parquet")
@@ -223,7 +223,7 @@ describe("floe maintain", () => {
     }).pipe(Effect.scoped)
   )
 
-  /** A sink as a process, at work. */
+  /** A sink process that has committed. */
   const sinking = Effect.fnUntraced(function* (root: string) {
     const sink = yield* run(process.execPath, [join(import.meta.dirname, "..", "..", "src", "sink.ts")], {
       FLOE_DATA: root
@@ -242,7 +242,7 @@ describe("floe maintain", () => {
   const until = <A, E, R>(effect: Effect.Effect<A, E, R>, holds: (value: A) => boolean) =>
     Effect.repeat(effect, { until: holds, schedule: Schedule.spaced("10 millis") })
 
-  it.live("a running sink carries it out, also when nobody waits any more", () =>
+  it.live("a running sink does the work, even after the command stopped waiting", () =>
     Effect.gen(function* () {
       const root = yield* logged()
       const env = { FLOE_DATA: root }
@@ -268,7 +268,7 @@ describe("floe maintain", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("is done by who waits if the sink dies before it took it up", () =>
+  it.live("the command does the work if the sink dies before it starts", () =>
     Effect.gen(function* () {
       const root = yield* logged()
       const sink = yield* sinking(root)

@@ -8,7 +8,7 @@ import { icebirdRows, sorted } from "../support/icebirdReader.ts"
 import { freePort, type Program, start } from "../support/program.ts"
 
 const kills = 6
-/** Acknowledged records between two kills: no two kills come at the same moment of a commit. */
+/** Acknowledged records between two kills, so that kills hit a commit at different moments. */
 const between = [700, 1_150, 430, 910]
 const singles = 24
 const batches = 4
@@ -23,7 +23,7 @@ const decodeMany = Schema.decodeUnknownSync(Schema.fromJsonString(LoggedMany))
 
 const cities = ["Oslo", 'Lima "la Gris"', "東京 🌧️", "القاهرة", "a,b;c\\d", "São Tomé & Príncipe %41+"]
 
-/** A load that sends each record under its key until it is acknowledged, and keeps what was. */
+/** Sends each record under its key until it is acknowledged, and keeps the acknowledged ones. */
 const makeLoad = (base: string) => {
   const acknowledged: Array<WeatherRecord> = []
   const waiting = new Set<{ readonly count: number; readonly deferred: Deferred.Deferred<void> }>()
@@ -33,7 +33,7 @@ const makeLoad = (base: string) => {
 
   const nextReading = (): WeatherReading => {
     const n = made++
-    // Every record is there twice: it is the number of them that must be right.
+    // Every record occurs twice, so that the number of copies must be right.
     const block = Math.floor(n / (2 * cities.length))
     return { city: `${cities[n % cities.length]} ${block}`, temperature: `${block % 120}.50` }
   }
@@ -91,7 +91,7 @@ const makeLoad = (base: string) => {
     stop: () => {
       stopping = true
     },
-    /** Waits for so many more acknowledged records. */
+    /** Waits for this many more acknowledged records. */
     more: (count: number) =>
       Effect.suspend(() => {
         const deferred = Deferred.makeUnsafe<void>()
@@ -115,7 +115,7 @@ const withoutHour = (rows: ReadonlyArray<WeatherRecord>) => sorted(rows.map((row
 
 describe("end to end", () => {
   it.live(
-    "every acknowledged record is in the table exactly once and nothing else, whatever is killed",
+    "the table holds every acknowledged record exactly once and nothing else, whatever is killed",
     () =>
       Effect.gen(function* () {
         const data = yield* temporaryFolder
@@ -154,8 +154,8 @@ describe("end to end", () => {
         assert.deepStrictEqual(withoutHour(rows), withoutHour(load.acknowledged))
         const answered = new Set(sorted(load.acknowledged.filter(({ ts }) => ts !== "")))
         const hours = new Set(load.acknowledged.map(({ ts }) => ts))
-        const found = new Set(sorted(rows))
-        for (const record of answered) assert.isTrue(found.has(record), record)
+        const landed = new Set(sorted(rows))
+        for (const record of answered) assert.isTrue(landed.has(record), record)
         for (const { ts } of rows) assert.isTrue(hours.has(ts), ts)
       }),
     60_000

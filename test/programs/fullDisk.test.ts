@@ -1,4 +1,4 @@
-/** A disk that is full for real: what is said of it, and that all goes on once there is room. */
+/** A disk that is really full: the messages, and that everything resumes once there is room. */
 import { execFileSync, spawnSync } from "node:child_process"
 import { closeSync, mkdirSync, openSync, rmSync, writeSync } from "node:fs"
 import { join } from "node:path"
@@ -8,7 +8,7 @@ import { HttpServer } from "../../layers/ingest/http/HttpServer.ts"
 import { temporaryFolder } from "../support/dataFolder.ts"
 import { inProcess, programs } from "../support/inProcess.ts"
 
-/** A file system of a few MiB; only root may make one. */
+/** A file system of a few MiB; only root can mount one. */
 const mount = (folder: string) => spawnSync("mount", ["-t", "tmpfs", "-o", "size=6m", "tmpfs", folder]).status === 0
 
 const smallDisk = Effect.gen(function* () {
@@ -31,7 +31,7 @@ const fill = (path: string) => {
 }
 
 it.live(
-  "a full disk is named as that, and nobody is told to kill the sink; with room all goes on",
+  "a full disk is reported as such, without advice to kill the sink; with room, everything resumes",
   () =>
     Effect.gen(function* () {
       const disk = yield* smallDisk

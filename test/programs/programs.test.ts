@@ -11,20 +11,20 @@ const table = (data: string) => join(data, "warehouse", "default", "weather")
 
 const printed = (program: Program, pattern: RegExp) => Effect.promise(() => program.printed(pattern))
 
-/** The last offset that a sink says is in the table. */
+/** The last offset that a sink has logged as committed. */
 const committedUpTo = (output: string) => Number([...output.matchAll(/ up to weather\/0\/(\d+) /g)].at(-1)?.[1] ?? -1)
 
 const url = (program: Program) =>
   Effect.map(printed(program, /(?:listens on|runs at) (http:\/\/127\.0\.0\.1:\d+)/), (match) => match[1] ?? "")
 
-const assertSays = Effect.fnUntraced(function* (program: Program, pattern: RegExp) {
+const assertFailsWith = Effect.fnUntraced(function* (program: Program, pattern: RegExp) {
   assert.deepStrictEqual(yield* Effect.promise(() => program.ended), { code: 1, signal: null })
-  const said = program
+  const sentences = program
     .output()
     .split("\n")
     .filter((line) => line !== "" && !/^\d\d:\d\d:\d\d /.test(line))
-  assert.strictEqual(said.length, 1, program.output())
-  assert.match(said[0] ?? "", pattern)
+  assert.strictEqual(sentences.length, 1, program.output())
+  assert.match(sentences[0] ?? "", pattern)
 })
 
 const stopped = Effect.fnUntraced(function* (program: Program, signal: NodeJS.Signals = "SIGINT") {
@@ -44,7 +44,7 @@ const log = (base: string, city: string) =>
     return (await decodeLogged(await answer.json())).data
   })
 
-describe("a program that cannot start says why in one sentence", () => {
+describe("a program that cannot start reports why in one sentence", () => {
   it.live("a busy port", () =>
     Effect.gen(function* () {
       const FLOE_DATA = yield* temporaryFolder
@@ -56,8 +56,8 @@ describe("a program that cannot start says why in one sentence", () => {
         (server) => Effect.sync(() => server.close())
       )
       const env = { FLOE_DATA, FLOE_PORT: `${port}` }
-      yield* assertSays(yield* start("server", env), new RegExp(`Port ${port} .*in use.*FLOE_PORT`))
-      yield* assertSays(yield* start("standalone", env), new RegExp(`Port ${port} .*in use.*FLOE_PORT`))
+      yield* assertFailsWith(yield* start("server", env), new RegExp(`Port ${port} .*in use.*FLOE_PORT`))
+      yield* assertFailsWith(yield* start("standalone", env), new RegExp(`Port ${port} .*in use.*FLOE_PORT`))
     })
   )
 
@@ -66,19 +66,19 @@ describe("a program that cannot start says why in one sentence", () => {
       const env = { FLOE_DATA: yield* temporaryFolder, FLOE_PORT: "0" }
       const first = yield* start("standalone", env)
       yield* url(first)
-      yield* assertSays(yield* start("server", env), /Another logging server is running on this data/)
-      yield* assertSays(yield* start("sink", env), /Another sink is running on this data/)
-      yield* assertSays(yield* start("standalone", env), /Another .* is running on this data/)
+      yield* assertFailsWith(yield* start("server", env), /Another logging server is running on this data/)
+      yield* assertFailsWith(yield* start("sink", env), /Another sink is running on this data/)
+      yield* assertFailsWith(yield* start("standalone", env), /Another .* is running on this data/)
     })
   )
 
-  it.live("a data folder that cannot be made", () =>
+  it.live("a data folder that cannot be created", () =>
     Effect.gen(function* () {
       const file = join(yield* temporaryFolder, "file")
       writeFileSync(file, "")
       for (const FLOE_DATA of [file, join(file, "data"), ...(existsSync("/proc") ? ["/proc/floe"] : [])]) {
         for (const program of ["server", "sink"]) {
-          yield* assertSays(
+          yield* assertFailsWith(
             yield* start(program, { FLOE_DATA, FLOE_PORT: "0" }),
             /data folder .*cannot be used.*FLOE_DATA/
           )
@@ -87,19 +87,22 @@ describe("a program that cannot start says why in one sentence", () => {
     })
   )
 
-  it.live("a setting that cannot be read", () =>
+  it.live("an invalid setting", () =>
     Effect.gen(function* () {
       const FLOE_DATA = yield* temporaryFolder
-      yield* assertSays(yield* start("server", { FLOE_DATA, FLOE_PORT: "http" }), /^FLOE_PORT /)
-      yield* assertSays(yield* start("generator", { FLOE_INTERVAL: "soon" }), /^FLOE_INTERVAL /)
-      yield* assertSays(yield* start("sink", { FLOE_DATA, FLOE_COMMIT_INTERVAL: "soon" }), /^FLOE_COMMIT_INTERVAL /)
-      yield* assertSays(yield* start("standalone", { FLOE_DATA, FLOE_PROFILE: "distributed" }), /FLOE_PROFILE/)
+      yield* assertFailsWith(yield* start("server", { FLOE_DATA, FLOE_PORT: "http" }), /^FLOE_PORT /)
+      yield* assertFailsWith(yield* start("generator", { FLOE_INTERVAL: "soon" }), /^FLOE_INTERVAL /)
+      yield* assertFailsWith(
+        yield* start("sink", { FLOE_DATA, FLOE_COMMIT_INTERVAL: "soon" }),
+        /^FLOE_COMMIT_INTERVAL /
+      )
+      yield* assertFailsWith(yield* start("standalone", { FLOE_DATA, FLOE_PROFILE: "distributed" }), /FLOE_PROFILE/)
     })
   )
 })
 
 describe("the programs", () => {
-  it.live("start in any order, survive each other's absence, and say when that changes", () =>
+  it.live("start in any order, survive each other's absence, and log when that changes", () =>
     Effect.gen(function* () {
       const port = yield* freePort
       const FLOE_DATA = yield* temporaryFolder
@@ -125,7 +128,7 @@ describe("the programs", () => {
     })
   )
 
-  it.live("standalone: rows in the table, the printed commands, a drain, and on from there", () =>
+  it.live("standalone fills the table, prints commands that work, drains, and resumes", () =>
     Effect.gen(function* () {
       const data = yield* temporaryFolder
       const env = { FLOE_DATA: data, FLOE_PORT: "0", FLOE_INTERVAL: "300 millis", FLOE_COMMIT_INTERVAL: "200 millis" }
@@ -136,7 +139,7 @@ describe("the programs", () => {
 
       const query = /^\s*query the table\s+(.*)$/m.exec(first.output())?.[1] ?? ""
       assert.include(query, data)
-      // As in a terminal: without the Node that npm scripts run on.
+      // As in a terminal, without the Node that npm scripts run on.
       const path = (process.env.PATH ?? "")
         .split(delimiter)
         .filter((folder) => !folder.includes("node_modules"))
@@ -152,9 +155,9 @@ describe("the programs", () => {
       assert.strictEqual(answer.status, 200)
       const offset = Number(answer.headers.get("floe-position")?.split("/")[2])
       yield* Effect.promise(() => first.until((output) => committedUpTo(output) >= offset))
-      const found = yield* run("sh", ["-c", query], { PATH })
-      assert.deepStrictEqual(yield* Effect.promise(() => found.ended), { code: 0, signal: null }, found.output())
-      assert.match(found.output(), /TestCity +\| 75\.5 +\| \d{4}-\d\d-\d\d-\d\d/)
+      const queried = yield* run("sh", ["-c", query], { PATH })
+      assert.deepStrictEqual(yield* Effect.promise(() => queried.ended), { code: 0, signal: null }, queried.output())
+      assert.match(queried.output(), /TestCity +\| 75\.5 +\| \d{4}-\d\d-\d\d-\d\d/)
 
       const last = yield* log(base, "The last one")
       yield* stopped(first)
@@ -179,7 +182,7 @@ describe("the programs", () => {
     })
   )
 
-  it.live.each(["standalone", "sink"])("%s refuses the distributed profile before it looks for a broker", (program) =>
+  it.live.each(["standalone", "sink"])("%s rejects the distributed profile before it connects to a broker", (program) =>
     Effect.gen(function* () {
       const refused = yield* start(program, { FLOE_PROFILE: "distributed", FLOE_KAFKA_BROKERS: "127.0.0.1:2" })
       assert.deepStrictEqual(yield* Effect.promise(() => refused.ended), { code: 1, signal: null })
@@ -187,14 +190,14 @@ describe("the programs", () => {
     })
   )
 
-  it.live("an address without http:// is a sentence, and not a generator that tries for ever", () =>
+  it.live("a generator whose address lacks http:// fails with one sentence instead of retrying forever", () =>
     Effect.gen(function* () {
       const generator = yield* start("generator", { FLOE_TARGET: "localhost:9998" })
-      yield* assertSays(generator, /^FLOE_TARGET is invalid: .* http:\/\/ or https:\/\/\.$/)
+      yield* assertFailsWith(generator, /^FLOE_TARGET is invalid: .* http:\/\/ or https:\/\/\.$/)
     })
   )
 
-  it.live("takes two signals of the same moment for one, as npm passes Ctrl-C on", () =>
+  it.live("treats two signals at the same moment as one, because npm repeats Ctrl-C", () =>
     Effect.gen(function* () {
       const server = yield* start("server", { FLOE_DATA: yield* temporaryFolder, FLOE_PORT: "0" })
       yield* url(server)
@@ -203,11 +206,11 @@ describe("the programs", () => {
     })
   )
 
-  it.live("ends at once when Ctrl-C is pressed again", () =>
+  it.live("ends at once on a second Ctrl-C", () =>
     Effect.gen(function* () {
       const server = yield* start("server", { FLOE_DATA: yield* temporaryFolder, FLOE_PORT: "0" })
       const { port } = new URL(yield* url(server))
-      // A body that does not come holds the drain up.
+      // A request body that never arrives delays the drain.
       const socket = connect(Number(port), "127.0.0.1")
       yield* Effect.addFinalizer(() => Effect.sync(() => socket.destroy()))
       socket.on("error", () => {})

@@ -1,4 +1,4 @@
-/** Reading a data folder that belongs to somebody else. */
+/** Reading a data folder that belongs to another user. */
 import { spawnSync } from "node:child_process"
 import { chmodSync, lstatSync, readdirSync } from "node:fs"
 import { join } from "node:path"
@@ -8,7 +8,7 @@ import { temporaryFolder } from "../support/dataFolder.ts"
 import { bin, floe, result, run, start } from "../support/program.ts"
 
 const isRoot = process.getuid?.() === 0
-/** Root may write everywhere, so it reads as another user. */
+/** Root can write everywhere, so the reader runs as another user. */
 const reader = isRoot ? ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] : ["env"]
 const cannotTry = spawnSync(reader[0] ?? "", [...reader.slice(1), process.execPath, bin, "--version"]).status !== 0
 
@@ -19,7 +19,7 @@ const writable = (path: string, is: boolean): void => {
   chmodSync(path, isFolder ? (is ? 0o755 : 0o555) : is ? 0o644 : 0o444)
 }
 
-/** Nobody but its owner may write it, and without root not even the owner. */
+/** Only its owner may write to it or, if the tests do not run as root, nobody. */
 const folder = Effect.acquireRelease(
   Effect.map(temporaryFolder, (path) => {
     chmodSync(path, 0o755)
@@ -40,7 +40,7 @@ const settings = (data: string) => ({ FLOE_DATA: data, FLOE_PORT: "0", FLOE_BATC
 
 describe.skipIf(cannotTry)("a data folder", () => {
   it.live.each(["SIGTERM", "SIGKILL"] as const)(
-    "can be read by somebody who may only read, after a %s",
+    "can be read by a user with read-only access, after a %s",
     (signal) =>
       Effect.gen(function* () {
         const data = yield* folder
@@ -82,7 +82,7 @@ describe.skipIf(cannotTry)("a data folder", () => {
         assert.match(backup.out, /Audit of the copy: 1 logged, 1 in the table, 0 missing, 0 extra\./)
         assert.deepStrictEqual(readdirSync(data), before)
 
-        // Opened as a file that nobody writes; then a server comes.
+        // The tail opens the log while nobody writes to it; then a server starts.
         const tail = yield* startReader(["tail", "--from", "0"], data)
         yield* Effect.promise(() => tail.printed(/weather\/0\/0/))
         writable(data, true)

@@ -21,7 +21,7 @@ const opened = (data: string) =>
     Effect.map((context) => Context.get(context, EventLog))
   )
 
-/** The cities that a log has which is opened anew. */
+/** The cities in a log that is opened again. */
 const cities = (data: string) =>
   Effect.gen(function* () {
     const context = yield* Layer.build(Layer.fresh(EventLogLayer.layer).pipe(Layer.provide(Layer.fresh(at(data)))))
@@ -51,7 +51,7 @@ const ways: ReadonlyArray<readonly [name: string, change: (data: string) => void
   ["without its WAL", (data) => rmSync(join(data, "log.db-wal"))]
 ]
 
-it.effect("an append into a folder that is no longer there under its name is refused", () =>
+it.effect("an append fails if the folder is no longer at its path", () =>
   Effect.gen(function* () {
     for (const [name, change] of ways) {
       const data = join(yield* temporaryFolder, "data")
@@ -67,7 +67,7 @@ it.effect("an append into a folder that is no longer there under its name is ref
   }).pipe(Effect.scoped)
 )
 
-it.effect("a folder that is put back is written again, and has all that was acknowledged", () =>
+it.effect("a folder that is put back accepts events again, and has every acknowledged one", () =>
   Effect.gen(function* () {
     const data = join(yield* temporaryFolder, "data")
     yield* Effect.gen(function* () {
@@ -82,12 +82,12 @@ it.effect("a folder that is put back is written again, and has all that was ackn
   }).pipe(Effect.scoped)
 )
 
-it.effect("what is committed at the very moment at which the folder goes is not said to be logged", () =>
+it.effect("an event that is committed just as the folder disappears is not acknowledged", () =>
   Effect.gen(function* () {
     const data = join(yield* temporaryFolder, "data")
     const log = yield* opened(data)
     yield* log.append({ records: [one] })
-    // The records are read between the look at the folder and the commit.
+    // The records are read after the folder is checked and before the commit.
     const records: ReadonlyArray<WeatherRecord> = new Proxy([one], {
       get: (target, key) => {
         if (key === Symbol.iterator && existsSync(data)) rmSync(data, { recursive: true })
@@ -98,7 +98,7 @@ it.effect("what is committed at the very moment at which the folder goes is not 
   }).pipe(Effect.scoped)
 )
 
-it.live("the sink stops with one sentence, the server refuses events, and doctor says that there is no folder", () =>
+it.live("the sink stops with one sentence, the server rejects events, and doctor reports that there is no folder", () =>
   Effect.gen(function* () {
     const data = join(yield* temporaryFolder, "data")
     const env = { FLOE_DATA: data, FLOE_PORT: "0", FLOE_LOG_FORMAT: "json" }
@@ -124,7 +124,7 @@ it.live("the sink stops with one sentence, the server refuses events, and doctor
   }).pipe(Effect.scoped)
 )
 
-it.effect("a folder is tried for what the log and the table need of its file system", () =>
+it.effect("a folder is probed for the file system features that the log and the table need", () =>
   Effect.gen(function* () {
     const folder = yield* temporaryFolder
     const failing = (code: string) => () => {

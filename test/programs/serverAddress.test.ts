@@ -28,15 +28,12 @@ const Status = Schema.fromJsonString(
   })
 )
 
-/** A server on a free port, which nobody but its data folder is told. */
+/** A server on a free port, which only its data folder records. */
 const serving = Effect.gen(function* () {
   const data = join(yield* temporaryFolder, "data")
   const server = yield* start("server", { FLOE_DATA: data, FLOE_PORT: "0" })
   const [, url = ""] = yield* Effect.promise(() => server.printed(/listens on (http:\S+)/))
   const file = join(data, "server.json")
-  yield* Effect.promise(async () => {
-    while (!existsSync(file)) await new Promise((resolve) => setTimeout(resolve, 10))
-  })
   return { data, server, url, file, env: { FLOE_DATA: data } }
 })
 
@@ -45,7 +42,7 @@ const eventsAt = (data: string) =>
 
 describe("the server of a data folder", () => {
   it.live(
-    "is found by floe through the folder, is gone from it after a clean end, and known to be dead after a kill",
+    "floe finds it through the folder, which forgets it after a clean exit and shows that it is dead after a kill",
     () =>
       Effect.gen(function* () {
         const { env, file, server, url } = yield* serving
@@ -86,7 +83,7 @@ describe("the server of a data folder", () => {
   )
 
   it.live(
-    "is not taken for a stranger's at its address, which gets no event",
+    "another server at its address is not mistaken for it, and gets no event",
     () =>
       Effect.gen(function* () {
         const [own, other] = yield* Effect.all([serving, serving], { concurrency: 2 })
@@ -106,7 +103,7 @@ describe("the server of a data folder", () => {
         const { checks } = Schema.decodeUnknownSync(Report)((yield* floe(["doctor", "--json"], explicit)).out)
         const found = (name: string) => checks.find((check) => check.name === name)?.findings[0]?.finding ?? ""
         assert.match(found("server"), /\(from FLOE_TARGET\) is not that of the data folder/)
-        // The own one runs and needs no other port.
+        // Its own server runs, so it needs no other port.
         assert.strictEqual(found("port"), "")
         own.server.signal("SIGTERM")
         yield* Effect.promise(() => own.server.ended)
@@ -117,14 +114,14 @@ describe("the server of a data folder", () => {
         )
 
         assert.strictEqual(yield* eventsAt(other.data), 0)
-        // What is asked for is done.
+        // An explicit target is respected.
         assert.strictEqual((yield* floe(["send", "Oslo", "1"], explicit)).code, 0)
         assert.strictEqual(yield* eventsAt(other.data), 1)
       }).pipe(Effect.scoped),
     60_000
   )
 
-  it.live("is waited for by a generator, and found wherever it listens then", () =>
+  it.live("a generator waits for it, and finds it on whichever port it then listens", () =>
     Effect.gen(function* () {
       const data = join(yield* temporaryFolder, "data")
       const generator = yield* start("generator", { FLOE_DATA: data, FLOE_INTERVAL: "100 millis", FLOE_BATCH: "2" })

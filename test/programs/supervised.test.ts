@@ -1,4 +1,4 @@
-/** Programs as npm, a shell's pipe and nohup start and end them. */
+/** Programs started and ended by npm, a shell pipe and nohup. */
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
@@ -37,7 +37,7 @@ const eventsIn = (data: string) => {
   }
 }
 
-/** What a program leaves that did not end cleanly. */
+/** Files that a program leaves after an unclean exit. */
 const leftovers = (data: string) => readdirSync(data).filter((name) => name === "server.json" || name.endsWith("-wal"))
 
 const settings = (data: string) => ({ FLOE_DATA: data, FLOE_PORT: "0", FLOE_INTERVAL: "200 millis" })
@@ -45,7 +45,7 @@ const settings = (data: string) => ({ FLOE_DATA: data, FLOE_PORT: "0", FLOE_INTE
 const signals = ["SIGTERM", "SIGINT", "SIGKILL", "SIGHUP"] as const
 
 it.live(
-  "npm start leaves no server behind, however npm ends, and loses nothing that was acknowledged",
+  "npm start leaves no server behind, however npm ends, and loses no acknowledged event",
   () =>
     Effect.forEach(
       signals,
@@ -68,7 +68,7 @@ it.live(
 )
 
 describe("a program", () => {
-  it.live("ends without a word, and cleanly, when nobody reads its output any more", () =>
+  it.live("ends cleanly and silently when its output pipe is closed", () =>
     Effect.gen(function* () {
       const data = join(yield* temporaryFolder, "data")
       const shell = yield* run(
@@ -82,7 +82,7 @@ describe("a program", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("goes on after a SIGHUP where it has no terminal, as nohup wants it", () =>
+  it.live("continues after a SIGHUP without a terminal, as nohup expects", () =>
     Effect.gen(function* () {
       const data = join(yield* temporaryFolder, "data")
       const program = yield* start("standalone", settings(data))

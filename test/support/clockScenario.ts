@@ -1,27 +1,27 @@
-/** A whole Floe whose wall clock is set while it runs, by whatever means the caller has. */
+/** A whole Floe whose wall clock the caller sets while it runs. */
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import { temporaryFolder } from "./dataFolder.ts"
 import { floe, type Program, start } from "./program.ts"
 
 export interface SettableClock {
-  /** For each program of it. */
+  /** Environment of each program. */
   readonly env: Readonly<Record<string, string>>
-  /** By how many seconds the wall clock of all these programs is off from now on. */
+  /** Sets the offset of the wall clock of all these programs, in seconds. */
   readonly set: (seconds: number) => Effect.Effect<void>
 }
 
-/** The last offset that it says is in the table. */
+/** The last offset that a sink has logged as committed. */
 const committedUpTo = (output: string) => Number([...output.matchAll(/ up to weather\/0\/(\d+) /g)].at(-1)?.[1] ?? -1)
 
-/** It commits on. */
+/** Waits until it has committed more. */
 export const commitsMore = (program: Program) =>
   Effect.promise(() => {
     const before = committedUpTo(program.output())
     return program.until((output) => committedUpTo(output) > before + 20)
   })
 
-const says = (program: Program, pattern: RegExp) => Effect.promise(() => program.printed(pattern))
+const printed = (program: Program, pattern: RegExp) => Effect.promise(() => program.printed(pattern))
 
 export const scenario = Effect.fnUntraced(function* ({ env: clock, set }: SettableClock) {
   const env = { ...clock, FLOE_DATA: yield* temporaryFolder, FLOE_PORT: "0" }
@@ -33,7 +33,7 @@ export const scenario = Effect.fnUntraced(function* ({ env: clock, set }: Settab
   yield* commitsMore(program)
 
   yield* set(-7200)
-  yield* says(program, /The clock was set back by 7,200 s, to /)
+  yield* printed(program, /The clock was set back by 7,200 s, to /)
   yield* commitsMore(program)
   const behind = yield* floe(["doctor"], env)
   assert.strictEqual(behind.code, 1, behind.out)
@@ -44,7 +44,7 @@ export const scenario = Effect.fnUntraced(function* ({ env: clock, set }: Settab
   assert.match(behind.out, /^ok {3}sink /m)
 
   yield* set(0)
-  yield* says(program, /The clock jumped ahead by 7,200 s, to .*\(it was set, or the machine was suspended\)/)
+  yield* printed(program, /The clock jumped ahead by 7,200 s, to .*\(it was set, or the machine was suspended\)/)
   yield* commitsMore(program)
   const right = yield* floe(["doctor"], env)
   assert.match(right.out, /^ok {3}clock .*The last step that Floe noticed: it jumped ahead by 7,200 s/m)

@@ -1,4 +1,4 @@
-/** A data folder as server and sink leave it: events in the log, and the table that the sink, as a program, has made of them. */
+/** A data folder as the server and the sink leave it: a log, and the table that a sink process built from it. */
 import { Effect, Layer } from "effect"
 import * as EventLogLayer from "../../layers/log/sqlite/EventLog.ts"
 import { at } from "../../layers/runtime/DataFolder.ts"
@@ -6,7 +6,7 @@ import { EventLog, EventLogReader } from "../../services/EventLog.ts"
 import type { WeatherRecord } from "../../services/Weather.ts"
 import { start } from "./program.ts"
 
-/** Appends the records, and runs the sink until it has committed the log to its end. */
+/** Appends the records and runs the sink until it has committed the whole log. */
 export const commitLogged = Effect.fnUntraced(function* (root: string, records: ReadonlyArray<WeatherRecord>) {
   const append = Effect.gen(function* () {
     const log = yield* EventLog

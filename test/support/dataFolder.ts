@@ -4,11 +4,11 @@ import { join } from "node:path"
 import { Effect, Layer } from "effect"
 import { at } from "../../layers/runtime/DataFolder.ts"
 
-/** A folder of its own, removed when the scope closes. */
+/** A temporary folder, removed when the scope closes. */
 export const temporaryFolder = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "floe-"))),
   (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
 )
 
-/** A data folder of its own, removed when the scope closes. */
+/** A temporary data folder, removed when the scope closes. */
 export const temporary = Layer.unwrap(Effect.map(temporaryFolder, at))

@@ -1,4 +1,4 @@
-/** A log in memory whose appends wait until they are let go, and that can be made to fail. */
+/** A log in memory whose appends wait until they are released, and that can be made to fail. */
 import { Context, Deferred, Effect, Layer, Queue } from "effect"
 import * as Memory from "../../layers/log/memory/EventLog.ts"
 import { AppendOutcomeUnknown, EventLog, KeyInFlight, LogUnavailable } from "../../services/EventLog.ts"
@@ -6,9 +6,9 @@ import { AppendOutcomeUnknown, EventLog, KeyInFlight, LogUnavailable } from "../
 export class Gate extends Context.Service<
   Gate,
   {
-    /** An append has come, and waits. */
+    /** Completes when an append is waiting. */
     readonly arrived: Effect.Effect<unknown>
-    /** From now on nothing waits. */
+    /** Releases all appends, now and later. */
     readonly open: Effect.Effect<unknown>
   }
 >()("floe/test/Gate") {}
@@ -36,7 +36,7 @@ const silent = new AppendOutcomeUnknown({
 
 export class Disk extends Context.Service<Disk, { full: boolean; silent: boolean }>()("floe/test/Disk") {}
 
-/** Fails while the disk is full; while it is silent it logs and does not say so. */
+/** Fails while the disk is full; while it is silent, it logs without acknowledging. */
 export const onDisk = Layer.effectContext(
   Effect.gen(function* () {
     const log = yield* EventLog
@@ -53,13 +53,13 @@ export const onDisk = Layer.effectContext(
   })
 ).pipe(Layer.provideMerge(Memory.layer))
 
-/** Every key is in flight in it. */
+/** A log in which every key is in flight. */
 export const contended = Layer.effect(
   EventLog,
   Effect.map(EventLog, (log) => EventLog.of({ ...log, append: () => Effect.fail(new KeyInFlight()) }))
 ).pipe(Layer.provideMerge(Memory.layer))
 
-/** Fails in a way that its contract does not know. */
+/** A log that fails with a defect. */
 export const defective = Layer.effect(
   EventLog,
   Effect.map(EventLog, (log) => EventLog.of({ ...log, append: () => Effect.die(new Error("secret of the house")) }))

@@ -1,4 +1,4 @@
-/** A small HTTP server on a port of its own that stands for a service outside. */
+/** A small HTTP server that stands in for an external service. */
 import { createServer, type IncomingMessage } from "node:http"
 import { Effect } from "effect"
 
@@ -14,7 +14,7 @@ export interface Answer {
   readonly body: string
 }
 
-/** `answer` gives nothing where the request is to hang, and "gone" where the connection is to break. */
+/** `answer` returns undefined to let the request hang, and "gone" to break the connection. */
 export const serving = (answer: (request: Request, base: string) => Answer | "gone" | undefined | Promise<Answer>) =>
   Effect.acquireRelease(
     Effect.callback<{ readonly base: string; readonly seen: ReadonlyArray<Request>; readonly close: () => void }>(

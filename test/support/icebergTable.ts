@@ -25,11 +25,11 @@ export const diskFull = new TableUnavailable({
 
 export const hour = "2026-01-08-14"
 
-/** Rows that are told apart by `label`. */
+/** Rows that `label` distinguishes. */
 export const someRows = (count: number, label: string, ts = hour): ReadonlyArray<WeatherRecord> =>
   Array.from({ length: count }, (_, i) => ({ city: `${label} ${i}`, temperature: `${i}.25`, ts }))
 
-/** A writer over the data folder's table, or another one, that closes with the scope. */
+/** A writer for the table of the data folder, or for another one; closed with the scope. */
 export const openWriter = Effect.fnUntraced(function* (
   options: Partial<Omit<TableWriter.TableWriterOptions, "tempFolder">> = {}
 ) {
@@ -42,7 +42,7 @@ export const openWriter = Effect.fnUntraced(function* (
   })
 })
 
-/** Commits rows behind those that are in the table. */
+/** Commits rows that follow those in the table. */
 export const add = Effect.fnUntraced(function* (writer: Table["Service"], rows: ReadonlyArray<WeatherRecord>) {
   const before = yield* writer.committed
   const offset = Option.isSome(before) ? before.value.progress.offset : 0
@@ -50,7 +50,7 @@ export const add = Effect.fnUntraced(function* (writer: Table["Service"], rows: 
   return yield* writer.commit({ logId: "a-log", offset: offset + rows.length })
 })
 
-/** Upkeep until there is nothing left to do. */
+/** Runs upkeep until there is nothing left to do. */
 export const maintainAll = Effect.fnUntraced(function* (writer: Table["Service"]) {
   const total = { filesCompacted: 0, filesWritten: 0, snapshotsExpired: 0, filesRemoved: 0 }
   for (;;) {
@@ -63,7 +63,7 @@ export const maintainAll = Effect.fnUntraced(function* (writer: Table["Service"]
   }
 })
 
-/** Both readers see exactly these rows in the table. */
+/** Asserts that both readers see exactly these rows in the table. */
 export const assertRows = Effect.fnUntraced(function* (tableFolder: string, rows: ReadonlyArray<WeatherRecord>) {
   assert.deepStrictEqual(sorted(yield* icebirdRows(tableFolder)), sorted(rows))
   const table = yield* readTable(tableFolder)
@@ -84,7 +84,7 @@ export const filesUnder = (folder: string): ReadonlyArray<string> =>
         .sort()
     : []
 
-/** A file of Avro records as icebird reads it, with its header. */
+/** An Avro file as icebird reads it, with its header. */
 export const readAvro = (path: string) => {
   const bytes = readFileSync(path)
   const reader = { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), offset: 0 }
@@ -108,7 +108,7 @@ const decodeEntries = Schema.decodeUnknownSync(
   Schema.Array(Schema.Struct({ status: Schema.Int, data_file: Schema.Struct({ file_path: Schema.String }) }))
 )
 
-/** Every file that the metadata files on disk name, or those of one version, found without the code under test. */
+/** Every file that the metadata on disk references, or that of one version, read without the code under test. */
 export const namedFiles = (tableFolder: string, version?: number) => {
   const folder = join(tableFolder, "metadata")
   const versions = readdirSync(folder).filter((name) =>
@@ -117,7 +117,7 @@ export const namedFiles = (tableFolder: string, version?: number) => {
   const named = new Set([...versions.map((name) => join(folder, name)), join(folder, "version-hint.text")])
   for (const name of versions) {
     const metadata = Schema.decodeUnknownSync(Named)(readJson(join(folder, name)))
-    // A table that was moved has metadata that name its old place.
+    // The metadata of a table that was moved name its old location.
     const placed = (path: string) => path.replace(metadata.location, tableFolder)
     for (const snapshot of metadata.snapshots) {
       const list = placed(snapshot["manifest-list"])
@@ -136,6 +136,6 @@ export const namedFiles = (tableFolder: string, version?: number) => {
   return [...named].sort()
 }
 
-/** The files of a table without the notes of what has left it. */
+/** The files of a table, without the records of files that have left it. */
 export const tableFiles = (tableFolder: string) =>
   filesUnder(tableFolder).filter((path) => !/floe-left-\d+\.ndjson$/.test(path))

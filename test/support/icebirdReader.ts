@@ -1,4 +1,4 @@
-/** An independent reader of Iceberg tables (icebird), which reads over fetch: here from local files. */
+/** An independent reader of Iceberg tables (icebird), with a `fetch` that reads local files. */
 import { readFileSync } from "node:fs"
 import { Effect, Schema } from "effect"
 import { icebergRead } from "icebird"
@@ -33,12 +33,12 @@ const read = async (tableFolder: string, metadataFileName: string | undefined, s
   }
 }
 
-/** All rows of the table: at its hint's version or at `metadataFileName`, at that version's snapshot or at `snapshotId`. */
+/** All rows of the table, at the version in its hint or `metadataFileName`, and at that version's current snapshot or `snapshotId`. */
 export const icebirdRows = (
   tableFolder: string,
   options: { readonly metadataFileName?: string; readonly snapshotId?: string } = {}
 ) => Effect.promise(() => read(tableFolder, options.metadataFileName, options.snapshotId))
 
-/** Rows in an order that does not depend on where they are. */
+/** Rows as strings, in a stable order. */
 export const sorted = (rows: ReadonlyArray<WeatherRecord>) =>
   rows.map(({ ts, city, temperature }) => JSON.stringify([ts, city, temperature])).sort()

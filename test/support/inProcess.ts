@@ -1,4 +1,4 @@
-/** The embedded profile in this process: its programs, and `floe` with what it prints. */
+/** The programs of the embedded profile and `floe`, run in this process. */
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, ConfigProvider, Console, Effect, Exit, Layer, Sink, Stdio } from "effect"
 import { Command } from "effect/cli"
@@ -11,7 +11,7 @@ type Environment = Record<string, string>
 
 const configured = (env: Environment) => ConfigProvider.layer(ConfigProvider.fromEnv({ env }))
 
-/** Server and sink until the scope closes, as `npm start` has them. */
+/** Server and sink until the scope closes, as in `npm start`. */
 export const programs = (env: Environment) =>
   Layer.build(
     Profile.layer("serverAddress").pipe(
@@ -25,7 +25,7 @@ export const programs = (env: Environment) =>
 
 const silent = Console.Console.of({ ...globalThis.console, log: () => {}, error: () => {}, warn: () => {} })
 
-/** Runs `floe` to its end. */
+/** Runs `floe` to its end, and returns what it prints. */
 export const inProcess = Effect.fnUntraced(function* (args: ReadonlyArray<string>, env: Environment) {
   let out = ""
   const decoder = new TextDecoder()

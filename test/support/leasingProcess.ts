@@ -10,6 +10,6 @@ const [, , folder = "", snapshotId = ""] = argv
 await Effect.gen(function* () {
   yield* (yield* Leases).hold(snapshotId)
   yield* Effect.sync(() => console.log("held"))
-  // A timer keeps the process, and with it the lease.
+  // The timer keeps the process alive, and with it the lease.
   yield* Effect.sleep("1 hour")
 }).pipe(Effect.scoped, Effect.provide(LeasesLayer.layer.pipe(Layer.provide(at(folder)))), Effect.runPromise)

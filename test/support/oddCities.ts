@@ -1,7 +1,7 @@
-/** Cities made of what goes wrong in Unicode, by its standard and not by the Schema that decodes them. */
+/** City names from the corner cases of Unicode, taken from its standard rather than from the Schema that decodes them. */
 import fc from "fast-check"
 
-/** Byte order marks, non-characters, the edges of the surrogates and of a plane, and what has no width or turns the line. */
+/** Byte order marks, non-characters, the boundaries of surrogates and planes, zero-width characters and direction marks. */
 const odd = [
   ..."\ufeff\ufffe\uffff\ufffd\ud7ff\ue000\ufdd0\u2028\u2029\u200b\u200d\u200e\u200f\u202e\u2066\u00ad\u0300\u0130\u00df\u1e9e",
   ..."\u{10000}\u{1f327}\u{e0001}\u{e0100}\u{fffff}\u{10ffff}",
@@ -12,7 +12,7 @@ const odd = [
 
 const cut = "Llanfairpwllgwyn"
 
-/** Each oddity alone where it is no white space, first, in the middle, last, and around the 16th code point, where bounds are cut. */
+/** Each one alone (unless it is white space), first, in the middle, last, and around the 16th code point, where bounds are truncated. */
 export const oddCities: ReadonlyArray<string> = odd.flatMap((one) => [
   ...(one.trim() === "" ? [] : [one]),
   `${one}a`,

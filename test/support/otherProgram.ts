@@ -1,4 +1,4 @@
-/** Another program that commits to a table as plain Hadoop does: metadata are renamed into place, over what is there. */
+/** Another program that commits like a plain Hadoop catalog: it renames metadata into place, over existing files. */
 import { copyFileSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as ExactJson from "../../layers/table/iceberg/exactJson.ts"
@@ -18,7 +18,7 @@ const write = (tableFolder: string, version: number, metadata: Metadata.TableMet
   writeFileSync(join(tableFolder, "metadata", "version-hint.text"), String(version))
 }
 
-/** A snapshot with the same files behind that of `from`, as version `to`. */
+/** Commits a snapshot with the same files on top of version `from`, as version `to`. */
 export const commit = (
   tableFolder: string,
   from: number,

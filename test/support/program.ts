@@ -25,7 +25,7 @@ export interface Program {
   readonly separate: () => Output
   /** The first match in what it has printed and will print. */
   readonly printed: (pattern: RegExp) => Promise<RegExpExecArray>
-  /** Waits until its whole output is as wanted. */
+  /** Waits until its whole output satisfies `wanted`. */
   readonly until: (wanted: (output: string) => boolean) => Promise<void>
   readonly signal: (signal: NodeJS.Signals) => void
   /** Stops reading its standard output, as `| head` does. */
@@ -107,7 +107,7 @@ export const run = (command: string, args: ReadonlyArray<string>, env: Environme
       })
   )
 
-/** Its exit code and what it has printed, once it has ended. */
+/** Waits for its end; returns its exit code and output. */
 export const result = (program: Program) =>
   Effect.promise(async () => {
     const { code } = await program.ended
@@ -125,7 +125,7 @@ export const startFloe = (args: ReadonlyArray<string>, env: Environment = {}, op
 export const floe = (args: ReadonlyArray<string>, env: Environment = {}, options: Options = {}) =>
   Effect.scoped(Effect.flatMap(startFloe(args, env, options), result))
 
-/** A port that nothing listens on at this moment, for a server that is to come back at the same address. */
+/** A port that nothing listens on at this moment, for a server that restarts at the same address. */
 export const freePort = Effect.callback<number>((resume) => {
   const probe = createServer()
   probe.listen(0, "127.0.0.1", () => {

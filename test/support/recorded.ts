@@ -7,7 +7,7 @@ import { cpSync } from "node:fs"
 import { join } from "node:path"
 
 export const recordedFolder = join(import.meta.dirname, "..", "recorded", "spark", "weather")
-/** Where the table was. */
+/** Where the table was recorded. */
 export const recordedLocation = "/data/warehouse/default/weather"
 export const newestRecorded = "v6.metadata.json"
 

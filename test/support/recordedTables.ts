@@ -1,4 +1,4 @@
-/** Tables of Floe on which another engine has worked: test/recorded/engines/record.ts makes them. */
+/** Tables of Floe that another engine has written to, recorded by test/recorded/engines/record.ts. */
 import { execFileSync } from "node:child_process"
 import { mkdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
@@ -9,7 +9,7 @@ const folder = join(import.meta.dirname, "..", "recorded", "engines")
 
 const Case = Schema.Struct({
   statements: Schema.Array(Schema.String),
-  /** What Spark reads in it. */
+  /** The rows that Spark reads. */
   columns: Schema.Array(Schema.String),
   rows: Schema.Array(Schema.Array(Schema.Json))
 })
@@ -17,7 +17,7 @@ const decode = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Record(Sche
 
 const recordedCases = decode(readFileSync(join(folder, "cases.json"), "utf8"))
 
-/** The data folder of a case, at another place than where it was recorded, until the scope closes. */
+/** The data folder of a case, at another path than where it was recorded, until the scope closes. */
 export const unpacked = Effect.fnUntraced(function* (name: string) {
   const root = join(yield* temporaryFolder, "data")
   mkdirSync(root)

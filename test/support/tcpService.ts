@@ -1,8 +1,8 @@
-/** A small TCP server on a port of its own that stands for a service outside. */
+/** A small TCP server that stands in for an external service. */
 import { createServer, type Socket } from "node:net"
 import { Effect } from "effect"
 
-/** `answer` is called with what comes; its address is `host:port`. */
+/** Calls `answer` with the received bytes. Returns its address, `host:port`. */
 export const listening = (answer: (question: Buffer, socket: Socket) => void) =>
   Effect.acquireRelease(
     Effect.callback<{ readonly place: string; readonly open: () => number; readonly close: () => void }>((resume) => {

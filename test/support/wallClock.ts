@@ -1,4 +1,4 @@
-/** The TestClock with a wall clock that can be set while elapsed time goes on as before. */
+/** The TestClock with a wall clock that can be set without affecting elapsed time. */
 import { Clock, Context, Effect, Layer } from "effect"
 
 export class WallClock extends Context.Service<WallClock, { readonly step: (millis: number) => Effect.Effect<void> }>()(

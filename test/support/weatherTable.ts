@@ -4,7 +4,7 @@ import type { WeatherRecord } from "../../services/Weather.ts"
 
 export const reading = (city: string, temperature: string, ts: string): WeatherRecord => ({ city, temperature, ts })
 
-/** Commits these rows to the table, as one snapshot. */
+/** Commits these rows to the table as one snapshot. */
 export const commitRows = Effect.fnUntraced(function* (rows: ReadonlyArray<WeatherRecord>) {
   const table = yield* TableWriter
   const before = yield* table.committed

@@ -70,7 +70,6 @@ const columns = ["hour", "logged", "in table", "missing", "extra"]
 const cells = ({ extra, inTable, logged, missing }: Omit<AuditReport["hours"][number], "ts" | "byOthers">) =>
   [logged, inTable, missing, extra].map(counted)
 
-/** Adds a column when other writers changed rows. */
 const withOthers = (report: AuditReport) => {
   if (report.hours.every(({ byOthers }) => byOthers === 0))
     return { names: columns, hours: report.hours.map(cells), all: cells(report) }

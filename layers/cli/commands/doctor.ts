@@ -17,7 +17,6 @@ class DoctorFindings extends Schema.TaggedError<DoctorFindings>()("DoctorFinding
   }
 }
 
-/** The width of the names. */
 const columnOf = (all: ReadonlyArray<Check>) => Math.max(8, ...all.map(({ name }) => name.length))
 
 const text = ({ name, ok, findings, waitsFor }: CheckResult, paint: Colorize, width: number, column: number) => {

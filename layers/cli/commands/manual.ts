@@ -5,7 +5,6 @@ import { floe } from "./floe.ts"
 
 type Doc = HelpDoc.HelpDoc
 
-/** The help of this command. */
 const helpOf = Effect.fnUntraced(function* (path: ReadonlyArray<string>) {
   let help: Doc | undefined
   const presenter: CliOutput.Presenter = {

@@ -26,7 +26,6 @@ const statement = Effect.fnUntraced(function* (sql: Option.Option<string>, file:
 
 const formats = { csv, json, ndjson }
 
-/** Printed for a statement without result columns (CREATE TABLE). */
 const noResult = { table: "Done; the statement returned no rows.\n", csv: "", json: "[]\n", ndjson: "" }
 
 export const query = Command.make(

@@ -11,7 +11,6 @@ import { json, printJson } from "../terminal/printJson.ts"
 import { warnings } from "../terminal/Warnings.ts"
 import { withWorkProgress } from "../terminal/WorkProgress.ts"
 
-/** Brings the log into the table. Returns the last progress and the elapsed seconds. */
 const rebuildInto = Effect.fnUntraced(function* (table: string, finished: boolean, discard: Discards) {
   const began = yield* monotonicMillis
   const progress = yield* makeProgress

@@ -1,12 +1,13 @@
 import { Console, Effect, Exit, Option, Result, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import type { DeadLettersSnapshot } from "../../../services/DeadLetters.ts"
+import type { DeadLettersSnapshot, DeadLettersUnavailable } from "../../../services/DeadLetters.ts"
 import type { Position } from "../../../services/EventLog.ts"
 import { City, Temperature } from "../../../services/Weather.ts"
 import { type Correction, readingOf } from "../../ingest/deadletters/Correction.ts"
 import { readCorrections } from "../../ingest/deadletters/readCorrections.ts"
 import { redrive as sendAgain, type Wanted } from "../../ingest/deadletters/redrive.ts"
 import * as LogClientLayer from "../../ingest/LogClient.ts"
+import type { FileUnreadable } from "../../ingest/send/Source.ts"
 import * as Profile from "../../profile/Profile.ts"
 import { opened, position } from "../terminal/deadLetterArguments.ts"
 import { print } from "../terminal/Output.ts"
@@ -95,7 +96,7 @@ const command = <const Name extends string>(name: Name) =>
         }
 
         const snapshot = yield* opened
-        const wanted: Stream.Stream<Wanted, Error> = all
+        const wanted: Stream.Stream<Wanted, DeadLettersUnavailable | FileUnreadable> = all
           ? waiting(snapshot)
           : Option.match(file, { onSome: ofFile, onNone: () => someOf(snapshot, positions, correction) })
         const total = all ? snapshot.waiting : positions.length > 0 ? positions.length : undefined

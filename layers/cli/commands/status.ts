@@ -40,7 +40,6 @@ const collected = collectStatus.pipe(withActivity("Checking the components, the 
 /** Warnings would break the screen; floe doctor reports them. */
 const silent = Layer.succeed(References.MinimumLogLevel, "None")
 
-/** Overwrites the last screen of a terminal. */
 const clear = "\u001b[H\u001b[J"
 
 export const status = Command.make(

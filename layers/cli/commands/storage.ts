@@ -17,12 +17,10 @@ interface Sum {
   bytes: number
 }
 
-/** With the totals of all files below it. */
 interface SummedFolder extends StoredFolder, Sum {}
 
 type Listed = StoredFile | SummedFolder
 
-/** The folder `ts=…` that a file is in. */
 const partitionOf = (path: string) => path.split("/").find((part) => part.startsWith("ts="))
 
 const counter = () => {

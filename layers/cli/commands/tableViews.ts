@@ -67,7 +67,6 @@ const describe = Command.make(
 
 const seconds = (millis: number) => time(millis).slice(0, 19).replace("T", " ")
 
-/** Fits in 80 columns. */
 const snapshotColumns = [
   whole<TableSnapshot>("snapshot", ({ id }) => id),
   whole<TableSnapshot>("committed (UTC)", ({ committedAt }) => seconds(committedAt)),

@@ -16,7 +16,6 @@ class NoSuchPosition extends Schema.TaggedError<NoSuchPosition>()("NoSuchPositio
   }
 }
 
-/** Where to start: at an offset in one partition or in each, or at a time. */
 type From =
   | {
       readonly _tag: "Offset"

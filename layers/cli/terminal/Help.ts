@@ -7,7 +7,6 @@ const width = 80
 
 const widthOf = (text: string) => stripVTControlCharacters(text).length
 
-/** The column where a flag's description starts, or where the line starts. */
 const hangingIndent = (line: string) => {
   const plain = stripVTControlCharacters(line)
   return (/^ +\S+(?: \S+)* {2,}(?=\S)/.exec(plain) ?? /^ */.exec(plain))?.[0].length ?? 0

@@ -64,7 +64,6 @@ const tableOf = (current: TableSnapshot, now: number) => {
     snapshot: current.id,
     committedAt: time(current.committedAt),
     committedSecondsAgo: Math.max(0, now - current.committedAt) / 1000,
-    /** Events, summed over all partitions. */
     committed: positions === null ? null : positions.reduce((sum, { offset }) => sum + offset, 0),
     positions,
     rows: current.rows,

@@ -7,7 +7,6 @@ import { isNumber, type Rows } from "./formats.ts"
 
 /** Rows that determine the column widths before the first is printed. */
 const sample = 1000
-/** Columns are not shrunk below this width. */
 const narrowest = 6
 
 const graphemes = new Intl.Segmenter()
@@ -18,7 +17,6 @@ interface ShownColumn extends QueryColumn {
   readonly whole?: boolean
 }
 
-/** In terminal columns. */
 const widthOf = (text: string) => (plain.test(text) ? text.length : CliOutput.displayWidth(text))
 
 /** Control characters could move the cursor or hide text, so they appear as symbols (␛, ␊). */
@@ -43,7 +41,6 @@ const cut = (text: string, width: number) => {
 export const cell = (value: QueryValue | undefined) =>
   value === null || value === undefined ? "NULL" : visible(typeof value === "string" ? value : JSON.stringify(value))
 
-/** Shrinks the widest columns until a line fits. */
 const fitted = (wanted: ReadonlyArray<number>, isWhole: ReadonlyArray<boolean>, terminal: number) => {
   const widths = [...wanted]
   const shrinkable = () => widths.filter((_, i) => !isWhole[i])

@@ -21,7 +21,6 @@ export const open = Effect.gen(function* () {
   if (all.length > linesKept * 2) yield* attempt(() => writeFileSync(file, `${lines.join("\n")}\n`, { mode: 0o600 }))
 
   return {
-    /** Newest first. */
     lines: lines.reverse(),
     /** Synchronous, so that a Ctrl-C always reaches the statement. */
     add: (line: string) =>

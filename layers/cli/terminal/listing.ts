@@ -7,7 +7,6 @@ import { outputWidth, print } from "./Output.ts"
 
 export interface Column<A> extends QueryColumn {
   readonly of: (value: A) => QueryValue
-  /** Never truncated. */
   readonly whole?: boolean
 }
 

@@ -15,7 +15,6 @@ const capacity = 1000
 
 const greeting = "End each statement with a semicolon. Ctrl-C stops a statement; Ctrl-D or quit leaves."
 
-/** Reads the terminal while the scope is open. */
 const makeInput = Effect.fnUntraced(function* (history: ReadonlyArray<string>) {
   const waiting: Array<Input> = []
   let wake = () => {}

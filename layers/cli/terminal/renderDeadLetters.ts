@@ -5,12 +5,10 @@ import { cell } from "./formatTable.ts"
 import { text, time } from "./listing.ts"
 import { counted } from "./Progress.ts"
 
-/** Characters of a value that are shown outside a terminal. */
 const maxPreview = 200
 
 const hexOf = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex")
 
-/** The start of a value, cut to `room` characters. */
 const preview = (value: Uint8Array | null, room: number) => {
   if (value === null) return null
   const start = textOf(value)?.slice(0, room + 1) ?? `0x${hexOf(value.subarray(0, room))}`
@@ -70,7 +68,6 @@ export const entriesOf = (letter: DeadLetter, topic: string): ReadonlyArray<read
   ]
 }
 
-/** Bytes that are not text are given in Base64. */
 const readable = (name: string, bytes: Uint8Array | null) => {
   const decoded = bytes === null ? null : textOf(bytes)
   const isText = bytes === null || decoded !== null

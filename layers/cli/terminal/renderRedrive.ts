@@ -6,7 +6,6 @@ import { plural } from "../../runtime/plural.ts"
 import { cell } from "./formatTable.ts"
 import { counted } from "./Progress.ts"
 
-/** Failures that are listed at the end; --json lists all. */
 const maxListed = 100
 
 class NotSent extends Schema.TaggedError<NotSent>()("NotSent", { count: Schema.Int, unlisted: Schema.Int }) {
@@ -60,7 +59,6 @@ export const makeSummary = (isFile: boolean) => {
     progress: (total: number | undefined) =>
       `${counted(sent)}${total === undefined ? "" : ` of ${counted(total)}`} dead letters sent again`,
     failure: () => (failures === 0 ? undefined : new NotSent({ count: failures, unlisted: failures - notSent.length })),
-    /** Empty if there was nothing to send. */
     text: () => {
       const lines = [...notSent]
       if (sent === 1) lines.push(`${last}\n`)

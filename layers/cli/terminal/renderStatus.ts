@@ -8,7 +8,6 @@ import { size } from "./listing.ts"
 import { counted } from "./Progress.ts"
 import { wrapText } from "./wrapText.ts"
 
-/** `4.0 s`, `3 min`, `5 h`, `2 days`. */
 const span = (seconds: number) => {
   if (seconds < 120) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`
   if (seconds < 7200) return `${Math.round(seconds / 60)} min`

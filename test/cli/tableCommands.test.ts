@@ -12,7 +12,7 @@ import { EventLog } from "../../services/EventLog.ts"
 import { temporaryFolder } from "../support/dataFolder.ts"
 import { add, filesUnder, metadataFile, namedFiles, readJson, someRows, tableFiles } from "../support/icebergTable.ts"
 import { icebirdRows, sorted } from "../support/icebirdReader.ts"
-import { floe, run, startFloe } from "../support/program.ts"
+import { floe, start, startFloe } from "../support/program.ts"
 
 /** A data folder with this many commits of three rows each, and the ids of their snapshots. */
 const filled = Effect.fnUntraced(function* (commits: number, ts = "2026-01-08-14") {
@@ -225,9 +225,7 @@ describe("floe maintain", () => {
 
   /** A sink process that has committed. */
   const sinking = Effect.fnUntraced(function* (root: string) {
-    const sink = yield* run(process.execPath, [join(import.meta.dirname, "..", "..", "src", "sink.ts")], {
-      FLOE_DATA: root
-    })
+    const sink = yield* start("sink", { FLOE_DATA: root })
     yield* Effect.promise(() => sink.printed(/committed/))
     return sink
   })

@@ -1,14 +1,14 @@
 /**
- * A logging server as its clients see it.
- * Owns: one reading, or up to 10,000 together, sent once. Does not own: the decision to try again.
+ * The client of a logging server.
+ * Owns: sending one reading, or up to 10,000 together, once. Does not own: retries.
  */
 import { Context, type Effect, Schema } from "effect"
 import type { PositionRun } from "./EventLog.ts"
 import type { WeatherReading } from "./Weather.ts"
 
-/** Not acknowledged; the same reading with the same key may be sent again. */
+/** The server did not acknowledge; retry with the same reading and key. */
 export class ServerUnavailable extends Schema.TaggedError<ServerUnavailable>()("ServerUnavailable", {
-  /** Which one, as the middle of a sentence: `at http://127.0.0.1:9998`. */
+  /** The server, as part of a sentence, for example `at http://127.0.0.1:9998`. */
   server: Schema.String,
   reason: Schema.String,
   cause: Schema.Defect()
@@ -18,15 +18,15 @@ export class ServerUnavailable extends Schema.TaggedError<ServerUnavailable>()("
   }
 }
 
-/** Refused for what it is; sending it again does not help. */
-export class ReadingRefused extends Schema.TaggedError<ReadingRefused>()("ReadingRefused", {
+/** The server rejected the reading; a retry does not help. */
+export class ReadingRejected extends Schema.TaggedError<ReadingRejected>()("ReadingRejected", {
   status: Schema.Int,
   reason: Schema.String,
-  /** What is wrong with which field; `[3].city` is that of the fourth reading. */
+  /** One message per field; `[3].city` is the city of the fourth reading. */
   errors: Schema.Array(Schema.Struct({ field: Schema.String, message: Schema.String }))
 }) {
   override get message() {
-    return `The logging server refused the reading (${this.status}): ${this.reason}`
+    return `The logging server rejected the reading (${this.status}): ${this.reason}`
   }
 }
 
@@ -34,7 +34,7 @@ export interface Acknowledged {
   /** In the order of the readings. */
   readonly positions: ReadonlyArray<PositionRun>
   readonly ts: string
-  /** The key had been used before for the same readings: nothing was logged this time. */
+  /** The key was used before for the same readings: nothing was logged this time. */
   readonly repeated: boolean
 }
 
@@ -45,11 +45,11 @@ export class LogClient extends Context.Service<
     readonly send: (
       reading: WeatherReading,
       idempotencyKey: string
-    ) => Effect.Effect<void, ServerUnavailable | ReadingRefused>
-    /** Readings, at least one, of which the server logs all or none. */
+    ) => Effect.Effect<void, ServerUnavailable | ReadingRejected>
+    /** Sends one or more readings, which the server logs all or none. */
     readonly sendAll: (
       readings: ReadonlyArray<WeatherReading>,
       idempotencyKey: string
-    ) => Effect.Effect<Acknowledged, ServerUnavailable | ReadingRefused>
+    ) => Effect.Effect<Acknowledged, ServerUnavailable | ReadingRejected>
   }
 >()("floe/services/LogClient") {}

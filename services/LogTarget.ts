@@ -1,22 +1,22 @@
 /**
- * The logging server that clients on this machine talk to.
- * Owns: its address, where the address comes from, which log it must have. Does not own: talking to it.
+ * The logging server that clients on this machine use.
+ * Owns: its address, the source of the address, the log that it must write. Does not own: requests (LogClient).
  */
 import { Context, type Effect } from "effect"
 import type { ServerUnavailable } from "./LogClient.ts"
 
 export interface Target {
   readonly url: URL
-  /** The address as messages show it, with its source: `http://127.0.0.1:9998 (from FLOE_TARGET)`. */
+  /** The address with its source, for messages: `http://127.0.0.1:9998 (from FLOE_TARGET)`. */
   readonly label: string
-  /** The log that the server at this address must have; null if any will do. */
+  /** The id of the log that the server must write; null allows any log. */
   readonly logId: string | null
 }
 
 export class LogTarget extends Context.Service<
   LogTarget,
   {
-    /** Looks each time, because a server may start, stop or move meanwhile. */
+    /** Looks up the server each time, because it may start, stop or move. */
     readonly find: Effect.Effect<Target, ServerUnavailable>
   }
 >()("floe/services/LogTarget") {}

@@ -49,7 +49,7 @@ export const layer = Layer.effectDiscard(
         Effect.retry({ schedule: backoff, while: (error) => error._tag === "ServerUnavailable" }),
         Effect.andThen(reachability.up),
         Effect.as(1),
-        Effect.catchTag("ReadingRefused", ({ message }) => Effect.as(Effect.logWarning(message), 0))
+        Effect.catchTag("ReadingRejected", ({ message }) => Effect.as(Effect.logWarning(message), 0))
       )
     })
 

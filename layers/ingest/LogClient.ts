@@ -5,13 +5,13 @@ import type * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import { EventsLogged } from "../../services/Api.ts"
-import { LogClient, ReadingRefused, ServerUnavailable } from "../../services/LogClient.ts"
+import { LogClient, ReadingRejected, ServerUnavailable } from "../../services/LogClient.ts"
 import { LogTarget } from "../../services/LogTarget.ts"
 import type { WeatherReading } from "../../services/Weather.ts"
 import { transportReason } from "../runtime/transportReason.ts"
 import { addressOf, confirm } from "./health.ts"
 
-/** From connecting to the last byte of the answer; the server answers or gives up well before. */
+/** For the whole request; the server answers or gives up well before. */
 const timeLimit = "10 seconds"
 
 const Acknowledged = Schema.fromJsonString(Schema.Struct({ status: Schema.Literal("success") }))
@@ -25,56 +25,54 @@ const Explained = Schema.fromJsonString(
 
 const isAcknowledged = (body: string) => Option.isSome(Schema.decodeUnknownOption(Acknowledged)(body))
 
-/** Worth another try: an overloaded or restarting server, or the same key still in flight. */
+/** An overloaded or restarting server, or a key that is still in flight. */
 const isTemporary = (status: number) => status === 408 || status === 409 || status === 429 || status >= 500
 
 const explanation = (body: string) =>
-  Option.getOrElse(Schema.decodeUnknownOption(Explained)(body), () => ({ message: "it gave no reason", errors: [] }))
+  Option.getOrElse(Schema.decodeUnknownOption(Explained)(body), () => ({ message: "no reason given", errors: [] }))
 
-/** Why the server did not acknowledge. */
-const refused = (server: string, status: number, body: string) => {
+const failure = (server: string, status: number, body: string) => {
   const { message, errors = [] } = explanation(body)
   const temporary = isTemporary(status)
-  if (!temporary && status >= 400) return Effect.fail(new ReadingRefused({ status, reason: message, errors }))
+  if (!temporary && status >= 400) return Effect.fail(new ReadingRejected({ status, reason: message, errors }))
   const reason = temporary
     ? `it answered ${status} (${message})`
-    : `its answer ${status} is not that of a logging server`
+    : `its response ${status} is not that of a logging server`
   return Effect.fail(new ServerUnavailable({ server, reason, cause: status }))
 }
 
-const judge = Effect.fnUntraced(function* (server: string, response: HttpClientResponse.HttpClientResponse) {
+const acknowledged = Effect.fnUntraced(function* (server: string, response: HttpClientResponse.HttpClientResponse) {
   const body = yield* response.text
-  if (response.status !== 200 || !isAcknowledged(body)) yield* refused(server, response.status, body)
+  if (response.status !== 200 || !isAcknowledged(body)) yield* failure(server, response.status, body)
 })
 
-const judgeAll = Effect.fnUntraced(function* (server: string, response: HttpClientResponse.HttpClientResponse) {
+const allAcknowledged = Effect.fnUntraced(function* (server: string, response: HttpClientResponse.HttpClientResponse) {
   const body = yield* response.text
   const logged = Schema.decodeUnknownOption(AllAcknowledged)(body)
-  if (response.status !== 200 || Option.isNone(logged)) return yield* refused(server, response.status, body)
+  if (response.status !== 200 || Option.isNone(logged)) return yield* failure(server, response.status, body)
   const { positions, ts } = logged.value.data
   return { positions, ts, repeated: response.headers["floe-repeated"] === "true" }
 })
 
-/** A path in the server's address is kept as a prefix. */
 const make = Effect.gen(function* () {
   const client = yield* HttpClient.HttpClient
   const target = yield* LogTarget
   const execute = <A>(
     requestTo: (base: string) => HttpClientRequest.HttpClientRequest,
     key: string,
-    judge: (
+    decode: (
       server: string,
       response: HttpClientResponse.HttpClientResponse
-    ) => Effect.Effect<A, ServerUnavailable | ReadingRefused | HttpClientError.HttpClientError>
+    ) => Effect.Effect<A, ServerUnavailable | ReadingRejected | HttpClientError.HttpClientError>
   ) =>
-    Effect.flatMap(target.find, (found) => {
-      const server = `at ${found.label}`
-      const request = HttpClientRequest.setHeader(requestTo(addressOf(found.url)), "idempotency-key", key)
-      // Asked each time: the address may be another server's by now.
-      return confirm(found).pipe(
+    Effect.flatMap(target.find, (current) => {
+      const server = `at ${current.label}`
+      const request = HttpClientRequest.setHeader(requestTo(addressOf(current.url)), "idempotency-key", key)
+      // Checked for each request: the address may belong to another server by now.
+      return confirm(current).pipe(
         Effect.provideService(HttpClient.HttpClient, client),
         Effect.andThen(client.execute(request)),
-        Effect.flatMap((response) => judge(server, response)),
+        Effect.flatMap((response) => decode(server, response)),
         Effect.catchTag("HttpClientError", (cause) =>
           Effect.fail(new ServerUnavailable({ server, reason: transportReason(cause), cause }))
         ),
@@ -88,21 +86,25 @@ const make = Effect.gen(function* () {
   const send = Effect.fn("LogClient.send")((reading: WeatherReading, key: string) => {
     const city = encodeURIComponent(reading.city)
     const temperature = encodeURIComponent(reading.temperature)
-    return execute((base) => HttpClientRequest.get(`${base}/log?city=${city}&temperature=${temperature}`), key, judge)
+    return execute(
+      (base) => HttpClientRequest.get(`${base}/log?city=${city}&temperature=${temperature}`),
+      key,
+      acknowledged
+    )
   })
   const sendAll = Effect.fn("LogClient.sendAll")((readings: ReadonlyArray<WeatherReading>, key: string) => {
     const body = JSON.stringify(readings.map(({ city, temperature }) => ({ city, temperature })))
     const requestTo = (base: string) =>
       HttpClientRequest.bodyText(HttpClientRequest.post(`${base}/events`), body, "application/json")
-    return execute(requestTo, key, judgeAll)
+    return execute(requestTo, key, allAcknowledged)
   })
   return LogClient.of({ send, sendAll })
 })
 
-/** For the server that the target names at the time of each request. */
+/** For the current target at the time of each request. */
 export const layer = Layer.effect(LogClient, make).pipe(Layer.provide(FetchHttpClient.layer))
 
-/** For the server at this address, whatever its log is. */
+/** For the server at this address, with any log. */
 export const at = (url: URL) =>
   layer.pipe(
     Layer.provide(

@@ -18,7 +18,7 @@ export const explicit = Effect.map(
 export const layer = Layer.effect(
   LogTarget,
   Effect.map(explicit, (named) => {
-    const found = Option.getOrElse(named, () => from(defaultTarget, "the default", null))
-    return LogTarget.of({ find: Effect.succeed(found) })
+    const target = Option.getOrElse(named, () => from(defaultTarget, "the default", null))
+    return LogTarget.of({ find: Effect.succeed(target) })
   })
 )

@@ -1,7 +1,4 @@
-/**
- * The address of the running server, in a file of its data folder. A server that is killed leaves the file behind; the
- * free lock then tells that it is stale.
- */
+/** The address of the running server, in a file of its data folder. It is stale if the server's lock is free. */
 import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { Effect, Layer, Option, Schema } from "effect"
 import { DataFolder } from "../../services/DataFolder.ts"
@@ -9,7 +6,7 @@ import { EventLog } from "../../services/EventLog.ts"
 import { HttpServer } from "./http/HttpServer.ts"
 
 const ServerAddress = Schema.Struct({
-  /** How a program on this machine reaches it. */
+  /** The address for programs on this machine. */
   url: Schema.URLFromString,
   host: Schema.String,
   port: Schema.Int,
@@ -20,7 +17,7 @@ export type ServerAddress = typeof ServerAddress.Type
 
 const Json = Schema.fromJsonString(ServerAddress)
 
-/** None if there is no file, or one of another version. */
+/** None if the file is missing or of another version. */
 export const read = (path: string): Option.Option<ServerAddress> => {
   try {
     return Schema.decodeUnknownOption(Json)(readFileSync(path, "utf8"))
@@ -34,7 +31,7 @@ const write = (path: string, address: ServerAddress) => {
   renameSync(`${path}.tmp`, path)
 }
 
-/** Writes the file for as long as the server listens. A server that cannot write it still serves. */
+/** Keeps the file while the server listens. A server that cannot write the file still serves. */
 export const layer = Layer.effectDiscard(
   Effect.gen(function* () {
     const { serverAddress } = yield* DataFolder
@@ -45,7 +42,7 @@ export const layer = Layer.effectDiscard(
       Effect.try({ try: () => write(serverAddress, address), catch: (cause) => cause }).pipe(
         Effect.catch((cause) =>
           Effect.logWarning(
-            `${serverAddress} cannot be written (${cause instanceof Error ? cause.message : cause}): set FLOE_TARGET=${url} for floe and the generator.`
+            `${serverAddress} cannot be written (${cause instanceof Error ? cause.message : cause}); set FLOE_TARGET=${url} for floe and the generator.`
           )
         )
       ),

@@ -1,4 +1,4 @@
-/** A logging server as somebody sees it who asks how it is. */
+/** Checks the health of a logging server. */
 import { Clock, Effect, Option, Schema } from "effect"
 import * as HttpClient from "effect/http/HttpClient"
 import { Health, logHeader } from "../../services/Api.ts"
@@ -14,11 +14,11 @@ const Explained = Schema.fromJsonString(Schema.Struct({ message: Schema.String }
 
 interface ServerHealth {
   readonly version: string | null
-  /** Why it takes no events now; null if it does. */
+  /** Why the server accepts no events; null if it is ready. */
   readonly notReady: string | null
-  /** How far its clock is ahead of this one, in milliseconds, give or take a second; null if it does not tell. */
+  /** How far its clock is ahead, in milliseconds, to within a second; null if unknown. */
   readonly clockAhead: number | null
-  /** The log that it writes; null if it does not tell. */
+  /** The id of the log that it writes; null if it reports none. */
   readonly logId: string | null
 }
 
@@ -42,13 +42,13 @@ const get = Effect.fnUntraced(function* (base: URL, label: string, path: string)
 const alive = Effect.fnUntraced(function* (base: URL, label: string) {
   const { response, body } = yield* get(base, label, "/health")
   if (response.status !== 200 || Option.isNone(Schema.decodeUnknownOption(Healthy)(body))) {
-    return yield* unavailable(label, "another program answers there, and not a logging server", response.status)
+    return yield* unavailable(label, "another program answers there, not a logging server", response.status)
   }
   return response
 })
 
-/** Fails if no logging server answers at this address. */
-export const health = Effect.fn("Http.health")(function* (base: URL, label = addressOf(base)) {
+/** The health of the server at this address; fails if no logging server answers. */
+export const health = Effect.fn("health")(function* (base: URL, label = addressOf(base)) {
   const { headers } = yield* alive(base, label)
   const now = yield* Clock.currentTimeMillis
   const date = Date.parse(headers.date ?? "")
@@ -57,7 +57,7 @@ export const health = Effect.fn("Http.health")(function* (base: URL, label = add
   })
   const described = Schema.decodeUnknownOption(Described)(document.body)
   const explained = Schema.decodeUnknownOption(Explained)(ready.body)
-  const found: ServerHealth = {
+  return {
     version: Option.getOrNull(Option.map(described, ({ info }) => info.version)),
     notReady:
       ready.response.status === 200
@@ -68,21 +68,19 @@ export const health = Effect.fn("Http.health")(function* (base: URL, label = add
           }),
     clockAhead: Number.isNaN(date) ? null : date - now,
     logId: headers[logHeader] ?? null
-  }
-  return found
+  } satisfies ServerHealth
 })
 
-/** What a server that writes this log says of another one; undefined if it is that one. */
-export const otherLog = (found: string | null, wanted: string | null) =>
-  wanted === null || found === wanted
+/** Describes a server that writes another log than the wanted one; undefined if it is the wanted one. */
+export const otherLog = (actual: string | null, wanted: string | null) =>
+  wanted === null || actual === wanted
     ? undefined
-    : `it writes ${found === null ? "a log without an id" : `log ${found}`}, and not log ${wanted} of this data folder`
+    : `it writes ${actual === null ? "a log without an id" : `log ${actual}`}, not log ${wanted} of this data folder`
 
-/** Fails unless the server at this address has the log that it must have. */
-export const confirm = Effect.fn("Http.confirm")(function* ({ url, label, logId }: Target) {
+/** Fails unless the server at this address writes the log that the target requires. */
+export const confirm = Effect.fn("confirm")(function* ({ url, label, logId }: Target) {
   if (logId === null) return
   const { headers } = yield* alive(url, label)
   const other = otherLog(headers[logHeader] ?? null, logId)
-  if (other !== undefined)
-    return yield* unavailable(label, `${other}; set FLOE_TARGET to use it all the same`, "another log")
+  if (other !== undefined) return yield* unavailable(label, `${other}; set FLOE_TARGET to use it anyway`, "another log")
 })

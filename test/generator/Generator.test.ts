@@ -5,7 +5,7 @@ import { Clock, ConfigProvider, Deferred, Effect, Layer, Logger, Option, Schema 
 import { TestClock } from "effect/testing"
 import * as Generator from "../../layers/generator/Generator.ts"
 import * as Readings from "../../layers/generator/readings.ts"
-import { LogClient, ReadingRefused, ServerUnavailable } from "../../services/LogClient.ts"
+import { LogClient, ReadingRejected, ServerUnavailable } from "../../services/LogClient.ts"
 import { WeatherReading } from "../../services/Weather.ts"
 import { temporaryFolder } from "../support/dataFolder.ts"
 
@@ -20,7 +20,7 @@ const unavailable = new ServerUnavailable({ server: "at http://127.0.0.1:1", rea
 /** A server that records what was sent and replies with `answer`, and the log lines of the generator. */
 const generating = (
   env: Record<string, string>,
-  answer: (sent: Sent) => Effect.Effect<void, ServerUnavailable | ReadingRefused>
+  answer: (sent: Sent) => Effect.Effect<void, ServerUnavailable | ReadingRejected>
 ) =>
   Effect.gen(function* () {
     const sent: Array<Sent> = []
@@ -132,7 +132,7 @@ describe("the generator", () => {
       const file = join(yield* temporaryFolder, "acknowledged")
       let refuse = true
       const { lines, wholeBatch } = yield* generating({ FLOE_HEARTBEAT: file, FLOE_BATCH: "2" }, () =>
-        refuse ? Effect.fail(new ReadingRefused({ status: 400, reason: "No.", errors: [] })) : Effect.void
+        refuse ? Effect.fail(new ReadingRejected({ status: 400, reason: "No.", errors: [] })) : Effect.void
       )
       assert.include(lines.at(-1), "0 of 2")
       assert.isFalse(existsSync(file))
@@ -150,11 +150,11 @@ describe("the generator", () => {
         Effect.suspend(() => {
           if (!refuse) return Effect.void
           refuse = false
-          return Effect.fail(new ReadingRefused({ status: 400, reason: "The city is not known.", errors: [] }))
+          return Effect.fail(new ReadingRejected({ status: 400, reason: "The city is not known.", errors: [] }))
         })
       )
       assert.strictEqual(sent.length, 3)
-      assert.include(lines[0], "refused the reading (400): The city is not known.")
+      assert.include(lines[0], "rejected the reading (400): The city is not known.")
       assert.include(lines[1], "2 of 3")
       yield* TestClock.adjust("5 seconds")
       assert.strictEqual(sent.length, 6)

@@ -65,10 +65,10 @@ describe("the client of a logging server", () => {
   )
 
   it.effect.each([
-    { status: 400, tag: "ReadingRefused" },
-    { status: 403, tag: "ReadingRefused" },
-    { status: 404, tag: "ReadingRefused" },
-    { status: 422, tag: "ReadingRefused" },
+    { status: 400, tag: "ReadingRejected" },
+    { status: 403, tag: "ReadingRejected" },
+    { status: 404, tag: "ReadingRejected" },
+    { status: 422, tag: "ReadingRejected" },
     { status: 408, tag: "ServerUnavailable" },
     { status: 409, tag: "ServerUnavailable" },
     { status: 429, tag: "ServerUnavailable" },

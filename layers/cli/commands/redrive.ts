@@ -35,10 +35,10 @@ const someOf = (snapshot: DeadLettersSnapshot, positions: ReadonlyArray<Position
 const ofFile = (path: string) =>
   Stream.map(
     readCorrections(path),
-    ({ line, mended }): Wanted =>
-      Result.isSuccess(mended)
-        ? { ...mended.success, line }
-        : { position: null, line, reading: Result.fail(mended.failure) }
+    ({ line, correction }): Wanted =>
+      Result.isSuccess(correction)
+        ? { ...correction.success, line }
+        : { position: null, line, reading: Result.fail(correction.failure) }
   )
 
 const command = <const Name extends string>(name: Name) =>

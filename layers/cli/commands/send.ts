@@ -38,6 +38,16 @@ class LineIncomplete extends Schema.TaggedError<LineIncomplete>()("LineIncomplet
   }
 }
 
+/** In --json the rejected lines are `refused`, which scripts may read. */
+const machineReadable = ({ acknowledged, repeated, reported, logged, rejected, ...rest }: Sent) => ({
+  acknowledged,
+  repeated,
+  reported,
+  logged,
+  refused: rejected,
+  ...rest
+})
+
 const rate = (records: number, millis: number) => counted((records * 1000) / Math.max(1, millis))
 
 const one = Effect.fnUntraced(function* (city: string, temperature: string, machine: boolean) {
@@ -52,11 +62,11 @@ const one = Effect.fnUntraced(function* (city: string, temperature: string, mach
 })
 
 const summary = (name: string, sent: Sent, millis: number) => {
-  const { acknowledged, repeated, reported, logged, refused, waiting, bytes } = sent
+  const { acknowledged, repeated, reported, logged, rejected, waiting, bytes } = sent
   const lines = acknowledged + reported
   if (lines === 0) {
-    if (logged + refused > 0) {
-      return `There is nothing to send: all of ${name} was already sent, ${plural(logged + refused, "line")}.\n`
+    if (logged + rejected > 0) {
+      return `There is nothing to send: all of ${name} was already sent, ${plural(logged + rejected, "line")}.\n`
     }
     if (waiting !== null) return ""
     return `Nothing was sent: ${name} ${bytes === 0 ? "is empty" : "has no records"}.\n`
@@ -106,7 +116,7 @@ const bulk = Effect.fnUntraced(function* (
         acknowledged = sent.acknowledged
         return Effect.flatMap(monotonicMillis, (now) => show(() => line(sent, now - started)))
       },
-      refused: (refused) => Effect.forEach(refused, (one) => Console.error(JSON.stringify(one)), { discard: true })
+      onRejected: (rejected) => Effect.forEach(rejected, (one) => Console.error(JSON.stringify(one)), { discard: true })
     })
   ).pipe(
     Effect.onError((cause) =>
@@ -116,10 +126,10 @@ const bulk = Effect.fnUntraced(function* (
     )
   )
   const millis = Math.round((yield* monotonicMillis) - started)
-  const report = sent.refused === 0 || source.file === undefined ? null : reportOf(source.file.path)
-  if (options.json) yield* printJson({ file: name, ...sent, report, millis })
+  const report = sent.rejected === 0 || source.file === undefined ? null : reportOf(source.file.path)
+  if (options.json) yield* printJson({ file: name, ...machineReadable(sent), report, millis })
   else yield* print(Stream.make(summary(source.name, sent, millis)))
-  const refused = sent.refused === 0 ? [] : [new LinesRejected({ rejected: sent.refused, report })]
+  const refused = sent.rejected === 0 ? [] : [new LinesRejected({ rejected: sent.rejected, report })]
   const incomplete = sent.waiting === null ? [] : [new LineIncomplete({ name: source.name, line: sent.waiting })]
   const [first, ...others] = [...refused, ...incomplete]
   yield* Effect.forEach(others, ({ message }) => Console.error(message), { discard: true })

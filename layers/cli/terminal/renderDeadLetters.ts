@@ -1,6 +1,6 @@
 /** Dead letters for people, without control characters, and for programs. */
 import type { DeadLetter, Rejection } from "../../../services/DeadLetters.ts"
-import { draftOf, textOf, written } from "../../ingest/deadletters/Correction.ts"
+import { draftOf, formatPosition, textOf } from "../../ingest/deadletters/Correction.ts"
 import { cell } from "./formatTable.ts"
 import { text, time } from "./listing.ts"
 import { counted } from "./Progress.ts"
@@ -22,7 +22,7 @@ const narrowest = 8
 export const columnsOf = (all: boolean, terminal: number | undefined) => {
   const room = terminal === undefined ? maxPreview : Math.max(narrowest, terminal - otherColumns)
   return [
-    text<DeadLetter>("dlq", ({ position }) => written(position)),
+    text<DeadLetter>("dlq", ({ position }) => formatPosition(position)),
     all
       ? text<DeadLetter>("sent again", ({ redrives }) => redrives.at(-1) ?? "no")
       : text<DeadLetter>("logged (UTC)", ({ loggedAt }) => time(loggedAt).slice(0, 16).replace("T", " ")),
@@ -54,7 +54,7 @@ export const entriesOf = (letter: DeadLetter, topic: string): ReadonlyArray<read
   const { headers, key, loggedAt, position, reason, rejection, redrives, source, value } = letter
   const { by, connector, stage, task, trace } = rejection
   return [
-    ["dead letter", `${topic}/${written(position)}`],
+    ["dead letter", `${topic}/${formatPosition(position)}`],
     ["in the log", `${source === null ? "unknown" : cell(source)}, ${time(loggedAt)}`],
     ["rejected by", cell([connector ?? "unknown", task && `task ${task}`, stage, by].filter(Boolean).join(", "))],
     ["reason", cell(reason)],
@@ -78,7 +78,7 @@ const readable = (name: string, bytes: Uint8Array | null) => {
 export const jsonLine = (letter: DeadLetter) => {
   const { headers, key, loggedAt, position, reason, rejection, redrives, source, value } = letter
   const object = {
-    position: written(position),
+    position: formatPosition(position),
     ...draftOf(value),
     reason,
     source,

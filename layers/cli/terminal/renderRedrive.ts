@@ -1,6 +1,6 @@
 /** The outcome of sending dead letters again. */
 import { Schema } from "effect"
-import { written } from "../../ingest/deadletters/Correction.ts"
+import { formatPosition } from "../../ingest/deadletters/Correction.ts"
 import type { Outcome } from "../../ingest/deadletters/redrive.ts"
 import { plural } from "../../runtime/plural.ts"
 import { cell } from "./formatTable.ts"
@@ -17,7 +17,10 @@ class NotSent extends Schema.TaggedError<NotSent>()("NotSent", { count: Schema.I
 }
 
 export const jsonLine = ({ wanted: { line, position }, result }: Outcome) => {
-  const place = { position: position === null ? null : written(position), ...(line === undefined ? {} : { line }) }
+  const place = {
+    position: position === null ? null : formatPosition(position),
+    ...(line === undefined ? {} : { line })
+  }
   switch (result._tag) {
     case "Sent": {
       const { at, reading, repeated, ts } = result
@@ -25,7 +28,7 @@ export const jsonLine = ({ wanted: { line, position }, result }: Outcome) => {
     }
     case "SentBefore":
       return `${JSON.stringify({ ...place, outcome: "sent before", at: result.at })}\n`
-    case "Refused":
+    case "NotSent":
       return `${JSON.stringify({ ...place, outcome: "not sent", reason: result.reason })}\n`
   }
 }
@@ -42,17 +45,17 @@ export const makeSummary = (isFile: boolean) => {
   const fail = ({ line, position }: Outcome["wanted"], reason: string) => {
     failures++
     if (notSent.length >= maxListed) return
-    const place = [line === undefined ? "" : `line ${line}`, position === null ? "" : written(position)]
+    const place = [line === undefined ? "" : `line ${line}`, position === null ? "" : formatPosition(position)]
     notSent.push(`${place.filter((part) => part !== "").join(", ")}: ${cell(reason)}.\n`)
   }
 
   return {
     take: ({ wanted, result }: Outcome) => {
-      if (result._tag === "Refused") fail(wanted, result.reason)
+      if (result._tag === "NotSent") fail(wanted, result.reason)
       else if (result._tag === "Sent") {
         sent++
         if (result.repeated) repeated++
-        last = `${wanted.position === null ? "" : written(wanted.position)} is logged at ${result.at}, hour ${result.ts}.`
+        last = `${wanted.position === null ? "" : formatPosition(wanted.position)} is logged at ${result.at}, hour ${result.ts}.`
       } else if (isFile) before++
       else fail(wanted, `it was already sent and is at ${result.at}; use --again to send it once more`)
     },

@@ -1,4 +1,4 @@
-/** The lines of a file of mended dead letters, as `floe dlq list --json` writes them. */
+/** Reads a file of corrected dead letters, in the format of `floe dlq list --json`. */
 import { Result, Stream } from "effect"
 import { isTooLong, lines, maxLineBytes } from "../send/lines.ts"
 import { FileUnreadable, reasonOf } from "../send/Source.ts"
@@ -6,7 +6,7 @@ import { type CorrectionLine, correctionLine } from "./Correction.ts"
 
 export interface Numbered {
   readonly line: number
-  readonly mended: Result.Result<CorrectionLine, string>
+  readonly correction: Result.Result<CorrectionLine, string>
 }
 
 async function* read(path: string): AsyncGenerator<Numbered> {
@@ -14,7 +14,7 @@ async function* read(path: string): AsyncGenerator<Numbered> {
     if (line.part === "next" || line.part === "last" || /^\s*$/.test(line.raw.toString("latin1", 0, 100))) continue
     yield {
       line: line.number,
-      mended: isTooLong(line) ? Result.fail(`it is longer than ${maxLineBytes} bytes`) : correctionLine(line.raw)
+      correction: isTooLong(line) ? Result.fail(`it is longer than ${maxLineBytes} bytes`) : correctionLine(line.raw)
     }
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Sends dead letters to the logging server again, each under a key that is made from its position: whoever dies before
- * that is noted, or runs beside another one, doubles nothing.
+ * Sends dead letters to the logging server again. The key of each is derived from its position, so that a crash or a
+ * concurrent run logs nothing twice.
  */
 import { Effect, Result, Schedule, Schema, Stream } from "effect"
 import { DeadLetters, type DeadLettersSnapshot } from "../../../services/DeadLetters.ts"
@@ -9,18 +9,18 @@ import { type Acknowledged, LogClient } from "../../../services/LogClient.ts"
 import { topic } from "../../../services/Settings.ts"
 import type { WeatherReading } from "../../../services/Weather.ts"
 import { monotonic } from "../../runtime/elapsed.ts"
-import { written } from "./Correction.ts"
+import { formatPosition } from "./Correction.ts"
 
-const patience = "15 seconds"
-/** Under way at a time; each waits for the server's disk and for Kafka. */
+const retryLimit = "15 seconds"
+/** Each request waits for the server's disk and for Kafka. */
 const concurrency = 16
 
 export interface Wanted {
-  /** Null for what names none. */
+  /** Null if a line names none. */
   readonly position: Position | null
-  /** Of the file that it is from. */
+  /** Line of the corrections file. */
   readonly line?: number
-  /** Or why there is none. */
+  /** The reading, or why there is none. */
   readonly reading: Result.Result<WeatherReading, string>
 }
 
@@ -29,7 +29,7 @@ interface Sent {
   readonly reading: WeatherReading
   readonly at: string
   readonly ts: string
-  /** An earlier run had sent it, and could not note that. */
+  /** An earlier run sent it but could not record that. */
   readonly repeated: boolean
 }
 
@@ -38,35 +38,35 @@ interface SentBefore {
   readonly at: string
 }
 
-interface Refused {
-  readonly _tag: "Refused"
+interface NotSent {
+  readonly _tag: "NotSent"
   readonly reason: string
 }
 
 export interface Outcome {
   readonly wanted: Wanted
-  readonly result: Sent | SentBefore | Refused
+  readonly result: Sent | SentBefore | NotSent
 }
 
-class NotNoted extends Schema.TaggedError<NotNoted>()("NotNoted", {
+class NotRecorded extends Schema.TaggedError<NotRecorded>()("NotRecorded", {
   position: Schema.String,
   at: Schema.String,
   cause: Schema.Defect()
 }) {
   override get message() {
     const why = this.cause instanceof Error ? this.cause.message : String(this.cause)
-    return `${this.position} is logged at ${this.at}, and that could not be noted. ${why} The same command, given again within 24 hours, notes it and logs nothing twice.`
+    return `${this.position} was logged at ${this.at}, but that could not be recorded. ${why} Run the same command again within 24 hours to record it; it logs nothing twice.`
   }
 }
 
 const otherReading =
-  "an earlier run sent it with another city or temperature and could not note that; give the same ones again, or send it once more with --again"
+  "an earlier run sent it with another city or temperature and could not record that; use the same values, or send it once more with --again"
 
-const refused = (reason: string): Refused => ({ _tag: "Refused", reason })
+const notSent = (reason: string): NotSent => ({ _tag: "NotSent", reason })
 
-/** With `again` also those that were sent before. */
+/** Sends the wanted dead letters; those that were sent before only with `again`. */
 export const redrive = Effect.fnUntraced(function* <E, R>(
-  then: DeadLettersSnapshot,
+  snapshot: DeadLettersSnapshot,
   wanted: Stream.Stream<Wanted, E, R>,
   again: boolean
 ) {
@@ -75,18 +75,18 @@ export const redrive = Effect.fnUntraced(function* <E, R>(
   const log = yield* topic
   const taken = new Set<string>()
 
-  /** Sent once more on purpose it is another request, and the same one if that is broken off and repeated. */
+  /** With `again` it is a new request, which stays the same if the run is interrupted and repeated. */
   const keyOf = (position: Position, before: number) =>
-    `floe-dlq-${then.topicId}-${position.partition}-${position.offset}${again ? `-again-${before}` : ""}`
+    `floe-dlq-${snapshot.topicId}-${position.partition}-${position.offset}${again ? `-again-${before}` : ""}`
 
-  const placeIn = ({ positions }: Acknowledged) =>
+  const positionsIn = ({ positions }: Acknowledged) =>
     positions.map(({ partition, offset }) => `${log}/${partition}/${offset}`).join(", ")
 
-  const note = Effect.fnUntraced(function* (position: Position, reading: WeatherReading, answer: Acknowledged) {
-    const at = placeIn(answer)
+  const record = Effect.fnUntraced(function* (position: Position, reading: WeatherReading, answer: Acknowledged) {
+    const at = positionsIn(answer)
     yield* Effect.mapError(
       letters.remember(position, at),
-      (cause) => new NotNoted({ position: written(position), at, cause })
+      (cause) => new NotRecorded({ position: formatPosition(position), at, cause })
     )
     return { _tag: "Sent", reading, at, ts: answer.ts, repeated: answer.repeated } satisfies Sent
   })
@@ -97,31 +97,31 @@ export const redrive = Effect.fnUntraced(function* <E, R>(
         Effect.retry({
           schedule: Schedule.exponential("100 millis").pipe(
             Schedule.jittered,
-            Schedule.upTo({ duration: patience }),
+            Schedule.upTo({ duration: retryLimit }),
             monotonic
           ),
           while: ({ _tag }) => _tag === "ServerUnavailable"
         }),
         restore,
-        Effect.flatMap((answer) => note(position, reading, answer)),
-        Effect.catchTag("ReadingRefused", (error) => {
-          if (error.status === 422) return Effect.succeed(refused(otherReading))
+        Effect.flatMap((answer) => record(position, reading, answer)),
+        Effect.catchTag("ReadingRejected", (error) => {
+          if (error.status === 422) return Effect.succeed(notSent(otherReading))
           return error.status === 400 || error.status === 413
-            ? Effect.succeed(refused(error.reason))
+            ? Effect.succeed(notSent(error.reason))
             : Effect.fail(error)
         })
       )
     )
 
-  const one = Effect.fn("Redelivery.one")(function* ({ position, reading }: Wanted) {
-    if (position === null) return refused(Result.isFailure(reading) ? reading.failure : "it names no dead letter")
-    if (taken.has(written(position))) return refused("it was named before")
-    taken.add(written(position))
-    const before = yield* Effect.result(then.redrivesOf(position))
-    if (Result.isFailure(before)) return refused(before.failure.reason)
+  const one = Effect.fn("redrive.one")(function* ({ position, reading }: Wanted) {
+    if (position === null) return notSent(Result.isFailure(reading) ? reading.failure : "it names no dead letter")
+    if (taken.has(formatPosition(position))) return notSent("it is a duplicate of an earlier one")
+    taken.add(formatPosition(position))
+    const before = yield* Effect.result(snapshot.redrivesOf(position))
+    if (Result.isFailure(before)) return notSent(before.failure.reason)
     const at = before.success.at(-1)
     if (at !== undefined && !again) return { _tag: "SentBefore", at } satisfies SentBefore
-    if (Result.isFailure(reading)) return refused(reading.failure)
+    if (Result.isFailure(reading)) return notSent(reading.failure)
     return yield* send(position, reading.success, keyOf(position, before.success.length))
   })
 

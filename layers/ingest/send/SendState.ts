@@ -1,4 +1,4 @@
-/** What is known of a file that is being sent, in a small file beside it. */
+/** The progress of sending a file, kept in a small file beside it. */
 import { readFile, rename, writeFile } from "node:fs/promises"
 import { Effect, Option, Schema } from "effect"
 import { reasonOf } from "./Source.ts"
@@ -6,21 +6,21 @@ import { reasonOf } from "./Source.ts"
 export const SendState = Schema.Struct({
   format: Schema.Literal(1),
   target: Schema.String,
-  /** Part of every key: another one for each time that the same file is sent on purpose. */
+  /** Part of every key; a new one each time the same file is sent again on purpose. */
   round: Schema.String,
-  /** The last batch that was begun: from where to before where in the file, and a digest of all before its end. */
+  /** The last batch that was started: its byte range in the file (`end` exclusive), and a digest of the file up to `end`. */
   from: Schema.Int,
   end: Schema.Int,
   digest: Schema.String,
-  /** Whether the server has acknowledged it. */
+  /** Whether the server acknowledged it. */
   acknowledged: Schema.Boolean,
-  /** Milliseconds since 1970, when it was begun. */
+  /** When it was started, in milliseconds since 1970. */
   at: Schema.Int,
-  /** Before this batch, or with it if it is acknowledged: records logged, and lines and bytes of the report of refused ones. */
+  /** Totals before this batch, or with it if acknowledged: logged records, rejected lines, bytes of the report. */
   logged: Schema.Int,
-  refused: Schema.Int,
+  rejected: Schema.Int,
   reportBytes: Schema.Int
-})
+}).pipe(Schema.encodeKeys({ rejected: "refused" }))
 export type SendState = typeof SendState.Type
 
 const Json = Schema.fromJsonString(SendState)
@@ -30,7 +30,7 @@ export class StateUnusable extends Schema.TaggedError<StateUnusable>()("StateUnu
   reason: Schema.String
 }) {
   override get message() {
-    return `${this.path}, which notes how far the file was sent, cannot be used: ${this.reason}.`
+    return `${this.path}, which records how far the file was sent, cannot be used: ${this.reason}.`
   }
 }
 
@@ -54,12 +54,12 @@ export const read = Effect.fnUntraced(function* (file: string) {
   return yield* Schema.decodeUnknownEffect(Json)(text).pipe(
     Effect.map(Option.some),
     Effect.mapError(
-      () => new StateUnusable({ path, reason: "it is damaged; remove it, and the file is sent from its beginning" })
+      () => new StateUnusable({ path, reason: "it is damaged; remove it to send the file from its beginning" })
     )
   )
 })
 
-/** Not synced: an older state after a loss of power only makes batches be sent again, under the keys that they had. */
+/** Not synced: an older state after a power loss only resends batches under the same keys. */
 export const write = Effect.fnUntraced(function* (file: string, state: SendState) {
   const path = pathOf(file)
   yield* Effect.tryPromise({

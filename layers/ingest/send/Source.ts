@@ -1,4 +1,4 @@
-/** Where records come from: a file, which can be read again from its beginning, or what is read once, such as a pipe. */
+/** The source of records: a file, which can be read again, or a stream that is read once, for example a pipe. */
 import { constants, createReadStream, openSync } from "node:fs"
 import { realpath, stat } from "node:fs/promises"
 import { Socket } from "node:net"
@@ -6,9 +6,9 @@ import { Effect, Schema } from "effect"
 import { chunkBytes, type Format } from "./lines.ts"
 
 export interface Source {
-  /** As it is given. */
+  /** The name as given. */
   readonly name: string
-  /** The file itself, whatever links lead to it; undefined for what is read once. */
+  /** The file with links resolved; undefined for a stream. */
   readonly file: { readonly path: string; readonly size: number } | undefined
   readonly chunks: () => AsyncIterable<Buffer>
 }
@@ -34,15 +34,15 @@ export const reasonOf = (cause: unknown) => {
   return ("code" in cause && typeof cause.code === "string" && reasons[cause.code]) || cause.message
 }
 
-/** A socket at standard input cannot be opened by these names. */
+/** A socket as standard input cannot be opened by these names. */
 const standardInput = ["-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"]
 
-/** Opened in the usual way it would wait for somebody to write, and keep the process from ending until then. */
+/** Non-blocking: a blocking open would keep the process alive until something writes to the pipe. */
 const pipe = (name: string) =>
   new Socket({ fd: openSync(name, constants.O_RDONLY | constants.O_NONBLOCK), readable: true, writable: false })
 
 export const open = Effect.fnUntraced(function* (name: string) {
-  const found = yield* Effect.tryPromise({
+  const { file, isPipe } = yield* Effect.tryPromise({
     try: async () => {
       const stats = name === "-" ? undefined : await stat(name)
       if (stats?.isDirectory()) throw Object.assign(new Error(), { code: "EISDIR" })
@@ -51,7 +51,6 @@ export const open = Effect.fnUntraced(function* (name: string) {
     },
     catch: (cause) => new FileUnreadable({ path: name, reason: reasonOf(cause) })
   })
-  const { file, isPipe } = found
   const chunks = (): AsyncIterable<Buffer> => {
     if (file === undefined && standardInput.includes(name)) return process.stdin
     return isPipe ? pipe(name) : createReadStream(file?.path ?? name, { highWaterMark: chunkBytes })
@@ -62,11 +61,10 @@ export const open = Effect.fnUntraced(function* (name: string) {
 const isBlank = (byte: number) => byte === 0x20 || byte === 0x09 || byte === 0x0a || byte === 0x0d
 const byteOrderMark = Buffer.from("\ufeff")
 
-/** The first byte that is no blank. */
 const firstOf = (head: Buffer) =>
   (head.subarray(0, 3).equals(byteOrderMark) ? head.subarray(3) : head).find((byte) => !isBlank(byte))
 
-/** By its name or else by its content; undefined while there are nothing but blanks. */
+/** Detects the format by name, else by content; undefined while there is only white space. */
 export const formatOf = (name: string, head: Buffer): Format | undefined => {
   if (/\.csv$/i.test(name)) return "csv"
   if (/\.(ndjson|jsonl)$/i.test(name)) return "ndjson"
@@ -75,16 +73,16 @@ export const formatOf = (name: string, head: Buffer): Format | undefined => {
   return first === 0x7b || first === 0x5b ? "ndjson" : "csv"
 }
 
-/** So many bytes tell what is no text. */
+/** The number of bytes that `problemOf` needs. */
 export const magicBytes = 4
 
 const magics: ReadonlyArray<readonly [string, string]> = [
   ["1f8b", "it is compressed; decompress it first: gzip -dc … | floe send --file -"],
   ["28b52ffd", "it is compressed; decompress it first: zstd -dc … | floe send --file -"],
-  ["504b0304", "it is a zip archive or a spreadsheet; unpack it, or save it as CSV, first"]
+  ["504b0304", "it is a zip archive or a spreadsheet; unpack it or save it as CSV first"]
 ]
 
-/** Why a file that begins so is none of records; undefined if it may be one. */
+/** Why a file that starts with these bytes cannot be sent; undefined if it may be valid. */
 export const problemOf = (format: Format | undefined, head: Buffer) => {
   const hex = head.toString("hex", 0, magicBytes)
   const magic = magics.find(([begin]) => hex.startsWith(begin))
@@ -93,6 +91,6 @@ export const problemOf = (format: Format | undefined, head: Buffer) => {
     return "it is in UTF-16; convert it first: iconv -f UTF-16 -t UTF-8 … | floe send --file -"
   }
   return format === "ndjson" && firstOf(head) === 0x5b
-    ? "it is a JSON array, and a file has one record a line; convert it first: jq -c '.[]' … | floe send --file -"
+    ? "it is a JSON array, but a file must have one record per line; convert it first: jq -c '.[]' … | floe send --file -"
     : undefined
 }

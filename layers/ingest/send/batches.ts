@@ -1,12 +1,12 @@
-/** A file cut into batches, the same ones each time as long as the file is the same. */
+/** Splits a file into batches: the same ones each time while the file stays the same. */
 import { createHash } from "node:crypto"
 import { Schema, Stream } from "effect"
 import type { WeatherReading } from "../../../services/Weather.ts"
 import { carriageReturn, type Format, isLineEnd, isTooLong, type Line, splitter } from "./lines.ts"
-import { parser, type Refused } from "./records.ts"
+import { parser, type Rejected } from "./records.ts"
 import { FileUnreadable, formatOf, magicBytes, problemOf, reasonOf, type Source } from "./Source.ts"
 
-/** Some 10 ms of the server's work, and at most 2 MiB of its 5. */
+/** About 10 ms of work for the server, and at most 2 MiB of its 5. */
 const maxRecords = 1000
 
 export interface Numbered {
@@ -16,40 +16,40 @@ export interface Numbered {
 
 export interface Batch {
   readonly _tag: "Batch"
-  /** From where to before where in the file. */
+  /** Byte range in the file; `end` is exclusive. */
   readonly from: number
   readonly end: number
-  /** SHA-256 of all that the file has before `end`. */
+  /** SHA-256 of the file up to `end`. */
   readonly digest: string
   readonly readings: ReadonlyArray<Numbered>
-  readonly refused: ReadonlyArray<Refused>
+  readonly rejected: ReadonlyArray<Rejected>
 }
 
-/** The last line, which has no end: more of it may come. */
+/** The last line has no line end yet. */
 export interface Waiting {
   readonly _tag: "Waiting"
   readonly line: number
 }
 
-/** A place that was reached before, and what the file had before it. */
+/** A position that an earlier run reached, with the digest of the file up to it. */
 export interface Checkpoint {
   readonly from: number
   readonly end: number
   readonly digest: string
-  /** Begin behind it, and not with the batch that leads up to it. */
+  /** Start after the batch, not with it. */
   readonly done: boolean
 }
 
 export interface BatchOptions {
   readonly format: Format | undefined
-  /** The last line is taken as it is, though it has no end. */
+  /** Send the last line even if it has no line end. */
   readonly complete: boolean
   readonly checkpoint: Checkpoint | undefined
 }
 
 class FileChanged extends Schema.TaggedError<FileChanged>()("FileChanged", { path: Schema.String }) {
   override get message() {
-    return `${this.path} is no longer what it was in the part that was sent already; put it back as it was, or send all of it once more with --again.`
+    return `${this.path} has changed in the part that was already sent; restore it, or send the whole file again with --again.`
   }
 }
 
@@ -62,7 +62,7 @@ interface Reading {
   readonly parse: ReturnType<typeof parser>
 }
 
-/** The chunks, split so that one ends at this place. */
+/** Splits the chunks so that one ends at `place`. */
 async function* piecesOf(chunks: AsyncIterable<Buffer>, place = 0): AsyncGenerator<Buffer> {
   let offset = 0
   for await (const chunk of chunks) {
@@ -86,16 +86,15 @@ async function* read(
   let from = begin
   let confirmed = checkpoint === undefined
   let readings: Array<Numbered> = []
-  let refused: Array<Refused> = []
+  let rejected: Array<Rejected> = []
 
   const cut = (): Batch => {
-    const batch: Batch = { _tag: "Batch", from, end: position, digest: hash.copy().digest("hex"), readings, refused }
+    const batch: Batch = { _tag: "Batch", from, end: position, digest: hash.copy().digest("hex"), readings, rejected }
     from = position
     readings = []
-    refused = []
+    rejected = []
     return batch
   }
-  /** True where the checkpoint is reached. */
   const confirm = () => {
     if (checkpoint === undefined || confirmed || position < checkpoint.end) return false
     if (position > checkpoint.end || hash.copy().digest("hex") !== checkpoint.digest) {
@@ -106,7 +105,7 @@ async function* read(
   }
 
   function* take(parse: Reading["parse"], line: Line): Generator<Batch> {
-    // A batch ends before it, as it may turn out to have no end yet.
+    // The line may turn out to have no end yet, so it starts a new batch.
     if (isTooLong(line) && isBegin(line) && confirmed && position > from) yield cut()
     hash.update(line.raw)
     const parsed = parse(line)
@@ -115,10 +114,10 @@ async function* read(
     if (parsed._tag === "BadHeader") throw new FileUnreadable({ path: source.name, reason: parsed.reason })
     if (position > begin) {
       if (parsed._tag === "Reading") readings.push({ line: line.number, reading: parsed.reading })
-      if (parsed._tag === "Refused") refused.push(parsed.refused)
+      if (parsed._tag === "Rejected") rejected.push(parsed.rejected)
     }
     const isReached = confirm()
-    const isFull = confirmed && readings.length + refused.length >= maxRecords
+    const isFull = confirmed && readings.length + rejected.length >= maxRecords
     if (position > begin && (isReached || isFull)) yield cut()
   }
 
@@ -130,15 +129,15 @@ async function* read(
       }
       yield* take(parse, line)
     }
-    // What is read once may come slowly, and is not sent in the same batches a second time.
+    // A stream may be slow, and its batches need not be reproducible.
     if (source.file === undefined && position > from) yield cut()
   }
 
   /**
-   * Behind a checkpoint. The lines before it are those that were read when the file ended there; of one that was sent
-   * without its end, as --complete wanted it, that end is left, and nothing else may be.
+   * Continues after the checkpoint, where the file ended in an earlier run. If --complete sent a line without its end,
+   * only that line end may follow.
    */
-  function* goOn(reading: Reading, chunk: Buffer, before: number | undefined) {
+  function* resume(reading: Reading, chunk: Buffer, before: number | undefined) {
     yield* each(reading, reading.split.end())
     const end = /^(?:\r?\n|\r)?/.exec(chunk.toString("latin1", 0, 2))?.[0] ?? ""
     if (isLineEnd(before, reading.format)) {
@@ -151,7 +150,7 @@ async function* read(
   }
 
   let head: Buffer = Buffer.alloc(0)
-  const begun = () => {
+  const start = () => {
     const format = options.format ?? formatOf(source.name, head)
     const reason = problemOf(format, head)
     if (reason !== undefined) throw new FileUnreadable({ path: source.name, reason })
@@ -164,18 +163,18 @@ async function* read(
     if (reading === undefined) {
       head = Buffer.concat([head, piece])
       if (head.length >= magicBytes && (options.format ?? formatOf(source.name, head)) !== undefined) {
-        reading = begun()
+        reading = start()
         yield* each(reading, reading.split.push(head))
       }
     } else {
-      const data: Buffer = offset === checkpoint?.end ? yield* goOn(reading, piece, before) : piece
+      const data: Buffer = offset === checkpoint?.end ? yield* resume(reading, piece, before) : piece
       yield* each(reading, reading.split.push(data))
     }
     offset += piece.length
     before = piece.at(-1)
   }
   if (reading === undefined) {
-    reading = begun()
+    reading = start()
     yield* each(reading, reading.split.push(head))
   }
   yield* each(reading, reading.split.end())
@@ -183,7 +182,7 @@ async function* read(
   if (position > from) yield cut()
 }
 
-/** What is not sent yet; one batch is prepared while another is sent. */
+/** The batches after the checkpoint. One batch is prepared while another is sent. */
 export const batches = (source: Source, options: BatchOptions) =>
   Stream.fromAsyncIterable(read(source, options), (cause) =>
     cause instanceof FileChanged || cause instanceof FileUnreadable

@@ -1,44 +1,43 @@
-/** What a sending remembers, so that it can go on where it was broken off: for a file beside it, for what is read once nothing. */
-import { randomUUID } from "node:crypto"
+/** Records how far a file was sent, so that sending can resume. A stream that is read once has no journal. */
 import { existsSync, rmSync } from "node:fs"
 import { appendFile, rm, stat, truncate } from "node:fs/promises"
 import { Clock, Effect, Option, Schema } from "effect"
+import { SecureRandom } from "effect/crypto/SecureRandom"
 import { acquire } from "../../runtime/ProcessLock.ts"
 import type { Batch, Checkpoint } from "./batches.ts"
-import type { Refused } from "./records.ts"
+import type { Rejected } from "./records.ts"
 import * as SendState from "./SendState.ts"
 import { FileUnreadable, reasonOf } from "./Source.ts"
 
-/** Less than the 24 hours for which a server knows a key, and a margin for its clock. */
+/** Less than the 24 hours that a server keeps a key, with a margin for its clock. */
 const keyMillis = 23 * 60 * 60 * 1000
 const marginMillis = 60 * 60 * 1000
 
 export interface JournalOptions {
   readonly target: string
-  /** Send all of it once more. */
+  /** Send the whole file again. */
   readonly again: boolean
-  /** What to do with a batch that may have been logged, when the server can no longer tell. */
+  /** What to do with a batch whose outcome is unknown and whose key has expired. */
   readonly doubtful: "send" | "skip" | undefined
 }
 
 interface Counts {
   readonly logged: number
-  readonly refused: number
+  readonly rejected: number
 }
 
-/** Fails where something can no longer be remembered. */
 interface Journal {
   /** Part of every key. */
   readonly round: string
   readonly checkpoint: Checkpoint | undefined
   readonly before: Counts
-  readonly note: (
+  readonly record: (
     batch: Batch,
     counts: Counts,
     acknowledged: boolean
   ) => Effect.Effect<void, SendState.StateUnusable | FileUnreadable>
-  readonly report: (refused: ReadonlyArray<Refused>) => Effect.Effect<void, FileUnreadable>
-  /** A batch that was not sent again counts as acknowledged from now on. */
+  readonly report: (rejected: ReadonlyArray<Rejected>) => Effect.Effect<void, FileUnreadable>
+  /** Marks a skipped batch as acknowledged. */
   readonly skipped: Effect.Effect<void, SendState.StateUnusable>
 }
 
@@ -48,7 +47,7 @@ class DeliveryUnknown extends Schema.TaggedError<DeliveryUnknown>()("DeliveryUnk
   end: Schema.Int
 }) {
   override get message() {
-    return `Sending ${this.path} was broken off more than 23 hours ago, or the clock was set back since, and whether its bytes ${this.from} to ${this.end} were logged then can no longer be asked of the server. Look whether they are in the log (floe tail --from …), then go on with --doubtful skip if they are, or --doubtful send if not.`
+    return `Sending ${this.path} stopped more than 23 hours ago, or the clock was set back since, so the server can no longer tell whether bytes ${this.from} to ${this.end} were logged. Check whether they are in the log (floe tail --from …), then continue with --doubtful skip if they are, or --doubtful send if not.`
   }
 }
 
@@ -57,13 +56,13 @@ class OtherTarget extends Schema.TaggedError<OtherTarget>()("OtherTarget", {
   target: Schema.String
 }) {
   override get message() {
-    return `${this.path} was sent to ${this.target} before; set FLOE_DATA or FLOE_TARGET to that, or send all of it here with --again.`
+    return `${this.path} was sent to ${this.target} before; set FLOE_DATA or FLOE_TARGET to that server, or send the whole file here with --again.`
   }
 }
 
 class SendingAlready extends Schema.TaggedError<SendingAlready>()("SendingAlready", { path: Schema.String }) {
   override get message() {
-    return `Another floe send is sending ${this.path} right now; wait until it has ended.`
+    return `Another floe send is already sending ${this.path}; wait until it has finished.`
   }
 }
 
@@ -76,8 +75,8 @@ const shorten = async (path: string, bytes: number) => {
   if ((await stat(path)).size > bytes) await truncate(path, bytes)
 }
 
-/** For as long as the scope lasts nobody else sends the file. */
-const alone = Effect.fnUntraced(function* (path: string) {
+/** Locks the file against other senders until the scope closes. */
+const lockFile = Effect.fnUntraced(function* (path: string) {
   const lock = `${path}.floe-send.lock`
   yield* acquire(lock, "floe send").pipe(
     Effect.mapError((error) =>
@@ -85,11 +84,12 @@ const alone = Effect.fnUntraced(function* (path: string) {
         ? new SendingAlready({ path })
         : new FileUnreadable({
             path,
-            reason: "how far it was sent is noted beside it, and its folder cannot be written to; use --file - instead"
+            reason:
+              "floe send records its progress in a file beside it, but the folder is not writable; use --file - instead"
           })
     )
   )
-  // Its holder has just removed it.
+  // The holder has just removed the lock file.
   if (!existsSync(lock)) return yield* new SendingAlready({ path })
   yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(lock, { force: true })))
 })
@@ -99,19 +99,19 @@ const start = Effect.fnUntraced(function* (path: string, { target, again, doubtf
   const fresh: SendState.SendState = {
     format: 1,
     target,
-    round: again ? randomUUID() : "",
+    round: again ? yield* (yield* SecureRandom).uuidV4() : "",
     from: 0,
     end: 0,
     digest: "",
     acknowledged: true,
     at: 0,
     logged: 0,
-    refused: 0,
+    rejected: 0,
     reportBytes: 0
   }
-  const noted = again ? Option.none() : yield* SendState.read(path)
-  if (Option.isNone(noted)) return { state: fresh, checkpoint: undefined }
-  const state = noted.value
+  const recorded = again ? Option.none() : yield* SendState.read(path)
+  if (Option.isNone(recorded)) return { state: fresh, checkpoint: undefined }
+  const state = recorded.value
   if (state.target !== target) return yield* new OtherTarget({ path, target: state.target })
   const age = (yield* Clock.currentTimeMillis) - state.at
   // Of the future: the clock was set back, and nothing tells how long ago it was.
@@ -123,12 +123,12 @@ const start = Effect.fnUntraced(function* (path: string, { target, again, doubtf
   return { state, checkpoint: { from, end, digest, done } satisfies Checkpoint }
 })
 
-/** Beside a file. */
+/** For a file; the journal is kept beside it. */
 export const beside = Effect.fnUntraced(function* (path: string, options: JournalOptions) {
-  yield* alone(path)
+  yield* lockFile(path)
   const { state, checkpoint } = yield* start(path, options)
   const report = reportOf(path)
-  // What was reported of a batch that is sent again is reported again.
+  // A batch that is sent again is reported again.
   if (state.reportBytes === 0) yield* file(report, () => rm(report, { force: true }))
   else yield* Effect.ignore(file(report, () => shorten(report, state.reportBytes)))
   let { reportBytes } = state
@@ -136,15 +136,15 @@ export const beside = Effect.fnUntraced(function* (path: string, options: Journa
   return {
     round: `${state.round}\n${path}`,
     checkpoint,
-    before: { logged: state.logged, refused: state.refused },
-    note: Effect.fnUntraced(function* ({ from, end, digest }, { logged, refused }, acknowledged) {
+    before: { logged: state.logged, rejected: state.rejected },
+    record: Effect.fnUntraced(function* ({ from, end, digest }, { logged, rejected }, acknowledged) {
       const { format, target, round } = state
       const at = yield* Clock.currentTimeMillis
-      const counts = { logged, refused, reportBytes }
+      const counts = { logged, rejected, reportBytes }
       yield* SendState.write(path, { format, target, round, from, end, digest, acknowledged, at, ...counts })
     }),
-    report: Effect.fnUntraced(function* (refused) {
-      const text = Buffer.from(refused.map((one) => `${JSON.stringify(one)}\n`).join(""))
+    report: Effect.fnUntraced(function* (rejected) {
+      const text = Buffer.from(rejected.map((one) => `${JSON.stringify(one)}\n`).join(""))
       yield* file(report, () => appendFile(report, text))
       reportBytes += text.length
     }),
@@ -154,12 +154,14 @@ export const beside = Effect.fnUntraced(function* (path: string, options: Journa
   } satisfies Journal
 })
 
-/** For what is read once. */
-export const none = (report: Journal["report"]): Journal => ({
-  round: randomUUID(),
-  checkpoint: undefined,
-  before: { logged: 0, refused: 0 },
-  note: () => Effect.void,
-  report,
-  skipped: Effect.void
+/** For a stream that is read once. */
+export const none = Effect.fnUntraced(function* (report: Journal["report"]) {
+  return {
+    round: yield* (yield* SecureRandom).uuidV4(),
+    checkpoint: undefined,
+    before: { logged: 0, rejected: 0 },
+    record: () => Effect.void,
+    report,
+    skipped: Effect.void
+  } satisfies Journal
 })

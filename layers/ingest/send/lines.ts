@@ -1,31 +1,31 @@
 /**
- * The lines of a file, or the records of a CSV file, in bounded memory, each with its place. No CSV parser in npm reads on
- * behind a quote that is never closed: they end there, or take the rest of the file for one field.
+ * Splits a file into lines, or CSV records, with their positions and in bounded memory. No CSV parser on npm recovers from
+ * a quote that is never closed: they stop, or read the rest of the file as one field.
  */
 import { createReadStream } from "node:fs"
 
 export type Format = "ndjson" | "csv"
 
-/** What is longer is not kept, and refused. */
+/** Longer lines are rejected. */
 export const maxLineBytes = 1024 * 1024
 
-/** A quoted field over several lines that is longer counts as never closed. */
+/** A longer multi-line quoted field counts as never closed. */
 export const maxQuotedBytes = 16 * 1024
 
 export interface Line {
-  /** Of its first line, counted from 1. */
+  /** Number of its first line, from 1. */
   readonly number: number
-  /** In CSV a quoted field may go over several. */
+  /** Number of lines: a quoted CSV field may span several. */
   readonly lines: number
-  /** As in the file, with the end of the line. */
+  /** The bytes, with the line end. */
   readonly raw: Buffer
-  /** Where the next one begins in the file. */
+  /** Offset of the next line in the file. */
   readonly end: number
-  /** One that is too long comes in parts. */
+  /** A line that is too long comes in parts. */
   readonly part: "whole" | "first" | "next" | "last"
-  /** It has a quote that is not closed; the lines behind it are read on their own. */
+  /** It has a quote that is never closed; the lines after it are read separately. */
   readonly unclosed: boolean
-  /** The file ends before the line does, so more of it may come. */
+  /** The file ends without a line end, so the line may continue. */
   readonly open: boolean
 }
 
@@ -38,7 +38,7 @@ const comma = 0x2c
 
 type End = Pick<Line, "end" | "lines" | "unclosed">
 
-/** Where the line ends that begins at `from`; undefined if more of the file decides it. */
+/** The end of the line that starts at `from`; undefined if more data is needed. */
 const endOfLine = (data: Buffer, from: number, isLast: boolean): End | undefined => {
   const at = data.indexOf(newline, from)
   if (at >= 0) return { end: at + 1, lines: 1, unclosed: false }
@@ -46,8 +46,8 @@ const endOfLine = (data: Buffer, from: number, isLast: boolean): End | undefined
 }
 
 /**
- * The same for a record by RFC 4180 in which, as Python and DuckDB have it, a quote within an unquoted field stands for
- * itself, and a line may also end with CR. A quote is never closed if the one that should close it stands before other text.
+ * The same for an RFC 4180 record. As in Python and DuckDB, a quote inside an unquoted field is literal, and a line may end
+ * with CR. A quote counts as never closed if other text follows its closing quote.
  */
 const endOfRecord = (data: Buffer, from: number, isLast: boolean): End | undefined => {
   let state: "start" | "unquoted" | "quoted" | "closed" | "broken" = "start"
@@ -82,19 +82,19 @@ const endOfRecord = (data: Buffer, from: number, isLast: boolean): End | undefin
 export const isLineEnd = (byte: number | undefined, format: Format) =>
   byte === newline || (byte === carriageReturn && format === "csv")
 
-/** Takes the file as it is read. `end` may also be a place where an earlier run came to the end, and more is pushed then. */
+/** Splits chunks as they are read. More may be pushed after `end`: an earlier run may have ended there. */
 export const splitter = (format: Format) => {
   const endOf = format === "csv" ? endOfRecord : endOfLine
   let rest: Buffer = Buffer.alloc(0)
   let number = 1
   let position = 0
-  /** In the midst of a line that is too long, of which the beginning is gone. */
+  /** Inside a line that is too long. */
   let skipping = false
 
   function* split(data: Buffer, isLast: boolean): Generator<Line> {
     let from = 0
     while (from < data.length) {
-      // Quotes mean nothing in what is skipped.
+      // Quotes have no meaning while skipping.
       const found = (skipping ? endOfLine : endOf)(data, from, isLast)
       if (found === undefined) break
       const raw = data.subarray(from, found.end)
@@ -125,7 +125,6 @@ export const splitter = (format: Format) => {
   return {
     push: (chunk: Buffer) => split(rest.length === 0 ? chunk : Buffer.concat([rest, chunk]), false),
     end: () => split(rest, true),
-    /** Bytes that are no line. */
     skip: (bytes: number) => {
       position += bytes
     }
@@ -134,7 +133,7 @@ export const splitter = (format: Format) => {
 
 export const chunkBytes = 256 * 1024
 
-/** The lines of a file as they are, the last one also without its end. */
+/** The lines of a file; the last one may lack its line end. */
 export async function* lines(path: string): AsyncGenerator<Line> {
   const { push, end } = splitter("ndjson")
   for await (const chunk of createReadStream(path, { highWaterMark: chunkBytes })) yield* push(chunk)

@@ -1,4 +1,4 @@
-/** A line of NDJSON or a record of CSV as a reading, or why it is none. */
+/** Parses lines of NDJSON and records of CSV into readings. */
 import { Option, Result } from "effect"
 import { WeatherReading } from "../../../services/Weather.ts"
 import { plural } from "../../runtime/plural.ts"
@@ -6,19 +6,19 @@ import { decodeRecordOrReason } from "../http/decodeRecord.ts"
 import { parseRecord } from "../http/parseJson.ts"
 import { type Format, isTooLong, type Line, maxLineBytes } from "./lines.ts"
 
-export interface Refused {
+export interface Rejected {
   readonly line: number
-  /** If it goes over several. */
+  /** Number of lines, if more than one. */
   readonly lines?: number
   readonly reason: string
-  /** As far as it is short enough for a report. */
+  /** The start of the text. */
   readonly text: string
 }
 
 export type Parsed =
   | { readonly _tag: "Reading"; readonly reading: WeatherReading }
-  | { readonly _tag: "Refused"; readonly refused: Refused }
-  /** An empty line, the header, or a part of a line that is too long. */
+  | { readonly _tag: "Rejected"; readonly rejected: Rejected }
+  /** An empty line, the header, or part of a line that is too long. */
   | { readonly _tag: "Nothing" }
   | { readonly _tag: "BadHeader"; readonly reason: string }
 
@@ -35,7 +35,7 @@ const textOf = (bytes: Buffer) => {
 
 const field = /(?:"((?:[^"]|"")*)"|([^",][^,]*|))(,|$)/y
 
-/** The fields of one record; none if there is text behind a closing quote. */
+/** The fields of one record; none if there is text after a closing quote. */
 const fieldsOf = (text: string): Option.Option<ReadonlyArray<string>> => {
   const fields: Array<string> = []
   field.lastIndex = 0
@@ -52,7 +52,7 @@ const fieldNames = Object.keys(WeatherReading.fields)
 const headerProblem = (names: ReadonlyArray<string>) => {
   const unknown = names.find((name) => !fieldNames.includes(name))
   if (unknown !== undefined) {
-    return `its first line names ${JSON.stringify(unknown.slice(0, 50))}, and a record has ${fieldNames.join(" and ")} only`
+    return `its first line names ${JSON.stringify(unknown.slice(0, 50))}, but a record has only ${fieldNames.join(" and ")}`
   }
   const missing = fieldNames.find((name) => !names.includes(name))
   if (missing !== undefined) return `its first line does not name ${missing}`
@@ -64,17 +64,16 @@ const lineEnd = /\r\n$|\n$|\r$/
 
 export const parser = (format: Format) => {
   let header: ReadonlyArray<string> | undefined
-  /** How a line that is too long begins. */
-  let begun = ""
-  const refuse = ({ number, lines }: Line, text: string, reason: string): Parsed => ({
-    _tag: "Refused",
-    refused: { line: number, ...(lines > 1 && { lines }), reason, text: text.slice(0, longestText).toWellFormed() }
+  let startOfLong = ""
+  const reject = ({ number, lines }: Line, text: string, reason: string): Parsed => ({
+    _tag: "Rejected",
+    rejected: { line: number, ...(lines > 1 && { lines }), reason, text: text.slice(0, longestText).toWellFormed() }
   })
   const reading = (line: Line, text: string, value: unknown): Parsed => {
     const decoded = decodeRecordOrReason(value)
     return Result.isSuccess(decoded)
       ? { _tag: "Reading", reading: decoded.success }
-      : refuse(line, text, decoded.failure)
+      : reject(line, text, decoded.failure)
   }
   const ofCsv = (line: Line, text: string): Parsed => {
     const fields = line.unclosed ? Option.none() : fieldsOf(text)
@@ -85,10 +84,10 @@ export const parser = (format: Format) => {
       header = fields.value
       return { _tag: "Nothing" }
     }
-    if (line.unclosed) return refuse(line, text, "a quote in it is not closed")
-    if (Option.isNone(fields)) return refuse(line, text, "it has text behind a closing quote")
+    if (line.unclosed) return reject(line, text, "a quote in it is not closed")
+    if (Option.isNone(fields)) return reject(line, text, "it has text after a closing quote")
     if (fields.value.length !== header.length) {
-      return refuse(
+      return reject(
         line,
         text,
         `it has ${plural(fields.value.length, "field")}, and the first line has ${header.length}`
@@ -98,22 +97,22 @@ export const parser = (format: Format) => {
   }
 
   return (line: Line): Parsed => {
-    if (line.part === "first") begun = line.raw.toString("latin1", 0, longestText)
+    if (line.part === "first") startOfLong = line.raw.toString("latin1", 0, longestText)
     if (line.part === "first" || line.part === "next") return { _tag: "Nothing" }
     const unreadable = (text: string, reason: string): Parsed =>
       format === "csv" && header === undefined
         ? { _tag: "BadHeader", reason: `its first line ${reason}` }
-        : refuse(line, text, `it ${reason}`)
+        : reject(line, text, `it ${reason}`)
     if (isTooLong(line)) {
-      const text = line.part === "last" ? begun : line.raw.toString("latin1", 0, longestText)
+      const text = line.part === "last" ? startOfLong : line.raw.toString("latin1", 0, longestText)
       return unreadable(text, `is longer than ${maxLineBytes} bytes`)
     }
-    const found = textOf(line.raw)
-    if (Option.isNone(found)) return unreadable(line.raw.toString("latin1"), "is not valid UTF-8")
-    const text = (line.number === 1 ? found.value.replace(/^\ufeff/, "") : found.value).replace(lineEnd, "")
+    const decoded = textOf(line.raw)
+    if (Option.isNone(decoded)) return unreadable(line.raw.toString("latin1"), "is not valid UTF-8")
+    const text = (line.number === 1 ? decoded.value.replace(/^\ufeff/, "") : decoded.value).replace(lineEnd, "")
     if (blank.test(text)) return { _tag: "Nothing" }
     if (format === "csv") return ofCsv(line, text)
     const value = parseRecord(text)
-    return Result.isSuccess(value) ? reading(line, text, value.success) : refuse(line, text, `it ${value.failure}`)
+    return Result.isSuccess(value) ? reading(line, text, value.success) : reject(line, text, `it ${value.failure}`)
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Sends a file to the logging server in batches, each under a key that is made from the file up to the batch's end. The
- * state is written before a batch is sent: whoever dies later sends that batch again under the same key.
+ * Sends a file to the logging server in batches. The key of a batch is derived from the file up to the batch's end, and the
+ * state is written before the batch is sent, so a restart sends the same batch under the same key.
  */
 import { hash } from "node:crypto"
 import { Effect, Option, Schedule, Stream } from "effect"
@@ -9,43 +9,41 @@ import { monotonic } from "../../runtime/elapsed.ts"
 import { type Batch, batches, type Numbered } from "./batches.ts"
 import * as Journal from "./journal.ts"
 import type { Format } from "./lines.ts"
-import type { Refused } from "./records.ts"
+import type { Rejected } from "./records.ts"
 import type { Source } from "./Source.ts"
 
-const patience = "15 seconds"
+const retryLimit = "15 seconds"
 
 export interface SendOptions extends Journal.JournalOptions {
   readonly source: Source
-  /** By default its name or its content tells. */
+  /** By default detected from the name or the content. */
   readonly format: Format | undefined
-  /** The last line is taken as it is, though it has no end. */
+  /** Send the last line even if it has no line end. */
   readonly complete: boolean
   readonly progress: (sent: Sent) => Effect.Effect<void>
-  /** Lines of a source that has no place for a report. */
-  readonly refused: (refused: ReadonlyArray<Refused>) => Effect.Effect<void>
+  /** Called with the rejected lines of a stream, which has no report file. */
+  readonly onRejected: (rejected: ReadonlyArray<Rejected>) => Effect.Effect<void>
 }
 
 export interface Sent {
-  /** Lines of this run: those that the server has acknowledged, and how many of them it had logged before. */
+  /** In this run: acknowledged records, how many of them were logged before, and lines in the report. */
   readonly acknowledged: number
   readonly repeated: number
-  /** Those that were refused, and reported. */
   readonly reported: number
-  /** Of all runs for this file. */
+  /** In all runs for this file. */
   readonly logged: number
-  readonly refused: number
-  /** The number of the last line, if it has no end and waits for it. */
+  readonly rejected: number
+  /** Number of the last line, if it has no line end yet. */
   readonly waiting: number | null
   readonly bytes: number
-  /** Null where nobody knows. */
+  /** Null if unknown. */
   readonly ofBytes: number | null
 }
 
-/** The index of a refused record, and why. */
 const indexed = /^\[(\d+)\](?:\.(.*))?$/s
 
-/** Takes the readings away that the server names; undefined if it names none. */
-const without = (
+/** Separates the readings that the server names; undefined if it names none. */
+const withoutRejected = (
   readings: ReadonlyArray<Numbered>,
   errors: ReadonlyArray<{ readonly field: string; readonly message: string }>
 ) => {
@@ -55,22 +53,24 @@ const without = (
     if (match !== null) reasons.set(Number(match[1]), `${match[2] ?? "it"} ${message}`)
   }
   if (reasons.size === 0) return undefined
-  const refused = readings.flatMap(({ line, reading }, i): ReadonlyArray<Refused> => {
+  const rejected = readings.flatMap(({ line, reading }, i): ReadonlyArray<Rejected> => {
     const reason = reasons.get(i)
     return reason === undefined ? [] : [{ line, reason, text: JSON.stringify(reading) }]
   })
-  return { rest: readings.filter((_, i) => !reasons.has(i)), refused }
+  return { rest: readings.filter((_, i) => !reasons.has(i)), rejected }
 }
 
-const linesOf = (refused: ReadonlyArray<Refused>) => refused.reduce((sum, { lines = 1 }) => sum + lines, 0)
+const linesOf = (rejected: ReadonlyArray<Rejected>) => rejected.reduce((sum, { lines = 1 }) => sum + lines, 0)
 
-export const sendFile = Effect.fn("SendFile.sendFile")(function* (options: SendOptions) {
+export const sendFile = Effect.fn("sendFile")(function* (options: SendOptions) {
   const { source } = options
   const client = yield* LogClient
   const journal =
-    source.file === undefined ? Journal.none(options.refused) : yield* Journal.beside(source.file.path, options)
+    source.file === undefined
+      ? yield* Journal.none(options.onRejected)
+      : yield* Journal.beside(source.file.path, options)
 
-  let { logged, refused } = journal.before
+  let { logged, rejected } = journal.before
   let acknowledged = 0
   let repeated = 0
   let waiting: number | null = null
@@ -89,25 +89,25 @@ export const sendFile = Effect.fn("SendFile.sendFile")(function* (options: SendO
         Effect.retry({
           schedule: Schedule.exponential("100 millis").pipe(
             Schedule.jittered,
-            Schedule.upTo({ duration: patience }),
+            Schedule.upTo({ duration: retryLimit }),
             monotonic
           ),
           while: (error): error is ServerUnavailable => error._tag === "ServerUnavailable"
         })
       )
 
-  /** Records that were refused by the server are left out, and the rest sent. */
+  /** Leaves out the records that the server rejects and sends the rest. */
   const deliver = Effect.fnUntraced(function* (batch: Batch) {
-    const all = [...batch.refused]
+    const all = [...batch.rejected]
     let readings = batch.readings
     while (readings.length > 0) {
       const answer = yield* send(readings, keyOf(batch)).pipe(
         Effect.asSome,
-        Effect.catchTag("ReadingRefused", (error) => {
-          const left = without(readings, error.errors)
-          if (left === undefined) return Effect.fail(error)
-          readings = left.rest
-          all.push(...left.refused)
+        Effect.catchTag("ReadingRejected", (error) => {
+          const remaining = withoutRejected(readings, error.errors)
+          if (remaining === undefined) return Effect.fail(error)
+          readings = remaining.rest
+          all.push(...remaining.rejected)
           return Effect.succeedNone
         })
       )
@@ -119,15 +119,15 @@ export const sendFile = Effect.fn("SendFile.sendFile")(function* (options: SendO
     }
     if (all.length === 0) return
     yield* journal.report(all.toSorted((a, b) => a.line - b.line))
-    refused += linesOf(all)
+    rejected += linesOf(all)
   })
 
   const sent = (): Sent => ({
     acknowledged,
     repeated,
-    reported: refused - journal.before.refused,
+    reported: rejected - journal.before.rejected,
     logged,
-    refused,
+    rejected,
     waiting,
     bytes,
     ofBytes: source.file?.size ?? null
@@ -144,14 +144,14 @@ export const sendFile = Effect.fn("SendFile.sendFile")(function* (options: SendO
         waiting = batch.line
         return
       }
-      yield* journal.note(batch, { logged, refused }, false)
+      yield* journal.record(batch, { logged, rejected }, false)
       yield* deliver(batch)
       last = batch
       bytes = batch.end
       yield* options.progress(sent())
     })
   )
-  if (last !== undefined) yield* journal.note(last, { logged, refused }, true)
+  if (last !== undefined) yield* journal.record(last, { logged, rejected }, true)
   else yield* journal.skipped
   return sent()
 }, Effect.scoped)

@@ -126,8 +126,8 @@ describe("mending", () => {
       [null, "it has no value"],
       [Buffer.from([0xff, 0xfe]), "its value is not valid UTF-8"],
       ["hello", "its value is not valid JSON"],
-      ["42", "its value is no object with city and temperature"],
-      ['["a"]', "its value is no object with city and temperature"],
+      ["42", "its value is not an object with city and temperature"],
+      ['["a"]', "its value is not an object with city and temperature"],
       ['{"city":"Oslo","temperature":true}', "temperature must be a number, or a string that holds one"],
       ['{"city":"Oslo","temperature":"1","city":"Lima"}', "its value names a field twice"],
       ['{"temperature":"warm"}', "city is required; temperature must be a decimal number such as 72.5"]
@@ -212,7 +212,7 @@ describe("what is shown", () => {
     const named = makeSummary(false)
     for (let offset = 0; offset < 130; offset++) {
       const wanted = { position: at(offset), reading: Result.fail("it has no value") }
-      named.take({ wanted, result: { _tag: "Refused", reason: "it has no value" } })
+      named.take({ wanted, result: { _tag: "NotSent", reason: "it has no value" } })
     }
     assert.strictEqual(named.text().split("\n").length, 101)
     assert.match(named.text(), /^0\/0: it has no value\.\n/)

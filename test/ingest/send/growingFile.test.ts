@@ -2,6 +2,7 @@ import { appendFileSync, existsSync, readdirSync, readFileSync, writeFileSync } 
 import { dirname, join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
+import * as SecureRandom from "effect/crypto/SecureRandom"
 import { HttpServer } from "../../../layers/ingest/http/HttpServer.ts"
 import { at } from "../../../layers/ingest/LogClient.ts"
 import { open } from "../../../layers/ingest/send/Source.ts"
@@ -12,7 +13,11 @@ import { temporaryFolder } from "../../support/dataFolder.ts"
 import { logged } from "../http/httpConnection.ts"
 
 const client = Layer.unwrap(Effect.map(HttpServer, ({ port }) => at(new URL(`http://127.0.0.1:${port}`))))
-const serving = client.pipe(Layer.provideMerge(HttpServer.at("127.0.0.1", 0)), Layer.provideMerge(Memory.layer))
+const serving = client.pipe(
+  Layer.provideMerge(HttpServer.at("127.0.0.1", 0)),
+  Layer.provideMerge(Memory.layer),
+  Layer.merge(SecureRandom.layerWebCrypto)
+)
 
 /** A file, how to send it, and what it has put into the log. */
 const sending = Effect.fnUntraced(function* (name: string, content: string | Buffer) {
@@ -30,7 +35,7 @@ const sending = Effect.fnUntraced(function* (name: string, content: string | Buf
         again: false,
         doubtful: undefined,
         progress: () => Effect.void,
-        refused: () => Effect.void,
+        onRejected: () => Effect.void,
         ...options
       })
     })
@@ -79,7 +84,7 @@ layer(serving)("floe send of a file", (it) => {
         appendFileSync(path, oslo[2])
         yield* send()
         appendFileSync(path, oslo[3])
-        assert.deepInclude(yield* send(), { logged: 3, refused: 0, waiting: null })
+        assert.deepInclude(yield* send(), { logged: 3, rejected: 0, waiting: null })
         assert.deepStrictEqual(yield* cities, ["Lima 1", "Oslo 41.5", "Pune 2"])
       }
     })
@@ -94,7 +99,7 @@ layer(serving)("floe send of a file", (it) => {
         assert.deepInclude(yield* send(), { acknowledged: 0, logged: 2, waiting: null })
         const changed = writeFileSync.bind(undefined, path)
         changed("city,temperature\nLima,1\nOslo,41.5\n")
-        assert.match((yield* Effect.flip(send())).message, /is no longer what it was/)
+        assert.match((yield* Effect.flip(send())).message, /has changed in the part that was already sent/)
         changed("city,temperature\nLima,1\nOslo,4\r\nPune,2\r\n")
         assert.deepInclude(yield* send(), { acknowledged: 1, logged: 3, waiting: null })
         appendFileSync(path, "Rome,3\r\nbad\r\n")
@@ -158,7 +163,7 @@ layer(serving)("floe send of a file", (it) => {
     Effect.gen(function* () {
       const { path, send } = yield* sending("a.csv", "city,temperature\nLima,1\n")
       const other = lock(`${path}.floe-send.lock`)
-      assert.match((yield* Effect.flip(send())).message, /^Another floe send is sending .*a\.csv right now; /)
+      assert.match((yield* Effect.flip(send())).message, /^Another floe send is already sending .*a\.csv; /)
       other.close()
       assert.isTrue(existsSync(`${path}.floe-send.lock`))
       assert.deepInclude(yield* send(), { acknowledged: 1 })

@@ -20,14 +20,14 @@ const linesOf = (content: string | Buffer, format: Format, chunkBytes = 256 * 10
   return found
 }
 
-/** Readings as city and temperature; of what is refused the line and the reason. */
+/** Readings as city and temperature; of what is rejected the line and the reason. */
 const parsedOf = (content: string | Buffer, format: Format) => {
   const parse = parser(format)
   return linesOf(content, format).flatMap((line): ReadonlyArray<readonly [string | number, string]> => {
     const parsed = parse(line)
     if (parsed._tag === "Nothing") return []
     if (parsed._tag === "Reading") return [[parsed.reading.city, parsed.reading.temperature]]
-    return parsed._tag === "Refused" ? [[parsed.refused.line, parsed.refused.reason]] : [["header", parsed.reason]]
+    return parsed._tag === "Rejected" ? [[parsed.rejected.line, parsed.rejected.reason]] : [["header", parsed.reason]]
   })
 }
 
@@ -37,7 +37,7 @@ describe("CSV", () => {
     assert.deepStrictEqual(parsedOf(text, "csv"), [
       ['a, "b"', "1"],
       [3, "city must not be empty"],
-      [5, "it has text behind a closing quote"],
+      [5, "it has text after a closing quote"],
       [6, "it has 3 fields, and the first line has 2"],
       [7, "city must not contain control characters"],
       ["Pune", "6"]
@@ -76,8 +76,8 @@ describe("CSV", () => {
     const text = 'city,temperature\n"a\nb,1\r\nc",2\nOslo,3\n'
     const parsed = linesOf(text, "csv").map(parse)
     assert.deepStrictEqual(parsed[1], {
-      _tag: "Refused",
-      refused: {
+      _tag: "Rejected",
+      rejected: {
         line: 2,
         lines: 3,
         reason: "city must not contain control characters",
@@ -101,7 +101,7 @@ describe("CSV", () => {
     const header = (text: string) => parsedOf(text, "csv")[0]?.[1]
     assert.strictEqual(
       header("city,temperature,ts\n"),
-      'its first line names "ts", and a record has city and temperature only'
+      'its first line names "ts", but a record has only city and temperature'
     )
     assert.strictEqual(header("city\nOslo\n"), "its first line does not name temperature")
     assert.strictEqual(header("city,city,temperature\n"), "its first line names a field twice")
@@ -171,7 +171,7 @@ describe("CSV as others read it", () => {
 })
 
 describe("NDJSON", () => {
-  it("has a record a line; what is none is refused with its line and the reason", () => {
+  it("has a record a line; what is none is rejected with its line and the reason", () => {
     const text = [
       '{"city":"Oslo","temperature":"41.50"}',
       "",
@@ -199,7 +199,7 @@ describe("NDJSON", () => {
 })
 
 describe("any file", () => {
-  it("has a line that is too long or no UTF-8 refused, and those behind it read", () => {
+  it("has a line that is too long or no UTF-8 rejected, and those behind it read", () => {
     const long = `city,temperature\nOslo,1\n"${"x".repeat(3 * maxLineBytes)}\nLima,2\n`
     assert.deepStrictEqual(parsedOf(long, "csv"), [
       ["Oslo", "1"],
@@ -228,7 +228,7 @@ describe("any file", () => {
     fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes))
   )
 
-  it("is split into the same lines however it is read, each of which is a reading, refused, blank or the header", () => {
+  it("is split into the same lines however it is read, each of which is a reading, rejected, blank or the header", () => {
     fc.assert(
       fc.property(bytes, fc.integer({ min: 1, max: 50 }), fc.constantFrom("csv", "ndjson"), (bytes, some, format) => {
         const chunk = bytes.length > 1000 ? 97 * some : some
@@ -243,9 +243,9 @@ describe("any file", () => {
         for (const line of whole) {
           const parsed = parse(line)
           assert.notStrictEqual(parsed._tag, "BadHeader")
-          if (parsed._tag === "Refused") {
-            assert.strictEqual(parsed.refused.line, accounted + 1)
-            accounted += parsed.refused.lines ?? 1
+          if (parsed._tag === "Rejected") {
+            assert.strictEqual(parsed.rejected.line, accounted + 1)
+            accounted += parsed.rejected.lines ?? 1
           } else {
             accounted += 1
             if (parsed._tag === "Nothing" && accounted > (format === "csv" ? 1 : 0)) {
@@ -259,7 +259,7 @@ describe("any file", () => {
     )
   })
 
-  it("tells by its name or its first character what it is, and is refused for what cannot be read", () => {
+  it("tells by its name or its first character what it is, and is rejected for what cannot be read", () => {
     const guess = (name: string, content: string) => formatOf(name, Buffer.from(content))
     assert.strictEqual(guess("a.CSV", "{"), "csv")
     assert.strictEqual(guess("a.jsonl", "city"), "ndjson")

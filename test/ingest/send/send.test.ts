@@ -15,10 +15,10 @@ import { floe, freePort, start, startFloe } from "../../support/program.ts"
 
 vi.setConfig({ testTimeout: 60_000 })
 
-/** What becomes of the next request instead of being handed on to the server: it is refused, or its answer is lost. */
+/** What becomes of the next request instead of being handed on to the server: it is rejected, or its response is lost. */
 type Trouble = { readonly at: number } & (
   | { readonly kind: "answer lost"; readonly lost: () => void }
-  | { readonly kind: "refused"; readonly status: number; readonly body: unknown }
+  | { readonly kind: "rejected"; readonly status: number; readonly body: unknown }
 )
 
 /** A logging server with a data folder of its own, behind a proxy that can make trouble at the n-th request. */
@@ -33,7 +33,7 @@ const serving = Effect.gen(function* () {
   const answer = async (path: string, headers: Record<string, string>, body: string, response: ServerResponse) => {
     const number = requests++
     const trouble = troubles.find(({ at }) => at === number)
-    if (trouble?.kind === "refused") {
+    if (trouble?.kind === "rejected") {
       response.writeHead(trouble.status, { "content-type": "application/json" }).end(JSON.stringify(trouble.body))
       return
     }
@@ -144,7 +144,7 @@ it.live(
       const { folder, env, cities, troubles } = yield* serving
       const file = join(folder, "readings.ndjson")
       const all = names(4500)
-      // A refused line in the batch whose answer is lost, and one before it.
+      // A rejected line in the batch whose answer is lost, and one before it.
       const text = ndjson(all).split("\n")
       text.splice(2500, 0, "refused 2")
       text.splice(10, 0, "refused 1")
@@ -254,9 +254,9 @@ it.live("refuses to go on with a file that was changed, and with what nobody can
     writeFileSync(file, csv(["Town 0", ...all.slice(1)]))
     const changed = yield* send()
     assert.strictEqual(changed.code, 1)
-    assert.match(changed.err, /is no longer what it was in the part that was sent already.*--again/)
+    assert.match(changed.err, /has changed in the part that was already sent.*--again/)
     writeFileSync(file, csv(all.slice(0, 10)))
-    assert.match((yield* send()).err, /is no longer what it was/)
+    assert.match((yield* send()).err, /has changed in the part that was already sent/)
     const elsewhere = yield* floe(["send", "--file", file], { ...env, FLOE_TARGET: "http://127.0.0.1:9" })
     assert.match(elsewhere.err, /was sent to http:.* before; set FLOE_DATA or FLOE_TARGET/)
     assert.deepStrictEqual(yield* cities, all)
@@ -271,8 +271,8 @@ it.live("leaves out what the server refuses by name, and sends the rest", () =>
     const errors = [{ field: "[1].city", message: "is not known here" }]
     const large = [{ field: "[1]", message: "must take at most 70 bytes in the log" }]
     troubles.push(
-      { at: 0, kind: "refused", status: 400, body: { status: "error", message: "No.", errors } },
-      { at: 1, kind: "refused", status: 413, body: { status: "error", message: "No.", errors: large } }
+      { at: 0, kind: "rejected", status: 400, body: { status: "error", message: "No.", errors } },
+      { at: 1, kind: "rejected", status: 413, body: { status: "error", message: "No.", errors: large } }
     )
     const sent = yield* floe(["send", "--file", file], env)
     assert.strictEqual(sent.code, 1)
@@ -337,7 +337,7 @@ it.live(
       )
       assert.deepStrictEqual([fromFifo.code, fromFifo.err], [0, ""])
       assert.deepStrictEqual(yield* cities, ["Oslo", "Pune", "Kiel", "Rome", "Bern"])
-      troubles.push({ at: requests() + 1, kind: "refused", status: 403, body: { status: "error", message: "No." } })
+      troubles.push({ at: requests() + 1, kind: "rejected", status: 403, body: { status: "error", message: "No." } })
       const cut = yield* floe(["send", "--file", "-"], env, { input: ndjson(names(1500)) })
       assert.strictEqual(cut.code, 1)
       assert.match(cut.err, /^Interrupted after 1,000 lines were acknowledged; some later lines may be logged too\./)
@@ -391,7 +391,7 @@ it.live("says of a file that is empty, or half-written, or sent by another one, 
     const second = yield* floe(["send", "--file", both], env)
     assert.deepStrictEqual(
       [second.code, second.err],
-      [1, `Another floe send is sending ${both} right now; wait until it has ended.\n`]
+      [1, `Another floe send is already sending ${both}; wait until it has finished.\n`]
     )
     first.signal("SIGKILL")
     yield* Effect.promise(() => first.ended)

@@ -176,7 +176,7 @@ describe("doctor", () => {
       assert.deepStrictEqual(yield* found("port", here), [])
       const { port } = yield* listening((_, response) => response.writeHead(404).end("no"))
       named(yield* found("port", onPort(here, port)), /^Port \d+ on 127\.0\.0\.1 is in use by a program that is not/)
-      named(yield* found("server", onPort(here, port)), /another program answers there, and not a logging server/)
+      named(yield* found("server", onPort(here, port)), /another program answers there, not a logging server/)
     }).pipe(Effect.scoped)
   )
 

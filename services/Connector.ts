@@ -1,5 +1,5 @@
 /**
- * Connectors of Kafka Connect: what is registered, how it is, what it is told to do.
+ * Manages the connectors of Kafka Connect.
  * Owns: names, states, errors. Does not own: what a connector's settings mean, whether it makes progress.
  */
 import { Context, type Effect, Schema } from "effect"
@@ -15,7 +15,7 @@ const Running = {
   /** RUNNING, PAUSED, FAILED, UNASSIGNED, RESTARTING or STOPPED. */
   state: Schema.String,
   worker: Schema.NullOr(Schema.String),
-  /** Why it failed: a stack trace; null otherwise. */
+  /** The stack trace of a failure; null otherwise. */
   trace: Schema.NullOr(Schema.String)
 }
 
@@ -29,36 +29,36 @@ export type ConnectorStatus = typeof ConnectorStatus.Type
 export const FieldErrors = Schema.Struct({ field: Schema.String, messages: Schema.Array(Schema.String) })
 export type FieldErrors = typeof FieldErrors.Type
 
-/** Kafka Connect cannot be reached, is starting or rebalances; the same call may be tried again. */
+/** Kafka Connect cannot be reached, is starting or is rebalancing; the call may be retried. */
 export class ConnectUnavailable extends Schema.TaggedError<ConnectUnavailable>()("ConnectUnavailable", {
   operation: Schema.String,
-  /** What is wrong, and what to do, as the end of a sentence. */
+  /** The problem and what to do, as the end of a sentence. */
   reason: Schema.String,
   cause: Schema.Defect()
 }) {
   override get message() {
-    return `The connector cannot be reached (${this.operation}): ${this.reason}.`
+    return `Cannot reach the connector (${this.operation}): ${this.reason}.`
   }
 }
 
-/** There is no connector of that name, or it has no such task. */
+/** There is no connector of this name, or it has no such task. */
 export class ConnectorMissing extends Schema.TaggedError<ConnectorMissing>()("ConnectorMissing", {
   name: Schema.String,
   task: Schema.optionalKey(Schema.Int),
-  /** The one that there is, where none can be made. */
+  /** The only connector, in a profile where no other can be registered. */
   only: Schema.optionalKey(Schema.String)
 }) {
   override get message() {
     if (this.only !== undefined) {
-      return `There is no connector ${this.name}: the embedded profile has one, its sink, under the name ${this.only}.`
+      return `There is no connector ${this.name}: the embedded profile has only its sink, ${this.only}.`
     }
     return this.task === undefined
-      ? `There is no connector ${this.name}; make it with floe connector register.`
+      ? `There is no connector ${this.name}; create it with floe connector register.`
       : `The connector ${this.name} has no task ${this.task}; floe connector status lists them.`
   }
 }
 
-/** Settings that Kafka Connect does not take. */
+/** Kafka Connect rejected the settings. */
 export class ConnectorInvalid extends Schema.TaggedError<ConnectorInvalid>()("ConnectorInvalid", {
   name: Schema.String,
   /** Kafka Connect's own messages. */
@@ -70,42 +70,44 @@ export class ConnectorInvalid extends Schema.TaggedError<ConnectorInvalid>()("Co
   }
 }
 
-/** Kafka Connect refused or failed the call; trying the same again does not help. */
-export class ConnectRefused extends Schema.TaggedError<ConnectRefused>()("ConnectRefused", {
+/** Kafka Connect, or the embedded sink in its place, rejected the request; a retry does not help. */
+export class ConnectRejected extends Schema.TaggedError<ConnectRejected>()("ConnectRejected", {
   operation: Schema.String,
-  /** Kafka Connect's, and its own message as the reason. */
+  /** HTTP status of Kafka Connect's answer; absent for the embedded sink. */
   status: Schema.optionalKey(Schema.Int),
   reason: Schema.String
 }) {
   override get message() {
-    return `It was refused (${this.operation}${this.status === undefined ? "" : `, ${this.status}`}): ${this.reason}`
+    return this.status === undefined
+      ? `The embedded sink does not support this (${this.operation}): ${this.reason}`
+      : `Kafka Connect rejected the request (${this.operation}, ${this.status}): ${this.reason}`
   }
 }
 
-export type ConnectError = ConnectUnavailable | ConnectRefused
+export type ConnectError = ConnectUnavailable | ConnectRejected
 
 export class Connector extends Context.Service<
   Connector,
   {
-    /** Creates or updates, after validating; with the settings it has, nothing is touched. */
+    /** Validates the settings, then creates or updates the connector; does nothing if it already has these settings. */
     readonly register: (
       name: string,
       config: ConnectorConfig
     ) => Effect.Effect<"created" | "updated" | "unchanged", ConnectError | ConnectorInvalid>
-    /** What is wrong with the settings; empty if nothing is. */
+    /** The invalid settings; empty if all are valid. */
     readonly validate: (
       name: string,
       config: ConnectorConfig
     ) => Effect.Effect<ReadonlyArray<FieldErrors>, ConnectError>
-    /** All that are registered. */
+    /** All registered connectors. */
     readonly names: Effect.Effect<ReadonlyArray<string>, ConnectError>
     readonly config: (name: string) => Effect.Effect<ConnectorConfig, ConnectError | ConnectorMissing>
     readonly status: (name: string) => Effect.Effect<ConnectorStatus, ConnectError | ConnectorMissing>
     readonly pause: (name: string) => Effect.Effect<void, ConnectError | ConnectorMissing>
-    /** As `pause`, and its tasks are ended: its readers leave their groups. `resume` starts it again. */
+    /** Like `pause`, but also ends the tasks, so that their readers leave their groups. `resume` starts them again. */
     readonly stop: (name: string) => Effect.Effect<void, ConnectError | ConnectorMissing>
     readonly resume: (name: string) => Effect.Effect<void, ConnectError | ConnectorMissing>
-    /** The connector and its tasks, or only those of them that have failed. */
+    /** Restarts the connector and its tasks, or only the failed ones. */
     readonly restart: (
       name: string,
       options?: { readonly onlyFailed?: boolean | undefined }

@@ -1,6 +1,6 @@
 /**
- * Upkeep of the table on request: small files merged, old snapshots expired, files that nobody needs removed.
- * Owns: what there is to do, doing all of it now. Does not own: the sink's own upkeep beside its commits.
+ * Maintains the table on request: merges small files, expires old snapshots, removes orphan files.
+ * Owns: what there is to do, doing all of it now. Does not own: the sink's own maintenance between commits.
  */
 import { Context, type Effect, Schema } from "effect"
 import type { TableReadError } from "./TableReader.ts"
@@ -8,18 +8,18 @@ import type { TableReadError } from "./TableReader.ts"
 const Files = Schema.Struct({ files: Schema.Int, bytes: Schema.Int })
 
 export const MaintenancePlan = Schema.Struct({
-  /** Data files that would be merged, of so many partitions, and into how many. */
+  /** Data files to merge, the number of their partitions, and how many files they become. */
   compact: Schema.Struct({ ...Files.fields, partitions: Schema.Int, into: Schema.Int }),
-  /** Snapshots beyond those to keep, and the files that only they need. */
+  /** Snapshots to expire, and the files that only they reference. */
   expire: Schema.Struct({ snapshots: Schema.Int, ...Files.fields }),
-  /** Files that no snapshot needs. */
+  /** Files that no snapshot references. */
   remove: Files,
-  /** What is left alone although it seems superfluous, and why: sentences. */
+  /** What is kept although it looks superfluous, and why: sentences. */
   left: Schema.optionalKey(Schema.Array(Schema.String))
 })
 export type MaintenancePlan = typeof MaintenancePlan.Type
 
-/** It could not be done; it may be tried again. */
+/** Maintenance failed and may be retried. */
 export class MaintenanceFailed extends Schema.TaggedError<MaintenanceFailed>()("MaintenanceFailed", {
   /** A sentence. */
   reason: Schema.String,
@@ -33,13 +33,13 @@ export class MaintenanceFailed extends Schema.TaggedError<MaintenanceFailed>()("
 export class Maintenance extends Context.Service<
   Maintenance,
   {
-    /** Whether a run that is interrupted may go on elsewhere: a running sink has taken it up. */
+    /** Whether an interrupted run may continue elsewhere, in a running sink. */
     readonly continuesWhenInterrupted: boolean
-    /** What there is to do at this moment. Nothing is changed. */
+    /** What there is to do now. Changes nothing. */
     readonly plan: Effect.Effect<MaintenancePlan, TableReadError | MaintenanceFailed>
-    /** Does it, beside commits; the answer is a sentence. `told` is given another whenever there is news. */
+    /** Does it between commits; returns a sentence. Calls `onProgress` with each step. */
     readonly run: (
-      told: (news: string) => Effect.Effect<void>
+      onProgress: (step: string) => Effect.Effect<void>
     ) => Effect.Effect<string, TableReadError | MaintenanceFailed>
   }
 >()("floe/services/Maintenance") {}

@@ -1,21 +1,22 @@
 /**
- * What Kafka Connect's Iceberg sink tells of its commits on its control topic: how far the log was in each.
+ * Reads the commits of Kafka Connect's Iceberg sink from its control topic.
  * Owns: positions of the log by commit. Does not own: snapshots (TableReader), what the sink does.
  */
 import { Context, type Effect, Schema } from "effect"
 import type { Position } from "./EventLog.ts"
 
-/** A commit as the summary of its snapshot names it. */
+/** A commit, as its snapshot's summary describes it. */
 export interface SinkCommit {
   /** A UUID. */
   readonly id: string
-  /** The sink's control topic, and the next offset of its partition 0 that the sink had to read when it committed. */
+  /** The sink's control topic. */
   readonly control: string
+  /** The next offset of the control topic's partition 0 at the time of the commit. */
   readonly end: number
 }
 
 export class SinkCommitsUnavailable extends Schema.TaggedError<SinkCommitsUnavailable>()("SinkCommitsUnavailable", {
-  /** What is wrong, and what to do, as the end of a sentence. */
+  /** The problem and what to do, as the end of a sentence. */
   reason: Schema.String,
   cause: Schema.Defect()
 }) {
@@ -28,8 +29,8 @@ export class SinkCommits extends Context.Service<
   SinkCommits,
   {
     /**
-     * By the commit's id: of each partition of the log the next position that is not in the table after this commit.
-     * A commit is left out where the control topic does not tell, such as one that was made before all was there.
+     * For each commit id, the next position of every partition of the log that is not in the table after the commit.
+     * Omits a commit whose positions the control topic does not show, for example one from before a partition's first event.
      */
     readonly positions: (
       commits: ReadonlyArray<SinkCommit>

@@ -4,7 +4,7 @@ import { Effect, Layer, Option } from "effect"
 import {
   Connector,
   ConnectorMissing,
-  ConnectRefused,
+  ConnectRejected,
   ConnectUnavailable,
   sinkConnector
 } from "../../services/Connector.ts"
@@ -16,7 +16,7 @@ import { SinkControl, type SinkStatus } from "./SinkControl.ts"
 
 const states = { running: "RUNNING", paused: "PAUSED", failed: "FAILED", stopped: "STOPPED" } as const
 
-const unsupported = (operation: string, reason: string) => Effect.fail(new ConnectRefused({ operation, reason }))
+const unsupported = (operation: string, reason: string) => Effect.fail(new ConnectRejected({ operation, reason }))
 const unavailable = (operation: string) =>
   Effect.mapError(
     (cause: { readonly message: string }) =>

@@ -60,7 +60,7 @@ describe("the commands of the distributed profile", () => {
       const missing = yield* floe(["connector", "status", "other"], env)
       assert.deepStrictEqual(missing, {
         code: 1,
-        output: "There is no connector other; make it with floe connector register.\n"
+        output: "There is no connector other; create it with floe connector register.\n"
       })
     })
   )

@@ -38,21 +38,21 @@ const runningOf = ({ state, worker_id, trace }: typeof Running.Type) => ({
   trace: trace ?? null
 })
 
-/** Whether these are the same settings. */
-export const same = (a: ConnectorConfig, b: ConnectorConfig) =>
+/** Whether two connectors have the same settings. */
+export const isSameConfig = (a: ConnectorConfig, b: ConnectorConfig) =>
   Object.keys(a).length === Object.keys(b).length && Object.entries(a).every(([key, value]) => b[key] === value)
 
-/** Without the list of everything that is installed, with which it goes on. */
+/** Cuts off the list of all installed classes that follows. */
 const noSuchClass = (reason: string) =>
   /Failed to find any class .*?(?=, available connectors)/s.exec(reason)?.[0].replace(/\s+/g, " ")
 
 const orMissing = (name: string, task?: number) =>
   Effect.mapError((error: ConnectError) => {
-    if (error._tag !== "ConnectRefused" || error.status !== 404) return error
+    if (error._tag !== "ConnectRejected" || error.status !== 404) return error
     return new ConnectorMissing(task === undefined ? { name } : { name, task })
   })
 
-/** Kafka Connect at `base`; a path in it is kept as a prefix. */
+/** Talks to Kafka Connect at `base`, whose path is kept as a prefix. */
 export const at = (base: URL) =>
   Layer.effect(
     Connector,
@@ -81,7 +81,7 @@ export const at = (base: URL) =>
                 .filter(({ value }) => value.errors.length > 0)
                 .map(({ value }) => ({ field: value.name, messages: value.errors }))
           ),
-          Effect.catchTag("ConnectRefused", (error) => {
+          Effect.catchTag("ConnectRejected", (error) => {
             const message = noSuchClass(error.reason)
             return message === undefined
               ? Effect.fail(error)
@@ -95,8 +95,8 @@ export const at = (base: URL) =>
         const errors = yield* validate(name, wanted)
         if (errors.length > 0) return yield* new ConnectorInvalid({ name, errors })
         const current = yield* config(name).pipe(Effect.catchTag("ConnectorMissing", () => Effect.undefined))
-        // Kafka Connect restarts the tasks also where nothing has changed.
-        if (current !== undefined && same(current, wanted)) return "unchanged"
+        // Kafka Connect restarts the tasks even if nothing has changed.
+        if (current !== undefined && isSameConfig(current, wanted)) return "unchanged"
         yield* rest.send(
           "register",
           HttpClientRequest.put(path(name, "/config")).pipe(HttpClientRequest.bodyJsonUnsafe(wanted))
@@ -112,14 +112,14 @@ export const at = (base: URL) =>
             tasks: tasks.map((task) => ({ id: task.id, ...runningOf(task) }))
           })),
           orMissing(name),
-          // For a moment after it was registered a connector has no status (tried).
+          // A new connector has no status for a moment (tested).
           Effect.catchTag("ConnectorMissing", () =>
             Effect.as(config(name), { name, connector: { state: "UNASSIGNED", worker: null, trace: null }, tasks: [] })
           )
         )
       })
 
-      const told = (operation: string, name: string, request: HttpClientRequest.HttpClientRequest, task?: number) =>
+      const command = (operation: string, name: string, request: HttpClientRequest.HttpClientRequest, task?: number) =>
         Effect.asVoid(rest.send(operation, request)).pipe(orMissing(name, task))
 
       return Connector.of({
@@ -128,22 +128,24 @@ export const at = (base: URL) =>
         names: rest.read("list", Names, HttpClientRequest.get("/connectors")).pipe(Effect.withSpan("Connector.names")),
         config,
         status,
-        pause: Effect.fn("Connector.pause")((name) => told("pause", name, HttpClientRequest.put(path(name, "/pause")))),
-        stop: Effect.fn("Connector.stop")((name) => told("stop", name, HttpClientRequest.put(path(name, "/stop")))),
+        pause: Effect.fn("Connector.pause")((name) =>
+          command("pause", name, HttpClientRequest.put(path(name, "/pause")))
+        ),
+        stop: Effect.fn("Connector.stop")((name) => command("stop", name, HttpClientRequest.put(path(name, "/stop")))),
         resume: Effect.fn("Connector.resume")((name) =>
-          told("resume", name, HttpClientRequest.put(path(name, "/resume")))
+          command("resume", name, HttpClientRequest.put(path(name, "/resume")))
         ),
         restart: Effect.fn("Connector.restart")((name, { onlyFailed = false } = {}) =>
-          told(
+          command(
             "restart",
             name,
             HttpClientRequest.post(path(name, `/restart?includeTasks=true&onlyFailed=${onlyFailed}`))
           )
         ),
         restartTask: Effect.fn("Connector.restartTask")((name, task) =>
-          told("restart", name, HttpClientRequest.post(path(name, `/tasks/${task}/restart`)), task)
+          command("restart", name, HttpClientRequest.post(path(name, `/tasks/${task}/restart`)), task)
         ),
-        remove: Effect.fn("Connector.remove")((name) => told("delete", name, HttpClientRequest.delete(path(name))))
+        remove: Effect.fn("Connector.remove")((name) => command("delete", name, HttpClientRequest.delete(path(name))))
       })
     })
   ).pipe(Layer.provide(FetchHttpClient.layer))

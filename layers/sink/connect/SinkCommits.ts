@@ -10,16 +10,16 @@ import { eventOf } from "./controlEvents.ts"
 import * as SinkPositions from "./sinkPositions.ts"
 
 /**
- * Offsets before the oldest commit that is asked for from which on events are read: a commit takes some 9. Where a
- * partition had nothing new for all of them, the next step is taken.
+ * How many offsets before the oldest requested commit to start reading; a commit takes about 9. If a partition had nothing
+ * new in that range, the next larger one is read.
  */
 const lookBack = [400, 6_000, 100_000]
-/** 100,000 offsets take some 3 s. */
-const patience = "30 seconds"
-/** Commits of which it is remembered what was found, as it never changes. */
-const maxKnown = 10_000
+/** Reading 100,000 offsets takes about 3 s. */
+const readTimeout = "30 seconds"
+/** Commits whose positions are cached; positions never change. */
+const maxCached = 10_000
 
-type Found = ReadonlyMap<string, ReadonlyArray<Position>>
+type PositionsById = ReadonlyMap<string, ReadonlyArray<Position>>
 
 export const layer = Layer.effect(
   SinkCommits,
@@ -28,12 +28,12 @@ export const layer = Layer.effect(
     const log = yield* topic
     const scope = yield* Effect.scope
     const consumers = new Map<string, Consumer.Consumers>()
-    const known = new Map<string, ReadonlyArray<Position> | undefined>()
+    const cached = new Map<string, ReadonlyArray<Position> | undefined>()
 
     const consumersOf = Effect.fnUntraced(function* (control: string) {
       const made = consumers.get(control)
       if (made !== undefined) return made
-      // As the coordinator reads: a transaction that was aborted never happened.
+      // Reads as the coordinator does, without aborted transactions.
       const fresh = yield* Consumer.make(control, "read_committed").pipe(
         Effect.provideService(Cluster, cluster),
         Scope.provide(scope)
@@ -57,19 +57,19 @@ export const layer = Layer.effect(
       }
     }, Effect.scoped)
 
-    /** What the events from `from` on tell of these commits, which are in the order of their ends. */
-    const tell = Effect.fnUntraced(function* (
+    /** Looks up these commits, ordered by their ends, in the events from `from` on. */
+    const lookUp = Effect.fnUntraced(function* (
       control: string,
       from: number,
       commits: ReadonlyArray<SinkCommit>,
       partitions: number
     ) {
-      const told = new Map<SinkCommit, SinkPositions.Found>()
+      const results = new Map<SinkCommit, SinkPositions.Lookup>()
       const sinks = SinkPositions.make(log, partitions, from === 0)
       let due = 0
       const upTo = (offset: number) => {
         for (let commit = commits[due]; commit !== undefined && commit.end <= offset; commit = commits[++due]) {
-          told.set(commit, sinks.positions(commit.id))
+          results.set(commit, sinks.positions(commit.id))
         }
       }
       yield* read(control, from, commits.at(-1)?.end ?? 0, ({ offset, key, value }) => {
@@ -78,7 +78,7 @@ export const layer = Layer.effect(
         if (Option.isSome(event)) sinks.add(key?.toString() ?? "", event.value)
       })
       upTo(Number.POSITIVE_INFINITY)
-      return told
+      return results
     })
 
     const ofControl = Effect.fnUntraced(function* (control: string, asked: ReadonlyArray<SinkCommit>) {
@@ -86,30 +86,30 @@ export const layer = Layer.effect(
       if (topicOfLog === undefined || topicOfSink === undefined) return new Map()
       const partitions = topicOfLog.partitions.length
       const keyOf = ({ id, end }: SinkCommit) => `${control} ${id} ${end} ${partitions}`
-      if (known.size > maxKnown) known.clear()
-      const positions = new Map(asked.map((commit) => [commit, known.get(keyOf(commit))] as const))
-      let open = asked.filter((commit) => !known.has(keyOf(commit))).sort((a, b) => a.end - b.end)
+      if (cached.size > maxCached) cached.clear()
+      const positions = new Map(asked.map((commit) => [commit, cached.get(keyOf(commit))] as const))
+      let open = asked.filter((commit) => !cached.has(keyOf(commit))).sort((a, b) => a.end - b.end)
       if (open.length > 0) {
         const [start = 0] = yield* cluster.offsets(control, 1, "start")
         const [end = 0] = yield* cluster.offsets(control, 1, "end")
-        // One that ended later belongs to a control topic that was here before.
+        // A commit that ended later belongs to an earlier topic of the same name.
         open = open.filter((commit) => commit.end > start && commit.end <= end)
         for (const [i, back] of lookBack.entries()) {
           const from = Math.max(start, (open[0]?.end ?? 0) - back)
           const isLast = from === start || i === lookBack.length - 1
-          const told = yield* tell(control, from, open, partitions)
-          for (const [commit, found] of told) {
-            if (found === "unknown" && !isLast) continue
-            const tells = typeof found === "string" ? undefined : found
-            known.set(keyOf(commit), tells)
-            positions.set(commit, tells)
+          const results = yield* lookUp(control, from, open, partitions)
+          for (const [commit, result] of results) {
+            if (result === "unknown" && !isLast) continue
+            const value = typeof result === "string" ? undefined : result
+            cached.set(keyOf(commit), value)
+            positions.set(commit, value)
           }
-          open = open.filter((commit) => told.get(commit) === "unknown")
+          open = open.filter((commit) => results.get(commit) === "unknown")
           if (isLast || open.length === 0) break
         }
       }
       return new Map(
-        positions.entries().flatMap(([{ id }, found]) => (found === undefined ? [] : [[id, found] as const]))
+        positions.entries().flatMap(([{ id }, value]) => (value === undefined ? [] : [[id, value] as const]))
       )
     })
 
@@ -117,16 +117,19 @@ export const layer = Layer.effect(
       function* (commits: ReadonlyArray<SinkCommit>) {
         const all = new Map<string, ReadonlyArray<Position>>()
         for (const [control, asked] of Map.groupBy(commits, ({ control }) => control)) {
-          const found: Found = yield* ofControl(control, asked)
-          for (const [id, positions] of found) all.set(id, positions)
+          const byId: PositionsById = yield* ofControl(control, asked)
+          for (const [id, positions] of byId) all.set(id, positions)
         }
         return all
       },
       Effect.timeoutOrElse({
-        duration: patience,
+        duration: readTimeout,
         orElse: () =>
           Effect.fail(
-            new KafkaFailure({ reason: `it was not read within ${patience}; look at the broker`, cause: "time-out" })
+            new KafkaFailure({
+              reason: `it could not be read within ${readTimeout}; check the broker`,
+              cause: "time-out"
+            })
           )
       }),
       Effect.mapError((cause) => new SinkCommitsUnavailable({ reason: cause.reason, cause }))

@@ -1,6 +1,6 @@
 /**
- * The messages that the connector takes into the table, RequireWeather's rule: an object of exactly the string fields
- * city, temperature and ts, whatever is in them. It is wider than what Floe logs, and other programs may write to the topic.
+ * Selects the messages that the connector accepts, by RequireWeather's rule: an object with exactly the string fields city,
+ * temperature and ts, whatever they contain. Other programs may write such messages to the topic; Floe logs a subset.
  */
 import { isUtf8 } from "node:buffer"
 import type { Message } from "@confluentinc/kafka-javascript"
@@ -12,18 +12,18 @@ const decode = Schema.decodeUnknownOption(
   { onExcessProperty: "error" }
 )
 
-/** Connect's parser takes the first value of a message and does not look at what follows; the fields are texts, so no brace is in it. */
+/** Kafka Connect's parser reads the first value of a message and ignores the rest; all fields are strings, so objects do not nest. */
 const firstObject = /^\s*\{(?:[^"{}]|"(?:[^"\\]|\\.)*")*\}/s
 
 const byteOrderMark = /^\ufeff/
 
-/** A lone surrogate has no bytes in UTF-8; Java writes a question mark. */
+/** UTF-8 cannot encode a lone surrogate; Java writes a question mark. */
 const asWritten = (text: string) => (text.isWellFormed() ? text : text.replace(/\p{Surrogate}/gu, "?"))
 
 const fieldsOf = (text: string) =>
   Option.orElse(decode(text), () => decode(firstObject.exec(text.replace(byteOrderMark, ""))?.[0]))
 
-/** Undefined for what goes to the dead letters; and for bytes that are not UTF-8, of which Connect's parser takes some. */
+/** Undefined for messages that become dead letters, and for bytes that are not UTF-8, although Kafka Connect accepts some of these. */
 export const eventOf = ({ partition, offset, timestamp, value }: Message): LoggedEvent | undefined => {
   if (value === null || !isUtf8(value)) return undefined
   const fields = fieldsOf(value.toString())

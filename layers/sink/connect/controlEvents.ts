@@ -1,22 +1,21 @@
 /**
- * What the Iceberg sink's tasks tell each other over its control topic, as far as it says how far the log is in the table.
- * An event is the bytes C2 01, its Avro schema as Java's writeUTF makes it, and Avro's binary form (Iceberg's AvroEncoderUtil).
+ * Decodes the events that the Iceberg sink's tasks exchange on its control topic, as far as they show positions of the log.
+ * An event is the bytes C2 01, its Avro schema as Java's writeUTF writes it, and Avro binary (Iceberg's AvroEncoderUtil).
  */
 import avro from "avsc"
 import { Option, Predicate, Schema } from "effect"
 
 const magic = Buffer.from([0xc2, 0x01])
-/** Of the schema: two bytes that count its bytes. */
+/** Two bytes before the schema hold its length. */
 const schemaAt = 4
 
-/** A commit's id is 16 bytes, of which the last 12 digits are not hyphenated. */
 const uuidOf = (bytes: Uint8Array) =>
   Buffer.from(bytes)
     .toString("hex")
     .replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-")
 
-/** The fields that are of use here, of every kind of event; the rest is skipped unread. */
-const wanted = avro.Type.forSchema({
+/** The fields to read from every kind of event; Avro skips the rest. */
+const readerType = avro.Type.forSchema({
   type: "record",
   name: "Event",
   fields: [
@@ -60,7 +59,7 @@ const kinds = ["StartCommit", "DataWritten", "DataComplete", "CommitToTable", "C
 const Assignment = Schema.Struct({
   topic: Schema.String,
   partition: Schema.Int,
-  /** The next one to read; null for a partition of which nothing was written since the task last told. */
+  /** The next offset to read; null if nothing was written to the partition since the task's last event. */
   offset: Schema.NullOr(Schema.Int)
 })
 const Decoded = Schema.Struct({
@@ -72,19 +71,19 @@ const decodeEvent = Schema.decodeUnknownOption(Decoded)
 
 export interface ControlEvent {
   readonly kind: (typeof kinds)[number]
-  /** The sink's consumer group: connectors that share a control topic have one each. */
+  /** The connector's consumer group, as several connectors may share a control topic. */
   readonly group: string
   readonly commitId: string
   readonly assignments: ReadonlyArray<typeof Assignment.Type>
 }
 
-/** avsc finds no name that has no namespace inside of one that has; the last parts of Iceberg's names differ anyway. */
+/** avsc cannot resolve a name without a namespace inside one that has it; the last parts of Iceberg's names are unique. */
 const withoutNamespaces = (key: string, value: unknown) =>
   key === "namespace" ? undefined : Predicate.isString(value) && key !== "doc" ? value.replace(/^.*\./, "") : value
 
 type Read = (bytes: Buffer) => unknown
 
-/** By the schema's text, of which there is one for each kind of event and shape of the table. */
+/** By schema text; there is one for each kind of event and shape of the table. */
 const readers = new Map<string, Read>()
 const maxReaders = 64
 
@@ -92,13 +91,13 @@ const readerOf = (schema: string): Read => {
   const known = readers.get(schema)
   if (known !== undefined) return known
   const written = avro.Type.forSchema(JSON.parse(schema, withoutNamespaces))
-  const resolver = wanted.createResolver(written)
-  const read: Read = (bytes) => wanted.fromBuffer(bytes, resolver)
+  const resolver = readerType.createResolver(written)
+  const read: Read = (bytes) => readerType.fromBuffer(bytes, resolver)
   if (readers.size < maxReaders) readers.set(schema, read)
   return read
 }
 
-/** None for what is no event of the sink. */
+/** None if the bytes are not an event of the sink. */
 export const eventOf = (bytes: Buffer): Option.Option<ControlEvent> => {
   if (bytes.length < schemaAt || !bytes.subarray(0, magic.length).equals(magic)) return Option.none()
   const dataAt = schemaAt + bytes.readUInt16BE(magic.length)

@@ -1,4 +1,4 @@
-/** The connector that brings the topic into the table: its settings, for Kafka Connect. */
+/** Settings of the connector that writes the topic into the table. */
 import { Config, Duration } from "effect"
 import type { ConnectorConfig } from "../../../services/Connector.ts"
 import { commitInterval, replication, topic } from "../../../services/Settings.ts"
@@ -7,13 +7,13 @@ import { control, deadLettersOf } from "../../../services/Topics.ts"
 export interface SinkSettings {
   readonly topic: string
   readonly commitInterval: Duration.Input
-  /** Copies of the topic of refused messages. */
+  /** Replicas of the dead-letter topic. */
   readonly replication: number
 }
 
 export const settings: Config.Config<SinkSettings> = Config.all({ topic, commitInterval, replication })
 
-/** A variable of the worker's environment: addresses and secrets are not kept in Kafka Connect. */
+/** Reads a variable of the worker's environment, so that Kafka Connect stores no addresses and secrets. */
 const worker = (variable: string) => `\${env:${variable}}`
 
 export const config = ({ topic, commitInterval, replication }: SinkSettings): ConnectorConfig => ({
@@ -27,7 +27,7 @@ export const config = ({ topic, commitInterval, replication }: SinkSettings): Co
   transforms: "weather",
   "transforms.weather.type": "floe.connect.RequireWeather",
 
-  // What is no record of the table goes to a topic of its own, with the reason in its headers.
+  // Messages that are not weather records go to the dead-letter topic, with the reason in their headers.
   "errors.tolerance": "all",
   "errors.deadletterqueue.topic.name": deadLettersOf(topic),
   "errors.deadletterqueue.topic.replication.factor": String(replication),
@@ -40,14 +40,13 @@ export const config = ({ topic, commitInterval, replication }: SinkSettings): Co
   "iceberg.tables.evolve-schema-enabled": "false",
   "iceberg.control.topic": control,
   "iceberg.control.commit.interval-ms": String(Math.ceil(Duration.toMillis(commitInterval))),
-  // The worker that the first record makes misses the commit already announced, so nothing is committed before this.
+  // The first record starts a worker, which misses the commit already announced; nothing is committed before this time.
   "iceberg.control.commit.timeout-ms": "5000",
-  // Not `iceberg.kafka.auto.offset.reset=earliest`: at each start the sink would answer every commit that was ever
-  // announced, after some days for longer than its consumer may be away. `floe topics create` gives its coordinator an
-  // offset to begin at.
+  // Not `iceberg.kafka.auto.offset.reset=earliest`: at each start the sink would answer every commit ever announced, which
+  // after some days takes longer than its consumer may be away. `floe topics create` sets the coordinator's first offset.
   "iceberg.kafka.session.timeout.ms": "10000",
   "iceberg.kafka.heartbeat.interval.ms": "2000",
-  // A transaction that a killed sink left open holds up the control topic for so long, and not for Kafka's 60 seconds.
+  // How long a killed sink's open transaction blocks the control topic; Kafka's default is 60 seconds.
   "iceberg.kafka.transaction.timeout.ms": "20000",
 
   "iceberg.catalog": "iceberg",
@@ -61,17 +60,17 @@ export const config = ({ topic, commitInterval, replication }: SinkSettings): Co
   "iceberg.catalog.s3.access-key-id": worker("FLOE_S3_ACCESS_KEY"),
   "iceberg.catalog.s3.secret-access-key": worker("FLOE_S3_SECRET_KEY"),
 
-  // A lock that a killed worker left behind is given up by the metastore after 60 seconds; waiting is longer than that.
+  // Longer than the 60 seconds after which the metastore drops a killed worker's lock.
   "iceberg.hadoop.iceberg.hive.lock-heartbeat-interval-ms": "20000",
   "iceberg.hadoop.iceberg.hive.lock-timeout-ms": "90000",
   "iceberg.hadoop.iceberg.hive.lock-creation-timeout-ms": "90000",
 
   "consumer.override.auto.offset.reset": "earliest",
-  // Partitions that are added to the topic are read after this, and not after 5 minutes.
+  // When added partitions are noticed; the default is 5 minutes.
   "consumer.override.metadata.max.age.ms": "30000",
-  // Offsets of a transaction whose end is not written yet are waited for; else its records would be read twice.
+  // Waits for the offsets of an unfinished transaction; otherwise its records would be read twice.
   "consumer.override.isolation.level": "read_committed",
-  // A killed worker's place is taken after this, and not after the 45 seconds of Kafka's default.
+  // When another worker takes a killed worker's place; the default is 45 seconds.
   "consumer.override.session.timeout.ms": "10000",
   "consumer.override.heartbeat.interval.ms": "2000"
 })

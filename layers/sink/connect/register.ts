@@ -5,7 +5,7 @@
 import { Effect, Option, Schedule, Schema } from "effect"
 import { Connector, type ConnectorConfig, ConnectorInvalid } from "../../../services/Connector.ts"
 import { monotonic, monotonicMillis } from "../../runtime/elapsed.ts"
-import { same } from "./Connector.ts"
+import { isSameConfig } from "./Connector.ts"
 import * as Readers from "./readers.ts"
 
 /** Tasks start within seconds, their readers a rebalance later. */
@@ -53,7 +53,7 @@ export const register = Effect.fn("register")(function* (name: string, config: C
   )
   if (Option.isNone(before)) return yield* connector.register(name, config)
   const coordinators = Readers.count([coordinator])
-  if (same(before.value, { ...config, name }) && (yield* coordinators) <= 1) return "unchanged"
+  if (isSameConfig(before.value, { ...config, name }) && (yield* coordinators) <= 1) return "unchanged"
   const { state } = (yield* connector.status(name)).connector
   // Someone stopped it, or a promotion was interrupted: they have to resume it.
   if (state === "STOPPED") {

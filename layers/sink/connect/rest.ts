@@ -1,22 +1,22 @@
-/** Kafka Connect's REST API: a request, tried again while the workers rebalance, and its answer. */
+/** Sends requests to Kafka Connect's REST API, with retries while its workers rebalance. */
 import { Effect, Option, Schedule, Schema } from "effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
-import { ConnectRefused, ConnectUnavailable } from "../../../services/Connector.ts"
+import { ConnectRejected, ConnectUnavailable } from "../../../services/Connector.ts"
 import { transportReason } from "../../runtime/transportReason.ts"
 
-/** Connect itself gives up on a request after 90 seconds, such as when Kafka is away. */
-const answerLimit = "25 seconds"
+/** Kafka Connect itself gives up after 90 seconds, for example when Kafka is down. */
+const answerTimeout = "25 seconds"
 
-/** A rebalance takes some seconds: half a minute in all. */
-const rebalance = Schedule.max([Schedule.spaced("1 second"), Schedule.recurs(30)])
+/** A rebalance takes some seconds; this waits half a minute. */
+const rebalanceRetries = Schedule.max([Schedule.spaced("1 second"), Schedule.recurs(30)])
 
-/** Mostly 409, and for some requests 500. */
-const isRebalancing = (error: ConnectUnavailable | ConnectRefused) =>
-  error._tag === "ConnectRefused" && (error.status === 409 || (error.status === 500 && /rebalanc/i.test(error.reason)))
+/** The status is 409, and 500 for some requests. */
+const isRebalancing = (error: ConnectUnavailable | ConnectRejected) =>
+  error._tag === "ConnectRejected" && (error.status === 409 || (error.status === 500 && /rebalanc/i.test(error.reason)))
 
-const Refusal = Schema.fromJsonString(Schema.Struct({ error_code: Schema.Int, message: Schema.String }))
-const refusalOf = Schema.decodeUnknownOption(Refusal)
+const ErrorBody = Schema.fromJsonString(Schema.Struct({ error_code: Schema.Int, message: Schema.String }))
+const decodeError = Schema.decodeUnknownOption(ErrorBody)
 
 interface Answer {
   readonly status: number
@@ -25,7 +25,7 @@ interface Answer {
 
 export const make = Effect.fnUntraced(function* (server: string) {
   const client = yield* HttpClient.HttpClient
-  const elsewhere = "set FLOE_CONNECT_URL to where it is"
+  const elsewhere = "set FLOE_CONNECT_URL to its address"
 
   const unavailable = (operation: string, reason: string, cause: unknown) =>
     new ConnectUnavailable({ operation, reason, cause })
@@ -41,12 +41,12 @@ export const make = Effect.fnUntraced(function* (server: string) {
         )
       ),
       Effect.timeoutOrElse({
-        duration: answerLimit,
+        duration: answerTimeout,
         orElse: () =>
           Effect.fail(
             unavailable(
               operation,
-              `${server} does not answer within ${answerLimit}; look at its log, and whether its Kafka runs, or ${elsewhere}`,
+              `${server} did not answer within ${answerTimeout}; check its log and whether its Kafka runs, or ${elsewhere}`,
               "time-out"
             )
           )
@@ -54,28 +54,28 @@ export const make = Effect.fnUntraced(function* (server: string) {
     )
     if (status < 400) return { status, body }
     if (status === 401 || status === 403) {
-      const reason = `${server} does not let Floe in, which has no password for it; let it in without one, or ${elsewhere}.`
-      return yield* new ConnectRefused({ operation, status, reason })
+      const reason = `${server} requires a password, and Floe sends none; allow access without one, or ${elsewhere}.`
+      return yield* new ConnectRejected({ operation, status, reason })
     }
-    const refusal = refusalOf(body)
-    // While it starts, everything is an HTML page of status 404 (tried).
-    if (Option.isNone(refusal)) {
+    const error = decodeError(body)
+    // While Kafka Connect starts, it answers everything with an HTML page and status 404 (tested).
+    if (Option.isNone(error)) {
       const reason = `what answers at ${server} is still starting or not Kafka Connect (${status}); try again, or ${elsewhere}`
       return yield* unavailable(operation, reason, status)
     }
-    const { message } = refusal.value
+    const { message } = error.value
     if (status === 503) {
-      return yield* unavailable(operation, `it answers ${status} (${message}); try again`, status)
+      return yield* unavailable(operation, `it answered ${status} (${message}); try again`, status)
     }
-    return yield* new ConnectRefused({ operation, status, reason: message })
+    return yield* new ConnectRejected({ operation, status, reason: message })
   })
 
-  /** A request to `path`, and the answer if it is a success. */
+  /** Sends a request with a path below the server; returns the answer if it is a success. */
   const send = (operation: string, request: HttpClientRequest.HttpClientRequest) =>
     once(operation, HttpClientRequest.prependUrl(request, server)).pipe(
-      Effect.retry({ schedule: rebalance, while: isRebalancing }),
+      Effect.retry({ schedule: rebalanceRetries, while: isRebalancing }),
       Effect.catchIf(isRebalancing, (error) =>
-        Effect.fail(unavailable(operation, "its workers keep rebalancing; look at its log and try again", error))
+        Effect.fail(unavailable(operation, "its workers keep rebalancing; check its log and try again", error))
       )
     )
 

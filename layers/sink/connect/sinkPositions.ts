@@ -1,28 +1,28 @@
 /**
- * How far the log was in the table, out of the events before the end of a commit (Iceberg 1.9.2).
+ * Computes the log positions of a commit from the control events before its end (Iceberg 1.9.2).
  *
- * A task writes its files' names (DATA_WRITTEN) and then how far it has read each of its partitions (DATA_COMPLETE) in
- * one transaction, and the coordinator commits the files of all the events it has read, whichever commit they answer:
- * so also of a task that was too late for the one before, and where it did not wait for all (a time-out). What a
- * partition's last DATA_COMPLETE before the end says is therefore in the table, and nothing beyond it, unless the end
- * came between a task's files and its DATA_COMPLETE.
+ * In one transaction a task writes the names of its files (DATA_WRITTEN) and then its position in each partition
+ * (DATA_COMPLETE). The coordinator commits the files of all events that it has read, whichever commit they answer; this
+ * includes a task that was late for the previous commit, and a commit that timed out before all tasks had answered. So the
+ * table has exactly the events up to each partition's last DATA_COMPLETE before the end, unless the end falls between a
+ * task's files and its DATA_COMPLETE.
  */
 import type { Position } from "../../../services/EventLog.ts"
 import type { ControlEvent } from "./controlEvents.ts"
 
 interface Sink {
-  /** By partition; of one that is only named without an offset there is nothing. */
+  /** By partition; a partition that is named without an offset has no entry. */
   readonly offsets: Map<number, number>
-  /** Tasks of which there are files without their DATA_COMPLETE; a task's messages have one key. */
+  /** Tasks with files but no DATA_COMPLETE yet, by the key of their messages. */
   readonly writing: Set<string>
 }
 
-/** `unknown`: events before those that were read may tell. `unclear`: none will. */
-export type Found = ReadonlyArray<Position> | "unknown" | "unclear"
+/** `unknown`: earlier events may show the positions. `unclear`: no event does. */
+export type Lookup = ReadonlyArray<Position> | "unknown" | "unclear"
 
-/** `partitions`: of the log. `complete`: the first event is the first that ever was. */
+/** `partitions` is the log's number of partitions; `complete` is true if the events start with the topic's first one. */
 export const make = (topic: string, partitions: number, complete: boolean) => {
-  /** By the connector's consumer group, as several may share a control topic. */
+  /** By consumer group. */
   const sinks = new Map<string, Sink>()
   const groups = new Map<string, string>()
 
@@ -45,19 +45,19 @@ export const make = (topic: string, partitions: number, complete: boolean) => {
     }
   }
 
-  /** Of a commit that ends here. */
-  const positions = (commitId: string): Found => {
+  /** The positions of a commit that ends after the events added so far. */
+  const positions = (commitId: string): Lookup => {
     const group = groups.get(commitId)
     if (group === undefined) return complete ? "unclear" : "unknown"
     const { offsets, writing } = sinkOf(group)
     if (writing.size > 0) return "unclear"
-    const found: Array<Position> = []
+    const result: Array<Position> = []
     for (let partition = 0; partition < partitions; partition++) {
       const offset = offsets.get(partition) ?? (complete ? 0 : undefined)
       if (offset === undefined) return "unknown"
-      found.push({ partition, offset })
+      result.push({ partition, offset })
     }
-    return found
+    return result
   }
 
   return { add, positions }

@@ -104,7 +104,7 @@ describe("Kafka Connect", () => {
     })
   )
 
-  it.effect("tells the states of the connector and its tasks, with traces", () =>
+  it.effect("reports the states of the connector and its tasks, with traces", () =>
     Effect.gen(function* () {
       const { base } = yield* serving(script({ "GET /connectors/x-a/status": recorded.failed }))
       const status = yield* using(base, (connector) => connector.status("x-a"))
@@ -124,7 +124,7 @@ describe("Kafka Connect", () => {
     })
   )
 
-  it.effect("tells a connector that is not there from one that has no status yet", () =>
+  it.effect("distinguishes a missing connector from one that has no status yet", () =>
     Effect.gen(function* () {
       const { base } = yield* serving(
         script({
@@ -138,7 +138,7 @@ describe("Kafka Connect", () => {
       const young = yield* using(base, (connector) => connector.status("x-a"))
       assert.deepStrictEqual([young.connector.state, young.tasks], ["UNASSIGNED", []])
       const none = yield* Effect.flip(using(base, (connector) => connector.status("none")))
-      assert.strictEqual(none.message, "There is no connector none; make it with floe connector register.")
+      assert.strictEqual(none.message, "There is no connector none; create it with floe connector register.")
       const task = yield* Effect.flip(using(base, (connector) => connector.restartTask("x-a", 7)))
       assert.strictEqual(task.message, "The connector x-a has no task 7; floe connector status lists them.")
     })
@@ -169,7 +169,7 @@ describe("Kafka Connect", () => {
     })
   )
 
-  it.effect("a request that hangs is given up, and a password is not to be had", () =>
+  it.effect("gives up on a request that hangs, and reports that a password is required", () =>
     Effect.gen(function* () {
       const arrived = yield* Deferred.make<void>()
       const { base } = yield* serving(() => void Deferred.doneUnsafe(arrived, Effect.void))
@@ -178,16 +178,16 @@ describe("Kafka Connect", () => {
       yield* TestClock.adjust("25 seconds")
       const hung = yield* Fiber.join(fiber)
       assert.strictEqual(hung._tag, "ConnectUnavailable")
-      assert.include(hung.message, `${base} does not answer within 25 seconds; look at its log`)
+      assert.include(hung.message, `${base} did not answer within 25 seconds; check its log`)
       const locked = yield* serving(() => ({ status: 401, body: "User cannot access the resource." }))
-      const refused = yield* Effect.flip(using(locked.base, (connector) => connector.status("x-a")))
-      assert.strictEqual(refused._tag, "ConnectRefused")
-      assert.include(refused.message, "(status, 401)")
-      assert.include(refused.message, "does not let Floe in")
+      const rejected = yield* Effect.flip(using(locked.base, (connector) => connector.status("x-a")))
+      assert.strictEqual(rejected._tag, "ConnectRejected")
+      assert.include(rejected.message, "Kafka Connect rejected the request (status, 401)")
+      assert.include(rejected.message, "requires a password, and Floe sends none")
     })
   )
 
-  it.effect("says that it is starting, that it is another service, that nothing listens", () =>
+  it.effect("reports a starting server, another service, and that nothing listens", () =>
     Effect.gen(function* () {
       const starting = yield* serving(() => recorded.starting)
       const early = yield* Effect.flip(using(starting.base, (connector) => connector.status("x-a")))

@@ -1,4 +1,4 @@
-/** `floe audit`: exact while events come in, also after what others did to topic and table; and it finds what is wrong. */
+/** `floe audit` is exact while events arrive, and after others changed the topic and the table; and it detects faults. */
 import { randomUUID } from "node:crypto"
 import { ConfigProvider, Effect, Stream } from "effect"
 import { afterAll, assert, beforeAll, test, vi } from "vitest"
@@ -43,7 +43,7 @@ const hoursOf = async (snapshotId: string) =>
     )
   )
 
-/** One that meets a commit of the sink is refused by Trino, and changes nothing. */
+/** If it conflicts with a commit of the sink, Trino rejects it, and nothing changes. */
 const changed = (sql: string) =>
   until(
     sql,
@@ -52,13 +52,13 @@ const changed = (sql: string) =>
     { seconds: 60, every: 2_000 }
   )
 
-/** Rows of each hour, those of other writers among them. */
+/** Rows of each hour, including those of other writers. */
 const counts = ({ hours }: AuditReport) =>
   sorted(
     hours.flatMap(({ ts, inTable, byOthers }) => (inTable + byOthers === 0 ? [] : [`${ts} ${inTable + byOthers}`]))
   )
 
-/** Every offset of the log that the connector's group has committed, by Kafka's own command line. */
+/** The offsets of the log that the connector's group has committed, from Kafka's own command line. */
 const committed = async () => {
   const formatter = "kafka.coordinator.group.GroupMetadataManager$OffsetsMessageFormatter"
   const text = await docker(
@@ -77,10 +77,10 @@ const produce = (...values: ReadonlyArray<string>) =>
     `printf '%s\\n' ${values.map((value) => `'${value.replaceAll("'", "'\\''")}'`).join(" ")} | docker exec -i kafka kafka-console-producer --bootstrap-server localhost:9092 --topic weather`
   )
 
-/** An hour in which the sink writes nothing else: Trino refuses a change beside a commit to the same hour. */
+/** An hour that the sink does not write to: Trino rejects a change beside a commit to the same hour. */
 const ts = "2026-01-09-03"
 let stream: Load
-/** Of the first audit. */
+/** The result of the first audit. */
 let leftOut = 0
 
 beforeAll(() => {
@@ -119,7 +119,7 @@ test("agrees with the connector on what another program wrote into the topic", a
   await produce(
     `${mark} hello`,
     `{"city":"${mark}-odd refused","more":"x",${rest}`,
-    // No city that Floe takes; and another value behind the first, at which the connector does not look.
+    // A city that Floe rejects; and a second value after the first, which the connector ignores.
     `{"city":"${mark}-odd \\u0001",${rest}`,
     `{"city":"${mark}-odd two",${rest} {"city":"${mark}-odd three",${rest}`
   )

@@ -6,7 +6,7 @@ import { Connector, type ConnectorStatus, sinkConnector } from "../../services/C
 
 const name = "x-connect-test"
 
-/** A sink of a topic that nobody makes: it runs and has nothing to do. */
+/** A sink for a topic that does not exist: it runs and has nothing to do. */
 const config = {
   "connector.class": "org.apache.iceberg.connect.IcebergSinkConnector",
   "tasks.max": "1",

@@ -20,12 +20,12 @@ const floe = (args: ReadonlyArray<string>, env: Record<string, string> = {}) =>
 
 const binary = Buffer.from([0xff, 0xfe, 0x00, 0x1b, 0x5b, 0x33, 0x31, 0x6d, 0x80])
 
-/** City and temperature of all that is sent again. */
+/** City and temperature of everything that is sent again. */
 const expected: Array<string> = []
-/** The same with the hour, where the command told it. */
+/** The same with the hour, if the command reported it. */
 const acknowledged: Array<string> = []
 
-/** By the key under which each is written. */
+/** By the key of each record. */
 const bad = {
   text: { value: Buffer.from(`${mark} \x1b[31mhello`), reason: "not JSON" },
   number: { value: Buffer.from("42"), reason: "the value is a number" },
@@ -49,7 +49,7 @@ type Name = keyof typeof bad
 const isName = (name: string): name is Name => name in bad
 const names = Object.keys(bad).filter(isName)
 
-/** By Kafka's own command line: where each dead letter is, and where it was in the log. */
+/** The position of each dead letter, and its position in the log, from Kafka's own command line. */
 const places = new Map<Name, { readonly position: string; readonly source: string }>()
 
 const found = async () => {
@@ -165,7 +165,7 @@ test("they are corrected by flags or a file, or sent as they are, and only once"
     await redriven(position, "--temperature", "1.50"),
     await redriven(placeOf("city").position, "--city", `${mark} city`),
     await redriven(placeOf("surplus").position),
-    // A number's digits are kept as they were written.
+    // The digits of a number stay as they were written.
     await redriven(placeOf("digits").position)
   ].flatMap(({ code, sent }) => {
     assert.strictEqual(code, 0)
@@ -203,7 +203,7 @@ test("they are corrected by flags or a file, or sent as they are, and only once"
   assert.strictEqual(new Set(expected).size, names.length)
 })
 
-/** Hands requests to the logging server, and at the so many-th answer does something before it is passed on. */
+/** Forwards requests to the logging server, and runs an action before it passes on the n-th answer. */
 const between = async (answers: number, act: () => void) => {
   let count = 0
   const proxy = createServer(async (request, response) => {

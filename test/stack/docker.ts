@@ -1,4 +1,4 @@
-/** The stack of compose.yaml as a person at a shell sees it. */
+/** Uses the stack of compose.yaml as a person at a shell does. */
 import { execFile, spawn } from "node:child_process"
 import { join } from "node:path"
 import { promisify } from "node:util"
@@ -7,22 +7,22 @@ export const root = join(import.meta.dirname, "..", "..")
 const maxBuffer = 64 * 1024 * 1024
 const executed = promisify(execFile)
 
-/** Standard output of a program; it rejects with standard error when the program fails. */
+/** The standard output of a program; rejects with its standard error if the program fails. */
 const run = async (command: string, args: ReadonlyArray<string>, timeout = 60_000) =>
   (await executed(command, [...args], { cwd: root, maxBuffer, timeout })).stdout
 
 export const docker = (...args: ReadonlyArray<string>) => run("docker", args)
 export const compose = (...args: ReadonlyArray<string>) => run("docker", ["compose", ...args], 1_800_000)
 
-/** A line of a shell, as it stands in the documents. */
+/** Runs a shell line as the documentation has it. */
 export const shell = (line: string, timeout?: number) => run("bash", ["-c", line], timeout)
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: what a terminal takes for commands begins with them
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control sequences of a terminal begin with them
 const commands = /\x1b(\[[0-9;?]*[A-Za-z]|[=>])/g
 
 /**
- * The same under a pseudo-terminal of 50 lines; `person` is shown what came since the last typing, and types what it
- * answers. The whole output, without the terminal's own commands.
+ * Runs a line under a pseudo-terminal of 50 lines. `person` gets the output since the last input, and returns what to
+ * type next. Resolves with the whole output, without the terminal's control sequences.
  */
 export const terminal = (line: string, person: (shown: string) => string | undefined = () => undefined) =>
   new Promise<string>((resolve, reject) => {
@@ -69,7 +69,7 @@ export const stateOf = async (container: string): Promise<State> => {
   return { pid: Number(pid), restarts: Number(restarts), running: running === "true", health: health ?? "" }
 }
 
-/** As a crash does: `docker kill` would count as a stop by hand, after which nothing restarts. By a container, as the pid is the engine's. */
+/** Kills like a crash; `docker kill` would count as a manual stop and prevent a restart. Runs in a container, because the pid is the engine's. */
 export const killHard = async (container: string) => {
   const { pid } = await stateOf(container)
   await docker(

@@ -1,4 +1,4 @@
-/** `floe doctor` on the components, the topics, the metastore and its locks: each ill is caused, named, mended. */
+/** `floe doctor` on the components, the topics, the metastore and its locks: each fault is caused, reported and fixed. */
 
 import { spawn } from "node:child_process"
 import { randomUUID } from "node:crypto"
@@ -24,12 +24,12 @@ import { trino, until } from "./weather.ts"
 const broker = "--bootstrap-server localhost:9092"
 const kafka = (line: string) => docker("exec", "kafka", "bash", "-c", line)
 
-/** The commands that findings give. */
+/** The commands in the findings. */
 const mend = async (findings: ReadonlyArray<{ readonly fix: string }> = []) => {
   for (const { fix } of findings) for (const command of commandsOf(fix)) await shell(command, 120_000)
 }
 
-// Other tests have left what another writer did.
+// Other tests have left changes of another writer.
 beforeAll(repaired, 700_000)
 
 test("a healthy stack: every check is made, and finds nothing", async () => {
@@ -104,7 +104,7 @@ test("retention of the topics, the metastore's place for tables, a second coordi
   await configs("weather", "retention.ms=604800000")
   await configs("control-iceberg", "cleanup.policy=compact")
   await psql(`UPDATE "DBS" SET "DB_LOCATION_URI" = 's3a://elsewhere/default' WHERE "NAME" = 'default'`)
-  // By its name it is the last, so that the sink's keeps the partition; and it commits nothing.
+  // Its name sorts last, so the sink's reader keeps the partition. It commits nothing.
   const second = spawn(
     "docker",
     [
@@ -117,7 +117,7 @@ test("retention of the topics, the metastore's place for tables, a second coordi
     const found = await until(
       "the ills named",
       async () => {
-        // The metastore gives it up after 60 seconds.
+        // The metastore removes the lock after 60 seconds.
         await lockTable(50)
         return ills()
       },
@@ -147,7 +147,7 @@ const topic = `x-doctor-${randomUUID()}`
 
 test("a topic that is missing, has too few partitions, or has lost its beginning", { timeout: 300_000 }, async () => {
   const env = { FLOE_TOPIC: topic, FLOE_PARTITIONS: "2" }
-  // The connector reads another topic, and the table was made from that.
+  // The connector reads another topic, and the table was made from that topic.
   const connector = [/topics is "weather", not "x-doctor-/]
   const origin = [/^The topic x-doctor-\S+ \(id \S+\) is not the one that the table was made from/]
   named(await ills(env), {

@@ -1,4 +1,4 @@
-/** `floe doctor` as a process, and what it names. */
+/** Runs `floe doctor` as a process and reads its findings. */
 import { join } from "node:path"
 import { Effect, Schema } from "effect"
 import { assert } from "vitest"
@@ -27,7 +27,7 @@ type Environment = Readonly<Record<string, string>>
 export const floe = (args: ReadonlyArray<string>, env: Environment = {}) =>
   Effect.runPromise(command(args, { FLOE_PROFILE: "distributed", FLOE_TARGET: server, ...env }))
 
-/** As `floe`; it must be well. */
+/** As `floe`; the exit code must be 0. */
 export const done = async (...args: ReadonlyArray<string>) => {
   const { code, out, err } = await floe(args)
   assert.strictEqual(code, 0, `${out}${err}`)
@@ -42,7 +42,7 @@ export const examine = async (env: Environment = {}) => {
   return report.checks
 }
 
-/** What it finds, by the names of the checks that find something. */
+/** Its findings, by the name of the check. */
 export const ills = async (env: Environment = {}) =>
   Object.fromEntries(
     (await examine(env)).filter(({ findings }) => findings.length > 0).map(({ name, findings }) => [name, findings])
@@ -50,7 +50,7 @@ export const ills = async (env: Environment = {}) =>
 
 type Ills = Awaited<ReturnType<typeof ills>>
 
-/** These checks find something, each as many things as are given here, and no other does. */
+/** Exactly these checks have findings, and each has this many. */
 export const named = (found: Ills, wanted: Readonly<Record<string, ReadonlyArray<RegExp>>>) => {
   const said = JSON.stringify(found, null, 1)
   assert.deepStrictEqual(Object.keys(found), Object.keys(wanted), said)
@@ -64,14 +64,14 @@ export const named = (found: Ills, wanted: Readonly<Record<string, ReadonlyArray
 const isNamed = (found: Ills, names: ReadonlyArray<string>) =>
   names.length === Object.keys(found).length && names.every((name) => name in found)
 
-/** Looks until exactly these checks find something. */
+/** Repeats until exactly these checks have findings. */
 export const untilNamed = (...names: ReadonlyArray<string>) =>
   until(`ill: ${names.join(", ")}`, ills, (found) => isNamed(found, names), { seconds: 180, every: 500 })
 
-/** Looks until nothing is wrong, such as when the sink has caught up. */
+/** Repeats until there are no findings, for example once the sink has caught up. */
 export const untilHealthy = () => untilNamed()
 
-/** What one check finds with other limits. */
+/** The findings of one check with other limits. */
 export const foundWithin = (limits: Limits, name: string) =>
   Effect.runPromise(
     Effect.gen(function* () {
@@ -81,19 +81,19 @@ export const foundWithin = (limits: Limits, name: string) =>
     }).pipe(Effect.provide(Layers.checksWithin(limits)))
   )
 
-/** The commands that a finding gives: those in back quotes; or all of it, where that is a command alone. */
+/** The commands of a fix: those in backquotes, or all of it if it is only a command. */
 export const commandsOf = (fix: string) => {
   const quoted = Array.from(fix.matchAll(/`([^`]+)`/g), ([, command = ""]) => command)
   return quoted.length > 0 ? quoted : /^(floe|docker) /.test(fix) ? [fix] : []
 }
 
-/** Gives a command of a finding to a shell, word for word; `floe` is what it is in the container of the logging server. */
+/** Runs a command of a finding verbatim in a shell; `floe` is the one in the logging server's container. */
 const given = (command: string) => {
   const floe = `floe() { FLOE_PROFILE=distributed '${process.execPath}' '${join(root, "bin", "floe.js")}' "$@"; }`
   return shell(`${floe}\n${command}`, 300_000)
 }
 
-/** Gives the commands of one finding after the other, until nothing is found any more; where there is none, or it takes its time, it waits. */
+/** Runs the commands of the findings in turn until there are no findings. Waits if there is no command or it takes time. */
 export const repaired = async () => {
   const last = new Map<string, number>()
   await until(
@@ -102,7 +102,7 @@ export const repaired = async () => {
       const found = await ills()
       const findings = Object.values(found).flat()
       if (findings.length === 0) return undefined
-      // What was given a while ago, such as a restart, may have to be given again.
+      // A command from a while ago, for example a restart, may have to run again.
       const due = findings.find(({ fix }) => commandsOf(fix).length > 0 && Date.now() - (last.get(fix) ?? 0) > 60_000)
       if (due === undefined) return found
       for (const command of commandsOf(due.fix)) await given(command)
@@ -129,10 +129,10 @@ export const psql = (sql: string) =>
     sql
   )
 
-/** Lower than any that the metastore gives: a lock waits for those with lower ones alone. */
+/** Lower than any id that the metastore assigns: a lock waits only for locks with lower ids. */
 export const lock = 0
 
-/** The lock on the table as a writer takes it, whose last heartbeat was so many seconds ago. */
+/** A writer's lock on the table, whose last heartbeat was this many seconds ago. */
 export const lockTable = (secondsAgo: number) => {
   const heartbeat = Date.now() - secondsAgo * 1_000
   return psql(

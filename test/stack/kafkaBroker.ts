@@ -1,18 +1,18 @@
-/** The broker's container, for tests that take it away: the one named by KAFKA_CONTAINER. */
+/** The broker's container (KAFKA_CONTAINER), for tests that stop or pause it. */
 import { Effect } from "effect"
 import { docker } from "./docker.ts"
 
 const container = process.env.KAFKA_CONTAINER ?? "kafka"
 
-/** While paused, its kernel takes what is sent to it, and it answers nothing. */
+/** While it is paused, its kernel accepts what is sent to it, and the broker answers nothing. */
 const pause = Effect.promise(() => docker("pause", container))
 const unpause = Effect.promise(() => docker("unpause", container))
 
-/** Goes on by itself when the scope closes. */
+/** Resumes when the scope closes. */
 export const paused = Effect.acquireRelease(pause, () => Effect.ignoreCause(unpause))
 export const goOn = unpause
 
-/** As Kafka's own tool sets it: how large a batch of records the topic takes. */
+/** Sets the largest batch of records that the topic accepts, with Kafka's own tool. */
 export const limited = (topic: string, bytes: number) =>
   Effect.promise(() =>
     docker(

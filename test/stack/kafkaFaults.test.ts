@@ -10,7 +10,7 @@ import { addPartitions, create, logOn, openTransaction, remove, temporaryTopic, 
 const citiesOf = (prefix: string) =>
   Effect.map(everything, (events) => events.map(({ record }) => record.city).filter((city) => city.startsWith(prefix)))
 
-/** Until the log takes events again. */
+/** Waits until the log accepts events again. */
 const taking = Effect.flatMap(EventLog, ({ ready }) => Effect.retry(ready, Schedule.spaced("100 millis")))
 
 const patient = { timeout: 60_000 }
@@ -346,7 +346,7 @@ it.live(
         headers: headersOf(idempotency, 0, 1)
       }))
       const write = Effect.exit(written(topic, message === undefined ? [] : [message]))
-      // The broker is the judge of what is too large: one byte decides.
+      // The broker decides what is too large, to the byte.
       const bytes = message === undefined ? 0 : bytesOf(message.value, message.key, message.headers)
       yield* limited(topic, bytes)
       assert.isTrue(Exit.isSuccess(yield* write))
@@ -362,7 +362,7 @@ it.live(
         yield* log.append({ records: many })
         const second = yield* Effect.flip(log.append({ records: [record("Lima"), ...large.records], idempotency }))
         assert.deepInclude(second, { _tag: "RecordTooLarge", index: 1 })
-        // A limit that is set lower while the log runs is read again.
+        // The log rereads a limit that is lowered while it runs.
         yield* limited(topic, bytes - 100)
         const less = { records: [record("Oslo".repeat(19))] }
         const last = yield* Effect.flip(log.append(less)).pipe(

@@ -1,4 +1,4 @@
-/** A topic of a test's own on the broker of FLOE_KAFKA_BROKERS, and the log on it; both go when the scope closes. */
+/** A test's own topic on the broker of FLOE_KAFKA_BROKERS, and the log on it; both are removed when the scope closes. */
 import { randomUUID } from "node:crypto"
 import type { Header } from "@confluentinc/kafka-javascript"
 import { ConfigProvider, Deferred, Effect, Exit, Layer, Schedule } from "effect"
@@ -15,7 +15,7 @@ interface Written {
   readonly headers?: ReadonlyArray<Header>
 }
 
-/** As another program writes them, one after the other. */
+/** Writes records as another program would, one after the other. */
 export const written = (topic: string, messages: ReadonlyArray<Written>) =>
   Effect.gen(function* () {
     const producer = yield* Producer.connect(topic, () => {})
@@ -33,7 +33,7 @@ export const written = (topic: string, messages: ReadonlyArray<Written>) =>
     }
   }).pipe(Effect.scoped, Effect.provide(Cluster.layer))
 
-/** A record of a transaction that another program has begun and not ended; it ends when the scope closes. */
+/** Writes a record in an open transaction of another program; the transaction ends when the scope closes. */
 export const openTransaction = (topic: string, value: Buffer) =>
   Effect.gen(function* () {
     const { kafka, config } = yield* Cluster
@@ -61,7 +61,7 @@ export const addPartitions = (name: string, total: number) =>
 const settings = (values: Readonly<Record<string, string>>) =>
   ConfigProvider.layerAdd(ConfigProvider.fromUnknown(values), { asPrimary: true })
 
-/** A topic that was deleted is there for a while yet. */
+/** A deleted topic stays visible for a while. */
 export const create = (name: string, partitions: number) =>
   Effect.flatMap(TopicsService, (topics) =>
     topics
@@ -87,6 +87,6 @@ export const remove = (name: string) =>
 export const logOn = (topic: string, values: Readonly<Record<string, string>> = {}) =>
   EventLog.layer.pipe(Layer.provide(settings({ FLOE_TOPIC: topic, ...values })))
 
-/** The log on a topic of its own. */
+/** The log on its own topic. */
 export const temporaryLog = (partitions: number) =>
   Layer.unwrap(Effect.map(temporaryTopic(partitions), (topic) => logOn(topic)))

@@ -1,4 +1,4 @@
-/** Each container killed as by a crash, under load: it comes back by itself, and nothing acknowledged is missing or there twice. */
+/** Each container is killed under load: it recovers by itself, and no acknowledged event is missing or duplicated. */
 import { randomUUID } from "node:crypto"
 import { assert, test } from "vitest"
 import { killHard, stateOf } from "./docker.ts"
@@ -33,9 +33,9 @@ test.each(containers)("%s killed", { timeout: 600_000 }, async (container) => {
     (state) => state.running && state.pid !== pid && state.health === "healthy",
     { seconds: 240 }
   )
-  // A killed broker's first start can fail, as its old session with ZooKeeper has not ended yet.
+  // A killed broker's first start can fail, because its old ZooKeeper session has not expired yet.
   assert.isAtLeast(back.restarts, restarts + 1)
-  // Load goes on beyond the recovery: what comes after it must land as well.
+  // The load continues after the recovery: later events must also reach the table.
   const then = sending.acknowledged()
   await until(
     "more acknowledged",

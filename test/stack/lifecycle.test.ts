@@ -10,7 +10,7 @@ test("docker compose down keeps the data: up again, the rows are there and new o
   const before = await Promise.all(
     Array.from({ length: 50 }, (_, i) => log({ city: `${prefix} before ${i}`, temperature: "1" }))
   )
-  // Not waited for: what is only in the topic when everything stops must land after it.
+  // Does not wait: events that are only in the topic when everything stops must reach the table after the restart.
   await compose("down")
   await compose("up", "--detach", "--wait", "--wait-timeout", "400")
   const after = await Promise.all(

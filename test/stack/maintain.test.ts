@@ -1,4 +1,4 @@
-/** Upkeep through Trino: the table's rows, and what the sink needs, stay as they are. */
+/** Maintenance through Trino keeps the table's rows and what the sink needs. */
 import { randomUUID } from "node:crypto"
 import { ConfigProvider, Duration, Effect, Layer } from "effect"
 import { afterAll, assert, beforeAll, test } from "vitest"
@@ -11,7 +11,7 @@ import { floe as command } from "../support/program.ts"
 import { docker } from "./docker.ts"
 import { landed, load, log, trino, until } from "./weather.ts"
 
-/** Some 20 s each; on a machine that is busy elsewhere it takes many times as long. */
+/** About 20 s each, and many times as long on a busy machine. */
 const timeout = 300_000
 
 const weather = "iceberg.default.weather"
@@ -25,7 +25,7 @@ const floe = async (...args: ReadonlyArray<string>) => {
   return out
 }
 
-/** In this process, with limits that a test can reach. */
+/** Runs in this process, with limits that a test can reach. */
 const within = <A, E>(
   limits: Partial<MaintenanceLayer.Limits>,
   use: (maintenance: Maintenance["Service"]) => Effect.Effect<A, E>
@@ -43,7 +43,7 @@ const within = <A, E>(
     )
   )
 
-/** Paths below the table's folder, by MinIO's own client. */
+/** Paths below the table's folder, from MinIO's own client. */
 const objects = async () => {
   const output = await docker(
     "exec",
@@ -70,7 +70,7 @@ interface Snapshot {
   readonly isSinks: boolean
 }
 
-/** The table as Trino's command line tells it at once, as starting that takes the longest. */
+/** Reads the table with one start of Trino's command line, because the start takes longest. */
 const look = async () => {
   const lines = await trino(`
     SELECT 'rows', CAST(count(*) AS varchar), to_hex(checksum(city || '|' || temperature || '|' || ts)), '', '' FROM ${weather}
@@ -82,7 +82,7 @@ const look = async () => {
     LEFT JOIN ${about("refs")} r ON r.snapshot_id = s.snapshot_id AND r.name = 'main'`)
   const of = (kind: string) => lines.filter(([first]) => first === kind)
   return {
-    /** Their number, and a checksum that does not depend on their order. */
+    /** The number of rows, and a checksum that does not depend on their order. */
     rows: of("rows"),
     files: of("file").map(([, path]) => nameOf(path)),
     snapshots: of("snapshot").map(
@@ -96,7 +96,7 @@ const look = async () => {
   }
 }
 
-/** From the current snapshot back, as the sink goes. */
+/** Walks back from the current snapshot, as the sink does. */
 const walk = (all: ReadonlyArray<Snapshot>) => {
   const line: Array<Snapshot> = []
   for (let next = all.find(({ isCurrent }) => isCurrent); next !== undefined; ) {
@@ -116,7 +116,7 @@ const taskState = async () => {
 const pause = async () => {
   await floe("connector", "pause")
   await until("the task paused", taskState, (state) => state === "PAUSED")
-  // What was announced before is still committed: within the commit interval.
+  // A commit that was announced before still happens, within the commit interval.
   let last = -1
   await until(
     "the last commit of the paused sink",
@@ -172,7 +172,7 @@ test("a dry run changes nothing, and names what the run then does", { timeout },
   assert.strictEqual(after.files.length, before.files.length - compact.files + compact.into)
   assert.includeMembers(stored, after.files)
   assert.strictEqual(objectsBefore.filter((path) => !stored.includes(path)).length, removed)
-  // It is an orphan after seven days only.
+  // It becomes an orphan only after seven days.
   assert.include(stored, orphan)
   assert.strictEqual(await floe("maintain"), "There was nothing to do.\n")
 })
@@ -210,7 +210,7 @@ test("expiry keeps the way back to the sink's offsets, also where it is longer t
   assert.deepStrictEqual(ids(lineAfter.slice(-way.length)), ids(way))
   assert.strictEqual(after.snapshots.length, lineAfter.length)
   const gone = objectsBefore.filter((path) => !stored.includes(path)).length
-  // Of a table that was replaced before, the plan's figure is near.
+  // For a table that was replaced before, the plan's figure is approximate.
   if (line.length === before.snapshots.length) assert.strictEqual(gone, plan.expire.files)
   assert.isAtLeast(gone, plan.expire.snapshots)
   assert.includeMembers(stored, after.files)

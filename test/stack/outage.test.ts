@@ -1,4 +1,4 @@
-/** A broker that is absent for longer than the producer's time-out. */
+/** A broker that is down for longer than the producer's timeout. */
 import { randomUUID } from "node:crypto"
 import { assert, test } from "vitest"
 import { docker, stateOf } from "./docker.ts"
@@ -35,7 +35,7 @@ test("events are refused or left open, never acknowledged, and each lands once",
     )
     assert.match(refused.body, /Kafka|broker/i)
     const acknowledged = sending.acknowledged()
-    // Three times the time-out of the producer.
+    // Three times the producer's timeout.
     await until(
       "not ready",
       () => ask("/ready"),

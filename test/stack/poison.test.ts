@@ -1,4 +1,4 @@
-/** What others wrote into the topic and is no weather event goes to the dead letters, and the records beside it arrive. */
+/** Messages from others that are not weather events go to the dead letters, and the records beside them reach the table. */
 import { randomUUID } from "node:crypto"
 import { assert, test } from "vitest"
 import { docker, shell } from "./docker.ts"
@@ -16,7 +16,7 @@ const poisons = (mark: string) => ({
   "the value null": "null"
 })
 
-/** Through the console producer, which sends lines; printf makes the bytes that are no text. */
+/** Uses the console producer, which sends lines; printf produces the bytes that are not text. */
 const produce = (value: string) =>
   shell(
     `printf '${value.replaceAll("'", "'\\''")}\\n' | docker exec -i kafka kafka-console-producer --bootstrap-server localhost:9092 --topic weather`
@@ -43,7 +43,7 @@ test("poisoned messages are refused with their context, one by one", { timeout: 
     await produce(value)
   }
   good.push(await log({ city: `${mark} last`, temperature: "1.5" }))
-  // A tombstone: no value at all.
+  // A tombstone, which has no value.
   await shell(
     "echo 'k:NULL' | docker exec -i kafka kafka-console-producer --bootstrap-server localhost:9092 --topic weather --property parse.key=true --property key.separator=: --property null.marker=NULL"
   )

@@ -1,4 +1,4 @@
-/** The recipe of docs/operations.md: the table made anew from the topic. */
+/** The procedure of docs/operations.md: the table is rebuilt from the topic. */
 import { randomUUID } from "node:crypto"
 import { assert, test } from "vitest"
 import { compose, shell } from "./docker.ts"

@@ -1,4 +1,4 @@
-/** A damaged table made anew from the log and put in its place, while the server runs on. */
+/** A damaged table is rebuilt from the log and promoted while the server keeps running. */
 import { type ChildProcess, spawn } from "node:child_process"
 import { randomUUID } from "node:crypto"
 import { once } from "node:events"
@@ -17,13 +17,13 @@ const env = { FLOE_PROFILE: "distributed" }
 const limit = { timeout: 240_000 }
 
 const swap = ["rebuild", "--into", table, "--promote"]
-/** `damage` is what another writer would do. */
+/** `damage` acts like another writer. */
 const swapAnyway = [...swap, "--discard-other-writers"]
 
 const floe = (...args: ReadonlyArray<string>) => Effect.runPromise(command(args, env))
 
 const killed: Array<ChildProcess> = []
-/** One that is to be killed. */
+/** A process that the test kills. */
 const start = (...args: ReadonlyArray<string>) => {
   const child = spawn(process.execPath, [join(root, "bin", "floe.js"), ...args], {
     env: { ...process.env, ...env },
@@ -50,10 +50,10 @@ const rowsOf = async (name: string, version = "") =>
     .map((row) => row.join("\t"))
     .sort()
 
-/** As Kafka's own reader sees the log. */
+/** The log as Kafka's own reader sees it. */
 const logged = async () => {
   const [, , end = ""] = (await kafka("kafka-get-offsets", "--topic", "weather")).trim().split(":")
-  // It does not fall silent, as the stack's own client goes on.
+  // The log never goes quiet, because the stack's own client keeps sending.
   const topic = `--topic weather --partition 0 --offset earliest --max-messages ${end}`
   const lines = await shell(
     `docker exec kafka bash -c "kafka-console-consumer --bootstrap-server localhost:9092 ${topic} 2>/dev/null | grep -aF '${mark} '"`
@@ -77,7 +77,7 @@ const changed = (sql: string) =>
     { seconds: 60 }
   )
 
-/** Every second row gone, and one that was never logged. */
+/** Removes every second row, and adds one that was never logged. */
 const damage = async () => {
   await changed(`DELETE FROM iceberg.default.weather WHERE city LIKE '${prefix} %' AND city LIKE '%1'`)
   await changed(`INSERT INTO iceberg.default.weather VALUES ('${wrong} 0', '0', '2026-01-08-14')`)
@@ -217,7 +217,7 @@ test("killed right after the table was put in place, the same command goes on", 
     (states) => states.match(/"STOPPED"/g)?.length === 2,
     { every: 100 }
   )
-  // The metastore's own database, as it shows a commit within milliseconds.
+  // Reads the metastore's own database, because it shows a commit within milliseconds.
   const where = `"TBL_ID" = (SELECT "TBL_ID" FROM "TBLS" WHERE "TBL_NAME" = 'weather') AND "PARAM_KEY" = 'metadata_location'`
   const look = `SELECT "PARAM_VALUE" FROM "TABLE_PARAMS" WHERE ${where}`
   const watch = spawn("docker", ["exec", "-i", "postgres", "psql", "-U", "hive", "-At", "hive"], {

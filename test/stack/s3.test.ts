@@ -18,7 +18,7 @@ const clientOf = (bucket: string) =>
       new S3Client({ endPoint: endpoint.origin, region, bucket, accessKey, secretKey: Redacted.value(secretKey) })
   )
 
-/** A bucket of its own with these files, removed when the scope closes. */
+/** A new bucket with these files, removed when the scope closes. */
 const bucket = (name: string, files: Record<string, number>) =>
   Layer.effectDiscard(
     Effect.gen(function* () {

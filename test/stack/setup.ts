@@ -1,13 +1,13 @@
 /**
- * Brings compose.yaml up before the tests and removes it with its volumes after them, whatever happened; on failure the
- * containers' logs stay in stack-logs/. FLOE_STACK=keep uses what runs, and leaves it running.
+ * Starts compose.yaml before the tests, and always removes it with its volumes afterwards. After a failure, the
+ * containers' logs stay in stack-logs/. FLOE_STACK=keep uses a running stack and leaves it running.
  */
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { TestProject } from "vitest/node"
 import { compose, docker, root } from "./docker.ts"
 
-/** Not the project of compose.yaml: its volumes may hold somebody's data. */
+/** Not the project name of compose.yaml, because its volumes may hold somebody's data. */
 const project = "floe-test"
 const folder = join(root, "stack-logs")
 

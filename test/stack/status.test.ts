@@ -45,7 +45,7 @@ const status = async () => {
 const stateOf = ({ components }: typeof Status.Type, wanted: string) =>
   components.find(({ name }) => name === wanted)?.state
 
-/** As the broker's own tool has them. */
+/** As the broker's own tool prints them. */
 const ends = async () => {
   const lines = await docker(
     "exec",
@@ -64,7 +64,7 @@ const ends = async () => {
 
 const rowsNow = async () => Number((await trino("SELECT count(*) FROM iceberg.default.weather"))[0]?.[0])
 
-/** The first match in what a command within a container prints. */
+/** The first match in the output of a command in a container. */
 const told = async (container: string, line: string, pattern: RegExp) =>
   pattern.exec(await docker("exec", container, "bash", "-c", line))?.[1]
 
@@ -114,7 +114,7 @@ test("its figures are those of Kafka's and Trino's own tools, and a row is there
     (table?.positions.find((position) => position.partition === partition)?.offset ?? 0) > offset
   if (!(await isThere())) {
     const open = await status()
-    // A commit may have come in between.
+    // A commit may have happened in between.
     if (!(await isThere())) {
       assert.isFalse(isCommitted(open))
       assert.isAbove(open.lag.events ?? 0, 0)
@@ -148,7 +148,7 @@ test("its figures are those of Kafka's and Trino's own tools, and a row is there
 test("it is one screen of 80 columns and 24 lines", async () => {
   const line = "stty cols 80 rows 24; FLOE_PROFILE=distributed node bin/floe.js status"
   const output = await shell(`TERM=xterm NO_COLOR=1 script -qec '${line}' /dev/null </dev/null`)
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: what a terminal takes for commands begins with them
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control sequences of a terminal begin with them
   const lines = output.replace(/\x1b\[[0-9;?]*[A-Za-z]/g, "").split(/\r*\n/)
   assert.isAtMost(lines.length, 24)
   for (const line of lines) assert.isAtMost(line.slice(line.lastIndexOf("\r") + 1).length, 80, line)
@@ -165,7 +165,7 @@ test("one that is not where it should be is named, and the rest is shown", async
   assert.match(out, /\n {2}log end +[\d,]+\n {2}committed +unknown\n/)
 })
 
-/** Stands between the command and a part of the stack, and can be taken away. */
+/** A proxy between the command and a component of the stack that the test can stop. */
 const between = async (port: number) => {
   const sockets = new Set<Socket>()
   const proxy = createServer((socket) => {
@@ -219,7 +219,7 @@ test("--watch goes on while a part is down, sees it come back, and ends with Ctr
       const { code } = yield* Effect.promise(() => watch.ended)
       assert.strictEqual(code, 130)
       assert.isBelow(performance.now() - asked, 8_000)
-      // Nothing but screens was printed.
+      // The output consists of screens only.
       assert.isAtLeast(screens().length, 3)
     }).pipe(Effect.scoped, Effect.runPromise)
   } finally {
@@ -237,7 +237,7 @@ test("the metastore's locks are those that its database has", async () => {
   const remove = () => sql(`DELETE FROM hive_locks WHERE hl_lock_ext_id IN (${ids})`)
   await remove()
   try {
-    // One whose heartbeat is old is removed by the metastore itself.
+    // The metastore itself removes a lock with an old heartbeat.
     const now = Date.now()
     await sql(
       `INSERT INTO hive_locks (hl_lock_ext_id, hl_lock_int_id, hl_txnid, hl_db, hl_table, hl_lock_state, hl_lock_type, hl_last_heartbeat, hl_acquired_at, hl_user, hl_host) VALUES (990001, 1, 0, 'default', 'x_status', 'a', 'e', ${now}, ${now + 1}, 'x-user', 'x-host'), (990002, 1, 0, 'x_status', NULL, 'w', 'e', ${now}, NULL, 'x-user', 'x-host')`

@@ -1,4 +1,4 @@
-/** `floe table` and `floe query --as-of`, beside Trino's own command line and MinIO's. */
+/** `floe table` and `floe query --as-of`, compared with Trino's and MinIO's own command lines. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -19,7 +19,7 @@ const printed = async (...args: ReadonlyArray<string>) => {
 }
 const parsed = async (...args: ReadonlyArray<string>) => JSON.parse(await printed(...args, "--json"))
 
-/** What a command says that cannot do it. */
+/** The error of a command that fails. */
 const refused = async (args: ReadonlyArray<string>, more?: Record<string, string>) => {
   const { code, out, err } = await run(args, more)
   assert.deepStrictEqual({ code, out }, { code: 1, out: "" })
@@ -42,7 +42,7 @@ interface File {
   readonly bytes: number
 }
 
-/** What an UPDATE or DELETE of Trino took out is still counted in total-records. */
+/** Rows that Trino's UPDATE or DELETE removed still count in total-records. */
 const snapshots = `SELECT snapshot_id, to_iso8601(committed_at),
   CAST(element_at(summary, 'total-records') AS bigint) - CAST(element_at(summary, 'total-position-deletes') AS bigint)
 FROM iceberg.default."weather$snapshots" ORDER BY committed_at`
@@ -52,7 +52,7 @@ const toSnapshots = (rows: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<
 const pathsAt = (table: string, id: string) =>
   `SELECT DISTINCT "$path" FROM iceberg.default.${table} FOR VERSION AS OF ${id}`
 
-/** Sizes by addresses, as MinIO has them. */
+/** Sizes by address, as MinIO reports them. */
 const stored = async () => {
   const lines = await docker("exec", "minio", "mc", "ls", "--json", "--recursive", "myminio/warehouse/default")
   return new Map<string, number>(
@@ -68,7 +68,7 @@ const stored = async () => {
 
 let location = ""
 let oldest: Snapshot = { id: "", rows: 0, committedAt: "" }
-/** One that others have followed. */
+/** A snapshot that has successors. */
 let older = oldest
 
 beforeAll(async () => {

@@ -1,4 +1,4 @@
-/** `floe topics` and `floe tail`, beside Kafka's own tools, on a topic of two partitions. */
+/** `floe topics` and `floe tail`, compared with Kafka's own tools, on a topic with two partitions. */
 import { randomUUID } from "node:crypto"
 import { Effect } from "effect"
 import { afterAll, assert, beforeAll, test } from "vitest"
@@ -19,7 +19,7 @@ const printed = async (...args: ReadonlyArray<string>) => {
 const kafka = (line: string) => docker("exec", "kafka", "bash", "-c", line)
 const broker = "--bootstrap-server localhost:9092"
 
-/** Each under a key of its own, by which Kafka's producer chooses the partition. */
+/** Each has its own key, which decides the partition in Kafka's producer. */
 const produce = (cities: ReadonlyArray<string>) => {
   const lines = cities.map(
     (city, i) => `'key${i}|${JSON.stringify({ city, temperature: `${i}.5`, ts: "2026-01-08-14" })}'`
@@ -31,7 +31,7 @@ const produce = (cities: ReadonlyArray<string>) => {
 const early = Array.from({ length: 10 }, (_, i) => `early ${i}`)
 const late = Array.from({ length: 10 }, (_, i) => `late ${i}`)
 let made: unknown
-/** Between the early ones and the late ones. */
+/** Between the early and the late records. */
 let between = new Date(0)
 
 beforeAll(async () => {
@@ -70,7 +70,7 @@ interface Described {
   }>
 }
 
-/** Rows of kafka-consumer-groups --describe, by the names in its head. */
+/** Rows of kafka-consumer-groups --describe, by the names in its header. */
 const described = async (id: string) => {
   const [head = "", ...rows] = (await kafka(`kafka-consumer-groups ${broker} --describe --group ${id}`))
     .split("\n")

@@ -1,4 +1,4 @@
-/** Every command of the README's second profile, as it stands there. */
+/** Runs every command of the README's distributed profile verbatim. */
 import { assert, test } from "vitest"
 import { shell, terminal } from "./docker.ts"
 import { until } from "./weather.ts"
@@ -37,7 +37,7 @@ test("docker exec -it trino trino, and the five statements typed into it", async
     "quit"
   ]
   const output = await terminal("docker exec -it trino trino", (shown) => {
-    // More than the screen holds is shown by a pager, which q leaves.
+    // A pager shows output that is longer than the screen; q leaves it.
     if (/(^|\n|\r)(:|\(END\))\s*$/.test(shown)) return "q"
     if (!shown.endsWith("trino> ")) return undefined
     return `${rest.shift()}\n`

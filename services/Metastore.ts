@@ -1,5 +1,5 @@
 /**
- * The Hive Metastore, which knows where the table's metadata is.
+ * The Hive Metastore, which keeps where the table's metadata is.
  * Owns: its version, locks on tables. Does not own: tables (TableReader).
  */
 import { Context, type Effect, Schema } from "effect"
@@ -11,7 +11,7 @@ export interface HiveLock {
   readonly schema: string
   /** ACQUIRED, WAITING, ABORT or NOT_ACQUIRED. */
   readonly state: string
-  /** Milliseconds since 1970; null if it never was. */
+  /** Milliseconds since 1970; null if it was never acquired. */
   readonly acquiredAt: number | null
   readonly heartbeatAt: number | null
   readonly user: string
@@ -32,9 +32,9 @@ export class MetastoreUnavailable extends Schema.TaggedError<MetastoreUnavailabl
 export class Metastore extends Context.Service<
   Metastore,
   {
-    /** Of its interface, as it tells itself: 3.0 with each Hive 3. */
+    /** Version of its interface, as it reports it: 3.0 for every Hive 3. */
     readonly version: Effect.Effect<string, MetastoreUnavailable>
-    /** All that it knows of. */
+    /** All locks that it has. */
     readonly locks: Effect.Effect<ReadonlyArray<HiveLock>, MetastoreUnavailable>
   }
 >()("floe/services/Metastore") {}

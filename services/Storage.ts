@@ -5,7 +5,7 @@
 import { Context, Schema, type Stream } from "effect"
 
 export const StoredFile = Schema.TaggedStruct("File", {
-  /** Path within the warehouse, such as default/weather/data/… */
+  /** Path within the warehouse, for example default/weather/data/… */
   path: Schema.String,
   bytes: Schema.Int,
   /** Milliseconds since 1970. */
@@ -19,7 +19,7 @@ export const StoredFolder = Schema.TaggedStruct("Folder", {
 })
 export type StoredFolder = typeof StoredFolder.Type
 
-/** The warehouse cannot be reached; the same call may be tried again. */
+/** The warehouse cannot be reached; the call may be retried. */
 export class StorageUnavailable extends Schema.TaggedError<StorageUnavailable>()("StorageUnavailable", {
   warehouse: Schema.String,
   reason: Schema.String,
@@ -41,14 +41,14 @@ export class StorageMissing extends Schema.TaggedError<StorageMissing>()("Storag
   }
 }
 
-/** The warehouse does not let us in; trying the same again does not help. */
+/** The warehouse denies access; a retry does not help. */
 export class StorageRefused extends Schema.TaggedError<StorageRefused>()("StorageRefused", {
   warehouse: Schema.String,
   /** Why, and what to do, as the end of a sentence. */
   reason: Schema.String
 }) {
   override get message() {
-    return `The warehouse ${this.warehouse} does not let Floe in: ${this.reason}.`
+    return `The warehouse ${this.warehouse} denies access: ${this.reason}.`
   }
 }
 
@@ -57,9 +57,9 @@ export type StorageError = StorageUnavailable | StorageMissing | StorageRefused
 export class Storage extends Context.Service<
   Storage,
   {
-    /** Where it is: a folder, or a bucket such as s3://warehouse. */
+    /** A folder, or a bucket, for example s3://warehouse. */
     readonly warehouse: string
-    /** The files and folders in a folder, "" for the warehouse itself; nothing if there is no such folder. */
+    /** The files and folders in a folder; "" is the warehouse itself. Empty if there is no such folder. */
     readonly list: (folder: string) => Stream.Stream<StoredFile | StoredFolder, StorageError>
     /** All the files below it. */
     readonly listAll: (folder: string) => Stream.Stream<StoredFile, StorageError>

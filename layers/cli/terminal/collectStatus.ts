@@ -77,7 +77,7 @@ export const collectStatus = Effect.gen(function* () {
   const log = yield* EventLogReader
   const table = yield* TableReader
   // Not concurrently with the queries below, which would distort the response times.
-  const components = yield* (yield* Components).look
+  const components = yield* (yield* Components).probe
   const limit = components.some(({ state }) => state === "down") ? tableLimitDegraded : tableLimit
   // The table first, so that the log is never behind it.
   const data = Effect.gen(function* () {

@@ -40,7 +40,7 @@ const absent = (finding: string) =>
   Effect.succeed({ finding, consequence: "No event can be logged.", fix: ComponentChecks.startOf("logging-server") })
 
 const make = Effect.fnUntraced(function* (limits: Limits) {
-  const probe = yield* Effect.cached((yield* Components).look)
+  const probe = yield* Effect.cached((yield* Components).probe)
   const zookeepers = (yield* Settings.zookeeper).toLowerCase()
   const databases = (yield* Settings.postgres).toLowerCase()
   const topic = yield* Settings.topic

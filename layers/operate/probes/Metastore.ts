@@ -1,4 +1,4 @@
-/** Hive's metastore, asked over Thrift on a connection for each question. */
+/** The Hive Metastore over Thrift, with one connection for each request. */
 import { Effect, Layer, Schema } from "effect"
 import { type HiveLock, Metastore, MetastoreUnavailable } from "../../../services/Metastore.ts"
 import { metastoreUri } from "../../../services/Settings.ts"
@@ -27,21 +27,21 @@ const Locks = Schema.Struct({
   })
 })
 
-/** What a method may throw of its own: its message. */
+/** The message of an exception that a method declares. */
 const Thrown = Schema.Struct({ 1: Schema.Struct({ 1: Schema.String }) })
 
-/** A time that never was is 0 or not there. */
+/** An event that never happened has the time 0 or none. */
 const timeOf = (millis: number | undefined) => (millis === undefined || millis === 0 ? null : millis)
 
 const at = (address: Address) => {
   const elsewhere = "set FLOE_METASTORE_URI to where the metastore is"
-  const asked = Effect.fnUntraced(function* <A>(
+  const call = Effect.fnUntraced(function* <A>(
     operation: string,
-    question: Uint8Array,
+    request: Uint8Array,
     schema: Schema.Codec<A, unknown>
   ) {
     const unavailable = (reason: string, cause: unknown) => new MetastoreUnavailable({ operation, reason, cause })
-    const answer = yield* exchange(address, question, Thrift.answerOf).pipe(
+    const answer = yield* exchange(address, request, Thrift.answerOf).pipe(
       Effect.mapError((error) =>
         unavailable(
           error.foreign
@@ -52,7 +52,7 @@ const at = (address: Address) => {
       )
     )
     if (answer._tag === "Exception") {
-      return yield* unavailable(`it refuses the question (${answer.message}); Floe needs one of Hive 3`, answer.message)
+      return yield* unavailable(`it rejects the call (${answer.message}); Floe needs one of Hive 3`, answer.message)
     }
     if (Schema.is(Thrown)(answer.fields)) {
       return yield* unavailable(`it fails (${answer.fields[1][1]}); look at its log`, answer.fields[1][1])
@@ -64,12 +64,12 @@ const at = (address: Address) => {
     )
   })
 
-  const version = asked("getVersion", Thrift.call("getVersion"), Version).pipe(
+  const version = call("getVersion", Thrift.call("getVersion"), Version).pipe(
     Effect.map(({ 0: version }) => version),
     Effect.withSpan("Metastore.version")
   )
 
-  const locks = asked("show_locks", Thrift.call("show_locks", 1), Locks).pipe(
+  const locks = call("show_locks", Thrift.call("show_locks", 1), Locks).pipe(
     Effect.map(({ 0: { 1: locks } }) =>
       locks.map(
         (lock): HiveLock => ({

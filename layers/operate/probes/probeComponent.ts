@@ -1,4 +1,4 @@
-/** One component looked at: within a time limit, and how long it took. */
+/** Probes one component, with a time limit, and measures how long it took. */
 import { Effect } from "effect"
 import type { Component } from "../../../services/Components.ts"
 import { monotonicMillis } from "../../runtime/elapsed.ts"
@@ -9,19 +9,19 @@ export interface Probed extends Pick<Component, "state" | "detail" | "connector"
   readonly version?: string | null
 }
 
-/** An error is what is wrong with it. */
-export const probeComponent = <E extends Error, R>(name: string, look: Effect.Effect<Probed, E, R>) =>
-  look.pipe(
+/** A component whose probe fails is down, and the error is the reason. */
+export const probeComponent = <E extends Error, R>(name: string, probe: Effect.Effect<Probed, E, R>) =>
+  probe.pipe(
     Effect.timeoutOrElse({
       duration: timeLimit,
       orElse: () => Effect.succeed<Probed>({ state: "down", detail: `no answer within ${timeLimit}` })
     }),
     Effect.catch((error: Error) => Effect.succeed<Probed>({ state: "down", detail: error.message })),
-    (looked) =>
+    (probed) =>
       Effect.gen(function* () {
         const started = yield* monotonicMillis
-        const { version = null, ...found } = yield* looked
+        const { version = null, ...rest } = yield* probed
         const millis = (yield* monotonicMillis) - started
-        return { name, ...found, version, millis } satisfies Component
+        return { name, ...rest, version, millis } satisfies Component
       })
   )

@@ -1,11 +1,16 @@
-/** Thrift's binary protocol: a call, and its answer as plain values by the numbers of their fields. */
+/**
+ * Thrift's binary protocol: a call, and its answer as plain values by field number. Written by hand because npm's
+ * `thrift` has no types, brings six more packages, and reads a struct only with code generated from Hive's IDL.
+ */
+
+import { Schema } from "effect"
 
 type Value = boolean | number | string | Struct | ReadonlyArray<Value>
 interface Struct {
   readonly [field: number]: Value
 }
 
-/** What the service returned or threw, or why it did not take the call. */
+/** What the service returned or threw, or why it rejected the call. */
 type Answer =
   | { readonly _tag: "Reply"; readonly fields: Struct }
   | { readonly _tag: "Exception"; readonly message: string }
@@ -25,10 +30,10 @@ const types = {
   set: 14,
   list: 15
 }
-/** Where a struct ends; also all the fields of one that has none. */
+/** Ends a struct; an empty struct is only this. */
 const stop = 0
 
-/** A text, or as many values in a list, is never so long here: who says so does not speak Thrift. */
+/** No text and no list here is longer: whatever claims to be does not speak Thrift. */
 const longest = 1024 * 1024
 const deepest = 16
 
@@ -38,18 +43,24 @@ const i32 = (value: number) => {
   return bytes
 }
 
-/** A method whose arguments are structs without a field, which leaves all to their defaults. */
+/** A call whose arguments are empty structs, so that every field has its default. */
 export const call = (method: string, structs = 0) => {
   const name = Buffer.from(method)
   const args = Array.from({ length: structs }, (_, i) => [types.struct, 0, i + 1, stop]).flat()
   return Buffer.concat([i32(version | messages.call), i32(name.length), name, i32(1), Buffer.from([...args, stop])])
 }
 
-class Incomplete extends Error {}
+class Incomplete extends Schema.TaggedError<Incomplete>()("Incomplete", {}) {}
+
+class NotThrift extends Schema.TaggedError<NotThrift>()("NotThrift", { reason: Schema.String }) {
+  override get message() {
+    return this.reason
+  }
+}
 
 const reader = (bytes: Buffer) => {
   let at = 0
-  /** Steps over so many bytes; where they began. */
+  /** Skips so many bytes and returns where they begin. */
   const take = (length: number) => {
     if (at + length > bytes.length) throw new Incomplete()
     at += length
@@ -58,7 +69,7 @@ const reader = (bytes: Buffer) => {
   const byte = () => bytes.readUInt8(take(1))
   const count = (what: string) => {
     const length = bytes.readInt32BE(take(4))
-    if (length < 0 || length > longest) throw new Error(`${what} of length ${length}`)
+    if (length < 0 || length > longest) throw new NotThrift({ reason: `${what} of length ${length}` })
     return length
   }
   const text = () => {
@@ -67,9 +78,9 @@ const reader = (bytes: Buffer) => {
     return bytes.toString("utf8", from, from + length)
   }
   const values = (type: number, length: number, depth: number) => {
-    const found: Array<Value> = []
-    while (found.length < length) found.push(value(type, depth))
-    return found
+    const all: Array<Value> = []
+    while (all.length < length) all.push(value(type, depth))
+    return all
   }
   const map = (depth: number) => {
     const [key, of] = [byte(), byte()]
@@ -85,7 +96,7 @@ const reader = (bytes: Buffer) => {
     return fields
   }
   const value = (type: number, depth: number): Value => {
-    if (depth > deepest) throw new Error("values within values without end")
+    if (depth > deepest) throw new NotThrift({ reason: "values nested too deeply" })
     switch (type) {
       case types.bool:
         return byte() !== 0
@@ -109,24 +120,25 @@ const reader = (bytes: Buffer) => {
       case types.list:
         return values(byte(), count("a list"), depth + 1)
       default:
-        throw new Error(`a value of type ${type}`)
+        throw new NotThrift({ reason: `a value of type ${type}` })
     }
   }
   return { i32: () => bytes.readInt32BE(take(4)), text, struct }
 }
 
-/** Undefined while there is not all of it; throws where it is no answer. */
+/** Undefined until the answer is complete; throws if it is not one. */
 export const answerOf = (bytes: Buffer): Answer | undefined => {
   const from = reader(bytes)
   try {
     const begin = from.i32()
-    if ((begin & ~0xff) !== (version | 0)) throw new Error("it does not begin as Thrift's binary protocol does")
+    if ((begin & ~0xff) !== (version | 0))
+      throw new NotThrift({ reason: "it does not begin as Thrift's binary protocol does" })
     const kind = begin & 0xff
     from.text()
     from.i32()
     const fields = from.struct(0)
     if (kind === messages.reply) return { _tag: "Reply", fields }
-    if (kind !== messages.exception) throw new Error(`a message of kind ${kind}`)
+    if (kind !== messages.exception) throw new NotThrift({ reason: `a message of kind ${kind}` })
     return { _tag: "Exception", message: String(fields[1] ?? "without a reason") }
   } catch (error) {
     if (error instanceof Incomplete) return undefined

@@ -1,4 +1,4 @@
-/** How the connector is, with its tasks. */
+/** The state of the connector and its tasks, as a component. */
 import type { ConnectorStatus } from "../../../services/Connector.ts"
 import type { Probed } from "../probes/probeComponent.ts"
 

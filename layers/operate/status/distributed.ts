@@ -26,7 +26,7 @@ class ProbeFailed extends Schema.TaggedError<ProbeFailed>()("ProbeFailed", { rea
   }
 }
 
-/** Which part it is stands beside it, so the reason alone is said. */
+/** The component's name stands beside it, so the reason alone is enough. */
 const because = Effect.mapError((error: Error) =>
   "reason" in error && typeof error.reason === "string" ? new ProbeFailed({ reason: error.reason }) : error
 )
@@ -35,7 +35,7 @@ const up = (version: string | null, detail: string): Probed => ({ state: "up", v
 
 const Connect = Schema.fromJsonString(Schema.Struct({ version: Schema.String }))
 
-/** One of which nothing is asked but whether it is up: it is looked at where there is an address for it. */
+/** A component that is only probed over TCP; it can be set to `none`. */
 const byTcp = <E extends Error>(
   name: string,
   place: string,
@@ -44,7 +44,7 @@ const byTcp = <E extends Error>(
 ) => {
   if (place.toLowerCase() === "none") return []
   const address = TcpExchange.addressOf(place)
-  const look = versionOf(address).pipe(
+  const probe = versionOf(address).pipe(
     because,
     Effect.map((version) => up(version, place)),
     Effect.mapError((error) => {
@@ -58,13 +58,13 @@ const byTcp = <E extends Error>(
       })
     })
   )
-  return [probeComponent(name, look)]
+  return [probeComponent(name, probe)]
 }
 
 export const layer = Layer.effect(
   Components,
   Effect.gen(function* () {
-    // To load it takes half a second of processor time, which would count as the components'.
+    // Loading it takes half a second of processor time, which must not count as the components'.
     yield* Effect.promise(() => import("@platformatic/kafka"))
     const admin = yield* Admin
     const connector = yield* Connector
@@ -110,9 +110,9 @@ export const layer = Layer.effect(
       })
     )
 
-    const look = Effect.all(
+    const probe = Effect.all(
       [
-        // First what others need.
+        // Those that others need come first.
         ...byTcp("zookeeper", yield* Settings.zookeeper, "FLOE_ZOOKEEPER", ZooKeeper.version),
         probeComponent("kafka", kafka),
         probeComponent("server", server),
@@ -126,7 +126,7 @@ export const layer = Layer.effect(
         probeComponent("trino", trino)
       ],
       { concurrency: "unbounded" }
-    ).pipe(Effect.withSpan("Components.look"))
-    return Components.of({ look })
+    ).pipe(Effect.withSpan("Components.probe"))
+    return Components.of({ probe })
   })
 ).pipe(Layer.provide([Admin.layer, FetchHttpClient.layer]))

@@ -63,7 +63,7 @@ export const layer = Layer.effect(
       return { state: "up", version: `DuckDB ${version}`, detail: folder.table } as const
     }).pipe(Effect.scoped)
 
-    const look = Effect.all(
+    const probe = Effect.all(
       [
         probeComponent("server", server),
         probeComponent("log", events),
@@ -71,7 +71,7 @@ export const layer = Layer.effect(
         probeComponent("query", engine)
       ],
       { concurrency: "unbounded" }
-    ).pipe(Effect.withSpan("Components.look"))
-    return Components.of({ look })
+    ).pipe(Effect.withSpan("Components.probe"))
+    return Components.of({ probe })
   })
 )

@@ -29,7 +29,7 @@ export const layer = Layer.effect(
       return new StorageUnavailable({ warehouse, reason: codeOf(cause) ?? String(cause), cause })
     }
 
-    /** Nothing for what has been removed meanwhile. */
+    /** `none` for what has been removed meanwhile. */
     const orNone = <A>(none: A) =>
       Effect.catch((cause: unknown) => (isGone(cause) ? Effect.succeed(none) : Effect.fail(errorOf(cause))))
 
@@ -38,12 +38,12 @@ export const layer = Layer.effect(
       isFolder: boolean
     ): Effect.fn.Return<ReadonlyArray<StoredFile | StoredFolder>, StorageError> {
       if (isFolder) return [StoredFolder.make({ path: `${path}/` })]
-      const found = yield* Effect.tryPromise({ try: () => stat(join(warehouse, path)), catch: (cause) => cause }).pipe(
+      const stats = yield* Effect.tryPromise({ try: () => stat(join(warehouse, path)), catch: (cause) => cause }).pipe(
         orNone(undefined)
       )
-      return found === undefined
+      return stats === undefined
         ? []
-        : [StoredFile.make({ path, bytes: found.size, modifiedAt: Math.trunc(found.mtimeMs) })]
+        : [StoredFile.make({ path, bytes: stats.size, modifiedAt: Math.trunc(stats.mtimeMs) })]
     })
 
     const read = Effect.fn("Storage.list")(function* (folder: string) {
@@ -53,13 +53,13 @@ export const layer = Layer.effect(
         catch: (cause) => cause
       }).pipe(orNone([]))
       return entries
-        .filter((found) => found.isFile() || found.isDirectory())
-        .map((found) => ({ path: folder + found.name, isFolder: found.isDirectory() }))
+        .filter((entry) => entry.isFile() || entry.isDirectory())
+        .map((entry) => ({ path: folder + entry.name, isFolder: entry.isDirectory() }))
         .sort((a, b) => (a.path < b.path ? -1 : 1))
     })
 
     const list = (folder: string): Stream.Stream<StoredFile | StoredFolder, StorageError> => {
-      // Nothing above the warehouse, however it is asked for.
+      // Nothing above the warehouse is listed.
       if (folder.split("/").includes("..")) return Stream.empty
       const parent = folder === "" || folder.endsWith("/") ? folder : `${folder}/`
       return Stream.fromIterableEffect(read(parent)).pipe(
@@ -70,7 +70,7 @@ export const layer = Layer.effect(
 
     const listAll = (folder: string): Stream.Stream<StoredFile, StorageError> =>
       list(folder).pipe(
-        Stream.flatMap((found) => (found._tag === "Folder" ? listAll(found.path) : Stream.succeed(found)))
+        Stream.flatMap((entry) => (entry._tag === "Folder" ? listAll(entry.path) : Stream.succeed(entry)))
       )
 
     return Storage.of({ warehouse, list, listAll })

@@ -1,11 +1,11 @@
-/** MinIO's own page that says whether it lives. */
+/** MinIO's liveness page. Other object stores have none. */
 import { Effect } from "effect"
 import * as HttpClient from "effect/http/HttpClient"
 import { StorageUnavailable } from "../../../services/Storage.ts"
 import { transportReason } from "../../runtime/transportReason.ts"
 
-/** Its version, null where it does not tell, as it mostly does not. Another object store has no such page. */
-export const healthCheck = Effect.fn("Storage.live")(function* (endpoint: URL, warehouse: string) {
+/** Its version; null if it does not report it, as most do not. */
+export const healthCheck = Effect.fn("healthCheck")(function* (endpoint: URL, warehouse: string) {
   const client = yield* HttpClient.HttpClient
   const unavailable = (reason: string, cause: unknown) => new StorageUnavailable({ warehouse, reason, cause })
   const { status, headers } = yield* client.get(`${endpoint.origin}/minio/health/live`).pipe(
@@ -17,6 +17,6 @@ export const healthCheck = Effect.fn("Storage.live")(function* (endpoint: URL, w
       )
     )
   )
-  if (status >= 500) return yield* unavailable(`${endpoint.origin} is not ok: it answers ${status}`, status)
+  if (status >= 500) return yield* unavailable(`${endpoint.origin} is not healthy: it answers ${status}`, status)
   return /\d+\.\S+|RELEASE\.\S+/.exec(headers.server ?? "")?.[0] ?? null
 })

@@ -1,49 +1,43 @@
-/** A page of ListObjectsV2, asked for with `encoding-type=url`: then every name in it is plain ASCII. */
+/** A page of ListObjectsV2, requested with `encoding-type=url`, which makes every name in it plain ASCII. */
+import { parseXml, XmlElement } from "@rgrove/parse-xml"
 import { Option, Result, Schema } from "effect"
 
 export interface ListPage {
   readonly files: ReadonlyArray<{ readonly path: string; readonly bytes: number; readonly modifiedAt: number }>
   readonly folders: ReadonlyArray<string>
-  /** For the page after it; none after the last. */
+  /** The token of the next page; none after the last. */
   readonly next: Option.Option<string>
 }
 
 class NoListPage extends Schema.TaggedError<NoListPage>()("NoListPage", { reason: Schema.String }) {}
 
-const elements = (xml: string, name: string) =>
-  Array.from(xml.matchAll(new RegExp(`<${name}>(.*?)</${name}>`, "gs")), ([, content = ""]) => content)
+const elements = (parent: XmlElement, name: string) =>
+  parent.children.filter((child) => child instanceof XmlElement).filter((child) => child.name === name)
 
-const element = (xml: string, name: string) => {
-  const [content] = elements(xml, name)
-  if (content === undefined) throw new NoListPage({ reason: `no ${name}` })
-  return content
+const text = (parent: XmlElement, name: string) => {
+  const [element] = elements(parent, name)
+  if (element === undefined) throw new NoListPage({ reason: `no ${name}` })
+  return element.text
 }
 
 const decoded = (name: string) => decodeURIComponent(name.replaceAll("+", " "))
 
-const entities: Record<string, string> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'" }
-
-/** The token is the one text that is not encoded for a URL. */
-const unescaped = (text: string) =>
-  text.replace(/&(?:#x([0-9a-f]+)|#(\d+)|(\w+));/gi, (whole, hex, decimal, name) => {
-    if (name !== undefined) return entities[name] ?? whole
-    return String.fromCodePoint(Number.parseInt(hex ?? decimal, hex === undefined ? 10 : 16))
-  })
-
-const fileOf = (contents: string) => {
-  const bytes = Number(element(contents, "Size"))
-  const modifiedAt = Date.parse(element(contents, "LastModified"))
+const fileOf = (contents: XmlElement) => {
+  const bytes = Number(text(contents, "Size"))
+  const modifiedAt = Date.parse(text(contents, "LastModified"))
   if (!Number.isSafeInteger(bytes) || Number.isNaN(modifiedAt))
-    throw new NoListPage({ reason: "a broken size or time" })
-  return { path: decoded(element(contents, "Key")), bytes, modifiedAt }
+    throw new NoListPage({ reason: "an invalid size or time" })
+  return { path: decoded(text(contents, "Key")), bytes, modifiedAt }
 }
 
 export const parse = (xml: string): Result.Result<ListPage, unknown> =>
   Result.try(() => {
-    const page = element(xml.replace(/<ListBucketResult [^>]*>/, "<ListBucketResult>"), "ListBucketResult")
+    const { root } = parseXml(xml)
+    if (root?.name !== "ListBucketResult") throw new NoListPage({ reason: "no ListBucketResult" })
+    const [token] = elements(root, "NextContinuationToken")
     return {
-      files: elements(page, "Contents").map(fileOf),
-      folders: elements(page, "CommonPrefixes").map((prefix) => decoded(element(prefix, "Prefix"))),
-      next: Option.map(Option.fromUndefinedOr(elements(page, "NextContinuationToken")[0]), unescaped)
+      files: elements(root, "Contents").map(fileOf),
+      folders: elements(root, "CommonPrefixes").map((prefix) => decoded(text(prefix, "Prefix"))),
+      next: Option.fromUndefinedOr(token?.text)
     }
   })

@@ -29,7 +29,7 @@ export const layer = Layer.effect(
       if (cause instanceof S3Errors.InvalidBucketNameError) {
         return new StorageMissing({
           warehouse,
-          advice: "no bucket can have this name, set FLOE_S3_BUCKET to one that is"
+          advice: "a bucket cannot have this name; set FLOE_S3_BUCKET to one that exists"
         })
       }
       if (cause instanceof S3Errors.InvalidArgumentError) {
@@ -43,7 +43,7 @@ export const layer = Layer.effect(
       }
       switch (cause.code) {
         case "NoSuchBucket":
-          return new StorageMissing({ warehouse, advice: "make the bucket, or set FLOE_S3_BUCKET to one that is" })
+          return new StorageMissing({ warehouse, advice: "make the bucket, or set FLOE_S3_BUCKET to one that exists" })
         case "InvalidAccessKeyId":
         case "SignatureDoesNotMatch":
           return new StorageRefused({
@@ -62,7 +62,7 @@ export const layer = Layer.effect(
         ? unavailable(`${answer}; try again`, cause)
         : new StorageRefused({
             warehouse,
-            reason: `${answer}; look at FLOE_S3_ENDPOINT, FLOE_S3_REGION and what the key may do`
+            reason: `${answer}; check FLOE_S3_ENDPOINT, FLOE_S3_REGION and the permissions of the key`
           })
     }
 
@@ -97,7 +97,7 @@ export const layer = Layer.effect(
           orElse: () =>
             Effect.fail(
               unavailable(
-                `${endpoint.origin} does not answer within ${answerLimit}; look at its log, or ${elsewhere}`,
+                `${endpoint.origin} does not answer within ${answerLimit}; check its log, or ${elsewhere}`,
                 "time-out"
               )
             )
@@ -121,7 +121,7 @@ export const layer = Layer.effect(
         })
       )
 
-    /** Object stores have no `..`, and some refuse it. */
+    /** Object stores have no `..`, and some reject it. */
     const pages = (folder: string, query: Record<string, string> = {}) =>
       folder.split("/").includes("..")
         ? Stream.empty

@@ -20,20 +20,20 @@ const asked = <A, E>(place: string, question: (metastore: Metastore["Service"]) 
 const answered = (answer: Buffer) => listening((_, socket) => socket.write(answer))
 
 describe("Thrift's binary protocol", () => {
-  it("is a whole answer only with its last byte", () => {
+  it("given only a part of an answer, it waits for the rest", () => {
     for (let length = 0; length < twoLocks.length; length++) {
       assert.isUndefined(answerOf(twoLocks.subarray(0, length)), `${length} bytes`)
     }
     assert.deepStrictEqual(answerOf(bytes(recorded.version)), { _tag: "Reply", fields: { 0: "3.0" } })
   })
 
-  it("takes no length for granted", () => {
+  it("given a length or a depth that cannot be, it throws", () => {
     const header = recorded.noLocks.slice(0, 44)
     const absurd = {
       "a text of length 2147483647": `${header}0b00007fffffff`,
       "a text of length -1": `${header}0b0000ffffffff`,
       "a list of length 16777216": `${header}0f00000c01000000`,
-      "values within values": `${header}${"0c0001".repeat(40)}`,
+      "values nested too deeply": `${header}${"0c0001".repeat(40)}`,
       "a value of type 99": `${header}630000`,
       "does not begin as": Buffer.from("HTTP/1.1 400 Bad Request").toString("hex")
     }
@@ -42,7 +42,7 @@ describe("Thrift's binary protocol", () => {
 })
 
 describe("Metastore", () => {
-  it.live("asks for the version and the locks, and closes its connections", () =>
+  it.live("reads the version and the locks, and closes its connections", () =>
     Effect.gen(function* () {
       const questions: Array<Buffer> = []
       const server = yield* listening((question, socket) => {
@@ -62,21 +62,21 @@ describe("Metastore", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("none is an empty list", () =>
+  it.live("given no locks, the list is empty", () =>
     Effect.gen(function* () {
       const { place } = yield* answered(bytes(recorded.noLocks))
       assert.deepStrictEqual(yield* asked(place, (metastore) => metastore.locks), [])
     }).pipe(Effect.scoped)
   )
 
-  it.live("says in a sentence what is wrong, and what to do", () =>
+  it.live("given an answer that is none, the error is a sentence with what to do", () =>
     Effect.gen(function* () {
       const failure = (place: string) =>
         Effect.map(Effect.flip(asked(place, (metastore) => metastore.locks)), ({ message }) =>
           message.replaceAll(place, "place")
         )
       const sentences = {
-        "it refuses the question (Invalid method name: 'nonsense'); Floe needs one of Hive 3.": recorded.unknownMethod,
+        "it rejects the call (Invalid method name: 'nonsense'); Floe needs one of Hive 3.": recorded.unknownMethod,
         "what answers at place is no metastore of Hive 3; set FLOE_METASTORE_URI to where the metastore is.":
           recorded.version,
         "place sent an invalid response (it does not begin as Thrift's binary protocol does); set FLOE_METASTORE_URI to where the metastore is.":
@@ -108,7 +108,7 @@ describe("Metastore", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("an address that is none is named", () =>
+  it.live("given an invalid address, the error names it", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(Effect.void.pipe(Effect.provide(at("localhost:9083"))))
       assert.include(error.message, "expected an address, for example thrift://localhost:9083")

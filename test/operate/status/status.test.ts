@@ -161,7 +161,7 @@ const looked = (current: Option.Option<TableSnapshot>, log: Partial<EventLogRead
   collectStatus.pipe(
     Effect.provide(
       Layer.mergeAll(
-        Layer.succeed(Components, Components.of({ look: Effect.succeed([]) })),
+        Layer.succeed(Components, Components.of({ probe: Effect.succeed([]) })),
         Layer.mock(TableReader, { current: Effect.succeed(current) }),
         Layer.mock(EventLogReader, {
           bounds: Effect.succeed({ logId: "x", partitions }),

@@ -24,7 +24,7 @@ const filled = Layer.effectDiscard(
 storageContract("Storage in a local folder", StorageLayer.layer.pipe(Layer.provide(filled), Layer.provide(temporary)))
 
 describe("Storage", () => {
-  it.effect("without a warehouse it says what to do", () =>
+  it.effect("given no warehouse, the error gives advice", () =>
     Effect.gen(function* () {
       const { warehouse } = yield* DataFolder
       const error = yield* Effect.flip(Stream.runDrain((yield* Storage).listAll("")))
@@ -47,7 +47,7 @@ describe("an object store", () => {
       Effect.flip
     )
 
-  it.effect("that refuses is quoted: its own words name what is wrong", () =>
+  it.effect("given one that rejects the request, its own message is quoted", () =>
     Effect.gen(function* () {
       const { base } = yield* serving(() => ({
         status: 400,
@@ -55,14 +55,11 @@ describe("an object store", () => {
       }))
       const error = yield* failure({ FLOE_S3_ENDPOINT: base })
       assert.strictEqual(error._tag, "StorageRefused")
-      assert.include(
-        error.message,
-        "InvalidArgument: S3 API Requests must be made to API port; look at FLOE_S3_ENDPOINT"
-      )
+      assert.include(error.message, "InvalidArgument: S3 API Requests must be made to API port; check FLOE_S3_ENDPOINT")
     })
   )
 
-  it.effect("that hangs is given up", () =>
+  it.effect("given one that hangs, the call fails", () =>
     Effect.gen(function* () {
       const arrived = yield* Deferred.make<void>()
       const { base } = yield* serving(() => void Deferred.doneUnsafe(arrived, Effect.void))
@@ -71,11 +68,11 @@ describe("an object store", () => {
       yield* TestClock.adjust("30 seconds")
       const error = yield* Fiber.join(fiber)
       assert.strictEqual(error._tag, "StorageUnavailable")
-      assert.include(error.message, `${base} does not answer within 30 seconds; look at its log`)
+      assert.include(error.message, `${base} does not answer within 30 seconds; check its log`)
     })
   )
 
-  it.effect("a key that Floe cannot use is an error and not a crash", () =>
+  it.effect("given a key that Floe cannot use, it is an error and not a crash", () =>
     Effect.gen(function* () {
       const error = yield* failure({ FLOE_S3_ACCESS_KEY: "ASIATEMPORARY" })
       assert.strictEqual(error._tag, "StorageRefused")
@@ -84,7 +81,7 @@ describe("an object store", () => {
   )
 })
 
-it("reads a page of a listing as the object store writes it", () => {
+it("given a page of a listing, it is read as the object store writes it", () => {
   const page = `<?xml version="1.0" encoding="UTF-8"?>
 <ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>warehouse</Name><Prefix></Prefix>
 <NextContinuationToken>a&amp;b&#34;[minio_cache:v2]</NextContinuationToken><KeyCount>2</KeyCount><IsTruncated>true</IsTruncated>

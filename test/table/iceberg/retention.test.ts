@@ -1,15 +1,13 @@
-/** Which snapshots are kept, and how long files stay that have left the table. */
+/** How large the metadata get, which snapshots of other writers are kept, and how long files that left the table stay. */
 import { existsSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import { TestClock } from "effect/testing"
-import fc from "fast-check"
 import * as LeftFiles from "../../../layers/table/iceberg/LeftFiles.ts"
 import * as Metadata from "../../../layers/table/iceberg/Metadata.ts"
 import { readMetadata } from "../../../layers/table/iceberg/MetadataFiles.ts"
 import { othersBehind } from "../../../layers/table/iceberg/otherSnapshots.ts"
-import { retained } from "../../../layers/table/iceberg/snapshotRetention.ts"
 import * as Snapshots from "../../../layers/table/iceberg/snapshots.ts"
 import { DataFolder } from "../../../services/DataFolder.ts"
 import { temporaryFolder } from "../../support/dataFolder.ts"
@@ -27,60 +25,9 @@ import * as OtherProgram from "../../support/otherProgram.ts"
 const minute = 60_000
 const hour = 60 * minute
 const week = 7 * 24 * hour
-const retention = { snapshots: 5, timeTravel: week }
-
-const at = (times: ReadonlyArray<number>) => times.map((time, id) => ({ id, "timestamp-ms": time }))
-const times = fc
-  .array(fc.oneof(fc.integer({ min: 0, max: 2 * hour }), fc.integer({ min: 0, max: week + 30 * hour })), {
-    maxLength: 300
-  })
-  .map((some) => some.map((time) => time + 1_000 * hour).sort((a, b) => a - b))
-
-describe("thinning", () => {
-  it("keeps the newest, the last of each minute of an hour and the last of each hour of a week", () => {
-    fc.assert(
-      fc.property(times, fc.nat({ max: week }), (some, later) => {
-        const all = at(some)
-        const now = (some.at(-1) ?? 0) + later
-        const kept = retained(all, now, retention)
-        for (const [i, one] of all.entries()) {
-          const age = now - one["timestamp-ms"]
-          const next = all[i + 1]?.["timestamp-ms"] ?? Number.POSITIVE_INFINITY
-          const isLastOf = (unit: number) => Math.floor(next / unit) !== Math.floor(one["timestamp-ms"] / unit)
-          const expected = i >= all.length - 5 || (age <= hour && isLastOf(minute)) || (age <= week && isLastOf(hour))
-          assert.strictEqual(kept.has(one), expected, `${i} of ${all.length}, ${age / minute} minutes old`)
-        }
-        assert.isAtMost(kept.size, 5 + 61 + 169)
-      })
-    )
-  })
-
-  it("again and again leaves what thinning once would", () => {
-    fc.assert(
-      fc.property(times, fc.nat({ max: 2 * hour }), (some, later) => {
-        const end = (some.at(-1) ?? 0) + later
-        let now: ReadonlyArray<{ readonly id: number; readonly "timestamp-ms": number }> = []
-        for (const one of at(some)) {
-          now = [...now, one]
-          const kept = retained(now, one["timestamp-ms"], retention)
-          now = now.filter((other) => kept.has(other))
-        }
-        const often = [...retained(now, end, retention)].map(({ id }) => id).sort((a, b) => a - b)
-        const once = [...retained(at(some), end, retention)].map(({ id }) => id).sort((a, b) => a - b)
-        assert.deepStrictEqual(often, once)
-      })
-    )
-  })
-
-  it("keeps only the newest without time travel", () => {
-    const all = at([0, 1, 2, 3, 4, 5, 6])
-    assert.deepStrictEqual([...retained(all, 6, { snapshots: 2, timeTravel: -1 })], all.slice(-2))
-    assert.deepStrictEqual([...retained(all, 6, { snapshots: 2, timeTravel: 0 })], all.slice(-2))
-  })
-})
 
 describe("metadata", () => {
-  it("stay small at full thinning, and as small after many more commits", () => {
+  it("stay small once retention is reached, and as small after many more commits", () => {
     const keep = { snapshots: 100, timeTravel: week, metadataFiles: 100 }
     let metadata = Snapshots.firstMetadata("464192cd-0f63-4557-8b27-da45bbf4e089", "/data/warehouse/default/weather")
     let now = 0
@@ -112,7 +59,7 @@ describe("metadata", () => {
 })
 
 layer(environment)("a snapshot of another writer", (it) => {
-  it.effect("stays for the time of time travel, and is known however many of Floe's came behind it", () =>
+  it.effect("is kept for the time travel period, and is known however many snapshots of Floe follow", () =>
     Effect.gen(function* () {
       const tableFolder = join((yield* DataFolder).root, "tables", "others")
       const writer = yield* openWriter({ tableFolder, snapshotKeep: 2, timeTravel: hour })
@@ -140,7 +87,7 @@ layer(environment)("a snapshot of another writer", (it) => {
 })
 
 layer(environment)("a file that left the table", (it) => {
-  it.effect("stays for its time and then goes, also over restarts", () =>
+  it.effect("stays for its grace period, across restarts, and is then removed", () =>
     Effect.gen(function* () {
       const { root } = yield* DataFolder
       const table = join(root, "tables", "grace")
@@ -185,32 +132,30 @@ layer(environment)("a file that left the table", (it) => {
     })
   )
 
-  it.effect(
-    "does not go early after a restart of the machine, whatever its clock says, and a torn note costs nothing",
-    () =>
-      Effect.gen(function* () {
-        const tableFolder = yield* temporaryFolder
-        const metadata = join(tableFolder, "metadata")
-        const { makeFolder } = yield* Effect.promise(() => import("../../../layers/runtime/files.ts"))
-        yield* makeFolder(metadata)
-        const file = join(tableFolder, "a.parquet")
-        writeFileSync(file, "")
-        const remove = (boot: string) =>
-          Effect.flatMap(LeftFiles.make({ tableFolder, grace: hour, boot }), (left) => left.remove(10, 9, new Set()))
-        const first = yield* LeftFiles.make({ tableFolder, grace: hour, boot: "one" })
-        yield* first.add([file], 3, 7n)
-        writeFileSync(join(metadata, "floe-left-9.ndjson"), '{"boot":"one","si')
-        yield* TestClock.adjust("50 minutes")
-        assert.deepStrictEqual(yield* remove("two"), [])
-        yield* TestClock.adjust("59 minutes")
-        assert.deepStrictEqual(yield* remove("two"), [])
-        yield* TestClock.adjust("1 minute")
-        assert.deepStrictEqual(yield* remove("two"), [file])
-        assert.deepStrictEqual(filesUnder(tableFolder), [])
-      })
+  it.effect("is not removed early after a reboot, whatever the clock reads, and a torn note does no harm", () =>
+    Effect.gen(function* () {
+      const tableFolder = yield* temporaryFolder
+      const metadata = join(tableFolder, "metadata")
+      const { makeFolder } = yield* Effect.promise(() => import("../../../layers/runtime/files.ts"))
+      yield* makeFolder(metadata)
+      const file = join(tableFolder, "a.parquet")
+      writeFileSync(file, "")
+      const remove = (boot: string) =>
+        Effect.flatMap(LeftFiles.make({ tableFolder, grace: hour, boot }), (left) => left.remove(10, 9, new Set()))
+      const first = yield* LeftFiles.make({ tableFolder, grace: hour, boot: "one" })
+      yield* first.add([file], 3, 7n)
+      writeFileSync(join(metadata, "floe-left-9.ndjson"), '{"boot":"one","si')
+      yield* TestClock.adjust("50 minutes")
+      assert.deepStrictEqual(yield* remove("two"), [])
+      yield* TestClock.adjust("59 minutes")
+      assert.deepStrictEqual(yield* remove("two"), [])
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual(yield* remove("two"), [file])
+      assert.deepStrictEqual(filesUnder(tableFolder), [])
+    })
   )
 
-  it.effect("stays while an older metadata file names it, or a query holds its snapshot", () =>
+  it.effect("stays while an older metadata file names it or a query leases its snapshot", () =>
     Effect.gen(function* () {
       const tableFolder = yield* temporaryFolder
       yield* Effect.promise(async () => (await import("node:fs/promises")).mkdir(join(tableFolder, "metadata")))

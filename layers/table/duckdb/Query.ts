@@ -25,7 +25,6 @@ export const layer = Layer.effect(
     const folder = yield* DataFolder
     const leases = yield* Leases
 
-    /** The rows of a leased snapshot. */
     const rows = Effect.fnUntraced(
       function* (table: string, asOf: AsOf | undefined) {
         return yield* allRows(table, yield* readScan(table, yield* withLeasedSnapshot(table, asOf)))

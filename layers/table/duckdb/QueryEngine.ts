@@ -39,7 +39,6 @@ const define = (tables: ReadonlyArray<NamedTable>) => `
     SET lock_configuration = true;
   `
 
-/** The first file whose columns have no ids. */
 const withoutIds = (files: TableRows["files"]) => `
     SELECT file_name FROM parquet_schema(${list(files.map(({ path }) => pattern(path)))})
     GROUP BY file_name HAVING count(field_id) = 0 LIMIT 1

@@ -49,7 +49,6 @@ export const duckType = (type: unknown): string | undefined => {
   return undefined
 }
 
-/** The nested fields of a type. */
 const nestedFields = (type: unknown): ReadonlyArray<readonly [id: number, name: string]> => {
   if (isStruct(type))
     return type.fields.flatMap((field) => [[field.id, field.name] as const, ...nestedFields(field.type)])

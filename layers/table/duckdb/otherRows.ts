@@ -15,7 +15,6 @@ interface OtherRows {
   readonly by: string
   /** The counts in its summary, which include rows that it only moved to other files. */
   readonly reported: OtherChange
-  /** The rows of the files that it changed, before and after it. */
   readonly before: TableRows
   readonly after: TableRows
 }
@@ -61,7 +60,6 @@ export const find = Effect.fn("otherRows.find")(function* (
       const { after, before } = changed
       return { before: yield* logRows(tableFolder, before), after: yield* logRows(tableFolder, after) }
     })
-    // Its files may have expired too, or have a format that Floe cannot read.
     const read = yield* Effect.catchTag(readRows, "TableBroken", () => Effect.succeed(undefined))
     const reported = reportedBy(one)
     if (read === undefined) unreadable.push(reported)
@@ -97,7 +95,6 @@ const Counts = Schema.Tuple([Schema.Tuple([Schema.FiniteFromString, Schema.Finit
 export const count = Effect.fn("otherRows.count")(function* (others: Others["rows"]) {
   if (others.length === 0) return []
   const all = undoing(others, undefined)
-  // An engine runs only one statement.
   const rows = Effect.fnUntraced(function* (sql: string) {
     return yield* Stream.runCollect((yield* (yield* QueryEngine.open(all)).execute(sql)).rows)
   }, Effect.scoped)

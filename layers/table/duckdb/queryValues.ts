@@ -6,7 +6,6 @@ import { DuckDBTimestampTZValue, DuckDBTypeId, JsonDuckDBValueConverter } from "
 const isoTimestamp = (value: DuckDBValue) =>
   String(value).replace(/^(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(\.\d+)?)$/, "$1T$2")
 
-/** Microseconds since 1970 as ISO 8601 in UTC, without trailing zeros of the fraction. */
 const isoInstant = (micros: bigint) => {
   const rest = ((micros % 1_000_000n) + 1_000_000n) % 1_000_000n
   const seconds = Number((micros - rest) / 1_000_000n)

@@ -52,11 +52,9 @@ export const forbiddenFunction = (sql: string) => forbiddenCall.exec(sql)?.[1]
 const otherVerbs =
   "ABORT|ALTER|ANALYZE|ATTACH|BEGIN|CALL|CHECKPOINT|COMMENT|COMMIT|COPY|CREATE|DEALLOCATE|DELETE|DETACH|DROP|END|EXECUTE|EXPORT|FORCE|GRANT|IMPORT|INSERT|INSTALL|LOAD|MERGE|PRAGMA|PREPARE|REINDEX|REPLACE|RESET|REVOKE|ROLLBACK|SAVEPOINT|SET|START|TRUNCATE|UNINSTALL|UNSET|UPDATE|USE|VACUUM"
 const otherVerb = new RegExp(`^(?:${otherVerbs})(?![\\w"])`, "i")
-/** Text in which a semicolon or a verb has no meaning. */
 const quotation = new RegExp(String.raw`'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$[\s\S]*?\$\1\$|${space}`, "g")
 const changeBehindWith = /^WITH\b.*?\b(?:DELETE\s+FROM|INSERT\s+(?:OR|INTO)|MERGE\s+INTO|UPDATE\s+\S+\s+SET)\b/is
 
-/** Without the parts in parentheses, as far as they are balanced. */
 const outside = (text: string) => {
   let depth = 0
   let kept = ""

@@ -6,7 +6,6 @@ import type { TableFile } from "../iceberg/readManifests.ts"
 import { rebuildCommand } from "../iceberg/rebuildAdvice.ts"
 import { pattern } from "../parquet/literals.ts"
 
-/** The Parquet reader's errors, which may not name a file. */
 const parquetError = /TProtocolException|TTransportException|parquet|thrift/i
 
 interface Damage {

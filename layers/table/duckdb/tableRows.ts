@@ -29,7 +29,6 @@ const isPartitioned = ({ path, ts }: TableFile) => {
 }
 
 interface Selected extends Column {
-  /** The column's name in the statement. */
   readonly as: string
 }
 

@@ -15,7 +15,6 @@ export interface Undone {
   readonly unexplained: number
 }
 
-/** According to the metadata, so that damaged data files count too. */
 const rowsOf = Effect.fnUntraced(function* (tableFolder: string, current: CurrentMetadata) {
   const sum = (files: ReadonlyArray<{ readonly rows: number }>) => files.reduce((rows, file) => rows + file.rows, 0)
   return yield* readScan(tableFolder, current).pipe(
@@ -30,7 +29,6 @@ export const undoneByRebuild = Effect.fn("undoneByRebuild")(function* (tableFold
   if (Option.isNone(current)) return undefined
   const { metadata, snapshot } = current.value
   const { cutAt, rows, unreadable } = yield* otherRows.find(tableFolder, current.value)
-  // Damaged files may be the reason for the rebuild.
   const counted = yield* Effect.orElseSucceed(otherRows.count(rows), () => rows.map(({ reported }) => reported))
   const changes = [...counted, ...unreadable].filter(({ added, deleted }) => added + deleted > 0)
   const progress = LogProgress.at(metadata, snapshot)

@@ -36,7 +36,6 @@ export interface Dropped {
 const countIn = (manifests: ReadonlyArray<ManifestFile>, count: (manifest: ManifestFile) => number) =>
   manifests.reduce((sum, manifest) => sum + (manifest.content === 0 ? count(manifest) : 0), 0)
 
-/** None if the table does not record how much of the log it holds. */
 const committedOf = ({ version, metadata, manifests }: TableVersion): Option.Option<Committed> =>
   Option.flatMap(Option.fromUndefinedOr(Metadata.currentSnapshot(metadata)), (snapshot) =>
     Option.map(LogProgress.at(metadata, snapshot), (progress) => ({

@@ -4,7 +4,6 @@ import * as Manifest from "./Manifest.ts"
 interface DeleteFile {
   readonly content: Manifest.ContentFile["content"]
   readonly sequence: number
-  /** Undefined if it applies to all partitions. */
   readonly ts: string | undefined
 }
 

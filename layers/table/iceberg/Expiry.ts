@@ -5,12 +5,10 @@ import type { Snapshot } from "./Metadata.ts"
 import { pathOf } from "./paths.ts"
 import { readList, readManifest } from "./readManifests.ts"
 
-/** How many file paths are cached, over all manifests. */
 const maxCachedPaths = 50_000
 
 /** Reads the dropped snapshots of one table; its caches live as long as the writer. */
 export const make = (tableFolder: string) => {
-  /** One object per manifest, even if several manifest lists name it. */
   const known = new Map<string, ManifestFile>()
   const lists = new Map<bigint, ReadonlyArray<ManifestFile>>()
   const live = new Map<string, ReadonlySet<string>>()
@@ -47,7 +45,6 @@ export const make = (tableFolder: string) => {
     return paths
   })
 
-  /** Empties the caches of all other snapshots. */
   const forgetOthers = (snapshots: ReadonlyArray<Snapshot>) => {
     const ids = new Set(snapshots.map((one) => one["snapshot-id"]))
     for (const id of lists.keys()) if (!ids.has(id)) lists.delete(id)

@@ -12,7 +12,6 @@ import * as Files from "../../runtime/files.ts"
 const Note = Schema.Struct({
   /** The boot that `since` counts from; null if the system does not report it. */
   boot: Schema.NullOr(Schema.String),
-  /** Milliseconds since that boot. */
   since: Schema.Finite,
   /** Milliseconds since 1970. */
   at: Schema.Finite,
@@ -31,7 +30,6 @@ const notesPerFile = 500
 const nameOf = (n: number) => `floe-left-${n}.ndjson`
 const numberOf = (name: string) => Number(/^floe-left-(\d+)\.ndjson$/.exec(name)?.[1] ?? Number.NaN)
 
-/** Undefined if the system does not report it. */
 const thisBoot = () => {
   try {
     return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()
@@ -92,7 +90,6 @@ export const make = Effect.fn("LeftFiles.make")(function* ({
   boot = thisBoot()
 }: LeftFilesOptions) {
   const folder = join(tableFolder, "metadata")
-  /** In the order in which the files left. */
   const waiting: Array<Waiting> = []
   const perFile = new Map<number, number>()
   let newest = 0

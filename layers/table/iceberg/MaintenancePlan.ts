@@ -20,7 +20,6 @@ const minOrphanMillis = 60_000
 
 const sum = (files: ReadonlyArray<{ readonly bytes: number }>) => files.reduce((bytes, file) => bytes + file.bytes, 0)
 
-/** In bytes; files that no longer exist are left out. */
 const sizesOf = (paths: Iterable<string>) =>
   Effect.forEach(
     paths,

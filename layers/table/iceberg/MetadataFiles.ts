@@ -53,7 +53,6 @@ const decodeWhole = (name: string, bytes: Buffer) => {
   }
 }
 
-/** Undefined if the file is torn. */
 const readFile = Effect.fnUntraced(function* (tableFolder: string, name: string) {
   const path = join(tableFolder, "metadata", name)
   const bytes = yield* Files.read(path)
@@ -78,7 +77,6 @@ const exists = (path: string) =>
     Effect.catchIf(Files.isMissing, () => Effect.succeed(false))
   )
 
-/** Whether a metadata file contains this snapshot; fails if it cannot be read. */
 const contains = (tableFolder: string, name: string, id: bigint) =>
   readFile(tableFolder, name).pipe(
     Effect.map((metadata) => metadata?.snapshots.some((one) => one["snapshot-id"] === id) ?? false),
@@ -88,7 +86,6 @@ const contains = (tableFolder: string, name: string, id: bigint) =>
     )
   )
 
-/** The metadata of a version and their snapshot, or the reason why the file counts as torn. */
 const readVersion = Effect.fnUntraced(function* (
   tableFolder: string,
   { name }: { readonly name: string },

@@ -39,7 +39,6 @@ export const make = Effect.fnUntraced(function* (options: RemovalOptions) {
   /** The metadata files on disk, oldest first; undefined at the start and after a commit of another program. */
   let onDisk: Array<{ readonly version: number; readonly name: string }> | undefined
   let foreignCommits = commits.foreignCommits()
-  /** Whether all of them have been read. */
   let surveyed = false
   let leftoversNoted = false
   let warned: string | undefined
@@ -98,7 +97,6 @@ export const make = Effect.fnUntraced(function* (options: RemovalOptions) {
     return onDisk
   })
 
-  /** Reads all metadata files, if they may include files that Floe did not write. */
   const survey = Effect.gen(function* () {
     if (surveyed) return
     if (yield* left.forgetFrom(keptIds())) leftoversNoted = false
@@ -144,7 +142,6 @@ export const make = Effect.fnUntraced(function* (options: RemovalOptions) {
     return removed.length
   })
 
-  /** Runs one bounded piece. */
   return Effect.gen(function* () {
     if (commits.metadata() === undefined) return { snapshotsExpired: 0, filesRemoved: 0 }
     const files = yield* listed

@@ -66,7 +66,6 @@ export const withLeasedSnapshot = Effect.fn("SnapshotLease.withLeasedSnapshot")(
     const snapshot = yield* chosen(yield* metadataOf(tableFolder), asOf)
     if (snapshot === undefined) return yield* missing(tableFolder)
     yield* hold(tableFolder, String(snapshot["snapshot-id"]))
-    // The snapshot may have expired before the lease was acquired.
     const metadata = yield* metadataOf(tableFolder)
     const kept = metadata.snapshots.find((one) => one["snapshot-id"] === snapshot["snapshot-id"])
     if (kept !== undefined) return { metadata, snapshot: kept }

@@ -28,13 +28,11 @@ export interface CommitOptions {
   readonly failpoint?: Failpoint | undefined
 }
 
-/** A commit fails once it has lost this many races in a row to other programs. */
 const maxLostRaces = 20
 
 const isSameProgress = (one: Progress | undefined, other: Progress | undefined) =>
   one?.logId === other?.logId && one?.offset === other?.offset && one?.lastEvent === other?.lastEvent
 
-/** The files and progress of a new snapshot, and the manifests that it is made of. */
 interface Commit {
   readonly id: bigint
   readonly change: Snapshots.Change
@@ -58,7 +56,6 @@ export const make = Effect.fn("TableCommits.make")(function* (
   const table = CurrentTable.make(tableFolder, store)
   if (Option.isSome(opened)) yield* table.load(opened.value)
 
-  /** Runs a step on the newest version, again whenever another program commits first. */
   const onNewest = <A, E>(step: Effect.Effect<A, E | VersionTaken>) =>
     Effect.andThen(table.refresh, step).pipe(
       Effect.retry({ while: (error) => error instanceof VersionTaken, times: maxLostRaces }),

@@ -27,7 +27,6 @@ export const make = ({ tableFolder, writer, parquet, commits, removal }: TableMa
   const wide = new Set<string>()
   let foreignCommits = commits.foreignCommits()
 
-  /** Another program may have added files to any partition. */
   const addForeignPartitions = Effect.sync(() => {
     if (foreignCommits === commits.foreignCommits()) return
     foreignCommits = commits.foreignCommits()

@@ -21,7 +21,6 @@ const rowsOf = (snapshot: Metadata.Snapshot) => {
 
 const toSnapshot = (snapshot: Metadata.Snapshot, progress = Metadata.progressOf(snapshot)): TableSnapshot => {
   const count = (key: string) => Metadata.countOf(snapshot, key) ?? null
-  /** Writers leave out a count of 0. */
   const difference = (key: string) => (snapshot.summary === undefined ? null : (Metadata.countOf(snapshot, key) ?? 0))
   return {
     id: String(snapshot["snapshot-id"]),

@@ -58,7 +58,6 @@ const hasBounds = Schema.is(Schema.Struct({ lower_bounds: Bounds, upper_bounds: 
 /** The id of the column `file_path` in a position delete file. */
 export const pathField = 2147483546
 
-/** The lower and upper bound of the paths in a position delete file. */
 const boundsOf = ({ data_file }: Manifest.ManifestEntry) => {
   const bounds = hasBounds(data_file) ? data_file : undefined
   const of = (side: "lower_bounds" | "upper_bounds") => bounds?.[side]?.find(({ key }) => key === pathField)?.value
@@ -91,7 +90,6 @@ const applies = (equality: LiveEntry, data: ReadonlyArray<LiveEntry>) => {
   return data.some((one) => sequenceOf(one) < sequenceOf(equality) && (everywhere || partitionOf(one) === partition))
 }
 
-/** Splits data files by whether they may have deleted rows. Fails on deletes and formats that Floe does not support. */
 const split = Effect.fnUntraced(function* (entries: ReadonlyArray<LiveEntry>) {
   const of = (content: number) => entries.filter(({ entry }) => entry.data_file.content === content)
   const data = of(Manifest.content.data)
@@ -115,7 +113,6 @@ const split = Effect.fnUntraced(function* (entries: ReadonlyArray<LiveEntry>) {
   return { files: data.filter((one) => !those.has(one)), touched, deletes: positions }
 })
 
-/** The current columns, or those of an older snapshot as they were then. */
 const columnsOf = (metadata: Metadata.TableMetadata, snapshot: Metadata.Snapshot): ReadonlyArray<Column> => {
   const current = metadata["current-schema-id"]
   const id = snapshot["snapshot-id"] === metadata["current-snapshot-id"] ? current : (snapshot["schema-id"] ?? current)

@@ -42,7 +42,6 @@ const memoryMegabytes = 96
 const maxStagedRows = 250_000
 const maxStagedBytes = 48 * 1024 * 1024
 
-/** How many metadata files before the current one are kept. */
 const metadataKeep = 100
 
 /** A writer for a table's folder, which it creates if there is none. */
@@ -79,7 +78,6 @@ export const make = Effect.fn("TableWriter.make")(function* (options: TableWrite
     whileNotStaging: staging.withPermit
   })
   const maintenance = TableMaintenance.make({ tableFolder, writer, parquet, commits, removal })
-  /** Parquet files of staged rows, not yet committed. */
   let flushed: ReadonlyArray<WrittenFile> = []
   let staged = 0
   let imports = 0
@@ -125,11 +123,9 @@ export const make = Effect.fn("TableWriter.make")(function* (options: TableWrite
     // A commit that seemed to fail may have succeeded.
     const isActive = ({ path, ts }: WrittenFile) => commits.active.get(ts, path) !== undefined
     const unused = discarded.filter((file) => !isActive(file))
-    // A file that cannot be removed now is removed as an orphan after the next start.
     yield* Effect.forEach(unused, ({ path }) => Effect.ignore(Files.remove(path)), { discard: true })
   }).pipe(Effect.uninterruptible, staging.withPermit)
 
-  /** The staged rows follow rows that are no longer in the table. */
   const startAgain = Effect.fnUntraced(function* (error: TableChanged) {
     yield* discard
     base = Option.getOrUndefined(commits.committed())?.progress
@@ -197,7 +193,6 @@ export const layer = Layer.effect(
     const grace = yield* fileGrace
     const tempFolder = join(folder.root, "temp")
     yield* acquire(folder.sinkLock, "sink")
-    // A sink that was killed may have left spilled rows.
     yield* Files.removeFolder(tempFolder)
     return yield* make({
       tableFolder: folder.table,

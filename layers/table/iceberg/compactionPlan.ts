@@ -17,7 +17,6 @@ const sizeClass = (file: Sized) =>
 
 const bySize = (a: Sized, b: Sized) => a.bytes - b.bytes || a.rows - b.rows
 
-/** The first files, as many as one piece may have. */
 const fitting = <F extends Sized>(files: ReadonlyArray<F>) => {
   let rows = 0
   let bytes = 0

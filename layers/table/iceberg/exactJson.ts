@@ -8,7 +8,6 @@ declare global {
   }
 }
 
-/** The third argument of a reviver, which TypeScript's types lack. */
 type Context = { readonly source?: string }
 
 const isSnapshotId = (key: string) => key === "snapshot-id" || key.endsWith("-snapshot-id")

@@ -5,7 +5,6 @@ import { Effect } from "effect"
 import * as Files from "../../runtime/files.ts"
 
 const magic = "PAR1"
-/** Magic, the footer's length, magic. */
 const minBytes = 12
 
 const reasons: Record<string, string> = {

@@ -5,10 +5,8 @@ import { content, ManifestEntry, ManifestFile } from "./Manifest.ts"
 import { entryNames, type Form, listFormat, listNames } from "./manifestFormat.ts"
 
 const Row = Schema.Record(Schema.String, Schema.Unknown)
-/** Always a bigint, so that ids can be compared. */
 const idOf = (value: unknown) => (typeof value === "number" ? BigInt(value) : (value ?? null))
 
-/** Fills in the fields that format version 1 lacks, as the specification defines. */
 const entryOf = (record: unknown): ManifestEntry => {
   Schema.asserts(Row, record)
   const { data_file } = record

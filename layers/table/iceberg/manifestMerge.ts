@@ -1,7 +1,6 @@
 /** Which manifests a commit merges: their number grows with the logarithm of the number of commits. Pure. */
 import type { ManifestFile } from "./Manifest.ts"
 
-/** How many manifests of one size class become one. */
 const fanIn = 16
 /** A manifest with this many entries is not merged further: rewriting it would take too long. */
 export const fullManifest = 4096

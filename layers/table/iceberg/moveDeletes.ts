@@ -23,7 +23,6 @@ export const make = (tableFolder: string, location: string, writer: string, parq
       bound.key === pathField
         ? movedPath(Buffer.from(bound.value).toString()).pipe(
             Effect.map((path) => [{ ...bound, value: Buffer.from(path) }]),
-            // Readers read a file without bounds.
             Effect.catch(() => Effect.succeed([]))
           )
         : Effect.succeed([bound])

@@ -75,7 +75,6 @@ export const relocate = Effect.fn("relocate")(function* (
     location: tableFolder,
     "last-updated-ms": Math.max(yield* Clock.currentTimeMillis, opened.metadata["last-updated-ms"]),
     snapshots,
-    // Older metadata files name the old location.
     "metadata-log": []
   }
   const dataFiles = deletes.written()

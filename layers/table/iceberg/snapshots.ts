@@ -67,7 +67,6 @@ export interface Retention extends SnapshotRetention {
   readonly metadataFiles: number
 }
 
-/** The metadata log of the version after this one, whose last entry is this version. */
 const metadataLog = (before: Metadata.TableMetadata, file: string, keep: number) => {
   const entry = { "timestamp-ms": before["last-updated-ms"], "metadata-file": join(before.location, "metadata", file) }
   const log = [...before["metadata-log"], entry]

@@ -62,7 +62,6 @@ const contradicts = (manifest: Manifest.ManifestFile, entries: ReadonlyArray<Man
   )
 }
 
-/** A commit writes the hint after the metadata. */
 const hintDelay = "200 millis"
 
 const hintOf = Effect.fnUntraced(function* (tableFolder: string, version: number) {
@@ -77,7 +76,6 @@ const hintOf = Effect.fnUntraced(function* (tableFolder: string, version: number
     : { file, reason: `contains ${JSON.stringify(text.slice(0, 20))}, not ${version}` }
 })
 
-/** Inspects each file once, even if several snapshots need it. */
 const walker = (tableFolder: string, location: string) => {
   const faultsOfFile = new Map<string, Fault | undefined>()
   const ofManifest = new Map<string, Contents>()
@@ -122,12 +120,10 @@ const walker = (tableFolder: string, location: string) => {
     Effect.catch((fault) => Effect.succeed<Contents>({ manifests: [fault], files: [] }))
   )
 
-  /** The faults of everything that a snapshot needs. */
   return Effect.fnUntraced(function* (snapshot: Metadata.Snapshot) {
     const recorded = snapshot["manifest-list"]
     const manifests = yield* Effect.result(orFault(recorded, readList(tableFolder, location, recorded)))
     if (manifests._tag === "Failure") return { manifests: [manifests.failure], files: [] }
-    // The newest manifests list the newest files.
     const newestFirst = manifests.success.toSorted((a, b) => b.sequence_number - a.sequence_number)
     const all: Array<Contents> = []
     for (const one of newestFirst) {
@@ -177,14 +173,12 @@ export const verifyTable = Effect.fn("verifyTable")(function* (tableFolder: stri
     const walked = yield* walk(tableFolder, newest.value)
     const now = yield* stillKept(tableFolder)
     const isKept = (one: Metadata.Snapshot) => now.ids.has(String(one["snapshot-id"]))
-    // The snapshot expired while it was walked.
     if (!isKept(snapshot)) continue
     const older = [...walked.older].filter(([one]) => isKept(one)).map(([, faults]) => faults)
     const distinct = new Map(older.flat().map((fault) => [fault.file, fault]))
     const isNewest = now.version === version
     return Option.some<VerifiedTable>({
       version,
-      // A commit that came meanwhile has corrected them.
       torn: isNewest ? walked.torn : undefined,
       hint: isNewest ? walked.hint : undefined,
       manifests: walked.manifests,

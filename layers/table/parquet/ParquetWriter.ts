@@ -19,7 +19,6 @@ export interface ParquetWriterOptions {
 
 const decodeNames = Schema.decodeUnknownEffect(Schema.Array(Schema.Struct({ file_name: Schema.String })))
 
-/** Removes what a failed statement has written of its files. */
 const removePartial = (folder: string, prefix: string, partitions: Iterable<string>) =>
   Effect.promise(async () => {
     for (const ts of partitions) {
@@ -43,7 +42,6 @@ const inGroups = (partitions: Iterable<string>) => {
 
 interface Copy {
   readonly operation: string
-  /** A table or a table function. */
   readonly source: string
   readonly folder: string
   /** Part of the name of every file that this writer creates. */
@@ -117,7 +115,6 @@ export const make = Effect.fn("ParquetWriter.make")(function* (options: ParquetW
     } catch (cause) {
       // Otherwise it appends the rows that it still holds when it is garbage-collected.
       appender.clear()
-      // A commit that fails has already rolled back.
       await staging.run("ROLLBACK").catch(() => undefined)
       throw cause
     }

@@ -9,11 +9,11 @@ import { serving } from "../support/httpService.ts"
 import { type Program, root, run, start, startFloe } from "../support/program.ts"
 
 const find = () => {
-  const found = (existsSync("/usr/lib") ? readdirSync("/usr/lib") : [])
+  const library = (existsSync("/usr/lib") ? readdirSync("/usr/lib") : [])
     .map((folder) => join("/usr/lib", folder, "faketime", "libfaketimeMT.so.1"))
     .find((path) => existsSync(path))
-  if (found === undefined) throw new Error("These tests need libfaketime: apt-get install faketime")
-  return found
+  if (library === undefined) throw new Error("These tests need libfaketime: apt-get install faketime")
+  return library
 }
 
 const faketime = Effect.map(temporaryFolder, (folder): SettableClock => {

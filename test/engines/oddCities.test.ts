@@ -17,7 +17,7 @@ layer(Live, { timeout: 120_000 })("cities of any characters", (it) => {
       yield* commitRows(oddCities.map((city, i) => ({ city, temperature: "1", ts: hourOf(i * 3_600_000) })))
       const { pyiceberg, duckdb } = yield* Engines
       const { table } = yield* DataFolder
-      const found = (condition: string) =>
+      const matches = (condition: string) =>
         Effect.all({
           pyiceberg: Effect.map(pyiceberg(table, condition), ({ rows }) => rows.map(([city]) => city)),
           duckdb: Effect.map(duckdb(`SELECT city FROM iceberg_scan('${table}') WHERE ${condition}`), ({ rows }) =>
@@ -26,12 +26,12 @@ layer(Live, { timeout: 120_000 })("cities of any characters", (it) => {
         })
       for (const limit of ["a", "z", "\ufeff", "\u{10ffff}"]) {
         const above = oddCities.filter((city) => Buffer.compare(Buffer.from(city), Buffer.from(limit)) > 0)
-        const { pyiceberg, duckdb } = yield* found(`city > '${limit}'`)
+        const { pyiceberg, duckdb } = yield* matches(`city > '${limit}'`)
         assert.sameMembers(pyiceberg, [...above], `pyiceberg above ${JSON.stringify(limit)}`)
         assert.sameMembers(duckdb, [...above], `DuckDB above ${JSON.stringify(limit)}`)
       }
       for (const city of oddCities) {
-        const both = yield* found(`city = '${city}'`)
+        const both = yield* matches(`city = '${city}'`)
         assert.deepStrictEqual(both, { pyiceberg: [city], duckdb: [city] }, JSON.stringify(city))
       }
     })

@@ -17,7 +17,7 @@ const query = Effect.fnUntraced(function* (root: string) {
 })
 
 layer(engines, { timeout: 240_000, excludeTestServices: true })("a table to which Spark writes", (it) => {
-  it.effect("its deletes, rows and columns stay, whatever Floe commits and merges after them", () =>
+  it.effect("keeps its deletes, rows and columns, whatever Floe commits and merges afterwards", () =>
     Effect.gen(function* () {
       const { deleteEqual, spark } = yield* Engines
       const root = join(yield* temporaryFolder, "data")
@@ -58,9 +58,9 @@ layer(engines, { timeout: 240_000, excludeTestServices: true })("a table to whic
 
       const table = join(warehouse, "default", "weather")
       yield* deleteEqual(table, { ts: "2026-01-08-14", column: "city", value: "b 2" })
-      const refused = yield* floe(["query", "SELECT * FROM weather"], { FLOE_DATA: root })
+      const rejected = yield* floe(["query", "SELECT * FROM weather"], { FLOE_DATA: root })
       assert.match(
-        refused.err.replaceAll(/\s+/g, " "),
+        rejected.err.replaceAll(/\s+/g, " "),
         /deletes rows by their values \(equality deletes\), which Floe cannot/
       )
       // The command that doctor advises.

@@ -54,12 +54,12 @@ export const add = Effect.fnUntraced(function* (writer: Table["Service"], rows: 
 export const maintainAll = Effect.fnUntraced(function* (writer: Table["Service"]) {
   const total = { filesCompacted: 0, filesWritten: 0, snapshotsExpired: 0, filesRemoved: 0 }
   for (;;) {
-    const upkeep = yield* writer.maintain
-    total.filesCompacted += upkeep.filesCompacted
-    total.filesWritten += upkeep.filesWritten
-    total.snapshotsExpired += upkeep.snapshotsExpired
-    total.filesRemoved += upkeep.filesRemoved
-    if (Object.values(upkeep).every((count) => count === 0)) return total
+    const done = yield* writer.maintain
+    total.filesCompacted += done.filesCompacted
+    total.filesWritten += done.filesWritten
+    total.snapshotsExpired += done.snapshotsExpired
+    total.filesRemoved += done.filesRemoved
+    if (Object.values(done).every((count) => count === 0)) return total
   }
 })
 

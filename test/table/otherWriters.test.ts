@@ -61,12 +61,12 @@ describe("a table on which Spark has worked", () => {
     "partition-added": [[2, 0]],
     "partition-dropped": [[2, 0]]
   })) {
-    it.effect(`${name}: a query has its rows, and the audit tells what Spark has changed`, () =>
+    it.effect(`${name}: a query returns its rows, and the audit reports what Spark has changed`, () =>
       Effect.gen(function* () {
         const { columns, root, rows } = yield* unpacked(name)
-        const found = yield* query(root)
-        assert.deepStrictEqual(found.columns, columns)
-        assert.deepStrictEqual(sorted(found.rows), sorted(rows))
+        const result = yield* query(root)
+        assert.deepStrictEqual(result.columns, columns)
+        assert.deepStrictEqual(sorted(result.rows), sorted(rows))
         const report = yield* audited(root)
         assert.deepStrictEqual([report.logged, report.inTable], [9, rows.length])
         assert.deepStrictEqual([report.missing, report.extra], [0, 0])
@@ -84,7 +84,7 @@ describe("a table on which Spark has worked", () => {
     orc: /\.orc is in the format ORC; Floe reads only Parquet\.$/,
     "equality-deletes": /equal-2\.parquet deletes rows by their values \(equality deletes\), which Floe cannot apply; /
   })) {
-    it.effect(`${name}: query and audit refuse and name it`, () =>
+    it.effect(`${name}: query and audit fail and name it`, () =>
       Effect.gen(function* () {
         const { root } = yield* unpacked(name)
         assert.match((yield* Effect.flip(query(root))).message, reason)
@@ -97,20 +97,20 @@ describe("a table on which Spark has worked", () => {
     Effect.gen(function* () {
       const { root, rows } = yield* unpacked("position-deletes")
       const more = Array.from({ length: 12 }, (_, i) => someRows(2, `more ${i}`))
-      const upkeep = yield* written(
+      const done = yield* written(
         root,
         Effect.fnUntraced(function* (writer) {
           for (const some of more) yield* add(writer, some)
           return yield* maintainAll(writer)
         })
       )
-      assert.isAbove(upkeep.filesCompacted, 0)
+      assert.isAbove(done.filesCompacted, 0)
       const expected = [...rows, ...more.flat().map(({ city, temperature, ts }) => [city, temperature, ts])]
       assert.deepStrictEqual(sorted((yield* query(root)).rows), sorted(expected))
     }).pipe(Effect.scoped)
   )
 
-  it.effect("the audit tells what Spark has changed when the snapshots around it are thinned", () =>
+  it.effect("the audit reports what Spark has changed after the snapshots around it have expired", () =>
     Effect.gen(function* () {
       const { root, rows } = yield* unpacked("position-deletes")
       const writing = Effect.gen(function* () {
@@ -135,7 +135,7 @@ describe("a table on which Spark has worked", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("what Spark's changes do not explain is still missing or extra", () =>
+  it.effect("what Spark's changes do not explain is still reported as missing or extra", () =>
     Effect.gen(function* () {
       const { root } = yield* unpacked("delete")
       yield* written(
@@ -159,7 +159,7 @@ describe("a table on which Spark has worked", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("what expired snapshots have changed is missing or extra, and the audit says why", () =>
+  it.effect("changes in expired snapshots are reported as missing or extra, and the audit explains why", () =>
     Effect.gen(function* () {
       const { root, rows } = yield* unpacked("expired")
       assert.deepStrictEqual(sorted((yield* query(root)).rows), sorted(rows))
@@ -172,7 +172,7 @@ describe("a table on which Spark has worked", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("a swap asks again when another program commits at that moment", () =>
+  it.effect("a promotion checks again if another program commits at that moment", () =>
     Effect.gen(function* () {
       const { root } = yield* unpacked("rewrite")
       let asked = 0
@@ -197,12 +197,12 @@ describe("a table on which Spark has worked", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("a column that was dropped is not there, and the audit says that it cannot compare", () =>
+  it.effect("a dropped column is not returned, and the audit reports that it cannot compare", () =>
     Effect.gen(function* () {
       const { columns, root, rows } = yield* unpacked("column-dropped")
-      const found = yield* query(root)
-      assert.deepStrictEqual(found.columns, columns)
-      assert.deepStrictEqual(sorted(found.rows), sorted(rows))
+      const result = yield* query(root)
+      assert.deepStrictEqual(result.columns, columns)
+      assert.deepStrictEqual(sorted(result.rows), sorted(rows))
       assert.match(
         (yield* Effect.flip(audited(root))).message,
         /no longer has the column temperature: another program /
@@ -214,29 +214,29 @@ describe("a table on which Spark has worked", () => {
     Effect.gen(function* () {
       const { columns, root, rows } = yield* unpacked("column-added")
       const more = Array.from({ length: 12 }, (_, i) => someRows(1, `more ${i}`))
-      const upkeep = yield* written(
+      const done = yield* written(
         root,
         Effect.fnUntraced(function* (writer) {
           for (const some of more) yield* add(writer, some)
           return yield* maintainAll(writer)
         })
       )
-      assert.isAbove(upkeep.filesCompacted, 12)
+      assert.isAbove(done.filesCompacted, 12)
       const expected = more.flat().map(({ city, temperature, ts }) => [city, temperature, ts, null])
-      const found = yield* query(root)
-      assert.deepStrictEqual(found.columns, columns)
-      assert.deepStrictEqual(sorted(found.rows), sorted([...rows, ...expected]))
+      const result = yield* query(root)
+      assert.deepStrictEqual(result.columns, columns)
+      assert.deepStrictEqual(sorted(result.rows), sorted([...rows, ...expected]))
     }).pipe(Effect.scoped)
   )
 
-  it.live("files whose rows are deleted by their values are left as they are", () =>
+  it.live("files with equality deletes are left unchanged", () =>
     Effect.gen(function* () {
       const { root } = yield* unpacked("equality-deletes")
       const folder = join(root, "warehouse", "default", "weather", "data", "ts=2026-01-08-14")
       const before = readdirSync(folder)
-      const upkeep = yield* written(root, maintainAll)
+      const done = yield* written(root, maintainAll)
       // The other hour has two files and no deletes.
-      assert.strictEqual(upkeep.filesCompacted, 2)
+      assert.strictEqual(done.filesCompacted, 2)
       assert.includeMembers(readdirSync(folder), before)
     }).pipe(Effect.scoped)
   )
@@ -246,7 +246,7 @@ describe("a table on which Spark has worked", () => {
 const findings = (root: string) => Effect.provide(tableCheck.run, at(root))
 
 describe("doctor over a table on which Spark has worked", () => {
-  it.effect("advises no rebuild without saying what it would undo", () =>
+  it.effect("names what a rebuild would undo when it advises one", () =>
     Effect.gen(function* () {
       const { root } = yield* unpacked("position-deletes")
       assert.deepStrictEqual(yield* findings(root), [])
@@ -263,7 +263,7 @@ describe("doctor over a table on which Spark has worked", () => {
   )
 
   for (const name of ["orc", "equality-deletes"]) {
-    it.effect(`names what Floe cannot apply: ${name}`, () =>
+    it.effect(`reports what Floe cannot apply: ${name}`, () =>
       Effect.gen(function* () {
         const { root } = yield* unpacked(name)
         const [finding] = yield* findings(root)
@@ -290,7 +290,7 @@ const asLogged = [
 ]
 
 describe("floe over a table on which Spark has worked", () => {
-  it.live("audit names each change, and a rebuild undoes none without being told to", () =>
+  it.live("audit reports each change, and a rebuild undoes none without --discard-other-writers", () =>
     Effect.gen(function* () {
       const { root, rows } = yield* unpacked("position-deletes")
       const env = { FLOE_DATA: root }
@@ -299,31 +299,31 @@ describe("floe over a table on which Spark has worked", () => {
       assert.match(audit.out, /changed by another writer: snapshot \d+ by spark, \+0 −3 rows/)
       assert.match(audit.out, /changed by another writer: snapshot \d+ by spark, \+2 −0 rows/)
 
-      const swap = ["rebuild", "--into", "again", "--promote"]
-      const refused = yield* floe(swap, env)
-      assert.strictEqual(refused.code, 1, refused.out)
+      const promote = ["rebuild", "--into", "again", "--promote"]
+      const rejected = yield* floe(promote, env)
+      assert.strictEqual(rejected.code, 1, rejected.out)
       assert.match(
-        refused.err.replaceAll(/\s+/g, " "),
+        rejected.err.replaceAll(/\s+/g, " "),
         /Other writers have added 2 rows to default\.weather and deleted 3 rows/
       )
-      assert.include(refused.err, "--discard-other-writers")
+      assert.include(rejected.err, "--discard-other-writers")
       assert.deepStrictEqual(sorted((yield* query(root)).rows), sorted(rows))
 
-      const swapped = yield* floe([...swap, "--discard-other-writers"], env)
-      assert.strictEqual(swapped.code, 0, swapped.err)
+      const promoted = yield* floe([...promote, "--discard-other-writers"], env)
+      assert.strictEqual(promoted.code, 0, promoted.err)
       assert.deepStrictEqual(sorted((yield* query(root)).rows), sorted(asLogged))
       const again = yield* audited(root)
       assert.deepStrictEqual([again.missing, again.extra, again.changedByOthers], [0, 0, []])
     }).pipe(Effect.scoped)
   )
 
-  it.live("a rebuild would also bring back what expired snapshots have deleted", () =>
+  it.live("a rebuild would also restore what expired snapshots have deleted", () =>
     Effect.gen(function* () {
       const { root } = yield* unpacked("expired")
-      const refused = yield* floe(["rebuild", "--into", "again", "--promote"], { FLOE_DATA: root })
-      assert.strictEqual(refused.code, 1, refused.out)
-      assert.match(refused.err.replaceAll(/\s+/g, " "), /default\.weather has 1 row fewer than the log would give/)
-      assert.include(refused.err, "--discard-other-writers")
+      const rejected = yield* floe(["rebuild", "--into", "again", "--promote"], { FLOE_DATA: root })
+      assert.strictEqual(rejected.code, 1, rejected.out)
+      assert.match(rejected.err.replaceAll(/\s+/g, " "), /default\.weather has 1 row fewer than the log would give/)
+      assert.include(rejected.err, "--discard-other-writers")
     }).pipe(Effect.scoped)
   )
 })

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect, Exit, Fiber, Layer, Option, Scope, Stream } from "effect"
@@ -31,7 +31,7 @@ const query = Effect.fnUntraced(function* (sql: string) {
 }, Effect.scoped)
 
 const rowsOf = (sql: string) => Effect.map(query(sql), ({ rows }) => rows)
-const refusal = (sql: string) => Effect.map(Effect.flip(query(sql)), (error) => error.message)
+const failureOf = (sql: string) => Effect.map(Effect.flip(query(sql)), (error) => error.message)
 
 const oslo = reading("Oslo", "41.50", "2026-01-08-14")
 const lima = reading('Lima, "the" city', "72.50", "2026-01-08-14")
@@ -43,7 +43,7 @@ const Filled = Layer.effectDiscard(Effect.andThen(commitRows([oslo, lima]), comm
 )
 
 layer(Filled)("Query", (it) => {
-  it.effect("the plan's statements, with and without semicolon and comments", () =>
+  it.effect("runs the plan's statements, with and without semicolon and comments", () =>
     Effect.gen(function* () {
       for (const sql of [
         "SHOW CATALOGS",
@@ -85,21 +85,21 @@ layer(Filled)("Query", (it) => {
 
   const readOnly = "Only statements that read are allowed: SELECT, SHOW, DESCRIBE, SUMMARIZE, or EXPLAIN of a SELECT."
 
-  it.effect("what a statement may be", () =>
+  it.effect("accepts only single statements that read", () =>
     Effect.gen(function* () {
-      assert.include(yield* refusal("SELEKT 1"), "Parser Error")
-      assert.include(yield* refusal("SELECT nothing FROM weather"), "Binder Error")
-      assert.include(yield* refusal("SELECT 1; SELECT 2"), "Give one statement at a time; there are 2.")
-      assert.include(yield* refusal("SELECT 1; DROP VIEW weather"), "Give one statement at a time; there are 2.")
-      assert.include(yield* refusal("DROP VIEW weather; SELECT 1"), "Give one statement at a time; there are 2.")
+      assert.include(yield* failureOf("SELEKT 1"), "Parser Error")
+      assert.include(yield* failureOf("SELECT nothing FROM weather"), "Binder Error")
+      assert.include(yield* failureOf("SELECT 1; SELECT 2"), "Give one statement at a time; there are 2.")
+      assert.include(yield* failureOf("SELECT 1; DROP VIEW weather"), "Give one statement at a time; there are 2.")
+      assert.include(yield* failureOf("DROP VIEW weather; SELECT 1"), "Give one statement at a time; there are 2.")
       assert.deepStrictEqual(yield* rowsOf("WITH update AS (SELECT 1 AS set) SELECT * FROM update"), [[1]])
-      assert.include(yield* refusal(" -- nothing\n ;"), "There is no statement")
+      assert.include(yield* failureOf(" -- nothing\n ;"), "There is no statement")
       assert.deepStrictEqual(yield* rowsOf("DESCRIBE SELECT 1 AS one"), [["one", "INTEGER", "YES", null, null, null]])
       for (const sql of ["EXPLAIN SELECT 1", "EXPLAIN (SELECT 1)", "EXPLAIN (ANALYZE, FORMAT JSON) SELECT 1"]) {
         assert.strictEqual((yield* query(sql)).rows.length, 1, sql)
       }
-      assert.include(yield* refusal("SHOW /* all */ of /* them */ CATALOGS"), "Parser Error")
-      assert.include(yield* refusal(`SHOW ${"/**/".repeat(100)} nothing`), "Catalog Error")
+      assert.include(yield* failureOf("SHOW /* all */ of /* them */ CATALOGS"), "Parser Error")
+      assert.include(yield* failureOf(`SHOW ${"/**/".repeat(100)} nothing`), "Catalog Error")
       for (const sql of [
         "DELETE FROM weather",
         "DELETE FROM iceberg.default.weather WHERE city = 'Oslo; (DELETE)'",
@@ -149,12 +149,12 @@ layer(Filled)("Query", (it) => {
         "EXPLAIN ANALYZE CREATE TABLE t AS SELECT 1",
         "EXPLAIN /* */ ANALYZE /* */ CREATE TABLE t AS SELECT 1"
       ]) {
-        assert.strictEqual(yield* refusal(sql), readOnly, sql)
+        assert.strictEqual(yield* failureOf(sql), readOnly, sql)
       }
     })
   )
 
-  it.effect("values keep their types in JSON", () =>
+  it.effect("keeps the types of values in JSON", () =>
     Effect.gen(function* () {
       const { types, rows } = yield* query(`SELECT
         1::TINYINT, 9007199254740993::BIGINT, 170141183460469231731687303715884105727::HUGEINT, 1.50::DECIMAL(9,2), 0.5::DOUBLE,
@@ -187,7 +187,7 @@ layer(Filled)("Query", (it) => {
     })
   )
 
-  it.effect("nothing of the machine can be read or written", () =>
+  it.effect("can read and write nothing else on the machine", () =>
     Effect.gen(function* () {
       const { root, table } = yield* DataFolder
       const [file] = Option.getOrThrow(yield* readTable(table)).files
@@ -211,7 +211,7 @@ layer(Filled)("Query", (it) => {
         "SELECT * FROM read_csv('http://127.0.0.1:9/')"
       ]) {
         assert.match(
-          yield* refusal(sql),
+          yield* failureOf(sql),
           /^Permission Error|^Only statements that read are allowed|^Catalog Error: Table with name \/etc|requires the extension httpfs/,
           sql
         )
@@ -227,7 +227,7 @@ layer(Filled)("Query", (it) => {
         `FROM query('SELECT * FROM enable_' || 'logging(storage = ''file'', storage_path = ''/tmp/log'')')`,
         "SELECT * FROM arrow_scan(1::POINTER, 1::POINTER, 1::POINTER)"
       ]) {
-        assert.match(yield* refusal(sql), /^The function \w+ cannot be used in a query\.$/, sql)
+        assert.match(yield* failureOf(sql), /^The function \w+ cannot be used in a query\.$/, sql)
       }
       assert.deepStrictEqual(readdirSync(root, { recursive: true }), before)
       assert.isTrue(bytes.equals(readFileSync(file.path)))
@@ -235,7 +235,7 @@ layer(Filled)("Query", (it) => {
     })
   )
 
-  it.effect("a statement that fails half way is an error, and not an end of rows", () =>
+  it.effect("fails if the statement fails halfway, instead of ending the rows", () =>
     Effect.gen(function* () {
       const seen: Array<number> = []
       const failure = yield* Effect.gen(function* () {
@@ -250,7 +250,7 @@ layer(Filled)("Query", (it) => {
     })
   )
 
-  it.effect("an interruption cancels the statement in the engine", () =>
+  it.effect("cancels the statement in the engine when it is interrupted", () =>
     Effect.gen(function* () {
       const busyMicros = () => process.cpuUsage().user
       const before = busyMicros()
@@ -269,7 +269,7 @@ layer(Filled)("Query", (it) => {
     })
   )
 
-  it.effect("a partition is read from its own files only", () =>
+  it.effect("reads a partition from its own files only", () =>
     Effect.gen(function* () {
       const { table } = yield* DataFolder
       const [first, ...others] = Option.getOrThrow(yield* readTable(table)).files
@@ -282,7 +282,7 @@ layer(Filled)("Query", (it) => {
       for (const file of others) writeFileSync(file.path, "no parquet")
       assert.deepStrictEqual(yield* rowsOf(count), expected)
       assert.match(
-        yield* refusal("SELECT count(city) FROM weather"),
+        yield* failureOf("SELECT count(city) FROM weather"),
         /^The table cannot be queried: its data file .*\.parquet has 10 bytes instead of \d+; floe doctor .*floe rebuild --into weather_again --promote/
       )
       others.forEach((file, i) => {
@@ -293,55 +293,8 @@ layer(Filled)("Query", (it) => {
   )
 })
 
-describe("Query and damage", () => {
-  it.effect("names the data file that is missing or damaged, and what repairs the table", () =>
-    Effect.gen(function* () {
-      yield* commitRows([oslo])
-      const [file] = Option.getOrThrow(yield* readTable((yield* DataFolder).table)).files
-      assert.isDefined(file)
-      const whole = readFileSync(file.path)
-      const flipped = (at: number) => {
-        const bytes = Buffer.from(whole)
-        bytes[at] = (bytes[at] ?? 0) ^ 0x10
-        return bytes
-      }
-      const damages: ReadonlyArray<readonly [damage: () => void, fault: string]> = [
-        [() => undefined, "is missing"],
-        [() => mkdirSync(file.path), "is a folder, not a file"],
-        [() => writeFileSync(file.path, ""), `has 0 bytes instead of ${whole.length}`],
-        [() => writeFileSync(file.path, whole.subarray(0, 90)), `has 90 bytes instead of ${whole.length}`],
-        [() => writeFileSync(file.path, flipped(whole.length - 1)), "is damaged: it is not a Parquet file"],
-        [
-          () => writeFileSync(file.path, flipped(whole.length - 6)),
-          "is damaged: the length of its footer is impossible"
-        ],
-        // The first page: that of the city.
-        [() => writeFileSync(file.path, flipped(8)), "is damaged: its rows cannot be read"]
-      ]
-      for (const [damage, fault] of damages) {
-        rmSync(file.path, { force: true, recursive: true })
-        damage()
-        assert.strictEqual(
-          yield* refusal("SELECT city, temperature FROM weather"),
-          `The table cannot be queried: its data file ${file.path} ${fault}; floe doctor checks all files of the table, and floe rebuild --into weather_again --promote recreates the table from the log.`
-        )
-      }
-      rmSync(file.path, { recursive: true })
-      writeFileSync(file.path, whole)
-      assert.match(yield* refusal(`SELECT * FROM read_csv('${file.path}')`), /^(?!The table cannot)/)
-      const metadata = join((yield* DataFolder).table, "metadata")
-      const [list = ""] = readdirSync(metadata).filter((name) => name.startsWith("snap-"))
-      writeFileSync(join(metadata, list), "")
-      assert.match(
-        yield* refusal("SELECT 1"),
-        /^The table cannot be queried: The table is broken: .*snap-\S+\.avro cannot be read: .*; run floe doctor to see how to repair it\.$/
-      )
-    }).pipe(Effect.provide(live))
-  )
-})
-
 describe("Query", () => {
-  it.effect("takes no column from the names of the folders above the table", () =>
+  it.effect("takes no column from the names of folders above the table", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
       const inFolder = at(join(folder, "city=Paris", "ts=1999-01-01-00"))
@@ -356,7 +309,7 @@ describe("Query", () => {
 })
 
 describe("Query and a table that changes", () => {
-  it.effect("without a table it says what to do", () =>
+  it.effect("without a table, fails with what to do", () =>
     Effect.gen(function* () {
       const { table } = yield* DataFolder
       const error = yield* Effect.flip(query("SELECT * FROM weather"))
@@ -365,7 +318,7 @@ describe("Query and a table that changes", () => {
     }).pipe(Effect.provide(live))
   )
 
-  it.effect("goes on without a lease where none can be taken", () =>
+  it.effect("continues without a lease if none can be acquired", () =>
     Effect.gen(function* () {
       yield* commitRows([oslo])
       writeFileSync((yield* DataFolder).leases, "a file where the folder of leases belongs")
@@ -374,7 +327,7 @@ describe("Query and a table that changes", () => {
     }).pipe(Effect.provide(live))
   )
 
-  it.effect("sees the snapshot at which it began, under a lease that ends with it", () =>
+  it.effect("sees the snapshot at its start, under a lease that ends with it", () =>
     Effect.gen(function* () {
       const first = yield* commitRows([oslo])
       const leases = yield* Leases

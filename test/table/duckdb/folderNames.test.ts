@@ -34,7 +34,7 @@ const answers = Effect.fnUntraced(function* () {
   return { rows: yield* Stream.runCollect(rows), hours: yield* view.hours }
 }, Effect.scoped)
 
-it.live("every name of a data folder is taken as it is by queries, sums, commits and compaction", () =>
+it.live("queries, checksums, commits and compaction work in a data folder of any name", () =>
   Effect.gen(function* () {
     const parent = yield* temporaryFolder
     for (const [name, neighbour] of names) {

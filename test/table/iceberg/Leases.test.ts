@@ -20,7 +20,7 @@ const big = "4695896948513303399"
 const files = Effect.map(DataFolder, ({ leases }) => readdirSync(leases))
 
 describe("Leases", () => {
-  it.effect("nothing is made before there is a lease", () =>
+  it.effect("no file is created before the first lease", () =>
     Effect.gen(function* () {
       const folder = yield* DataFolder
       const leases = yield* Leases
@@ -31,7 +31,7 @@ describe("Leases", () => {
     }).pipe(Effect.provide(live))
   )
 
-  it.effect("a lease counts until its scope closes, and several on one snapshot until the last of them", () =>
+  it.effect("a lease lasts until its scope closes, and several on one snapshot until the last closes", () =>
     Effect.gen(function* () {
       const leases = yield* Leases
       const scope = yield* Scope.make()
@@ -45,26 +45,28 @@ describe("Leases", () => {
     }).pipe(Effect.provide(live))
   )
 
-  it.effect("of another process it holds while that is suspended, whatever the clock says, and ends with kill -9", () =>
-    Effect.gen(function* () {
-      const folder = yield* DataFolder
-      const leases = yield* Leases
-      const query = yield* run(process.execPath, [join(root, "test/support/leasingProcess.ts"), folder.root, big])
-      yield* Effect.promise(() => query.printed(/held/))
-      assert.deepStrictEqual(yield* leases.held, new Set([big]))
-      query.signal("SIGSTOP")
-      yield* TestClock.setTime(Date.UTC(2090, 0, 1))
-      assert.deepStrictEqual(yield* leases.held, new Set([big]))
-      yield* TestClock.setTime(0)
-      assert.deepStrictEqual(yield* leases.held, new Set([big]))
-      query.signal("SIGKILL")
-      yield* Effect.promise(() => query.ended)
-      assert.deepStrictEqual(yield* leases.held, new Set())
-      assert.deepStrictEqual(yield* files, [])
-    }).pipe(Effect.scoped, Effect.provide(live))
+  it.effect(
+    "a lease of another process lasts while that is suspended, whatever the clock reads, and ends with kill -9",
+    () =>
+      Effect.gen(function* () {
+        const folder = yield* DataFolder
+        const leases = yield* Leases
+        const query = yield* run(process.execPath, [join(root, "test/support/leasingProcess.ts"), folder.root, big])
+        yield* Effect.promise(() => query.printed(/held/))
+        assert.deepStrictEqual(yield* leases.held, new Set([big]))
+        query.signal("SIGSTOP")
+        yield* TestClock.setTime(Date.UTC(2090, 0, 1))
+        assert.deepStrictEqual(yield* leases.held, new Set([big]))
+        yield* TestClock.setTime(0)
+        assert.deepStrictEqual(yield* leases.held, new Set([big]))
+        query.signal("SIGKILL")
+        yield* Effect.promise(() => query.ended)
+        assert.deepStrictEqual(yield* leases.held, new Set())
+        assert.deepStrictEqual(yield* files, [])
+      }).pipe(Effect.scoped, Effect.provide(live))
   )
 
-  it.effect("where none can be had, who reads on is told once what was read has expired, and only then", () =>
+  it.effect("a read without a lease logs a warning only if it fails after the snapshot has expired", () =>
     Effect.gen(function* () {
       const lines: Array<unknown> = []
       const logger = Logger.make(({ message }) => void lines.push(...(Array.isArray(message) ? message : [message])))
@@ -96,7 +98,7 @@ describe("Leases", () => {
     }).pipe(Effect.scoped, Effect.provide(live))
   )
 
-  it.effect("what is no lease is left where it is", () =>
+  it.effect("other files in the folder stay", () =>
     Effect.gen(function* () {
       const folder = yield* DataFolder
       mkdirSync(folder.leases)

@@ -1,4 +1,4 @@
-import { cpSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { cpSync, existsSync, mkdirSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { setImmediate } from "node:timers/promises"
 import { assert, layer } from "@effect/vitest"
@@ -7,11 +7,9 @@ import { TestClock } from "effect/testing"
 import { DataFolder } from "../../../services/DataFolder.ts"
 import { Leases } from "../../../services/Leases.ts"
 import type { WeatherRecord } from "../../../services/Weather.ts"
-import { temporaryFolder } from "../../support/dataFolder.ts"
 import {
   add,
   assertRows,
-  diskFull,
   environment,
   filesUnder,
   hour,
@@ -34,7 +32,7 @@ const currentFiles = (table: string) =>
 const assertTidy = (table: string) => Effect.sync(() => assert.deepStrictEqual(tableFiles(table), namedFiles(table)))
 
 layer(environment)("compaction", (it) => {
-  it.effect("merges small files of a partition that grows, and all of them when it does not", () =>
+  it.effect("merges files of one size class in a growing partition, and all small files in a quiet one", () =>
     Effect.gen(function* () {
       const table = yield* tableOf
       const writer = yield* openWriter()
@@ -45,8 +43,8 @@ layer(environment)("compaction", (it) => {
         yield* add(writer, more)
         if (i === 6) assert.strictEqual((yield* maintainAll(writer)).filesCompacted, 0)
         if (i === 7) {
-          const upkeep = yield* writer.maintain
-          assert.deepStrictEqual([upkeep.filesCompacted, upkeep.filesWritten], [16, 2])
+          const done = yield* writer.maintain
+          assert.deepStrictEqual([done.filesCompacted, done.filesWritten], [16, 2])
           yield* assertRows(table, rows)
         }
       }
@@ -63,7 +61,7 @@ layer(environment)("compaction", (it) => {
     })
   )
 
-  it.effect("goes on beside commits, and what it makes is put on top of them", () =>
+  it.effect("runs beside commits, and commits its result on top of them", () =>
     Effect.gen(function* () {
       const folder = yield* DataFolder
       const other = join(folder.warehouse, "beside")
@@ -83,13 +81,13 @@ layer(environment)("compaction", (it) => {
         yield* add(writer, someRows(3, `a${i}`))
       }
       holding = true
-      const upkeep = yield* Effect.forkChild(writer.maintain)
+      const maintenance = yield* Effect.forkChild(writer.maintain)
       yield* Deferred.await(merged)
       holding = false
       yield* writer.stage(someRows(4, "beside"))
       const commit = yield* Effect.forkChild(writer.commit({ logId: "a-log", offset: 28 }))
       yield* Deferred.succeed(proceed, undefined)
-      assert.strictEqual((yield* Fiber.join(upkeep)).filesCompacted, 8)
+      assert.strictEqual((yield* Fiber.join(maintenance)).filesCompacted, 8)
       assert.deepStrictEqual((yield* Fiber.join(commit)).progress.offset, 28)
       rows = [...rows, ...someRows(4, "beside")]
       yield* assertRows(other, rows)
@@ -97,7 +95,7 @@ layer(environment)("compaction", (it) => {
     })
   )
 
-  it.effect("that is interrupted leaves the table as it was, or merged, and no file beside it", () =>
+  it.effect("leaves the table unchanged or merged, and no other file, when it is interrupted", () =>
     Effect.gen(function* () {
       const other = join((yield* DataFolder).warehouse, "interrupted")
       const writer = yield* openWriter({ tableFolder: other })
@@ -108,12 +106,12 @@ layer(environment)("compaction", (it) => {
       }
       const files = filesUnder(join(other, "data")).length
       for (const until of ["at once", "a merged file is there"]) {
-        const upkeep = yield* Effect.forkChild(writer.maintain)
+        const maintenance = yield* Effect.forkChild(writer.maintain)
         yield* Effect.promise(() => setImmediate())
-        while (until !== "at once" && filesUnder(join(other, "data")).length === files && !upkeep.pollUnsafe()) {
+        while (until !== "at once" && filesUnder(join(other, "data")).length === files && !maintenance.pollUnsafe()) {
           yield* Effect.promise(() => setImmediate())
         }
-        yield* Fiber.interrupt(upkeep)
+        yield* Fiber.interrupt(maintenance)
         assert.deepStrictEqual(tableFiles(other), namedFiles(other))
       }
       yield* maintainAll(writer)
@@ -122,7 +120,7 @@ layer(environment)("compaction", (it) => {
     })
   )
 
-  it.effect("keeps the sequence numbers that readers order deletes by", () =>
+  it.effect("keeps the sequence numbers by which readers apply deletes", () =>
     Effect.gen(function* () {
       const other = join((yield* DataFolder).warehouse, "sequence")
       const writer = yield* openWriter({ tableFolder: other })
@@ -146,7 +144,7 @@ layer(environment)("compaction", (it) => {
     })
   )
 
-  it.effect("that finds fewer rows than the manifests say leaves the files as they are", () =>
+  it.effect("leaves files with fewer rows than their manifests record unchanged", () =>
     Effect.gen(function* () {
       const other = join((yield* DataFolder).warehouse, "fewer")
       const writer = yield* openWriter({ tableFolder: other })
@@ -164,42 +162,44 @@ layer(environment)("compaction", (it) => {
 })
 
 layer(environment)("expiry", (it) => {
-  it.effect("keeps the newest snapshots with their files and metadata, and removes what only older ones needed", () =>
-    Effect.gen(function* () {
-      const table = yield* tableOf
-      const writer = yield* openWriter({ snapshotKeep: 4 })
-      let rows: ReadonlyArray<WeatherRecord> = []
-      const rowsAt = new Map<string, ReadonlyArray<WeatherRecord>>()
-      const note = Effect.gen(function* () {
-        rowsAt.set(Option.getOrThrow(yield* writer.committed).snapshotId, rows)
+  it.effect(
+    "keeps the newest snapshots with their files and metadata, and removes the files that only older ones needed",
+    () =>
+      Effect.gen(function* () {
+        const table = yield* tableOf
+        const writer = yield* openWriter({ snapshotKeep: 4 })
+        let rows: ReadonlyArray<WeatherRecord> = []
+        const rowsAt = new Map<string, ReadonlyArray<WeatherRecord>>()
+        const note = Effect.gen(function* () {
+          rowsAt.set(Option.getOrThrow(yield* writer.committed).snapshotId, rows)
+        })
+        let expired = 0
+        // The first eight files are merged, then each seven more with the merged one: the last time after 29.
+        for (let i = 0; i < 29; i++) {
+          rows = [...rows, ...someRows(2, `r${i}`, hour)]
+          yield* add(writer, rows.slice(-2))
+          yield* note
+          expired += (yield* writer.maintain).snapshotsExpired
+          yield* note
+        }
+        expired += (yield* maintainAll(writer)).snapshotsExpired
+        const snapshots = yield* listSnapshots(table)
+        assert.strictEqual(snapshots.length, 4)
+        assert.strictEqual(expired, rowsAt.size - 4)
+        assert.isTrue(snapshots.some((snapshot) => snapshot.operation === "replace"))
+        for (const { snapshotId } of snapshots) {
+          assert.deepStrictEqual(
+            sorted(yield* icebirdRows(table, { snapshotId })),
+            sorted(rowsAt.get(snapshotId) ?? []),
+            `at snapshot ${snapshotId}`
+          )
+        }
+        yield* assertTidy(table)
+        yield* assertRows(table, rows)
       })
-      let expired = 0
-      // The first eight files are merged, then each seven more with the merged one: the last time after 29.
-      for (let i = 0; i < 29; i++) {
-        rows = [...rows, ...someRows(2, `r${i}`, hour)]
-        yield* add(writer, rows.slice(-2))
-        yield* note
-        expired += (yield* writer.maintain).snapshotsExpired
-        yield* note
-      }
-      expired += (yield* maintainAll(writer)).snapshotsExpired
-      const snapshots = yield* listSnapshots(table)
-      assert.strictEqual(snapshots.length, 4)
-      assert.strictEqual(expired, rowsAt.size - 4)
-      assert.isTrue(snapshots.some((snapshot) => snapshot.operation === "replace"))
-      for (const { snapshotId } of snapshots) {
-        assert.deepStrictEqual(
-          sorted(yield* icebirdRows(table, { snapshotId })),
-          sorted(rowsAt.get(snapshotId) ?? []),
-          `at snapshot ${snapshotId}`
-        )
-      }
-      yield* assertTidy(table)
-      yield* assertRows(table, rows)
-    })
   )
 
-  it.effect("with fewer snapshots to keep than before, needs no commit to go on", () =>
+  it.effect("needs no commit when fewer snapshots are to be kept than before", () =>
     Effect.gen(function* () {
       const table = yield* tableOf
       const rows = yield* icebirdRows(table)
@@ -253,7 +253,7 @@ layer(environment)("expiry", (it) => {
 })
 
 layer(environment)("orphans", (it) => {
-  it.effect("are removed by the next writer, and nothing else is", () =>
+  it.effect("are removed by the next writer, and no other file is", () =>
     Effect.gen(function* () {
       const table = yield* tableOf
       yield* Effect.scoped(
@@ -286,76 +286,6 @@ layer(environment)("orphans", (it) => {
   )
 })
 
-layer(environment)("a table that was moved", (it) => {
-  it.effect("is read at its new place at once, and written on with its snapshots", () =>
-    Effect.gen(function* () {
-      const { warehouse } = yield* DataFolder
-      const [first, second] = [join(warehouse, "first"), join(warehouse, "a new", "place's")]
-      let rows: ReadonlyArray<WeatherRecord> = []
-      yield* Effect.scoped(
-        Effect.gen(function* () {
-          const writer = yield* openWriter({ tableFolder: first })
-          for (let i = 0; i < 10; i++) {
-            rows = [...rows, ...someRows(3, `r${i}`)]
-            yield* add(writer, someRows(3, `r${i}`))
-            if (i === 7) yield* writer.maintain
-          }
-        })
-      )
-      const before = yield* listSnapshots(first)
-      mkdirSync(dirname(second))
-      renameSync(first, second)
-      const moved = Option.getOrThrow(yield* readTable(second))
-      assert.strictEqual(moved.location, first)
-      assert.isTrue(moved.files.every((file) => file.path.startsWith(second) && existsSync(file.path)))
-
-      const files = filesUnder(second)
-      const failed = yield* Effect.flip(
-        Effect.scoped(
-          openWriter({
-            tableFolder: second,
-            failpoint: (step) => (step === "durable" ? Effect.fail(diskFull) : Effect.void)
-          })
-        )
-      )
-      assert.strictEqual(failed._tag, "TableUnavailable")
-      assert.deepStrictEqual(filesUnder(second), files)
-
-      const copies = yield* temporaryFolder
-      yield* Effect.scoped(
-        Effect.gen(function* () {
-          const writer = yield* openWriter({
-            tableFolder: second,
-            failpoint: (step) =>
-              Effect.sync(
-                () => existsSync(join(copies, step)) || cpSync(second, join(copies, step), { recursive: true })
-              )
-          })
-          assert.strictEqual(Option.getOrThrow(yield* readTable(second)).location, second)
-          yield* assertRows(second, rows)
-          assert.deepStrictEqual(yield* listSnapshots(second), before)
-          for (const { snapshotId, rows: count } of before) {
-            assert.strictEqual((yield* icebirdRows(second, { snapshotId })).length, count)
-          }
-          yield* add(writer, someRows(3, "after"))
-          yield* assertRows(second, [...rows, ...someRows(3, "after")])
-          yield* maintainAll(writer)
-          yield* assertTidy(second)
-        })
-      )
-      // A crash in the middle of the move leaves a table that can be opened and moved again.
-      for (const step of ["written", "durable", "linked"]) {
-        rmSync(second, { recursive: true })
-        renameSync(join(copies, step), second)
-        const writer = yield* openWriter({ tableFolder: second })
-        yield* assertRows(second, rows)
-        yield* maintainAll(writer)
-        yield* assertTidy(second)
-      }
-    })
-  )
-})
-
 layer(environment)("a long life", (it) => {
   it.effect(
     "of many commits leaves few files",
@@ -379,9 +309,9 @@ layer(environment)("a long life", (it) => {
     60_000
   )
 
-  it.effect("of commits without upkeep keeps the manifests few", () =>
+  it.effect("of commits without maintenance leaves few manifests", () =>
     Effect.gen(function* () {
-      const table = join((yield* DataFolder).warehouse, "no upkeep")
+      const table = join((yield* DataFolder).warehouse, "no maintenance")
       const writer = yield* openWriter({ tableFolder: table, snapshotKeep: 3 })
       for (let i = 0; i < 100; i++) yield* add(writer, someRows(1, `r${i}`))
       const { version } = Option.getOrThrow(yield* writer.committed)

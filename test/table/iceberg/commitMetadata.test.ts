@@ -27,7 +27,7 @@ const steps: ReadonlyArray<Step> = ["written", "durable", "linked", "hinted"]
 const tableOf = Effect.map(DataFolder, (folder) => folder.table)
 
 layer(environment)("a commit", (it) => {
-  it.effect("makes rows and progress visible together, and they stay", () =>
+  it.effect("makes rows and progress visible together, and durable", () =>
     Effect.gen(function* () {
       const table = yield* tableOf
       yield* Effect.scoped(
@@ -55,7 +55,7 @@ layer(environment)("a commit", (it) => {
     })
   )
 
-  it.effect("without rows moves the progress only", () =>
+  it.effect("without rows advances only the progress", () =>
     Effect.gen(function* () {
       const writer = yield* openWriter()
       const committed = yield* writer.commit({ logId: "log-1", offset: 9 })
@@ -68,47 +68,49 @@ layer(environment)("a commit", (it) => {
 })
 
 layer(environment)("a crash of the writer", (it) => {
-  it.effect("at any step of a commit leaves the old snapshot or the new one, and the next writer goes on", () =>
-    Effect.gen(function* () {
-      const table = yield* tableOf
-      const copies = yield* temporaryFolder
-      const [old, fresh] = [someRows(20, "old"), someRows(30, "new")]
-      let copying = false
-      yield* Effect.scoped(
-        Effect.gen(function* () {
-          const writer = yield* openWriter({
-            failpoint: (step) => Effect.sync(() => copying && cpSync(table, join(copies, step), { recursive: true }))
+  it.effect(
+    "at any step of a commit leaves the old snapshot or the new one, from which the next writer continues",
+    () =>
+      Effect.gen(function* () {
+        const table = yield* tableOf
+        const copies = yield* temporaryFolder
+        const [old, fresh] = [someRows(20, "old"), someRows(30, "new")]
+        let copying = false
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            const writer = yield* openWriter({
+              failpoint: (step) => Effect.sync(() => copying && cpSync(table, join(copies, step), { recursive: true }))
+            })
+            yield* add(writer, old)
+            copying = true
+            yield* add(writer, fresh)
           })
-          yield* add(writer, old)
-          copying = true
-          yield* add(writer, fresh)
-        })
-      )
-      const outcome = yield* Effect.forEach(
-        steps,
-        Effect.fnUntraced(function* (step) {
-          rmSync(table, { recursive: true })
-          renameSync(join(copies, step), table)
-          writeFileSync(join(table, "metadata", "00000000-0000-v1.tmp"), '{"format-version": 2, "table-')
-          const writer = yield* openWriter()
-          const committed = Option.getOrThrow(yield* writer.committed)
-          const isNew = committed.progress.offset === 50
-          const rows = isNew ? [...old, ...fresh] : old
-          assert.strictEqual(committed.rows, rows.length)
-          const next = someRows(7, "next")
-          yield* add(writer, next)
-          yield* assertRows(table, [...rows, ...next])
-          yield* maintainAll(writer)
-          assert.deepStrictEqual(tableFiles(table), namedFiles(table))
-          yield* assertRows(table, [...rows, ...next])
-          return isNew ? "new" : "old"
-        }, Effect.scoped)
-      )
-      assert.deepStrictEqual(outcome, ["old", "old", "new", "new"])
-    })
+        )
+        const outcome = yield* Effect.forEach(
+          steps,
+          Effect.fnUntraced(function* (step) {
+            rmSync(table, { recursive: true })
+            renameSync(join(copies, step), table)
+            writeFileSync(join(table, "metadata", "00000000-0000-v1.tmp"), '{"format-version": 2, "table-')
+            const writer = yield* openWriter()
+            const committed = Option.getOrThrow(yield* writer.committed)
+            const isNew = committed.progress.offset === 50
+            const rows = isNew ? [...old, ...fresh] : old
+            assert.strictEqual(committed.rows, rows.length)
+            const next = someRows(7, "next")
+            yield* add(writer, next)
+            yield* assertRows(table, [...rows, ...next])
+            yield* maintainAll(writer)
+            assert.deepStrictEqual(tableFiles(table), namedFiles(table))
+            yield* assertRows(table, [...rows, ...next])
+            return isNew ? "new" : "old"
+          }, Effect.scoped)
+        )
+        assert.deepStrictEqual(outcome, ["old", "old", "new", "new"])
+      })
   )
 
-  it.effect("that leaves the newest metadata torn brings back the version before it", () =>
+  it.effect("that leaves the newest metadata torn restores the version before", () =>
     Effect.gen(function* () {
       const table = yield* tableOf
       const { version } = Option.getOrThrow(yield* readTable(table))
@@ -128,7 +130,7 @@ layer(environment)("a crash of the writer", (it) => {
 })
 
 layer(environment)("a commit that fails", (it) => {
-  it.effect("leaves nothing visible, and its rows to the next one", () =>
+  it.effect("makes nothing visible, and the next commit has its rows", () =>
     Effect.gen(function* () {
       const table = yield* tableOf
       let failing: Step | undefined
@@ -158,7 +160,7 @@ layer(environment)("a commit that fails", (it) => {
     })
   )
 
-  it.effect("while it writes Parquet keeps the rows staged too", () =>
+  it.effect("while it writes Parquet also keeps the rows staged", () =>
     Effect.gen(function* () {
       const table = yield* tableOf
       const writer = yield* openWriter()
@@ -175,7 +177,7 @@ layer(environment)("a commit that fails", (it) => {
     })
   )
 
-  it.effect("because another program wrote the next version names that file", () =>
+  it.effect("because the next version cannot be read names that file", () =>
     Effect.gen(function* () {
       const table = yield* tableOf
       const writer = yield* openWriter()
@@ -195,7 +197,7 @@ layer(environment)("a commit that fails", (it) => {
 })
 
 layer(environment)("staging more than a piece holds", (it) => {
-  it.effect("writes Parquet before the commit, which nobody sees until then", () =>
+  it.effect("writes Parquet before the commit, invisible until then", () =>
     Effect.gen(function* () {
       const table = yield* tableOf
       const writer = yield* openWriter()
@@ -214,7 +216,7 @@ layer(environment)("staging more partitions than fit into memory at once", (it) 
   const hours = Array.from({ length: 1200 }, (_, i) => hourOf(i * 3_600_000))
   const rows = hours.flatMap((ts) => someRows(3, "rare", ts))
 
-  it.effect("commits a file for each", () =>
+  it.effect("commits one file per partition", () =>
     Effect.gen(function* () {
       const writer = yield* openWriter()
       const committed = yield* add(writer, rows)
@@ -224,7 +226,7 @@ layer(environment)("staging more partitions than fit into memory at once", (it) 
     })
   )
 
-  it.effect("leaves no file when one of them cannot be written", () =>
+  it.effect("leaves no file if one partition cannot be written", () =>
     Effect.gen(function* () {
       const { warehouse } = yield* DataFolder
       const other = join(warehouse, "other")

@@ -27,7 +27,7 @@ const withSources = (text: string): unknown =>
 const namedLike = (pattern: RegExp) => readdirSync(metadataFolder).filter((name) => pattern.test(name))
 
 describe("numbers", () => {
-  it("of any size and form are written as they were read", () => {
+  it("of any size and form are written back as they were read", () => {
     const number = fc.oneof(
       fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }).map(String),
       fc.double({ noNaN: true, noDefaultInfinity: true }).map(String),
@@ -55,11 +55,11 @@ describe("numbers", () => {
 })
 
 describe("metadata of another engine", () => {
-  it("are written as they were read", () => {
+  it("are written back as they were read", () => {
     assert.deepStrictEqual(withSources(Metadata.encode(Metadata.decode(newestText))), withSources(newestText))
   })
 
-  it("may hold what Floe does not know, and leave out what may be left out", () => {
+  it("may have unknown fields and lack optional ones", () => {
     const { refs, "snapshot-log": log, "metadata-log": metadataLog, ...some } = JSON.parse(newestText)
     const more = JSON.stringify({
       ...some,
@@ -98,7 +98,7 @@ describe("metadata of another engine", () => {
 })
 
 describe("manifests of another engine", () => {
-  it("are written as they were read, by their own Avro schema", () => {
+  it("are written back as they were read, with their own Avro schema", () => {
     const names = namedLike(/-m\d+\.avro$/)
     assert.isAtLeast(names.length, 4)
     for (const name of names) {
@@ -117,7 +117,7 @@ describe("manifests of another engine", () => {
     }
   })
 
-  it("keep their place in a list that Floe writes", () => {
+  it("are listed in order in a manifest list that Floe writes", () => {
     for (const name of namedLike(/^snap-.*\.avro$/)) {
       const manifests = manifestCodec.decodeList(readFileSync(join(metadataFolder, name)))
       const again = join(metadataFolder, "..", "..", "..", `again-${name}`)
@@ -145,7 +145,7 @@ describe("manifests of another engine", () => {
 })
 
 layer(environment)("a table that Spark wrote to", (it) => {
-  it.effect("is read with its deletes, wherever it is now", () =>
+  it.effect("is read with its deletes, even after it was moved", () =>
     Effect.gen(function* () {
       const { table } = yield* DataFolder
       placeRecorded(table)
@@ -187,7 +187,7 @@ layer(environment)("a table that Spark wrote to", (it) => {
     })
   )
 
-  it.effect("that is of another format version is refused in one sentence", () =>
+  it.effect("of another format version fails with one sentence", () =>
     Effect.gen(function* () {
       const { root } = yield* DataFolder
       const table = join(root, "third")

@@ -1,5 +1,5 @@
-/** Commits of other programs are taken up; one of Floe's that is gone is done again. */
-import { existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs"
+/** Floe continues from other programs' commits, and repeats its own if they have replaced them. */
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, layer } from "@effect/vitest"
 import { Effect, Option } from "effect"
@@ -21,14 +21,11 @@ import {
   someRows
 } from "../../support/icebergTable.ts"
 import * as OtherProgram from "../../support/otherProgram.ts"
-import { readTable } from "../../support/readTable.ts"
 
 const tableIn = (name: string) => Effect.map(DataFolder, ({ root }) => join(root, "tables", name))
 
-const progressIn = (table: string) => Effect.map(readTable(table), (found) => Option.getOrThrow(found).progress)
-
 layer(environment)("a commit of another program", (it) => {
-  it.effect("is taken up: Floe's next one goes on from it, with its snapshot and 64-bit id", () =>
+  it.effect("is loaded: Floe's next commit continues from it, with its snapshot and 64-bit id", () =>
     Effect.gen(function* () {
       const table = yield* tableIn("taken-up")
       const writer = yield* openWriter({ tableFolder: table })
@@ -48,7 +45,7 @@ layer(environment)("a commit of another program", (it) => {
     })
   )
 
-  it.effect("that comes between the look and the link makes Floe begin again on it", () =>
+  it.effect("that comes between the refresh and the link makes Floe retry on top of it", () =>
     Effect.gen(function* () {
       const table = yield* tableIn("race")
       let race = false
@@ -78,7 +75,7 @@ layer(environment)("a commit of another program", (it) => {
     ["over Floe's own version", 2],
     ["over Floe's own version, and the next one", 3]
   ] as const) {
-    it.effect(`that was renamed ${how} takes a commit of Floe's away: what was staged is to be read again`, () =>
+    it.effect(`that was renamed ${how} replaces a commit of Floe's: the staged rows must be read again`, () =>
       Effect.gen(function* () {
         const table = yield* tableIn(`renamed-${to}`)
         const writer = yield* openWriter({ tableFolder: table })
@@ -99,7 +96,7 @@ layer(environment)("a commit of another program", (it) => {
     )
   }
 
-  it.effect("is noticed without anything to commit", () =>
+  it.effect("is noticed even without rows to commit", () =>
     Effect.gen(function* () {
       const table = yield* tableIn("noticed")
       const writer = yield* openWriter({ tableFolder: table })
@@ -112,7 +109,7 @@ layer(environment)("a commit of another program", (it) => {
     })
   )
 
-  it.effect("that is there when a sync fails is not removed with Floe's own", () =>
+  it.effect("stays when a sync fails and Floe removes its own", () =>
     Effect.gen(function* () {
       const table = yield* tableIn("sync")
       let failing: Step | undefined
@@ -137,7 +134,7 @@ layer(environment)("a commit of another program", (it) => {
   )
 
   for (const noted of [true, false]) {
-    it.effect(`keeps the files of a snapshot that Floe had expired (${noted ? "" : "not yet "}noted)`, () =>
+    it.effect(`keeps the files of a snapshot that Floe had expired (${noted ? "" : "not yet "}recorded)`, () =>
       Effect.gen(function* () {
         const table = yield* tableIn(`back-${noted}`)
         const writer = yield* openWriter({ tableFolder: table, snapshotKeep: 1, metadataKeep: 0, fileGrace: 60_000 })
@@ -163,7 +160,7 @@ layer(environment)("a commit of another program", (it) => {
     )
   }
 
-  it.effect("leaves no checksum of Hadoop's beside a file that Floe has replaced", () =>
+  it.effect("leaves no Hadoop checksum beside a file that Floe has replaced", () =>
     Effect.gen(function* () {
       const table = yield* tableIn("checksums")
       const writer = yield* openWriter({ tableFolder: table })
@@ -177,7 +174,7 @@ layer(environment)("a commit of another program", (it) => {
     })
   )
 
-  it.effect("that changes what Floe needs stops it in one sentence", () =>
+  it.effect("that changes what Floe needs fails its commits with one sentence", () =>
     Effect.gen(function* () {
       const table = yield* tableIn("renamed-column")
       const writer = yield* openWriter({ tableFolder: table })
@@ -192,187 +189,6 @@ layer(environment)("a commit of another program", (it) => {
         error.message,
         `The table cannot be used: ${file} no longer has the column city of type string: another program renamed, changed or dropped it; restore the column.`
       )
-    })
-  )
-})
-
-layer(environment)("how far the log is in", (it) => {
-  it.effect("is told by the nearest ancestor after a rollback", () =>
-    Effect.gen(function* () {
-      const table = yield* tableIn("rollback")
-      const writer = yield* openWriter({ tableFolder: table })
-      const first = yield* add(writer, someRows(3, "first"))
-      yield* add(writer, someRows(4, "second"))
-      OtherProgram.rollBack(table, 2, 3, BigInt(first.snapshotId))
-      assert.strictEqual((yield* Effect.flip(writer.refresh))._tag, "TableChanged")
-      assert.strictEqual((yield* progressIn(table))?.offset, 3)
-      yield* add(writer, someRows(4, "again"))
-      yield* assertRows(table, [...someRows(3, "first"), ...someRows(4, "again")])
-    })
-  )
-
-  it.effect("is told by the properties where the ancestors have expired", () =>
-    Effect.gen(function* () {
-      const table = yield* tableIn("expired")
-      yield* Effect.scoped(
-        Effect.flatMap(openWriter({ tableFolder: table }), (writer) => add(writer, someRows(3, "a")))
-      )
-      OtherProgram.commit(table, 1, 2, { keep: () => false })
-      assert.deepStrictEqual(yield* progressIn(table), { logId: "a-log", offset: 3 })
-      const writer = yield* openWriter({ tableFolder: table })
-      yield* add(writer, someRows(2, "b"))
-      yield* assertRows(table, [...someRows(3, "a"), ...someRows(2, "b")])
-    })
-  )
-
-  it.effect("is told by an ancestor however many commits of others came behind it, when snapshots are thinned", () =>
-    Effect.gen(function* () {
-      const table = yield* tableIn("thinned")
-      const writer = yield* openWriter({ tableFolder: table, snapshotKeep: 2 })
-      const { snapshotId } = yield* add(writer, someRows(3, "a"))
-      for (let version = 1; version <= 5; version++) {
-        OtherProgram.commit(table, version, version + 1, { id: 4695896948513303399n + BigInt(version) })
-      }
-      // With one more piece of upkeep the properties would tell it too.
-      yield* writer.maintain
-      yield* writer.refresh
-      yield* maintainAll(writer)
-      const { metadata } = Option.getOrThrow(yield* readMetadata(table))
-      assert.isTrue(metadata.snapshots.some((one) => String(one["snapshot-id"]) === snapshotId))
-      assert.deepStrictEqual(yield* progressIn(table), { logId: "a-log", offset: 3 })
-      yield* add(writer, someRows(2, "b"))
-      yield* assertRows(table, [...someRows(3, "a"), ...someRows(2, "b")])
-    })
-  )
-
-  it.effect("is not told by properties of a snapshot that was rolled back past", () =>
-    Effect.gen(function* () {
-      const table = yield* tableIn("wrong")
-      const first = yield* Effect.scoped(
-        Effect.gen(function* () {
-          const writer = yield* openWriter({ tableFolder: table })
-          const first = yield* add(writer, someRows(3, "a"))
-          OtherProgram.commit(table, 1, 2)
-          yield* add(writer, someRows(2, "b"))
-          return first
-        })
-      )
-      OtherProgram.rollBack(table, 3, 4, 4695896948513303399n)
-      for (const keep of [
-        // The one that the properties are of is kept, and no ancestor.
-        (one: Metadata.Snapshot) => String(one["snapshot-id"]) !== first.snapshotId,
-        // It has expired too, but it was later.
-        (one: Metadata.Snapshot) => one["snapshot-id"] === 4695896948513303399n
-      ]) {
-        const metadata = OtherProgram.read(table, 4)
-        writeFileSync(
-          metadataFile(table, 5),
-          Metadata.encode({ ...metadata, snapshots: metadata.snapshots.filter(keep) })
-        )
-        const error = yield* Effect.flip(Effect.scoped(openWriter({ tableFolder: table })))
-        assert.include(error.message, `${metadataFile(table, 5)} does not record how much of the log the table holds`)
-        OtherProgram.removeMetadata(table, 5)
-      }
-    })
-  )
-})
-
-layer(environment)("metadata that cannot be read", (it) => {
-  const whole = Effect.gen(function* () {
-    const table = yield* tableIn("torn")
-    if (!existsSync(table)) {
-      yield* Effect.scoped(
-        Effect.gen(function* () {
-          const writer = yield* openWriter({ tableFolder: table })
-          yield* add(writer, someRows(3, "a"))
-          yield* add(writer, someRows(3, "b"))
-        })
-      )
-    }
-    return { table, two: metadataFile(table, 2), text: readFileSync(metadataFile(table, 2), "utf8") }
-  })
-
-  it.effect("are left out where they are empty or end early, anywhere", () =>
-    Effect.gen(function* () {
-      const { table, text, two } = yield* whole
-      const lengths = [
-        0,
-        1,
-        text.length - 1,
-        ...Array.from({ length: 60 }, (_, i) => Math.floor((i * text.length) / 60))
-      ]
-      for (const length of lengths) {
-        truncateSync(two, length)
-        const { torn, version } = Option.getOrThrow(yield* readMetadata(table))
-        assert.deepStrictEqual([version, torn.map(({ file }) => file)], [1, [two]], `of ${length} characters`)
-        writeFileSync(two, text)
-      }
-      writeFileSync(two, "\0".repeat(500))
-      assert.strictEqual(Option.getOrThrow(yield* readMetadata(table)).version, 1)
-      writeFileSync(two, text)
-    })
-  )
-
-  it.effect("are left out where only they name a snapshot whose manifest list is missing", () =>
-    Effect.gen(function* () {
-      const { table, two } = yield* whole
-      const { snapshot } = Option.getOrThrow(yield* readMetadata(table))
-      const list = readFileSync(snapshot["manifest-list"])
-      rmSync(snapshot["manifest-list"])
-      assert.strictEqual(Option.getOrThrow(yield* readMetadata(table)).version, 1)
-      writeFileSync(metadataFile(table, 3), readFileSync(two))
-      const error = yield* Effect.flip(readMetadata(table))
-      assert.include(
-        error.message,
-        `${snapshot["manifest-list"]} is missing, although v2.metadata.json also contains its snapshot`
-      )
-      OtherProgram.removeMetadata(table, 3)
-      writeFileSync(snapshot["manifest-list"], list)
-    })
-  )
-
-  it.effect("and are not torn stop the sink, and nothing is removed while older ones are so", () =>
-    Effect.gen(function* () {
-      const { table, text, two } = yield* whole
-      const third = metadataFile(table, 3)
-      for (const wrong of [text.replace("{", "["), text.replace('"location"', '"place"'), text.replace(/:2,/, ":3,")]) {
-        writeFileSync(third, wrong)
-        const error = yield* Effect.flip(Effect.scoped(openWriter({ tableFolder: table })))
-        assert.strictEqual(error._tag, "TableBroken")
-        assert.include(error.message, third)
-        assert.notInclude(error.message, "\n")
-      }
-      rmSync(third)
-      const orphan = join(table, "metadata", "00000000-0000-m7.avro")
-      writeFileSync(orphan, "")
-      writeFileSync(metadataFile(table, 1), text.replace("{", "["))
-      const writer = yield* openWriter({ tableFolder: table })
-      assert.strictEqual((yield* maintainAll(writer)).filesRemoved, 0)
-      rmSync(metadataFile(table, 1))
-      yield* add(writer, someRows(1, "c"))
-      assert.strictEqual((yield* maintainAll(writer)).filesRemoved, 1)
-      assert.isFalse(existsSync(orphan))
-      assert.isTrue(existsSync(two))
-    })
-  )
-
-  it.effect("go when their time comes, so that metadata stay bounded and files are removed again", () =>
-    Effect.gen(function* () {
-      const table = yield* tableIn("unreadable")
-      const writer = yield* openWriter({ tableFolder: table, metadataKeep: 3 })
-      const orphan = join(table, "metadata", "00000000-0000-m7.avro")
-      yield* add(writer, someRows(1, "a"))
-      yield* add(writer, someRows(1, "b"))
-      writeFileSync(orphan, "")
-      writeFileSync(metadataFile(table, 1), "{}")
-      for (const label of ["c", "d"]) {
-        yield* add(writer, someRows(1, label))
-        yield* maintainAll(writer)
-        assert.isTrue(existsSync(orphan))
-      }
-      yield* add(writer, someRows(1, "e"))
-      yield* maintainAll(writer)
-      assert.deepStrictEqual([existsSync(metadataFile(table, 1)), existsSync(orphan)], [false, false])
     })
   )
 })

@@ -64,8 +64,8 @@ layer(environment)("a snapshot of another writer", (it) => {
       const tableFolder = join((yield* DataFolder).root, "tables", "others")
       const writer = yield* openWriter({ tableFolder, snapshotKeep: 2, timeTravel: hour })
       const commits = (count: number) => Effect.replicateEffect(add(writer, someRows(1, "a")), count)
-      const others = Effect.map(readMetadata(tableFolder), (found) => {
-        const { metadata, snapshot } = Option.getOrThrow(found)
+      const others = Effect.map(readMetadata(tableFolder), (current) => {
+        const { metadata, snapshot } = Option.getOrThrow(current)
         const { cutAt, snapshots } = othersBehind(metadata, snapshot)
         return { ids: snapshots.map((one) => one["snapshot-id"]), isCut: cutAt !== undefined, metadata }
       })

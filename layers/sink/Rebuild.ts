@@ -24,6 +24,9 @@ import { promoteCommand, SinkControl } from "./SinkControl.ts"
 import * as SinkLoop from "./SinkLoop.ts"
 import * as Upkeep from "./Upkeep.ts"
 
+/** Keeps the old word, so that a newer version removes what an older one left. */
+const tempFolderName = "temp-replay"
+
 /** Nobody reads the older snapshots of an unfinished table. */
 const retention = { snapshotKeep: 1, metadataKeep: 0 }
 
@@ -71,7 +74,7 @@ const rebuild = Effect.fnUntraced(function* (
   )
   yield* openMarker(table, logId, finished)
   const tableFolder = folder.tableAt(table)
-  const tempFolder = join(folder.root, "temp-replay")
+  const tempFolder = join(folder.root, tempFolderName)
   yield* Files.removeFolder(tempFolder)
   const writer = yield* TableWriterLayer.make({ tableFolder, tempFolder, ...retention })
   const loop = yield* SinkLoop.make({ ...settings, onCommit: Effect.void }).pipe(

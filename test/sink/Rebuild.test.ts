@@ -65,7 +65,7 @@ const same = Effect.fnUntraced(function* (tableFolder: string, rows: ReadonlyArr
 })
 
 describe("floe rebuild", () => {
-  it.live("makes a table with each event of the log once, and nothing else", () =>
+  it.live("builds a table with each event of the log once, and nothing else", () =>
     Effect.gen(function* () {
       const logged = records(5_000, "a")
       const { root, tableAt } = yield* filled(logged)
@@ -115,7 +115,7 @@ describe("floe rebuild", () => {
   )
 
   it.live(
-    "killed in the middle, it goes on where it was",
+    "killed in the middle, it resumes where it stopped",
     () =>
       Effect.gen(function* () {
         const logged = records(600_000, "a")
@@ -143,7 +143,7 @@ describe("floe rebuild", () => {
   )
 
   it.live(
-    "Ctrl-C ends it with what to do next",
+    "Ctrl-C stops it and prints how to resume",
     () =>
       Effect.gen(function* () {
         const { root, tableAt } = yield* filled(records(300_000, "a"))
@@ -161,7 +161,7 @@ describe("floe rebuild", () => {
     60_000
   )
 
-  it.live("overwrites nothing, and says what to do instead", () =>
+  it.live("overwrites nothing, and reports what to do instead", () =>
     Effect.gen(function* () {
       const { root, tableAt } = yield* filled(records(10, "a"))
       const environment = { FLOE_DATA: root }
@@ -207,38 +207,36 @@ describe("floe rebuild --promote", () => {
     )
 
   const logged = records(3_000, "a")
-  /** As of a sink that lost some and doubled others. */
+  /** What a faulty sink would leave: some rows lost, others duplicated. */
   const wrong = [...logged.slice(40), ...logged.slice(100, 140)]
 
-  it.live(
-    "puts the table in place where no sink runs, with what came since, and the old rows stay to be looked at",
-    () =>
-      Effect.gen(function* () {
-        const { root, tableAt } = yield* filled(logged, wrong)
-        const environment = { FLOE_DATA: root }
-        yield* floe(["rebuild", "--into", "again"], environment)
-        const more = records(50, "b")
-        yield* append(more).pipe(Effect.provide(EventLogLayer.layer.pipe(Layer.provide(at(root)))))
-        const before = Option.getOrThrow(yield* readMetadata(tableAt("weather"))).snapshot["snapshot-id"]
-        const promoted = yield* floe(["rebuild", "--into", "again", "--promote", "--json"], environment)
-        assert.strictEqual(promoted.code, 0, promoted.err)
-        assert.include(promoted.out, "default.again is in place of default.weather: 3,050 rows")
-        yield* same(tableAt("weather"), [...logged, ...more])
-        assert.isFalse(existsSync(tableAt("again")))
-        const old = yield* floe(
-          ["query", "--format", "ndjson", "--as-of", String(before), "SELECT count(*) n FROM weather"],
-          environment
-        )
-        assert.strictEqual(old.out, '{"n":3000}\n')
-        assert.deepStrictEqual(
-          sorted(yield* icebirdRows(tableAt("weather"), { snapshotId: String(before) })),
-          sorted(wrong)
-        )
-      }).pipe(Effect.scoped)
+  it.live("promotes the table without a running sink, with the events since then, and the old rows stay readable", () =>
+    Effect.gen(function* () {
+      const { root, tableAt } = yield* filled(logged, wrong)
+      const environment = { FLOE_DATA: root }
+      yield* floe(["rebuild", "--into", "again"], environment)
+      const more = records(50, "b")
+      yield* append(more).pipe(Effect.provide(EventLogLayer.layer.pipe(Layer.provide(at(root)))))
+      const before = Option.getOrThrow(yield* readMetadata(tableAt("weather"))).snapshot["snapshot-id"]
+      const promoted = yield* floe(["rebuild", "--into", "again", "--promote", "--json"], environment)
+      assert.strictEqual(promoted.code, 0, promoted.err)
+      assert.include(promoted.out, "default.again is in place of default.weather: 3,050 rows")
+      yield* same(tableAt("weather"), [...logged, ...more])
+      assert.isFalse(existsSync(tableAt("again")))
+      const old = yield* floe(
+        ["query", "--format", "ndjson", "--as-of", String(before), "SELECT count(*) n FROM weather"],
+        environment
+      )
+      assert.strictEqual(old.out, '{"n":3000}\n')
+      assert.deepStrictEqual(
+        sorted(yield* icebirdRows(tableAt("weather"), { snapshotId: String(before) })),
+        sorted(wrong)
+      )
+    }).pipe(Effect.scoped)
   )
 
   it.live(
-    "killed at any step it leaves the old table or the new one, and the same command completes it",
+    "killed at any step, it leaves the old table or the new one, and the same command completes it",
     () =>
       Effect.gen(function* () {
         for (const [step, rows] of [
@@ -282,18 +280,20 @@ describe("floe rebuild --promote", () => {
     90_000
   )
 
-  it.live("an old table that cannot be opened is named, and the new one is put there once it is out of the way", () =>
-    Effect.gen(function* () {
-      const { root, tableAt } = yield* filled(logged, wrong)
-      writeFileSync(join(tableAt("weather"), "metadata", "v1.metadata.json"), "{")
-      const refused = yield* floe(["rebuild", "--into", "again", "--promote"], { FLOE_DATA: root })
-      assert.strictEqual(refused.code, 1)
-      assert.match(refused.err, /^The table is broken: .*v1\.metadata\.json .* Move the folder .*weather away; /)
-      renameSync(tableAt("weather"), join(root, "away"))
-      const promoted = yield* floe(["rebuild", "--into", "again", "--promote"], { FLOE_DATA: root })
-      assert.strictEqual(promoted.code, 0, promoted.err)
-      yield* same(tableAt("weather"), logged)
-    }).pipe(Effect.scoped)
+  it.live(
+    "names an old table that cannot be opened, and puts the new one in place once the old one is moved away",
+    () =>
+      Effect.gen(function* () {
+        const { root, tableAt } = yield* filled(logged, wrong)
+        writeFileSync(join(tableAt("weather"), "metadata", "v1.metadata.json"), "{")
+        const refused = yield* floe(["rebuild", "--into", "again", "--promote"], { FLOE_DATA: root })
+        assert.strictEqual(refused.code, 1)
+        assert.match(refused.err, /^The table is broken: .*v1\.metadata\.json .* Move the folder .*weather away; /)
+        renameSync(tableAt("weather"), join(root, "away"))
+        const promoted = yield* floe(["rebuild", "--into", "again", "--promote"], { FLOE_DATA: root })
+        assert.strictEqual(promoted.code, 0, promoted.err)
+        yield* same(tableAt("weather"), logged)
+      }).pipe(Effect.scoped)
   )
 
   const running = (root: string) =>
@@ -361,7 +361,7 @@ describe("floe rebuild --promote", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("a table that is behind the sink, or ahead of it, has all of the log when it is in place", () =>
+  it.live("a table that is behind the sink, or ahead of it, has the whole log once it is promoted", () =>
     Effect.gen(function* () {
       const { root, tableAt } = yield* filled(logged)
       yield* Effect.gen(function* () {

@@ -52,7 +52,7 @@ const append = Effect.fnUntraced(function* (count: number) {
   return records
 })
 
-/** Polls until it holds; a test that waits in vain fails by its time-out. */
+/** Polls until it holds; otherwise the test fails by its time-out. */
 const until = <A, E, R>(effect: Effect.Effect<A, E, R>, holds: (value: A) => boolean) =>
   Effect.repeat(effect, { until: holds, schedule: Schedule.spaced("5 millis") })
 
@@ -70,7 +70,7 @@ const finished = Effect.fnUntraced(function* (id: number) {
 const rowsInTable = Effect.flatMap(DataFolder, ({ table }) => icebirdRows(table))
 
 describe("Sink", () => {
-  it.live("brings the log into the table, and goes on after a restart without loss or doubles", () =>
+  it.live("brings the log into the table, and resumes after a restart without lost or duplicate rows", () =>
     Effect.gen(function* () {
       const before = yield* append(20)
       const first = yield* start()
@@ -111,7 +111,7 @@ describe("Sink", () => {
     }).pipe(Effect.scoped, Effect.provide(environment))
   )
 
-  it.live("refuses an interval in which nothing can be done", () =>
+  it.live("rejects an interval that is zero, negative or infinite", () =>
     Effect.gen(function* () {
       for (const interval of ["0 seconds", "-1 second", "Infinity"]) {
         const error = yield* Effect.flip(start(interval))
@@ -120,7 +120,7 @@ describe("Sink", () => {
     }).pipe(Effect.scoped, Effect.provide(environment))
   )
 
-  it.live("commits nothing when there is nothing", () =>
+  it.live("commits nothing without new events", () =>
     Effect.gen(function* () {
       yield* append(3)
       const { table } = yield* start("1 millis")
@@ -131,7 +131,7 @@ describe("Sink", () => {
     }).pipe(Effect.scoped, Effect.provide(environment))
   )
 
-  it.live("the whole log replayed into a new table gives the same rows", () =>
+  it.live("the whole log read into a new table gives the same rows", () =>
     Effect.gen(function* () {
       const { table, stop } = yield* start("10 millis")
       const records: Array<WeatherRecord> = []
@@ -192,7 +192,7 @@ describe("Sink, when to commit", () => {
     }).pipe(Effect.scoped, Effect.provide(environment))
   )
 
-  it.live("says once that commits fail, and once that they work again, while events go on coming", () =>
+  it.live("logs once that commits fail, and once that they work again, while events keep coming", () =>
     Effect.gen(function* () {
       const lines: Array<string> = []
       const logger = Logger.make(({ message }) => lines.push(String(message)))
@@ -256,7 +256,7 @@ describe("Sink, when to commit", () => {
       return [...times]
     }).pipe(Effect.scoped, Effect.provide(environment))
 
-  it.effect("the interval counts from commit to commit, however long one takes", () =>
+  it.effect("the interval counts from commit to commit, however long a commit takes", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* commitTimes([700, 700, 300, 0]), [1000, 2000, 3000, 4000])
     })
@@ -278,7 +278,7 @@ describe("Sink, when to commit", () => {
     }).pipe(Effect.scoped, Effect.provide(environment), Effect.provide(wallClock.layer))
   )
 
-  it.effect("after a commit that took longer than the interval the next one begins at once", () =>
+  it.effect("after a commit that took longer than the interval, the next one starts at once", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* commitTimes([1400, 0, 0]), [1000, 2400, 3000])
     })
@@ -286,7 +286,7 @@ describe("Sink, when to commit", () => {
 })
 
 describe("Sink, on request", () => {
-  it.live("pauses with everything committed, and resumes where it was", () =>
+  it.live("pauses with everything committed, and resumes where it stopped", () =>
     Effect.gen(function* () {
       const control = yield* SinkControl
       yield* append(10)
@@ -332,7 +332,7 @@ describe("Sink, on request", () => {
     }).pipe(Effect.scoped, Effect.provide(environment))
   )
 
-  it.live("says once that it cannot write its control table, and neither spins nor stops", () =>
+  it.live("logs once that it cannot write its control table, and neither spins nor stops", () =>
     Effect.gen(function* () {
       const { control } = yield* DataFolder
       const lines: Array<string> = []
@@ -359,7 +359,7 @@ describe("Sink, on request", () => {
     }).pipe(Effect.provide(environment))
   )
 
-  it.live("maintains until nothing is left to do, and says what it did", () =>
+  it.live("maintains until nothing is left to do, and reports what it did", () =>
     Effect.gen(function* () {
       const control = yield* SinkControl
       const { table } = yield* start("1 millis")
@@ -381,7 +381,7 @@ describe("Sink, on request", () => {
   )
 })
 
-describe("Sink and a log that does not fit", () => {
+describe("Sink and a log that does not match", () => {
   const anotherLog = Layer.build(Layer.fresh(MemoryLog.layer))
 
   /** A sink on the same folder that reads this log, and the reason why it stops. */
@@ -403,7 +403,7 @@ describe("Sink and a log that does not fit", () => {
     return records
   })
 
-  it.live("another log stops it with one sentence, and the table stays as it was", () =>
+  it.live("another log stops it with one sentence, and the table does not change", () =>
     Effect.gen(function* () {
       const records = yield* filled
       const { logId } = yield* (yield* EventLogReader).bounds
@@ -432,7 +432,7 @@ describe("Sink and a log that does not fit", () => {
     }).pipe(Effect.scoped, Effect.provide(environment))
   )
 
-  it.live("an older copy of the log that was put back and went on past the table's offset stops it", () =>
+  it.live("a log that was restored from an older copy and grew past the table's offset stops it", () =>
     Effect.gen(function* () {
       const records = yield* filled
       const { logId } = yield* (yield* EventLogReader).bounds
@@ -446,7 +446,7 @@ describe("Sink and a log that does not fit", () => {
     }).pipe(Effect.scoped, Effect.provide(environment))
   )
 
-  it.live("a broken log stops it at the break, with the rows before it committed", () =>
+  it.live("a corrupt log stops it there, with the rows before it committed", () =>
     Effect.gen(function* () {
       const records = yield* append(10)
       const log = yield* EventLogReader
@@ -467,7 +467,7 @@ describe("Sink and a log that does not fit", () => {
     }).pipe(Effect.scoped, Effect.provide(environment))
   )
 
-  it.live("a log that appears later is read as soon as it is there", () =>
+  it.live("a log that appears later is read as soon as it exists", () =>
     Effect.gen(function* () {
       const records = yield* append(10)
       const log = yield* EventLogReader

@@ -24,7 +24,7 @@ const edit = (sql: string) =>
   })
 
 describe("SinkControl", () => {
-  it.effect("a request goes from requested over running to done, with times and outcome", () =>
+  it.effect("a request goes from requested to running to done, with times and outcome", () =>
     Effect.gen(function* () {
       const control = yield* SinkControl
       yield* TestClock.setTime(1_000)
@@ -57,7 +57,7 @@ describe("SinkControl", () => {
     }).pipe(Effect.provide(live))
   )
 
-  it.effect("the oldest unfinished request comes next, also one that a dead sink left running", () =>
+  it.effect("the oldest unfinished request comes next, including one that a dead sink left running", () =>
     Effect.gen(function* () {
       const control = yield* SinkControl
       assert.isTrue(Option.isNone(yield* control.next))
@@ -93,7 +93,7 @@ describe("SinkControl", () => {
     }).pipe(Effect.scoped, Effect.provide(live))
   )
 
-  it.effect("finished requests are forgotten after a thousand more, unfinished ones never", () =>
+  it.effect("finished requests are deleted after a thousand more, unfinished ones never", () =>
     Effect.gen(function* () {
       const control = yield* SinkControl
       const finished = yield* control.request("maintain")
@@ -115,7 +115,7 @@ describe("SinkControl", () => {
     }).pipe(Effect.provide(live))
   )
 
-  it.effect("a command of another version fails, and does not hold up the next one", () =>
+  it.effect("a command of another version fails, and does not block the next one", () =>
     Effect.gen(function* () {
       const control = yield* SinkControl
       const unknown = yield* control.request("pause")
@@ -130,7 +130,7 @@ describe("SinkControl", () => {
     }).pipe(Effect.provide(live))
   )
 
-  it.live("says which file cannot be used, and why", () =>
+  it.live("reports which file cannot be used, and why", () =>
     Effect.gen(function* () {
       const folder = yield* DataFolder
       writeFileSync(folder.control, "no database, but as long as the header of one, and then some: ".repeat(4))

@@ -15,9 +15,9 @@ const recordTopic = Effect.gen(function* () {
   const origin = Option.getOrUndefined(yield* judge(name))
   if (origin === undefined || origin._tag === "SameTopic") return
   if (origin._tag === "NoTopicNamed" && origin.agrees) {
-    yield* LogId.set(weather, origin.found)
+    yield* LogId.set(weather, origin.topicId)
     return yield* Console.log(
-      `The table now records the topic that it is built from: ${name}, with the id ${origin.found}.`
+      `The table now records the topic that it is built from: ${name}, with the id ${origin.topicId}.`
     )
   }
   yield* Console.error(

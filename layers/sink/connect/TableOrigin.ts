@@ -12,9 +12,9 @@ import { startingPositions } from "./rebuildProgress.ts"
 
 export type Origin =
   | { readonly _tag: "SameTopic" }
-  | { readonly _tag: "OtherTopic"; readonly named: string; readonly found: string }
+  | { readonly _tag: "OtherTopic"; readonly tableTopicId: string; readonly topicId: string }
   /** The table has no topic id. `agrees` if it has as many rows as the sink has read, except for the dead letters. */
-  | { readonly _tag: "NoTopicNamed"; readonly found: string; readonly agrees: boolean; readonly rows: number }
+  | { readonly _tag: "NoTopicNamed"; readonly topicId: string; readonly agrees: boolean; readonly rows: number }
 
 const count = (positions: ReadonlyArray<Position>, starts: ReadonlyMap<number, number>) =>
   positions.reduce((sum, { partition, offset }) => sum + offset - (starts.get(partition) ?? 0), 0)
@@ -39,15 +39,15 @@ export const judge = Effect.fn("TableOrigin.judge")(function* (topic: string) {
   // Read after the table's state, as the topic only grows.
   const [log, dead] = yield* Effect.all([topics.describe(topic), topics.describe(deadLettersOf(topic))])
   if (Option.isNone(log)) return Option.none<Origin>()
-  const { id: found, partitions } = log.value
+  const { id: topicId, partitions } = log.value
   if (Option.isSome(named)) {
     return Option.some<Origin>(
-      named.value === found ? { _tag: "SameTopic" } : { _tag: "OtherTopic", named: named.value, found }
+      named.value === topicId ? { _tag: "SameTopic" } : { _tag: "OtherTopic", tableTopicId: named.value, topicId }
     )
   }
   const rows = Option.match(state, { onNone: () => 0, onSome: ({ rows }) => rows })
   const read = hasCommit ? positions : (group?.offsets ?? []).filter((offset) => offset.topic === topic)
-  if (read === undefined) return Option.some<Origin>({ _tag: "NoTopicNamed", found, agrees: false, rows })
+  if (read === undefined) return Option.some<Origin>({ _tag: "NoTopicNamed", topicId, agrees: false, rows })
   const starts = new Map(partitions.map(({ partition, start }) => [partition, start]))
   const rejected = Option.match(dead, {
     onNone: () => 0,
@@ -60,5 +60,5 @@ export const judge = Effect.fn("TableOrigin.judge")(function* (topic: string) {
   const current = startingPositions(read, partitions)
   const agrees =
     isWithin(read, log.value) && rows <= count(current, new Map()) && rows >= count(current, starts) - rejected
-  return Option.some<Origin>({ _tag: "NoTopicNamed", found, agrees, rows })
+  return Option.some<Origin>({ _tag: "NoTopicNamed", topicId, agrees, rows })
 })

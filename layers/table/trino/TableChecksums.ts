@@ -63,7 +63,7 @@ const unknownOf = (chain: ReadonlyArray<Snapshots.Snapshot>) =>
     .filter(({ parentId }) => parentId !== null)
     .map(
       ({ id }) =>
-        `The snapshots before ${id} have expired, so changes by other writers in it or in them cannot be told apart from lost rows.`
+        `The snapshots before ${id} have expired, so changes by other writers in it or in them cannot be distinguished from lost rows.`
     )
 
 export const layer = Layer.effect(

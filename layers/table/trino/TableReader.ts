@@ -67,8 +67,8 @@ export const at = (table: string) =>
           )
         )
         return wanted.map((snapshot) => {
-          const found = positions.get(commits.get(snapshot.id)?.id ?? "")
-          return toSnapshot(snapshot, found === undefined ? null : { logId: null, positions: found })
+          const known = positions.get(commits.get(snapshot.id)?.id ?? "")
+          return toSnapshot(snapshot, known === undefined ? null : { logId: null, positions: known })
         })
       })
 

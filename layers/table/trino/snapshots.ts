@@ -36,14 +36,14 @@ const Row = Schema.Tuple([
 
 /** The current snapshot first, then newest first; at most `limit`. */
 export const read = Effect.fn("Snapshots.read")(function* (table: string, limit?: number) {
-  const found = yield* Rows.all(
+  const rows = yield* Rows.all(
     { table, operation: "reading its snapshots", row: Row },
     `SELECT snapshot_id, parent_id, ${Rows.millisOf("committed_at")}, operation, summary,
   coalesce(snapshot_id = (SELECT snapshot_id FROM ${Rows.metadataTable(table, "refs")} WHERE name = 'main'), false) AS is_current
 FROM ${Rows.metadataTable(table, "snapshots")}
 ORDER BY is_current DESC, committed_at DESC${limit === undefined ? "" : ` LIMIT ${limit}`}`
   )
-  return found.map(
+  return rows.map(
     ([id, parentId, committedAt, operation, summary, isCurrent]): Snapshot => ({
       id,
       parentId,

@@ -5,7 +5,7 @@ import { sinkConnector } from "../../../services/Connector.ts"
 
 const sink = config({ topic: "weather", commitInterval: "10 seconds", replication: 1 })
 
-it("what is no record goes to a topic of its own, with its context", () => {
+it("messages that are not records go to the dead-letter topic, with their context", () => {
   assert.strictEqual(sink["errors.tolerance"], "all")
   assert.strictEqual(sink["errors.deadletterqueue.topic.name"], "weather-dlq")
   assert.strictEqual(sink["errors.deadletterqueue.context.headers.enable"], "true")
@@ -13,13 +13,13 @@ it("what is no record goes to a topic of its own, with its context", () => {
   assert.strictEqual(sink["errors.log.include.messages"], "false")
 })
 
-it("no message makes or alters a table", () => {
+it("no message creates or alters a table", () => {
   assert.strictEqual(sink["iceberg.tables"], "default.weather")
   assert.strictEqual(sink["iceberg.tables.auto-create-enabled"], "false")
   assert.strictEqual(sink["iceberg.tables.evolve-schema-enabled"], "false")
 })
 
-it("nothing is skipped where no offset is known, and one task writes", () => {
+it("nothing is skipped without a known offset, and one task writes", () => {
   assert.strictEqual(sink["consumer.override.auto.offset.reset"], "earliest")
   assert.isUndefined(sink["iceberg.kafka.auto.offset.reset"])
   assert.strictEqual(sink["consumer.override.isolation.level"], "read_committed")
@@ -27,7 +27,7 @@ it("nothing is skipped where no offset is known, and one task writes", () => {
   assert.strictEqual(sink["iceberg.control.topic"], "control-iceberg")
 })
 
-it("addresses and secrets are variables of the worker", () => {
+it("addresses and secrets come from the worker's environment", () => {
   for (const [key, value] of Object.entries(sink)) {
     if (/endpoint|region|key-id|secret|password|uri|warehouse/.test(key))
       assert.match(value, /^\$\{env:FLOE_[A-Z0-9_]+\}$/, key)

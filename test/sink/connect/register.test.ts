@@ -1,4 +1,4 @@
-/** New settings for a sink that runs: Kafka Connect and its groups are played. */
+/** New settings for a running sink, with Kafka Connect and its groups as mocks. */
 import { assert, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Option } from "effect"
 import { TestClock } from "effect/testing"
@@ -8,8 +8,8 @@ import { ConsumerGroups, GroupsUnavailable } from "../../../services/ConsumerGro
 
 const name = "iceberg-sink"
 
-/** `readers` is how many are in each group, look by look, and -1 where nobody can tell; the last number stays. */
-const played = (state: string, config: ConnectorConfig, readers: ReadonlyArray<number>) => {
+/** `readers` is the number of group members at each lookup, and -1 if the lookup fails; the last number repeats. */
+const mocked = (state: string, config: ConnectorConfig, readers: ReadonlyArray<number>) => {
   const calls: Array<string> = []
   let current = state
   let look = 0
@@ -58,9 +58,9 @@ const played = (state: string, config: ConnectorConfig, readers: ReadonlyArray<n
   return { run, calls }
 }
 
-it.effect("it is stopped, and started when nobody reads any more", () =>
+it.effect("stops the connector, and starts it once its readers have left", () =>
   Effect.gen(function* () {
-    const { run } = played("RUNNING", { a: "1" }, [1, 1, 1, 1, 0, 0])
+    const { run } = mocked("RUNNING", { a: "1" }, [1, 1, 1, 1, 0, 0])
     const { result, calls } = yield* run({ a: "2" })
     assert.strictEqual(result._tag === "Success" ? result.success : result.failure, "updated")
     assert.deepStrictEqual(
@@ -72,9 +72,9 @@ it.effect("it is stopped, and started when nobody reads any more", () =>
   })
 )
 
-it.effect("a coordinator that outlives its task keeps it stopped, with its new settings", () =>
+it.effect("keeps the connector stopped, with its new settings, while a coordinator outlives its task", () =>
   Effect.gen(function* () {
-    const { run } = played("RUNNING", { a: "1" }, [1])
+    const { run } = mocked("RUNNING", { a: "1" }, [1])
     const { result, calls } = yield* run({ a: "2" })
     assert.match(result._tag === "Failure" ? result.failure.message : "", /docker compose restart kafka-connect/)
     assert.deepStrictEqual(
@@ -84,9 +84,9 @@ it.effect("a coordinator that outlives its task keeps it stopped, with its new s
   })
 )
 
-it.effect("it goes on with its old settings where it cannot be told who reads", () =>
+it.effect("resumes the old settings if the readers cannot be counted", () =>
   Effect.gen(function* () {
-    const { run } = played("RUNNING", { a: "1" }, [1, -1])
+    const { run } = mocked("RUNNING", { a: "1" }, [1, -1])
     const { result, calls } = yield* run({ a: "2" })
     assert.match(result._tag === "Failure" ? result.failure.message : "", /no broker answers/)
     assert.deepStrictEqual(
@@ -96,23 +96,25 @@ it.effect("it goes on with its old settings where it cannot be told who reads", 
   })
 )
 
-it.effect("one with these settings is touched only if it has two coordinators; a paused one stays paused", () =>
-  Effect.gen(function* () {
-    assert.deepStrictEqual((yield* played("RUNNING", { a: "1" }, [1]).run({ a: "1" })).calls, [
-      `1 in connect-${name}-coord`
-    ])
-    const doubled = yield* played("RUNNING", { a: "1" }, [2, 0]).run({ a: "1" })
-    assert.includeMembers(doubled.calls, ["stop", "resume"])
-    const paused = yield* played("PAUSED", { a: "1" }, [0]).run({ a: "2" })
-    assert.deepStrictEqual(paused.calls, ["stop", "register", "pause"])
-    const stopped = yield* played("STOPPED", { a: "1" }, [0]).run({ a: "2" })
-    assert.deepStrictEqual(stopped.calls, ["register"])
-  })
+it.effect(
+  "restarts a connector with the same settings only if it has two coordinators; a paused one stays paused",
+  () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual((yield* mocked("RUNNING", { a: "1" }, [1]).run({ a: "1" })).calls, [
+        `1 in connect-${name}-coord`
+      ])
+      const doubled = yield* mocked("RUNNING", { a: "1" }, [2, 0]).run({ a: "1" })
+      assert.includeMembers(doubled.calls, ["stop", "resume"])
+      const paused = yield* mocked("PAUSED", { a: "1" }, [0]).run({ a: "2" })
+      assert.deepStrictEqual(paused.calls, ["stop", "register", "pause"])
+      const stopped = yield* mocked("STOPPED", { a: "1" }, [0]).run({ a: "2" })
+      assert.deepStrictEqual(stopped.calls, ["register"])
+    })
 )
 
-it.effect("a second coordinator that joins after the start is named", () =>
+it.effect("reports a second coordinator that joins after the start", () =>
   Effect.gen(function* () {
-    const { run } = played("RUNNING", { a: "1" }, [0, 0, 1, 1, 2])
+    const { run } = mocked("RUNNING", { a: "1" }, [0, 0, 1, 1, 2])
     const { result } = yield* run({ a: "2" })
     assert.match(result._tag === "Failure" ? result.failure.message : "", /has two members/)
   })

@@ -12,7 +12,7 @@ import { SinkCommits } from "../../../services/SinkCommits.ts"
 import { type Answer, serving } from "../../support/httpService.ts"
 
 describe("statements of maintenance", () => {
-  it("Trino expires up to a time, and not by an age that grows until it begins", () => {
+  it("expiry names a time, not an age that grows until the statement starts", () => {
     assert.strictEqual(
       SnapshotChain.expire("weather", Date.UTC(2026, 0, 8, 14, 5, 6, 789)),
       "ALTER TABLE iceberg.default.weather EXECUTE expire_snapshots(retention_threshold => CAST(to_milliseconds(current_timestamp - TIMESTAMP '2026-01-08 14:05:06.789 UTC') AS varchar) || 'ms')"
@@ -24,7 +24,7 @@ describe("statements of maintenance", () => {
     (_, i) => `s3a://w/data/ts=it's here/${String(i).padStart(4, "0")}.parquet`
   )
 
-  it.effect("a merge is of one partition and of 500 files at most, each of them once", () =>
+  it.effect("a merge covers one partition and at most 500 files, each file once", () =>
     Effect.gen(function* () {
       const ts = "it's here"
       assert.deepStrictEqual(yield* mergeStatements("weather", { ts, files: 500, bytes: 10 }), [
@@ -63,7 +63,7 @@ describe("statements of maintenance", () => {
       return { outcome, news }
     }).pipe(Effect.provide(QueryLayer.at(new URL(base), "floe", { "iceberg.x": "1, 2" })))
 
-  it.live("one that lost against another writer is tried again, with its session, and says so", () =>
+  it.live("retries a statement that lost against another writer, with its session, and reports it", () =>
     Effect.gen(function* () {
       const { base, seen } = yield* serving(({ method }, base) => {
         if (method === "GET") return { status: 200, body: '{"id":"1","columns":[]}' }
@@ -83,7 +83,7 @@ describe("statements of maintenance", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("one that fails otherwise, also on its last page, fails at once", () =>
+  it.live("a statement with another failure, even on its last page, fails at once", () =>
     Effect.gen(function* () {
       const { base, seen } = yield* serving(({ method }, base) =>
         method === "GET"
@@ -97,7 +97,7 @@ describe("statements of maintenance", () => {
   )
 })
 
-describe("files that nobody names may be the sink's", () => {
+describe("orphan files that may be the sink's", () => {
   const commit = { id: "c", control: "control", end: 7 }
   const since = (newest: Option.Option<typeof commit>, committed: number | undefined, before: number) =>
     Effect.gen(function* () {
@@ -110,7 +110,7 @@ describe("files that nobody names may be the sink's", () => {
       )
     }).pipe(Effect.provide(MemoryLog.layer))
 
-  it.effect("unless all that is old is committed", () =>
+  it.effect("given uncommitted old events, when orphans are judged, then they are kept", () =>
     Effect.gen(function* () {
       const past = -1
       const future = 1

@@ -59,7 +59,7 @@ describe("Trino", () => {
     })
   )
 
-  it.effect("a bad statement fails with the engine's message, and so does one without a next page", () =>
+  it.effect("a bad statement fails with Trino's message, even on the first page", () =>
     Effect.gen(function* () {
       const { base } = yield* serving(pagesOf(recorded.syntaxError))
       const error = yield* Effect.flip(rowsAt(base, "SELECT nothing"))
@@ -113,7 +113,7 @@ describe("Trino", () => {
     })
   )
 
-  it.effect("one that fails half way is an error after the rows that came, and not an end of rows", () =>
+  it.effect("a statement that fails halfway gives its rows and then an error", () =>
     Effect.gen(function* () {
       const { base, seen } = yield* serving(pagesOf(recorded.halfWay))
       const rows: Array<ReadonlyArray<unknown>> = []
@@ -128,7 +128,7 @@ describe("Trino", () => {
     })
   )
 
-  it.effect("one that an administrator ends is cancelled; a starting engine is unavailable", () =>
+  it.effect("a statement that an administrator kills is cancelled; a starting Trino is unavailable", () =>
     Effect.gen(function* () {
       const killed = yield* serving(pagesOf(recorded.killed))
       const error = yield* Effect.flip(rowsAt(killed.base, "SELECT 1"))
@@ -141,7 +141,7 @@ describe("Trino", () => {
     })
   )
 
-  it.live("tries again after 503, 502 and a broken connection, and fetches the same page", () =>
+  it.live("retries after 503, 502 and a broken connection, and fetches the same page", () =>
     Effect.gen(function* () {
       const pages = pagesOf(recorded.types)
       const failures: Array<Answer | "gone"> = [no(503), no(502), "gone"]
@@ -158,7 +158,7 @@ describe("Trino", () => {
     })
   )
 
-  it.live("gives up on a server that stays overloaded, and says so", () =>
+  it.live("gives up on a server that stays overloaded, and reports it", () =>
     Effect.gen(function* () {
       const { base, seen } = yield* serving(() => no(503))
       const error = yield* Effect.flip(rowsAt(base, "SELECT 1"))
@@ -173,7 +173,7 @@ describe("Trino", () => {
     { answer: no(404), tag: "QueryUnavailable", pattern: /is not Trino \(404\); set FLOE_TRINO_URL/ },
     { answer: ok("<html>It works!</html>"), tag: "QueryUnavailable", pattern: /is not Trino; set FLOE_TRINO_URL/ },
     { answer: ok('{"status":"healthy"}'), tag: "QueryUnavailable", pattern: /is not Trino; set FLOE_TRINO_URL/ }
-  ])("says what to do about $answer", ({ answer, tag, pattern }) =>
+  ])("reports what to do about $answer", ({ answer, tag, pattern }) =>
     Effect.gen(function* () {
       const { base, seen } = yield* serving(() => answer)
       const error = yield* Effect.flip(rowsAt(base, "SELECT 1"))
@@ -183,7 +183,7 @@ describe("Trino", () => {
     })
   )
 
-  it.effect("says at once that nothing listens", () =>
+  it.effect("reports at once that nothing listens", () =>
     Effect.gen(function* () {
       const { base, close } = yield* serving(() => undefined)
       close()
@@ -194,7 +194,7 @@ describe("Trino", () => {
     })
   )
 
-  it.effect("says at once that it speaks no TLS", () =>
+  it.effect("reports at once that the server does not speak TLS", () =>
     Effect.gen(function* () {
       const { base } = yield* serving(() => no(404))
       const error = yield* Effect.flip(rowsAt(base.replace("http:", "https:"), "SELECT 1"))
@@ -202,7 +202,7 @@ describe("Trino", () => {
     })
   )
 
-  it.effect("a statement that hangs is given up after 20 seconds, and not sent again", () =>
+  it.effect("gives up on a statement that hangs after 20 seconds, and does not send it again", () =>
     Effect.gen(function* () {
       const arrived = yield* Deferred.make<void>()
       const { base, seen } = yield* serving(() => void Deferred.doneUnsafe(arrived, Effect.void))
@@ -216,7 +216,7 @@ describe("Trino", () => {
     })
   )
 
-  it.effect("a query whose page hangs is asked for again, given up after a minute, and cancelled", () =>
+  it.effect("fetches a page that hangs again, gives up after a minute, and cancels the query", () =>
     Effect.gen(function* () {
       const pages = pagesOf(recorded.types)
       const gets = yield* Queue.unbounded<void>()
@@ -237,7 +237,7 @@ describe("Trino", () => {
     })
   )
 
-  it.effect("a query that the engine has forgotten is to be run again", () =>
+  it.effect("asks to run a query again that Trino no longer knows", () =>
     Effect.gen(function* () {
       const [first = ""] = recorded.types
       const { base } = yield* serving(({ method }, base) =>
@@ -249,7 +249,7 @@ describe("Trino", () => {
     })
   )
 
-  it.effect("an interruption while it waits for a page cancels the query, once the engine has been told", () =>
+  it.effect("an interruption while it waits for a page cancels the query", () =>
     Effect.gen(function* () {
       const pages = pagesOf(recorded.types)
       const waiting = yield* Deferred.make<void>()
@@ -283,20 +283,20 @@ describe("Trino", () => {
     })
   )
 
-  it.effect("an interruption waits for the engine to take the cancellation, but not for ever", () =>
+  it.effect("an interruption waits at most 5 seconds for the cancellation", () =>
     Effect.gen(function* () {
       const pages = pagesOf(recorded.types)
       const waiting = yield* Deferred.make<void>()
-      const told = yield* Deferred.make<void>()
+      const cancelling = yield* Deferred.make<void>()
       const { base } = yield* serving((request, base) => {
         if (request.method === "GET") return void Deferred.doneUnsafe(waiting, Effect.void)
-        if (request.method === "DELETE") return void Deferred.doneUnsafe(told, Effect.void)
+        if (request.method === "DELETE") return void Deferred.doneUnsafe(cancelling, Effect.void)
         return pages(request, base)
       })
       const fiber = yield* Effect.forkChild(rowsAt(base, "SELECT 1"))
       yield* Deferred.await(waiting)
       const interruption = yield* Effect.forkChild(Fiber.interrupt(fiber))
-      yield* Deferred.await(told)
+      yield* Deferred.await(cancelling)
       yield* TestClock.adjust("4999 millis")
       assert.isUndefined(interruption.pollUnsafe())
       yield* TestClock.adjust("1 millis")
@@ -305,7 +305,7 @@ describe("Trino", () => {
   )
 })
 
-it("a statement is sent without what stands after it", () => {
+it("a statement is sent without trailing semicolons and comments", () => {
   assert.strictEqual(trimStatement("SELECT 1 ;\n-- done\n/* really */ ; "), "SELECT 1")
   assert.strictEqual(trimStatement("-- first\nSELECT ';' "), "-- first\nSELECT ';'")
   assert.strictEqual(trimStatement("SELECT '--' AS \"/*\""), "SELECT '--' AS \"/*\"")

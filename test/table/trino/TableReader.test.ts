@@ -86,7 +86,7 @@ describe("the table through Trino", () => {
     })
   )
 
-  it.effect("has snapshots, with the log where the control topic tells", () =>
+  it.effect("has snapshots, with log positions where the control topic shows them", () =>
     Effect.gen(function* () {
       const [first, second, created, ...others] = yield* looking(({ snapshots }) => snapshots)
       assert.deepStrictEqual(first && { ...first, bytes: 0 }, snapshot)
@@ -136,7 +136,7 @@ describe("the table through Trino", () => {
     })
   )
 
-  it.effect("has files, of the newest snapshot and of others", () =>
+  it.effect("has files, in the newest snapshot and in others", () =>
     Effect.gen(function* () {
       const [file, ...more] = yield* looking(({ files }) => Stream.runCollect(files()))
       assert.deepStrictEqual(file, {
@@ -158,7 +158,7 @@ describe("the table through Trino", () => {
     })
   )
 
-  it.effect("that is missing is named, and so is a snapshot", () =>
+  it.effect("a missing table is named, and so is a missing snapshot", () =>
     Effect.gen(function* () {
       const nosuch = { table: "nosuch" }
       for (const look of [
@@ -182,7 +182,7 @@ describe("the table through Trino", () => {
     })
   )
 
-  it.effect("is queried as of a snapshot, and errors have the lines of the query as it was given", () =>
+  it.effect("is queried as of a snapshot, and errors have the original line numbers", () =>
     Effect.gen(function* () {
       const error = JSON.stringify({
         id: "1",
@@ -246,7 +246,7 @@ describe("the table's side of an audit", () => {
     return yield* TableChecksums.use(({ view }) => view).pipe(Effect.map(Option.getOrThrow), Effect.provide(sums))
   })
 
-  it.effect("is the newest snapshot, as far as the sink's last commit tells, with exact sums", () =>
+  it.effect("reads the newest snapshot up to the sink's last commit, with exact sums", () =>
     Effect.gen(function* () {
       const { committed, hours, logId, snapshotId } = yield* view(sums)
       assert.strictEqual(Option.getOrNull(logId), "a topic's id")
@@ -261,7 +261,7 @@ describe("the table's side of an audit", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("says so when its snapshot expires while it is read, and else what Trino says", () =>
+  it.effect("reports a snapshot that expires while it is read, and otherwise Trino's message", () =>
     Effect.gen(function* () {
       const kept = yield* Effect.flip((yield* view(broken)).hours)
       assert.strictEqual(kept.message, "The table cannot be queried: Error opening the file.")
@@ -323,8 +323,8 @@ const row = ({ city, temperature }: typeof a, ts: string) =>
   `'${city.replaceAll("'", "''")}', '${temperature}', '${ts}'`
 const stranger = row({ city: "Nowhere", temperature: "0" }, second)
 
-describe("the table's side of an audit, where others have written", () => {
-  it.effect("is without what they changed, and says what that is", () =>
+describe("the table's side of an audit, after other writers", () => {
+  it.effect("leaves out their changes, and lists them", () =>
     Effect.gen(function* () {
       const commit = {
         "kafka.connect.commit-id": "1",
@@ -398,7 +398,7 @@ describe("the sink's commits in snapshots", () => {
         .map(([id, { end }]) => [id, end])
     )
 
-  it("stay while the rows do, and are not known behind another writer until the sink commits again", () => {
+  it("stay while the rows do, and are unknown after another writer until the sink commits again", () => {
     const line = [
       made("1", null, "append"),
       made("2", "1", "append", 10),

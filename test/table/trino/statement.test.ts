@@ -9,7 +9,7 @@ const view = "SELECT * FROM iceberg.default.weather FOR VERSION AS OF 4711"
 const query = (sql: string) => Result.getOrThrow(atSnapshot(sql, id))
 const refused = (sql: string) => Result.getOrThrow(Result.flip(atSnapshot(sql, id)))
 
-/** What a name in it is none of the statement's. */
+/** Names in these are not names of the statement. */
 const opaque = fc
   .constantFrom(
     "iceberg.default.weather",
@@ -54,8 +54,8 @@ const anything = fc.array(
   fc.oneof(opaque, gap, plain, fc.string({ unit: "binary" }), fc.constantFrom("'", '"', "/*", "*/", "--"))
 )
 
-describe("a statement as Trino reads it", () => {
-  it("is all of its tokens", () => {
+describe("tokens of a statement", () => {
+  it("together are the statement", () => {
     fc.assert(
       fc.property(anything, (parts) => {
         const sql = parts.join("")
@@ -69,7 +69,7 @@ describe("a statement as Trino reads it", () => {
     )
   })
 
-  it("keeps texts, names in quotes and comments whole, whatever is in them", () => {
+  it("keep strings, quoted names and comments whole, whatever they contain", () => {
     fc.assert(
       fc.property(opaque, gap, plain, (whole, space, other) => {
         assert.include(
@@ -80,7 +80,7 @@ describe("a statement as Trino reads it", () => {
     )
   })
 
-  it("ends with what counts", () => {
+  it("leave out the end that Trino rejects", () => {
     fc.assert(
       fc.property(fc.array(fc.oneof(gap, fc.constant(";"), fc.constant("/* ; */"))), (end) => {
         assert.strictEqual(trimStatement(`SELECT ';' -${end.join("")}`), "SELECT ';' -")
@@ -90,7 +90,7 @@ describe("a statement as Trino reads it", () => {
 })
 
 describe("a query over a snapshot", () => {
-  it("has one line before it", () => {
+  it("has one line before the query", () => {
     assert.strictEqual(query("SELECT count(*) FROM weather"), `WITH weather AS (${view})\nSELECT count(*) FROM weather`)
     assert.strictEqual(query("(TABLE weather)"), `WITH weather AS (${view})\n(TABLE weather)`)
   })
@@ -106,7 +106,7 @@ describe("a query over a snapshot", () => {
     )
   })
 
-  it("has no qualified name of the table, and else each character where it was", () => {
+  it("replaces the table's qualifiers with spaces, and keeps every other character in place", () => {
     const part = fc.oneof(opaque, gap, plain)
     fc.assert(
       fc.property(fc.array(fc.tuple(part, qualified, part)), (parts) => {
@@ -160,7 +160,7 @@ describe("a query over a snapshot", () => {
     assert.include(query(sql), "FOR VERSION AS OF 4711")
   })
 
-  it("has its errors in its own lines", () => {
+  it("reports errors with the original line numbers", () => {
     assert.strictEqual(
       withOriginalLines("line 3:7: Column 'a' cannot be resolved"),
       "line 2:7: Column 'a' cannot be resolved"

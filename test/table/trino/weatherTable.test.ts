@@ -1,7 +1,7 @@
 import { assert, it } from "@effect/vitest"
 import { differences } from "../../../layers/table/trino/weatherTable.ts"
 
-/** As Trino 476 shows the table that `floe table create` made. */
+/** Trino 476's output for the table that `floe table create` created. */
 const shown = `CREATE TABLE iceberg.default.weather (
    city varchar,
    temperature varchar,
@@ -15,7 +15,7 @@ WITH (
    partitioning = ARRAY['ts']
 )`
 
-it("a table that is as it should be has no differences, whatever else it has", () => {
+it("given a table with Floe's layout, when it is compared, then other properties do not count", () => {
   assert.deepStrictEqual(differences(shown, "warehouse"), [])
   assert.deepStrictEqual(
     differences(shown.replace("   format = ", "   compression_codec = 'ZSTD',\n   format = "), "warehouse"),
@@ -23,7 +23,7 @@ it("a table that is as it should be has no differences, whatever else it has", (
   )
 })
 
-it("what differs is named", () => {
+it("given another layout, when it is compared, then each difference is named", () => {
   assert.deepStrictEqual(differences(shown, "other"), [
     "its location is 's3a://warehouse/default/weather' instead of 's3a://other/default/weather'"
   ])

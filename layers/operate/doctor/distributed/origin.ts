@@ -19,7 +19,7 @@ export const origin = (topic: string, advice: Effect.Effect<RebuildAdvice>) => (
       origin._tag === "OtherTopic"
         ? [
             {
-              finding: `The topic ${topic} (id ${origin.found}) is not the one that the table was made from (id ${origin.named}), which was deleted.`,
+              finding: `The topic ${topic} (id ${origin.topicId}) is not the one that the table was made from (id ${origin.tableTopicId}), which was deleted.`,
               consequence,
               fix: `Restore Kafka's volumes from a copy that has it. If there is none: ${keeping}`
             }

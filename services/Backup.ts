@@ -1,6 +1,6 @@
 /**
  * Backups of the embedded profile's data folder.
- * Owns: what a backup holds, making one while everything runs, restoring one. Does not own: where backups are kept, how many.
+ * Owns: what a backup holds, making one while everything runs, restoring one. Does not own: where and how many backups are kept.
  */
 import { Context, type Effect, Schema } from "effect"
 import type { DataFolderUnusable } from "./DataFolder.ts"
@@ -19,9 +19,9 @@ export const BackupManifest = Schema.Struct({
   version: Schema.String,
   /** ISO 8601. */
   createdAt: Schema.String,
-  /** `end`: the offset that the next event would have got. */
+  /** `end`: the offset that the next event would get. */
   log: Schema.Struct({ id: Schema.String, end: Schema.Int }),
-  /** Null if there was no table, or the log alone was wanted. `offset`: how far the log is in it, where it tells. */
+  /** Null if there was no table, or only the log was backed up. `offset`: how far the log is in it, if it records that. */
   table: Schema.NullOr(Schema.Struct({ snapshotId: Schema.String, offset: Schema.NullOr(Schema.Int) })),
   /** Whether the sink was paused on request. */
   paused: Schema.Boolean,
@@ -29,7 +29,7 @@ export const BackupManifest = Schema.Struct({
 })
 export type BackupManifest = typeof BackupManifest.Type
 
-/** No backup is at the target, and the data folder is untouched. */
+/** There is no backup at the target, and the data folder is untouched. */
 export class BackupFailed extends Schema.TaggedError<BackupFailed>()("BackupFailed", {
   /** What is wrong and what to do, as the end of a sentence. */
   reason: Schema.String,
@@ -40,7 +40,7 @@ export class BackupFailed extends Schema.TaggedError<BackupFailed>()("BackupFail
   }
 }
 
-/** Nothing is in place in the data folder, and the backup is untouched. */
+/** The data folder is still empty, and the backup is untouched. */
 export class RestoreFailed extends Schema.TaggedError<RestoreFailed>()("RestoreFailed", {
   /** What is wrong and what to do, as the end of a sentence. */
   reason: Schema.String,
@@ -51,8 +51,8 @@ export class RestoreFailed extends Schema.TaggedError<RestoreFailed>()("RestoreF
   }
 }
 
-/** The backup is in place, but nothing is known of how log and table compare. */
-export class RestoreUnproved extends Schema.TaggedError<RestoreUnproved>()("RestoreUnproved", {
+/** The backup is in place, but its log and table were not compared. */
+export class RestoreUnverified extends Schema.TaggedError<RestoreUnverified>()("RestoreUnverified", {
   folder: Schema.String,
   reason: Schema.String,
   cause: Schema.Defect()
@@ -62,7 +62,7 @@ export class RestoreUnproved extends Schema.TaggedError<RestoreUnproved>()("Rest
   }
 }
 
-/** The log compared with the table, both in the copy, up to where the table is. */
+/** The copy's log compared with its table, up to the table's position in the log. */
 export interface CopyAudit {
   readonly logged: number
   readonly inTable: number
@@ -71,23 +71,23 @@ export interface CopyAudit {
 }
 
 export interface BackupOptions {
-  /** Without the table, which the sink makes again from the log. */
+  /** Leave out the table, which the sink rebuilds from the log. */
   readonly logOnly: boolean
-  /** Read the whole copy again and compare its log with its table. */
+  /** Read the whole copy, and compare its log with its table. */
   readonly verify: boolean
-  /** Called often with what is being done. */
-  readonly progress: (news: string) => void
+  /** Called often with the current step, for example "copying the log, 12 %". */
+  readonly onProgress: (step: string) => void
 }
 
-export interface Backed {
+export interface CreatedBackup {
   /** Absolute. */
   readonly folder: string
   readonly manifest: BackupManifest
-  /** Null if it was not asked for, or there is no table. */
+  /** Null if it was not requested, or there is no table. */
   readonly audit: CopyAudit | null
 }
 
-export interface Restored {
+export interface RestoredBackup {
   /** The data folder; absolute. */
   readonly folder: string
   readonly manifest: BackupManifest
@@ -99,13 +99,13 @@ export interface Restored {
 export class Backup extends Context.Service<
   Backup,
   {
-    /** A consistent copy in a new or empty folder, made beside running programs. */
-    readonly create: (folder: string, options: BackupOptions) => Effect.Effect<Backed, BackupFailed>
-    /** Puts a backup into an empty data folder: the one at `into`, or that of the settings. */
+    /** Makes a consistent copy in a new or empty folder, while programs run. */
+    readonly create: (folder: string, options: BackupOptions) => Effect.Effect<CreatedBackup, BackupFailed>
+    /** Restores a backup into an empty data folder: the one at `into`, or that of the settings. */
     readonly restore: (
       folder: string,
       into: string | undefined,
-      progress: (news: string) => void
-    ) => Effect.Effect<Restored, RestoreFailed | RestoreUnproved | DataFolderUnusable>
+      onProgress: (step: string) => void
+    ) => Effect.Effect<RestoredBackup, RestoreFailed | RestoreUnverified | DataFolderUnusable>
   }
 >()("floe/services/Backup") {}

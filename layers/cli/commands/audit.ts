@@ -136,7 +136,7 @@ export const audit = Command.make(
         return yield* reconcile({
           from: Option.getOrUndefined(from),
           to: Option.getOrUndefined(to),
-          progress: (events, of) => {
+          onProgress: (events, of) => {
             const read = `${counted(events)} of ${counted(of)} events read`
             doing = events < of ? read : `${read}, waiting for the table's checksums`
             return show(() => doing)

@@ -26,7 +26,7 @@ export const backup = Command.make(
   },
   Effect.fn("floe backup")(function* ({ folder, json, logOnly, verify }) {
     const { create } = yield* Backup
-    const backup = yield* showing((progress) => create(folder, { logOnly, verify, progress }))
+    const backup = yield* showing((onProgress) => create(folder, { logOnly, verify, onProgress }))
     if (json) {
       const { files, ...rest } = backup.manifest
       const bytes = files.reduce((sum, file) => sum + file.bytes, 0)

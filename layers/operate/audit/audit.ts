@@ -1,4 +1,4 @@
-/** Reconciles the log with the table: every event once, in its hour, and nothing else but what other programs wrote. */
+/** Reconciles the log with the table: it must hold every event once, in its hour, and otherwise only what other programs wrote. */
 import { Clock, Effect, Fiber, Option, Schema } from "effect"
 import { EventLogReader, isSameLog, type LogBounds, type Position } from "../../../services/EventLog.ts"
 import { type OtherChanges, TableChecksums, type TableHour, type TableView } from "../../../services/TableChecksums.ts"
@@ -6,9 +6,9 @@ import { hourOf } from "../../../services/Weather.ts"
 import { compareHour, type Example, nothing, same } from "./compareHour.ts"
 import { makeHours, type Run, visit } from "./hourlyChecksums.ts"
 
-/** Where the table does not tell how far the log is in it, an hour is judged only so long after its end. */
+/** If the table does not record how far the log is in it, an hour is compared only this long after its end. */
 const settlingMillis = 10 * 60 * 1000
-/** Examples of one hour, and of all of them. */
+/** Most examples for one hour, and for all of them. */
 const hourExamples = 5
 const allExamples = 20
 
@@ -24,15 +24,15 @@ export interface AuditOptions {
   /** First and last hour, `YYYY-MM-DD-HH`. */
   readonly from?: string | undefined
   readonly to?: string | undefined
-  /** Told now and then how much of the log has been read, of how much; all of it when the table is waited for. */
-  readonly progress?: (events: number, of: number) => Effect.Effect<void>
+  /** Receives how many events of the log have been read, and how many there are. */
+  readonly onProgress?: (events: number, of: number) => Effect.Effect<void>
 }
 
 export interface AuditedHour {
   readonly ts: TableHour
   readonly logged: number
   readonly inTable: number
-  /** Rows that other programs added, less those that they deleted. */
+  /** Rows that other programs added, minus those that they deleted. */
   readonly byOthers: number
   readonly missing: number
   readonly extra: number
@@ -40,23 +40,23 @@ export interface AuditedHour {
 
 export interface AuditReport {
   readonly snapshotId: string
-  /** What was compared: the log from these positions on, to before those. */
+  /** What was compared: the log from `from` (inclusive) to `upTo` (exclusive). */
   readonly from: ReadonlyArray<Position>
   readonly upTo: ReadonlyArray<Position>
-  /** The hour before which all were compared; null if the table tells how far the log is in it. */
+  /** Only hours before this one were compared; null if the table records how far the log is in it. */
   readonly settledBefore: string | null
-  /** In their order. */
+  /** Ascending. */
   readonly hours: ReadonlyArray<AuditedHour>
   readonly logged: number
   readonly inTable: number
   readonly missing: number
   readonly extra: number
-  /** Positions of the log that hold no event: another program wrote something else there. */
+  /** Positions of the log where another program wrote something that is no event. */
   readonly leftOut: number
   readonly examples: ReadonlyArray<Example>
-  /** What other programs than the sink have changed in the table: neither missing nor extra. */
+  /** Changes that other programs made to the table: they count as neither missing nor extra. */
   readonly changedByOthers: OtherChanges["changes"]
-  /** Sentences that say what of that cannot be known, and so counts as missing or extra. */
+  /** Sentences about changes that cannot be read, whose rows therefore count as missing or extra. */
   readonly unknown: OtherChanges["unknown"]
 }
 
@@ -69,18 +69,18 @@ const runsOf = (bounds: LogBounds, committed: Option.Option<ReadonlyArray<Positi
     return { partition, offset: start, until }
   })
 
-const refuse = Effect.fnUntraced(function* (bounds: LogBounds, table: TableView, runs: ReadonlyArray<Run>) {
+const requireSameLog = Effect.fnUntraced(function* (bounds: LogBounds, table: TableView, runs: ReadonlyArray<Run>) {
   const logId = Option.getOrElse(table.logId, () => bounds.logId)
   if (!isSameLog(bounds, logId, runs[0]?.until ?? 0)) {
     return yield* new AuditImpossible({
-      reason: `the table was written from another log (id ${logId}) than the one that is here (id ${bounds.logId}); put that log back`
+      reason: `the table was written from another log (id ${logId}) than the one that is here (id ${bounds.logId}); restore that log`
     })
   }
   for (const { partition, until } of runs) {
     const end = bounds.partitions.find((_) => _.partition === partition)?.end ?? 0
     if (until > end) {
       return yield* new AuditImpossible({
-        reason: `the table holds the log up to offset ${until} of partition ${partition}, and the log ends at ${end}; put the newest copy of the log back`
+        reason: `the table holds the log up to offset ${until} of partition ${partition}, and the log ends at ${end}; restore the newest copy of the log`
       })
     }
   }
@@ -90,13 +90,12 @@ const byHour = (a: TableHour, b: TableHour) => (a === b ? 0 : a === null ? 1 : b
 
 /** None if there is no table yet. */
 export const audit = Effect.fn("Audit.audit")(function* (options: AuditOptions) {
-  const log = yield* EventLogReader
-  const found = yield* (yield* TableChecksums).view
-  if (Option.isNone(found)) return Option.none<AuditReport>()
-  const table = found.value
-  const bounds = yield* log.bounds
+  const view = yield* (yield* TableChecksums).view
+  if (Option.isNone(view)) return Option.none<AuditReport>()
+  const table = view.value
+  const bounds = yield* (yield* EventLogReader).bounds
   const runs = runsOf(bounds, table.committed)
-  yield* refuse(bounds, table, runs)
+  yield* requireSameLog(bounds, table, runs)
   const now = yield* Clock.currentTimeMillis
   const settledBefore = Option.isSome(table.committed) ? null : hourOf(now - settlingMillis)
   const { from = "", to } = options
@@ -106,15 +105,15 @@ export const audit = Effect.fn("Audit.audit")(function* (options: AuditOptions) 
   }
 
   const inTable = yield* Effect.forkChild(table.hours)
-  const tally = makeHours(isWanted)
+  const checksums = makeHours(isWanted)
   const total = runs.reduce((sum, { offset, until }) => sum + Math.max(0, until - offset), 0)
   let read = 0
-  yield* visit(log, runs, tally.add, (events) => {
+  yield* visit(runs, checksums.add, (events) => {
     read += events
-    return options.progress?.(read, total) ?? Effect.void
+    return options.onProgress?.(read, total) ?? Effect.void
   })
-  yield* options.progress?.(total, total) ?? Effect.void
-  const logged = tally.all()
+  yield* options.onProgress?.(total, total) ?? Effect.void
+  const logged = checksums.all()
   const tableHours = yield* Fiber.join(inTable)
 
   const hours: Array<AuditedHour> = []
@@ -130,7 +129,7 @@ export const audit = Effect.fn("Audit.audit")(function* (options: AuditOptions) 
       continue
     }
     const room = Math.min(hourExamples, allExamples - examples.length)
-    const difference = yield* compareHour(log, table, ts, ofLog, ofTable, room)
+    const difference = yield* compareHour(table, ts, ofLog, ofTable, room)
     hours.push({ ...counts, missing: difference.missing, extra: difference.extra })
     examples.push(...difference.examples)
   }

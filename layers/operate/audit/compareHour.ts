@@ -1,6 +1,5 @@
-/** What exactly differs in an hour whose sums differ, in bounded memory: only slices of it that differ are held. */
+/** Finds the rows that differ in an hour whose checksums differ, in bounded memory: it holds only slices that differ. */
 import { Effect, Stream } from "effect"
-import type { EventLogReader } from "../../../services/EventLog.ts"
 import {
   checksumOf,
   nullText,
@@ -11,7 +10,7 @@ import {
 } from "../../../services/TableChecksums.ts"
 import { type LoggedHour, makeSlices, visit } from "./hourlyChecksums.ts"
 
-/** Records of an hour in a slice, on average, and slices that are held at once: some 50 MiB. */
+/** Average records of a slice, and slices held at once: some 50 MiB. */
 const perSlice = 50_000
 const slicesAtOnce = 4
 
@@ -20,7 +19,7 @@ export interface Example {
   readonly kind: "missing" | "extra"
   readonly city: string | null
   readonly temperature: string | null
-  /** How many rows are missing or too many. */
+  /** How many rows are missing or extra. */
   readonly rows: number
 }
 
@@ -36,7 +35,7 @@ export const same = (a: Sum = nothing, b: Sum = nothing) => a.rows === b.rows &&
 interface Balance {
   readonly city: string | null
   readonly temperature: string | null
-  /** Rows in the log less rows in the table. */
+  /** Rows in the log minus rows in the table. */
   rows: number
 }
 
@@ -50,7 +49,6 @@ const grouped = (slices: ReadonlyArray<number>) => {
 }
 
 export const compareHour = Effect.fn("Audit.compareHour")(function* (
-  log: EventLogReader["Service"],
   table: TableView,
   ts: TableHour,
   logged: LoggedHour | undefined,
@@ -73,7 +71,7 @@ export const compareHour = Effect.fn("Audit.compareHour")(function* (
       else if (balance.rows + rows === 0) balances.delete(key)
       else balance.rows += rows
     }
-    yield* visit(log, runs, ({ record }) => {
+    yield* visit(runs, ({ record }) => {
       if (record.ts !== ts) return
       if (of > 1 && !wanted.has(Number(checksumOf(record) % BigInt(of)))) return
       add(record.city, record.temperature, 1)
@@ -93,7 +91,7 @@ export const compareHour = Effect.fn("Audit.compareHour")(function* (
   if (of === 1) yield* compareSlices([0])
   else {
     const ofLog = makeSlices(ts, of)
-    yield* visit(log, runs, ofLog.add)
+    yield* visit(runs, ofLog.add)
     const ofTable = yield* table.slices(ts, of)
     const loggedSlices = ofLog.all()
     const slices = [...new Set([...loggedSlices.keys(), ...ofTable.keys()])]

@@ -1,6 +1,6 @@
-/** The log's side of an audit: sums of what is logged, hour by hour, up to a position. */
+/** The log's side of an audit: checksums of each hour, up to a position. */
 import { Effect, Stream } from "effect"
-import type { EventLogReader, LoggedEvent, Position } from "../../../services/EventLog.ts"
+import { EventLogReader, type LoggedEvent, type Position } from "../../../services/EventLog.ts"
 import { checksumOf, type Sum, type TableHour } from "../../../services/TableChecksums.ts"
 
 /** Events of a partition from `offset` to before `until`. */
@@ -9,20 +9,20 @@ export interface Run extends Position {
 }
 
 export interface LoggedHour extends Sum {
-  /** Between which positions its events are, one run a partition. */
+  /** The positions between which its events are, one run per partition. */
   readonly runs: ReadonlyArray<Run>
 }
 
 /** Called for every event. */
 export type Visit = (event: LoggedEvent) => void
 
-/** Visits these events, one partition after the other. */
+/** Visits the events of these runs, one partition after the other. */
 export const visit = Effect.fnUntraced(function* (
-  log: EventLogReader["Service"],
   runs: ReadonlyArray<Run>,
   each: Visit,
   afterPiece: (events: number) => Effect.Effect<void> = () => Effect.void
 ) {
+  const log = yield* EventLogReader
   for (const { partition, offset, until } of runs) {
     if (offset >= until) continue
     yield* log.read({ partition, offset }, { until: "end" }).pipe(
@@ -64,7 +64,7 @@ export const makeHours = (isWanted: (ts: string) => boolean) => {
   return { add, all }
 }
 
-/** Sums of the slices of one hour: a record is in the slice that its checksum modulo `of` says. */
+/** Checksums of the slices of one hour: a record belongs to the slice of its checksum modulo `of`. */
 export const makeSlices = (ts: TableHour, of: number) => {
   const slices = new Map<number, { rows: number; checksum: bigint }>()
   const modulus = BigInt(of)

@@ -17,8 +17,8 @@ export const layer = Layer.effect(
           Effect.provideService(DataFolder, folder),
           Effect.provideService(Leases, leases)
         ),
-      restore: (source, into, progress) =>
-        Effect.provide(restoreBackup(source, progress), Layer.fresh(DataFolderLayer.at(into ?? folder.root)))
+      restore: (source, into, onProgress) =>
+        Effect.provide(restoreBackup(source, onProgress), Layer.fresh(DataFolderLayer.at(into ?? folder.root)))
     })
   })
 )

@@ -1,4 +1,4 @@
-/** Proves a data folder in which nothing runs: the whole log is read, and compared with the table. */
+/** Verifies a data folder that no program uses: reads the whole log, and compares it with the table. */
 import { Effect, Layer, Option, Stream } from "effect"
 import type { CopyAudit } from "../../../services/Backup.ts"
 import { DataFolder } from "../../../services/DataFolder.ts"
@@ -16,9 +16,9 @@ const services = (folder: DataFolder["Service"]) =>
   )
 
 /** Null if there is no table. */
-export const auditCopy = (folder: DataFolder["Service"], progress: (events: number, of: number) => void) =>
+export const auditCopy = (folder: DataFolder["Service"], onProgress: (events: number, of: number) => void) =>
   Effect.gen(function* () {
-    const report = yield* audit({ progress: (events, of) => Effect.sync(() => progress(events, of)) })
+    const report = yield* audit({ onProgress: (events, of) => Effect.sync(() => onProgress(events, of)) })
     const log = yield* EventLogReader
     const from = Option.match(report, { onNone: () => 0, onSome: ({ upTo: [at] }) => at?.offset ?? 0 })
     yield* Stream.runDrain(log.read({ partition: 0, offset: from }, { until: "end" }))

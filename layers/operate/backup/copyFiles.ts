@@ -1,4 +1,4 @@
-/** Files copied for good: independent of their originals, synced, and named by the digest of what is in the copy. */
+/** Copies files: independent of their originals, synced to disk, each with the digest of its copy. */
 import { createHash } from "node:crypto"
 import { constants, createReadStream } from "node:fs"
 import { copyFile, mkdir, open, stat, statfs } from "node:fs/promises"
@@ -19,7 +19,7 @@ const reasons: Record<string, string> = {
   EIO: "the disk reports an error"
 }
 
-/** What a copy fails with for its target's sake. */
+/** Error codes of a copy that are the target's fault. */
 const ofTarget = new Set(["ENOSPC", "EDQUOT", "EROFS", "EEXIST"])
 
 export class CopyFailed extends Schema.TaggedError<CopyFailed>()("CopyFailed", {
@@ -50,8 +50,8 @@ const sync = async (path: string) => {
   }
 }
 
-/** What is in the file now. */
-export const described = Effect.fnUntraced(function* (folder: string, path: string) {
+/** The file's size and digest. */
+export const describeFile = Effect.fnUntraced(function* (folder: string, path: string) {
   const file = join(folder, path)
   const digest = yield* attempt(file, async (signal) => {
     const hash = createHash("sha256")
@@ -62,7 +62,7 @@ export const described = Effect.fnUntraced(function* (folder: string, path: stri
   return { path, bytes, sha256: digest } satisfies BackupFile
 })
 
-/** Makes folders durable, each in its parent; `folders` are below `root`, which is included. */
+/** Syncs folders and their parents up to and including `root`. */
 export const syncFolders = (root: string, folders: Iterable<string>) => {
   const all = new Set([root])
   for (const folder of folders) for (let one = folder; one !== "."; one = dirname(one)) all.add(join(root, one))
@@ -71,7 +71,7 @@ export const syncFolders = (root: string, folders: Iterable<string>) => {
 
 export const parallel = { concurrency: 4 } as const
 
-/** The same paths under another folder, described as they are there. */
+/** Copies the same paths to another folder, and describes the copies. */
 export const copyFiles = Effect.fn("copyFiles")(function* (
   from: string,
   to: string,
@@ -86,7 +86,7 @@ export const copyFiles = Effect.fn("copyFiles")(function* (
     paths,
     Effect.fnUntraced(function* (path) {
       const target = join(to, path)
-      // Shares blocks where the file system can; a write to either file then makes them differ.
+      // Shares blocks if the file system can; a write to either file then separates them.
       yield* attempt(join(from, path), () =>
         copyFile(join(from, path), target, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL)
       ).pipe(
@@ -98,7 +98,7 @@ export const copyFiles = Effect.fn("copyFiles")(function* (
         Effect.andThen(attempt(target, () => sync(target))),
         Effect.uninterruptible
       )
-      const file = yield* described(to, path)
+      const file = yield* describeFile(to, path)
       copied(file)
       return file
     }),
@@ -112,12 +112,12 @@ export const sizes = (folder: string, paths: ReadonlyArray<string>) =>
     (path) =>
       Effect.map(
         attempt(join(folder, path), () => stat(join(folder, path))),
-        (found) => found.size
+        (stats) => stats.size
       ),
     parallel
   ).pipe(Effect.map((all) => all.reduce((sum, bytes) => sum + bytes, 0)))
 
-/** Fails if the disk of this folder has no room for so many bytes. */
+/** Fails if the disk of this folder lacks room for so many bytes. */
 export const requireRoom = Effect.fnUntraced(function* (folder: string, bytes: number) {
   const { bavail, bsize } = yield* attempt(folder, () => statfs(folder))
   const free = bavail * bsize

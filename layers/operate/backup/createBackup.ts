@@ -1,15 +1,15 @@
-/** Makes a backup under another name beside the target, and gives it its own once it is whole, durable and proved. */
+/** Makes a backup under a temporary name beside the target, and renames it once it is complete, durable and verified. */
 import { existsSync, realpathSync } from "node:fs"
 import { readdir, rename, rm, stat, writeFile } from "node:fs/promises"
 import { basename, dirname, join, relative, resolve } from "node:path"
 import { DateTime, Effect, Layer, Option } from "effect"
 import packageJson from "../../../package.json" with { type: "json" }
 import {
-  type Backed,
   BackupFailed,
   type BackupFile,
   type BackupManifest,
-  type BackupOptions
+  type BackupOptions,
+  type CreatedBackup
 } from "../../../services/Backup.ts"
 import { DataFolder } from "../../../services/DataFolder.ts"
 import { copyLog, tidy } from "../../log/sqlite/copyLog.ts"
@@ -21,44 +21,44 @@ import { plural } from "../../runtime/plural.ts"
 import { SinkControl } from "../../sink/SinkControl.ts"
 import { heldFiles } from "../../table/iceberg/heldFiles.ts"
 import { auditCopy } from "./auditCopy.ts"
-import { attempt, CopyFailed, copyFiles, described, requireRoom, sizes, syncFolders } from "./copyFiles.ts"
+import { attempt, CopyFailed, copyFiles, describeFile, requireRoom, sizes, syncFolders } from "./copyFiles.ts"
 import * as ManifestFile from "./manifestFile.ts"
 
 const lockName = "backup.lock"
 
-const refuse = (path: string, reason: string) => new CopyFailed({ path, reason, cause: undefined })
+const failure = (path: string, reason: string) => new CopyFailed({ path, reason, cause: undefined })
 
-const refuseTarget = Effect.fnUntraced(function* (target: string, root: string) {
+const requireFreeTarget = Effect.fnUntraced(function* (target: string, root: string) {
   const parent = dirname(target)
   const real = existsSync(parent) ? join(realpathSync(parent), basename(target)) : target
   if (`${real}/`.startsWith(`${root}/`)) {
-    return yield* refuse(target, "it is inside the data folder, and would be lost with it; choose another place")
+    return yield* failure(target, "it is inside the data folder, and would be lost with it; choose another place")
   }
   if (!existsSync(target)) return
-  const found = yield* attempt(target, () => stat(target))
-  if (!found.isDirectory()) return yield* refuse(target, "it is a file; choose another name")
+  const stats = yield* attempt(target, () => stat(target))
+  if (!stats.isDirectory()) return yield* failure(target, "it is a file; choose another name")
   if ((yield* attempt(target, () => readdir(target))).length > 0) {
-    return yield* refuse(target, "it is not empty; choose a folder that does not exist yet")
+    return yield* failure(target, "it is not empty; choose a folder that does not exist yet")
   }
-  if (found.dev !== (yield* attempt(parent, () => stat(parent))).dev) {
-    return yield* refuse(target, "a disk is mounted there, so choose a folder in it that does not exist yet")
+  if (stats.dev !== (yield* attempt(parent, () => stat(parent))).dev) {
+    return yield* failure(target, "a disk is mounted there; choose a folder in it that does not exist yet")
   }
 })
 
-/** A folder that is this process's alone, removed again on failure; what a killed backup left there is removed first. */
+/** Creates a folder that only this process uses and that is removed on failure. What a killed backup left there is removed first. */
 const claim = Effect.fnUntraced(function* (target: string, partial: string) {
   const lock = join(partial, lockName)
   if (existsSync(partial)) {
     const names = yield* attempt(partial, () => readdir(partial))
     if (names.length > 0 && !names.includes(lockName)) {
-      return yield* refuse(partial, "it is in the way, and no backup made it; move it away")
+      return yield* failure(partial, "it is in the way, and no backup made it; move it away")
     }
-    if (yield* isHeld(lock)) return yield* refuse(partial, "another floe backup is writing there; wait until it ends")
+    if (yield* isHeld(lock)) return yield* failure(partial, "another floe backup is writing there; wait until it ends")
     yield* attempt(partial, () => rm(partial, { recursive: true, force: true }))
   }
   yield* attempt(partial, async () => make(partial)).pipe(
     Effect.mapError((error) =>
-      codeOf(error.cause) === "ENOENT" ? refuse(dirname(target), "no folder can be made there") : error
+      codeOf(error.cause) === "ENOENT" ? failure(dirname(target), "no folder can be made there") : error
     )
   )
   yield* acquire(lock, "floe backup")
@@ -69,26 +69,25 @@ const sqliteFull = 13
 const isFull = (cause: unknown) =>
   codeOf(cause) === "ENOSPC" || (cause instanceof Error && "errcode" in cause && cause.errcode === sqliteFull)
 
-const isPaused = Effect.fnUntraced(function* (folder: DataFolder["Service"]) {
-  if (!existsSync(folder.control)) return false
-  return yield* Effect.flatMap(SinkControl, ({ paused }) => paused).pipe(
-    Effect.provide(Layer.fresh(SinkControl.layer).pipe(Layer.provide(Layer.succeed(DataFolder, folder))))
-  )
+const isPaused = Effect.gen(function* () {
+  if (!existsSync((yield* DataFolder).control)) return false
+  return yield* Effect.flatMap(SinkControl, ({ paused }) => paused).pipe(Effect.provide(Layer.fresh(SinkControl.layer)))
 })
 
 const share = (part: number, whole: number) => `${whole === 0 ? 100 : Math.floor((part / whole) * 100)} %`
 
-/** Where it stands in the data folder, and so in a backup. */
+/** Its path in the data folder, and so in a backup. */
 const tablePath = (folder: DataFolder["Service"]) => relative(folder.root, folder.table)
 
 const copyTable = Effect.fnUntraced(
-  function* (folder: DataFolder["Service"], partial: string, progress: BackupOptions["progress"]) {
-    const found = yield* heldFiles(folder.table)
-    if (Option.isNone(found)) return undefined
-    const { files, leftOut, metadata, offset, snapshotId, version } = found.value
+  function* (partial: string, onProgress: BackupOptions["onProgress"]) {
+    const folder = yield* DataFolder
+    const held = yield* heldFiles(folder.table)
+    if (Option.isNone(held)) return undefined
+    const { files, leftOut, metadata, offset, snapshotId, version } = held.value
     if (leftOut > 0) {
       yield* Effect.logWarning(
-        `${plural(leftOut, "file")} that only older snapshots need ${leftOut === 1 ? "is" : "are"} missing, and not in the backup; floe doctor names the snapshots.`
+        `${plural(leftOut, "file")} that only older snapshots need ${leftOut === 1 ? "is" : "are"} missing, so the backup lacks ${leftOut === 1 ? "it" : "them"}; floe doctor names the snapshots.`
       )
     }
     const total = yield* sizes(folder.table, files)
@@ -97,12 +96,12 @@ const copyTable = Effect.fnUntraced(
     let copied = 0
     const all = yield* copyFiles(folder.table, to, files, ({ bytes }) => {
       copied += bytes
-      progress(`copying the table, ${share(copied, total)}`)
+      onProgress(`copying the table, ${share(copied, total)}`)
     })
     const write = (path: string, content: Buffer | string) =>
       Effect.andThen(
         attempt(join(to, path), () => writeFile(join(to, path), content, { flush: true })),
-        described(to, path)
+        describeFile(to, path)
       )
     const own = [
       yield* write(metadata.path, metadata.bytes),
@@ -113,48 +112,45 @@ const copyTable = Effect.fnUntraced(
       at: { snapshotId, offset }
     }
   },
-  // The leases end with it: the copy needs the originals no more.
+  // Ends the leases: the copy no longer needs the originals.
   Effect.scoped
 )
 
-const create = Effect.fnUntraced(function* (
-  folder: DataFolder["Service"],
-  target: string,
-  { logOnly, progress, verify }: BackupOptions
-) {
-  yield* refuseTarget(target, folder.root)
+const create = Effect.fnUntraced(function* (target: string, { logOnly, onProgress, verify }: BackupOptions) {
+  const folder = yield* DataFolder
+  yield* requireFreeTarget(target, folder.root)
   const partial = `${target}.partial`
   if (!(yield* attempt(folder.log, async () => LogFile.isThere(folder)))) {
-    return yield* refuse(folder.log, "there is no log yet, so there is nothing to back up")
+    return yield* failure(folder.log, "there is no log yet, so there is nothing to back up")
   }
   yield* claim(target, partial)
   const createdAt = DateTime.formatIso(yield* DateTime.now)
   const copy = placesIn(partial)
 
-  // The table first: so the log's copy is at the table's position or beyond it.
-  const table = logOnly ? undefined : yield* copyTable(folder, partial, progress)
+  // The table first, so that the log's copy is at the table's position or beyond.
+  const table = logOnly ? undefined : yield* copyTable(partial, onProgress)
   yield* requireRoom(partial, (yield* attempt(folder.log, () => stat(folder.log))).size)
-  const { end, logId } = yield* copyLog(folder, copy, (part) => progress(`copying the log, ${share(part, 1)}`)).pipe(
-    // The log itself is only read: what is full is the disk of the copy.
+  const { end, logId } = yield* copyLog(folder, copy, (part) => onProgress(`copying the log, ${share(part, 1)}`)).pipe(
+    // The log is only read, so the full disk is that of the copy.
     Effect.mapError((error) =>
       error._tag === "LogUnavailable" && isFull(error.cause)
-        ? refuse(partial, "its disk is full; free some space, or choose another disk")
+        ? failure(partial, "its disk is full; free some space, or choose another disk")
         : error
     )
   )
   const audit = verify
-    ? yield* auditCopy(copy, (events, of) => progress(`verifying the copy, ${share(events, of)}`))
+    ? yield* auditCopy(copy, (events, of) => onProgress(`verifying the copy, ${share(events, of)}`))
     : null
   tidy(copy)
   if (audit !== null && audit.missing + audit.extra > 0) {
-    return yield* refuse(
+    return yield* failure(
       partial,
-      `in the copy, ${audit.missing} rows are missing in the table and ${audit.extra} are too many, so compare the original too with floe audit; --log-only backs up the log without this table, --no-verify both as they are`
+      `in the copy, ${audit.missing} rows are missing from the table and ${audit.extra} are extra; run floe audit to check the original too. --log-only backs up the log without this table, --no-verify backs up both as they are`
     )
   }
-  progress("finishing the copy")
+  onProgress("finishing the copy")
   const ofLog: ReadonlyArray<BackupFile> = yield* Effect.forEach([copy.log, copy.logHighWaterMark], (path) =>
-    described(partial, relative(partial, path))
+    describeFile(partial, relative(partial, path))
   )
   const manifest: BackupManifest = {
     format: 1,
@@ -162,7 +158,7 @@ const create = Effect.fnUntraced(function* (
     createdAt,
     log: { id: logId, end },
     table: table?.at ?? null,
-    paused: yield* isPaused(folder),
+    paused: yield* isPaused,
     files: [...ofLog, ...(table?.files ?? [])]
   }
   yield* syncFolders(
@@ -180,11 +176,11 @@ const create = Effect.fnUntraced(function* (
       yield* syncFolders(dirname(target), [])
     })
   )
-  return { folder: target, manifest, audit } satisfies Backed
+  return { folder: target, manifest, audit } satisfies CreatedBackup
 }, Effect.scoped)
 
 export const createBackup = Effect.fn("Backup.create")(function* (target: string, options: BackupOptions) {
-  return yield* create(yield* DataFolder, resolve(target), options).pipe(
+  return yield* create(resolve(target), options).pipe(
     Effect.mapError((cause) => new BackupFailed({ reason: cause.message.replace(/\.$/, ""), cause }))
   )
 })

@@ -1,4 +1,4 @@
-/** `backup.json`, which says what is in a backup. It is written last: a folder without it is no backup. */
+/** `backup.json`, which lists what is in a backup. It is written last: a folder without it is no backup. */
 import { hash } from "node:crypto"
 import { readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"
@@ -24,11 +24,11 @@ export const write = (folder: string, manifest: BackupManifest) => {
 
 export const read = Effect.fnUntraced(function* (folder: string) {
   const path = join(folder, name)
-  const refuse = (reason: string) => new CopyFailed({ path, reason, cause: undefined })
+  const unusable = (reason: string) => new CopyFailed({ path, reason, cause: undefined })
   const text = yield* attempt(path, () => readFile(path, "utf8")).pipe(
     Effect.mapError((error) =>
       codeOf(error.cause) === "ENOENT" || codeOf(error.cause) === "ENOTDIR"
-        ? refuse(
+        ? unusable(
             "it is missing, so this is no backup, or one that was interrupted; give a folder that floe backup made"
           )
         : error
@@ -36,9 +36,10 @@ export const read = Effect.fnUntraced(function* (folder: string) {
   )
   const file = Option.getOrUndefined(decodeFile(text))
   if (file === undefined || file.sha256 !== digestOf(file.backup)) {
-    return yield* refuse("it was changed or damaged after the backup was made; use another backup")
+    return yield* unusable("it was changed or damaged after the backup was made; use another backup")
   }
   const manifest = decode(file.backup)
-  if (Option.isNone(manifest)) return yield* refuse("it was made by a newer version of Floe; restore it with that one")
+  if (Option.isNone(manifest))
+    return yield* unusable("it was made by a newer version of Floe; restore it with that one")
   return manifest.value
 })

@@ -1,4 +1,4 @@
-/** Puts a backup into an empty data folder. Until its last step every program refuses to start there. */
+/** Restores a backup into an empty data folder. Until its last step no program starts there. */
 import { existsSync, rmSync } from "node:fs"
 import { mkdir, readdir, rename, rm } from "node:fs/promises"
 import { basename, dirname, join, resolve } from "node:path"
@@ -6,9 +6,9 @@ import { Effect, Layer } from "effect"
 import {
   type BackupFile,
   type BackupManifest,
-  type Restored,
+  type RestoredBackup,
   RestoreFailed,
-  RestoreUnproved
+  RestoreUnverified
 } from "../../../services/Backup.ts"
 import { DataFolder } from "../../../services/DataFolder.ts"
 import { markEnd, tidy } from "../../log/sqlite/copyLog.ts"
@@ -18,45 +18,47 @@ import { placesIn } from "../../runtime/DataFolder.ts"
 import { acquire } from "../../runtime/ProcessLock.ts"
 import { SinkControl } from "../../sink/SinkControl.ts"
 import { auditCopy } from "./auditCopy.ts"
-import { attempt, CopyFailed, copyFiles, described, parallel, requireRoom, syncFolders } from "./copyFiles.ts"
+import { attempt, CopyFailed, copyFiles, describeFile, parallel, requireRoom, syncFolders } from "./copyFiles.ts"
 import * as ManifestFile from "./manifestFile.ts"
 
 type Folder = DataFolder["Service"]
-type Progress = (news: string) => void
+type Progress = (step: string) => void
 
 const stagingName = "restore.partial"
 
-const refuse = (path: string, reason: string) => new CopyFailed({ path, reason, cause: undefined })
+const failure = (path: string, reason: string) => new CopyFailed({ path, reason, cause: undefined })
 
 const share = (part: number, whole: number) => `${whole === 0 ? 100 : Math.floor((part / whole) * 100)} %`
 
-const verify = Effect.fnUntraced(function* (source: string, manifest: BackupManifest, progress: Progress) {
+const verify = Effect.fnUntraced(function* (source: string, manifest: BackupManifest, onProgress: Progress) {
   const total = manifest.files.reduce((sum, { bytes }) => sum + bytes, 0)
   let read = 0
   const check = Effect.fnUntraced(function* (file: BackupFile) {
-    const found = yield* described(source, file.path)
-    if (found.bytes !== file.bytes || found.sha256 !== file.sha256) {
-      return yield* refuse(
+    const actual = yield* describeFile(source, file.path)
+    if (actual.bytes !== file.bytes || actual.sha256 !== file.sha256) {
+      return yield* failure(
         join(source, file.path),
         "it was changed or damaged after the backup was made; use another backup"
       )
     }
     read += file.bytes
-    progress(`checking the backup, ${share(read, total)}`)
+    onProgress(`checking the backup, ${share(read, total)}`)
   })
   yield* Effect.forEach(manifest.files, check, { ...parallel, discard: true })
   return total
 })
 
 /** Held until the scope closes, so that nothing starts here meanwhile. */
-const lock = Effect.fnUntraced(function* (folder: Folder) {
+const lock = Effect.gen(function* () {
+  const folder = yield* DataFolder
   yield* acquire(folder.serverLock, "logging server")
   yield* acquire(folder.sinkLock, "sink")
   yield* acquire(folder.rebuildLock, "replay")
 })
 
-/** Removes what a killed restore left: the log comes last, so where it is, there is more than that. */
-const refuseContent = Effect.fnUntraced(function* (folder: Folder) {
+/** Removes what a killed restore left. The log comes last, so a folder that has it holds more than that. */
+const requireEmpty = Effect.gen(function* () {
+  const folder = yield* DataFolder
   const staging = join(folder.root, stagingName)
   const locks = [folder.serverLock, folder.sinkLock, folder.rebuildLock].flatMap((path) => [
     basename(path),
@@ -67,15 +69,15 @@ const refuseContent = Effect.fnUntraced(function* (folder: Folder) {
   const names = yield* attempt(folder.root, () => readdir(folder.root))
   const other = names.filter((name) => ![...locks, ...own, stagingName].includes(name))
   if (other.length > 0 || (existsSync(staging) && !interrupted)) {
-    return yield* refuse(
+    return yield* failure(
       folder.root,
-      `it is not empty (it holds ${other.slice(0, 3).join(", ") || stagingName}); stop what runs on it and move it away, or name another folder with --into`
+      `it is not empty (it holds ${other.slice(0, 3).join(", ") || stagingName}); stop the programs that use it and move it away, or give another folder with --into`
     )
   }
   if (interrupted) yield* clear(folder)
 })
 
-/** In the order in which they are put in place: without its log, a folder that has a high-water mark is refused. */
+/** In the order in which they are put in place: no program starts on a folder that has a high-water mark and no log. */
 const placed = (folder: Folder) => [folder.logHighWaterMark, folder.control, folder.warehouse, folder.log]
 
 const clear = (folder: Folder) =>
@@ -89,11 +91,12 @@ const pause = (folder: Folder) =>
     Effect.provide(Layer.fresh(SinkControl.layer).pipe(Layer.provide(Layer.succeed(DataFolder, folder))))
   )
 
-const restore = Effect.fnUntraced(function* (folder: Folder, source: string, progress: Progress) {
+const restore = Effect.fnUntraced(function* (source: string, onProgress: Progress) {
+  const folder = yield* DataFolder
   const manifest = yield* ManifestFile.read(source)
-  const total = yield* verify(source, manifest, progress)
-  yield* lock(folder)
-  yield* refuseContent(folder)
+  const total = yield* verify(source, manifest, onProgress)
+  yield* lock
+  yield* requireEmpty
   yield* requireRoom(folder.root, total)
   const staged = placesIn(join(folder.root, stagingName))
 
@@ -113,12 +116,12 @@ const restore = Effect.fnUntraced(function* (folder: Folder, source: string, pro
       manifest.files.map(({ path }) => path),
       ({ bytes }) => {
         written += bytes
-        progress(`copying, ${share(written, total)}`)
+        onProgress(`copying, ${share(written, total)}`)
       }
     )
     for (const [i, { path, sha256 }] of files.entries()) {
       if (manifest.files[i]?.sha256 !== sha256) {
-        return yield* refuse(join(staged.root, path), "the copy differs from the backup; check the disk")
+        return yield* failure(join(staged.root, path), "the copy differs from the backup; check the disk")
       }
     }
     const { end, logId } = yield* attemptLog(staged.log, () => {
@@ -127,7 +130,7 @@ const restore = Effect.fnUntraced(function* (folder: Folder, source: string, pro
       markEnd(staged, renewed.logId, renewed.end)
       return renewed
     })
-    if (end !== manifest.log.end) return yield* refuse(staged.log, "it does not end where the backup says")
+    if (end !== manifest.log.end) return yield* failure(staged.log, "it does not end where the backup's manifest does")
     if (manifest.paused) yield* pause(staged)
     tidy(staged)
     yield* syncFolders(
@@ -144,16 +147,18 @@ const restore = Effect.fnUntraced(function* (folder: Folder, source: string, pro
   })
   const logId = yield* copied.pipe(Effect.onError(() => Effect.ignore(clear(folder))))
   const audit = yield* auditCopy(folder, (events, of) =>
-    progress(`the backup is in place; comparing log and table, ${share(events, of)}`)
-  ).pipe(Effect.mapError((cause) => new RestoreUnproved({ folder: folder.root, reason: cause.message, cause })))
+    onProgress(`the backup is in place; comparing log and table, ${share(events, of)}`)
+  ).pipe(Effect.mapError((cause) => new RestoreUnverified({ folder: folder.root, reason: cause.message, cause })))
   tidy(folder)
-  return { folder: folder.root, manifest, logId, audit } satisfies Restored
+  return { folder: folder.root, manifest, logId, audit } satisfies RestoredBackup
 }, Effect.scoped)
 
-export const restoreBackup = Effect.fn("Backup.restore")(function* (source: string, progress: Progress) {
-  return yield* restore(yield* DataFolder, resolve(source), progress).pipe(
+export const restoreBackup = Effect.fn("Backup.restore")(function* (source: string, onProgress: Progress) {
+  return yield* restore(resolve(source), onProgress).pipe(
     Effect.mapError((cause) =>
-      cause._tag === "RestoreUnproved" ? cause : new RestoreFailed({ reason: cause.message.replace(/\.$/, ""), cause })
+      cause._tag === "RestoreUnverified"
+        ? cause
+        : new RestoreFailed({ reason: cause.message.replace(/\.$/, ""), cause })
     )
   )
 })

@@ -61,7 +61,7 @@ const backups = (root: string) =>
 
 const backUp = (root: string, folder: string, options: { readonly logOnly?: boolean } = {}) =>
   Effect.flatMap(Backup, ({ create }) =>
-    create(folder, { logOnly: false, verify: true, progress: () => {}, ...options })
+    create(folder, { logOnly: false, verify: true, onProgress: () => {}, ...options })
   ).pipe(Effect.provide(backups(root)))
 
 const restore = (folder: string, root: string) =>

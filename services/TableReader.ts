@@ -9,7 +9,7 @@ import type { TableBroken, TableUnavailable } from "./Table.ts"
 /** A name that every engine accepts unquoted. `weather` is the table that the sink writes. */
 export const TableName = Schema.String.check(
   Schema.isPattern(/^[a-z][a-z0-9_]{0,63}$/u, {
-    message: "expected a table's name: a small letter, then at most 63 small letters, digits or _"
+    message: "expected a table's name: a lowercase letter, then at most 63 lowercase letters, digits or _"
   })
 )
 export const weather = "weather"
@@ -107,7 +107,7 @@ export class SnapshotMissing extends Schema.TaggedError<SnapshotMissing>()("Snap
     const { asOf } = this
     const asked =
       asOf._tag === "Snapshot"
-        ? `There is no snapshot ${asOf.id}: it has expired, or never was`
+        ? `There is no snapshot ${asOf.id}: it has expired, or never existed`
         : `No snapshot from ${new Date(asOf.millis).toISOString()} or before is kept`
     const { kept, oldest, oldestAt } = this
     if (kept === 0) return `${asked}. The table has no snapshots.`

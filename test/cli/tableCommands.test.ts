@@ -163,7 +163,7 @@ describe("floe query --as-of", () => {
       assert.strictEqual(expired.code, 1)
       assert.include(
         expired.err,
-        "There is no snapshot 4711: it has expired, or never was. The table keeps 3 snapshots"
+        "There is no snapshot 4711: it has expired, or never existed. The table keeps 3 snapshots"
       )
       assert.include(expired.err, ids[0] ?? "")
       assert.strictEqual(early.code, 1)

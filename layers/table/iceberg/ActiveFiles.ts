@@ -19,7 +19,7 @@ export class ActiveFiles {
   private readonly partitions = new Map<string, Map<string, ActiveFile>>()
   private readonly deletes = new DeleteFiles()
 
-  /** Takes in the Parquet files under Floe's partition spec, whoever wrote them, and delete files. */
+  /** Adds or removes Parquet files under Floe's partition spec, of any writer, and delete files. */
   learn(manifest: Manifest.ManifestFile, entries: ReadonlyArray<Manifest.ManifestEntry>) {
     if (manifest.content !== Manifest.content.data) return this.deletes.learn(manifest, entries)
     for (const entry of entries) {

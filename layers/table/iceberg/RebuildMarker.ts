@@ -7,7 +7,7 @@ import * as Files from "../../runtime/files.ts"
 const State = Schema.fromJsonString(Schema.Struct({ logId: Schema.String, finished: Schema.Boolean }))
 export type State = typeof State.Type
 
-/** Durable: the name stays. */
+/** A name on disk: tables of older versions have it. */
 const fileName = "replay.json"
 const fileIn = (tableFolder: string) => join(tableFolder, fileName)
 

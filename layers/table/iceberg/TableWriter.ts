@@ -27,7 +27,7 @@ export interface TableWriterOptions {
   /** For staged rows that do not fit in memory. */
   readonly tempFolder: string
   readonly snapshotKeep: number
-  /** How far back thinned snapshots are kept beyond those, in milliseconds; 0 by default. */
+  /** How far back one snapshot an hour is kept beyond those, in milliseconds; 0 by default. */
   readonly timeTravel?: number | undefined
   /** How long files that left the table stay on disk, in milliseconds; 0 by default. */
   readonly fileGrace?: number | undefined

@@ -1,4 +1,4 @@
-/** The only way to DuckDB: its client, except that no string loses a leading U+FEFF on the way out. */
+/** DuckDB's client, patched so that strings keep a leading U+FEFF. Import DuckDB only from here. */
 import { textDecoder } from "@duckdb/node-api/lib/vectors/dataAccessors.js"
 
 export {
@@ -11,5 +11,5 @@ export {
 
 const exact = new TextDecoder("utf-8", { ignoreBOM: true })
 
-/** The client decodes every string with this one object, which takes a leading U+FEFF for a byte order mark. */
+/** The client decodes every string with this one object, which drops a leading U+FEFF as a byte order mark. */
 textDecoder.decode = exact.decode.bind(exact)

@@ -4,7 +4,6 @@ import { Effect, Layer } from "effect"
 import * as Profile from "../layers/profile/Profile.ts"
 import * as ConsoleLogger from "../layers/runtime/ConsoleLogger.ts"
 import * as Shutdown from "../layers/runtime/Shutdown.ts"
-import { Sink } from "../layers/sink/Sink.ts"
 import { DataFolder } from "../services/DataFolder.ts"
 
 const announcement = Layer.effectDiscard(
@@ -19,6 +18,4 @@ const program = announcement.pipe(
   Layer.provide(ConsoleLogger.layer)
 )
 
-const sinkFailure = Effect.flatMap(Sink, ({ failure }) => failure)
-
-NodeRuntime.runMain(Shutdown.launch(program, sinkFailure), Shutdown.exitOptions)
+NodeRuntime.runMain(Shutdown.launch(program, Profile.sinkFailure), Shutdown.exitOptions)

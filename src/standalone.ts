@@ -8,7 +8,6 @@ import * as LogClient from "../layers/ingest/LogClient.ts"
 import * as Profile from "../layers/profile/Profile.ts"
 import * as ConsoleLogger from "../layers/runtime/ConsoleLogger.ts"
 import * as Shutdown from "../layers/runtime/Shutdown.ts"
-import { Sink } from "../layers/sink/Sink.ts"
 
 const ownServer = Layer.unwrap(Effect.map(HttpServer, ({ url }) => LogClient.at(new URL(url))))
 
@@ -25,6 +24,4 @@ const program = Generator.layer.pipe(
   Layer.provide(ConsoleLogger.layer)
 )
 
-const sinkFailure = Effect.flatMap(Sink, ({ failure }) => failure)
-
-NodeRuntime.runMain(Shutdown.launch(program, sinkFailure), Shutdown.exitOptions)
+NodeRuntime.runMain(Shutdown.launch(program, Profile.sinkFailure), Shutdown.exitOptions)

@@ -50,3 +50,9 @@ type ReaderFailure = Layer.Error<ReturnType<(Embedded | Distributed)["tableReade
 /** A table to read, by name. */
 export const tableReader = (table = "weather") =>
   Layer.unwrap(Effect.map(chosen, (layers): Layer.Layer<TableReader, ReaderFailure> => layers.tableReader(table)))
+
+/** Waits for the sink of the embedded profile, and fails when it stops. Imported late: the image lacks its packages. */
+export const sinkFailure = Effect.flatMap(
+  Effect.promise(() => import("../sink/Sink.ts")),
+  ({ Sink }) => Effect.flatMap(Sink, ({ failure }) => failure)
+)

@@ -9,7 +9,7 @@ import { inProcess } from "../support/inProcess.ts"
 import { root } from "../support/program.ts"
 
 const subcommands = (command: typeof floe | (typeof floe.subcommands)[number]["commands"][number]) =>
-  command.subcommands.flatMap(({ commands }) => commands)
+  command.subcommands.flatMap(({ commands }) => commands.filter(({ unlisted }) => !unlisted))
 const commands = new Map(subcommands(floe).map((one) => [one.name, subcommands(one).map(({ name }) => name)]))
 
 /** Words that may follow the name of the program or of a command in a sentence. */
@@ -47,7 +47,7 @@ it.live("the embedded profile advises no command of Kafka Connect", () =>
       const { code, err } = yield* inProcess(["connector", command, "nosuch"], env)
       assert.deepStrictEqual(
         [code, err],
-        [1, "There is no connector nosuch: the embedded profile has one, its sink, under the name iceberg-sink."]
+        [1, "There is no connector nosuch: the embedded profile has only its sink, iceberg-sink."]
       )
     }
   }).pipe(Effect.scoped)

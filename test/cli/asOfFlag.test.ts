@@ -44,7 +44,7 @@ describe("--as-of", () => {
 
   it.live("and every other flag with a time reject a day or a time of day that does not exist", () =>
     Effect.gen(function* () {
-      const refused = yield* Effect.forEach(
+      const rejected = yield* Effect.forEach(
         [
           ["query", "--as-of", "2026-02-30", "SELECT 1"],
           ["table", "files", "--as-of", "2026-01-08T25:61"],
@@ -62,7 +62,7 @@ describe("--as-of", () => {
         /got 2026-02-30-10, a day that does not exist/,
         /got 2025-02-29-10, a day that does not exist/
       ]
-      for (const [i, { code, err }] of refused.entries()) {
+      for (const [i, { code, err }] of rejected.entries()) {
         assert.strictEqual(code, 2)
         assert.match(err, expected[i] ?? /$^/)
       }

@@ -5,7 +5,7 @@ import { stripVTControlCharacters } from "node:util"
 import { assert, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { temporaryFolder } from "../support/dataFolder.ts"
-import { floe, freePort, root, start, startFloe } from "../support/program.ts"
+import { bin, floe, freePort, root, start, startFloe } from "../support/program.ts"
 
 const running = Effect.gen(function* () {
   const data = join(yield* temporaryFolder, "data")
@@ -206,7 +206,7 @@ it.live.skipIf(noTerminal)("colours appear only on a terminal without NO_COLOR, 
     const { env } = yield* running
     const onTerminal = (more: Record<string, string>) =>
       Effect.sync(() => {
-        const command = `stty cols 80; '${process.execPath}' '${join(root, "bin", "floe.js")}' status`
+        const command = `stty cols 80; '${process.execPath}' '${bin}' status`
         const { NO_COLOR: _, FORCE_COLOR: __, ...inherited } = process.env
         const all = { ...inherited, ...env, TERM: "xterm", ...more }
         const { stdout } = spawnSync("script", ["-qec", command, "/dev/null"], { env: all, encoding: "utf8" })

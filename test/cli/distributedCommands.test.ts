@@ -85,9 +85,12 @@ describe("the commands of the distributed profile", () => {
         assert.strictEqual(sent["errors.log.enable"], "false")
         assert.strictEqual(sent["iceberg.tables"], "default.weather")
         const bad = yield* connector({ [plugin]: connect.invalid })
-        const refused = yield* floe(["connector", "register"], { FLOE_CONNECT_URL: bad.base })
-        assert.strictEqual(refused.code, 1)
-        assert.include(refused.output, "\n  key.converter: Invalid value no.such.Class for configuration key.converter")
+        const rejected = yield* floe(["connector", "register"], { FLOE_CONNECT_URL: bad.base })
+        assert.strictEqual(rejected.code, 1)
+        assert.include(
+          rejected.output,
+          "\n  key.converter: Invalid value no.such.Class for configuration key.converter"
+        )
         writeFileSync(file, '{"tasks.max": [2]}')
         assert.strictEqual((yield* floe(["connector", "register", "--config", file])).code, 2)
       }).pipe(Effect.scoped)

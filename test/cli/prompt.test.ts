@@ -9,7 +9,7 @@ import { at } from "../../layers/runtime/DataFolder.ts"
 import * as LeasesLayer from "../../layers/table/iceberg/Leases.ts"
 import * as TableWriterLayer from "../../layers/table/iceberg/TableWriter.ts"
 import { temporaryFolder } from "../support/dataFolder.ts"
-import { root } from "../support/program.ts"
+import { bin } from "../support/program.ts"
 import { commitRows, reading } from "../support/weatherTable.ts"
 
 /** A pseudo-terminal, by util-linux's `script`. */
@@ -21,7 +21,7 @@ const up = "\u001b[A"
 
 /** `floe query` on a terminal. */
 const terminal = Effect.fnUntraced(function* (data: string, state: string) {
-  const command = `'${process.execPath}' '${join(root, "bin", "floe.js")}' query`
+  const command = `'${process.execPath}' '${bin}' query`
   const child = yield* Effect.acquireRelease(
     Effect.sync(() =>
       spawn("script", ["-qec", command, "/dev/null"], {

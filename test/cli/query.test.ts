@@ -88,7 +88,7 @@ layer(Filled)("floe", (it) => {
       const folder = yield* temporaryFolder
       const file = join(folder, "a.sql")
       writeFileSync(file, "SHOW CATALOGS")
-      const [refused, unknown, two, format, fromFile, help, noTable, profile, aFile] = yield* Effect.all(
+      const [failed, unknown, two, format, fromFile, help, noTable, profile, aFile] = yield* Effect.all(
         [
           onTable(["query", "SELEKT 1"]),
           onTable(["qwery"]),
@@ -102,8 +102,8 @@ layer(Filled)("floe", (it) => {
         ],
         { concurrency: 2 }
       )
-      assert.deepStrictEqual([refused.code, refused.out], [1, ""])
-      assert.include(refused.err, 'Parser Error: syntax error at or near "SELEKT"')
+      assert.deepStrictEqual([failed.code, failed.out], [1, ""])
+      assert.include(failed.err, 'Parser Error: syntax error at or near "SELEKT"')
       assert.deepStrictEqual([unknown.code, unknown.out], [2, ""])
       assert.include(unknown.err, 'Unknown subcommand "qwery"')
       assert.deepStrictEqual([two.code, two.out], [2, ""])

@@ -130,13 +130,13 @@ describe("the generator", () => {
   it.effect("writes the time of the last batch that was acknowledged as a whole to FLOE_HEARTBEAT", () =>
     Effect.gen(function* () {
       const file = join(yield* temporaryFolder, "acknowledged")
-      let refuse = true
+      let reject = true
       const { lines, wholeBatch } = yield* generating({ FLOE_HEARTBEAT: file, FLOE_BATCH: "2" }, () =>
-        refuse ? Effect.fail(new ReadingRejected({ status: 400, reason: "No.", errors: [] })) : Effect.void
+        reject ? Effect.fail(new ReadingRejected({ status: 400, reason: "No.", errors: [] })) : Effect.void
       )
       assert.include(lines.at(-1), "0 of 2")
       assert.isFalse(existsSync(file))
-      refuse = false
+      reject = false
       yield* TestClock.adjust("5 seconds")
       yield* wholeBatch
       assert.strictEqual(readFileSync(file, "utf8"), "1970-01-01T00:00:05.000Z\n")
@@ -145,11 +145,11 @@ describe("the generator", () => {
 
   it.effect("drops a rejected reading and logs the reason", () =>
     Effect.gen(function* () {
-      let refuse = true
+      let reject = true
       const { sent, lines } = yield* generating({ FLOE_BATCH: "3" }, () =>
         Effect.suspend(() => {
-          if (!refuse) return Effect.void
-          refuse = false
+          if (!reject) return Effect.void
+          reject = false
           return Effect.fail(new ReadingRejected({ status: 400, reason: "The city is not known.", errors: [] }))
         })
       )

@@ -63,7 +63,7 @@ it.live(
           assert.match(out, /sink +down .*cannot write: the disk is full/)
         })
       )
-      // Started anew on the full disk, and in want of room until there is some.
+      // Restarted on the full disk, they wait until there is room.
       const send = yield* running
       assert.strictEqual(yield* send, 503)
       assert.notMatch(yield* doctor, /permission/)

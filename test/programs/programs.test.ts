@@ -184,9 +184,9 @@ describe("the programs", () => {
 
   it.live.each(["standalone", "sink"])("%s rejects the distributed profile before it connects to a broker", (program) =>
     Effect.gen(function* () {
-      const refused = yield* start(program, { FLOE_PROFILE: "distributed", FLOE_KAFKA_BROKERS: "127.0.0.1:2" })
-      assert.deepStrictEqual(yield* Effect.promise(() => refused.ended), { code: 1, signal: null })
-      assert.match(refused.output(), /^This needs the embedded profile, .*docker compose up.*\.\n$/)
+      const rejected = yield* start(program, { FLOE_PROFILE: "distributed", FLOE_KAFKA_BROKERS: "127.0.0.1:2" })
+      assert.deepStrictEqual(yield* Effect.promise(() => rejected.ended), { code: 1, signal: null })
+      assert.match(rejected.output(), /^This needs the embedded profile, .*docker compose up.*\.\n$/)
     })
   )
 

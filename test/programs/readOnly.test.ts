@@ -72,7 +72,7 @@ describe.skipIf(cannotTry)("a data folder", () => {
         for (const { err } of others) assert.notMatch(err, /permission|opened|written/)
         const doctor = yield* read(["doctor"], data)
         if (isRoot) {
-          assert.match(doctor.out, /^warn folder +You may read \S+ and not write it\.$/m)
+          assert.match(doctor.out, /^warn folder +You may read \S+ but not write to it\.$/m)
           assert.notMatch(doctor.out, /^FAIL +(data|folder|clock|log|table|files) /m)
         }
         const backups = yield* temporaryFolder

@@ -93,18 +93,15 @@ describe("the server of a data folder", () => {
 
         const sent = yield* floe(["send", "Oslo", "1"], own.env)
         assert.strictEqual(sent.code, 1)
-        assert.match(
-          sent.err,
-          /^The logging server at http:\S+ \(from .*server\.json\) .*: it writes log .*, and not log /
-        )
+        assert.match(sent.err, /^The logging server at http:\S+ \(from .*server\.json\) .*: it writes log .*, not log /)
         const { components } = Schema.decodeUnknownSync(Status)((yield* floe(["status", "--json"], own.env)).out)
         assert.strictEqual(components.find(({ name }) => name === "server")?.state, "down")
         const explicit = { ...own.env, FLOE_TARGET: other.url, FLOE_PORT: new URL(other.url).port }
         const { checks } = Schema.decodeUnknownSync(Report)((yield* floe(["doctor", "--json"], explicit)).out)
-        const found = (name: string) => checks.find((check) => check.name === name)?.findings[0]?.finding ?? ""
-        assert.match(found("server"), /\(from FLOE_TARGET\) is not that of the data folder/)
+        const findingOf = (name: string) => checks.find((check) => check.name === name)?.findings[0]?.finding ?? ""
+        assert.match(findingOf("server"), /\(from FLOE_TARGET\) does not belong to the data folder/)
         // Its own server runs, so it needs no other port.
-        assert.strictEqual(found("port"), "")
+        assert.strictEqual(findingOf("port"), "")
         own.server.signal("SIGTERM")
         yield* Effect.promise(() => own.server.ended)
         const stopped = Schema.decodeUnknownSync(Report)((yield* floe(["doctor", "--json"], explicit)).out)

@@ -1,37 +1,37 @@
 /**
- * Groups of readers of Kafka's topics: who is in them, how far they are.
- * Owns: members, committed offsets, setting these. Does not own: what a group's readers do.
+ * Consumer groups of Kafka.
+ * Owns: members, committed offsets, changing offsets. Does not own: what the consumers do.
  */
 import { Context, type Effect, type Option, Schema, type Scope } from "effect"
 
 export interface GroupMember {
   readonly id: string
   readonly clientId: string
-  /** Its address, as the broker sees it. */
+  /** Its address, as the broker reports it. */
   readonly host: string
-  /** Partitions that it reads, by topic. */
+  /** Assigned partitions, by topic. */
   readonly partitions: ReadonlyMap<string, ReadonlyArray<number>>
 }
 
 export interface GroupOffset {
   readonly topic: string
   readonly partition: number
-  /** The next one to read. */
+  /** The next offset to read. */
   readonly offset: number
 }
 
 export interface ConsumerGroup {
   readonly id: string
-  /** Kafka's own word: Stable, Empty, PreparingRebalance, … */
+  /** Kafka's state: Stable, Empty, PreparingRebalance, … */
   readonly state: string
   readonly members: ReadonlyArray<GroupMember>
   readonly offsets: ReadonlyArray<GroupOffset>
 }
 
-/** No broker answers, or not well; it may be tried again. */
+/** No broker answers, or the request failed. A retry can help. */
 export class GroupsUnavailable extends Schema.TaggedError<GroupsUnavailable>()("GroupsUnavailable", {
   operation: Schema.String,
-  /** What is wrong, and what to do, as the end of a sentence. */
+  /** The cause and the fix, as the end of a sentence. */
   reason: Schema.String,
   cause: Schema.Defect()
 }) {
@@ -43,15 +43,15 @@ export class GroupsUnavailable extends Schema.TaggedError<GroupsUnavailable>()("
 export class ConsumerGroups extends Context.Service<
   ConsumerGroups,
   {
-    /** None if there is no such group. */
+    /** None if the group does not exist. */
     readonly find: (id: string) => Effect.Effect<Option.Option<ConsumerGroup>, GroupsUnavailable>
-    /** Those that have offsets in a topic or read it now. */
+    /** The groups that have offsets in a topic or read it now. */
     readonly of: (topic: string) => Effect.Effect<ReadonlyArray<ConsumerGroup>, GroupsUnavailable>
-    /** Sets offsets of a group that has no members at the moment; it is made if it is not there. */
+    /** Sets offsets of a group without members; the group is created if it does not exist. */
     readonly move: (id: string, offsets: ReadonlyArray<GroupOffset>) => Effect.Effect<void, GroupsUnavailable>
-    /** Forgets a group without members; nothing if there is none. */
+    /** Deletes a group without members, if it exists. */
     readonly remove: (id: string) => Effect.Effect<void, GroupsUnavailable>
-    /** Is the group's only member until the scope closes; false if there is another, which is waited for a while. */
+    /** Joins the group as its only member until the scope closes; waits a while for another member, then returns false. */
     readonly alone: (id: string) => Effect.Effect<boolean, GroupsUnavailable, Scope.Scope>
   }
 >()("floe/services/ConsumerGroups") {}

@@ -1,14 +1,14 @@
 /**
  * The topics of the distributed profile.
- * Owns: which there are, making and looking at them. Does not own: what is in them (EventLog, the sink).
+ * Owns: listing, creating, describing and deleting them. Does not own: their content (EventLog, the sink).
  */
 import { Context, type Effect, type Option, Schema } from "effect"
 
-/** Messages of a topic that the sink cannot take, with the reason in their headers. */
+/** The dead-letter topic of a topic: rejected messages, with the reason in their headers. */
 export const deadLettersOf = (topic: string) => `${topic}-dlq`
-/** The sink's tasks agree over it on what is committed. */
+/** The control topic, through which the connector's tasks coordinate commits. */
 export const control = "control-iceberg"
-/** The sink's reader of that topic. */
+/** The consumer group of the coordinator on the control topic. */
 export const coordinator = "connect-iceberg-sink-coord"
 
 export interface WantedTopic {
@@ -23,27 +23,27 @@ export interface TopicDescription {
   readonly partitions: ReadonlyArray<{
     readonly partition: number
     readonly replicas: number
-    /** The first offset that can be read, and the one that the next record gets. */
+    /** The first readable offset, and the offset of the next record. */
     readonly start: number
     readonly end: number
   }>
 }
 
-/** What of a topic's records is kept. */
+/** The retention settings of a topic. */
 export interface TopicRetention {
-  /** Null is for ever. */
+  /** Null is unlimited. */
   readonly millis: number | null
-  /** Of each partition; null is without a limit. */
+  /** Per partition; null is unlimited. */
   readonly bytes: number | null
   /** `delete`, `compact` or both. */
   readonly cleanup: string
 }
 
-/** A folder in which a broker keeps its records. */
+/** A log folder of a broker. */
 export interface BrokerDisk {
   readonly broker: number
   readonly folder: string
-  /** Null where the broker does not tell. */
+  /** Null if the broker does not report it. */
   readonly totalBytes: number | null
   readonly freeBytes: number | null
 }
@@ -51,11 +51,11 @@ export interface BrokerDisk {
 export interface TopicOutcome {
   readonly name: string
   readonly made: boolean
-  /** Sentences: in what a topic that was there differs from what is wanted, and what to do. */
+  /** One sentence per difference of an existing topic from the wanted one, with the fix. */
   readonly differences: ReadonlyArray<string>
 }
 
-/** No broker answers, or not well; it may be tried again. */
+/** No broker answers, or the request failed. A retry can help. */
 export class TopicsUnavailable extends Schema.TaggedError<TopicsUnavailable>()("TopicsUnavailable", {
   operation: Schema.String,
   reason: Schema.String,
@@ -66,32 +66,32 @@ export class TopicsUnavailable extends Schema.TaggedError<TopicsUnavailable>()("
   }
 }
 
-/** The broker will not make such a topic; trying again does not help. */
+/** The broker rejects the topic. A retry does not help. */
 export class TopicRejected extends Schema.TaggedError<TopicRejected>()("TopicRejected", {
   name: Schema.String,
   reason: Schema.String,
   cause: Schema.Defect()
 }) {
   override get message() {
-    return `The topic ${this.name} cannot be made: ${this.reason}.`
+    return `The topic ${this.name} cannot be created: ${this.reason}.`
   }
 }
 
 export class Topics extends Context.Service<
   Topics,
   {
-    /** Makes a topic in which nothing ever expires. One that is there is compared and never changed. */
+    /** Creates a topic with unlimited retention. An existing topic is compared, never changed. */
     readonly create: (topic: WantedTopic) => Effect.Effect<TopicOutcome, TopicsUnavailable | TopicRejected>
-    /** Gives a group of readers that has no offset in a topic the offset of its start; true if it had none. */
+    /** Sets the offsets of a consumer group without offsets in a topic to its start; true if it had none. */
     readonly begin: (group: string, topic: string) => Effect.Effect<boolean, TopicsUnavailable>
-    /** None if there is no such topic. */
+    /** None if the topic does not exist. */
     readonly describe: (name: string) => Effect.Effect<Option.Option<TopicDescription>, TopicsUnavailable>
-    /** None if there is no such topic. */
+    /** None if the topic does not exist. */
     readonly retention: (name: string) => Effect.Effect<Option.Option<TopicRetention>, TopicsUnavailable>
-    /** Deletes a topic and all that is in it; nothing if there is none. */
+    /** Deletes a topic with its records, if it exists. */
     readonly remove: (name: string) => Effect.Effect<void, TopicsUnavailable>
     readonly disks: Effect.Effect<ReadonlyArray<BrokerDisk>, TopicsUnavailable>
-    /** The names of all topics but Kafka's own. */
+    /** The names of all topics except Kafka's internal ones. */
     readonly list: Effect.Effect<ReadonlyArray<string>, TopicsUnavailable>
   }
 >()("floe/services/Topics") {}

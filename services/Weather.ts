@@ -1,6 +1,6 @@
 /**
- * What a weather event is. The one source for HTTP decoding, the OpenAPI document, the log's value and the table's columns.
- * Owns: the fields, their rules, their order. Does not own: where an event is kept.
+ * The weather event: the source for HTTP decoding, the OpenAPI document, the log's values and the table's columns.
+ * Owns: the fields, their rules, their order. Does not own: storage.
  */
 import { Schema } from "effect"
 
@@ -10,7 +10,7 @@ const codePoints = (text: string) => {
   return count
 }
 
-/** Written out, as engines of regular expressions differ in what \s stands for: no control characters, and one that is no white space. */
+/** Spelled out because regular expression engines differ in \s: no control characters, at least one non-blank. */
 const control = "\\x00-\\x1f\\x7f-\\x9f"
 const blank = "\\x20\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000\\ufeff"
 const cityPattern = `^[^${control}]*[^${control}${blank}][^${control}]*$`
@@ -36,7 +36,7 @@ export const City = Schema.String.check(
 
 const decimal = /^-?\d+(\.\d+)?([eE][+-]?\d+)?$/u
 
-/** Of 32 characters with such an exponent, none is beyond a double; the few beyond 279 that are finite are taken too. */
+/** In 32 characters, every number with such an exponent is finite as a double. (The server also accepts the few finite ones beyond 279.) */
 const finitePattern = "^-?\\d+(\\.\\d+)?([eE](-\\d+|\\+?0*(\\d{1,2}|1\\d\\d|2[0-7]\\d)))?$"
 
 /** A decimal number as text, kept exactly as sent; finite as a double, at most 32 characters. */
@@ -45,7 +45,7 @@ export const Temperature = Schema.String.check(
     (temperature: string) => {
       if (temperature === "") return "must not be empty"
       if (temperature.length > 32) return "must be at most 32 characters"
-      if (!decimal.test(temperature)) return "must be a decimal number such as 72.5"
+      if (!decimal.test(temperature)) return "must be a decimal number, for example 72.5"
       if (!Number.isFinite(Number(temperature))) return "must be finite as a double"
       return true
     },
@@ -57,35 +57,35 @@ export const Temperature = Schema.String.check(
   )
 ).annotate({ description: "Temperature in °F, as text", examples: ["80.59"] })
 
-/** An hour in UTC, `YYYY-MM-DD-HH`: when the event was accepted, and the table's partition. */
+/** An hour in UTC, `YYYY-MM-DD-HH`: the hour of acceptance and the table's partition. */
 export const Hour = Schema.String.check(
   Schema.isPattern(/^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])-([01]\d|2[0-3])$/u)
 ).annotate({ description: "Hour of acceptance in UTC, YYYY-MM-DD-HH", examples: ["2026-01-08-14"] })
 
-/** What a caller sends. */
+/** A reading as a client sends it. */
 export const WeatherReading = Schema.Struct({ city: City, temperature: Temperature })
 export type WeatherReading = typeof WeatherReading.Type
 
-/** The same as JSON, in which the temperature may be a number too: its digits are kept as they are written. */
+/** A reading as JSON, in which the temperature may be a number; its digits are kept as written. */
 export const WeatherReadingJson = Schema.Struct({
   city: City,
   temperature: Schema.Union([Temperature, Schema.Finite]).annotate({
     description:
-      "Temperature in °F: a number, or a string that holds one; the digits are kept as sent, at most 32 characters"
+      "Temperature in °F: a number, or a string that contains one; the digits are kept as sent, at most 32 characters"
   })
 })
 
-/** What is logged, and a row of the table: these three fields in this order. */
+/** A logged event, and a row of the table: these three fields in this order. */
 export const WeatherRecord = Schema.Struct({ ...WeatherReading.fields, ts: Hour })
 export type WeatherRecord = typeof WeatherRecord.Type
 
-/** The table's columns, in order; field ids count from 1. */
+/** The table's columns in order; field ids start at 1. */
 export const columns = ["city", "temperature", "ts"] as const satisfies ReadonlyArray<keyof WeatherRecord>
 
-/** The first millisecond of the year 10000, which no hour can name. */
+/** The first millisecond of the year 10000. */
 const lastHourEnds = Date.UTC(10_000, 0)
 
-/** Whether a time in milliseconds since 1970 has an hour: one of the years 1970 to 9999. */
+/** Whether a time (milliseconds since 1970) is in the years 1970 to 9999, the range of hours. */
 export const hasHour = (millis: number) => millis >= 0 && millis < lastHourEnds
 
 /** The hour in UTC of a time in milliseconds since 1970. */

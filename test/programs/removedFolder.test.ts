@@ -60,7 +60,11 @@ it.effect("an append fails if the folder is no longer at its path", () =>
       change(data)
       const failure = yield* Effect.flip(log.append({ records: [one] }))
       assert.strictEqual(failure._tag, "LogUnavailable", name)
-      assert.match(failure.message, /log\.db or its WAL was moved, removed or replaced while the server runs/, name)
+      assert.match(
+        failure.message,
+        /log\.db or its WAL was moved, removed or replaced while the server is running/,
+        name
+      )
       const notReady = yield* Effect.flip(log.ready)
       assert.match(notReady.message, /was moved, removed or replaced/, name)
     }

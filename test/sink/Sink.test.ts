@@ -462,7 +462,7 @@ describe("Sink and a log that does not match", () => {
               )
             )
       })
-      assert.include(reason, "The event log is broken at partition 0, offset 6: a flipped bit.")
+      assert.include(reason, "The event log is corrupt at partition 0, offset 6: a flipped bit.")
       assert.deepStrictEqual(sorted(yield* rowsInTable), sorted(records.slice(0, 6)))
     }).pipe(Effect.scoped, Effect.provide(environment))
   )

@@ -47,7 +47,7 @@ export const make = Effect.fnUntraced(function* (
     }
     const { start, end } = found
     if (from.offset > end) {
-      return yield* broken({ ...from, offset: end }, `the log ends here, and not at offset ${from.offset} or later`)
+      return yield* broken({ ...from, offset: end }, `the log ends here, not at offset ${from.offset} or later`)
     }
     if (from.offset < start) {
       return yield* broken(

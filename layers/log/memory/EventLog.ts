@@ -1,6 +1,6 @@
-/** A log that ends with the process; for tests and trials. */
-import { randomUUID } from "node:crypto"
+/** A log in memory, for tests. */
 import { Array as Arr, Cause, Clock, Context, Effect, Layer, Stream } from "effect"
+import { layerWebCrypto, SecureRandom } from "effect/crypto/SecureRandom"
 import {
   type Append,
   type Appended,
@@ -18,13 +18,13 @@ interface Receipt extends Appended {
   readonly acceptedAt: number
 }
 
-/** Milliseconds for which a repeated key is recognised. */
+/** How long a key is kept, in milliseconds. */
 const kept = 24 * 60 * 60 * 1_000
 
 const make = Effect.gen(function* () {
   const clock = yield* Clock.Clock
   const now = ageClock.make(clock, kept)
-  const logId = randomUUID()
+  const logId = yield* (yield* SecureRandom).uuidV4()
   const events: Array<LoggedEvent> = []
   const receipts = new Map<string, Receipt>()
   const inFlight = new Set<string>()
@@ -92,7 +92,7 @@ const make = Effect.gen(function* () {
   const beyond = (end: number, from: number) =>
     new LogCorrupt({
       position: { partition: 0, offset: end },
-      reason: `the log ends here, and not at offset ${from} or later`
+      reason: `the log ends here, not at offset ${from} or later`
     })
 
   const reader = EventLogReader.of({
@@ -114,4 +114,4 @@ const make = Effect.gen(function* () {
   )
 })
 
-export const layer = Layer.effectContext(make)
+export const layer = Layer.effectContext(make).pipe(Layer.provide(layerWebCrypto))

@@ -1,8 +1,9 @@
 /**
- * The embedded log: appends of the same moment share one transaction and one fsync. It commits in the thread that
- * serves, as a group of 64 takes a fraction of a millisecond and handing it to a worker takes longer.
+ * The embedded log. Concurrent appends share one transaction and one fsync. It commits in the server's thread: a group of
+ * 64 takes a fraction of a millisecond, less than passing it to a worker.
  */
 import { Clock, Context, Effect, Layer } from "effect"
+import { layerWebCrypto, SecureRandom } from "effect/crypto/SecureRandom"
 import { DataFolder } from "../../../services/DataFolder.ts"
 import {
   type Appended,
@@ -22,9 +23,9 @@ import { unavailable, whenReading, whenWriting } from "./logFailures.ts"
 import { position } from "./logRows.ts"
 import * as Receipts from "./Receipts.ts"
 
-/** Records that may wait for the disk; one append alone may be larger. */
+/** Most records that wait for the disk; a single append may be larger. */
 const maxWaiting = 50_000
-/** Records in one transaction. */
+/** Most records in one transaction. */
 const maxGroup = 20_000
 
 interface Waiting extends LogWriter.Entry {
@@ -36,6 +37,7 @@ interface Waiting extends LogWriter.Entry {
 const make = Effect.gen(function* () {
   const folder = yield* DataFolder
   const clock = yield* Clock.Clock
+  const newLogId = yield* (yield* SecureRandom).uuidV4()
   const keysNow = ageClock.make(clock, Receipts.kept)
   const commits: Reader.Commits = { end: 0, waiting: new Set() }
   let inFlight = new Set<string>()
@@ -43,12 +45,12 @@ const make = Effect.gen(function* () {
   let records = 0
   let scheduled = false
   let stopping = false
-  let trouble: LogUnavailable | undefined
+  let failure: LogUnavailable | undefined
 
   yield* acquire(folder.serverLock, "logging server")
   const writer = yield* Effect.acquireRelease(
     Effect.try({
-      try: () => LogWriter.open(folder),
+      try: () => LogWriter.open(folder, newLogId),
       catch: (cause) => whenReading("open", position(0), cause)
     }),
     (writer) =>
@@ -60,11 +62,11 @@ const make = Effect.gen(function* () {
   )
   commits.end = writer.end() ?? 0
 
-  const judge = () => {
-    const cause = writer.witnessFailure()
-    trouble = cause === undefined ? undefined : whenWriting("witness", cause)
+  const checkMark = () => {
+    const cause = writer.markFailure()
+    failure = cause === undefined ? undefined : whenWriting("high-water mark", cause)
   }
-  judge()
+  checkMark()
 
   const take = () => {
     let size = 0
@@ -81,17 +83,17 @@ const make = Effect.gen(function* () {
   const written = (writer: LogWriter.LogWriter, group: ReadonlyArray<Waiting>): ReadonlyArray<LogWriter.Outcome> => {
     try {
       const outcomes = writer.write(group, keysNow())
-      judge()
+      checkMark()
       return outcomes
     } catch (cause) {
-      trouble = whenWriting("append", cause)
-      const refused = Effect.fail(trouble)
-      return group.map(() => refused)
+      failure = whenWriting("append", cause)
+      const failed = Effect.fail(failure)
+      return group.map(() => failed)
     }
   }
 
-  // New Sets, and none that is emptied: the tables that one discards as it changes are chained, and once one is old, the
-  // garbage collector takes all that follow for alive.
+  // New Sets instead of clearing one: the tables that a changing Set discards are chained; once one is in the old
+  // generation, the garbage collector keeps all the later ones.
   const flush = (writer: LogWriter.LogWriter) => {
     scheduled = false
     if (queue.length === 0) return
@@ -112,7 +114,7 @@ const make = Effect.gen(function* () {
     setImmediate(flush, writer)
   }
 
-  const refusal = (count: number) => {
+  const rejection = (count: number) => {
     if (stopping) return unavailable("append", "the server is stopping")
     if (records > 0 && records + count > maxWaiting) {
       return unavailable("append", `${plural(records, "record is", "records are")} waiting for the disk already`)
@@ -123,8 +125,8 @@ const make = Effect.gen(function* () {
   const append: EventLog["Service"]["append"] = (append) =>
     Effect.callback((resume) => {
       if (append.records.length === 0) return resume(Effect.die(new Error("an append has at least one record")))
-      const refused = refusal(append.records.length)
-      if (refused !== undefined) return resume(Effect.fail(refused))
+      const rejected = rejection(append.records.length)
+      if (rejected !== undefined) return resume(Effect.fail(rejected))
       const key = append.idempotency?.key
       if (key !== undefined) {
         if (inFlight.has(key)) return resume(Effect.fail(new KeyInFlight()))
@@ -136,12 +138,12 @@ const make = Effect.gen(function* () {
     })
 
   const ready = Effect.suspend(() => {
-    const refused = refusal(1)
-    if (refused !== undefined) return Effect.fail(refused)
-    if (trouble === undefined) return Effect.void
+    const rejected = rejection(1)
+    if (rejected !== undefined) return Effect.fail(rejected)
+    if (failure === undefined) return Effect.void
     return Effect.try({ try: writer.probe, catch: (cause) => whenWriting("ready", cause) }).pipe(
-      Effect.tap(() => Effect.sync(judge)),
-      Effect.tapError((failure) => Effect.sync(() => (trouble = failure)))
+      Effect.tap(() => Effect.sync(checkMark)),
+      Effect.tapError((error) => Effect.sync(() => (failure = error)))
     )
   }).pipe(Effect.withSpan("EventLog.ready"))
 
@@ -151,4 +153,4 @@ const make = Effect.gen(function* () {
   )
 })
 
-export const layer = Layer.effectContext(make)
+export const layer = Layer.effectContext(make).pipe(Layer.provide(layerWebCrypto))

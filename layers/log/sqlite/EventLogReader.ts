@@ -1,22 +1,22 @@
-/** Reads the embedded log, beside the one process that appends to it. The log may come later than the reader. */
+/** Reads the embedded log while another process appends to it. The log may be created after the reader. */
 import { Array as Arr, Cause, Effect, Layer, Stream } from "effect"
 import { DataFolder } from "../../../services/DataFolder.ts"
 import { EventLogReader } from "../../../services/EventLog.ts"
 import { firstAt } from "./firstAt.ts"
 import * as HighWaterMark from "./HighWaterMark.ts"
 import * as LogFile from "./LogFile.ts"
-import { broken } from "./LogTable.ts"
+import { corrupt } from "./LogTable.ts"
 import { unavailable, whenReading } from "./logFailures.ts"
 import { position } from "./logRows.ts"
 
-/** The writer of the same process tells its readers at once. */
+/** Through this the writer wakes the readers of its own process. */
 export interface Commits {
   end: number
   waiting: Set<() => void>
 }
 
-/** Events in a piece: some 5 ms of reading, in a short transaction of its own, as a long one stops checkpoints. */
-const piece = 5_000
+/** Events per read: about 5 ms, in a short transaction, because a long one blocks checkpoints. */
+const batchSize = 5_000
 const pollInterval = "50 millis"
 
 export const make = Effect.fnUntraced(function* (commits?: Commits) {
@@ -36,24 +36,24 @@ export const make = Effect.fnUntraced(function* (commits?: Commits) {
     return current
   }
 
-  const confirm = (witness: HighWaterMark.HighWaterMark | undefined, log: LogFile.LogFile, end: number) => {
-    if (witness?.logId !== log.logId && log.isReplaced()) throw unavailable("read", "it is being replaced")
-    LogFile.confirm(witness, log.logId, end)
+  const confirm = (mark: HighWaterMark.HighWaterMark | undefined, log: LogFile.LogFile, end: number) => {
+    if (mark?.logId !== log.logId && log.isReplaced()) throw unavailable("read", "it is being replaced")
+    LogFile.confirm(mark, log.logId, end)
   }
 
-  const look = () => {
+  const readBounds = () => {
     const log = file()
-    const witness = HighWaterMark.read(folder.logHighWaterMark)
+    const mark = HighWaterMark.read(folder.logHighWaterMark)
     const { end } = log.tail()
-    confirm(witness, log, end)
+    confirm(mark, log, end)
     return { logId: log.logId, earlier: log.earlier, partitions: [{ partition: 0, start: 0, end }] }
   }
 
-  const bounds = Effect.try({ try: look, catch: (cause) => whenReading("bounds", position(0), cause) }).pipe(
+  const bounds = Effect.try({ try: readBounds, catch: (cause) => whenReading("bounds", position(0), cause) }).pipe(
     Effect.withSpan("EventLogReader.bounds")
   )
 
-  const told = (commits: Commits, next: number) =>
+  const committed = (commits: Commits, next: number) =>
     Effect.callback<void>((resume) => {
       if (commits.end > next) return resume(Effect.void)
       const wake = () => resume(Effect.void)
@@ -79,33 +79,36 @@ export const make = Effect.fnUntraced(function* (commits?: Commits) {
     let logId: string | undefined
     let wait: Effect.Effect<void> = Effect.void
 
-    const events = () => {
+    const readEvents = () => {
       const log = file()
       logId ??= log.logId
-      if (log.logId !== logId) throw broken(next, `log ${log.logId} took the place of log ${logId} while it was read`)
+      if (log.logId !== logId) throw corrupt(next, `log ${log.logId} replaced log ${logId} while it was read`)
       const version = log.version()
-      const witness = HighWaterMark.read(folder.logHighWaterMark)
+      const mark = HighWaterMark.read(folder.logHighWaterMark)
       if (untilEnd && stop === undefined) {
         const { end } = log.tail()
-        confirm(witness, log, end)
+        confirm(mark, log, end)
         stop = Math.max(end, next)
       }
-      const found = log.events(next, Math.min(piece, (stop ?? Infinity) - next))
-      next += found.length
-      if (found.length === 0 && next !== stop) {
-        confirm(witness, log, next)
-        if (stop !== undefined) throw broken(next, "the event is missing")
-        wait = commits === undefined ? polled(log, version) : told(commits, next)
+      const events = log.events(next, Math.min(batchSize, (stop ?? Infinity) - next))
+      next += events.length
+      if (events.length === 0 && next !== stop) {
+        confirm(mark, log, next)
+        if (stop !== undefined) throw corrupt(next, "the event is missing")
+        wait = commits === undefined ? polled(log, version) : committed(commits, next)
       }
-      return found
+      return events
     }
 
     return Effect.gen(function* () {
       while (true) {
-        // Between two pieces the other work of the process has its turn.
+        // Lets other fibers run between two reads.
         yield* Effect.yieldNow
-        const found = yield* Effect.try({ try: events, catch: (cause) => whenReading("read", position(next), cause) })
-        if (Arr.isReadonlyArrayNonEmpty(found)) return found
+        const events = yield* Effect.try({
+          try: readEvents,
+          catch: (cause) => whenReading("read", position(next), cause)
+        })
+        if (Arr.isReadonlyArrayNonEmpty(events)) return events
         if (next === stop) return yield* Cause.done()
         yield* wait
       }
@@ -122,7 +125,7 @@ export const make = Effect.fnUntraced(function* (commits?: Commits) {
   const read: EventLogReader["Service"]["read"] = (from, options) =>
     from.partition === 0
       ? Stream.fromPull(Effect.sync(() => cursor(from.offset, options?.until === "end")))
-      : Stream.fail(whenReading("read", from, broken(0, `it has no partition ${from.partition}`)))
+      : Stream.fail(whenReading("read", from, corrupt(0, `it has no partition ${from.partition}`)))
 
   return EventLogReader.of({ bounds, read, firstAt: firstAt(read) })
 })

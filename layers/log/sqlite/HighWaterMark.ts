@@ -1,7 +1,7 @@
 /**
- * How far the log was acknowledged, in a small file beside it: SQLite drops committed rows in silence when a bit of its
- * WAL flips. Written without fsync after the log's own, it outlives a killed process, and after a power loss it is at
- * most older than the log. Readers must read it before the end of the log, or a healthy log seems shorter than it says.
+ * The acknowledged end of the log, in a small file beside it, because SQLite silently drops committed rows after a bit flip
+ * in its WAL. It is written without fsync after the log's fsync: it survives a killed process, and after a power loss it is
+ * at most behind the log. Readers must read it before the end of the log, or a healthy log seems too short.
  */
 import { closeSync, constants, existsSync, fsyncSync, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs"
 import { dirname } from "node:path"
@@ -16,7 +16,7 @@ const checksum = (text: string) => crc32(text).toString(16).padStart(8, "0")
 
 const isMissing = (cause: unknown) => cause instanceof Error && "code" in cause && cause.code === "ENOENT"
 
-/** Undefined if there is none or it was torn: no evidence. */
+/** Undefined if the file is missing or torn. */
 export const read = (path: string): HighWaterMark | undefined => {
   let line: string
   try {
@@ -45,13 +45,13 @@ export interface HighWaterMarkWriter {
   readonly close: () => void
 }
 
-/** One positional write of 63 bytes each time, so that a reader finds the old line or the new one. */
+/** Each update is one write of 63 bytes at offset 0, so that a reader sees the old line or the new one. */
 export const open = (path: string, logId: string): HighWaterMarkWriter => {
   const isNew = !existsSync(path)
   const file = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o644)
   const line = Buffer.alloc(63)
   ftruncateSync(file, line.length)
-  // A log without this file is refused, so a power loss must not take it away.
+  // The server rejects a log without this file, so a power loss must not remove it.
   if (isNew && process.platform !== "win32") {
     fsyncSync(file)
     syncFolder(dirname(path))
@@ -60,7 +60,7 @@ export const open = (path: string, logId: string): HighWaterMarkWriter => {
     write: (end) => {
       const text = `${logId} ${String(end).padStart(16)}`
       line.write(`${text} ${checksum(text)}\n`, "latin1")
-      if (writeSync(file, line, 0, line.length, 0) !== line.length) throw new Error(`${path} was written in part`)
+      if (writeSync(file, line, 0, line.length, 0) !== line.length) throw new Error(`${path} was only partly written`)
     },
     close: () => closeSync(file)
   }

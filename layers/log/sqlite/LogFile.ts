@@ -1,5 +1,4 @@
-/** The log's file: making it, opening it to read, and what speaks against it. What it finds wrong it throws. */
-import { randomUUID } from "node:crypto"
+/** The log's file: creating it, opening it to read, checking it. Throws LogCorrupt and LogUnavailable. */
 import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSync } from "node:fs"
 import { dirname } from "node:path"
 import { DatabaseSync } from "node:sqlite"
@@ -20,30 +19,30 @@ const decodeMeta = Schema.decodeUnknownOption(Schema.Struct({ log_id: Schema.Str
 const sizeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? 0
 
 const remedy =
-  "put the missing files back if you have them, or restore a backup (floe restore) into an empty data folder, or begin a new log there"
+  "put the missing files back if you have them, or restore a backup (floe restore) into an empty data folder, or start a new log there"
 
 const decodeEarlier = Schema.decodeUnknownSync(Schema.Array(EarlierId))
 const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
 
-/** False if there never was a log; throws LogCorrupt if there was one and it is gone. */
+/** False if there never was a log; throws LogCorrupt if there was one and it is missing. */
 export const isThere = (folder: Folder) => {
   for (const path of [folder.log, `${folder.log}-wal`, folder.logHighWaterMark]) {
-    if (isFolder(path)) throw LogTable.broken(0, `${path} is a folder, and a file belongs there; ${remedy}`)
+    if (isFolder(path)) throw LogTable.corrupt(0, `${path} is a folder, but must be a file; ${remedy}`)
   }
-  const witness = HighWaterMark.read(folder.logHighWaterMark)
+  const mark = HighWaterMark.read(folder.logHighWaterMark)
   if (sizeOf(folder.log) > 0) return true
-  if (witness !== undefined) {
-    throw LogTable.broken(
+  if (mark !== undefined) {
+    throw LogTable.corrupt(
       0,
-      `${folder.log} is missing or empty, and it held the events before offset ${witness.end}; ${remedy}`
+      `${folder.log} is missing or empty, but it had the events before offset ${mark.end}; ${remedy}`
     )
   }
   if (statSync(folder.log, { throwIfNoEntry: false }) !== undefined) {
-    throw LogTable.broken(0, `${folder.log} is empty; ${remedy}`)
+    throw LogTable.corrupt(0, `${folder.log} is empty; ${remedy}`)
   }
-  // Put beside a new database, the WAL of the lost one would be taken for its own.
+  // SQLite would apply the WAL of the lost database to a new one.
   if (sizeOf(`${folder.log}-wal`) > 0)
-    throw LogTable.broken(0, `${folder.log} is missing, and its WAL is there; ${remedy}`)
+    throw LogTable.corrupt(0, `${folder.log} is missing, but its WAL exists; ${remedy}`)
   return false
 }
 
@@ -56,27 +55,28 @@ export const sync = (path: string) => {
   }
 }
 
-/** Made under another name and renamed when it is whole, so that a log that is there is never half made. */
-export const create = (folder: Folder) => {
-  const making = `${folder.log}.new`
-  for (const path of [making, `${making}-wal`, `${making}-shm`, `${making}-journal`]) rmSync(path, { force: true })
-  const database = new DatabaseSync(making)
+/** Creates the log under another name and renames it when it is complete. */
+export const create = (folder: Folder, logId: string) => {
+  const temporary = `${folder.log}.new`
+  for (const path of [temporary, `${temporary}-wal`, `${temporary}-shm`, `${temporary}-journal`])
+    rmSync(path, { force: true })
+  const database = new DatabaseSync(temporary)
   try {
     database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; BEGIN")
     database.exec(tables)
-    database.prepare("INSERT INTO meta (id, log_id, format, probes) VALUES (0, ?, ?, 0)").run(randomUUID(), format)
+    database.prepare("INSERT INTO meta (id, log_id, format, probes) VALUES (0, ?, ?, 0)").run(logId, format)
     database.exec("COMMIT")
   } finally {
     database.close()
   }
-  renameSync(making, folder.log)
+  renameSync(temporary, folder.log)
   if (process.platform !== "win32") {
     sync(folder.log)
     sync(dirname(folder.log))
   }
 }
 
-/** Which file the path of the log, or of its WAL, leads to; another one if it was replaced. */
+/** Identifies the file of the log or its WAL, to notice that it was replaced. */
 export const identityOf = (folder: Folder, end: "" | "-wal" = "") => {
   const file = statSync(`${folder.log}${end}`, { throwIfNoEntry: false })
   return file === undefined ? undefined : `${file.dev}:${file.ino}`
@@ -85,18 +85,18 @@ export const identityOf = (folder: Folder, end: "" | "-wal" = "") => {
 export interface LogIdentity {
   readonly logId: string
   readonly earlier: ReadonlyArray<EarlierId>
-  /** The first id that the log had: the chain of checksums begins with it. */
+  /** The first id of the log, which seeds the chain of checksums. */
   readonly chainId: string
 }
 
 export const identityIn = (database: DatabaseSync): LogIdentity => {
   const meta = decodeMeta(database.prepare("SELECT log_id, format FROM meta").get())
-  if (Option.isNone(meta)) throw LogTable.broken(0, "its own description is not readable")
+  if (Option.isNone(meta)) throw LogTable.corrupt(0, "its metadata is unreadable")
   const { format: found, log_id: logId } = meta.value
   if (found !== format && found !== restoredFormat) {
-    throw LogTable.broken(
+    throw LogTable.corrupt(
       0,
-      `it has format ${found}, and this version of Floe knows formats ${format} and ${restoredFormat} only`
+      `it has format ${found}, but this version of Floe supports only formats ${format} and ${restoredFormat}`
     )
   }
   const earlier =
@@ -107,15 +107,14 @@ export const identityIn = (database: DatabaseSync): LogIdentity => {
 }
 
 /**
- * Gives a restored log another id, and notes up to where it is the log that it was: events that were acknowledged after
- * the backup had positions that new events will get again.
+ * Gives a restored log a new id and records up to where it equals the old log: events that were acknowledged after the
+ * backup had positions that new events will reuse.
  */
-export const renew = (folder: Folder) => {
+export const renew = (folder: Folder, renewed: string) => {
   const database = new DatabaseSync(folder.log)
   try {
     const { chainId, logId } = identityIn(database)
     const { end } = LogTable.make(database, chainId).tail()
-    const renewed = randomUUID()
     database.exec("PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; BEGIN IMMEDIATE")
     database.exec(earlierTable)
     database.prepare(`INSERT INTO earlier (log_id, "end") VALUES (?, ?)`).run(logId, end)
@@ -127,37 +126,37 @@ export const renew = (folder: Folder) => {
   }
 }
 
-/** A witness read before the log's end was looked up must not be ahead of it. */
-export const confirm = (witness: HighWaterMark.HighWaterMark | undefined, logId: string, end: number) => {
-  if (witness === undefined) return
-  if (witness.logId !== logId) {
-    throw LogTable.broken(
+/** The mark must be read before the log's end; it may not be ahead of it. */
+export const confirm = (mark: HighWaterMark.HighWaterMark | undefined, logId: string, end: number) => {
+  if (mark === undefined) return
+  if (mark.logId !== logId) {
+    throw LogTable.corrupt(
       0,
-      `this is log ${logId}, and log ${witness.logId} with ${plural(witness.end, "event")} was here before; ${remedy}`
+      `this is log ${logId}, but log ${mark.logId} with ${plural(mark.end, "event")} was here before; ${remedy}`
     )
   }
-  if (witness.end > end) {
-    throw LogTable.broken(
+  if (mark.end > end) {
+    throw LogTable.corrupt(
       end,
-      `the log ends here, and the events before offset ${witness.end} were acknowledged; ${remedy}`
+      `the log ends here, but the events before offset ${mark.end} were acknowledged; ${remedy}`
     )
   }
 }
 
 /**
- * A log that was copied without the files beside it lacks its newest events, and nothing in it says so. The file is synced
- * when it is made, so no crash takes it away; one that a crash has torn is there, and does not count against the log.
+ * Throws if a log with events has no high-water mark: a copy of log.db alone lacks the newest events without any sign of
+ * it. A crash cannot remove the mark, because it was synced when it was created; a torn mark is accepted.
  */
-export const refuseAlone = (folder: Folder, end: number) => {
+export const requireMark = (folder: Folder, end: number) => {
   if (end === 0 || existsSync(folder.logHighWaterMark)) return
-  throw LogTable.broken(
+  throw LogTable.corrupt(
     end,
-    `${folder.logHighWaterMark} is missing, so nothing tells whether the log has lost events after this offset, as a copy of log.db alone has; put log.end and log.db-wal back if you have them, or restore a backup (floe restore) into an empty data folder, or accept the log as it is with: touch '${folder.logHighWaterMark.replaceAll("'", "'\\''")}'`
+    `${folder.logHighWaterMark} is missing, so it is unknown whether the log has lost events after this offset, as a copy of log.db alone has; put log.end and log.db-wal back if you have them, or restore a backup (floe restore) into an empty data folder, or accept the log as it is with: touch '${folder.logHighWaterMark.replaceAll("'", "'\\''")}'`
   )
 }
 
 export interface LogFile extends LogTable.LogTable, LogIdentity {
-  /** Changes with every commit of another connection. */
+  /** Changes with each commit of another connection. */
   readonly version: () => unknown
   readonly isReplaced: () => boolean
   readonly close: () => void
@@ -167,7 +166,7 @@ export const open = (folder: Folder): LogFile => {
   if (!isThere(folder)) {
     throw unavailable("open", `there is no log yet at ${folder.log}; start the logging server`)
   }
-  // Before it is opened: taken after, it could be that of a newer file than the one that is open.
+  // Before the open: afterwards it could be the identity of a newer file.
   const identity = identityOf(folder)
   const { database, isStale } = ReadOnly.open(folder.log, 2_000)
   try {
@@ -175,18 +174,18 @@ export const open = (folder: Folder): LogFile => {
     const table = LogTable.make(database, logIdentity.chainId)
     table.events(0, 1)
     const version = database.prepare("PRAGMA data_version")
-    const settled = <A extends ReadonlyArray<unknown>, B>(look: (...args: A) => B) => {
+    const checked = <A extends ReadonlyArray<unknown>, B>(read: (...args: A) => B) => {
       return (...args: A) => {
-        const found = look(...args)
+        const result = read(...args)
         if (isStale()) throw unavailable("read", "a server has just started on it; try again")
-        return found
+        return result
       }
     }
     return {
       ...logIdentity,
-      tail: settled(table.tail),
-      row: settled(table.row),
-      events: settled(table.events),
+      tail: checked(table.tail),
+      row: checked(table.row),
+      events: checked(table.events),
       version: () => version.get()?.data_version,
       isReplaced: () => identityOf(folder) !== identity || isStale(),
       close: () => database.close()

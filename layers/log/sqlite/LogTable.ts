@@ -1,10 +1,10 @@
-/** The log's rows over one connection, each verified against the row before it. What it finds wrong it throws as LogCorrupt. */
+/** The log's rows over one connection, each verified against the row before it. Throws LogCorrupt. */
 import type { DatabaseSync } from "node:sqlite"
 import { LogCorrupt, type LoggedEvent } from "../../../services/EventLog.ts"
 import { isDamage } from "./logFailures.ts"
 import { checksumOf, columns, decodeRow, eventOf, type LogRow, position, seedOf } from "./logRows.ts"
 
-export const broken = (offset: number, reason: string) => new LogCorrupt({ position: position(offset), reason })
+export const corrupt = (offset: number, reason: string) => new LogCorrupt({ position: position(offset), reason })
 
 export interface Tail {
   /** Offset that the next event gets. */
@@ -17,7 +17,7 @@ export interface LogTable {
   /** The end, with the last row verified. */
   readonly tail: () => Tail
   readonly row: (offset: number) => LogRow
-  /** At most `limit` events from `from` on; fewer before a place that is wrong, which the next call then throws; none at the end. */
+  /** Up to `limit` events from `from` on. Stops before a corrupt row; the next call then throws LogCorrupt. Empty at the end. */
   readonly events: (from: number, limit: number) => ReadonlyArray<LoggedEvent>
 }
 
@@ -30,21 +30,21 @@ export const make = (database: DatabaseSync, chainId: string): LogTable => {
   const end = () => {
     const last = lastOffset.get()?.offset
     if (last === undefined) return 0
-    if (typeof last !== "number" || last < 0) throw broken(0, "the last row is not one of this log")
+    if (typeof last !== "number" || last < 0) throw corrupt(0, "the last row is invalid")
     return last + 1
   }
 
   const verified = (found: unknown, offset: number, previous: number) => {
     const row = decodeRow(found)
-    if (row === undefined) throw broken(offset, "its row is not one of this log")
-    if (row.offset !== offset) throw broken(offset, `the event is missing, and the next one has offset ${row.offset}`)
+    if (row === undefined) throw corrupt(offset, "its row is invalid")
+    if (row.offset !== offset) throw corrupt(offset, `the event is missing; the next one has offset ${row.offset}`)
     if (checksumOf(row, previous) !== row.checksum) {
-      throw broken(offset, "its checksum does not match, so the event or the one before it was changed")
+      throw corrupt(offset, "its checksum does not match, so the event or the one before it was changed")
     }
     return row
   }
 
-  /** Rows from `from` on, and the checksum that the row before them has. */
+  /** Rows from `from` on, and the checksum of the row before. */
   const chained = (from: number, limit: number) => {
     if (from === 0) return { rows: rowsFrom.all(0, limit), before: seed }
     const [first, ...rows] = rowsFrom.all(from - 1, limit + 1)
@@ -52,8 +52,8 @@ export const make = (database: DatabaseSync, chainId: string): LogTable => {
     if (row?.offset === from - 1) return { rows, before: row.checksum }
     const last = end()
     throw last < from
-      ? broken(last, `the log ends here, and not at offset ${from} or later`)
-      : broken(from - 1, "the event is missing")
+      ? corrupt(last, `the log ends here, not at offset ${from} or later`)
+      : corrupt(from - 1, "the event is missing")
   }
 
   const row = (offset: number) => {
@@ -73,7 +73,7 @@ export const make = (database: DatabaseSync, chainId: string): LogTable => {
       }
     } catch (cause) {
       if (found.length > 0) return found
-      // SQLite fails for the whole piece; smaller ones lead up to the place that is damaged.
+      // SQLite fails for the whole range; halving it leads up to the damaged row.
       if (limit > 1 && !(cause instanceof LogCorrupt) && isDamage(cause)) return events(from, limit >> 1)
       throw cause
     }

@@ -1,4 +1,4 @@
-/** The log's one writing connection: transactions of whole appends. Nothing here waits; what fails is thrown. */
+/** The log's single write connection. All calls are synchronous and throw their errors. */
 import { DatabaseSync } from "node:sqlite"
 import { Effect } from "effect"
 import type { DataFolder } from "../../../services/DataFolder.ts"
@@ -18,6 +18,8 @@ import { unavailable, whenWriting } from "./logFailures.ts"
 import { checksumOf, columns, position } from "./logRows.ts"
 import * as Receipts from "./Receipts.ts"
 
+type Folder = DataFolder["Service"]
+
 export interface Entry {
   readonly append: Append
   /** Milliseconds since 1970. */
@@ -28,36 +30,37 @@ export type Outcome = Effect.Effect<Appended, KeyReused | LogUnavailable | Appen
 
 export interface LogWriter {
   readonly logId: string
-  /** An outcome for each entry, once all are durable. If it throws, none of them is logged. `now` judges the age of keys. */
+  /** Logs all entries durably; returns an outcome for each. If it throws, nothing is logged. `now` is used for the age of keys. */
   readonly write: (group: ReadonlyArray<Entry>, now: number) => ReadonlyArray<Outcome>
-  /** Writes as an append does, and leaves nothing of it behind. */
+  /** Writes like an append, but leaves no event. */
   readonly probe: () => void
-  /** Offset that the next event gets; undefined while it is not known, after a failure. */
+  /** Offset of the next event; undefined while it is unknown after a failure. */
   readonly end: () => number | undefined
-  /** Why the witness is behind the log. */
-  readonly witnessFailure: () => unknown
+  /** Why the high-water mark is behind the log. */
+  readonly markFailure: () => unknown
   readonly close: () => void
 }
 
-/** The server stands still meanwhile: SQLite waits in the calling thread. */
+/** The server is blocked meanwhile: SQLite waits in the calling thread. */
 const busyMillis = 100
 
-const verify = (folder: DataFolder["Service"]) => {
-  if (!LogFile.isThere(folder)) LogFile.create(folder)
-  // Read-only first: a writing connection that closes would tidy away the WAL, and with it what can still be saved.
+const verify = (folder: Folder, newLogId: string) => {
+  if (!LogFile.isThere(folder)) LogFile.create(folder, newLogId)
+  // Read-only: closing a write connection would delete the WAL, which may have recoverable events.
   const log = LogFile.open(folder)
   try {
-    const witness = HighWaterMark.read(folder.logHighWaterMark)
+    const mark = HighWaterMark.read(folder.logHighWaterMark)
     const { end } = log.tail()
-    LogFile.confirm(witness, log.logId, end)
-    LogFile.refuseAlone(folder, end)
+    LogFile.confirm(mark, log.logId, end)
+    LogFile.requireMark(folder, end)
   } finally {
     log.close()
   }
 }
 
-export const open = (folder: DataFolder["Service"]): LogWriter => {
-  verify(folder)
+/** Opens the log; creates it with the id `newLogId` if there is none. */
+export const open = (folder: Folder, newLogId: string): LogWriter => {
+  verify(folder, newLogId)
   const identity = LogFile.identityOf(folder)
   const database = new DatabaseSync(folder.log, { timeout: busyMillis })
   try {
@@ -71,7 +74,7 @@ export const open = (folder: DataFolder["Service"]): LogWriter => {
 }
 
 const make = (
-  folder: DataFolder["Service"],
+  folder: Folder,
   identity: string | undefined,
   database: DatabaseSync,
   { chainId, logId }: LogFile.LogIdentity
@@ -84,17 +87,17 @@ const make = (
   const touch = database.prepare("UPDATE meta SET probes = probes + 1")
 
   let tail: LogTable.Tail | undefined = table.tail()
-  const witness = HighWaterMark.open(folder.logHighWaterMark, logId)
-  let witnessFailure: unknown
+  const mark = HighWaterMark.open(folder.logHighWaterMark, logId)
+  let markFailure: unknown
 
   let wal: string | undefined
-  /** What is committed to files without a name is lost when they are closed. */
+  /** Commits to unlinked files are lost when the files are closed. */
   const isMoved = () =>
     LogFile.identityOf(folder) !== identity || (wal !== undefined && LogFile.identityOf(folder, "-wal") !== wal)
-  const moved = `${folder.log} or its WAL was moved, removed or replaced while the server runs`
+  const moved = `${folder.log} or its WAL was moved, removed or replaced while the server is running`
 
   const start = () => {
-    if (isMoved()) throw unavailable("append", `${moved}; put it back, or start the server again`)
+    if (isMoved()) throw unavailable("append", `${moved}; put it back, or restart the server`)
     tail ??= table.tail()
     begin.run()
     wal ??= LogFile.identityOf(folder, "-wal")
@@ -107,10 +110,10 @@ const make = (
 
   const record = (end: number) => {
     try {
-      witness.write(end)
-      witnessFailure = undefined
+      mark.write(end)
+      markFailure = undefined
     } catch (cause) {
-      witnessFailure = cause
+      markFailure = cause
     }
   }
 
@@ -119,7 +122,7 @@ const make = (
     if (offset === undefined) return undefined
     const row = table.row(offset)
     if (row.key !== key || row.records === null) {
-      throw LogTable.broken(offset, "a receipt leads here, and the event has another Idempotency-Key")
+      throw LogTable.corrupt(offset, "a receipt points here, but the event has another Idempotency-Key")
     }
     if (now - row.acceptedAt >= Receipts.kept) return undefined
     if (row.digest !== digest) return Effect.fail(new KeyReused())
@@ -160,15 +163,15 @@ const make = (
       database.exec("ROLLBACK TO probe")
       touch.run()
       commit.run()
-      witness.write(before.end)
-      witnessFailure = undefined
+      mark.write(before.end)
+      markFailure = undefined
     } catch (cause) {
       abandon()
       throw cause
     }
   }
 
-  /** True if the transaction is in the log although its COMMIT failed. */
+  /** Whether the transaction is in the log although its COMMIT failed. */
   const resolveFailedCommit = (planned: LogTable.Tail | undefined) => {
     tail = undefined
     try {
@@ -176,7 +179,7 @@ const make = (
       tail = table.tail()
       if (planned === undefined) return false
       if (tail.end === planned.end && tail.checksum === planned.checksum) return true
-      // The WAL may hold the transaction whole but for its fsync: overwritten, it cannot come back after a crash.
+      // The WAL may have the complete transaction without its fsync; overwriting it keeps it from coming back after a crash.
       probe()
     } catch {}
     return false
@@ -211,13 +214,13 @@ const make = (
       if (!resolveFailedCommit(planned)) throw cause
     }
     if (planned !== undefined && isMoved()) {
-      // It happened between the look at the beginning and the commit.
-      const uncertain = new AppendOutcomeUnknown({
+      // The file was moved between the check in `start` and the commit.
+      const unknown = new AppendOutcomeUnknown({
         operation: "append",
-        reason: `${moved}, at this moment; see whether it has the event before it is sent again`,
+        reason: `${moved}, during the append; check whether it has the event before you send it again`,
         cause: undefined
       })
-      return group.map(() => Effect.fail(uncertain))
+      return group.map(() => Effect.fail(unknown))
     }
     if (planned !== undefined) record(planned.end)
     return outcomes
@@ -229,15 +232,15 @@ const make = (
     write,
     probe,
     end: () => tail?.end,
-    witnessFailure: () => witnessFailure,
+    markFailure: () => markFailure,
     close: () => {
       try {
         database.exec("PRAGMA wal_checkpoint(TRUNCATE)")
       } catch {
-        // The WAL stays then, and the next start reads it.
+        // The WAL stays, and the next start reads it.
       } finally {
         database.close()
-        witness.close()
+        mark.close()
       }
     }
   }

@@ -1,17 +1,17 @@
-/** Which Idempotency-Key was logged where, for the time that keys are kept. The log's row at that place is the proof. */
+/** The offset of each Idempotency-Key while it is kept. The row in the log is authoritative. */
 import type { DatabaseSync } from "node:sqlite"
 
-/** Milliseconds for which a repeated key is recognised. */
+/** How long a key is kept, in milliseconds. */
 export const kept = 24 * 60 * 60 * 1_000
 
-/** Old keys removed in one transaction, beside as many as it adds. */
-const piece = 100
+/** Expired keys that a transaction removes, in addition to as many as it adds. */
+const pruneBatch = 100
 const pauseMillis = 1_000
 
 export interface Receipts {
   readonly find: (key: string) => number | undefined
   readonly add: (key: string, offset: number, acceptedAt: number) => void
-  /** Removes a bounded number of old keys; once none is left it looks again after a second. */
+  /** Removes a bounded number of expired keys; when none is left, it waits a second before the next search. */
   readonly prune: (added: number, now: number) => void
 }
 
@@ -31,9 +31,9 @@ export const make = (database: DatabaseSync): Receipts => {
       insert.run(key, offset, acceptedAt)
     },
     prune: (added, now) => {
-      // Beyond the pause it was set before the clock went back.
+      // A later `again` dates from before a step back of the clock.
       if (now < again && again - now <= pauseMillis) return
-      const limit = piece + added
+      const limit = pruneBatch + added
       again = Number(remove.run(now - kept, limit).changes) < limit ? now + pauseMillis : now
     }
   }

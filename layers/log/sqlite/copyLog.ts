@@ -1,4 +1,4 @@
-/** A consistent copy of the log while its server appends, by SQLite's online backup. */
+/** Copies the log consistently while its server appends, with SQLite's online backup. */
 import { closeSync, fdatasyncSync, openSync, rmSync } from "node:fs"
 import { backup, type DatabaseSync } from "node:sqlite"
 import { Effect } from "effect"
@@ -12,22 +12,22 @@ import { position } from "./logRows.ts"
 
 type Folder = DataFolder["Service"]
 
-/** 4 MiB: some milliseconds, so that an interruption is heard soon. */
+/** 4 MiB: a few milliseconds, so that an interruption takes effect soon. */
 const pagesPerStep = 1024
-/** Steps between two syncs of the copy: what has piled up unsynced makes the server's own syncs wait for it. */
+/** Steps between two syncs of the copy: unsynced data would delay the server's own syncs. */
 const stepsPerSync = 4
 
 const open = (from: Folder) => {
   if (!LogFile.isThere(from)) throw unavailable("copy", `there is no log at ${from.log}`)
-  const witness = HighWaterMark.read(from.logHighWaterMark)
+  const mark = HighWaterMark.read(from.logHighWaterMark)
   const { database, isStale } = ReadOnly.open(from.log, 2_000)
   try {
-    // The transaction pins one state of the log: appends go on beside it, and without it each would begin the copy again.
+    // The transaction pins a snapshot of the log; without it, each append would restart the copy.
     database.exec("BEGIN")
     const { chainId, logId } = LogFile.identityIn(database)
     const { end } = LogTable.make(database, chainId).tail()
-    LogFile.confirm(witness, logId, end)
-    LogFile.refuseAlone(from, end)
+    LogFile.confirm(mark, logId, end)
+    LogFile.requireMark(from, end)
     return { database, isStale, logId, end }
   } catch (cause) {
     database.close()
@@ -48,7 +48,7 @@ const copyPages = (database: DatabaseSync, to: string, progress: (share: number)
         progress(1 - remainingPages / Math.max(1, totalPages))
       }
     })
-      // Closed any sooner, it would take the locks of SQLite's own handle with it.
+      // An earlier close would release the POSIX locks of SQLite's own handle.
       .finally(() => closeSync(file))
       .then(
         () => resume(Effect.void),
@@ -60,7 +60,7 @@ const copyPages = (database: DatabaseSync, to: string, progress: (share: number)
     })
   })
 
-/** Durable but for its entries in the folder. */
+/** Copies the log; the files are durable once their folder is synced. `progress` gets the share that is copied. */
 export const copyLog = Effect.fn("copyLog")(function* (from: Folder, to: Folder, progress: (share: number) => void) {
   const failed = (cause: unknown) => whenReading("copy", position(0), cause)
   const attempt = <A>(run: () => A) => Effect.try({ try: run, catch: failed })
@@ -76,7 +76,7 @@ export const copyLog = Effect.fn("copyLog")(function* (from: Folder, to: Folder,
   return { logId, end }
 }, Effect.scoped)
 
-/** Writes the high-water mark of a log that nobody appends to, once its end is what it should be. */
+/** Verifies the end of a log without a server and writes its high-water mark. */
 export const markEnd = (folder: Folder, logId: string, end: number) => {
   const log = LogFile.open(folder)
   try {
@@ -86,16 +86,16 @@ export const markEnd = (folder: Folder, logId: string, end: number) => {
   }
   tidy(folder)
   LogFile.sync(folder.log)
-  const witness = HighWaterMark.open(folder.logHighWaterMark, logId)
+  const mark = HighWaterMark.open(folder.logHighWaterMark, logId)
   try {
-    witness.write(end)
+    mark.write(end)
   } finally {
-    witness.close()
+    mark.close()
   }
   LogFile.sync(folder.logHighWaterMark)
 }
 
-/** Removes what reading leaves beside a log that nobody else has open; its WAL must be empty. */
+/** Removes the files that reading leaves beside a log. No process may have the log open, and its WAL must be empty. */
 export const tidy = (folder: Folder) => {
   for (const suffix of ["-wal", "-shm"]) rmSync(`${folder.log}${suffix}`, { force: true })
 }

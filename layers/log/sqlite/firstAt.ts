@@ -1,8 +1,8 @@
-/** Where in the log a time is. */
+/** Finds the position of a time in the log. */
 import { Effect, Option, Stream } from "effect"
 import type { EventLogReader, PartitionBounds } from "../../../services/EventLog.ts"
 
-/** By halving: events are in the order in which they were accepted, as long as the server's clock does not step back. */
+/** Binary search: events are ordered by acceptance time unless the server's clock stepped back. */
 export const firstAt = (read: EventLogReader["Service"]["read"]) =>
   Effect.fn("EventLogReader.firstAt")(function* ({ partition, start, end }: PartitionBounds, millis: number) {
     let from = start

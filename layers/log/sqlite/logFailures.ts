@@ -1,4 +1,4 @@
-/** What SQLite and the file system throw, as the log's typed errors. */
+/** Turns errors of SQLite and the file system into the log's typed errors. */
 import { LogCorrupt, LogUnavailable, type Position } from "../../../services/EventLog.ts"
 import { messageOf, passing } from "../../runtime/sqliteReason.ts"
 
@@ -9,12 +9,12 @@ export const whenWriting = (operation: string, cause: unknown) => {
   if (cause instanceof LogUnavailable) return cause
   const reason =
     cause instanceof LogCorrupt
-      ? `it is broken at offset ${cause.position.offset} (${cause.reason}); stop the server and restore the log`
+      ? `it is corrupt at offset ${cause.position.offset} (${cause.reason}); stop the server and restore the log`
       : (passing(cause) ?? `its file is damaged (${messageOf(cause)}); stop the server and restore the log`)
   return unavailable(operation, reason, cause)
 }
 
-/** Damage becomes LogCorrupt at the position where reading stood. */
+/** Damage becomes LogCorrupt at the current read position. */
 export const whenReading = (operation: string, at: Position, cause: unknown) => {
   if (cause instanceof LogUnavailable || cause instanceof LogCorrupt) return cause
   const reason = passing(cause)

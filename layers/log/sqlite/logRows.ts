@@ -1,14 +1,14 @@
-/** The embedded log's tables, its rows, and the checksum that chains each row to the one before. */
+/** The tables and rows of the embedded log, and the checksum that chains each row to the one before. */
 import type { SQLOutputValue } from "node:sqlite"
 import { crc32 } from "node:zlib"
 import type { LoggedEvent, Position } from "../../../services/EventLog.ts"
 import type { WeatherRecord } from "../../../services/Weather.ts"
 
 export const format = 1
-/** Of a log that was restored from a backup: it has the table `earlier`. */
+/** The format of a restored log, which has the table `earlier`. */
 export const restoredFormat = 2
 
-/** key, digest and records (how many the append has) stand on the first row of an append that has an Idempotency-Key. */
+/** The first row of an append with an Idempotency-Key has key, digest and records (the number of records). */
 export const tables = `
   CREATE TABLE meta (
     id INTEGER PRIMARY KEY CHECK (id = 0),
@@ -34,7 +34,7 @@ export const tables = `
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX receipts_by_time ON receipts (accepted_at);`
 
-/** The ids that the log had before it was restored, oldest first. */
+/** The former ids of a restored log, oldest first. */
 export const earlierTable = `
   CREATE TABLE IF NOT EXISTS earlier (
     log_id TEXT NOT NULL,
@@ -64,10 +64,7 @@ export const eventOf = (row: LogRow): LoggedEvent => ({
 const isArray = (row: unknown): row is ReadonlyArray<SQLOutputValue> => Array.isArray(row)
 const isTextOrNull = (value: unknown): value is string | null => value === null || typeof value === "string"
 
-/**
- * A row with its columns in order; undefined if they are not of their types. The rules of a record are not checked
- * again: they held before it was appended, and its checksum proves that it is the same.
- */
+/** Decodes the columns in order; undefined if a type is wrong. The checksum covers the rules of a record. */
 export const decodeRow = (row: unknown): LogRow | undefined => {
   if (!isArray(row)) return undefined
   const [offset, city, temperature, ts, acceptedAt, key, digest, records, checksum] = row
@@ -78,10 +75,10 @@ export const decodeRow = (row: unknown): LogRow | undefined => {
   return { offset, record: { city, temperature, ts }, acceptedAt, key, digest, records, checksum }
 }
 
-/** The checksum before the first row: of the first id that the log had. */
+/** The checksum before the first row, from the first id of the log. */
 export const seedOf = (chainId: string) => crc32(chainId)
 
-/** Each text is preceded by its length, so that no two rows frame alike. */
+/** Each text is preceded by its length, so that different rows never give the same input. */
 export const checksumOf = (row: Omit<LogRow, "checksum">, previous: number) => {
   const { city, temperature, ts } = row.record
   const text = `${row.offset} ${row.acceptedAt} ${city.length}:${city}${temperature.length}:${temperature}${ts.length}:${ts}`

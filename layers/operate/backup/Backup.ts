@@ -1,4 +1,5 @@
 import { Effect, Layer } from "effect"
+import * as SecureRandom from "effect/crypto/SecureRandom"
 import { Backup } from "../../../services/Backup.ts"
 import { DataFolder } from "../../../services/DataFolder.ts"
 import { Leases } from "../../../services/Leases.ts"
@@ -18,7 +19,10 @@ export const layer = Layer.effect(
           Effect.provideService(Leases, leases)
         ),
       restore: (source, into, onProgress) =>
-        Effect.provide(restoreBackup(source, onProgress), Layer.fresh(DataFolderLayer.at(into ?? folder.root)))
+        Effect.provide(restoreBackup(source, onProgress), [
+          Layer.fresh(DataFolderLayer.at(into ?? folder.root)),
+          SecureRandom.layerWebCrypto
+        ])
     })
   })
 )

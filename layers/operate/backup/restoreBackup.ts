@@ -3,6 +3,7 @@ import { existsSync, rmSync } from "node:fs"
 import { mkdir, readdir, rename, rm } from "node:fs/promises"
 import { basename, dirname, join, resolve } from "node:path"
 import { Effect, Layer } from "effect"
+import { SecureRandom } from "effect/crypto/SecureRandom"
 import {
   type BackupFile,
   type BackupManifest,
@@ -124,8 +125,9 @@ const restore = Effect.fnUntraced(function* (source: string, onProgress: Progres
         return yield* failure(join(staged.root, path), "the copy differs from the backup; check the disk")
       }
     }
+    const renewedId = yield* (yield* SecureRandom).uuidV4()
     const { end, logId } = yield* attemptLog(staged.log, () => {
-      const renewed = LogFile.renew(staged)
+      const renewed = LogFile.renew(staged, renewedId)
       rmSync(staged.logHighWaterMark)
       markEnd(staged, renewed.logId, renewed.end)
       return renewed

@@ -130,7 +130,7 @@ describe("mending", () => {
       ['["a"]', "its value is not an object with city and temperature"],
       ['{"city":"Oslo","temperature":true}', "temperature must be a number, or a string that holds one"],
       ['{"city":"Oslo","temperature":"1","city":"Lima"}', "its value names a field twice"],
-      ['{"temperature":"warm"}', "city is required; temperature must be a decimal number such as 72.5"]
+      ['{"temperature":"warm"}', "city is required; temperature must be a decimal number, for example 72.5"]
     ]
     for (const [value, reason] of cases) assert.strictEqual(reading(value), reason)
   })

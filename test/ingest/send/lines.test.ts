@@ -50,7 +50,7 @@ describe("CSV", () => {
       ['Monitor 24"', "5"],
       ["B", "2"],
       ['5" or 3""', "3"],
-      [6, "temperature must be a decimal number such as 72.5"]
+      [6, "temperature must be a decimal number, for example 72.5"]
     ])
   })
 
@@ -93,7 +93,7 @@ describe("CSV", () => {
       ["Oslo", "1"],
       ["Lima", "2"],
       ["Pune", "3"],
-      [6, "temperature must be a decimal number such as 72.5"]
+      [6, "temperature must be a decimal number, for example 72.5"]
     ])
   })
 

@@ -128,7 +128,7 @@ it.live("sends one record, and says where it was logged", () =>
       { concurrency: 2 }
     )
     assert.deepStrictEqual([invalid.code, alone.code, both.code], [2, 2, 2])
-    assert.include(invalid.err, "must be a decimal number such as 72.5")
+    assert.include(invalid.err, "must be a decimal number, for example 72.5")
     assert.strictEqual(down.code, 1)
     assert.strictEqual(
       down.err,
@@ -323,7 +323,7 @@ it.live(
       const [reported = "", last] = piped.err.split("\n")
       assert.deepStrictEqual(JSON.parse(reported), {
         line: 3,
-        reason: "temperature must be a decimal number such as 72.5",
+        reason: "temperature must be a decimal number, for example 72.5",
         text: 'Lima 24",x'
       })
       assert.strictEqual(last, "1 line was rejected; the lines and the reasons are listed above.")

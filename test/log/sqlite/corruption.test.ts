@@ -97,7 +97,7 @@ const judge = <E extends { readonly _tag: string; readonly message: string }>(
       return "right" as const
     }
     assert.strictEqual(failure._tag, "LogCorrupt", `${what}: ${failure.message}`)
-    assert.match(failure.message, /^The event log is broken at partition 0, offset \d+: .*\.$/, what)
+    assert.match(failure.message, /^The event log is corrupt at partition 0, offset \d+: .*\.$/, what)
     return "broken" as const
   })
 
@@ -138,18 +138,18 @@ layer(killed, { excludeTestServices: true })("A damaged log", (it) => {
     })
   )
 
-  it.effect("is right, and watched again, after its witness was emptied by a power loss", () =>
+  it.effect("is right, and watched again, after its high-water mark was emptied by a power loss", () =>
     Effect.gen(function* () {
       const { scratch } = yield* Killed
-      const outcomes = yield* after("empty witness", (folder) => truncateSync(join(folder, "log.end")))
+      const outcomes = yield* after("empty mark", (folder) => truncateSync(join(folder, "log.end")))
       assert.deepStrictEqual(outcomes, ["right", "right"])
       assert.strictEqual(readFileSync(join(scratch, "log.end"), "utf8").split(/ +/)[1], String(records.length))
     })
   )
 
-  it.effect("can be read without its witness, and a server does not start on it", () =>
+  it.effect("can be read without its high-water mark, and a server does not start on it", () =>
     Effect.gen(function* () {
-      assert.deepStrictEqual(yield* after("no witness", (folder) => rmSync(join(folder, "log.end"))), [
+      assert.deepStrictEqual(yield* after("no mark", (folder) => rmSync(join(folder, "log.end"))), [
         "right",
         "broken"
       ])

@@ -343,7 +343,7 @@ describe("floe restore", () => {
       cpSync(join(folder, "log.end"), join(restored, "log.end"))
       cpSync(join(folder, "log.db"), join(restored, "restore.partial", "log.db"))
       const refused = yield* Effect.flip(append(restored, records(1, "b")))
-      assert.include(refused.message, "is missing or empty, and it held the events before offset 10")
+      assert.include(refused.message, "is missing or empty, but it had the events before offset 10")
       yield* restore(folder, restored)
       assert.isFalse(existsSync(join(restored, "restore.partial")))
       assert.deepStrictEqual(yield* loggedIn(restored), records(10, "a"))

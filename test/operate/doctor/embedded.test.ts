@@ -265,9 +265,9 @@ describe("doctor", () => {
           return yield* found("log", here)
         })
       const changed = yield* withLog((_) => _.exec(`UPDATE log SET city = 'Rome' WHERE "offset" = 1`))
-      named(changed, /^The event log is broken at partition 0, offset 1: its checksum does not match/)
+      named(changed, /^The event log is corrupt at partition 0, offset 1: its checksum does not match/)
       const cut = yield* withLog((_) => _.exec(`DELETE FROM log WHERE "offset" = 2`))
-      named(cut, /^The event log is broken at partition 0, offset 2: the log ends here/)
+      named(cut, /^The event log is corrupt at partition 0, offset 2: the log ends here/)
 
       const other = yield* place
       yield* logged(other.data, three)

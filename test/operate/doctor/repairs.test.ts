@@ -241,7 +241,7 @@ const incomplete = (reason: string) =>
 const torn = /^The table's newest metadata file metadata\/v\d\.metadata\.json .*, so version \d is read\.$/
 const unusable = (reason: string) => new RegExp(`^The table's metadata cannot be used.*${reason}`)
 const hinted = (reason: string) => new RegExp(`^The table's metadata/version-hint\\.text ${reason}.*\\.$`)
-const brokenLog = (reason: string) => new RegExp(`^The event log is broken at partition 0, offset \\d+: .*${reason}`)
+const brokenLog = (reason: string) => new RegExp(`^The event log is corrupt at partition 0, offset \\d+: .*${reason}`)
 const nothing = { says: {} }
 
 const rows: ReadonlyArray<Row> = [
@@ -343,7 +343,7 @@ const rows: ReadonlyArray<Row> = [
     ({ data }) => join(data, "log.db-wal"),
     "Kiel",
     {
-      missing: brokenLog("the log ends here, and the events before offset 6 were acknowledged"),
+      missing: brokenLog("the log ends here, but the events before offset 6 were acknowledged"),
       emptied: brokenLog("the log ends here"),
       cut: brokenLog("the log ends here"),
       flipped: brokenLog("the log ends here"),

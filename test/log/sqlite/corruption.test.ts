@@ -149,10 +149,7 @@ layer(killed, { excludeTestServices: true })("A damaged log", (it) => {
 
   it.effect("can be read without its high-water mark, and a server does not start on it", () =>
     Effect.gen(function* () {
-      assert.deepStrictEqual(yield* after("no mark", (folder) => rmSync(join(folder, "log.end"))), [
-        "right",
-        "broken"
-      ])
+      assert.deepStrictEqual(yield* after("no mark", (folder) => rmSync(join(folder, "log.end"))), ["right", "broken"])
     })
   )
 

@@ -1,4 +1,4 @@
-/** The log, the topics and the sink's commits where the native Kafka client is missing: they say so, and the rest goes on. */
+/** Replace the log, the topics and the sink's commits if the native Kafka client is missing: each call fails and names it. */
 import { Effect, Layer, Stream } from "effect"
 import { EventLogReader, LogUnavailable } from "../../services/EventLog.ts"
 import { SinkCommits, SinkCommitsUnavailable } from "../../services/SinkCommits.ts"

@@ -1,10 +1,10 @@
-/** When a sink ends it still takes in what the log has by then, so that what was acknowledged is in the table. */
+/** A sink that stops first commits what the log has by then, so that acknowledged events are in the table. */
 import { Effect, Layer, Option } from "effect"
 import { EventLogReader } from "../../services/EventLog.ts"
 import { TableWriter } from "../../services/Table.ts"
 import { Sink } from "../sink/Sink.ts"
 
-/** A longer backlog is left to the next start. */
+/** The next start commits a longer backlog. */
 const drainTimeout = "1500 millis"
 const pollInterval = "5 millis"
 
@@ -14,7 +14,7 @@ export const layer = Layer.effectDiscard(
     const table = yield* TableWriter
     const sink = yield* Sink
 
-    const taken = Effect.gen(function* () {
+    const drained = Effect.gen(function* () {
       const { partitions } = yield* log.bounds
       const end = partitions[0]?.end ?? 0
       while (true) {
@@ -26,7 +26,7 @@ export const layer = Layer.effectDiscard(
     })
 
     yield* Effect.addFinalizer(() =>
-      taken.pipe(
+      drained.pipe(
         Effect.raceFirst(sink.failure),
         Effect.interruptible,
         Effect.timeoutOption(drainTimeout),

@@ -23,7 +23,7 @@ export const answersAt = Effect.fnUntraced(function* <E, R, R2 = never>(
   if (notReady === null) return []
   const finding: Finding = {
     finding: `The logging server at ${label} takes no events: ${notReady}`,
-    consequence: "Events are refused with 503 until the cause is fixed.",
+    consequence: "The server answers 503 to events until the cause is fixed.",
     fix: "Fix the cause; the server then continues by itself."
   }
   return [finding]

@@ -91,7 +91,7 @@ const without = (index: number) => healthy.filter((_, i) => i !== index)
 const replaced = (index: number, record: WeatherRecord) => healthy.map((old, i) => (i === index ? record : old))
 
 describe("audit", () => {
-  it.effect("finds nothing in a table that has each event once, in any order", () =>
+  it.effect("given a table that has each event once, in any order, it finds nothing", () =>
     Effect.gen(function* () {
       const report = yield* auditOf(healthy.toReversed())
       assert.deepStrictEqual(report.hours, [hour(first, 3, 3, 0, 0), hour(second, 3, 3, 0, 0), hour(third, 1, 1, 0, 0)])
@@ -101,7 +101,7 @@ describe("audit", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("names a row that is missing, one of two alike, and a whole hour", () =>
+  it.effect("given a row, one of two equal rows, or a whole hour removed, it names what is missing", () =>
     Effect.gen(function* () {
       const row = yield* auditOf(without(3))
       assert.deepStrictEqual(row.hours[1], hour(second, 3, 2, 1, 0))
@@ -117,7 +117,7 @@ describe("audit", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("names a row that is doubled, and one that is in no log", () =>
+  it.effect("given a duplicated row, or one that is in no log, it names it as extra", () =>
     Effect.gen(function* () {
       const doubled = yield* auditOf([...healthy, ...healthy.slice(5, 6), ...healthy.slice(5, 6)])
       assert.deepStrictEqual(doubled.hours[1], hour(second, 3, 5, 0, 2))
@@ -150,14 +150,14 @@ describe("audit", () => {
       }).pipe(Effect.scoped)
   )
 
-  it.effect("counts one row changed into another that was there, which keeps every record and no count", () =>
+  it.effect("given a row changed into a copy of another, it counts one missing and one extra", () =>
     Effect.gen(function* () {
       const report = yield* auditOf(replaced(0, reading("Lima", "72.50", first)))
       assert.deepStrictEqual(report.hours[0], hour(first, 3, 3, 1, 1))
     }).pipe(Effect.scoped)
   )
 
-  it.effect("names a NULL that another program wrote", () =>
+  it.effect("given a NULL that another program wrote, it names it", () =>
     Effect.gen(function* () {
       const root = yield* filled(healthy, healthy)
       const table = Option.getOrThrow(yield* readTable(join(root, "warehouse", "default", "weather")))
@@ -176,7 +176,7 @@ describe("audit", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("compares what the table has of the log, and the hours that are asked for", () =>
+  it.effect("given a table that is behind, or a range of hours, it compares only these", () =>
     Effect.gen(function* () {
       const behind = yield* filled(healthy, healthy.slice(0, 5), { offset: 5 })
       const report = yield* audited(behind)
@@ -186,7 +186,7 @@ describe("audit", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("says where a log begins that has lost its first events", () =>
+  it.effect("given a log that has lost its first events, it reports where the log begins", () =>
     Effect.gen(function* () {
       const root = yield* filled(healthy, healthy)
       const cut = Layer.effect(
@@ -210,7 +210,7 @@ describe("audit", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.live("finds single rows in an hour that is too large to hold", () =>
+  it.live("given an hour too large for memory, it finds single rows", () =>
     Effect.gen(function* () {
       const many = Array.from({ length: 120_000 }, (_, i) => reading(`City ${i}`, `${i % 120}`, first))
       const damaged = many
@@ -224,36 +224,38 @@ describe("audit", () => {
     }).pipe(Effect.scoped)
   )
 
-  it.effect("judges only hours that ended a while ago where the table does not tell how far the log is in it", () =>
-    Effect.gen(function* () {
-      const root = yield* filled(healthy, healthy.slice(0, 4))
-      const silent = Layer.effect(
-        TableChecksums,
-        Effect.map(TableChecksums, ({ view }) =>
-          TableChecksums.of({
-            view: Effect.map(
-              view,
-              Option.map((view) => ({ ...view, committed: Option.none() }))
-            )
-          })
+  it.effect(
+    "given a table that does not record how far the log is in it, it compares only hours that ended a while ago",
+    () =>
+      Effect.gen(function* () {
+        const root = yield* filled(healthy, healthy.slice(0, 4))
+        const silent = Layer.effect(
+          TableChecksums,
+          Effect.map(TableChecksums, ({ view }) =>
+            TableChecksums.of({
+              view: Effect.map(
+                view,
+                Option.map((view) => ({ ...view, committed: Option.none() }))
+              )
+            })
+          )
+        ).pipe(Layer.provide(TableChecksumsLayer.layer), Layer.provide(LeasesLayer.layer))
+        const look = audit({}).pipe(
+          Effect.map(Option.getOrThrow),
+          Effect.provide(Layer.merge(EventLogReaderLayer.layer, silent)),
+          Effect.provide(at(root))
         )
-      ).pipe(Layer.provide(TableChecksumsLayer.layer), Layer.provide(LeasesLayer.layer))
-      const look = audit({}).pipe(
-        Effect.map(Option.getOrThrow),
-        Effect.provide(Layer.merge(EventLogReaderLayer.layer, silent)),
-        Effect.provide(at(root))
-      )
-      yield* TestClock.setTime(Date.UTC(2026, 0, 8, 15, 9))
-      assert.deepStrictEqual((yield* look).hours, [])
-      yield* TestClock.setTime(Date.UTC(2026, 0, 8, 15, 10))
-      const early = yield* look
-      assert.deepStrictEqual([early.hours, early.settledBefore], [[hour(first, 3, 3, 0, 0)], second])
-      yield* TestClock.setTime(Date.UTC(2026, 0, 8, 16, 10))
-      assert.deepStrictEqual((yield* look).hours, [hour(first, 3, 3, 0, 0), hour(second, 3, 1, 2, 0)])
-    }).pipe(Effect.scoped)
+        yield* TestClock.setTime(Date.UTC(2026, 0, 8, 15, 9))
+        assert.deepStrictEqual((yield* look).hours, [])
+        yield* TestClock.setTime(Date.UTC(2026, 0, 8, 15, 10))
+        const early = yield* look
+        assert.deepStrictEqual([early.hours, early.settledBefore], [[hour(first, 3, 3, 0, 0)], second])
+        yield* TestClock.setTime(Date.UTC(2026, 0, 8, 16, 10))
+        assert.deepStrictEqual((yield* look).hours, [hour(first, 3, 3, 0, 0), hour(second, 3, 1, 2, 0)])
+      }).pipe(Effect.scoped)
   )
 
-  it.effect("refuses a table of another log, and one that is ahead of the log", () =>
+  it.effect("given a table of another log, or one that is ahead of the log, it fails", () =>
     Effect.gen(function* () {
       const other = yield* Effect.flip(audited(yield* filled(healthy, healthy, { logId: "another" })))
       assert.match(other.message, /^The log and the table cannot be compared: the table was written from another log/)

@@ -204,7 +204,7 @@ describe("floe backup", () => {
       })
   )
 
-  it.live("leaves out what older snapshots have lost, and nothing that the current one needs", () =>
+  it.live("given files lost by older snapshots, it leaves out these and nothing that the current one needs", () =>
     Effect.gen(function* () {
       const { folder, home, root } = yield* backedUp(records(50, "first"))
       const table = tableIn(root)
@@ -230,7 +230,7 @@ describe("floe backup", () => {
     })
   )
 
-  it.live("of the log alone is enough to make the table again", () =>
+  it.live("given --log-only, the sink rebuilds the table from the copy", () =>
     Effect.gen(function* () {
       const { folder, home, root } = yield* backedUp(records(30, "only"))
       const { audit, manifest } = yield* backUp(root, `${folder}-log`, { logOnly: true })
@@ -248,7 +248,7 @@ describe("floe backup", () => {
     })
   )
 
-  it.live("refuses a place where it would be lost or would hide something", () =>
+  it.live("given a target where it would be lost or would hide something, it fails", () =>
     Effect.gen(function* () {
       const { folder, home, root } = yield* backedUp(records(5, "a"))
       const refused = (target: string, reason: string) =>
@@ -266,7 +266,7 @@ describe("floe backup", () => {
     })
   )
 
-  it.live("refuses a log that ends before its high-water mark, and leaves nothing behind", () =>
+  it.live("given a log that ends before its high-water mark, it fails and leaves nothing behind", () =>
     Effect.gen(function* () {
       const { home, root } = yield* backedUp(records(5, "a"))
       const database = new DatabaseSync(join(root, "log.db"))
@@ -295,7 +295,7 @@ it.live("a copy that fails names the file at fault: the target, or the original"
 )
 
 describe("floe restore", () => {
-  it.live("refuses a backup with one flipped byte, whichever file it is in, and puts nothing in place", () =>
+  it.live("given one flipped byte in any file, it fails and restores nothing", () =>
     Effect.gen(function* () {
       const { folder, home, made } = yield* backedUp(records(40, "a"))
       const restored = join(home, "restored")
@@ -318,7 +318,7 @@ describe("floe restore", () => {
     })
   )
 
-  it.live("takes no file from outside the backup's folder", () =>
+  it.live("given a path outside the backup's folder, it takes no file from there", () =>
     Effect.gen(function* () {
       const { folder, home } = yield* backedUp(records(3, "a"))
       const file = join(folder, "backup.json")
@@ -332,7 +332,7 @@ describe("floe restore", () => {
     })
   )
 
-  it.live("refuses a data folder that holds anything, and takes one in which a restore was killed", () =>
+  it.live("given a data folder that is not empty, it fails, except where a restore was killed", () =>
     Effect.gen(function* () {
       const { folder, home, root } = yield* backedUp(records(10, "a"))
       assert.include((yield* Effect.flip(restore(folder, root))).message, "it is not empty")
@@ -350,35 +350,37 @@ describe("floe restore", () => {
     })
   )
 
-  it.live("gives the log another id, so that a table that is ahead of it is not taken for its own", () =>
-    Effect.gen(function* () {
-      const { folder, home, made, root } = yield* backedUp(records(10, "a"))
-      yield* append(root, records(5, "lost"))
-      yield* commit(root, records(5, "lost"))
-      const restored = join(home, "restored")
-      const { logId } = yield* restore(folder, restored)
-      assert.notStrictEqual(logId, made.manifest.log.id)
-      assert.deepStrictEqual((yield* boundsOf(restored)).earlier, [{ logId: made.manifest.log.id, end: 10 }])
-      // As many events as the lost ones: by offset alone the newer table would fit.
-      yield* append(restored, records(7, "new"))
-      rmSync(tableIn(restored), { recursive: true })
-      renameSync(tableIn(root), tableIn(restored))
-      const sink = yield* start("sink", { FLOE_DATA: restored })
-      assert.strictEqual((yield* Effect.promise(() => sink.ended)).code, 1)
-      assert.include(sink.output(), "lost when it was restored from an older backup")
-      const audit = yield* floe(["audit"], { FLOE_DATA: restored })
-      assert.strictEqual(audit.code, 1)
-      const again = yield* backUp(restored, join(home, "backup-2"), { logOnly: true })
-      const twice = yield* restore(join(home, "backup-2"), join(home, "twice"))
-      assert.strictEqual(again.manifest.log.id, logId)
-      assert.notStrictEqual(twice.logId, logId)
-      assert.lengthOf(yield* loggedIn(join(home, "twice")), 17)
-    })
+  it.live(
+    "given a table that is ahead of the restored log, it is not taken for that log's own, because the log has a new id",
+    () =>
+      Effect.gen(function* () {
+        const { folder, home, made, root } = yield* backedUp(records(10, "a"))
+        yield* append(root, records(5, "lost"))
+        yield* commit(root, records(5, "lost"))
+        const restored = join(home, "restored")
+        const { logId } = yield* restore(folder, restored)
+        assert.notStrictEqual(logId, made.manifest.log.id)
+        assert.deepStrictEqual((yield* boundsOf(restored)).earlier, [{ logId: made.manifest.log.id, end: 10 }])
+        // As many events as the lost ones: by offset alone the newer table would fit.
+        yield* append(restored, records(7, "new"))
+        rmSync(tableIn(restored), { recursive: true })
+        renameSync(tableIn(root), tableIn(restored))
+        const sink = yield* start("sink", { FLOE_DATA: restored })
+        assert.strictEqual((yield* Effect.promise(() => sink.ended)).code, 1)
+        assert.include(sink.output(), "lost when it was restored from an older backup")
+        const audit = yield* floe(["audit"], { FLOE_DATA: restored })
+        assert.strictEqual(audit.code, 1)
+        const again = yield* backUp(restored, join(home, "backup-2"), { logOnly: true })
+        const twice = yield* restore(join(home, "backup-2"), join(home, "twice"))
+        assert.strictEqual(again.manifest.log.id, logId)
+        assert.notStrictEqual(twice.logId, logId)
+        assert.lengthOf(yield* loggedIn(join(home, "twice")), 17)
+      })
   )
 })
 
 describe("a log without its high-water mark", () => {
-  it.live("is refused, as a copy of log.db alone lacks what was in its WAL", () =>
+  it.live("given a copy of log.db alone, no server starts on it, because it lacks what was in the WAL", () =>
     Effect.gen(function* () {
       const home = yield* temporaryFolder
       const [root, copy] = [join(home, "data"), join(home, "copy")]

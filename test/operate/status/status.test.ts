@@ -60,7 +60,7 @@ const statusOf = (tasks: ReadonlyArray<string>, connector = "RUNNING"): Connecto
 })
 
 describe("the screen of status", () => {
-  it("has room on 80 columns and 24 lines when all is well", () => {
+  it("given that all is up, it fits into 80 columns and 24 lines", () => {
     const lines = shown(healthy).split("\n")
     assert.isAtMost(lines.length, 24)
     for (const line of lines) assert.isAtMost(line.length, 80)
@@ -75,7 +75,7 @@ describe("the screen of status", () => {
     ])
   })
 
-  it("says it where the control topic does not tell how far the table is", () => {
+  it("given a control topic that does not record how far the table is, it shows that", () => {
     const { table } = healthy
     if (table === null) return assert.fail()
     const unknown = {
@@ -93,7 +93,7 @@ describe("the screen of status", () => {
     assert.include(shown(empty), "  committed    nothing yet\n")
   })
 
-  it("tells in whole why a part is down, in lines of the terminal's width, and the connector's trace", () => {
+  it("given a part that is down, it shows the whole reason within the terminal's width, and the connector's trace", () => {
     const detail =
       "nothing answers at localhost:9083 (nothing listens there); start it, or set FLOE_METASTORE_URI to where it is"
     const metastore = named("metastore", { state: "down", version: null, detail })
@@ -177,29 +177,31 @@ const looked = (current: Option.Option<TableSnapshot>, log: Partial<EventLogRead
     )
   )
 
-describe("what status looks at", () => {
+describe("collecting the status", () => {
   const at = (...offsets: ReadonlyArray<number>) =>
     Option.some({
       ...snapshot,
       log: { logId: null, positions: offsets.map((offset, partition) => ({ partition, offset })) }
     })
 
-  it.effect("is over all partitions: the lag, and the age of the oldest event that is not in the table", () =>
-    Effect.gen(function* () {
-      yield* TestClock.adjust("20 seconds")
-      const behind = yield* looked(at(9, 6, 0))
-      assert.deepStrictEqual([behind.log?.end, behind.table?.committed], [18, 15])
-      assert.deepStrictEqual(behind.lag, { events: 3, seconds: 14 })
-      assert.deepStrictEqual((yield* looked(at(10, 8, 0))).lag, { events: 0, seconds: 0 })
-      // What was before the log's start has expired, and a partition that was added has nothing in the table.
-      assert.deepStrictEqual((yield* looked(at(10, 0))).lag, { events: 5, seconds: 17 })
-      assert.deepStrictEqual((yield* looked(Option.none())).lag, { events: 15, seconds: 20 })
-      // A log that ends before what is in the table is another one.
-      assert.deepStrictEqual((yield* looked(at(11, 6, 0))).lag, { events: null, seconds: null })
-    })
+  it.effect(
+    "given several partitions, the lag is their sum, and its age that of the oldest event not in the table",
+    () =>
+      Effect.gen(function* () {
+        yield* TestClock.adjust("20 seconds")
+        const behind = yield* looked(at(9, 6, 0))
+        assert.deepStrictEqual([behind.log?.end, behind.table?.committed], [18, 15])
+        assert.deepStrictEqual(behind.lag, { events: 3, seconds: 14 })
+        assert.deepStrictEqual((yield* looked(at(10, 8, 0))).lag, { events: 0, seconds: 0 })
+        // What was before the log's start has expired, and a partition that was added has nothing in the table.
+        assert.deepStrictEqual((yield* looked(at(10, 0))).lag, { events: 5, seconds: 17 })
+        assert.deepStrictEqual((yield* looked(Option.none())).lag, { events: 15, seconds: 20 })
+        // A log that ends before what is in the table is another one.
+        assert.deepStrictEqual((yield* looked(at(11, 6, 0))).lag, { events: null, seconds: null })
+      })
   )
 
-  it.effect("is not known where the table or the log does not tell, and then says why", () =>
+  it.effect("given a table or a log that cannot be read, the lag is unknown and the reason is reported", () =>
     Effect.gen(function* () {
       const untold = yield* looked(Option.some(snapshot))
       assert.deepStrictEqual([untold.lag, untold.table?.rows], [{ events: null, seconds: null }, 5])
@@ -219,7 +221,7 @@ describe("ZooKeeper", () => {
       ({ place }) => addressOf(place)
     )
 
-  it.live("reports its version and whether it serves", () =>
+  it.live("given its answer to srvr, it reports its version or why it serves nobody", () =>
     Effect.gen(function* () {
       const line = "Zookeeper version: 3.6.3--6401e4ad, built on 04/08/2021 16:35 GMT\nLatency min/avg/max: 0/0/0\n"
       const address = yield* answered(line.slice(0, 10), line.slice(10, 24), line.slice(24))

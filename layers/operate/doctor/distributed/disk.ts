@@ -16,7 +16,7 @@ export const disk = (roomBytes: number) => ({
       if (freeBytes === null || freeBytes >= roomBytes) continue
       findings.push({
         finding: `The disk of Kafka's broker ${broker} has ${mebibytes(freeBytes)} left, at ${folder}.`,
-        consequence: "When it is full, the broker stops and events are refused with 503.",
+        consequence: "When it is full, the broker stops and the server answers 503 to events.",
         fix: "Make room (docker system df shows how much images and volumes take, docker image prune removes unused images), or move Docker's data to a larger disk."
       })
     }

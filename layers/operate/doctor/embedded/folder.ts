@@ -48,7 +48,7 @@ export const disk = (root: string, roomBytes: number): Check => ({
     if (bavail * bsize < roomBytes) {
       findings.push({
         finding: `The disk of ${root} ${bavail * bsize < fullBytes ? "is full: it " : ""}has ${mebibytes(bavail * bsize)} of ${mebibytes(blocks * bsize)} left.`,
-        consequence: "When it is full, events are refused with 503 and nothing is committed to the table.",
+        consequence: "When it is full, the server answers 503 to events and nothing is committed to the table.",
         fix: `Free up space on it until ${mebibytes(roomBytes)} are free (du -xh --max-depth=3 ${shellQuoted(root)} shows what is large), or move the data folder to a larger disk and set FLOE_DATA.`
       })
     }
@@ -128,15 +128,15 @@ export const folder = (folder: Folder): Check => ({
     const owner = ownerOf(folder.root)
     const isReader = owner !== process.getuid?.() && !may(constants.W_OK, folder.root)
     const needed = isReader ? constants.R_OK : constants.R_OK | constants.W_OK
-    const refused = places.filter((path) => !may(needed, path))
-    if (refused.length > 0) {
+    const denied = places.filter((path) => !may(needed, path))
+    if (denied.length > 0) {
       findings.push({
-        finding: `You may not read ${isReader ? "" : "and write "}${refused.join(", ")}.`,
+        finding: `You may not read ${isReader ? "" : "and write "}${denied.join(", ")}.`,
         consequence: "The server, the sink and floe cannot use it when you start them.",
         fix: `Run them as the owner of ${folder.root}, or take ownership: sudo chown -R "$(id -un)" ${shellQuoted(folder.root)}`
       })
     }
-    const locks = [folder.serverLock, folder.sinkLock, folder.rebuildLock].filter((path) => !refused.includes(path))
+    const locks = [folder.serverLock, folder.sinkLock, folder.rebuildLock].filter((path) => !denied.includes(path))
     for (const path of locks) {
       const instead = insteadOfLock(path)
       if (instead === undefined) continue
@@ -154,14 +154,14 @@ export const folder = (folder: Folder): Check => ({
         fix: `Give all of it to one user: sudo chown -R ${owner} ${shellQuoted(folder.root)}`
       })
     }
-    if (isReader && refused.length === 0) findings.push(onlyReads(folder))
-    const fault = isReader || refused.length > 0 ? undefined : probeFolder(folder.root)
+    if (isReader && denied.length === 0) findings.push(onlyReads(folder))
+    const fault = isReader || denied.length > 0 ? undefined : probeFolder(folder.root)
     if (fault !== undefined) {
       findings.push({
         finding: `The data folder ${folder.root} cannot be used: ${fault.reason}.`,
         consequence:
           fault.operation === "write"
-            ? "Events are refused with 503 and nothing is committed to the table."
+            ? "The server answers 503 to events and nothing is committed to the table."
             : "Nothing can be committed to the table.",
         fix: "Fix the cause, then start Floe again if it is not running (npm start)."
       })

@@ -43,7 +43,6 @@ const status = Effect.fn("Connector.status")(function* (name: string) {
   }
 })
 
-/** Without a running sink, stores the state for the next one. */
 const setPaused = Effect.fnUntraced(function* (name: string, paused: boolean) {
   yield* requireSink(name)
   const control = yield* SinkControl

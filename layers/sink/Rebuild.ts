@@ -27,12 +27,10 @@ import * as Upkeep from "./Upkeep.ts"
 /** Keeps the old word, so that a newer version removes what an older one left. */
 const tempFolderName = "temp-replay"
 
-/** Nobody reads the older snapshots of an unfinished table. */
 const retention = { snapshotKeep: 1, metadataKeep: 0 }
 
 type LoopSettings = Pick<SinkLoop.SinkLoopOptions, "topic" | "interval">
 
-/** Reads the marker of the table's rebuild, or creates it; refuses a table that this rebuild may not write. */
 const openMarker = Effect.fnUntraced(function* (table: string, logId: string, finished: boolean) {
   const folder = (yield* DataFolder).tableAt(table)
   const state = yield* RebuildMarker.read(folder)
@@ -98,7 +96,6 @@ const rebuild = Effect.fnUntraced(function* (
   )
 })
 
-/** Promotes the table in this process, where no sink runs. */
 const promoteLocally = Effect.fnUntraced(
   function* (settings: LoopSettings, argument: string) {
     const loop = yield* SinkLoop.make({ ...settings, onCommit: Effect.void })

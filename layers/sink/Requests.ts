@@ -24,7 +24,6 @@ export interface RequestsOptions {
   readonly paused: boolean
 }
 
-/** The sink works without its control table; logs one warning until the table works again. */
 const tolerating = () => {
   let warned = false
   return <A>(effect: Effect.Effect<A, ControlUnavailable>) =>

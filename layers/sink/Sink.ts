@@ -12,10 +12,8 @@ import * as SinkLoop from "./SinkLoop.ts"
 import type { SinkStopped } from "./SinkStopped.ts"
 import * as Upkeep from "./Upkeep.ts"
 
-/** The limit for the last commit when the sink ends. */
 const finalCommitTimeout = "4 seconds"
 
-/** How often the sink checks that its data folder is still in place. */
 const watchInterval = "1 second"
 
 export class Sink extends Context.Service<

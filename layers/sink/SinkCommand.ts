@@ -4,7 +4,6 @@ import { DataFolder } from "../../services/DataFolder.ts"
 import { isHeld, LockHeld } from "../runtime/ProcessLock.ts"
 import { type SinkCommand, SinkControl } from "./SinkControl.ts"
 
-/** The sink tried and failed. */
 class SinkCommandFailed extends Schema.TaggedError<SinkCommandFailed>()("SinkCommandFailed", {
   /** A sentence. */
   reason: Schema.String

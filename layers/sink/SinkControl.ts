@@ -48,7 +48,6 @@ export class ControlUnavailable extends Schema.TaggedError<ControlUnavailable>()
   }
 }
 
-/** Older finished requests are deleted. */
 const requestsKept = 1000
 
 const unavailable = (operation: string) =>

@@ -19,7 +19,6 @@ export interface SinkLoopOptions {
   readonly onCommit: Effect.Effect<unknown>
 }
 
-/** Rows that may be staged before a commit, even within the interval. */
 const maxStaged = 500_000
 const { partition } = LogMatch
 
@@ -37,7 +36,6 @@ export const make = Effect.fnUntraced(function* ({ topic, interval, onCommit }: 
   let last = yield* monotonicMillis
 
   const inPlace = yield* folderInPlace
-  /** Open when the log has to be read from another position. */
   const moved = yield* Latch.make(false)
   const gate = yield* Latch.make(true)
   /** Staging and committing take turns, so that a commit's progress matches what is staged. */
@@ -53,7 +51,6 @@ export const make = Effect.fnUntraced(function* ({ topic, interval, onCommit }: 
     logId = (yield* matchLog(folder.table, progress)).logId
   })
 
-  /** Retries while the table is unavailable. */
   const persist = Effect.fnUntraced(function* <A, E>(
     effect: Effect.Effect<A, E | TableUnavailable>,
     retries: RetryReporter.RetryReporter
@@ -72,7 +69,6 @@ export const make = Effect.fnUntraced(function* ({ topic, interval, onCommit }: 
     }
   })
 
-  /** Continues from the position to which another program has set the table. */
   const follow = Effect.fnUntraced(function* (error: TableChanged) {
     yield* Effect.logWarning(error.message)
     const progress = Option.getOrUndefined(yield* table.committed)?.progress
@@ -98,7 +94,6 @@ export const make = Effect.fnUntraced(function* ({ topic, interval, onCommit }: 
   }).pipe(Effect.catchTag("TableChanged", follow))
   const commitOnce = commitStaged.pipe(Effect.uninterruptible, turn.withPermit)
 
-  /** Commits what is staged; returns the number of rows. */
   const commit = persist(commitOnce, commitRetries)
 
   const stageOnce = Effect.fnUntraced(
@@ -195,7 +190,6 @@ export const make = Effect.fnUntraced(function* ({ topic, interval, onCommit }: 
 
   const stopped = (error: { readonly message: string }) => Effect.fail(new SinkStopped({ reason: error.message }))
 
-  /** Brings events in until the sink stops. */
   const read = readOnce.pipe(
     Effect.catchTags({
       LogUnavailable: logRetries.wait,

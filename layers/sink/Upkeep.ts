@@ -15,7 +15,6 @@ export const make = Effect.gen(function* () {
   const wanted = yield* Latch.make(true)
   const retries = RetryReporter.make("The table can be maintained again.")
 
-  /** Runs pieces until nothing is left to do; returns their sum. */
   const all = Effect.gen(function* () {
     const sum = { filesCompacted: 0, filesWritten: 0, snapshotsExpired: 0, filesRemoved: 0 }
     for (;;) {

@@ -6,7 +6,6 @@ import { SinkControl, type SinkStatus } from "./SinkControl.ts"
 
 /** With an older report the sink hangs, or the clock was set. */
 const silenceMillis = 5_000
-/** A sink that does not hang reports within this time. */
 const heartbeatTimeout = "3 seconds"
 
 type Liveness = "dead" | "silent" | "alive"

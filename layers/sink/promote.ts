@@ -23,7 +23,6 @@ const fromArgument = (argument: string) => {
   return { table, discard: { otherWriters: flag === discardFlag } }
 }
 
-/** While a rebuild writes the table, nobody may take it. */
 const lockRebuild = Effect.flatMap(DataFolder, ({ rebuildLock }) => acquire(rebuildLock, "rebuild"))
 
 /** Refuses to undo what other programs have written to the table. */

@@ -42,7 +42,6 @@ const runningOf = ({ state, worker_id, trace }: typeof Running.Type) => ({
 export const isSameConfig = (a: ConnectorConfig, b: ConnectorConfig) =>
   Object.keys(a).length === Object.keys(b).length && Object.entries(a).every(([key, value]) => b[key] === value)
 
-/** Cuts off the list of all installed classes that follows. */
 const noSuchClass = (reason: string) =>
   /Failed to find any class .*?(?=, available connectors)/s.exec(reason)?.[0].replace(/\s+/g, " ")
 

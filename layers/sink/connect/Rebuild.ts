@@ -32,7 +32,6 @@ interface Checkpoint {
   readonly since: number
 }
 
-/** Whether the log has no event between these positions and ends. */
 const isDrained = Effect.fnUntraced(function* (positions: ReadonlyArray<Position>, ends: ReadonlyArray<Position>) {
   const log = yield* EventLogReader
   for (const { end, ...position } of remaining(positions, ends)) {
@@ -50,7 +49,6 @@ const tablePositions = Effect.fnUntraced(function* (names: Names, { partitions }
   )
 })
 
-/** Reports the progress every second until the table has all events before these ends. */
 const follow = (
   names: Names,
   bounds: LogBounds,
@@ -77,7 +75,6 @@ const follow = (
   return Stream.paginate({ events: resumedAt, since: startedAt }, step)
 }
 
-/** Refuses to rebuild without the events that the log has lost at its beginning. */
 const requireWholeLog = Effect.fnUntraced(function* ({ partitions }: LogBounds, discard: Discards) {
   const cut = partitions.find(({ start }) => start > 0)
   if (cut === undefined || discard.missingRows === true) return

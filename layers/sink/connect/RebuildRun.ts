@@ -19,7 +19,6 @@ export interface RebuildSettings {
   readonly bucket: string
 }
 
-/** A running rebuild is the one member of this consumer group. */
 const lockGroup = "floe-replay"
 
 /** Two rebuilds at once would remove each other's tables and connectors. */
@@ -30,7 +29,6 @@ export const lock = Effect.gen(function* () {
   return yield* new RebuildUnavailable({ reason, cause: lockGroup })
 })
 
-/** Waits until the connector has no readers any more. */
 const waitForReaders = (ids: ReadonlyArray<string>) => Readers.none(ids, retryWhileStarting(Readers.count(ids)))
 
 /** The log's topic in its present state. */
@@ -88,7 +86,6 @@ export const discard = Effect.fnUntraced(function* ({ connector: name, group, co
 
 const another = (table: string) => `choose another name, or drop the table with floe query "DROP TABLE ${table}"`
 
-/** Checks that the existing table belongs to this rebuild; for a completed one, continues from its end. */
 const continueWith = Effect.fnUntraced(function* (topic: string, names: Names, finished: boolean) {
   const { connector, control, table } = names
   const current = yield* RebuildTable.state(table)

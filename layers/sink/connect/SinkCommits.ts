@@ -16,7 +16,6 @@ import * as SinkPositions from "./sinkPositions.ts"
 const lookBack = [400, 6_000, 100_000]
 /** Reading 100,000 offsets takes about 3 s. */
 const readTimeout = "30 seconds"
-/** Commits whose positions are cached; positions never change. */
 const maxCached = 10_000
 
 type PositionsById = ReadonlyMap<string, ReadonlyArray<Position>>
@@ -57,7 +56,6 @@ export const layer = Layer.effect(
       }
     }, Effect.scoped)
 
-    /** Looks up these commits, ordered by their ends, in the events from `from` on. */
     const lookUp = Effect.fnUntraced(function* (
       control: string,
       from: number,

@@ -14,7 +14,6 @@ const uuidOf = (bytes: Uint8Array) =>
     .toString("hex")
     .replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-")
 
-/** The fields to read from every kind of event; Avro skips the rest. */
 const readerType = avro.Type.forSchema({
   type: "record",
   name: "Event",
@@ -83,7 +82,6 @@ const withoutNamespaces = (key: string, value: unknown) =>
 
 type Read = (bytes: Buffer) => unknown
 
-/** By schema text; there is one for each kind of event and shape of the table. */
 const readers = new Map<string, Read>()
 const maxReaders = 64
 

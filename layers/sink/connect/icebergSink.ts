@@ -13,7 +13,6 @@ export interface SinkSettings {
 
 export const settings: Config.Config<SinkSettings> = Config.all({ topic, commitInterval, replication })
 
-/** Reads a variable of the worker's environment, so that Kafka Connect stores no addresses and secrets. */
 const worker = (variable: string) => `\${env:${variable}}`
 
 export const config = ({ topic, commitInterval, replication }: SinkSettings): ConnectorConfig => ({

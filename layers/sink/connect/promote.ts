@@ -53,7 +53,6 @@ const waitForOtherReplacement = Effect.gen(function* () {
   return yield* new RebuildUnavailable({ reason, cause: running })
 })
 
-/** Offsets that the sink's group has committed, within the topic as it is now. */
 const sinkPositions = Effect.fnUntraced(function* (
   topic: string,
   partitions: ReadonlyArray<{ readonly partition: number; readonly end: number }>

@@ -17,7 +17,6 @@ export const retryWhileStarting = <A, E extends Failure, R>(effect: Effect.Effec
 
 export const continues = "run the same command again to continue"
 
-/** The message may be a sentence without its period, or a trace of many lines. */
 const sentence = (message: string) => (/[.!?]$/.test(message) ? message : `${message}.`)
 
 /** Adds what the failure leaves behind. */

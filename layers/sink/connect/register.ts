@@ -10,7 +10,6 @@ import * as Readers from "./readers.ts"
 
 /** Tasks start within seconds, their readers a rebalance later. */
 const starting = Schedule.spaced("1 second").pipe(Schedule.upTo({ duration: "1 minute" }), monotonic)
-/** Within this time a second coordinator would join. */
 const settlingMillis = 5_000
 
 /** A bug of the Iceberg sink: a coordinator outlives its task, until its worker ends. */

@@ -70,7 +70,6 @@ export const make = Effect.fnUntraced(function* (server: string) {
     return yield* new ConnectRejected({ operation, status, reason: message })
   })
 
-  /** Sends a request with a path below the server; returns the answer if it is a success. */
   const send = (operation: string, request: HttpClientRequest.HttpClientRequest) =>
     once(operation, HttpClientRequest.prependUrl(request, server)).pipe(
       Effect.retry({ schedule: rebalanceRetries, while: isRebalancing }),

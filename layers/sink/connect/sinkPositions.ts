@@ -22,7 +22,6 @@ export type Lookup = ReadonlyArray<Position> | "unknown" | "unclear"
 
 /** `partitions` is the log's number of partitions; `complete` is true if the events start with the topic's first one. */
 export const make = (topic: string, partitions: number, complete: boolean) => {
-  /** By consumer group. */
   const sinks = new Map<string, Sink>()
   const groups = new Map<string, string>()
 
@@ -45,7 +44,6 @@ export const make = (topic: string, partitions: number, complete: boolean) => {
     }
   }
 
-  /** The positions of a commit that ends after the events added so far. */
   const positions = (commitId: string): Lookup => {
     const group = groups.get(commitId)
     if (group === undefined) return complete ? "unclear" : "unknown"

@@ -53,7 +53,6 @@ const make = Effect.fnUntraced(function* (overrides: Partial<Limits> = {}) {
     return yield* new MaintenanceFailed({ reason, cause: differences })
   })
 
-  /** `upcoming`: how many snapshots are committed before any expires. */
   const readState = Effect.fnUntraced(function* (upcoming: number) {
     const { folder, now } = yield* TableFiles.place(table)
     const young = now - Duration.toMillis(limits.snapshotAge)
@@ -147,7 +146,6 @@ const make = Effect.fnUntraced(function* (overrides: Partial<Limits> = {}) {
   return Maintenance.of({ plan, run, continuesWhenInterrupted: false })
 })
 
-/** Trino rejects lower thresholds than these. */
 const session = ({ snapshotAge, orphanAge }: Limits) => ({
   "iceberg.expire_snapshots_min_retention": `${Math.floor(Duration.toMillis(snapshotAge))}ms`,
   "iceberg.remove_orphan_files_min_retention": `${Math.floor(Duration.toMillis(orphanAge))}ms`

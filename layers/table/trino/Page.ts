@@ -29,7 +29,6 @@ const Failure = Schema.Struct({
   message: Schema.optionalKey(Schema.NullOr(Schema.String)),
   errorName: Schema.String,
   errorType: Schema.String,
-  /** The chain of causes; the last one is the root. */
   failureInfo: Schema.optionalKey(FailureInfo)
 })
 export type Failure = typeof Failure.Type
@@ -45,7 +44,6 @@ export const Page = Schema.Struct({
   id: Schema.String,
   nextUri: Schema.optionalKey(Schema.String),
   columns: Schema.optionalKey(Schema.Array(Column)),
-  /** Rows; the columns' types decide how values are converted. */
   data: Schema.optionalKey(Schema.Array(Schema.Unknown)),
   error: Schema.optionalKey(Failure)
 })

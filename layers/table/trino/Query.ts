@@ -20,11 +20,9 @@ import { atSnapshot, withOriginalLines } from "./timeTravel.ts"
 
 const cancelledErrors = ["ADMINISTRATIVELY_KILLED", "ADMINISTRATIVELY_PREEMPTED", "USER_CANCELED"]
 const startingErrors = ["SERVER_STARTING_UP", "SERVER_SHUTTING_DOWN", "NO_NODES_AVAILABLE"]
-/** Trino cannot reach the metastore or the object store. */
 const unreachable = /(METASTORE|FILESYSTEM|CATALOG|CURSOR|CANNOT_OPEN_SPLIT|INVALID_METADATA)(_ERROR)?$/
 /** They answered, so a retry does not help. */
 const permanent = /non-empty location|Metadata not found/
-/** Request ids and attempt counts. */
 const requestDetails = / \((Service: S3|SDK Attempt Count).*$/s
 
 const advices: ReadonlyArray<readonly [message: RegExp, advice: string]> = [

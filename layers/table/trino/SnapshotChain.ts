@@ -8,13 +8,11 @@ import * as Rows from "./rows.ts"
 import * as Snapshots from "./snapshots.ts"
 
 const offsets = "kafka.connect.offsets."
-/** The property from which the sink resumes. */
 const sinkOffsets = `${offsets}${control}.connect-${sinkConnector}`
 
 const holdsOffsets = ({ summary }: Snapshots.Snapshot) =>
   Object.keys(summary).some((property) => property.startsWith(offsets))
 
-/** A branch or tag, and whether the table sets an age for its snapshots. */
 const RefRow = Schema.Tuple([Schema.String, Schema.Boolean])
 
 export interface Expiry {

@@ -24,7 +24,6 @@ export const checksum = `from_base(substr(to_hex(md5(to_utf8(${text}))), 1, ${ch
 export const sum = `sum(CAST(${checksum} AS decimal(38, 0)))`
 export const hourIs = (ts: TableHour) => (ts === null ? "ts IS NULL" : `ts = ${Rows.literal(ts)}`)
 
-/** A sum may have more digits than a number can hold. */
 const Digits = Schema.String.check(Schema.isPattern(/^-?\d+$/))
 const HourRow = Schema.Tuple([Schema.NullOr(Schema.String), Rows.Whole, Digits, Rows.Whole])
 const SliceRow = Schema.Tuple([Rows.Whole, Rows.Whole, Digits])
@@ -32,7 +31,6 @@ const RecordRow = Schema.Tuple([Schema.NullOr(Schema.String), Schema.NullOr(Sche
 
 const table = weather
 
-/** Counts each row `n` times; used when other programs have written to the table. */
 const weighted = {
   count: "sum(n)",
   sum: `sum(CAST(n * ${checksum} AS decimal(38, 0)))`,
@@ -71,7 +69,6 @@ export const layer = Layer.effect(
   Effect.gen(function* () {
     const services = yield* Effect.context<Query | SinkCommits>()
 
-    /** Trino reports an expired snapshot, whose files are gone, in many ways. */
     const reasonOf = Effect.fnUntraced(function* (snapshotId: string, error: TableUnavailable | TableMissing) {
       const isKept = yield* Snapshots.read(table).pipe(
         Effect.map((snapshots) => snapshots.some(({ id }) => id === snapshotId)),

@@ -51,7 +51,6 @@ export const at = (table: string) =>
     Effect.gen(function* () {
       const services = yield* Effect.context<Query | SinkCommits>()
 
-      /** Adds the log positions to snapshots. If Kafka is unavailable, logs a warning and leaves the positions out. */
       const withLog = Effect.fnUntraced(function* (
         wanted: ReadonlyArray<Snapshots.Snapshot>,
         all: ReadonlyArray<Snapshots.Snapshot>

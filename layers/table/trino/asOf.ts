@@ -10,7 +10,6 @@ const Kept = Schema.Tuple([
   Schema.NullOr(Rows.Whole)
 ])
 
-/** SQL for the snapshot's id; a time selects the snapshot that was current then. */
 const wanted = (table: string, asOf: AsOf) =>
   asOf._tag === "Snapshot"
     ? // Some numbers of 19 digits do not fit a bigint.

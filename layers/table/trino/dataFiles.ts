@@ -3,7 +3,6 @@ import { Schema, Stream } from "effect"
 import type { DataFile } from "../../../services/TableReader.ts"
 import * as Rows from "./rows.ts"
 
-/** Names and values of the partition's fields; null in an unpartitioned table. */
 const Partition = Schema.NullOr(Schema.Record(Schema.String, Schema.Json))
 const Row = Schema.Tuple([Schema.String, Partition, Rows.Whole, Rows.Whole])
 

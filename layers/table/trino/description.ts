@@ -5,7 +5,6 @@ import type { TableDescription } from "../../../services/TableReader.ts"
 import { parseShowCreate, texts } from "./parseShowCreate.ts"
 import * as Rows from "./rows.ts"
 
-/** Entries of `$properties` that are not the table's own properties. */
 const builtIn = ["format", "provider", "current-snapshot-id", "location", "format-version"]
 
 const CreateStatement = Schema.Tuple([Schema.String])

@@ -15,7 +15,6 @@ const Column = Schema.Tuple([Schema.String])
 const Hour = Schema.Tuple([Schema.NullOr(Schema.String), Rows.Whole, Schema.NullOr(Rows.Whole)])
 const Count = Schema.Tuple([Rows.Whole])
 
-/** Each hour that differs: its rows, and the rows of the other table. */
 const differing = (other: string) => {
   const hours = (table: string) => `SELECT ts, count(*) AS n, ${sum} AS s FROM ${nameOf(table)} GROUP BY ts`
   return `SELECT a.ts, a.n, b.n FROM (${hours(weather)}) a LEFT JOIN (${hours(other)}) b ON a.ts IS NOT DISTINCT FROM b.ts

@@ -1,6 +1,5 @@
 /** Parses the output of `SHOW CREATE TABLE`. */
 
-/** The lines between `(` and `)`. */
 const block = (statement: string, opening: string) => {
   const start = statement.indexOf(opening)
   const body = start === -1 ? "" : statement.slice(start + opening.length, statement.indexOf("\n)", start))

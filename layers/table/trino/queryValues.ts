@@ -14,7 +14,6 @@ export class UnreadableValue extends Schema.TaggedError<UnreadableValue>()("Unre
   }
 }
 
-/** Numbers, strings and booleans stay as they are. */
 const plain: Convert = (value) => {
   if (Predicate.isString(value) || Predicate.isNumber(value) || Predicate.isBoolean(value)) return value
   throw new UnreadableValue({ type: "scalar" })
@@ -22,14 +21,12 @@ const plain: Convert = (value) => {
 
 const text: Convert = (value) => String(plain(value))
 
-/** 06.250000 → 06.25, 06.000 → 06 */
 const shortFraction = (time: string) => time.replace(/(:\d\d)(?:\.0+(?!\d)|(\.\d*[1-9])0+(?!\d))/, "$1$2")
 
 const timestamp: Convert = (value) => shortFraction(String(text(value))).replace(" ", "T")
 
 const zoned = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(\.\d+)? (UTC|[+-]\d\d:\d\d)$/
 
-/** ISO 8601 in UTC; a time in a named zone stays as it is. */
 const timestampWithZone: Convert = (value) => {
   const moment = String(timestamp(value))
   const match = zoned.exec(moment)
@@ -86,7 +83,6 @@ const mapOf =
     return Object.entries(map).map(([name, content]) => ({ key: key(name), value: value(content) }))
   }
 
-/** An object, or an array if a field has no name or two fields share one. */
 const rowOf = (fields: ReadonlyArray<typeof Field.Type>): Convert => {
   const names = fields.map(({ fieldName }) => fieldName?.name)
   const converts = fields.map(({ typeSignature }) => converter(typeSignature))

@@ -6,7 +6,6 @@ import type { SnapshotMissing } from "../../../services/TableReader.ts"
 
 export type OnProgress = (step: string) => Effect.Effect<void>
 
-/** Another writer committed first, or holds the metastore's lock. */
 const conflict = /Failed to commit|Metadata location|lock/i
 const isConflict = (error: QueryError | SnapshotMissing) => error._tag === "QueryFailed" && conflict.test(error.reason)
 /** 1, 2, … 16 s: 31 s in total. */

@@ -6,7 +6,6 @@ const idProperty = "kafka.connect.commit-id"
 /** `kafka.connect.offsets.<control topic>.<consumer group>`; the group of a connector is `connect-<its name>`. */
 const offsetsProperty = /^kafka\.connect\.offsets\.(.+?)\.connect-/
 
-/** The next offset to read, by partition of the control topic. */
 const decodeOffsets = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Struct({ "0": Schema.Int })))
 
 export const isSinkCommit = (summary: Readonly<Record<string, string>>) => idProperty in summary

@@ -5,7 +5,6 @@ import { snapshotChain } from "./retention.ts"
 import * as Rows from "./rows.ts"
 import { commitOf } from "./sinkCommit.ts"
 
-/** A map, as Query returns it. */
 const Summary = Schema.Array(Schema.Struct({ key: Schema.String, value: Schema.String })).pipe(
   Schema.decodeTo(Schema.Record(Schema.String, Schema.String), {
     decode: SchemaGetter.transform((entries) => Object.fromEntries(entries.map(({ key, value }) => [key, value]))),

@@ -28,7 +28,6 @@ export const place = Effect.fn("TableFiles.place")(function* (table: string) {
   return { folder: path.slice(bucket.length + 1), now }
 })
 
-/** All files in the two folders that Trino searches for orphans. */
 const listFiles = (folder: string) =>
   Stream.unwrap(
     Storage.use(({ listAll }) =>

@@ -7,20 +7,16 @@ import { weather } from "../../../services/TableReader.ts"
 import { columns } from "../../../services/Weather.ts"
 import { type Token, tokens } from "./statement.ts"
 
-/** Names are case-insensitive, quoted ones too. */
 const identifier = (token: Token | undefined) => {
   if (token?.kind === "word") return token.text.toLowerCase()
   return token?.kind === "name" ? token.text.slice(1, -1).toLowerCase() : undefined
 }
 
-/** Looks up tokens, without gaps, by position. */
 const lookup = (words: ReadonlyArray<Token>) => {
-  /** Whether these words, unquoted, stand here. */
   const is = (at: number, ...wanted: ReadonlyArray<string>) =>
     wanted.every((one, i) => words[at + i]?.text.toLowerCase() === one)
   const name = (at: number) => identifier(words[at])
 
-  /** The position after the parenthesis that opens here, if one does. */
   const afterParentheses = (at: number) => {
     let depth = 0
     let end = at
@@ -32,10 +28,8 @@ const lookup = (words: ReadonlyArray<Token>) => {
     return end === at ? at : end + 1
   }
 
-  /** Whether a WITH defines the name that stands here. */
   const isDefined = (at: number) => is(afterParentheses(at + 1), "as", "(")
 
-  /** How many tokens qualify the table's name in a chain that starts here: iceberg . default . */
   const qualifiers = (at: number) => {
     if (is(at - 1, ".")) return 0
     const start = name(at) === "iceberg" && is(at + 1, ".") ? at + 2 : at
@@ -48,7 +42,6 @@ type Lookup = ReturnType<typeof lookup>
 
 const startsWith = ({ is, name }: Lookup, word: string) => is(0, "with", word) && name(2) !== undefined && !is(2, "as")
 
-/** Why the statement cannot be rewritten, as a sentence. */
 const unsupported = (words: ReadonlyArray<Token>, find: Lookup) => {
   const { is, isDefined, name } = find
   if (!["select", "with", "values", "table", "("].some((start) => is(0, start))) {

@@ -20,7 +20,6 @@ class LocationTaken extends Schema.TaggedError<LocationTaken>()("LocationTaken",
   }
 }
 
-/** The properties of every table with weather in it. */
 const shape: Record<string, string> = {
   format: "'PARQUET'",
   format_version: "2",

@@ -177,18 +177,15 @@ describe("the commands of the distributed profile", () => {
         ]
         const lines = output.split("\n").slice(2, 2 + names.length)
         for (const [i, name] of names.entries()) assert.match(lines[i] ?? "", new RegExp(`^  ${name} +down +\\d+ ms +`))
-        for (const [name, setting] of [
-          ["zookeeper", "FLOE_ZOOKEEPER"],
-          ["connect", "FLOE_CONNECT_URL"],
-          ["connector", "FLOE_CONNECT_URL"],
-          ["metastore", "FLOE_METASTORE_URI"]
+        for (const [name, advice] of [
+          ["zookeeper", "FLOE_ZOOKEEPER to where it is, or to none"],
+          ["connect", "FLOE_CONNECT_URL to its address"],
+          ["connector", "FLOE_CONNECT_URL to its address"],
+          ["metastore", "FLOE_METASTORE_URI to where the metastore is"]
         ]) {
           assert.match(
             output,
-            new RegExp(
-              `^  ${name} .*nothing answers at .*\\(nothing listens there\\); start it.* ${setting} to where`,
-              "m"
-            )
+            new RegExp(`^  ${name} .*nothing answers at .*\\(nothing listens there\\); start it.* ${advice}$`, "m")
           )
         }
         assert.match(output, /\n {2}committed +unknown\n {2}lag +unknown\n/)

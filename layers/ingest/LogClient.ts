@@ -25,7 +25,6 @@ const Explained = Schema.fromJsonString(
 
 const isAcknowledged = (body: string) => Option.isSome(Schema.decodeUnknownOption(Acknowledged)(body))
 
-/** An overloaded or restarting server, or a key that is still in flight. */
 const isTemporary = (status: number) => status === 408 || status === 409 || status === 429 || status >= 500
 
 const explanation = (body: string) =>

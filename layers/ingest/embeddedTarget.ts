@@ -32,7 +32,6 @@ export const make = Effect.gen(function* () {
     if (Option.isSome(written)) {
       return from(written.value.url, `from ${folder.serverAddress}`, written.value.logId)
     }
-    // The server is starting or stopping, or could not write its address.
     const { logId } = yield* Effect.mapError(log.bounds, (error) => unavailable(error.message, error))
     return from(defaultTarget, "the default", logId)
   })

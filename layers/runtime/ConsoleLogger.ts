@@ -7,7 +7,6 @@ type Style = Parameters<typeof styleText>[0]
 const two = (n: number) => String(n).padStart(2, "0")
 const timeOf = (date: Date) => [date.getHours(), date.getMinutes(), date.getSeconds()].map(two).join(":")
 
-/** Untrusted text must not move the cursor or start a line. */
 const harmless = (text: string) => stripVTControlCharacters(text).replace(/\p{Cc}+/gu, " ")
 const textOf = (part: unknown) => harmless(typeof part === "string" ? part : Inspectable.toStringUnknown(part, 0))
 

@@ -72,7 +72,6 @@ const connectToWrite = (path: string) => {
   }
 }
 
-/** Falls back to a read-only connection, on which changes fail with the reason. */
 const connect = (path: string) => {
   try {
     return connectToWrite(path)

@@ -50,7 +50,6 @@ export const make = (wanted: string): void => {
   try {
     mkdirSync(wanted)
   } catch (cause) {
-    // Another program may have created it at this moment.
     if (!(existsSync(wanted) && statSync(wanted).isDirectory())) throw cause
   }
   sync(parent)

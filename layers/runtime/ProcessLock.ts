@@ -44,7 +44,6 @@ const lookMillis = 50
 export const lock = (path: string, waitMillis = lookMillis) => {
   const database = new DatabaseSync(path, { timeout: waitMillis })
   try {
-    // Nothing is ever written, so no journal file is needed.
     database.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE")
     return database
   } catch (cause) {

@@ -33,7 +33,6 @@ const end = () => {
 }
 
 const endWithOutput = ({ code }: NodeJS.ErrnoException) => {
-  // A closed terminal reports EIO.
   if (code === "EPIPE" || code === "EIO") end()
 }
 

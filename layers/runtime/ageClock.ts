@@ -22,7 +22,6 @@ export const make = (clock: Clock.Clock, kept: Duration.Input) => {
   const step = (by: number, elapsed: number) => {
     offset += by
     if (by > 0) return void jumps.push({ by, until: elapsed + keptMillis })
-    // A step back undoes the jumps before it.
     let back = -by
     for (const jump of jumps.toReversed()) {
       const undone = Math.min(back, jump.by)

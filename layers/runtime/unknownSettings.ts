@@ -6,7 +6,6 @@ import { settings } from "../../services/Settings.ts"
 /** Read by compose.yaml, the metastore's image and the tests. */
 const elsewhere = /^FLOE_(BIND|WAREHOUSE|STACK|TEST_\w+)$/
 
-/** The largest edit distance of a suggestion. */
 const furthest = 3
 
 const nearestTo = (name: string) => {
@@ -14,7 +13,6 @@ const nearestTo = (name: string) => {
     .map((setting) => ({ name: setting.name, distance: distance(setting.name, name) }))
     .toSorted((a, b) => a.distance - b.distance)
   if (nearest !== undefined && nearest.distance <= furthest) return nearest.name
-  // A name with an extra word, for example FLOE_DATA_DIR.
   return settings.find((setting) => name.startsWith(`${setting.name}_`))?.name
 }
 

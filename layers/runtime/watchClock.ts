@@ -15,7 +15,6 @@ const leastStep = 2_000
 const leastPause = 100
 
 const seconds = (millis: number) => `${Math.round(Math.abs(millis) / 1000).toLocaleString("en-US")} s`
-/** Clamped to the range that a Date can format. */
 const time = (millis: number) => new Date(Math.min(Math.max(millis, -8.64e15), 8.64e15)).toISOString()
 
 /** The end of a sentence: `was set back by 60 s, to 2026-01-08T14:00:00.000Z`. */

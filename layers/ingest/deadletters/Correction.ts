@@ -10,7 +10,6 @@ export interface Correction {
   readonly temperature?: string | undefined
 }
 
-/** Excludes positions in the log, for example `weather/0/12`. */
 const place = /^(?:(?:[^/\s]+-dlq\/)?(\d{1,9})\/)?(\d{1,15})$/
 
 /** Parses `12`, `0/12` or `weather-dlq/0/12`. */

@@ -12,7 +12,6 @@ import { monotonic } from "../../runtime/elapsed.ts"
 import { formatPosition } from "./Correction.ts"
 
 const retryLimit = "15 seconds"
-/** Each request waits for the server's disk and for Kafka. */
 const concurrency = 16
 
 export interface Wanted {

@@ -10,7 +10,6 @@ export const make = (contexts: RequestContexts, services: Context.Context<never>
   const scope = Scope.makeUnsafe()
   const run = Effect.runForkWith(services)
 
-  /** The effect closes the request's context. */
   const serve = (context: RequestContext, effect: Effect.Effect<void>) => {
     context.fiber = run(effect)
   }

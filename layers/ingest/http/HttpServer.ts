@@ -46,7 +46,6 @@ const bind = (server: Server, host: string, port: number) =>
     })
   })
 
-/** Waits a while for open requests, then closes every connection. */
 const shutdown = Effect.fn("HttpServer.shutdown")(function* (
   server: Server,
   contexts: RequestContexts,

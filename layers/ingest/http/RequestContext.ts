@@ -106,7 +106,6 @@ export class RequestContexts {
     this.rejectAndClose(context, error)
   }
 
-  /** Sends the error and closes the connection. */
   rejectAndClose(context: RequestContext, error: ErrorResponse) {
     const { request, response } = context
     const body = bodyOf(error)
@@ -135,7 +134,6 @@ export class RequestContexts {
     request.resume()
   }
 
-  /** Closes the connection without a response: the outcome is unknown. */
   abandon(context: RequestContext) {
     context.request.socket.destroy()
     this.close(context)

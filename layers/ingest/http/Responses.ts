@@ -19,7 +19,6 @@ export const idempotencyOf = (
     ? undefined
     : { key: headers.key, digest: hash("sha256", JSON.stringify(parts()), "base64url") }
 
-/** The current hour, formatted once an hour; undefined if the clock is outside the years 1970 to 9999. */
 const hours = (clock: Clock.Clock) => {
   let hour = Number.NaN
   let text: string | undefined

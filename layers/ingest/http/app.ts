@@ -44,7 +44,6 @@ const rejected = (error: ErrorResponse, headers: Headers = {}) =>
 const paths = ["/health", "/ready", "/openapi.json", "/docs"]
 const methods = ["GET", "HEAD"]
 
-/** The page runs one inline script and loads nothing from elsewhere. */
 const contentPolicy =
   "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 

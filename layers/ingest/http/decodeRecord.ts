@@ -22,7 +22,6 @@ const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1({
   }
 })
 
-/** `place` prefixes the field names: empty, or `[3]`. */
 const errorsOf = (issue: SchemaIssue.Issue, place: string): ReadonlyArray<FieldError> =>
   issuesOf(issue).issues.map(({ path, message }) => {
     const name = (path ?? []).map((key) => shown(String(typeof key === "object" ? key.key : key))).join(".")

@@ -17,7 +17,6 @@ const unknownParameter = (query: string) =>
 
 const manyTypes = invalid([{ field: "Content-Type", message: "must be given once" }])
 
-/** Joins adjacent runs. */
 const joined = (positions: ReadonlyArray<PositionRun>) => {
   const runs: Array<PositionRun> = []
   for (const run of positions) {

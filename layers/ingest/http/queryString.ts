@@ -4,7 +4,6 @@ import type { WeatherReading } from "../../../services/Weather.ts"
 import { decodeRecord } from "./decodeRecord.ts"
 import { type ErrorResponse, type FieldError, invalid, maxErrors, shown } from "./ErrorResponse.ts"
 
-/** Visible ASCII without #; anything else must be percent-encoded. */
 const plain = /^[\x21\x22\x24-\x7e]*$/
 
 const unescape = (text: string): string | undefined => {

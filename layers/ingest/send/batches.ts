@@ -62,7 +62,6 @@ interface Reading {
   readonly parse: ReturnType<typeof parser>
 }
 
-/** Splits the chunks so that one ends at `place`. */
 async function* piecesOf(chunks: AsyncIterable<Buffer>, place = 0): AsyncGenerator<Buffer> {
   let offset = 0
   for await (const chunk of chunks) {
@@ -129,7 +128,6 @@ async function* read(
       }
       yield* take(parse, line)
     }
-    // A stream may be slow, and its batches need not be reproducible.
     if (source.file === undefined && position > from) yield cut()
   }
 

@@ -75,7 +75,6 @@ const shorten = async (path: string, bytes: number) => {
   if ((await stat(path)).size > bytes) await truncate(path, bytes)
 }
 
-/** Locks the file against other senders until the scope closes. */
 const lockFile = Effect.fnUntraced(function* (path: string) {
   const lock = `${path}.floe-send.lock`
   yield* acquire(lock, "floe send").pipe(
@@ -94,7 +93,6 @@ const lockFile = Effect.fnUntraced(function* (path: string) {
   yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(lock, { force: true })))
 })
 
-/** Starts at the beginning, or continues where an earlier run stopped. */
 const start = Effect.fnUntraced(function* (path: string, { target, again, doubtful }: JournalOptions) {
   const fresh: SendState.SendState = {
     format: 1,
@@ -114,7 +112,7 @@ const start = Effect.fnUntraced(function* (path: string, { target, again, doubtf
   const state = recorded.value
   if (state.target !== target) return yield* new OtherTarget({ path, target: state.target })
   const age = (yield* Clock.currentTimeMillis) - state.at
-  // Of the future: the clock was set back, and nothing tells how long ago it was.
+  // A time in the future: the clock was set back, so the age is unknown.
   const isDoubtful = !state.acknowledged && (age > keyMillis || age < -marginMillis)
   if (isDoubtful && doubtful === undefined)
     return yield* new DeliveryUnknown({ path, from: state.from, end: state.end })
@@ -128,7 +126,6 @@ export const beside = Effect.fnUntraced(function* (path: string, options: Journa
   yield* lockFile(path)
   const { state, checkpoint } = yield* start(path, options)
   const report = reportOf(path)
-  // A batch that is sent again is reported again.
   if (state.reportBytes === 0) yield* file(report, () => rm(report, { force: true }))
   else yield* Effect.ignore(file(report, () => shorten(report, state.reportBytes)))
   let { reportBytes } = state

@@ -88,13 +88,11 @@ export const splitter = (format: Format) => {
   let rest: Buffer = Buffer.alloc(0)
   let number = 1
   let position = 0
-  /** Inside a line that is too long. */
   let skipping = false
 
   function* split(data: Buffer, isLast: boolean): Generator<Line> {
     let from = 0
     while (from < data.length) {
-      // Quotes have no meaning while skipping.
       const found = (skipping ? endOfLine : endOf)(data, from, isLast)
       if (found === undefined) break
       const raw = data.subarray(from, found.end)

@@ -35,7 +35,6 @@ const textOf = (bytes: Buffer) => {
 
 const field = /(?:"((?:[^"]|"")*)"|([^",][^,]*|))(,|$)/y
 
-/** The fields of one record; none if there is text after a closing quote. */
 const fieldsOf = (text: string): Option.Option<ReadonlyArray<string>> => {
   const fields: Array<string> = []
   field.lastIndex = 0

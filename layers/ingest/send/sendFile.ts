@@ -96,7 +96,6 @@ export const sendFile = Effect.fn("sendFile")(function* (options: SendOptions) {
         })
       )
 
-  /** Leaves out the records that the server rejects and sends the rest. */
   const deliver = Effect.fnUntraced(function* (batch: Batch) {
     const all = [...batch.rejected]
     let readings = batch.readings

@@ -44,7 +44,6 @@ const make = Effect.gen(function* () {
     Effect.promise(async () => new (await import("@platformatic/kafka")).Admin(options)),
     (client) => Effect.promise(() => client.close().catch(() => {}))
   )
-  // The client is loaded on first use.
   const client = yield* Effect.cached(Scope.provide(connect, scope))
 
   const ask: Admin["Service"]["ask"] = (topic, request) =>

@@ -19,7 +19,6 @@ import { checked, configOf, isReadable, type KafkaSettingsWrong, notTaken } from
 /** A healthy broker answers in a few milliseconds. */
 const requestTimeoutMillis = 1_500
 
-/** The constants of librdkafka. */
 const isolations = { read_uncommitted: 0, read_committed: 1 }
 /** With `read_committed` a partition ends before the first open transaction of another program. */
 export type Isolation = keyof typeof isolations

@@ -8,7 +8,6 @@ import type { KafkaFailure } from "./failures.ts"
 
 /** Messages per batch: about 5 ms of work. */
 const batchSize = 2_000
-/** Kilobytes that a consumer may prefetch. */
 const prefetchKilobytes = 16_384
 /** Milliseconds that a broker holds an empty fetch; a consumer that seeks waits for the fetch before. */
 const fetchWait = 50
@@ -53,7 +52,6 @@ export const make = Effect.fnUntraced(function* (topic: string, isolation: Isola
     const ended = new Map<number, number>()
     const settings: ClientConfig = {
       ...config,
-      // The client requires a group; it is never joined.
       "group.id": "floe",
       "enable.auto.commit": false,
       "enable.auto.offset.store": false,

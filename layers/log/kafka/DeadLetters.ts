@@ -27,7 +27,6 @@ const make = Effect.gen(function* () {
     return { id, parts: yield* cluster.bounds(name, partitions.length) }
   })
 
-  /** The messages of a partition from `start` up to `end`, exclusive. */
   const messages = ({ partition, start, end }: PartitionBounds) =>
     Stream.unwrap(
       Effect.gen(function* () {

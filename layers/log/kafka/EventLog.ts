@@ -31,7 +31,6 @@ import { headersOf } from "./records.ts"
 /** For reading the topic before an append that needs it; the append itself has its own timeout. */
 const readTimeout = "3 seconds"
 
-/** For the repeat of a request whose outcome is still unknown. */
 const stillUnknown = (reason: string, cause: unknown) =>
   new AppendOutcomeUnknown({
     operation: "append",
@@ -124,7 +123,6 @@ const make = Effect.gen(function* () {
     })
   )
 
-  /** The result if no record needs to be sent; undefined if one may be missing. */
   const knownResult = (
     receipt: IdempotencyIndex.Receipt | undefined,
     { digest }: IdempotencyKey,

@@ -37,7 +37,6 @@ export const make = Effect.fnUntraced(function* (
     return { logId: id, partitions: yield* cluster.bounds(topic, partitions.length, isolation) }
   })
 
-  /** The current bounds of the partition; an offset outside them is LogCorrupt. */
   const within = Effect.fnUntraced(function* (from: Position) {
     const { partitions } = yield* bounds
     const found = partitions[from.partition]
@@ -105,7 +104,6 @@ export const make = Effect.fnUntraced(function* (
     )
   })
 
-  /** Uses the brokers' time index. */
   const firstAt = Effect.fn("EventLogReader.firstAt")(
     function* ({ partition, start, end }: PartitionBounds, millis: number) {
       const found = (yield* cluster.offsets(topic, partition + 1, millis))[partition] ?? -1

@@ -62,7 +62,6 @@ const maxGenerations = 4 * generationsPerWindow
 
 interface Generation {
   readonly keys: Map<string, Receipt>
-  /** Of its newest key. */
   place: number
   acceptedAt: number
 }

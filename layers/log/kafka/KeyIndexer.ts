@@ -43,7 +43,6 @@ export const make = Effect.fnUntraced(function* (
   let places: Array<number> = []
   let sought: ReadonlyArray<number> | undefined
 
-  /** Returns the message if it is a duplicate. */
   const take = (message: Message) => {
     const { partition, offset, timestamp } = message
     if (offset < (places[partition] ?? 0)) return undefined
@@ -119,7 +118,6 @@ export const make = Effect.fnUntraced(function* (
     return eventsIn(places, ends)
   })
 
-  // Partitions can be added at any time.
   const readToEnd = Effect.flatMap(countOf, (count) => Effect.flatMap(cluster.offsets(topic, count, "end"), read))
 
   const readSought = Effect.suspend(() => {
@@ -127,7 +125,6 @@ export const make = Effect.fnUntraced(function* (
     sought = undefined
     return readToEnd
   }).pipe(
-    // The topic was truncated or recreated.
     Effect.catchIf(
       ({ code }) => code === codes.offsetReset || code === codes.offsetOutOfRange,
       () => Effect.andThen(toWindow, readToEnd)

@@ -7,7 +7,6 @@ import { codes, type KafkaFailure, reasonOfLine } from "./failures.ts"
 
 /** Measured with 64 appends in flight: 1 ms has nearly the throughput of 0 with a third of the CPU time; 5 ms has a quarter. */
 const linger = 1
-/** The client's own limit. */
 const batchBytes = 1_000_000
 /** More than the log ever has in flight (see Sender). */
 const queueMessages = 200_000
@@ -73,7 +72,6 @@ export const connect = Effect.fnUntraced(function* (
     "queue.buffering.max.messages": queueMessages,
     // The partitioner of Java's producer, so that a key has the same partition for every writer.
     partitioner: "murmur2_random",
-    // The topic limits a batch like a record.
     "batch.size": Math.min(batchBytes, limit ?? batchBytes),
     "allow.auto.create.topics": false,
     dr_cb: true
@@ -107,7 +105,6 @@ export const connect = Effect.fnUntraced(function* (
     ask((answer) => client.connect({ timeout }, answer)).pipe(Effect.mapError((cause) => failure(cause, topic, seen))),
     () => Effect.ignore(ask((answer) => client.disconnect(1, answer)))
   )
-  // Delivery reports come from a client thread, without polling.
   client.setPollInBackground(true)
 
   return {

@@ -46,7 +46,6 @@ export const make = Effect.fnUntraced(function* (
   let current: { readonly producer: Producer.Producer; readonly scope: Scope.Closeable } | undefined
   let broken = false
   let limit: number | undefined
-  /** Requests with an unknown outcome, and when that happened. */
   let unknownSince = new Map<Receipt, number>()
 
   const failure = (cause: unknown) => {
@@ -89,7 +88,6 @@ export const make = Effect.fnUntraced(function* (
     unknownSince.set(receipt, now())
   }
 
-  // Every append gets an outcome, whatever happens.
   const close = (reason: string) =>
     Effect.suspend(() => {
       const scope = current?.scope

@@ -41,7 +41,6 @@ const make = Effect.gen(function* () {
       .admin<void>(name, (admin, answer) => admin.createTopic(topic, createTimeout, answer))
       .pipe(
         Effect.as(true),
-        // Another program created it meanwhile.
         Effect.catchIf(
           ({ code }) => code === codes.topicExists,
           () => Effect.succeed(false)
@@ -72,7 +71,6 @@ const make = Effect.gen(function* () {
       return yield* Effect.try({ try: () => reader.commitSync(missing), catch: (cause) => cause }).pipe(
         Effect.as(true),
         failed,
-        // The group is active and manages its own offsets.
         Effect.catchIf(
           ({ code }) => code === codes.unknownMember,
           () => Effect.succeed(false)

@@ -16,7 +16,6 @@ const faultOf = (error: Error): Fault => ({
   answered: Predicate.hasProperty(error, "apiCode") && typeof error.apiCode === "number" ? error.apiCode : undefined
 })
 
-/** An error and its causes, the outermost first. */
 const faultsOf = (error: unknown): ReadonlyArray<Fault> => {
   if (!(error instanceof Error)) return []
   const parts: ReadonlyArray<unknown> = error instanceof AggregateError ? error.errors : []
@@ -27,7 +26,6 @@ const faultsOf = (error: unknown): ReadonlyArray<Fault> => {
 const closes = new Set(["Broker requires TLS.", "Connection closed"])
 const tlsFault = /^(ERR_SSL_|ERR_TLS_|CERT_|UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED)/
 
-/** Why the connection failed; undefined if the faults do not show it. */
 const reasonOf = (faults: ReadonlyArray<Fault>) => {
   const first = (wanted: (fault: Fault) => boolean) => faults.find(wanted)
   const host = /(?:ENOTFOUND|EAI_AGAIN) (\S+)/.exec(
@@ -45,12 +43,12 @@ const reasonOf = (faults: ReadonlyArray<Fault>) => {
 
 export const failureOf = (cause: unknown, brokers: string, topic: string) => {
   const faults = faultsOf(cause)
-  const isRefused = faults.some(({ code }) => code === "PLT_KFK_AUTHENTICATION")
+  const isUnauthenticated = faults.some(({ code }) => code === "PLT_KFK_AUTHENTICATION")
   const answer = faults.find(({ answered }) => answered !== undefined)
-  if (answer?.answered !== undefined && !isRefused) {
+  if (answer?.answered !== undefined && !isUnauthenticated) {
     const reason = lasting(answer.answered, topic) ?? `Kafka reports: ${answer.message.replace(/\.$/, "")}`
     return new KafkaFailure({ reason, code: answer.answered, cause })
   }
-  const reason = isRefused ? reasons.refused : (reasonOf(faults) ?? reasons.silent(brokers))
+  const reason = isUnauthenticated ? reasons.unauthenticated : (reasonOf(faults) ?? reasons.silent(brokers))
   return new KafkaFailure({ reason, code: codes.transport, cause })
 }

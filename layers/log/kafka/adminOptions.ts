@@ -5,7 +5,6 @@ import type { AdminOptions } from "@platformatic/kafka"
 import { Option, Redacted } from "effect"
 import type { Security } from "./Security.ts"
 
-/** Milliseconds to connect, and for a response. */
 const timeouts = { connectTimeout: 2_000, requestTimeout: 3_000 }
 /** Retries of temporary errors, for example of a starting broker; the client nests them. */
 const retries = { retries: 2, retryDelay: 250 }

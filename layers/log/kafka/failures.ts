@@ -51,7 +51,7 @@ export const reasons = {
   unknownHost: (host: string) => `the host of ${host} is unknown; ${check}`,
   unanswered: (address: string, detail: string) => `no broker answers at ${address} (${detail}); ${check}`,
   silent: (brokers: string) => `no broker of ${brokers} answers in time; ${check}`,
-  refused:
+  unauthenticated:
     "the broker rejected the user, the password or the mechanism; check FLOE_KAFKA_USER, FLOE_KAFKA_PASSWORD and FLOE_KAFKA_SASL_MECHANISM",
   tls: (detail: string | undefined) =>
     `the TLS connection to the broker failed${detail === undefined ? "" : ` (${detail})`}; check FLOE_KAFKA_SECURITY and FLOE_KAFKA_CA_FILE`,
@@ -81,7 +81,7 @@ export const reasonOfLine = (line: string): string | undefined => {
   if (refused !== null) return reasons.unanswered(refused[1] ?? "", (refused[2] ?? "").trim().toLowerCase())
   if (/^SSL handshake failed: Disconnected|^Disconnected: SSL connection closed/.test(text)) return reasons.closed
   if (/^SASL .*broker's supported mechanisms: *(\(|$)/.test(text)) return reasons.wantsNoUser
-  if (text.startsWith("SASL ")) return reasons.refused
+  if (text.startsWith("SASL ")) return reasons.unauthenticated
   if (/^SSL |SSL routines|certificate/.test(text)) {
     return reasons.tls(opensslOf(text))
   }

@@ -12,17 +12,17 @@ const kinds = new Map<number | undefined, "plain" | "tls">([
   [21, "tls"]
 ])
 
-type Listener = "plain" | "tls" | "nobody"
+type Listener = "plain" | "tls" | "none"
 
 const listenerAt = (broker: string) =>
-  exchange(addressOf(broker, 9092), apiVersions, (bytes): Listener => kinds.get(bytes[0]) ?? "nobody").pipe(
-    Effect.orElseSucceed((): Listener => "nobody")
+  exchange(addressOf(broker, 9092), apiVersions, (bytes): Listener => kinds.get(bytes[0]) ?? "none").pipe(
+    Effect.orElseSucceed((): Listener => "none")
   )
 
 const reasonOf = (listener: Listener, brokers: string, protocol: Security["protocol"]) => {
   const withTls = protocol.endsWith("ssl")
   const sasl = protocol.startsWith("sasl_")
-  if (listener === "nobody") return reasons.notUp(brokers)
+  if (listener === "none") return reasons.notUp(brokers)
   if (listener === "tls") return withTls ? reasons.tls(undefined) : reasons.wantsTls(sasl ? "sasl_ssl" : "ssl")
   if (withTls) return reasons.wantsNoTls(sasl ? "sasl_plaintext" : "plaintext")
   return sasl ? reasons.closed : reasons.wantsUser
@@ -35,7 +35,7 @@ export const explained =
     if (failure.reason !== reasons.closed) return Effect.succeed(failure)
     const all = brokers.split(",").map((broker) => broker.trim())
     return Effect.map(Effect.forEach(all, listenerAt, { concurrency: "unbounded" }), (found) => {
-      const reason = reasonOf(found.find((one) => one !== "nobody") ?? "nobody", brokers, protocol)
+      const reason = reasonOf(found.find((one) => one !== "none") ?? "none", brokers, protocol)
       return new KafkaFailure({ reason, cause: failure, ...(failure.code === undefined ? {} : { code: failure.code }) })
     })
   }

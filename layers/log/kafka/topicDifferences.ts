@@ -6,7 +6,6 @@ import type { Described } from "./Cluster.ts"
 /** Nothing in the log may expire. */
 export const unlimitedRetention = { "cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1" }
 
-/** The settings that let records expire: current and wanted. */
 const expiring = ({ millis, bytes, cleanup }: TopicRetention) =>
   (
     [

@@ -25,7 +25,6 @@ import * as Receipts from "./Receipts.ts"
 
 /** Most records that wait for the disk; a single append may be larger. */
 const maxWaiting = 50_000
-/** Most records in one transaction. */
 const maxGroup = 20_000
 
 interface Waiting extends LogWriter.Entry {

@@ -102,7 +102,6 @@ export const make = Effect.fnUntraced(function* (commits?: Commits) {
 
     return Effect.gen(function* () {
       while (true) {
-        // Lets other fibers run between two reads.
         yield* Effect.yieldNow
         const events = yield* Effect.try({
           try: readEvents,

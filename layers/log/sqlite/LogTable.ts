@@ -44,7 +44,6 @@ export const make = (database: DatabaseSync, chainId: string): LogTable => {
     return row
   }
 
-  /** Rows from `from` on, and the checksum of the row before. */
   const chained = (from: number, limit: number) => {
     if (from === 0) return { rows: rowsFrom.all(0, limit), before: seed }
     const [first, ...rows] = rowsFrom.all(from - 1, limit + 1)

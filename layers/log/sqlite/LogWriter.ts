@@ -171,7 +171,6 @@ const make = (
     }
   }
 
-  /** Whether the transaction is in the log although its COMMIT failed. */
   const resolveFailedCommit = (planned: LogTable.Tail | undefined) => {
     tail = undefined
     try {

@@ -20,7 +20,7 @@ const versionOf = Effect.fnUntraced(function* (node: string) {
   return asked.output()
 })
 
-const assertRefused = Effect.fnUntraced(function* (node: string, args: ReadonlyArray<string>, program: string) {
+const assertRejected = Effect.fnUntraced(function* (node: string, args: ReadonlyArray<string>, program: string) {
   const refused = yield* run(node, [...args, built(program)])
   assert.deepStrictEqual(yield* Effect.promise(() => refused.ended), { code: 1, signal: null })
   const [sentence, ...more] = refused.output().trimEnd().split("\n")
@@ -52,7 +52,7 @@ describe("the build", () => {
   it.live("refuses, in one sentence, a Node that is too old", () =>
     Effect.forEach(
       programs,
-      (program) => assertRefused(process.execPath, ["--import", pretending("22.21.0")], program),
+      (program) => assertRejected(process.execPath, ["--import", pretending("22.21.0")], program),
       {
         concurrency: 2
       }
@@ -115,7 +115,7 @@ describe("the build", () => {
   it.live("refuses the machine's own Node if that is too old", (context) =>
     Effect.gen(function* () {
       if (!existsSync(system) || Number.parseInt(yield* versionOf(system), 10) >= 24) return context.skip()
-      yield* assertRefused(system, [], "server")
+      yield* assertRejected(system, [], "server")
     })
   )
 })

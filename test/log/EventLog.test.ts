@@ -88,7 +88,7 @@ describe("EventLog on SQLite", () => {
     })
   )
 
-  it.effect("refuses a second server on the same data, with a sentence", () =>
+  it.effect("rejects a second server on the same data, with a sentence", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
       yield* Layer.build(server(folder))
@@ -122,7 +122,7 @@ describe("EventLog on SQLite", () => {
     })
   )
 
-  it.effect("says to a reader that there is no log yet, and is found once it is there", () =>
+  it.effect("reports to a reader that there is no log yet, and is readable once it exists", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
       const log = Context.get(yield* Layer.build(reader(folder)), EventLogReader)
@@ -137,7 +137,7 @@ describe("EventLog on SQLite", () => {
     })
   )
 
-  it.live("stops a reader whose log was replaced underneath it, and gives a new one to who asks anew", () =>
+  it.live("stops a reader whose log was replaced underneath it, and gives the new one to later readers", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
       const other = yield* temporaryFolder
@@ -166,7 +166,7 @@ describe("EventLog on SQLite", () => {
     })
   )
 
-  it.effect("refuses appends once its file was moved away, as they would be lost", () =>
+  it.effect("rejects appends once its file was moved away, as they would be lost", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
       const log = Context.get(yield* Layer.build(server(folder)), EventLog)
@@ -181,7 +181,7 @@ describe("EventLog on SQLite", () => {
     })
   )
 
-  it.effect("acknowledges what waits when it is closed, refuses what comes later, and leaves no WAL", () =>
+  it.effect("acknowledges what waits when it is closed, rejects what comes later, and leaves no WAL", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
       const scope = yield* Scope.make()
@@ -198,7 +198,7 @@ describe("EventLog on SQLite", () => {
     })
   )
 
-  it.effect("refuses when too many records wait for the disk, and logs none of what it refused", () =>
+  it.effect("rejects when too many records wait for the disk, and logs none of what it rejected", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
       yield* Effect.gen(function* () {
@@ -218,7 +218,7 @@ describe("EventLog on SQLite", () => {
     })
   )
 
-  it.effect("refuses while another program holds its file, is not ready then, and resumes by itself", () =>
+  it.effect("rejects while another program holds its file, is not ready then, and resumes by itself", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
       const log = Context.get(yield* Layer.build(server(folder)), EventLog)
@@ -284,16 +284,16 @@ const acknowledged = (lines: ReadonlyArray<string>) =>
   })
 
 describe("EventLog on SQLite, in a process of its own", () => {
-  it.live("finds after kill -9 everything that it acknowledged, where it said", () =>
+  it.live("finds after kill -9 everything that it acknowledged, at the reported position", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
       const { child, lines } = yield* appending(folder, 64)
-      const said: Array<string> = []
+      const output: Array<string> = []
       yield* Stream.runForEach(lines, (line) => {
-        said.push(line)
-        return Effect.sync(() => said.length === 3_000 && child.kill("SIGKILL"))
+        output.push(line)
+        return Effect.sync(() => output.length === 3_000 && child.kill("SIGKILL"))
       })
-      const acks = acknowledged(said)
+      const acks = acknowledged(output)
       assert.isAtLeast(acks.length, 3_000)
       assert.isAbove(statSync(join(folder, "log.db-wal")).size, 0)
       const found = yield* cities.pipe(Effect.provide(reader(folder)))
@@ -304,28 +304,30 @@ describe("EventLog on SQLite, in a process of its own", () => {
   )
 
   const limited = process.platform === "linux" && existsSync("/usr/bin/prlimit")
-  it.live.skipIf(!limited)("refuses when the disk is full, is not ready then, and resumes by itself", () =>
+  it.live.skipIf(!limited)("rejects when the disk is full, is not ready then, and resumes by itself", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
       const { child, lines } = yield* appending(folder, 1, ["prlimit", "--fsize=400000:"])
-      const said: Array<string> = []
+      const output: Array<string> = []
       let after = 0
       yield* Stream.runForEach(lines, (line) =>
         Effect.sync(() => {
-          if (line === "unready" && !said.includes("unready")) {
+          if (line === "unready" && !output.includes("unready")) {
             execFileSync("prlimit", ["--pid", String(child.pid), "--fsize=unlimited:"])
           }
-          said.push(line)
-          if (said.includes("unready") && line.startsWith("ok ") && ++after === 50) child.kill("SIGKILL")
+          output.push(line)
+          if (output.includes("unready") && line.startsWith("ok ") && ++after === 50) child.kill("SIGKILL")
         })
       )
-      const acks = acknowledged(said)
-      const refused = said.filter((line) => line.startsWith("refused ")).map((line) => line.slice("refused ".length))
-      assert.isAbove(refused.length, 0)
-      assert.isAbove(said.lastIndexOf(`ok ${acks.at(-1)?.offset} ${acks.at(-1)?.city}`), said.indexOf("unready"))
+      const acks = acknowledged(output)
+      const rejected = output
+        .filter((line) => line.startsWith("rejected "))
+        .map((line) => line.slice("rejected ".length))
+      assert.isAbove(rejected.length, 0)
+      assert.isAbove(output.lastIndexOf(`ok ${acks.at(-1)?.offset} ${acks.at(-1)?.city}`), output.indexOf("unready"))
       const found = yield* cities.pipe(Effect.provide(server(folder)))
       for (const { offset, city } of acks) assert.strictEqual(found[offset], city)
-      for (const city of refused) assert.notInclude(found, city)
+      for (const city of rejected) assert.notInclude(found, city)
       assert.isAtMost(found.length, acks.length + 1)
     })
   )

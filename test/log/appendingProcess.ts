@@ -1,6 +1,6 @@
 /**
- * Appends to the log of a data folder for ever, a record at a time in each of so many fibers, and says on standard
- * output what became of each: `ok <offset> <city>`, `refused <city>`, and after a refusal `ready` or `unready`.
+ * Appends to the log of a data folder forever, a record at a time in each of so many fibers, and reports on standard
+ * output what became of each: `ok <offset> <city>`, `rejected <city>`, and after a rejection `ready` or `unready`.
  */
 import { writeSync } from "node:fs"
 import { Effect, Layer } from "effect"
@@ -9,17 +9,17 @@ import { at } from "../../layers/runtime/DataFolder.ts"
 import { EventLog } from "../../services/EventLog.ts"
 
 const [folder = "", fibers = "1"] = process.argv.slice(2)
-const say = (line: string) => Effect.sync(() => writeSync(1, `${line}\n`))
+const print = (line: string) => Effect.sync(() => writeSync(1, `${line}\n`))
 
 const append = Effect.fnUntraced(function* (city: string) {
   const log = yield* EventLog
   const records = [{ city, temperature: "72.50", ts: "2026-01-08-14" }]
   yield* log.append({ records, idempotency: { key: city, digest: city } }).pipe(
-    Effect.flatMap(({ positions }) => say(`ok ${positions[0]?.offset} ${city}`)),
+    Effect.flatMap(({ positions }) => print(`ok ${positions[0]?.offset} ${city}`)),
     Effect.catch(() =>
-      say(`refused ${city}`).pipe(
+      print(`rejected ${city}`).pipe(
         Effect.andThen(log.ready),
-        Effect.matchEffect({ onSuccess: () => say("ready"), onFailure: () => say("unready") }),
+        Effect.matchEffect({ onSuccess: () => print("ready"), onFailure: () => print("unready") }),
         Effect.delay("2 millis")
       )
     )

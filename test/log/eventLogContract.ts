@@ -253,7 +253,7 @@ export const eventLogContract = <E>(name: string, log: Layer.Layer<EventLog | Ev
       })
     )
 
-    it.effect("refuses a key for something else, and logs nothing", () =>
+    it.effect("rejects a key for something else, and logs nothing", () =>
       Effect.gen(function* () {
         const log = yield* EventLog
         yield* log.append({ records: [record("Mine")], idempotency: { key: "taken", digest: "d1" } })
@@ -265,7 +265,7 @@ export const eventLogContract = <E>(name: string, log: Layer.Layer<EventLog | Ev
       })
     )
 
-    it.effect("refuses a key that is in flight, and logs the first only", () =>
+    it.effect("rejects a key that is in flight, and logs the first only", () =>
       Effect.gen(function* () {
         const log = yield* EventLog
         const append = log.append({ records: [record("Twin")], idempotency: { key: "twin", digest: "d1" } })

@@ -36,7 +36,7 @@ const message = (offset: number, value: string | Buffer | null, headers: Message
 const at = (offset: number) => ({ partition: 0, offset })
 
 describe("a message of the topic of dead letters", () => {
-  it("tells where it was, and why it was refused in a few words", () => {
+  it("tells where it was, and why it was rejected in a few words", () => {
     const tail = "; a weather reading is an object with the string fields city, temperature and ts."
     const reasons = [
       transform(`The value is a number${tail}`),
@@ -64,7 +64,7 @@ describe("a message of the topic of dead letters", () => {
     assert.include(letter.rejection.trace ?? "", "at x.Y.z")
   })
 
-  it("that was refused twice is told by the newer headers, and one without them by none", () => {
+  it("that was rejected twice is told by the newer headers, and one without them by none", () => {
     const twice = message(7, "x", [...transform("The value is null", "1"), ...transform("The field ts is null", "2")])
     assert.strictEqual(letterOf(twice, []).source, "weather/0/2")
     assert.strictEqual(letterOf(twice, []).reason, "ts is null")
@@ -249,7 +249,7 @@ describe("floe dlq in the embedded profile", () => {
   )
 
   it.live(
-    "refuses what makes no sense with 2",
+    "rejects what makes no sense with 2",
     () =>
       Effect.gen(function* () {
         for (const args of [

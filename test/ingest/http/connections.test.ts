@@ -6,7 +6,7 @@ import { Limits } from "../../../layers/ingest/http/Limits.ts"
 import * as Memory from "../../../layers/log/memory/EventLog.ts"
 import { contended, Disk, defective, Gate, held, onDisk } from "../../support/heldLog.ts"
 import * as wallClock from "../../support/wallClock.ts"
-import { assertRefused, connection, exchange, json, logged, loggingNothing, request } from "./httpConnection.ts"
+import { assertRejected, connection, exchange, json, logged, loggingNothing, request } from "./httpConnection.ts"
 
 const good = "/log?city=Oslo&temperature=1.5"
 const asJson = { "Content-Type": "application/json" }
@@ -37,11 +37,11 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("con
       )
       assert.include((yield* answer()).body, `"city":"first"`)
       assert.deepStrictEqual(json(yield* answer()), { status: "healthy" })
-      assertRefused(yield* answer(), 400, "city")
+      assertRejected(yield* answer(), 400, "city")
       assert.include((yield* answer()).body, "1 event logged")
       assert.include((yield* answer()).body, `"city":"last"`)
       const last = yield* answer()
-      assertRefused(last, 400)
+      assertRejected(last, 400)
       assert.strictEqual(last.headers.get("connection"), "close")
       assert.strictEqual(yield* closed, "")
       assert.lengthOf(yield* logged, before + 3)
@@ -56,7 +56,7 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("con
         const refused = request("POST", "/events", { "Content-Type": "text/plain" }, "x".repeat(100_000))
         send(Buffer.concat([refused, request("GET", good)]))
         const last = yield* answer()
-        assertRefused(last, 415)
+        assertRejected(last, 415)
         assert.strictEqual(last.headers.get("connection"), "close")
         assert.strictEqual(yield* closed, "")
       })
@@ -124,13 +124,13 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("con
     ["a target of 1 MiB", `GET /log?city=${"x".repeat(mebibyte)} HTTP/1.1\r\nHost: localhost\r\n\r\n`, 431, "headers"]
   ]
   for (const [name, bytes, status, field] of malformed) {
-    it.effect(`refuses ${name} with ${status}`, () =>
+    it.effect(`rejects ${name} with ${status}`, () =>
       loggingNothing(
         Effect.gen(function* () {
           const { port } = yield* HttpServer
           const { send, answer } = yield* connection(port)
           send(bytes)
-          assertRefused(yield* answer(), status, field)
+          assertRejected(yield* answer(), status, field)
         })
       )
     )
@@ -169,14 +169,14 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("con
     ]
   ]
   for (const [name, bytes, status, field] of last) {
-    it.effect(`refuses ${name} with ${status}, and closes the connection`, () =>
+    it.effect(`rejects ${name} with ${status}, and closes the connection`, () =>
       loggingNothing(
         Effect.gen(function* () {
           const { port } = yield* HttpServer
           const { send, answer, closed } = yield* connection(port)
           send(Buffer.concat([Buffer.from(bytes), request("GET", good)]))
           const refused = yield* answer()
-          assertRefused(refused, status, field)
+          assertRejected(refused, status, field)
           assert.strictEqual(refused.headers.get("connection"), "close")
           assert.strictEqual(yield* closed, "")
         })
@@ -190,13 +190,13 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("con
     ["CONTENT-TYPE: application/x-ndjson", 400]
   ]
   for (const [header, status] of types) {
-    it.effect(`refuses a second ${header}`, () =>
+    it.effect(`rejects a second ${header}`, () =>
       loggingNothing(
         Effect.gen(function* () {
           const { port } = yield* HttpServer
           const { send, answer } = yield* connection(port)
           send(posted(`${header}\r\nContent-Length: ${oslo.length}`, oslo))
-          assertRefused(yield* answer(), status, "Content-Type")
+          assertRejected(yield* answer(), status, "Content-Type")
           send(request("GET", "/health"))
           assert.strictEqual((yield* answer()).status, 200, "the connection goes on")
         })
@@ -211,12 +211,12 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("con
     "charset = utf-8",
     "charset"
   ]) {
-    it.effect(`refuses the content type application/json; ${parameters}`, () =>
+    it.effect(`rejects the content type application/json; ${parameters}`, () =>
       loggingNothing(
         Effect.gen(function* () {
           const { port } = yield* HttpServer
           const type = { "Content-Type": `application/json; ${parameters}` }
-          assertRefused(yield* exchange(port, "POST", "/events", type, oslo), 415, "Content-Type")
+          assertRejected(yield* exchange(port, "POST", "/events", type, oslo), 415, "Content-Type")
         })
       )
     )
@@ -230,7 +230,7 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("con
           assert.strictEqual((yield* exchange(port, "GET", path, { Host })).status, 200, Host)
         }
         for (const Host of ["floe.example", "10.0.0.1", "localhost.floe.example:80"]) {
-          assertRefused(yield* exchange(port, "GET", path, { Host }), 403, "Host")
+          assertRejected(yield* exchange(port, "GET", path, { Host }), 403, "Host")
         }
       })
     )
@@ -241,7 +241,7 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("con
       const { port } = yield* HttpServer
       const site = { "Sec-Fetch-Site": "cross-site" }
       assert.strictEqual((yield* exchange(port, "GET", "/docs", site)).status, 200)
-      assertRefused(yield* loggingNothing(exchange(port, "GET", good, site)), 403, "Sec-Fetch-Site")
+      assertRejected(yield* loggingNothing(exchange(port, "GET", good, site)), 403, "Sec-Fetch-Site")
     })
   )
 
@@ -274,14 +274,14 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("con
     ["PUT", "/docs", 405]
   ]
   for (const [method, path, status] of paths) {
-    it.effect(`refuses ${method} ${path} with ${status}`, () =>
+    it.effect(`rejects ${method} ${path} with ${status}`, () =>
       loggingNothing(
         Effect.gen(function* () {
           const { port } = yield* HttpServer
           const { send, answer } = yield* connection(port)
           send(request(method, path, {}, method === "POST" ? "x" : ""))
           const got = yield* answer()
-          assertRefused(got, status)
+          assertRejected(got, status)
           assert.strictEqual(got.headers.get("allow"), status === 405 ? "GET, HEAD" : undefined)
           send(request("GET", "/health"))
           assert.strictEqual((yield* answer()).status, 200, "the connection goes on")
@@ -305,7 +305,7 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("con
     )
   }
 
-  it.effect("refuses a body that stalls for 30 s, and not before", () =>
+  it.effect("rejects a body that stalls for 30 s, and not before", () =>
     loggingNothing(
       Effect.gen(function* () {
         const { port } = yield* HttpServer
@@ -317,13 +317,13 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("con
         yield* exchange(port, "GET", "/health")
         assert.strictEqual(socket.bytesRead, "HTTP/1.1 100 Continue\r\n\r\n".length)
         yield* TestClock.adjust("1 second")
-        assertRefused(yield* answer(), 408, "body")
+        assertRejected(yield* answer(), 408, "body")
         assert.strictEqual(yield* closed, "")
       })
     )
   )
 
-  it.effect("refuses a body that stalls for 30 s also while the clock is set back and ahead", () =>
+  it.effect("rejects a body that stalls for 30 s also while the clock is set back and ahead", () =>
     Effect.gen(function* () {
       const { step } = yield* wallClock.WallClock
       const { port } = yield* HttpServer
@@ -338,7 +338,7 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("con
         assert.strictEqual(socket.bytesRead, before)
       }
       yield* TestClock.adjust("2 seconds")
-      assertRefused(yield* answer(), 408, "body")
+      assertRejected(yield* answer(), 408, "body")
     }).pipe(
       Effect.provide(
         Layer.fresh(HttpServer.at("127.0.0.1", 0)).pipe(
@@ -358,7 +358,7 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("con
         yield* exchange(port, "GET", "/health")
         yield* TestClock.adjust("30 seconds")
         const late = yield* answer()
-        assertRefused(late, 408, "body")
+        assertRejected(late, 408, "body")
         assert.strictEqual(late.headers.get("connection"), "close")
         assert.strictEqual(yield* closed, "")
       })
@@ -409,7 +409,7 @@ layer(
         const { port } = yield* HttpServer
         const { send, answer, closed } = yield* connection(port)
         send(`GET ${good} HTTP/1.1\r\nHost: loc`)
-        assertRefused(yield* answer(), 408)
+        assertRejected(yield* answer(), 408)
         assert.strictEqual(yield* closed, "")
       })
     )
@@ -430,7 +430,7 @@ layer(
           assert.strictEqual(socket.bytesRead, asked, `no answer after ${i * 500} ms`)
           yield* TestClock.adjust("500 millis")
         }
-        assertRefused(yield* answer(), 408, "body")
+        assertRejected(yield* answer(), 408, "body")
       })
     )
   )
@@ -443,12 +443,12 @@ layer(
       slow.send(request("POST", "/events", { ...asJson, "Content-Length": String(body.length) }, body.slice(0, -1)))
       const other = (size: number) => exchange(port, "POST", "/events", asJson, `[${oslo}]`.padEnd(size))
       const refused = yield* Effect.repeat(other(40_000), { until: ({ status }) => status === 503, times: 1_000 })
-      assertRefused(refused, 503)
+      assertRejected(refused, 503)
       assert.match(refused.headers.get("retry-after") ?? "", /^\d+$/)
       slow.send("]")
       assert.strictEqual((yield* slow.answer()).status, 200)
       assert.strictEqual((yield* other(90_000)).status, 200)
-      assertRefused(yield* loggingNothing(other(110_000)), 503)
+      assertRejected(yield* loggingNothing(other(110_000)), 503)
     })
   )
 })
@@ -469,9 +469,9 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(held), Layer.provide
         yield* gate.arrived
         gone.socket.destroy()
         const third = yield* exchange(port, "GET", good)
-        assertRefused(third, 503)
+        assertRejected(third, 503)
         assert.isTrue(third.headers.has("retry-after"))
-        assertRefused(yield* exchange(port, "POST", "/events", asJson, oslo), 503)
+        assertRejected(yield* exchange(port, "POST", "/events", asJson, oslo), 503)
         assert.deepStrictEqual(yield* logged, [])
         yield* gate.open
         assert.strictEqual((yield* one.answer()).status, 200)
@@ -500,7 +500,7 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(onDisk)))("a log tha
             yield* exchange(port, "POST", "/events", asJson, oslo),
             yield* exchange(port, "GET", "/ready")
           ]) {
-            assert.include(assertRefused(answer, 503).message, "the disk is full")
+            assert.include(assertRejected(answer, 503).message, "the disk is full")
             assert.match(answer.headers.get("retry-after") ?? "", /^\d+$/)
           }
         })
@@ -520,7 +520,7 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(onDisk)))("a log tha
       const keyed = { "Idempotency-Key": "silence" }
       disk.silent = true
       const answer = yield* exchange(port, "GET", good, keyed)
-      assert.include(assertRefused(answer, 504).message, "the same Idempotency-Key")
+      assert.include(assertRejected(answer, 504).message, "the same Idempotency-Key")
       assert.match(answer.headers.get("retry-after") ?? "", /^\d+$/)
       disk.silent = false
       const again = yield* exchange(port, "GET", good, keyed)
@@ -540,7 +540,7 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(contended)))("a key 
         yield* exchange(port, "GET", good, headers),
         yield* exchange(port, "POST", "/events", headers, oslo)
       ]) {
-        assertRefused(answer, 409)
+        assertRejected(answer, 409)
         assert.strictEqual(answer.headers.get("retry-after"), "1")
       }
     })
@@ -556,7 +556,7 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(defective)))("a defe
           yield* exchange(port, "GET", good),
           yield* exchange(port, "POST", "/events", asJson, oslo)
         ]) {
-          assertRefused(answer, 500)
+          assertRejected(answer, 500)
           assert.notInclude(answer.body, "secret")
           assert.notMatch(answer.body, /\.ts| {4}at /)
         }

@@ -5,7 +5,7 @@ import { TestClock } from "effect/testing"
 import fc from "fast-check"
 import { HttpServer } from "../../../layers/ingest/http/HttpServer.ts"
 import * as Memory from "../../../layers/log/memory/EventLog.ts"
-import { assertRefused, connection, exchange, json, logged, loggingNothing, request } from "./httpConnection.ts"
+import { assertRejected, connection, exchange, json, logged, loggingNothing, request } from "./httpConnection.ts"
 import { invalidCity, invalidTemperature, validCity, validTemperature } from "./readings.ts"
 
 const asJson = { "Content-Type": "application/json" }
@@ -83,7 +83,7 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("POS
   }
 
   const bad = (record: unknown) => JSON.stringify([oslo, oslo, oslo, record])
-  const refusals: ReadonlyArray<
+  const errors: ReadonlyArray<
     readonly [name: string, body: string | Uint8Array, headers: Record<string, string>, status: number, field: string]
   > = [
     ["what is not JSON", "hello", asJson, 400, "body"],
@@ -180,25 +180,25 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("POS
     ["two encodings", "x", { ...asJson, "Content-Encoding": "gzip, gzip" }, 415, "Content-Encoding"],
     ["a bad key", JSON.stringify(oslo), { ...asJson, "Idempotency-Key": "a b" }, 400, "Idempotency-Key"]
   ]
-  for (const [name, body, headers, status, field] of refusals) {
-    it.effect(`refuses ${name} with ${status}, naming ${field}`, () =>
-      loggingNothing(Effect.map(post(body, headers), (answer) => assertRefused(answer, status, field)))
+  for (const [name, body, headers, status, field] of errors) {
+    it.effect(`rejects ${name} with ${status}, naming ${field}`, () =>
+      loggingNothing(Effect.map(post(body, headers), (answer) => assertRejected(answer, status, field)))
     )
   }
 
-  it.effect("refuses a chunked body once it is over 5 MiB", () =>
+  it.effect("rejects a chunked body once it is over 5 MiB", () =>
     loggingNothing(
       Effect.gen(function* () {
         const { port } = yield* HttpServer
         const { send, answer } = yield* connection(port)
         send(request("POST", "/events", { ...asJson, "Transfer-Encoding": "chunked" }))
         for (let i = 0; i < 6; i++) send(`100000\r\n${" ".repeat(mebibyte)}\r\n`)
-        assertRefused(yield* answer(), 413, "body")
+        assertRejected(yield* answer(), 413, "body")
       })
     )
   )
 
-  it.effect("refuses an announced length over 5 MiB before a byte of it came, and asks for none", () =>
+  it.effect("rejects an announced length over 5 MiB before a byte of it came, and asks for none", () =>
     loggingNothing(
       Effect.gen(function* () {
         const { port } = yield* HttpServer
@@ -206,14 +206,14 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("POS
         const headers = { ...asJson, "Content-Length": String(5 * mebibyte + 1), Expect: "100-continue" }
         send(request("POST", "/events", headers))
         const got = yield* answer()
-        assertRefused(got, 413, "body")
+        assertRejected(got, 413, "body")
         assert.strictEqual(got.headers.get("connection"), "close")
         assert.strictEqual(yield* closed, "")
       })
     )
   )
 
-  it.effect("asks for a body that waits for 100-continue, and refuses other expectations", () =>
+  it.effect("asks for a body that waits for 100-continue, and rejects other expectations", () =>
     Effect.gen(function* () {
       const { port } = yield* HttpServer
       const { send, answer } = yield* connection(port)
@@ -223,7 +223,7 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("POS
       send(body)
       assert.strictEqual((yield* answer()).status, 200)
       send(request("POST", "/events", { ...asJson, Expect: "a-miracle" }, body))
-      assertRefused(yield* loggingNothing(answer()), 417, "Expect")
+      assertRejected(yield* loggingNothing(answer()), 417, "Expect")
     })
   )
 
@@ -231,26 +231,26 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("POS
     loggingNothing(
       Effect.gen(function* () {
         const some = yield* post(JSON.stringify([oslo, { city: 1 }, oslo, { ...oslo, x: 1 }]))
-        const fields = assertRefused(some, 400).errors.map(({ field }) => field)
+        const fields = assertRejected(some, 400).errors.map(({ field }) => field)
         assert.sameMembers(fields, ["[1].city", "[1].temperature", "[3].x"])
-        assert.lengthOf(assertRefused(yield* post(JSON.stringify(Array(9_000).fill(1))), 400).errors, 20)
+        assert.lengthOf(assertRejected(yield* post(JSON.stringify(Array(9_000).fill(1))), 400).errors, 20)
         const wide = Object.fromEntries(Array.from({ length: 20_000 }, (_, i) => [`f${i}`, 1]))
-        assertRefused(yield* post(JSON.stringify([wide])), 400)
-        assertRefused(yield* post("[".repeat(100_000) + "]".repeat(100_000)), 400, "[0]")
+        assertRejected(yield* post(JSON.stringify([wide])), 400)
+        assertRejected(yield* post("[".repeat(100_000) + "]".repeat(100_000)), 400, "[0]")
       })
     )
   )
 
   for (const method of ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"]) {
-    it.effect(`refuses ${method}, and unknown parameters`, () =>
+    it.effect(`rejects ${method}, and unknown parameters`, () =>
       loggingNothing(
         Effect.gen(function* () {
           const { port } = yield* HttpServer
           const answer = yield* exchange(port, method, "/events", asJson)
           assert.strictEqual(answer.status, 405)
           assert.strictEqual(answer.headers.get("allow"), "POST")
-          if (method !== "HEAD") assertRefused(answer, 405)
-          assertRefused(yield* exchange(port, "POST", "/events?ts=1", asJson, JSON.stringify(oslo)), 400, "ts")
+          if (method !== "HEAD") assertRejected(answer, 405)
+          assertRejected(yield* exchange(port, "POST", "/events?ts=1", asJson, JSON.stringify(oslo)), 400, "ts")
         })
       )
     )
@@ -287,7 +287,7 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("POS
       const { result, records } = yield* added(post(`{"city":"a","temperature":"12.50"}`, headers))
       assert.strictEqual(result.headers.get("floe-repeated"), "true")
       assert.lengthOf(records, 0)
-      assertRefused(yield* post(`{"city":"a","temperature":12.5}`, headers), 422, "Idempotency-Key")
+      assertRejected(yield* post(`{"city":"a","temperature":12.5}`, headers), 422, "Idempotency-Key")
     })
   )
 
@@ -303,7 +303,7 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("POS
       assert.strictEqual(again.headers.get("floe-repeated"), "true")
       assert.lengthOf(records, 0)
       const other = yield* loggingNothing(post(JSON.stringify([lima, oslo]), { ...asJson, ...key }))
-      assertRefused(other, 422, "Idempotency-Key")
+      assertRejected(other, 422, "Idempotency-Key")
     })
   )
 
@@ -336,7 +336,7 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("POS
     })
   )
 
-  it.effect("refuses all of them for one that is not valid", () =>
+  it.effect("rejects all of them for one that is not valid", () =>
     loggingNothing(
       Effect.gen(function* () {
         const { port } = yield* HttpServer
@@ -350,7 +350,7 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("POS
             fc.asyncProperty(wrong, fc.nat(5), ({ field, ...reading }, index) =>
               Effect.gen(function* () {
                 send(request("POST", "/events", asJson, JSON.stringify([...Array(index).fill(oslo), reading, lima])))
-                assertRefused(yield* answer(), 400, `[${index}].${field}`)
+                assertRejected(yield* answer(), 400, `[${index}].${field}`)
               }).pipe(Effect.runPromise)
             ),
             { numRuns: 100 }

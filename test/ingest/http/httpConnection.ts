@@ -127,7 +127,7 @@ const RefusedBody = Schema.fromJsonString(
 )
 
 /** The one shape of errors; `field` must be among those named. */
-export const assertRefused = (answer: Answer, status: number, field?: string) => {
+export const assertRejected = (answer: Answer, status: number, field?: string) => {
   assert.strictEqual(answer.status, status, answer.body)
   assert.strictEqual(answer.headers.get("content-type"), "application/json")
   const body = Schema.decodeUnknownSync(RefusedBody, { onExcessProperty: "error" })(answer.body)

@@ -4,7 +4,7 @@ import { TestClock } from "effect/testing"
 import fc from "fast-check"
 import { HttpServer } from "../../../layers/ingest/http/HttpServer.ts"
 import * as Memory from "../../../layers/log/memory/EventLog.ts"
-import { assertRefused, connection, exchange, json, logged, loggingNothing, request } from "./httpConnection.ts"
+import { assertRejected, connection, exchange, json, logged, loggingNothing, request } from "./httpConnection.ts"
 import { invalidCity, invalidTemperature, validCity, validTemperature } from "./readings.ts"
 
 const target = (city: string, temperature: string) =>
@@ -48,7 +48,7 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("GET
         yield* TestClock.setTime(now)
         for (const ask of all) {
           const refused = yield* ask()
-          assertRefused(refused, 503)
+          assertRejected(refused, 503)
           assert.match(refused.headers.get("retry-after") ?? "", /^[1-9][0-9]*$/)
           assert.include(refused.body, "before 1970 or after 9999")
         }
@@ -87,7 +87,7 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("GET
     })
   )
 
-  const refusals: ReadonlyArray<readonly [name: string, target: string, field: string]> = [
+  const errors: ReadonlyArray<readonly [name: string, target: string, field: string]> = [
     ["no query", "/log", "city"],
     ["no city", "/log?temperature=1", "city"],
     ["an empty city", "/log?city=&temperature=1", "city"],
@@ -131,12 +131,12 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("GET
     ["ts from the caller", "/log?city=a&temperature=1&ts=2026-01-08-14", "ts"],
     ["another case", "/log?City=a&temperature=1", "City"]
   ]
-  for (const [name, target, field] of refusals) {
-    it.effect(`refuses ${name}, naming ${field}`, () =>
+  for (const [name, target, field] of errors) {
+    it.effect(`rejects ${name}, naming ${field}`, () =>
       loggingNothing(
         Effect.gen(function* () {
           const { port } = yield* HttpServer
-          assertRefused(yield* exchange(port, "GET", target), 400, field)
+          assertRejected(yield* exchange(port, "GET", target), 400, field)
         })
       )
     )
@@ -165,7 +165,7 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("GET
     })
   )
 
-  it.effect("refuses any other", () =>
+  it.effect("rejects any other", () =>
     loggingNothing(
       Effect.gen(function* () {
         const { port } = yield* HttpServer
@@ -179,7 +179,7 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("GET
             fc.asyncProperty(wrong, ([city, temperature, field]) =>
               Effect.gen(function* () {
                 send(request("GET", target(city, temperature)))
-                assertRefused(yield* answer(), 400, field)
+                assertRejected(yield* answer(), 400, field)
               }).pipe(Effect.runPromise)
             ),
             { numRuns: 150 }
@@ -205,44 +205,44 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("GET
       assert.strictEqual(one.headers.get("floe-repeated"), undefined)
       assert.strictEqual(again.headers.get("floe-repeated"), "true")
       assert.lengthOf(yield* logged, before + 1)
-      assertRefused(yield* exchange(port, "GET", "/log?city=Oslo&temperature=1.50", headers), 422, "Idempotency-Key")
+      assertRejected(yield* exchange(port, "GET", "/log?city=Oslo&temperature=1.50", headers), 422, "Idempotency-Key")
       const other = { ...headers, "Content-Type": "application/json" }
       const body = `{"city":"Oslo","temperature":"1.5"}`
-      assertRefused(yield* exchange(port, "POST", "/events", other, body), 422, "Idempotency-Key")
+      assertRejected(yield* exchange(port, "POST", "/events", other, body), 422, "Idempotency-Key")
       assert.lengthOf(yield* logged, before + 1)
     })
   )
 
   for (const key of ["", "a b", "k\u00e9", "x".repeat(256), "a\tb"]) {
-    it.effect(`refuses the Idempotency-Key ${JSON.stringify(key.slice(0, 8))}`, () =>
+    it.effect(`rejects the Idempotency-Key ${JSON.stringify(key.slice(0, 8))}`, () =>
       loggingNothing(
         Effect.gen(function* () {
           const { port } = yield* HttpServer
-          assertRefused(yield* exchange(port, "GET", good, { "Idempotency-Key": key }), 400, "Idempotency-Key")
+          assertRejected(yield* exchange(port, "GET", good, { "Idempotency-Key": key }), 400, "Idempotency-Key")
         })
       )
     )
   }
 
-  it.effect("takes the longest Idempotency-Key, and refuses two", () =>
+  it.effect("takes the longest Idempotency-Key, and rejects two", () =>
     Effect.gen(function* () {
       const { port } = yield* HttpServer
       const answer = yield* exchange(port, "GET", good, { "idempotency-key": `!${"~".repeat(254)}` })
       assert.strictEqual(answer.status, 200)
       const twice = { "Idempotency-Key": "a", "idempotency-key": "b" }
-      assertRefused(yield* loggingNothing(exchange(port, "GET", good, twice)), 400, "Idempotency-Key")
+      assertRejected(yield* loggingNothing(exchange(port, "GET", good, twice)), 400, "Idempotency-Key")
     })
   )
 
   for (const method of ["HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"]) {
-    it.effect(`refuses ${method}`, () =>
+    it.effect(`rejects ${method}`, () =>
       loggingNothing(
         Effect.gen(function* () {
           const { port } = yield* HttpServer
           const answer = yield* exchange(port, method, good)
           assert.strictEqual(answer.headers.get("allow"), "GET")
           if (method === "HEAD") assert.strictEqual(answer.status, 405)
-          else assertRefused(answer, 405)
+          else assertRejected(answer, 405)
         })
       )
     )
@@ -258,14 +258,18 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("GET
     { Host: "" }
   ]
   for (const headers of foreign) {
-    it.effect(`refuses ${JSON.stringify(headers)}`, () =>
+    it.effect(`rejects ${JSON.stringify(headers)}`, () =>
       loggingNothing(
         Effect.gen(function* () {
           const { port } = yield* HttpServer
-          assertRefused(yield* exchange(port, "GET", good, headers), 403, "Host" in headers ? "Host" : "Sec-Fetch-Site")
+          assertRejected(
+            yield* exchange(port, "GET", good, headers),
+            403,
+            "Host" in headers ? "Host" : "Sec-Fetch-Site"
+          )
           const typed = { "Content-Type": "application/json", ...headers }
-          assertRefused(yield* exchange(port, "POST", "/events", typed, `{"city":"a","temperature":"1"}`), 403)
-          assertRefused(yield* exchange(port, "GET", `http://evil.example${good}`, { Host: "localhost" }), 403, "Host")
+          assertRejected(yield* exchange(port, "POST", "/events", typed, `{"city":"a","temperature":"1"}`), 403)
+          assertRejected(yield* exchange(port, "GET", `http://evil.example${good}`, { Host: "localhost" }), 403, "Host")
         })
       )
     )
@@ -282,13 +286,13 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("GET
     })
   )
 
-  it.effect("refuses a body", () =>
+  it.effect("rejects a body", () =>
     loggingNothing(
       Effect.gen(function* () {
         const { port } = yield* HttpServer
         const { send, answer } = yield* connection(port)
         send(request("GET", good, {}, "temperature=9"))
-        assertRefused(yield* answer(), 400, "body")
+        assertRejected(yield* answer(), 400, "body")
         send(request("GET", "/health"))
         assert.strictEqual((yield* answer()).status, 200)
       })

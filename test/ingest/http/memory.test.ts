@@ -3,7 +3,7 @@ import { join } from "node:path"
 import { gzipSync } from "node:zlib"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Schema } from "effect"
-import { assertRefused, connection, exchange, request } from "./httpConnection.ts"
+import { assertRejected, connection, exchange, request } from "./httpConnection.ts"
 
 const mebibyte = 1024 * 1024
 const asJson = { "Content-Type": "application/json" }
@@ -47,7 +47,7 @@ describe("the memory of the server", () => {
         Array.from({ length: 8 }, () => post(bomb, { "Content-Encoding": "gzip" })),
         { concurrency: "unbounded" }
       )
-      for (const answer of bombed) assertRefused(answer, 413, "body")
+      for (const answer of bombed) assertRejected(answer, 413, "body")
 
       yield* boundedSoFar("gzip bombs")
       const many = Buffer.from(`[${"{},".repeat(1_700_000)}{}]`)
@@ -56,7 +56,7 @@ describe("the memory of the server", () => {
         Array.from({ length: 5 }, () => post(many)),
         { concurrency: "unbounded" }
       )) {
-        assertRefused(answer, 413, "body")
+        assertRejected(answer, 413, "body")
       }
 
       yield* boundedSoFar("many empty objects")
@@ -70,7 +70,7 @@ describe("the memory of the server", () => {
             const { send, answer } = yield* connection(port)
             send(slow)
             send(almost)
-            assertRefused(yield* answer(), 503)
+            assertRejected(yield* answer(), 503)
             refused++
           }),
         // Six whole bodies fit into what the server holds; those are never answered here.

@@ -5,7 +5,7 @@ import { AddressUnusable, HttpServer } from "../../../layers/ingest/http/HttpSer
 import * as Memory from "../../../layers/log/memory/EventLog.ts"
 import { EventLogReader } from "../../../services/EventLog.ts"
 import { Gate, held } from "../../support/heldLog.ts"
-import { assertRefused, connection, exchange, logged, request } from "./httpConnection.ts"
+import { assertRejected, connection, exchange, logged, request } from "./httpConnection.ts"
 
 const good = "/log?city=Oslo&temperature=1.5"
 const asJson = { "Content-Type": "application/json" }
@@ -41,7 +41,7 @@ const stopsListening = (port: number) =>
   Effect.repeat(Effect.andThen(Effect.yieldNow, isListening(port)), { until: (listening) => !listening })
 
 describe("the end of the server", () => {
-  it.live("answers what is open, refuses what comes, and closes idle connections", () =>
+  it.live("answers what is open, rejects what comes, and closes idle connections", () =>
     Effect.gen(function* () {
       const { port, gate, logged, stop } = yield* started
       const idle = yield* connection(port)
@@ -80,7 +80,7 @@ describe("the end of the server", () => {
       ready.send("\r\n")
       log.send("\r\n")
       for (const answer of [yield* ready.answer(), yield* log.answer()]) {
-        assertRefused(answer, 503)
+        assertRejected(answer, 503)
         assert.strictEqual(answer.headers.get("connection"), "close")
       }
       yield* gate.open
@@ -116,7 +116,7 @@ describe("the address of the server", () => {
   const failure = (host: string, port: number) =>
     Layer.build(HttpServer.at(host, port).pipe(Layer.provide(Memory.layer))).pipe(Effect.scoped, Effect.flip)
 
-  it.live("that is in use is refused in one sentence", () =>
+  it.live("that is in use is rejected in one sentence", () =>
     Effect.gen(function* () {
       const { port } = yield* started
       const error = yield* failure("127.0.0.1", port)
@@ -128,7 +128,7 @@ describe("the address of the server", () => {
     })
   )
 
-  it.live("that is not of this machine is refused in one sentence", () =>
+  it.live("that is not of this machine is rejected in one sentence", () =>
     Effect.gen(function* () {
       // 203.0.113.0/24 is kept for documentation by RFC 5737.
       const error = yield* failure("203.0.113.1", 0)

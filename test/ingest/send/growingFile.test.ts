@@ -147,7 +147,7 @@ layer(serving)("floe send of a file", (it) => {
     })
   )
 
-  it.effect("has nothing to do with an empty file, and refuses what is no text", () =>
+  it.effect("has nothing to do with an empty file, and rejects what is no text", () =>
     Effect.gen(function* () {
       const empty = yield* sending("a.txt", "")
       assert.deepInclude(yield* empty.send(), { acknowledged: 0, reported: 0, logged: 0, bytes: 0, waiting: null })
@@ -159,7 +159,7 @@ layer(serving)("floe send of a file", (it) => {
     })
   )
 
-  it.effect("is refused in a sentence while another one sends it, and not once that has died", () =>
+  it.effect("is rejected in a sentence while another one sends it, and not once that has died", () =>
     Effect.gen(function* () {
       const { path, send } = yield* sending("a.csv", "city,temperature\nLima,1\n")
       const other = lock(`${path}.floe-send.lock`)

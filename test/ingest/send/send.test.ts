@@ -231,7 +231,7 @@ it.live("a file is sent once: what is added is sent, a lost state doubles nothin
   }).pipe(Effect.scoped)
 )
 
-it.live("refuses to go on with a file that was changed, and with what nobody can know any more", () =>
+it.live("does not resume a changed file, or a batch whose outcome can no longer be known", () =>
   Effect.gen(function* () {
     const { folder, env, cities } = yield* serving
     const file = join(folder, "readings.csv")
@@ -263,7 +263,7 @@ it.live("refuses to go on with a file that was changed, and with what nobody can
   }).pipe(Effect.scoped)
 )
 
-it.live("leaves out what the server refuses by name, and sends the rest", () =>
+it.live("leaves out what the server rejects by name, and sends the rest", () =>
   Effect.gen(function* () {
     const { folder, env, cities, troubles } = yield* serving
     const file = join(folder, "readings.ndjson")

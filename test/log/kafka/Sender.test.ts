@@ -58,7 +58,7 @@ describe("Security of the connections to Kafka", () => {
     })
   )
 
-  it.effect("and the time for an acknowledgement are refused if the client could not take them", () =>
+  it.effect("and the time for an acknowledgement are rejected if the client could not take them", () =>
     Effect.gen(function* () {
       for (const [time, isTaken] of [
         ["0 seconds", false],
@@ -84,7 +84,7 @@ describe("Security of the connections to Kafka", () => {
       "FLOE_KAFKA_CA_FILE is /gone.pem, which cannot be read"
     ]
   ] satisfies ReadonlyArray<readonly [Record<string, string>, string]>) {
-    it.effect(`refuses ${JSON.stringify(env)}`, () =>
+    it.effect(`rejects ${JSON.stringify(env)}`, () =>
       Effect.gen(function* () {
         const message = yield* configured(env, ["/gone.pem"])
         assert.isString(message)
@@ -227,7 +227,7 @@ describe("Keys", () => {
     assert.isFalse(keys.read({ key: "k", digest: "d", index: 0, count: 3 }, { partition: 0, offset: 12 }, at))
   })
 
-  it("that are logged anew after so many events stand for the later request", () => {
+  it("that are logged again after so many events stand for the later request", () => {
     const keys = IdempotencyIndex.make(100)
     const read = (offset: number) => {
       keys.reached(0, offset + 1)
@@ -318,7 +318,7 @@ describe("Handing records to the client", () => {
     })
   )
 
-  it.effect("refuses while more than 50,000 records wait", () =>
+  it.effect("rejects while more than 50,000 records wait", () =>
     Effect.gen(function* () {
       const { producer } = clientOf(Number.POSITIVE_INFINITY)
       const sender = Sender.make(

@@ -115,7 +115,7 @@ describe("A broker that is none", () => {
       const sentence = (broker: number, env: Record<string, string> = {}) =>
         asked({ FLOE_KAFKA_BROKERS: `127.0.0.1:${broker}`, ...env })
       const started = performance.now()
-      const said = yield* Effect.all(
+      const output = yield* Effect.all(
         [
           sentence(port),
           sentence(silent),
@@ -127,14 +127,14 @@ describe("A broker that is none", () => {
       )
       assert.isBelow(performance.now() - started, 15_000)
       const begin = "The consumer groups cannot be reached (of): "
-      assert.deepStrictEqual(said.slice(0, 4), [
+      assert.deepStrictEqual(output.slice(0, 4), [
         `${begin}no broker answers at 127.0.0.1:${port} (connection refused); ${check}`,
         `${begin}no broker of 127.0.0.1:${silent} answers in time; ${check}`,
         `${begin}127.0.0.1:${closing} closes each connection at once: the broker is down or still starting (it may be waiting for ZooKeeper), or this is not a broker; check FLOE_KAFKA_BROKERS.`,
         `${begin}the broker requires TLS; set FLOE_KAFKA_SECURITY to ssl.`
       ])
       assert.strictEqual(
-        said[4],
+        output[4],
         `${begin}the TLS connection to the broker failed (wrong version number); check FLOE_KAFKA_SECURITY and FLOE_KAFKA_CA_FILE.`
       )
     })

@@ -301,7 +301,7 @@ layer(killed, { excludeTestServices: true })("A damaged log", (it) => {
     })
   )
 
-  it.effect("keeps the evidence: a server that refuses to start leaves every file as it is", () =>
+  it.effect("keeps the evidence: a server that rejects to start leaves every file as it is", () =>
     Effect.gen(function* () {
       const { folder, scratch } = yield* Killed
       copy(folder, scratch)
@@ -315,7 +315,7 @@ layer(killed, { excludeTestServices: true })("A damaged log", (it) => {
     })
   )
 
-  it.effect("refuses a key whose receipt leads to another event, and logs nothing", () =>
+  it.effect("rejects a key whose receipt leads to another event, and logs nothing", () =>
     Effect.gen(function* () {
       const { folder, scratch } = yield* Killed
       copy(folder, scratch)
@@ -331,7 +331,7 @@ layer(killed, { excludeTestServices: true })("A damaged log", (it) => {
     })
   )
 
-  it.effect("refuses appends that meet a damaged page, and is not ready then", () =>
+  it.effect("rejects appends that meet a damaged page, and is not ready then", () =>
     Effect.gen(function* () {
       const { older, scratch } = yield* Killed
       rmSync(scratch, { recursive: true, force: true })

@@ -178,10 +178,10 @@ describe("the commands of the distributed profile", () => {
         const lines = output.split("\n").slice(2, 2 + names.length)
         for (const [i, name] of names.entries()) assert.match(lines[i] ?? "", new RegExp(`^  ${name} +down +\\d+ ms +`))
         for (const [name, advice] of [
-          ["zookeeper", "FLOE_ZOOKEEPER to where it is, or to none"],
+          ["zookeeper", "FLOE_ZOOKEEPER to its address, or to none"],
           ["connect", "FLOE_CONNECT_URL to its address"],
           ["connector", "FLOE_CONNECT_URL to its address"],
-          ["metastore", "FLOE_METASTORE_URI to where the metastore is"]
+          ["metastore", "FLOE_METASTORE_URI to its address"]
         ]) {
           assert.match(
             output,

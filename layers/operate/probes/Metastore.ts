@@ -34,7 +34,7 @@ const Thrown = Schema.Struct({ 1: Schema.Struct({ 1: Schema.String }) })
 const timeOf = (millis: number | undefined) => (millis === undefined || millis === 0 ? null : millis)
 
 const at = (address: Address) => {
-  const elsewhere = "set FLOE_METASTORE_URI to where the metastore is"
+  const elsewhere = "set FLOE_METASTORE_URI to its address"
   const call = Effect.fnUntraced(function* <A>(
     operation: string,
     request: Uint8Array,

@@ -50,7 +50,7 @@ const byTcp = <E extends Error>(
     Effect.mapError((error) => {
       const { message } = error
       if (error instanceof PostgreSQL.PasswordRejected) return new ProbeFailed({ reason: message })
-      const elsewhere = `or set ${variable} to where it is, or to none`
+      const elsewhere = `or set ${variable} to its address, or to none`
       return new ProbeFailed({
         reason: message.startsWith("nothing")
           ? `${message}; start it, ${elsewhere}`

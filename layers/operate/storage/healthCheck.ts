@@ -12,7 +12,7 @@ export const healthCheck = Effect.fn("healthCheck")(function* (endpoint: URL, wa
     Effect.tap((response) => response.text),
     Effect.mapError((cause) =>
       unavailable(
-        `nothing answers at ${endpoint.origin} (${transportReason(cause)}); start it, or set FLOE_S3_ENDPOINT to where the object store is`,
+        `nothing answers at ${endpoint.origin} (${transportReason(cause)}); start it, or set FLOE_S3_ENDPOINT to its address`,
         cause
       )
     )

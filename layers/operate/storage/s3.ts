@@ -21,7 +21,7 @@ export const layer = Layer.effect(
   Effect.gen(function* () {
     const { endpoint, region, bucket, accessKey, secretKey } = yield* s3
     const warehouse = `s3://${bucket}`
-    const elsewhere = "set FLOE_S3_ENDPOINT to where the object store is"
+    const elsewhere = "set FLOE_S3_ENDPOINT to its address"
 
     const unavailable = (reason: string, cause: unknown) => new StorageUnavailable({ warehouse, reason, cause })
 

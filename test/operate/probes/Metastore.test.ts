@@ -77,9 +77,8 @@ describe("Metastore", () => {
         )
       const sentences = {
         "it rejects the call (Invalid method name: 'nonsense'); Floe needs one of Hive 3.": recorded.unknownMethod,
-        "what answers at place is no metastore of Hive 3; set FLOE_METASTORE_URI to where the metastore is.":
-          recorded.version,
-        "place sent an invalid response (it does not begin as Thrift's binary protocol does); set FLOE_METASTORE_URI to where the metastore is.":
+        "what answers at place is no metastore of Hive 3; set FLOE_METASTORE_URI to its address.": recorded.version,
+        "place sent an invalid response (it does not begin as Thrift's binary protocol does); set FLOE_METASTORE_URI to its address.":
           Buffer.from("HTTP/1.1 400 Bad Request\r\n").toString("hex")
       }
       for (const [sentence, hex] of Object.entries(sentences)) {

@@ -95,7 +95,7 @@ describe("the screen of status", () => {
 
   it("given a part that is down, it shows the whole reason within the terminal's width, and the connector's trace", () => {
     const detail =
-      "nothing answers at localhost:9083 (nothing listens there); start it, or set FLOE_METASTORE_URI to where it is"
+      "nothing answers at localhost:9083 (nothing listens there); start it, or set FLOE_METASTORE_URI to its address"
     const metastore = named("metastore", { state: "down", version: null, detail })
     const connector = named("connector", { version: null, ...ofConnector(statusOf(["FAILED"])) })
     const screen = shown({ ...healthy, components: [metastore, connector] })

@@ -247,7 +247,7 @@ test("a table that is not there, and a Trino that is not there", async () => {
     refused(["table", "describe"], away),
     refused(["query", "--as-of", older.id, "SELECT count(*) FROM weather"], away)
   ])
-  for (const said of unreachable) assert.match(said, /^The table .* set FLOE_TRINO_URL to where it is\.\n$/)
+  for (const said of unreachable) assert.match(said, /^The table .* set FLOE_TRINO_URL to its address\.\n$/)
 })
 
 test("without Kafka all but the log's positions is known", async () => {

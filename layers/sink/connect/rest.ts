@@ -25,7 +25,7 @@ interface Answer {
 
 export const make = Effect.fnUntraced(function* (server: string) {
   const client = yield* HttpClient.HttpClient
-  const elsewhere = "set FLOE_CONNECT_URL to where it is"
+  const elsewhere = "set FLOE_CONNECT_URL to its address"
 
   const unavailable = (operation: string, reason: string, cause: unknown) =>
     new ConnectUnavailable({ operation, reason, cause })

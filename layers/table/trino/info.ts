@@ -11,7 +11,7 @@ const Info = Schema.fromJsonString(
 /** `server` has no trailing slash. Trino's port is open long before it runs statements. */
 export const info = Effect.fn("Trino.info")(function* (server: string) {
   const client = yield* HttpClient.HttpClient
-  const elsewhere = "set FLOE_TRINO_URL to where it is"
+  const elsewhere = "set FLOE_TRINO_URL to its address"
   const { status, body } = yield* client.get(`${server}/v1/info`).pipe(
     Effect.flatMap((response) => Effect.map(response.text, (body) => ({ status: response.status, body }))),
     Effect.mapError((cause) => {

@@ -43,7 +43,7 @@ const sessionOf = (properties: Readonly<Record<string, string>>) =>
 
 export const make = Effect.fnUntraced(function* ({ server, user, properties = {} }: Session) {
   const client = yield* HttpClient.HttpClient
-  const elsewhere = "set FLOE_TRINO_URL to where it is"
+  const elsewhere = "set FLOE_TRINO_URL to its address"
   const session = sessionOf(properties)
 
   const headers = {

@@ -23,13 +23,34 @@ export interface QueryResult {
   readonly rows: Stream.Stream<ReadonlyArray<QueryValue>, QueryError>
 }
 
-/** The engine rejected the statement, or failed to run it. A retry does not help. */
+/** Another writer committed first, or holds a lock; nothing was changed. */
+export class WriteConflict extends Schema.TaggedError<WriteConflict>()("WriteConflict", { message: Schema.String }) {}
+
+/** The statement names a table or a schema that is not there. */
+export class RelationMissing extends Schema.TaggedError<RelationMissing>()("RelationMissing", {
+  message: Schema.String
+}) {}
+
+/** The folder of a new table has files in it. */
+export class LocationNotEmpty extends Schema.TaggedError<LocationNotEmpty>()("LocationNotEmpty", {
+  message: Schema.String
+}) {}
+
+/** Anything else: the message is for a person. */
+export class StatementFailed extends Schema.TaggedError<StatementFailed>()("StatementFailed", {
+  message: Schema.String
+}) {}
+
+/** The engine rejected the statement, or failed to run it. The reason's message is the engine's own. */
 export class QueryFailed extends Schema.TaggedError<QueryFailed>()("QueryFailed", {
-  /** The engine's own message. */
-  reason: Schema.String
+  reason: Schema.Union([WriteConflict, RelationMissing, LocationNotEmpty, StatementFailed])
 }) {
   override get message() {
-    return this.reason
+    return this.reason.message
+  }
+
+  static because(message: string) {
+    return new QueryFailed({ reason: new StatementFailed({ message }) })
   }
 }
 

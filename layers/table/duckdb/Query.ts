@@ -40,7 +40,7 @@ export const layer = Layer.effect(
 
     const execute = Effect.fn("Query.execute")(function* (sql: string, options?: { readonly asOf?: AsOf | undefined }) {
       if (trimmed(sql) === "") {
-        return yield* new QueryFailed({ reason: "There is no statement. Give one, for example SELECT * FROM weather." })
+        return yield* QueryFailed.because("There is no statement. Give one, for example SELECT * FROM weather.")
       }
       if (isShowCatalogs(sql)) return catalogs
       const names = yield* OtherTables.listNames.pipe(
@@ -51,7 +51,7 @@ export const layer = Layer.effect(
       // A rebuilt table can be read where the old one cannot.
       const isWeatherNamed = named.length === 0 || OtherTables.mentions(sql, weather)
       if (!isWeatherNamed && options?.asOf !== undefined) {
-        return yield* new QueryFailed({ reason: `Only the table ${weather} can be read as of an older snapshot.` })
+        return yield* QueryFailed.because(`Only the table ${weather} can be read as of an older snapshot.`)
       }
       const ofWeather = isWeatherNamed ? yield* rows(folder.table, options?.asOf) : OtherTables.unread
       const others = yield* Effect.forEach(

@@ -45,11 +45,9 @@ const withoutIds = (files: TableRows["files"]) => `
   `
 
 const failed = (cause: unknown) =>
-  new QueryFailed({
-    reason: (cause instanceof Error ? cause.message : String(cause))
-      .replace("Failed to extract statements: ", "")
-      .trim()
-  })
+  QueryFailed.because(
+    (cause instanceof Error ? cause.message : String(cause)).replace("Failed to extract statements: ", "").trim()
+  )
 
 const readOnly = "Only statements that read are allowed: SELECT, SHOW, DESCRIBE, SUMMARIZE, or EXPLAIN of a SELECT"
 
@@ -102,9 +100,9 @@ export const open = Effect.fnUntraced(function* (rows: TableRows, others: Readon
       const result = yield* run(connection, () => connection.runAndReadAll(withoutIds(byId)))
       const [name] = result.getColumnsJson()[0] ?? []
       if (name !== undefined) {
-        return yield* new QueryFailed({
-          reason: `The table's columns were changed, and its data file ${name} does not record which of them it has. Rewrite the file with the engine that added it.`
-        })
+        return yield* QueryFailed.because(
+          `The table's columns were changed, and its data file ${name} does not record which of them it has. Rewrite the file with the engine that added it.`
+        )
       }
     }
     yield* run(connection, () => connection.run(define(tables)))
@@ -114,16 +112,16 @@ export const open = Effect.fnUntraced(function* (rows: TableRows, others: Readon
   const prepare = Effect.fnUntraced(function* (sql: string): Effect.fn.Return<DuckDBPreparedStatement, QueryFailed> {
     const forbidden = forbiddenFunction(sql)
     if (forbidden !== undefined) {
-      return yield* new QueryFailed({ reason: `The function ${forbidden} cannot be used in a query.` })
+      return yield* QueryFailed.because(`The function ${forbidden} cannot be used in a query.`)
     }
-    const rejection = isChange(sql) ? Effect.fail(new QueryFailed({ reason: `${readOnly}.` })) : undefined
+    const rejection = isChange(sql) ? Effect.fail(QueryFailed.because(`${readOnly}.`)) : undefined
     const statements = yield* Effect.catch(
       run(connection, () => connection.extractStatements(sql)),
       (error) => rejection ?? Effect.fail(error)
     )
     if (statements.count !== 1) {
       if (rejection !== undefined) return yield* rejection
-      return yield* new QueryFailed({ reason: `Give one statement at a time; there are ${statements.count}.` })
+      return yield* QueryFailed.because(`Give one statement at a time; there are ${statements.count}.`)
     }
     const statement = yield* Effect.catch(
       run(connection, () => statements.prepare(0)),
@@ -131,7 +129,7 @@ export const open = Effect.fnUntraced(function* (rows: TableRows, others: Readon
     )
     if (statement.statementType === StatementType.SELECT) return statement
     const inner = statement.statementType === StatementType.EXPLAIN ? explained(sql) : undefined
-    if (inner === undefined) return yield* new QueryFailed({ reason: `${readOnly}.` })
+    if (inner === undefined) return yield* QueryFailed.because(`${readOnly}.`)
     yield* prepare(inner)
     return statement
   })
@@ -146,7 +144,7 @@ export const open = Effect.fnUntraced(function* (rows: TableRows, others: Readon
     const second = yield* connect
     yield* run(second, () => second.run(`USE iceberg."default"`))
     yield* run(second, () => second.run(`EXPLAIN ANALYZE ${sql}`))
-    return yield* new QueryFailed({ reason: "The engine stopped before the last row. Try again." })
+    return yield* QueryFailed.because("The engine stopped before the last row. Try again.")
   }, Effect.scoped)
 
   const isReadable = (file: TableRows["files"][number]) =>

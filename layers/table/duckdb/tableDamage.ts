@@ -30,7 +30,7 @@ export const explainDamage =
     Effect.catch(
       effect,
       Effect.fnUntraced(function* (error) {
-        const file = yield* damagedFile(damage, error.reason)
+        const file = yield* damagedFile(damage, error.message)
         if (file === undefined) return yield* error
         const fault = (yield* faultOf(file.path, file.bytes)) ?? "is damaged: its rows cannot be read"
         return yield* new QueryUnavailable({

@@ -1,12 +1,16 @@
 import { Effect, Layer, Option, Result, type Scope, Stream } from "effect"
 import * as FetchHttpClient from "effect/http/FetchHttpClient"
 import {
+  LocationNotEmpty,
   Query,
   QueryCancelled,
   type QueryError,
   QueryFailed,
   type QueryResult,
-  QueryUnavailable
+  QueryUnavailable,
+  RelationMissing,
+  StatementFailed,
+  WriteConflict
 } from "../../../services/Query.ts"
 import { trinoUrl, trinoUser } from "../../../services/Settings.ts"
 import { type AsOf, weather } from "../../../services/TableReader.ts"
@@ -34,6 +38,12 @@ const advices: ReadonlyArray<readonly [message: RegExp, advice: string]> = [
   [/Table 'iceberg\.default\.weather' does not exist$/, "run floe table create"]
 ]
 
+const reasons = [
+  [/(Table|Schema) '.*' does not exist/, RelationMissing],
+  [/non-empty location/, LocationNotEmpty],
+  [/Failed to commit|Metadata location|lock/i, WriteConflict]
+] as const
+
 const errorOf = (failure: Failure): QueryError => {
   const { message, errorName, errorType } = failure
   const reason = message ?? errorName
@@ -50,7 +60,10 @@ const errorOf = (failure: Failure): QueryError => {
     })
   }
   const advice = advices.find(([message]) => message.test(reason))?.[1]
-  return new QueryFailed({ reason: advice === undefined ? reason : `${reason}; ${advice}.` })
+  const Reason = reasons.find(([pattern]) => pattern.test(reason))?.[1] ?? StatementFailed
+  return new QueryFailed({
+    reason: new Reason({ message: advice === undefined ? reason : `${reason}; ${advice}.` })
+  })
 }
 
 const rowsOf = (columns: ReadonlyArray<Column>) => {
@@ -62,7 +75,7 @@ const rowsOf = (columns: ReadonlyArray<Column>) => {
   return ({ data = [] }: Page) =>
     Effect.try({
       try: () => data.map(row),
-      catch: (cause) => new QueryFailed({ reason: cause instanceof Error ? cause.message : String(cause) })
+      catch: (cause) => QueryFailed.because(cause instanceof Error ? cause.message : String(cause))
     })
 }
 
@@ -114,13 +127,9 @@ export const at = (base: URL, user: string, properties?: Protocol.Session["prope
           Effect.provideService(Query, { execute: run }),
           Effect.mapError((error) => (error._tag === "SnapshotMissing" ? error : asQueryError(error)))
         )
-        const query = yield* Effect.fromResult(
-          Result.mapError(atSnapshot(statement, snapshotId), (reason) => new QueryFailed({ reason }))
-        )
+        const query = yield* Effect.fromResult(Result.mapError(atSnapshot(statement, snapshotId), QueryFailed.because))
         return yield* run(query).pipe(
-          Effect.catchTag("QueryFailed", ({ reason }) =>
-            Effect.fail(new QueryFailed({ reason: withOriginalLines(reason) }))
-          )
+          Effect.catchTag("QueryFailed", ({ message }) => Effect.fail(QueryFailed.because(withOriginalLines(message))))
         )
       })
 
@@ -130,9 +139,7 @@ export const at = (base: URL, user: string, properties?: Protocol.Session["prope
       ) {
         const statement = trimStatement(sql)
         if (statement === "") {
-          return yield* new QueryFailed({
-            reason: "There is no statement; enter one, for example SELECT * FROM weather."
-          })
+          return yield* QueryFailed.because("There is no statement; enter one, for example SELECT * FROM weather.")
         }
         return yield* options?.asOf === undefined ? run(statement) : runAsOf(statement, options.asOf)
       })

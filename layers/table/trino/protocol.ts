@@ -94,9 +94,9 @@ export const make = Effect.fnUntraced(function* ({ server, user, properties = {}
       })
     )
     if (status === 401 || status === 403) {
-      return yield* new QueryFailed({
-        reason: `Trino at ${server} rejected the user ${user} (${status}): set FLOE_TRINO_USER to a user that needs no password, as Floe sends none, or ${elsewhere}.`
-      })
+      return yield* QueryFailed.because(
+        `Trino at ${server} rejected the user ${user} (${status}): set FLOE_TRINO_USER to a user that needs no password, as Floe sends none, or ${elsewhere}.`
+      )
     }
     if (status !== 200) {
       return yield* new PageUnavailable({

@@ -58,9 +58,8 @@ const run = Effect.fnUntraced(
 
 const all = <A>(row: Schema.Codec<A, unknown>, sql: string): Effect.Effect<ReadonlyArray<A>, QueryError, Query> =>
   Effect.flatMap(run(sql), (rows) =>
-    Effect.mapError(
-      Schema.decodeUnknownEffect(Schema.Array(row))(rows),
-      () => new QueryFailed({ reason: "Floe cannot read Trino's answer, which is a bug in Floe." })
+    Effect.mapError(Schema.decodeUnknownEffect(Schema.Array(row))(rows), () =>
+      QueryFailed.because("Floe cannot read Trino's answer, which is a bug in Floe.")
     )
   )
 

@@ -6,8 +6,8 @@ import type { SnapshotMissing } from "../../../services/TableReader.ts"
 
 export type OnProgress = (step: string) => Effect.Effect<void>
 
-const conflict = /Failed to commit|Metadata location|lock/i
-const isConflict = (error: QueryError | SnapshotMissing) => error._tag === "QueryFailed" && conflict.test(error.reason)
+const isConflict = (error: QueryError | SnapshotMissing) =>
+  error._tag === "QueryFailed" && error.reason._tag === "WriteConflict"
 /** 1, 2, … 16 s: 31 s in total. */
 const conflictRetries = Schedule.max([Schedule.exponential("1 second"), Schedule.recurs(5)])
 

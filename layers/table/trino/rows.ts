@@ -15,8 +15,9 @@ export const metadataTable = (table: string, kind: string) => `iceberg.default."
 /** SQL for a time as milliseconds since 1970. */
 export const millisOf = (time: string) => `CAST(round(to_unixtime(${time}) * 1000) AS bigint)`
 
-const isMissing = (error: QueryError) =>
-  error._tag === "QueryFailed" && /(Table|Schema) '.*' does not exist/.test(error.reason)
+const isMissing = (error: QueryError) => error._tag === "QueryFailed" && error.reason._tag === "RelationMissing"
+
+const reasonOf = (error: QueryError) => (error._tag === "QueryFailed" ? error.message : error.reason)
 
 const missing = (table: string) =>
   new TableMissing({
@@ -46,7 +47,7 @@ export const stream = <A>({ table, operation, row }: Question<A>, sql: string) =
     Effect.map(({ rows }) => rows),
     Stream.unwrap,
     Stream.mapError((error) =>
-      isMissing(error) ? missing(table) : unavailable(error.reason.replace(/\.$/, ""), error)
+      isMissing(error) ? missing(table) : unavailable(reasonOf(error).replace(/\.$/, ""), error)
     ),
     Stream.mapArrayEffect((rows) =>
       Effect.mapError(decode(rows), (cause) =>

@@ -63,14 +63,13 @@ export const create = Effect.fn("WeatherTable.create")(function* (bucket: string
   yield* rowsOf(`CREATE SCHEMA IF NOT EXISTS iceberg.default WITH (location = 's3a://${bucket}/default')`)
   const before = yield* rowsOf("SHOW TABLES FROM iceberg.default LIKE 'weather'")
   yield* rowsOf(createStatement(name, propertiesAt(bucket))).pipe(
-    Effect.catchIf(
-      (error) => error._tag === "QueryFailed" && error.reason.includes("non-empty location"),
-      () => Effect.fail(new LocationTaken({ location: `s3a://${bucket}/default/weather` }))
+    Effect.catchReason("QueryFailed", "LocationNotEmpty", () =>
+      Effect.fail(new LocationTaken({ location: `s3a://${bucket}/default/weather` }))
     )
   )
   const [[shown] = []] = yield* rowsOf(`SHOW CREATE TABLE ${name}`)
   if (!Predicate.isString(shown))
-    return yield* new QueryFailed({ reason: `Trino returned no definition of the table ${name}.` })
+    return yield* QueryFailed.because(`Trino returned no definition of the table ${name}.`)
   const different = differences(shown, bucket)
   if (different.length > 0) return yield* new TableDiffers({ differences: different })
   return before.length === 0 ? "created" : "present"

@@ -1,5 +1,8 @@
 import { assert, it } from "@effect/vitest"
-import { differences } from "../../../layers/table/trino/weatherTable.ts"
+import { Effect } from "effect"
+import * as QueryLayer from "../../../layers/table/trino/Query.ts"
+import { create, differences } from "../../../layers/table/trino/weatherTable.ts"
+import { serving } from "../../support/httpService.ts"
 
 /** Trino 476's output for the table that `floe table create` created. */
 const shown = `CREATE TABLE iceberg.default.weather (
@@ -40,3 +43,25 @@ it("given another layout, when it is compared, then each difference is named", (
     "its partitioning is not set instead of ARRAY['ts']"
   ])
 })
+
+/** What Trino 476 answers. */
+const notEmpty =
+  "Cannot create a table on a non-empty location: s3a://warehouse/default/weather, set 'iceberg.unique-table-location=true' in your Iceberg catalog properties to use unique table locations for every table."
+
+it.live("given files where the table belongs, when it is created, then they are named and what to do with them", () =>
+  Effect.gen(function* () {
+    const { base } = yield* serving(({ body }) => ({
+      status: 200,
+      body: JSON.stringify(
+        body.startsWith("CREATE TABLE")
+          ? { id: "1", error: { message: notEmpty, errorName: "ICEBERG_FILESYSTEM_ERROR", errorType: "EXTERNAL" } }
+          : { id: "1", columns: [] }
+      )
+    }))
+    const error = yield* Effect.flip(create("warehouse")).pipe(Effect.provide(QueryLayer.at(new URL(base), "floe")))
+    assert.strictEqual(
+      error.message,
+      "There are files at s3a://warehouse/default/weather, but the catalog has no table iceberg.default.weather: restore the metastore's database, or move these files away."
+    )
+  }).pipe(Effect.scoped)
+)

@@ -78,7 +78,7 @@ export class ChecksumsUnreadable extends Schema.TaggedError<ChecksumsUnreadable>
   cause: Schema.Defect()
 }) {
   override get message() {
-    return "The query engine's answer cannot be read; this is a fault of Floe."
+    return "The query engine's answer cannot be read, which is a bug in Floe."
   }
 }
 

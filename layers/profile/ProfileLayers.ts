@@ -66,7 +66,7 @@ export interface ProfileLayers {
 
 class OnlyEmbedded extends Schema.TaggedError<OnlyEmbedded>()("OnlyEmbedded", {}) {
   override get message() {
-    return "This needs the embedded profile, and FLOE_PROFILE is distributed. There, Kafka Connect writes the table, and docker compose up starts everything."
+    return "This needs the embedded profile, but FLOE_PROFILE is distributed. There, Kafka Connect writes the table, and docker compose up starts everything."
   }
 }
 
@@ -81,7 +81,7 @@ class OnlyDistributed extends Schema.TaggedError<OnlyDistributed>()("OnlyDistrib
 
 class NoBackup extends Schema.TaggedError<NoBackup>()("NoBackup", {}) {
   override get message() {
-    return "floe backup and floe restore need the embedded profile's data folder, and FLOE_PROFILE is distributed. docs/operations.md describes how to back up Kafka, PostgreSQL and MinIO."
+    return "floe backup and floe restore need the embedded profile's data folder, but FLOE_PROFILE is distributed. docs/operations.md describes how to back up Kafka, PostgreSQL and MinIO."
   }
 }
 

@@ -61,7 +61,7 @@ export const layers = {
   connector: Connector.layer.pipe(Layer.provide(SinkControl.layer), Layer.provide(layerToRead)),
   kafkaConnect: onlyDistributed(noConnect),
   registration: onlyDistributed(noConnect),
-  tableCreation: onlyDistributed("the sink makes the table with its first commit (npm start)"),
+  tableCreation: onlyDistributed("the sink creates the table with its first commit (npm start)"),
   topics: onlyDistributed("the log is a file and needs no topic"),
   consumerGroups: onlyDistributed("the log is a file and has no groups"),
   deadLetters: DeadLetters.layer

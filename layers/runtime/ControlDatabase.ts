@@ -103,7 +103,8 @@ export const open = Effect.fnUntraced(function* (path: string) {
       (rows) =>
         Schema.decodeUnknownEffect(Schema.Array(schema))(rows).pipe(
           Effect.mapError(
-            (cause) => new ControlDatabaseUnusable({ path, reason: "it has a row of another version of Floe", cause })
+            (cause) =>
+              new ControlDatabaseUnusable({ path, reason: "it has a row that another version of Floe wrote", cause })
           )
         )
     )

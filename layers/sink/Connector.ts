@@ -1,4 +1,4 @@
-/** Presents the embedded sink as a connector with one task; its commands go through the control table. */
+/** Presents the embedded sink as a connector with one task; its commands go through the control database. */
 import { hostname } from "node:os"
 import { Effect, Layer, Option } from "effect"
 import {

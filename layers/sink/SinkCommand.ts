@@ -46,7 +46,7 @@ export const dispatch = Effect.fn("SinkCommand.dispatch")(function* <E, R>({
   for (;;) {
     const request = yield* control.find(id)
     if (Option.isNone(request))
-      return yield* new SinkCommandFailed({ reason: "The sink's control table was replaced; try again." })
+      return yield* new SinkCommandFailed({ reason: "The sink's control database was replaced; try again." })
     const { outcome, state } = request.value
     if (state === "failed") return yield* new SinkCommandFailed({ reason: outcome ?? "The sink failed." })
     if (state === "done") return outcome ?? "Done."

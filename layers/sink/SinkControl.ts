@@ -6,7 +6,7 @@ import { Array, Clock, Context, Effect, Layer, Option, Schema } from "effect"
 import { DataFolder } from "../../services/DataFolder.ts"
 import { open } from "../runtime/ControlDatabase.ts"
 
-/** The command that promotes the rebuilt table named in its argument. Stored in the control table, so it keeps the old word. */
+/** The command that promotes the rebuilt table named in its argument. Stored in the control database, so it keeps the old word. */
 export const promoteCommand = "swap"
 
 /** `pause` and `resume` the sink; `maintain` the table until nothing is left to do; or promote a rebuilt table. */
@@ -44,7 +44,7 @@ export class ControlUnavailable extends Schema.TaggedError<ControlUnavailable>()
   cause: Schema.Defect()
 }) {
   override get message() {
-    return `The sink's control table is unavailable (${this.operation}): ${this.reason}.`
+    return `The sink's control database is unavailable (${this.operation}): ${this.reason}.`
   }
 }
 

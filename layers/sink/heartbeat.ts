@@ -1,4 +1,4 @@
-/** Whether the sink that reports to a control table is alive: its lock shows it, and its reports, one every second. */
+/** Whether the sink that reports to a control database is alive: its lock shows it, and its reports, one every second. */
 import { Clock, Effect, Option } from "effect"
 import { DataFolder } from "../../services/DataFolder.ts"
 import { isHeld } from "../runtime/ProcessLock.ts"

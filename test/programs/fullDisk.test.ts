@@ -57,7 +57,7 @@ it.live(
           const full = yield* until(/^FAIL +sink +The sink \(process \d+\) cannot write/m)
           assert.match(full, /cannot write in the data folder: the disk is full; free some space/)
           assert.match(full, /^FAIL +disk +The disk of \S+ is full: it has 0 MiB of 6 MiB left\.$/m)
-          assert.match(full, /^FAIL +server .* takes no events: .*the disk is full/m)
+          assert.match(full, /^FAIL +server .* accepts no events: .*the disk is full/m)
           assert.notMatch(full, /kill|hangs/)
           const { out } = yield* inProcess(["status"], env)
           assert.match(out, /sink +down .*cannot write: the disk is full/)

@@ -120,7 +120,7 @@ it.live("the sink stops with one sentence, the server rejects events, and doctor
     )
     const doctor = yield* inProcess(["doctor"], env)
     assert.strictEqual(doctor.code, 1)
-    assert.match(doctor.out, /^FAIL +data +There is no data folder .*data\.$/m)
+    assert.match(doctor.out, /^FAIL +data +The data folder .*data does not exist\.$/m)
     for (const check of ["log", "table", "sink", "folder"]) {
       assert.match(doctor.out, new RegExp(`^-- +${check} +Not checked: fix data first\\.$`, "m"))
     }

@@ -332,7 +332,7 @@ describe("Sink, on request", () => {
     }).pipe(Effect.scoped, Effect.provide(environment))
   )
 
-  it.live("logs once that it cannot write its control table, and neither spins nor stops", () =>
+  it.live("logs once that it cannot write its control database, and neither spins nor stops", () =>
     Effect.gen(function* () {
       const { control } = yield* DataFolder
       const lines: Array<string> = []
@@ -352,7 +352,7 @@ describe("Sink, on request", () => {
       assert.sameMembers(
         lines.map((line) => line.replace(control, "control.db")),
         [
-          "The sink's control table is unavailable (mark): control.db: disk full. The sink continues without it.",
+          "The sink's control database is unavailable (mark): control.db: disk full. The sink continues without it.",
           "paused on request"
         ]
       )

@@ -111,7 +111,7 @@ describe("SinkControl", () => {
       yield* control.request("pause")
       yield* edit("UPDATE requests SET state = 'exploded'")
       const error = yield* Effect.flip(control.next)
-      assert.match(error.message, /^The sink's control table is unavailable \(next\): .*\/control\.db: .*\.$/)
+      assert.match(error.message, /^The sink's control database is unavailable \(next\): .*\/control\.db: .*\.$/)
     }).pipe(Effect.provide(live))
   )
 
@@ -137,7 +137,7 @@ describe("SinkControl", () => {
       const error = yield* Layer.build(SinkControl.layer).pipe(Effect.flip)
       assert.strictEqual(
         error.message,
-        `The sink's control table is unavailable (open): ${folder.control}: file is not a database.`
+        `The sink's control database is unavailable (open): ${folder.control}: file is not a database.`
       )
     }).pipe(Effect.scoped, Effect.provide(temporary))
   )

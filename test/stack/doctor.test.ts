@@ -78,7 +78,7 @@ test("addresses of other components, and what cannot be checked then", { timeout
     server: /not a logging server/,
     zookeeper: /FLOE_ZOOKEEPER/,
     connect: /not Kafka Connect.*FLOE_CONNECT_URL/,
-    storage: /no object store.*FLOE_S3_ENDPOINT/,
+    storage: /is not an object store.*FLOE_S3_ENDPOINT/,
     postgres: /FLOE_POSTGRES/,
     metastore: /FLOE_METASTORE_URI/,
     trino: /not Trino.*FLOE_TRINO_URL/
@@ -157,7 +157,7 @@ test("a topic that is missing, has too few partitions, or has lost its beginning
   await kafka(`kafka-topics ${broker} --create --topic ${topic} --partitions 1 --config retention.bytes=1000000`)
   await kafka(`kafka-topics ${broker} --create --topic ${topic}-dlq --partitions 1`)
   const few = await ills(env)
-  named(few, { topics: [/has 1 partition, and should have 2\.$/], connector })
+  named(few, { topics: [/has 1 partition, but should have 2\.$/], connector })
   await mend(few.topics)
   const event = '{"city":"Oslo","temperature":"1","ts":"2026-01-08-14"}'
   await kafka(`echo '${event}' | kafka-console-producer ${broker} --topic ${topic}`)

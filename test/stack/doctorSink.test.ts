@@ -71,7 +71,7 @@ test("the connector runs and commits nothing: somebody who lives holds a lock on
     const [found] = await until(
       "what waits is named",
       () => foundWithin({ commitLagLimit: Duration.seconds(15) }, "commits"),
-      ([found]) => /runs and commits nothing/.test(found?.finding ?? "")
+      ([found]) => /is running but commits nothing/.test(found?.finding ?? "")
     )
     assert.match(
       found?.finding ?? "",

@@ -125,7 +125,7 @@ const cases: ReadonlyArray<Case> = [
       await connector("/resume", "PUT")
     },
     check: "origin",
-    finding: /does not name the topic/
+    finding: /does not record the topic/
   },
   {
     damage: "another program wrote a row and deleted some",
@@ -180,7 +180,7 @@ const cases: ReadonlyArray<Case> = [
       await docker("restart", "trino")
     },
     check: "table",
-    finding: /^The metastore names a file of the table's metadata that is not there/,
+    finding: /^The metastore points to a metadata file of the table that does not exist/,
     slow: true
   },
   {

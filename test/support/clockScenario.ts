@@ -47,7 +47,7 @@ export const scenario = Effect.fnUntraced(function* ({ env: clock, set }: Settab
   yield* printed(program, /The clock jumped ahead by 7,200 s, to .*\(it was set, or the machine was suspended\)/)
   yield* commitsMore(program)
   const right = yield* floe(["doctor"], env)
-  assert.match(right.out, /^ok {3}clock .*The last step that Floe noticed: it jumped ahead by 7,200 s/m)
+  assert.match(right.out, /^ok {3}clock .*The last change that Floe noticed: it jumped ahead by 7,200 s/m)
   const audit = yield* floe(["audit"], env)
   assert.strictEqual(audit.code, 0, audit.out)
   assert.strictEqual(program.output().match(/The clock /g)?.length, 2, "each step is logged once")

@@ -178,7 +178,7 @@ const simple = (command: "pause" | "resume" | "delete", description: string, out
     })
   ).pipe(
     Command.withDescription(description),
-    Command.withExamples([{ command: `floe connector ${command}`, description }])
+    Command.withExamples([{ command: `floe connector ${command}`, description: description.replace(/[.;].*$/, "") }])
   )
 
 export const connector = Command.make("connector").pipe(

@@ -69,7 +69,7 @@ const membersOf = (value: unknown): number =>
 /** Like {@link parseJson}, for one record. The error is a predicate, for example `is not valid JSON`. */
 export const parseRecord = (text: string): Result.Result<unknown, string> => {
   const { members, values } = shapeOf(text)
-  if (values > mostOfRecord) return Result.fail("is no record")
+  if (values > mostOfRecord) return Result.fail("is not a record")
   return Result.filterOrFail(
     Result.mapError(parseJson(text), () => "is not valid JSON"),
     (value) => membersOf(value) === members,

@@ -73,7 +73,7 @@ const make = Effect.gen(function* () {
           return yield* missing(`There is no dead letter at ${place}: partition ${position.partition} ${range}`)
         }
         if (fold.isNote(position)) {
-          return yield* missing(`The message at ${place} is not a dead letter but a record that one was sent again`)
+          return yield* missing(`The message at ${place} is not a dead letter: it records that one was sent again`)
         }
       })
 

@@ -58,7 +58,7 @@ export const reasons = {
   wantsTls: (protocol: string) => `the broker requires TLS; set FLOE_KAFKA_SECURITY to ${protocol}`,
   wantsNoTls: (protocol: string) => `the broker does not use TLS; set FLOE_KAFKA_SECURITY to ${protocol}`,
   wantsUser:
-    "the broker wants a user; set FLOE_KAFKA_SECURITY to sasl_plaintext, and FLOE_KAFKA_USER and FLOE_KAFKA_PASSWORD",
+    "the broker requires a user; set FLOE_KAFKA_SECURITY to sasl_plaintext, and FLOE_KAFKA_USER and FLOE_KAFKA_PASSWORD",
   wantsNoUser: "the broker does not use SASL; set FLOE_KAFKA_SECURITY to plaintext or ssl",
   notUp: (brokers: string) =>
     `${brokers} closes each connection at once: the broker is down or still starting (it may be waiting for ZooKeeper), or this is not a broker; check FLOE_KAFKA_BROKERS`,

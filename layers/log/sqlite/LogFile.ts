@@ -151,7 +151,7 @@ export const requireMark = (folder: Folder, end: number) => {
   if (end === 0 || existsSync(folder.logHighWaterMark)) return
   throw LogTable.corrupt(
     end,
-    `${folder.logHighWaterMark} is missing, so it is unknown whether the log has lost events after this offset, as a copy of log.db alone has; put log.end and log.db-wal back if you have them, or restore a backup (floe restore) into an empty data folder, or accept the log as it is with: touch '${folder.logHighWaterMark.replaceAll("'", "'\\''")}'`
+    `${folder.logHighWaterMark} is missing, so it is unknown whether the log has lost events after this offset (a copy of log.db alone lacks them); put log.end and log.db-wal back if you have them, or restore a backup (floe restore) into an empty data folder, or accept the log as it is with: touch '${folder.logHighWaterMark.replaceAll("'", "'\\''")}'`
   )
 }
 

@@ -51,14 +51,14 @@ const claim = Effect.fnUntraced(function* (target: string, partial: string) {
   if (existsSync(partial)) {
     const names = yield* attempt(partial, () => readdir(partial))
     if (names.length > 0 && !names.includes(lockName)) {
-      return yield* failure(partial, "it is in the way, and no backup made it; move it away")
+      return yield* failure(partial, "it already exists, and no backup made it; move it away")
     }
     if (yield* isHeld(lock)) return yield* failure(partial, "another floe backup is writing there; wait until it ends")
     yield* attempt(partial, () => rm(partial, { recursive: true, force: true }))
   }
   yield* attempt(partial, async () => make(partial)).pipe(
     Effect.mapError((error) =>
-      codeOf(error.cause) === "ENOENT" ? failure(dirname(target), "no folder can be made there") : error
+      codeOf(error.cause) === "ENOENT" ? failure(dirname(target), "no folder can be created there") : error
     )
   )
   yield* acquire(lock, "floe backup")

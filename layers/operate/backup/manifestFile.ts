@@ -28,9 +28,7 @@ export const read = Effect.fnUntraced(function* (folder: string) {
   const text = yield* attempt(path, () => readFile(path, "utf8")).pipe(
     Effect.mapError((error) =>
       codeOf(error.cause) === "ENOENT" || codeOf(error.cause) === "ENOTDIR"
-        ? unusable(
-            "it is missing, so this is no backup, or one that was interrupted; give a folder that floe backup made"
-          )
+        ? unusable("it is missing, so this is not a backup, or an interrupted one; give a folder that floe backup made")
         : error
     )
   )
@@ -40,6 +38,6 @@ export const read = Effect.fnUntraced(function* (folder: string) {
   }
   const manifest = decode(file.backup)
   if (Option.isNone(manifest))
-    return yield* unusable("it was made by a newer version of Floe; restore it with that one")
+    return yield* unusable("it was made by a newer version of Floe; restore it with that version")
   return manifest.value
 })

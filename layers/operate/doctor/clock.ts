@@ -29,10 +29,10 @@ const newestCommit = Effect.gen(function* () {
 /** `last`: the last step of the clock that a program noticed. */
 export const clock = (target: URL | undefined, last: Option.Option<ClockStep> = Option.none()) => ({
   name: "clock",
-  ok: `The clock is right: no event or commit has a later time than now, and the server's clock agrees.${Option.match(
-    last,
-    { onNone: () => "", onSome: (step) => ` The last step that Floe noticed: it ${described(step)}.` }
-  )}`,
+  ok: `The clock is right: no event or commit is later than now, and the server's clock agrees.${Option.match(last, {
+    onNone: () => "",
+    onSome: (step) => ` The last change that Floe noticed: it ${described(step)}.`
+  })}`,
   run: Effect.gen(function* () {
     const written = { "event was accepted": yield* newestEvent, "commit was made": yield* newestCommit }
     const now = yield* Clock.currentTimeMillis
@@ -47,7 +47,7 @@ export const clock = (target: URL | undefined, last: Option.Option<ClockStep> = 
         finding: `The newest ${what} ${seconds(at - now)} later than this machine's clock shows now${cause}.`,
         consequence:
           "New events are assigned hours that have already passed, the table's history is out of order, and the lag cannot be measured.",
-        fix: `If the clock is wrong, set it (timedatectl status; sudo timedatectl set-ntp true). If it is right, wait: nothing is lost, and in ${seconds(at - now)} this is over.`
+        fix: `If the clock is wrong, set it (timedatectl status; sudo timedatectl set-ntp true). If it is right, wait: nothing is lost, and the clock catches up in ${seconds(at - now)}.`
       })
     }
     if (target === undefined) return findings
@@ -56,7 +56,7 @@ export const clock = (target: URL | undefined, last: Option.Option<ClockStep> = 
     if (Math.abs(ahead) > toleranceMillis) {
       findings.push({
         finding: `The clock of the server at ${addressOf(target)} is ${seconds(Math.abs(ahead))} ${ahead > 0 ? "ahead of" : "behind"} this one.`,
-        consequence: "The server assigns events to other hours than this machine would.",
+        consequence: "The server assigns events to different hours than this machine would.",
         fix: "Set the clock that is wrong (timedatectl status; sudo timedatectl set-ntp true)."
       })
     }

@@ -64,7 +64,7 @@ const make = Effect.fnUntraced(function* (limits: Limits) {
       {
         name: "server",
         ok: okOf(addressOf(base)),
-        // Without Kafka or its topic it takes no events, which their checks report better.
+        // Without Kafka or its topic it accepts no events, which their checks report better.
         needs: ["kafka", "topics"],
         run: server
       },

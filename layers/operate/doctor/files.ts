@@ -55,7 +55,7 @@ export const files = <R>({ ended, growing, total, snapshots, kept, fewer }: File
     if (count > snapshots) {
       findings.push({
         finding: `The table keeps ${plural(count, "snapshot")}.`,
-        consequence: "Each commit lists all of them, and the files of old ones take up room.",
+        consequence: "Each commit lists all of them, and the files of old ones take up disk space.",
         fix: fewer
       })
     }

@@ -52,14 +52,17 @@ const at = (address: Address) => {
       )
     )
     if (answer._tag === "Exception") {
-      return yield* unavailable(`it rejects the call (${answer.message}); Floe needs one of Hive 3`, answer.message)
+      return yield* unavailable(
+        `it rejects the call (${answer.message}); Floe needs a Hive 3 metastore`,
+        answer.message
+      )
     }
     if (Schema.is(Thrown)(answer.fields)) {
       return yield* unavailable(`it fails (${answer.fields[1][1]}); look at its log`, answer.fields[1][1])
     }
     return yield* Schema.decodeUnknownEffect(schema)(answer.fields).pipe(
       Effect.mapError((cause) =>
-        unavailable(`what answers at ${formatAddress(address)} is no metastore of Hive 3; ${elsewhere}`, cause)
+        unavailable(`what answers at ${formatAddress(address)} is not a Hive 3 metastore; ${elsewhere}`, cause)
       )
     )
   })

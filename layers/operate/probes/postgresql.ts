@@ -35,7 +35,7 @@ export const answers = Effect.fn("PostgreSQL.answers")(function* (
   const options = { ...address, user, password: Redacted.value(password), database, max: 1, onnotice: () => {} }
   // The client reconnects endlessly to a port that closes its connections, so the time limit is here.
   const foreign = new NoAnswer({
-    reason: `${place} does not answer as PostgreSQL does within ${timeLimit}`,
+    reason: `${place} did not answer as a PostgreSQL server within ${timeLimit}`,
     foreign: true,
     cause: "time-out"
   })

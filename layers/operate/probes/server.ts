@@ -5,7 +5,7 @@ import type { Finding } from "../../../services/Checks.ts"
 import type { Target } from "../../../services/LogTarget.ts"
 import { health } from "../../ingest/health.ts"
 
-export const okOf = (label: string) => `The logging server at ${label} takes events.`
+export const okOf = (label: string) => `The logging server at ${label} accepts events.`
 
 export const healthAt = (base: URL, label?: string) => health(base, label).pipe(Effect.provide(FetchHttpClient.layer))
 
@@ -22,7 +22,7 @@ export const answersAt = Effect.fnUntraced(function* <E, R, R2 = never>(
   if (judged.length > 0) return judged
   if (notReady === null) return []
   const finding: Finding = {
-    finding: `The logging server at ${label} takes no events: ${notReady}`,
+    finding: `The logging server at ${label} accepts no events: ${notReady}`,
     consequence: "The server answers 503 to events until the cause is fixed.",
     fix: "Fix the cause; the server then continues by itself."
   }

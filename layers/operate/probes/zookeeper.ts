@@ -7,7 +7,7 @@ import { type Address, exchange } from "../../runtime/tcpExchange.ts"
 
 class NotServing extends Schema.TaggedError<NotServing>()("NotServing", {}) {
   override get message() {
-    return "it runs but serves nobody: it is waiting for a majority of the ZooKeepers"
+    return "it is running but serves no requests: it is waiting for a quorum of ZooKeeper servers"
   }
 }
 

@@ -85,7 +85,7 @@ export const layer = Layer.effect(
     const http = Effect.provideService(HttpClient.HttpClient, client)
 
     const server = Effect.map(because(http(health(target))), ({ version, notReady }): Probed => {
-      if (notReady !== null) return { state: "down", version, detail: `takes no events: ${notReady}` }
+      if (notReady !== null) return { state: "down", version, detail: `accepts no events: ${notReady}` }
       return up(version, addressOf(target))
     })
     const kafka = Effect.map(because(Effect.provideService(describeBrokers(), Admin, admin)), ({ count, version }) =>

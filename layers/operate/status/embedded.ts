@@ -21,9 +21,9 @@ const ofSink = (state: SinkState, now: number): Probed => {
     case "Stopped":
       return { state: "down", detail: `stopped ${ago(state.heartbeatAt)}` }
     case "Died":
-      return { state: "down", detail: `died, last heard of ${ago(state.heartbeatAt)}` }
+      return { state: "down", detail: `died, last heartbeat ${ago(state.heartbeatAt)}` }
     case "Silent":
-      return { state: "down", detail: `process ${state.processId} hangs, last heard of ${ago(state.heartbeatAt)}` }
+      return { state: "down", detail: `process ${state.processId} hangs, last heartbeat ${ago(state.heartbeatAt)}` }
     case "Mute":
       return { state: "down", detail: `process ${state.processId} cannot write: ${state.reason}` }
     case "Never":
@@ -45,7 +45,8 @@ export const layer = Layer.effect(
       const bounds = yield* Effect.option(log.bounds)
       const other = Option.isSome(bounds) ? otherLog(logId, bounds.value.logId) : undefined
       if (other !== undefined) return { state: "down", version, detail: `at ${label}: ${other}` } satisfies Probed
-      if (notReady !== null) return { state: "down", version, detail: `takes no events: ${notReady}` } satisfies Probed
+      if (notReady !== null)
+        return { state: "down", version, detail: `accepts no events: ${notReady}` } satisfies Probed
       return { state: "up", version, detail: addressOf(url) } satisfies Probed
     }).pipe(Effect.provide(FetchHttpClient.layer))
     const events = Effect.as(log.bounds, {

@@ -43,7 +43,10 @@ export const layer = Layer.effect(
       }
       switch (cause.code) {
         case "NoSuchBucket":
-          return new StorageMissing({ warehouse, advice: "make the bucket, or set FLOE_S3_BUCKET to one that exists" })
+          return new StorageMissing({
+            warehouse,
+            advice: "create the bucket, or set FLOE_S3_BUCKET to one that exists"
+          })
         case "InvalidAccessKeyId":
         case "SignatureDoesNotMatch":
           return new StorageRefused({
@@ -52,7 +55,7 @@ export const layer = Layer.effect(
           })
         case "UnrecognizedError":
           return unavailable(
-            `what answers at ${endpoint.origin} is no object store (${cause.statusCode}); ${elsewhere}`,
+            `what answers at ${endpoint.origin} is not an object store (${cause.statusCode}); ${elsewhere}`,
             cause
           )
       }
@@ -105,7 +108,7 @@ export const layer = Layer.effect(
       )
       return yield* Effect.fromResult(parse(body)).pipe(
         Effect.mapError((cause) =>
-          unavailable(`what answers at ${endpoint.origin} is no object store; ${elsewhere}`, cause)
+          unavailable(`what answers at ${endpoint.origin} is not an object store; ${elsewhere}`, cause)
         )
       )
     })

@@ -29,7 +29,7 @@ const pollSchedule = Schedule.spaced("1 second")
 /** Trino drops a statement whose client is gone after 5 minutes. */
 const abandonedStatement = Schedule.spaced("2 seconds").pipe(Schedule.upTo({ duration: "6 minutes" }), monotonic)
 
-const sinkStopped = `The connector ${sinkConnector} stays stopped, and the log keeps taking events; do not resume the connector by hand: ${continues}.`
+const sinkStopped = `The connector ${sinkConnector} stays stopped, and the log keeps accepting events; do not resume the connector by hand: ${continues}.`
 
 const wasStopped = `The connector ${sinkConnector} was already stopped and stays so. If a promotion was interrupted, do not resume the connector by hand: ${continues}.`
 

@@ -138,7 +138,7 @@ const newest = Effect.fnUntraced(function* (
   }
   if (torn[0] === undefined) return Option.none<CurrentMetadata>()
   const { file, reason } = torn[0]
-  return yield* new TableBroken({ file, reason: `${reason}, and no other metadata file is whole` })
+  return yield* new TableBroken({ file, reason: `${reason}, and no other metadata file is intact` })
 })
 
 /**

@@ -11,7 +11,7 @@ const missing = (tableFolder: string) => {
   const name = basename(tableFolder)
   return new TableMissing({
     table: `at ${tableFolder}`,
-    advice: name === weather ? "start the sink (npm start) and log a record" : `floe rebuild --into ${name} makes one`
+    advice: name === weather ? "start the sink (npm start) and log a record" : `floe rebuild --into ${name} creates one`
   })
 }
 

@@ -6,7 +6,7 @@ import { TableUnavailable } from "../../../services/Table.ts"
 const reasonOf = (cause: unknown) => {
   const message = cause instanceof Error ? cause.message : String(cause)
   return message.includes("No space left")
-    ? "the disk is full; make room on it, and it goes on by itself"
+    ? "the disk is full; free some space, and it resumes by itself"
     : (message.split("\n")[0] ?? "").replace(/\.$/, "")
 }
 

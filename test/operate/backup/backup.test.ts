@@ -130,7 +130,7 @@ describe("floe backup", () => {
         yield* Effect.promise(() => killed.ended)
         assert.isFalse(existsSync(folder), "what was killed is not at the backup's name")
         const cut = yield* Effect.flip(restore(`${folder}.partial`, restored))
-        assert.include(cut.message, "is no backup, or one that was interrupted")
+        assert.include(cut.message, "is not a backup, or an interrupted one")
 
         const before = sent.length
         const made = yield* floe(["backup", folder, "--json"], env)

@@ -180,8 +180,8 @@ describe("connector", () => {
     assert.deepStrictEqual(differencesOf(found, wanted), [
       'tasks.max is "2", not "1"',
       'transforms is not set, not "weather"',
-      "iceberg.catalog.s3.secret-access-key is another",
-      "my.own is set"
+      "iceberg.catalog.s3.secret-access-key has another value",
+      "my.own is set but should not be"
     ])
   })
 })
@@ -199,7 +199,7 @@ describe("coordinators", () => {
         "The group connect-iceberg-sink-coord has 2 members: a at 10.0.0.1, b at 10.0.0.2."
       ])
       const [shared] = yield* found([one], ["connect-other-coord"])
-      assert.match(shared?.finding ?? "", /the one of the group connect-other-coord\.$/)
+      assert.match(shared?.finding ?? "", /the one with the group connect-other-coord\.$/)
       assert.match(shared?.fix ?? "", /`floe connector delete other`$/)
     })
   )
@@ -266,16 +266,16 @@ describe("what hangs on time", () => {
       assert.deepStrictEqual(yield* found(at(95, 10), 10_000), [])
       assert.deepStrictEqual(yield* found(at(50, 5), 110), [])
       assert.deepStrictEqual(yield* found(at(50, 5), 111), [
-        "The connector runs and commits nothing: event 5 of partition 0 has been in the topic for 61 s; the last commit was 61 s ago; events not in the table: 5."
+        "The connector is running but commits nothing: event 5 of partition 0 has been in the topic for 61 s; the last commit was 61 s ago; events not in the table: 5."
       ])
       assert.deepStrictEqual(yield* found(at(100, 5), 111), [
         "The sink commits but is behind: event 5 of partition 0 has been in the topic for 61 s; events not in the table: 5."
       ])
       assert.deepStrictEqual(yield* found(at(45), 111), [
-        "The connector runs and commits nothing: event 5 of partition 0 has been in the topic for 61 s; the last commit was 66 s ago; events not in the table: 5."
+        "The connector is running but commits nothing: event 5 of partition 0 has been in the topic for 61 s; the last commit was 66 s ago; events not in the table: 5."
       ])
       assert.deepStrictEqual(yield* found(at(95), 10_000), [])
-      assert.match((yield* found(tableAt(undefined), 111))[0] ?? "", /^.*event 0 .*; there was never a commit;/)
+      assert.match((yield* found(tableAt(undefined), 111))[0] ?? "", /^.*event 0 .*; there has never been a commit;/)
       assert.strictEqual((yield* found(at(50, 5), 70, Duration.seconds(15))).length, 1)
     }).pipe(Effect.provide(MemoryLog.layer))
   )

@@ -237,7 +237,7 @@ const damages = (
 const lacks = (reason: string) =>
   new RegExp(`^The table lacks data that its current snapshot needs: data/ts=\\S+\\.parquet ${reason}\\.$`)
 const incomplete = (reason: string) =>
-  new RegExp(`^The table's current snapshot is not whole: metadata/\\S+\\.avro ${reason}.*\\.$`)
+  new RegExp(`^The table's current snapshot is incomplete: metadata/\\S+\\.avro ${reason}.*\\.$`)
 const torn = /^The table's newest metadata file metadata\/v\d\.metadata\.json .*, so version \d is read\.$/
 const unusable = (reason: string) => new RegExp(`^The table's metadata cannot be used.*${reason}`)
 const hinted = (reason: string) => new RegExp(`^The table's metadata/version-hint\\.text ${reason}.*\\.$`)
@@ -289,14 +289,14 @@ const rows: ReadonlyArray<Row> = [
     folder: hinted("cannot be read: it is a folder")
   }),
   ...damages("data file of an older snapshot", oldDataFile, -1, {
-    missing: { says: {}, warns: /^\d older snapshots are not whole: data\/ts=\S+\.parquet is missing\.$/ },
+    missing: { says: {}, warns: /^\d older snapshots are incomplete: data\/ts=\S+\.parquet is missing\.$/ },
     emptied: { says: {}, warns: /has 0 bytes instead of/ },
     cut: { says: {}, warns: /bytes instead of/ },
     flipped: { says: {}, warns: /is damaged/ },
     folder: { says: {}, warns: /is a folder, not a file/ }
   }),
   ...damages("manifest list of an older snapshot", (place) => lists(place)[0] ?? "", -1, {
-    missing: { says: {}, warns: /^1 older snapshot is not whole: metadata\/snap-\S+\.avro is missing\.$/ },
+    missing: { says: {}, warns: /^1 older snapshot is incomplete: metadata\/snap-\S+\.avro is missing\.$/ },
     emptied: { says: {}, warns: /cannot be read/ },
     cut: { says: {}, warns: /cannot be read/ },
     flipped: { says: {}, warns: /cannot be read/ },
@@ -305,13 +305,13 @@ const rows: ReadonlyArray<Row> = [
   {
     name: "the table's metadata folder is missing",
     damage: (place) => rmSync(metadata(place), { recursive: true }),
-    says: { table: /^The table at .* has data files and no metadata\.$/ }
+    says: { table: /^The table at .* has data files but no metadata\.$/ }
   },
   {
     name: "the table's data folder is missing",
     damage: ({ table }) => rmSync(join(table, "data"), { recursive: true }),
     says: { table: lacks("is missing.*") },
-    warns: (place) => new RegExp(`^${needingMore(place)} older snapshots are not whole`)
+    warns: (place) => new RegExp(`^${needingMore(place)} older snapshots are incomplete`)
   },
   { name: "the table is missing", damage: ({ table }) => rmSync(table, { recursive: true }), says: {} },
   ...damages(
@@ -335,7 +335,7 @@ const rows: ReadonlyArray<Row> = [
   {
     name: "the data folder is missing",
     damage: ({ data }) => rmSync(data, { recursive: true }),
-    says: { data: /^There is no data folder / },
+    says: { data: /^The data folder .* does not exist\.$/ },
     empty: true
   },
   ...damages(

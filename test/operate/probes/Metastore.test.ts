@@ -76,8 +76,8 @@ describe("Metastore", () => {
           message.replaceAll(place, "place")
         )
       const sentences = {
-        "it rejects the call (Invalid method name: 'nonsense'); Floe needs one of Hive 3.": recorded.unknownMethod,
-        "what answers at place is no metastore of Hive 3; set FLOE_METASTORE_URI to its address.": recorded.version,
+        "it rejects the call (Invalid method name: 'nonsense'); Floe needs a Hive 3 metastore.": recorded.unknownMethod,
+        "what answers at place is not a Hive 3 metastore; set FLOE_METASTORE_URI to its address.": recorded.version,
         "place sent an invalid response (it does not begin as Thrift's binary protocol does); set FLOE_METASTORE_URI to its address.":
           Buffer.from("HTTP/1.1 400 Bad Request\r\n").toString("hex")
       }

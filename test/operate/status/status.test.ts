@@ -229,7 +229,7 @@ describe("ZooKeeper", () => {
       const closed = yield* answered("srvr is not executed because it is not in the whitelist.\n")
       assert.isNull(yield* ZooKeeper.version(closed))
       const lonely = yield* answered("This ZooKeeper instance is not currently serving requests\n")
-      assert.include((yield* Effect.flip(ZooKeeper.version(lonely))).message, "serves nobody")
+      assert.include((yield* Effect.flip(ZooKeeper.version(lonely))).message, "serves no requests")
       const foreign = yield* answered("HTTP/1.1 400 Bad Request\r\n")
       assert.match(
         (yield* Effect.flip(ZooKeeper.version(foreign))).message,
@@ -283,7 +283,7 @@ describe("PostgreSQL", () => {
         yield* Deferred.await(arrived)
         yield* TestClock.adjust("3 seconds")
         const { message } = yield* Fiber.join(fiber)
-        assert.strictEqual(message, `${place} does not answer as PostgreSQL does within 3 seconds.`)
+        assert.strictEqual(message, `${place} did not answer as a PostgreSQL server within 3 seconds.`)
       }
       const gone = yield* listening(() => {})
       gone.close()

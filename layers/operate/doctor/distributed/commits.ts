@@ -22,7 +22,7 @@ const firstMissing = Effect.fnUntraced(function* (
 /** `commitLagLimit`: how long an event may be in the topic and not in the table; by default, several of the connector's intervals. */
 export const commits = (commitLagLimit: Duration.Duration | undefined) => ({
   name: "commits",
-  ok: "Events that were logged a minute or several commits ago are in the table.",
+  ok: "Every event that was logged more than a minute, or several commit intervals, ago is in the table.",
   needs: ["connector", "topics", "coordinators", "table", "locks", "offsets"],
   run: Effect.gen(function* () {
     const log = yield* EventLogReader
@@ -58,7 +58,7 @@ export const commits = (commitLagLimit: Duration.Duration | undefined) => ({
             fix: "Let it catch up; floe status --watch shows the lag shrink."
           }
         : {
-            finding: `The connector runs and commits nothing: ${event}; ${snapshot === undefined ? "there was never a commit" : `the last commit was ${ago(snapshot.committedAt)} ago`}; ${left}.`,
+            finding: `The connector is running but commits nothing: ${event}; ${snapshot === undefined ? "there has never been a commit" : `the last commit was ${ago(snapshot.committedAt)} ago`}; ${left}.`,
             consequence,
             fix: "`floe connector restart`; if it still commits nothing after a minute, docker compose logs kafka-connect shows why."
           }

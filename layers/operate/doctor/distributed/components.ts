@@ -88,7 +88,7 @@ export const postgres = (probe: Probe) => {
   const rejected = (detail: string): Finding => ({
     finding: sentence(`${title} answers, and ${detail}`),
     consequence:
-      "The metastore cannot open a new connection to it. Soon, or after its next start, no program can use the table.",
+      "The metastore cannot open a new connection to it. Soon, or at the latest after its next start, no program can use the table.",
     fix: `\`${restorePassword}\` sets the password of .env again. If you meant to change it, set POSTGRES_PASSWORD to the new one there, then docker compose up --detach --wait; and if floe runs outside of compose.yaml, FLOE_POSTGRES_PASSWORD.`
   })
   return {
@@ -151,7 +151,7 @@ export const storage = (warehouse: string) => {
         StorageMissing: ({ message }) =>
           one(
             message,
-            "If the bucket existed before, restore the volume minio from a copy; `docker compose up minio-init` makes an empty one, for a table that is rebuilt."
+            "If the bucket existed before, restore the volume minio from a copy; `docker compose up minio-init` creates an empty one, in which the table can be rebuilt."
           ),
         StorageRefused: ({ message }) =>
           one(

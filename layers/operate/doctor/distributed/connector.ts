@@ -14,8 +14,8 @@ const free = new Set(["name", "iceberg.control.commit.interval-ms", "errors.dead
 const secret = /secret|password|access-key/
 
 const describeDifference = (key: string, actual: string | undefined, wanted: string | undefined) => {
-  if (secret.test(key)) return `${key} is another`
-  if (wanted === undefined) return `${key} is set`
+  if (secret.test(key)) return `${key} has another value`
+  if (wanted === undefined) return `${key} is set but should not be`
   return `${key} is ${actual === undefined ? "not set" : `"${actual}"`}, not "${wanted}"`
 }
 
@@ -36,13 +36,13 @@ export const reasonOf = (trace: string | null) => {
 /** While a promotion is unfinished, the sink's position in the log may not be that of its table any more. */
 const interrupted = (table: string): Finding => ({
   finding: `The connector ${name} is STOPPED by floe rebuild --promote, which is still promoting ${table} or was interrupted.`,
-  consequence: `${notLanding} After floe connector resume, the table can have rows twice.`,
+  consequence: `${notLanding} After floe connector resume, the table could have rows twice.`,
   fix: `\`floe rebuild --into ${table} --promote\` continues; give it the same flags as before.`
 })
 
 const outlived: Finding = {
-  finding: `The connector ${name} is STOPPED, and the coordinator of one of its tasks has outlived it.`,
-  consequence: `${notLanding} After floe connector resume alone, two coordinators would commit.`,
+  finding: `The connector ${name} is STOPPED, but the coordinator of one of its tasks is still running.`,
+  consequence: `${notLanding} With floe connector resume alone, two coordinators would commit.`,
   fix: "`docker compose restart kafka-connect` ends it; then `docker compose up --detach --wait kafka-connect` and `floe connector resume`."
 }
 
@@ -107,7 +107,7 @@ export const connector = (settings: IcebergSink.SinkSettings) => ({
     const differences = differencesOf(actual, IcebergSink.config(settings))
     const more = differences.length > 3 ? `; and ${differences.length - 3} more` : ""
     const changed: Finding = {
-      finding: `The connector ${name} has other settings than it should: ${differences.slice(0, 3).join("; ")}${more}.`,
+      finding: `The connector ${name} does not have the expected settings: ${differences.slice(0, 3).join("; ")}${more}.`,
       consequence: "Exactly-once delivery to the table depends on these settings.",
       fix: "floe connector register"
     }

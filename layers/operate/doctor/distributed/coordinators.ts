@@ -17,7 +17,7 @@ export const coordinators = {
       findings.push({
         finding: `The group ${coordinator} has ${members.length} members: ${who}.`,
         consequence:
-          "Two members that commit can lose or duplicate rows; one that only reads keeps the sink from committing.",
+          "Two committing members can lose or duplicate rows; a member that only reads keeps the sink from committing.",
         fix: "`docker compose restart kafka-connect` leaves one of its own; stop any other reader where it runs."
       })
     }
@@ -27,7 +27,7 @@ export const coordinators = {
     )
     for (const { id } of others) {
       findings.push({
-        finding: `Another connector uses the topic ${control} too: the one of the group ${id}.`,
+        finding: `Another connector also uses the topic ${control}: the one with the group ${id}.`,
         consequence: "Each reads the other's messages; exactly-once delivery is guaranteed for one connector only.",
         fix: `Give it an iceberg.control.topic of its own, or remove it: \`floe connector delete ${id.replace(/^connect-|-coord$/g, "")}\``
       })

@@ -10,7 +10,7 @@ const isOfTable = ({ schema, table }: HiveLock) => schema === "default" && (tabl
 
 export const locks = {
   name: "locks",
-  ok: `No writer that is gone holds a lock on default.${weather} in the metastore.`,
+  ok: `No lock on default.${weather} in the metastore is left over from a writer that is gone.`,
   needs: ["metastore", "postgres"],
   run: Effect.gen(function* () {
     const all = yield* (yield* Metastore).locks

@@ -25,7 +25,7 @@ const committedTo = Effect.gen(function* () {
 
 export const offsets = (topic: string, advice: Effect.Effect<RebuildAdvice>) => ({
   name: "offsets",
-  ok: "The table's snapshots name no offset that Kafka has not reached.",
+  ok: "Kafka has reached every offset that the table's snapshots name.",
   needs: ["topics", "table", "origin"],
   run: Effect.gen(function* () {
     const topics = yield* Topics
@@ -37,7 +37,7 @@ export const offsets = (topic: string, advice: Effect.Effect<RebuildAdvice>) => 
     if (committed !== undefined && committed > end) {
       findings.push({
         finding: `The table's newest snapshot is at offset ${committed} of the topic ${control}, which ends at ${end}: Kafka was wiped or restored, and the table was not.`,
-        consequence: "The sink takes what it writes for already committed, and silently commits nothing.",
+        consequence: "The sink assumes that its new files are already committed, and silently commits nothing.",
         fix: (yield* advice).plain
       })
     }

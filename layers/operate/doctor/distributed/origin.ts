@@ -5,11 +5,11 @@ import { judge } from "../../../sink/connect/TableOrigin.ts"
 import type { RebuildAdvice } from "./rebuildAdvice.ts"
 
 const consequence =
-  "The table's rows from the other topic are in no log any more, so nothing can verify or rebuild them."
+  "The table's rows from the deleted topic are no longer in any log, so nothing can verify or rebuild them."
 
 export const origin = (topic: string, advice: Effect.Effect<RebuildAdvice>) => ({
   name: "origin",
-  ok: `The table default.weather is made from the topic ${topic} that is here.`,
+  ok: `The table default.weather was made from the current topic ${topic}.`,
   needs: ["topics", "table"],
   run: Effect.gen(function* () {
     const origin = Option.getOrUndefined(yield* judge(topic))
@@ -27,14 +27,14 @@ export const origin = (topic: string, advice: Effect.Effect<RebuildAdvice>) => (
         : origin.agrees
           ? [
               {
-                finding: "The table default.weather does not name the topic that it is made from.",
+                finding: "The table default.weather does not record the topic that it was made from.",
                 consequence: "If the topic were deleted and recreated, nothing would detect it.",
                 fix: "floe table create"
               }
             ]
           : [
               {
-                finding: `The table default.weather names no topic, and its rows (${origin.rows.toLocaleString("en-US")}) do not match what the sink has read of the topic ${topic}.`,
+                finding: `The table default.weather does not record its topic, and its rows (${origin.rows.toLocaleString("en-US")}) do not match what the sink has read from the topic ${topic}.`,
                 consequence: "It was made from another topic, or lacks events of this one; floe audit shows which.",
                 fix: keeping
               }

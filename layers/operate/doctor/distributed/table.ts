@@ -31,9 +31,9 @@ export const location = (bucket: string) => ({
     const wanted = `s3a://${bucket}/default`
     if (actual === wanted) return []
     const finding: Finding = {
-      finding: `The metastore puts tables of the schema default below ${actual ?? "no place"}, and not below ${wanted}.`,
-      consequence: "A table made there is not where Floe, its copies and its checks expect it.",
-      fix: `\`docker exec postgres psql --username hive --dbname hive --command "UPDATE \\"DBS\\" SET \\"DB_LOCATION_URI\\" = '${wanted}' WHERE \\"NAME\\" = 'default'"\`, or set FLOE_S3_BUCKET if the bucket is another one`
+      finding: `The metastore puts tables of the schema default below ${actual ?? "no place"}, not below ${wanted}.`,
+      consequence: "A table created there is not where Floe, its rebuilds and its checks expect it.",
+      fix: `\`docker exec postgres psql --username hive --dbname hive --command "UPDATE \\"DBS\\" SET \\"DB_LOCATION_URI\\" = '${wanted}' WHERE \\"NAME\\" = 'default'"\`, or set FLOE_S3_BUCKET if the bucket has another name`
     }
     return [finding]
   })
@@ -52,7 +52,7 @@ const dropped = Effect.fnUntraced(function* ({ topic, bucket, advice }: Place) {
     onNone: () => false,
     onSome: ({ partitions }) => partitions.every(({ start, end }) => start === end)
   })
-  const makes = isEmpty ? "`floe table create` makes it." : (yield* advice).plain
+  const makes = isEmpty ? "`floe table create` creates it." : (yield* advice).plain
   const files = yield* Stream.runHead((yield* Storage).listAll("default/weather"))
   const away = Option.isNone(files)
     ? ""
@@ -88,7 +88,7 @@ const fixOf = Effect.fnUntraced(function* (
 
 export const table = (place: Place) => ({
   name: "table",
-  ok: `The table default.weather is at s3a://${place.bucket}/default/weather, with its columns and partitioning.`,
+  ok: `The table default.weather is at s3a://${place.bucket}/default/weather and has the expected columns and partitioning.`,
   needs,
   run: Effect.gen(function* () {
     const { bucket, advice } = place
@@ -99,7 +99,7 @@ export const table = (place: Place) => ({
     const differences = WeatherTable.differences(statement, bucket)
     if (differences.length === 0) return []
     const finding: Finding = {
-      finding: `The table default.weather is not as it should be: ${differences.join("; ")}.`,
+      finding: `The table default.weather differs from what Floe needs: ${differences.join("; ")}.`,
       consequence: "The sink and Floe's queries may fail on it or misread it.",
       fix: yield* fixOf(statement, differences, advice)
     }
@@ -110,7 +110,7 @@ export const table = (place: Place) => ({
       (error) =>
         Effect.map(place.advice, ({ plain }) => [
           {
-            finding: `The metastore names a file of the table's metadata that is not there: ${error.message}`,
+            finding: `The metastore points to a metadata file of the table that does not exist: ${error.message}`,
             consequence: "Nothing can be committed to the table, and it cannot be queried.",
             fix: `Restore the volumes minio and postgres from copies of the same moment. If there are none: \`floe query "DROP TABLE weather"\`, and then ${plain}`
           }

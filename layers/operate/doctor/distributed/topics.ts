@@ -81,7 +81,7 @@ const differing = (
   { plain }: RebuildAdvice
 ): ReadonlyArray<Finding> => {
   const count = topic.partitions.length
-  const finding = `The topic ${name} has ${plural(count, "partition")}, and should have ${partitions}.`
+  const finding = `The topic ${name} has ${plural(count, "partition")}, but should have ${partitions}.`
   if (name === control && count > 1) {
     return [
       {
@@ -109,7 +109,7 @@ export const topics = (name: string, partitions: number, advice: Effect.Effect<R
   ]
   return {
     name: "topics",
-    ok: `The topics ${wanted.map(({ name }) => name).join(", ")} are there, with their partitions.`,
+    ok: `The topics ${wanted.map(({ name }) => name).join(", ")} exist, with the expected partitions.`,
     needs: ["kafka"],
     run: Effect.gen(function* () {
       const { describe } = yield* Topics
@@ -128,7 +128,7 @@ export const topics = (name: string, partitions: number, advice: Effect.Effect<R
 /** That nothing was lost or will be lost from the log, or from the control topic. */
 export const retention = (name: string, advice: Effect.Effect<RebuildAdvice>) => ({
   name: "retention",
-  ok: `Nothing in the topics ${name} and ${control} expires, or has expired before it was needed.`,
+  ok: `No record in the topics ${name} and ${control} expires, and none has expired before it was needed.`,
   needs: ["kafka", "topics"],
   run: Effect.gen(function* () {
     const topics = yield* Topics

@@ -18,7 +18,7 @@ export const writers = (advice: Effect.Effect<RebuildAdvice>) => ({
     const finding: Finding = {
       finding: `The table was changed by another writer: ${[...others.slice(-most).map(describeChange), ...more].join("; ")}.`,
       consequence: "The log does not have these changes: the table and the log differ by these rows.",
-      fix: `Nothing, if it was intended. If not: ${(yield* advice).alone}`,
+      fix: `If this was intended, do nothing. If not: ${(yield* advice).alone}`,
       warning: true
     }
     return [finding]

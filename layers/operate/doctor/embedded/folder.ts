@@ -26,14 +26,14 @@ const attempt = (run: () => ReadonlyArray<Finding>) =>
 
 export const data = (root: string): Check => ({
   name: "data",
-  ok: `The data folder ${root} is there.`,
+  ok: `The data folder ${root} exists.`,
   run: attempt(() => {
     if (existsSync(root)) return []
     const finding: Finding = {
-      finding: `There is no data folder ${root}.`,
+      finding: `The data folder ${root} does not exist.`,
       consequence:
-        "Either Floe never ran on it, or it was moved or removed; programs that still use it take no more events.",
-      fix: "npm start makes a new one. If there was one, stop Floe, put the folder back or set FLOE_DATA to where it is, and start again."
+        "Either Floe never ran on it, or it was moved or removed; programs that still use it accept no more events.",
+      fix: "npm start creates a new one. If there was one, stop Floe, put the folder back or set FLOE_DATA to where it is, and start again."
     }
     return [finding]
   })
@@ -121,7 +121,7 @@ const onlyReads = ({ root }: Folder): Finding => ({
 export const folder = (folder: Folder): Check => ({
   name: "folder",
   needs: ["data"],
-  ok: `One user owns all of the data folder ${folder.root} and may read and write it, and its file system supports what Floe does.`,
+  ok: `One user owns all of the data folder ${folder.root} and may read and write it, and its file system supports what Floe needs.`,
   run: attempt(() => {
     const places = placesOf(folder)
     const findings: Array<Finding> = []
@@ -149,7 +149,7 @@ export const folder = (folder: Folder): Check => ({
     const foreign = places.filter((path) => (ownerOf(path) ?? owner) !== owner)
     if (foreign.length > 0) {
       findings.push({
-        finding: `${folder.root} belongs to user ${owner}, and ${foreign.join(", ")} to another.`,
+        finding: `${folder.root} belongs to user ${owner}, but ${foreign.join(", ")} to another user.`,
         consequence: "When one of them starts Floe, it cannot write the other's files.",
         fix: `Give all of it to one user: sudo chown -R ${owner} ${shellQuoted(folder.root)}`
       })

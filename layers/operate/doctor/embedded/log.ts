@@ -37,7 +37,7 @@ export const log = {
       const finding: Finding = {
         finding: `The table was written from another log (id ${committed.logId}) than the one at ${folder.log} (id ${logId}).`,
         consequence: "The sink does not run, and the table gets no new events.",
-        fix: `Restore that log, or move ${folder.table} away: the sink then makes a new table from this log.`
+        fix: `Restore that log, or move ${folder.table} away: the sink then builds a new table from this log.`
       }
       return [finding]
     }
@@ -52,7 +52,7 @@ export const log = {
     }
     if (end > 0 && !existsSync(folder.logHighWaterMark)) {
       const finding: Finding = {
-        finding: `${folder.logHighWaterMark} is missing: without it, Floe cannot tell whether the log has lost its newest events, as a copy of log.db alone has.`,
+        finding: `${folder.logHighWaterMark} is missing: without it, Floe cannot tell whether the log has lost its newest events (a copy of log.db alone lacks them).`,
         consequence: "A server does not start on it.",
         fix: `Restore log.end and log.db-wal if you have them, or move the data folder away and restore a backup (floe restore <folder>). To accept the log as it is: touch ${shellQuoted(folder.logHighWaterMark)}`
       }

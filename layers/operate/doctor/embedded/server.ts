@@ -1,4 +1,4 @@
-/** Checks of the logging server: its port, whether it takes events, its lock. */
+/** Checks of the logging server: its port, whether it accepts events, its lock. */
 import { connect } from "node:net"
 import { Effect, Option, Result } from "effect"
 import type { Finding } from "../../../../services/Checks.ts"
@@ -46,7 +46,7 @@ export const port = (host: string, port: number) => ({
     if (server !== undefined && server.logId !== null && server.logId === (yield* logIdHere)) return []
     const who =
       server === undefined
-        ? "a program that is not a logging server of Floe"
+        ? "a program that is not a Floe logging server"
         : "a logging server with another log than this data folder's"
     const finding: Finding = {
       finding: `Port ${port} on ${address} is in use by ${who}.`,
@@ -64,7 +64,7 @@ export const server = (target: Result.Result<Target, ServerUnavailable>) => {
       consequence: "No event can be logged.",
       fix: "Start it (npm start, or node dist/server.js), or set FLOE_TARGET to where it listens."
     }
-    return { name: "server", ok: "A logging server takes events.", run: Effect.succeed([finding]) }
+    return { name: "server", ok: "A logging server accepts events.", run: Effect.succeed([finding]) }
   }
   const { label, logId, url } = target.success
   const judge = Effect.fnUntraced(function* (actual: string | null) {

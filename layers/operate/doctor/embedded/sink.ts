@@ -64,7 +64,7 @@ const isDamaged = ({ control }: DataFolder["Service"], { cause }: ControlUnavail
 const damagedControl = ({ control }: DataFolder["Service"], { reason }: ControlUnavailable): Finding => ({
   finding: `The file through which other programs control the sink cannot be used: ${reason}.`,
   consequence: "No program can see whether the sink runs, pause it, or ask it to maintain the table.",
-  fix: `Stop the sink, remove the file, and start the sink again; it makes a new one, and a pause is lost: rm -rf ${["", "-wal", "-shm"].map((end) => shellQuoted(`${control}${end}`)).join(" ")}`
+  fix: `Stop the sink, remove the file, and start the sink again; it creates a new one, and a pause is lost: rm -rf ${["", "-wal", "-shm"].map((end) => shellQuoted(`${control}${end}`)).join(" ")}`
 })
 
 /** `commitLagLimit`: how long an event may be in the log and not in the table. */
@@ -87,7 +87,7 @@ export const sink = (commitLagLimit: Duration.Duration) => ({
     const waiting = Option.match(oldest, { onNone: () => 0, onSome: ({ acceptedAt }) => now - acceptedAt })
     if (waiting <= Duration.toMillis(commitLagLimit)) return []
     const finding: Finding = {
-      finding: `The sink runs and commits nothing: event ${committed} has been in the log for ${Math.round(waiting / 1000)} s; events not in the table: ${end - committed}.`,
+      finding: `The sink is running but commits nothing: event ${committed} has been in the log for ${Math.round(waiting / 1000)} s; events not in the table: ${end - committed}.`,
       consequence: "Queries do not see the events logged since then.",
       fix: "Read the sink's output, which names the reason; if it is only catching up, floe status --watch shows the lag shrink."
     }

@@ -64,7 +64,7 @@ const ofTable = Effect.fnUntraced(function* (
     })
   }
   if (manifests.length > 0) {
-    findings.push(unreadable(folder, `The table's current snapshot is not whole: ${named(manifests)}.`))
+    findings.push(unreadable(folder, `The table's current snapshot is incomplete: ${named(manifests)}.`))
   }
   if (files.length > 0) {
     findings.push({
@@ -82,7 +82,7 @@ const ofTable = Effect.fnUntraced(function* (
   }
   if (olderSnapshots > 0) {
     findings.push({
-      finding: `${plural(olderSnapshots, "older snapshot is", "older snapshots are")} not whole: ${named(older)}.`,
+      finding: `${plural(olderSnapshots, "older snapshot is", "older snapshots are")} incomplete: ${named(older)}.`,
       consequence: "Only queries with --as-of that read them fail.",
       fix: "Nothing needs to be done: they expire by themselves. floe table snapshots lists those that are kept.",
       warning: true
@@ -131,9 +131,9 @@ const check = Effect.fnUntraced(function* (folder: Folder) {
     verified = yield* verifyTable(folder.table)
     if (Option.isNone(verified)) {
       const finding: Finding = {
-        finding: `The table at ${folder.table} has data files and no metadata.`,
+        finding: `The table at ${folder.table} has data files but no metadata.`,
         consequence: "There is no table to query. The log has its rows.",
-        fix: `${restart} It makes the table from the log.`
+        fix: `${restart} It builds the table from the log.`
       }
       return [finding]
     }
@@ -146,7 +146,7 @@ const check = Effect.fnUntraced(function* (folder: Folder) {
 export const table = {
   name: "table",
   needs: ["data"],
-  ok: "Every file that the table needs is there, with its size and with its first and last bytes (floe audit reads the rest).",
+  ok: "Every file that the table needs exists, with the right size and the right first and last bytes (floe audit reads the rest).",
   run: Effect.flatMap(DataFolder, (folder) =>
     check(folder).pipe(
       Effect.catchTag("TableBroken", ({ file, reason }) =>

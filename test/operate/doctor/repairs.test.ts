@@ -388,12 +388,12 @@ const rows: ReadonlyArray<Row> = [
       {
         name: `${lock}: another file`,
         damage: ({ data }) => writeFileSync(join(data, lock), "1234"),
-        says: { folder: /^Where the lock \S+ belongs there is a file that holds something else\.$/ }
+        says: { folder: /^The lock \S+ is not a lock: the file holds something else\.$/ }
       },
       {
         name: `${lock}: a folder`,
         damage: ({ data }) => asFolder(join(data, lock)),
-        says: { folder: /^Where the lock \S+ belongs there is a folder\.$/ },
+        says: { folder: /^The lock \S+ is a folder, but must be a file\.$/ },
         same: lock !== "sink.lock"
       }
     ]
@@ -404,7 +404,7 @@ const rows: ReadonlyArray<Row> = [
         {
           name: "a folder of another user",
           damage: ({ table }: Place) => chownSync(table, 12_345, 12_345),
-          says: { folder: /belongs to user \d+, and \S+ to another\.$/ }
+          says: { folder: /belongs to user \d+, but \S+ to another user\.$/ }
         }
       ]
     : [])

@@ -93,16 +93,16 @@ const may = (wanted: number, path: string) => {
 
 const sqlite = "SQLite format 3\0"
 
-/** What is in the place of a lock; undefined if it is a lock, or nothing. */
-const insteadOfLock = (path: string) => {
+/** What is wrong with a lock; undefined if it is a lock, or missing. */
+const faultOfLock = (path: string) => {
   const stats = statSync(path, { throwIfNoEntry: false })
   if (stats === undefined || (stats.isFile() && stats.size === 0)) return undefined
-  if (stats.isDirectory()) return "is a folder"
+  if (stats.isDirectory()) return "is a folder, but must be a file"
   const file = openSync(path, "r")
   try {
     const start = Buffer.alloc(sqlite.length)
     readSync(file, start)
-    return start.toString("latin1") === sqlite ? undefined : "holds something else"
+    return start.toString("latin1") === sqlite ? undefined : "is not a lock: the file holds something else"
   } finally {
     closeSync(file)
   }
@@ -138,10 +138,10 @@ export const folder = (folder: Folder): Check => ({
     }
     const locks = [folder.serverLock, folder.sinkLock, folder.rebuildLock].filter((path) => !denied.includes(path))
     for (const path of locks) {
-      const instead = insteadOfLock(path)
-      if (instead === undefined) continue
+      const wrong = faultOfLock(path)
+      if (wrong === undefined) continue
       findings.push({
-        finding: `Where the lock ${path} belongs there ${instead === "is a folder" ? instead : `is a file that ${instead}`}.`,
+        finding: `The lock ${path} ${wrong}.`,
         consequence: "The program that needs that lock cannot start.",
         fix: `Stop the programs that use the folder, and remove it: rm -r ${shellQuoted(path)}`
       })

@@ -8,7 +8,7 @@ import { built, root, run } from "./support/program.ts"
 
 const programs = readdirSync(join(root, "src")).map((file) => basename(file, ".ts"))
 
-/** A Node that says it is another version, and that has no program to load. */
+/** A Node that reports another version, and has no program to load. */
 const pretending = (version: string) =>
   `data:text/javascript,${encodeURIComponent(
     `Object.defineProperty(process, "versions", { value: { ...process.versions, node: "${version}" } })`
@@ -21,9 +21,9 @@ const versionOf = Effect.fnUntraced(function* (node: string) {
 })
 
 const assertRejected = Effect.fnUntraced(function* (node: string, args: ReadonlyArray<string>, program: string) {
-  const refused = yield* run(node, [...args, built(program)])
-  assert.deepStrictEqual(yield* Effect.promise(() => refused.ended), { code: 1, signal: null })
-  const [sentence, ...more] = refused.output().trimEnd().split("\n")
+  const rejected = yield* run(node, [...args, built(program)])
+  assert.deepStrictEqual(yield* Effect.promise(() => rejected.ended), { code: 1, signal: null })
+  const [sentence, ...more] = rejected.output().trimEnd().split("\n")
   assert.deepStrictEqual(more, [])
   assert.match(sentence ?? "", /^Floe needs Node 24 or newer and this is \d+\.\d+\.\d+; run it by /)
   assert.include(sentence, `node_modules/.bin/node dist/${program}.js`)
@@ -49,7 +49,7 @@ describe("the build", () => {
     }
   })
 
-  it.live("refuses, in one sentence, a Node that is too old", () =>
+  it.live("rejects, in one sentence, a Node that is too old", () =>
     Effect.forEach(
       programs,
       (program) => assertRejected(process.execPath, ["--import", pretending("22.21.0")], program),
@@ -59,7 +59,7 @@ describe("the build", () => {
     )
   )
 
-  it.live("says in one sentence that the packages of the embedded profile are not installed", () =>
+  it.live("reports in one sentence that the packages of the embedded profile are not installed", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
       cpSync(join(root, "dist"), join(folder, "dist"), { recursive: true })
@@ -78,7 +78,7 @@ describe("the build", () => {
     })
   )
 
-  it.live("has the client for Kafka's administration in it, with all that it loads", () =>
+  it.live("contains Kafka's admin client, with everything that it loads", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
       cpSync(join(root, "dist"), join(folder, "dist"), { recursive: true })
@@ -93,7 +93,7 @@ describe("the build", () => {
     })
   )
 
-  it.live("starts on the oldest Node that will do", () =>
+  it.live("starts on the oldest supported Node", () =>
     Effect.gen(function* () {
       const program = yield* run(process.execPath, ["--import", pretending("24.0.0"), built("server")], {
         FLOE_PORT: "nowhere"
@@ -103,7 +103,7 @@ describe("the build", () => {
     })
   )
 
-  it.live("comes after an install that warns of no Node: the one that it needs is among what is installed", () =>
+  it.live("follows an install without warnings about Node: the right one is installed with it", () =>
     Effect.gen(function* () {
       const npm = yield* run("npm", ["config", "get", "loglevel"], { npm_config_loglevel: undefined })
       yield* Effect.promise(() => npm.ended)
@@ -112,7 +112,7 @@ describe("the build", () => {
   )
 
   const system = "/usr/bin/node"
-  it.live("refuses the machine's own Node if that is too old", (context) =>
+  it.live("rejects the machine's own Node if that is too old", (context) =>
     Effect.gen(function* () {
       if (!existsSync(system) || Number.parseInt(yield* versionOf(system), 10) >= 24) return context.skip()
       yield* assertRejected(system, [], "server")

@@ -8,7 +8,7 @@ import { SinkStopped } from "./SinkStopped.ts"
 
 export const partition = 0
 
-/** Includes the time of acceptance, which tells apart events with the same record. */
+/** Includes the time of acceptance, which distinguishes events with the same record. */
 export const digestOf = ({ acceptedAt, record: { city, temperature, ts } }: LoggedEvent) =>
   hash("sha256", JSON.stringify([acceptedAt, city, temperature, ts]), "hex").slice(0, 16)
 

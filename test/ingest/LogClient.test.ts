@@ -97,7 +97,7 @@ describe("the client of a logging server", () => {
     })
   )
 
-  it.effect("says that nothing listens", () =>
+  it.effect("reports that nothing listens", () =>
     Effect.gen(function* () {
       const { base, close } = yield* listening(() => success)
       close()

@@ -63,7 +63,7 @@ describe("EventLog on SQLite", () => {
     }).pipe(Effect.provide(Sqlite.layer.pipe(Layer.provide(temporary), Layer.provideMerge(wallClock.layer))))
   )
 
-  it.effect("goes on after a restart: positions, id, keys and their first hour", () =>
+  it.effect("continues after a restart: positions, id, keys and their first hour", () =>
     Effect.gen(function* () {
       const folder = yield* temporaryFolder
       const idempotency = { key: "kept", digest: "d1" }

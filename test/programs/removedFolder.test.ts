@@ -41,7 +41,7 @@ const ways: ReadonlyArray<readonly [name: string, change: (data: string) => void
     }
   ],
   [
-    "made again, empty",
+    "created again, empty",
     (data) => {
       rmSync(data, { recursive: true })
       mkdirSync(data)
@@ -102,30 +102,32 @@ it.effect("an event that is committed just as the folder disappears is not ackno
   }).pipe(Effect.scoped)
 )
 
-it.live("the sink stops with one sentence, the server rejects events, and doctor reports that there is no folder", () =>
-  Effect.gen(function* () {
-    const data = join(yield* temporaryFolder, "data")
-    const env = { FLOE_DATA: data, FLOE_PORT: "0", FLOE_LOG_FORMAT: "json" }
-    const context = yield* programs(env)
-    const { url } = Context.get(context, HttpServer)
-    const get = (path: string) => Effect.promise(() => fetch(`${url}${path}`))
-    assert.strictEqual((yield* get("/log?city=Oslo&temperature=1")).status, 200)
-    rmSync(data, { recursive: true })
-    assert.strictEqual((yield* get("/log?city=Lima&temperature=1")).status, 503)
-    assert.strictEqual((yield* get("/ready")).status, 503)
-    const stopped = yield* Effect.flip(Context.get(context, Sink).failure)
-    assert.strictEqual(
-      stopped.message,
-      `The data folder ${data} was moved, removed or replaced while the sink was writing to it. Put it back, or set FLOE_DATA to its new place, and restart; the log has all acknowledged events.`
-    )
-    const doctor = yield* inProcess(["doctor"], env)
-    assert.strictEqual(doctor.code, 1)
-    assert.match(doctor.out, /^FAIL +data +The data folder .*data does not exist\.$/m)
-    for (const check of ["log", "table", "sink", "folder"]) {
-      assert.match(doctor.out, new RegExp(`^-- +${check} +Not checked: fix data first\\.$`, "m"))
-    }
-    assert.isFalse(existsSync(data))
-  }).pipe(Effect.scoped)
+it.live(
+  "the sink stops with one sentence, the server rejects events, and doctor reports that the folder does not exist",
+  () =>
+    Effect.gen(function* () {
+      const data = join(yield* temporaryFolder, "data")
+      const env = { FLOE_DATA: data, FLOE_PORT: "0", FLOE_LOG_FORMAT: "json" }
+      const context = yield* programs(env)
+      const { url } = Context.get(context, HttpServer)
+      const get = (path: string) => Effect.promise(() => fetch(`${url}${path}`))
+      assert.strictEqual((yield* get("/log?city=Oslo&temperature=1")).status, 200)
+      rmSync(data, { recursive: true })
+      assert.strictEqual((yield* get("/log?city=Lima&temperature=1")).status, 503)
+      assert.strictEqual((yield* get("/ready")).status, 503)
+      const stopped = yield* Effect.flip(Context.get(context, Sink).failure)
+      assert.strictEqual(
+        stopped.message,
+        `The data folder ${data} was moved, removed or replaced while the sink was writing to it. Put it back, or set FLOE_DATA to its new place, and restart; the log has all acknowledged events.`
+      )
+      const doctor = yield* inProcess(["doctor"], env)
+      assert.strictEqual(doctor.code, 1)
+      assert.match(doctor.out, /^FAIL +data +The data folder .*data does not exist\.$/m)
+      for (const check of ["log", "table", "sink", "folder"]) {
+        assert.match(doctor.out, new RegExp(`^-- +${check} +Not checked: fix data first\\.$`, "m"))
+      }
+      assert.isFalse(existsSync(data))
+    }).pipe(Effect.scoped)
 )
 
 it.effect("a folder is probed for the file system features that the log and the table need", () =>

@@ -11,7 +11,7 @@ const linesOf = (effect: Effect.Effect<void>, colours = false) =>
   })
 
 describe("a line of the log", () => {
-  it.effect("has the time and the message, and the level if it is not the usual one", () =>
+  it.effect("has the time and the message, and the level unless it is INFO", () =>
     Effect.gen(function* () {
       const lines = yield* linesOf(
         Effect.gen(function* () {
@@ -29,7 +29,7 @@ describe("a line of the log", () => {
     })
   )
 
-  it.effect("is one line that does nothing to a terminal, whatever is said", () =>
+  it.effect("is one line that does nothing to a terminal, whatever is logged", () =>
     Effect.gen(function* () {
       const [line] = yield* linesOf(Effect.logInfo("a\u001b[2J\u001b]0;title\u0007\r\nb\u0000c\u009b31md"))
       assert.notMatch(line ?? "", /\p{Cc}/u)

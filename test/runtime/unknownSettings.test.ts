@@ -4,7 +4,7 @@ import { warningsOf } from "../../layers/runtime/unknownSettings.ts"
 import { settings } from "../../services/Settings.ts"
 import { floe, start } from "../support/program.ts"
 
-it("names what is no setting, with the nearest one where there is one", () => {
+it("names a variable that is not a setting, with the nearest setting if there is one", () => {
   assert.deepStrictEqual(
     warningsOf(["FLOE_PROT", "FLOE_COMMIT_INTERVALL", "floe_port", "FLOE_DATA_DIR", "FLOE_COLOUR_OF_HATS"]),
     [
@@ -17,12 +17,12 @@ it("names what is no setting, with the nearest one where there is one", () => {
   )
 })
 
-it("says nothing of settings, of compose.yaml's and the tests' own variables, and of everything else", () => {
+it("does not report settings, the variables of compose.yaml and the tests, or anything else", () => {
   const others = ["FLOE_BIND", "FLOE_WAREHOUSE", "FLOE_STACK", "FLOE_TEST_ENGINES", "PATH", "MY_FLOE_PROT"]
   assert.deepStrictEqual(warningsOf([...settings.map(({ name }) => name), ...others]), [])
 })
 
-it.live("every program and command says it once, on standard error", () =>
+it.live("every program and command reports it once, on standard error", () =>
   Effect.gen(function* () {
     const env = { FLOE_PROT: "1", FLOE_PORT: "nowhere", FLOE_INTERVAL: "nowhere", FLOE_COMMIT_INTERVAL: "nowhere" }
     const programs = yield* Effect.forEach(["server", "sink", "generator", "standalone"], (name) => start(name, env))

@@ -80,7 +80,7 @@ describe("the watch over the clock", () => {
     }).pipe(Effect.provide(wallClock.layer))
   )
 
-  it.effect("says so in the program's output, and keeps the last one for doctor", () =>
+  it.effect("is reported in the program's output, and the last one is kept for doctor", () =>
     Effect.gen(function* () {
       const folder = yield* DataFolder
       const { step } = yield* WallClock
@@ -181,7 +181,7 @@ describe("whether a sink lives", () => {
     return yield* livenessOf(status)
   })
 
-  it.effect("its lock says, and not the time of its last report", () =>
+  it.effect("its lock shows, and not the time of its last report", () =>
     Effect.gen(function* () {
       const control = yield* SinkControl
       const { sinkLock } = yield* DataFolder
@@ -192,7 +192,7 @@ describe("whether a sink lives", () => {
     }).pipe(Effect.scoped, Effect.provide(live))
   )
 
-  it.effect("after a step of the clock its next report says", () =>
+  it.effect("after a step of the clock its next report shows", () =>
     Effect.gen(function* () {
       const control = yield* SinkControl
       const { step } = yield* WallClock
@@ -217,7 +217,7 @@ describe("whether a sink lives", () => {
 
 describe("a whole Floe", () => {
   it.live(
-    "goes on while its clock is set back by two hours and put right again, and says so",
+    "continues while its clock is set back by two hours and corrected again, and reports both",
     () =>
       Effect.gen(function* () {
         const file = join(yield* temporaryFolder, "seconds")

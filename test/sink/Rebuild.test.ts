@@ -286,9 +286,9 @@ describe("floe rebuild --promote", () => {
       Effect.gen(function* () {
         const { root, tableAt } = yield* filled(logged, wrong)
         writeFileSync(join(tableAt("weather"), "metadata", "v1.metadata.json"), "{")
-        const refused = yield* floe(["rebuild", "--into", "again", "--promote"], { FLOE_DATA: root })
-        assert.strictEqual(refused.code, 1)
-        assert.match(refused.err, /^The table is broken: .*v1\.metadata\.json .* Move the folder .*weather away; /)
+        const rejected = yield* floe(["rebuild", "--into", "again", "--promote"], { FLOE_DATA: root })
+        assert.strictEqual(rejected.code, 1)
+        assert.match(rejected.err, /^The table is broken: .*v1\.metadata\.json .* Move the folder .*weather away; /)
         renameSync(tableAt("weather"), join(root, "away"))
         const promoted = yield* floe(["rebuild", "--into", "again", "--promote"], { FLOE_DATA: root })
         assert.strictEqual(promoted.code, 0, promoted.err)
@@ -348,7 +348,7 @@ describe("floe rebuild --promote", () => {
           /^There is no finished rebuild again /
         )
       }).pipe(Effect.provide(running(root)), Effect.provide(keeping(1)))
-      // And the next sink goes on from there.
+      // And the next sink continues from there.
       yield* Effect.gen(function* () {
         const last = records(3, "d")
         yield* append(last)

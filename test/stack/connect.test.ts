@@ -57,7 +57,7 @@ layer(using, { excludeTestServices: true, timeout: "60 seconds" })("Kafka Connec
     })
   )
 
-  it.effect("a connector that fails tells why", () =>
+  it.effect("a connector that fails reports why", () =>
     Effect.gen(function* () {
       const connector = yield* Connector
       const { "iceberg.tables": _, ...without } = config
@@ -69,7 +69,7 @@ layer(using, { excludeTestServices: true, timeout: "60 seconds" })("Kafka Connec
     })
   )
 
-  it.effect("bad settings are told by field, in Connect's own words, and nothing is registered", () =>
+  it.effect("invalid settings are reported by field, in Connect's own words, and nothing is registered", () =>
     Effect.gen(function* () {
       const connector = yield* Connector
       const error = yield* Effect.flip(

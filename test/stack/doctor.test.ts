@@ -7,9 +7,9 @@ import { docker, root, shell } from "./docker.ts"
 import {
   commandsOf,
   examine,
+  failures,
   floe,
   foundWithin,
-  ills,
   lock,
   lockTable,
   named,
@@ -25,14 +25,14 @@ const broker = "--bootstrap-server localhost:9092"
 const kafka = (line: string) => docker("exec", "kafka", "bash", "-c", line)
 
 /** The commands in the findings. */
-const mend = async (findings: ReadonlyArray<{ readonly fix: string }> = []) => {
+const applyFixes = async (findings: ReadonlyArray<{ readonly fix: string }> = []) => {
   for (const { fix } of findings) for (const command of commandsOf(fix)) await shell(command, 120_000)
 }
 
 // Other tests have left changes of another writer.
 beforeAll(repaired, 700_000)
 
-test("a healthy stack: every check is made, and finds nothing", async () => {
+test("a healthy stack: every check runs, and reports nothing", async () => {
   const checks = await examine()
   assert.deepStrictEqual(
     checks.map(({ name }) => name),
@@ -90,10 +90,10 @@ test("addresses of other components, and what cannot be checked then", { timeout
   assert.deepStrictEqual(found.topics?.findings, [])
   assert.deepStrictEqual(found.topics?.waitsFor, [])
 
-  named(await ills({ FLOE_KAFKA_BROKERS: "localhost:5432" }), {
+  named(await failures({ FLOE_KAFKA_BROKERS: "localhost:5432" }), {
     kafka: [/^Kafka is down: localhost:5432 closes each connection at once: .*FLOE_KAFKA_BROKERS/]
   })
-  named(await ills({ FLOE_S3_SECRET_KEY: "another-one" }), { storage: [/does not know this key/] })
+  named(await failures({ FLOE_S3_SECRET_KEY: "another-one" }), { storage: [/does not know this key/] })
 })
 
 test("retention of the topics, the metastore's place for tables, a second coordinator, an orphaned lock", {
@@ -115,11 +115,11 @@ test("retention of the topics, the metastore's place for tables, a second coordi
   )
   try {
     const found = await until(
-      "the ills named",
+      "the findings",
       async () => {
         // The metastore removes the lock after 60 seconds.
         await lockTable(50)
-        return ills()
+        return failures()
       },
       (found) => "coordinators" in found && "locks" in found,
       { every: 100 }
@@ -130,9 +130,9 @@ test("retention of the topics, the metastore's place for tables, a second coordi
       coordinators: [/has 2 members: .*zz-doctor/],
       locks: [new RegExp(`^Lock ${lock} on default\\.weather .*no heartbeat for 5\\d s`)]
     })
-    await mend(found.retention)
-    await mend(found.location)
-    await mend(found.locks)
+    await applyFixes(found.retention)
+    await applyFixes(found.location)
+    await applyFixes(found.locks)
   } finally {
     await kafka("kill $(cat /tmp/zz-doctor); rm /tmp/zz-doctor")
     second.kill("SIGKILL")
@@ -150,29 +150,29 @@ test("a topic that is missing, has too few partitions, or has lost its beginning
   // The connector reads another topic, and the table was made from that topic.
   const connector = [/topics is "weather", not "x-doctor-/]
   const origin = [/^The topic x-doctor-\S+ \(id \S+\) is not the one that the table was made from/]
-  named(await ills(env), {
+  named(await failures(env), {
     topics: [new RegExp(`^There is no topic ${topic}\\.$`), new RegExp(`^There is no topic ${topic}-dlq\\.$`)],
     connector
   })
   await kafka(`kafka-topics ${broker} --create --topic ${topic} --partitions 1 --config retention.bytes=1000000`)
   await kafka(`kafka-topics ${broker} --create --topic ${topic}-dlq --partitions 1`)
-  const few = await ills(env)
+  const few = await failures(env)
   named(few, { topics: [/has 1 partition, but should have 2\.$/], connector })
-  await mend(few.topics)
+  await applyFixes(few.topics)
   const event = '{"city":"Oslo","temperature":"1","ts":"2026-01-08-14"}'
   await kafka(`echo '${event}' | kafka-console-producer ${broker} --topic ${topic}`)
   const cut = { partitions: [0, 1].map((partition) => ({ topic, partition, offset: -1 })), version: 1 }
   await kafka(
     `echo '${JSON.stringify(cut)}' > /tmp/${topic} && kafka-delete-records ${broker} --offset-json-file /tmp/${topic} && rm /tmp/${topic}`
   )
-  const lost = await ills(env)
+  const lost = await failures(env)
   named(lost, {
     retention: [/retention\.bytes=1000000\)\.$/, /begins at offset 1 of partition [01]: /],
     origin,
     connector
   })
-  await mend(lost.retention?.slice(0, 1))
-  named(await ills(env), { retention: [/begins at offset 1 of partition [01]: /], origin, connector })
+  await applyFixes(lost.retention?.slice(0, 1))
+  named(await failures(env), { retention: [/begins at offset 1 of partition [01]: /], origin, connector })
 })
 
 test("disks, small files and snapshots beyond other limits", async () => {
@@ -205,10 +205,10 @@ test("Trino is still starting, and the server is down", { timeout: 300_000 }, as
     ([found]) => found?.finding === "Trino is still starting.",
     { every: 100 }
   )
-  await mend(starting === undefined ? [] : [starting])
+  await applyFixes(starting === undefined ? [] : [starting])
   const found = await untilNamed("server")
   named(found, { server: [/^The logging server at http:\/\/localhost:9998 is unavailable: nothing listens there/] })
-  await mend(found.server)
+  await applyFixes(found.server)
   await untilHealthy()
 })
 

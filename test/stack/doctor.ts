@@ -43,30 +43,30 @@ export const examine = async (env: Environment = {}) => {
 }
 
 /** Its findings, by the name of the check. */
-export const ills = async (env: Environment = {}) =>
+export const failures = async (env: Environment = {}) =>
   Object.fromEntries(
     (await examine(env)).filter(({ findings }) => findings.length > 0).map(({ name, findings }) => [name, findings])
   )
 
-type Ills = Awaited<ReturnType<typeof ills>>
+type Failures = Awaited<ReturnType<typeof failures>>
 
 /** Exactly these checks have findings, and each has this many. */
-export const named = (found: Ills, wanted: Readonly<Record<string, ReadonlyArray<RegExp>>>) => {
-  const said = JSON.stringify(found, null, 1)
-  assert.deepStrictEqual(Object.keys(found), Object.keys(wanted), said)
+export const named = (found: Failures, wanted: Readonly<Record<string, ReadonlyArray<RegExp>>>) => {
+  const shown = JSON.stringify(found, null, 1)
+  assert.deepStrictEqual(Object.keys(found), Object.keys(wanted), shown)
   for (const [name, patterns] of Object.entries(wanted)) {
     const findings = found[name] ?? []
-    assert.strictEqual(findings.length, patterns.length, said)
+    assert.strictEqual(findings.length, patterns.length, shown)
     for (const [i, pattern] of patterns.entries()) assert.match(findings[i]?.finding ?? "", pattern)
   }
 }
 
-const isNamed = (found: Ills, names: ReadonlyArray<string>) =>
+const isNamed = (found: Failures, names: ReadonlyArray<string>) =>
   names.length === Object.keys(found).length && names.every((name) => name in found)
 
 /** Repeats until exactly these checks have findings. */
 export const untilNamed = (...names: ReadonlyArray<string>) =>
-  until(`ill: ${names.join(", ")}`, ills, (found) => isNamed(found, names), { seconds: 180, every: 500 })
+  until(`findings: ${names.join(", ")}`, failures, (found) => isNamed(found, names), { seconds: 180, every: 500 })
 
 /** Repeats until there are no findings, for example once the sink has caught up. */
 export const untilHealthy = () => untilNamed()
@@ -97,9 +97,9 @@ const given = (command: string) => {
 export const repaired = async () => {
   const last = new Map<string, number>()
   await until(
-    "nothing is found any more",
+    "no finding is left",
     async () => {
-      const found = await ills()
+      const found = await failures()
       const findings = Object.values(found).flat()
       if (findings.length === 0) return undefined
       // A command from a while ago, for example a restart, may have to run again.

@@ -1,4 +1,4 @@
-/** `floe doctor` on what brings the topic into the table: each ill is caused, named, mended; and nothing is lost by it. */
+/** `floe doctor` on what brings the topic into the table: each fault is caused, named and fixed, and nothing is lost by it. */
 import { randomUUID } from "node:crypto"
 import { writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -10,9 +10,9 @@ import { docker } from "./docker.ts"
 import {
   commandsOf,
   done,
+  failures,
   floe,
   foundWithin,
-  ills,
   lockTable,
   named,
   repaired,
@@ -43,14 +43,16 @@ const settings = (values: Readonly<Record<string, string>>) => {
 
 test("the connector is paused, has other settings, or its task fails", { timeout }, async () => {
   await done("connector", "pause")
-  const paused = await until("it is paused", ills, ({ connector = [] }) => /PAUSED/.test(connector[0]?.finding ?? ""))
+  const paused = await until("it is paused", failures, ({ connector = [] }) =>
+    /PAUSED/.test(connector[0]?.finding ?? "")
+  )
   named(paused, { connector: [/^The connector iceberg-sink is PAUSED\.$/] })
   assert.strictEqual(paused.connector?.[0]?.fix, "floe connector resume")
   await done("connector", "resume")
 
   await done("connector", "register", "--config", settings({ "iceberg.catalog.uri": "thrift://nowhere:9083" }))
   // Its watcher restarts it, again and again.
-  const failed = await until("its task fails", ills, ({ connector = [] }) =>
+  const failed = await until("its task fails", failures, ({ connector = [] }) =>
     /has failed/.test(connector[1]?.finding ?? "")
   )
   named(failed, {
@@ -90,11 +92,11 @@ test("the connector runs and commits nothing: somebody who lives holds a lock on
   await untilHealthy()
 })
 
-const replay = ["rebuild", "--into", "weather_again", "--promote"]
+const rebuild = ["rebuild", "--into", "weather_again", "--promote"]
 
 /** It is killed as soon as it has stopped the connector. */
 const brokenOff = Effect.gen(function* () {
-  yield* startFloe(replay, { FLOE_PROFILE: "distributed" })
+  yield* startFloe(rebuild, { FLOE_PROFILE: "distributed" })
   const state = async () => (await fetch("http://localhost:8083/connectors/iceberg-sink/status")).text()
   const isStopped = (status: string) => status.includes('"connector":{"state":"STOPPED"')
   yield* Effect.promise(() => until("the connector is stopped", state, isStopped, { every: 100 }))
@@ -102,7 +104,7 @@ const brokenOff = Effect.gen(function* () {
 
 const minio = (from: string, to: string) => docker("exec", "minio", "mv", from, to)
 
-test("no connector; no bucket; no table; the control topic was wiped and the table kept; a swap was broken off", {
+test("no connector; no bucket; no table; the control topic was wiped and the table kept; a promotion was interrupted", {
   timeout: 600_000
 }, async () => {
   const rows = await Promise.all(
@@ -112,13 +114,13 @@ test("no connector; no bucket; no table; the control topic was wiped and the tab
   const missing = /^There is no connector iceberg-sink\.$/
   await minio("/data/warehouse", "/data/.minio.sys/tmp/warehouse")
   try {
-    named(await ills(), { storage: [/^There is no warehouse s3:\/\/warehouse;/], connector: [missing] })
+    named(await failures(), { storage: [/^There is no warehouse s3:\/\/warehouse;/], connector: [missing] })
   } finally {
     await minio("/data/.minio.sys/tmp/warehouse", "/data/warehouse")
   }
   await trino("ALTER TABLE iceberg.default.weather RENAME TO weather_away")
   try {
-    named(await ills(), { table: [/^There is no table default\.weather\.$/], connector: [missing] })
+    named(await failures(), { table: [/^There is no table default\.weather\.$/], connector: [missing] })
   } finally {
     await trino("ALTER TABLE iceberg.default.weather_away RENAME TO weather")
   }
@@ -132,7 +134,7 @@ test("no connector; no bucket; no table; the control topic was wiped and the tab
     "--topic",
     "control-iceberg"
   )
-  named(await ills(), { topics: [/^There is no topic control-iceberg\.$/], connector: [missing] })
+  named(await failures(), { topics: [/^There is no topic control-iceberg\.$/], connector: [missing] })
   await done("topics", "create")
   await done("connector", "register")
 
@@ -143,11 +145,11 @@ test("no connector; no bucket; no table; the control topic was wiped and the tab
   assert.match(wiped.offsets?.[0]?.fix ?? "", /^`floe rebuild --into weather_again --promote` /)
   await Effect.runPromise(brokenOff)
   try {
-    const { connector = [] } = await ills()
+    const { connector = [] } = await failures()
     assert.match(connector[0]?.finding ?? "", /is STOPPED by floe rebuild --promote, .* or was interrupted\.$/)
-    assert.deepStrictEqual(commandsOf(connector[0]?.fix ?? ""), [`floe ${replay.join(" ")}`])
+    assert.deepStrictEqual(commandsOf(connector[0]?.fix ?? ""), [`floe ${rebuild.join(" ")}`])
   } finally {
-    await done(...replay)
+    await done(...rebuild)
   }
   await untilHealthy()
   const after = await landed(`${prefix}-wiped`, rows)

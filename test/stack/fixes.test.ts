@@ -1,11 +1,11 @@
 /**
  * What `floe doctor` advises, given to a shell word for word: afterwards it finds nothing, and `floe audit` finds each
- * event in the table once. Damage that takes long to mend is left to `npm run test:nightly` (FLOE_NIGHTLY=1).
+ * event in the table once. Damage that takes long to fix is left to `npm run test:nightly` (FLOE_NIGHTLY=1).
  */
 import { randomUUID } from "node:crypto"
 import { afterAll, assert, beforeAll, test } from "vitest"
 import { docker } from "./docker.ts"
-import { done, floe, ills, lockTable, psql, repaired } from "./doctor.ts"
+import { done, failures, floe, lockTable, psql, repaired } from "./doctor.ts"
 import { load, log, trino, until } from "./weather.ts"
 
 const nightly = process.env.FLOE_NIGHTLY === "1"
@@ -31,7 +31,7 @@ interface Case {
   /** The check that finds it first. */
   readonly check: string
   readonly finding: RegExp
-  /** What `floe audit` says of it, which it passes nevertheless. */
+  /** What `floe audit` reports about it, although it passes. */
   readonly audit?: RegExp
   readonly slow?: boolean
 }
@@ -233,7 +233,7 @@ for (const { damage, cause, check, finding, audit, slow = false } of cases) {
         (count) => count >= 20
       )
       await cause()
-      const found = await until("it is named", ills, (found) => check in found, { seconds: 120 })
+      const found = await until("it is named", failures, (found) => check in found, { seconds: 120 })
       assert.match(found[check]?.map(({ finding }) => finding).join("\n") ?? "", finding)
       if (audit !== undefined) {
         const { code, out, err } = await floe(["audit"])
@@ -247,19 +247,19 @@ for (const { damage, cause, check, finding, audit, slow = false } of cases) {
     const city = `last ${randomUUID()}`
     await log({ city, temperature: "1" })
     await until(
-      "the sink goes on",
+      "the sink continues",
       () => trino(`SELECT 1 FROM iceberg.default.weather WHERE city = '${city}'`),
       (rows) => rows.length === 1
     )
     const { code, out, err } = await floe(["audit"])
     assert.strictEqual(code, 0, `${out}${err}`)
-    assert.deepStrictEqual(await ills(), {})
+    assert.deepStrictEqual(await failures(), {})
   })
 }
 
 const rows = async () => Number((await trino("SELECT count(*) FROM iceberg.default.weather"))[0]?.[0])
 
-test("a rebuild from a topic that was made again loses nothing unless it is told to", { timeout }, async () => {
+test("a rebuild from a recreated topic loses nothing unless a flag allows it", { timeout }, async () => {
   await Promise.all(Array.from({ length: 20 }, (_, i) => log({ city: `fixes lost ${i}`, temperature: "1" })))
   await until(
     "they are in the table",
@@ -280,11 +280,11 @@ test("a rebuild from a topic that was made again loses nothing unless it is told
   const before = await rows()
   const { code, err } = await floe(["rebuild", "--into", "weather_lost", "--promote"])
   assert.strictEqual(code, 1)
-  const refused =
+  const rejected =
     /^default\.weather has ([\d,]+) rows that are not in the log, and so not in default\.weather_lost\. /.exec(err)
   // What both have is what came since.
   const [[both = ""] = []] = await trino("SELECT count(*) FROM iceberg.default.weather_lost")
-  const lost = Number(refused?.[1]?.replaceAll(",", ""))
+  const lost = Number(rejected?.[1]?.replaceAll(",", ""))
   assert.isAtLeast(lost, before - Number(both) - 20, err)
   assert.isAtMost(lost, before, err)
   assert.isAtLeast(await rows(), before)

@@ -80,7 +80,7 @@ it.live(
 )
 
 it.live(
-  "completes a request of which the topic has a part only, under its first hour",
+  "completes a request that is only partly in the topic, under its first hour",
   () =>
     Effect.gen(function* () {
       const topic = yield* temporaryTopic()
@@ -132,7 +132,7 @@ it.live(
 )
 
 it.live(
-  "a topic that is missing is named, and taken up once it is there; made anew, it has none of the old keys",
+  "a missing topic is named, and used once it exists; recreated, it has none of the old keys",
   () =>
     Effect.gen(function* () {
       const topic = yield* temporaryTopic()
@@ -162,7 +162,7 @@ it.live(
 )
 
 it.live(
-  "a topic that is made anew at once is noticed, though nothing failed",
+  "a topic that is recreated at once is noticed, though nothing failed",
   () =>
     Effect.gen(function* () {
       const topic = yield* temporaryTopic()
@@ -305,8 +305,8 @@ for (const partitions of [1, 4])
               concurrency: "unbounded"
             })
             for (const error of errors) assert.strictEqual(error._tag, "AppendOutcomeUnknown")
-            const refused = yield* Effect.flip(log.append({ records: [record("Refused")] }))
-            assert.strictEqual(refused._tag, "LogUnavailable")
+            const rejected = yield* Effect.flip(log.append({ records: [record("Refused")] }))
+            assert.strictEqual(rejected._tag, "LogUnavailable")
             const again = yield* Effect.flip(log.append(appends[0] ?? { records: [] }))
             assert.strictEqual(again._tag, "AppendOutcomeUnknown")
             assert.isTrue((yield* log.append(settled)).repeated)
@@ -334,7 +334,7 @@ for (const partitions of [1, 4])
   )
 
 it.live(
-  "a record that the topic is too small for is refused with the limit, and nothing else is; batches stay below it",
+  "a record larger than the topic allows is rejected with the limit, and no other is; batches stay below it",
   () =>
     Effect.gen(function* () {
       const topic = yield* temporaryTopic()
@@ -355,8 +355,8 @@ it.live(
       yield* Effect.gen(function* () {
         const log = yield* EventLog
         yield* taking
-        const refused = yield* Effect.flip(log.append(large))
-        assert.deepInclude(refused, { _tag: "RecordTooLarge", index: 0, bytes, limit: bytes - 1 })
+        const rejected = yield* Effect.flip(log.append(large))
+        assert.deepInclude(rejected, { _tag: "RecordTooLarge", index: 0, bytes, limit: bytes - 1 })
         yield* log.ready
         const many = Array.from({ length: 500 }, (_, i) => record(`Small ${i}`))
         yield* log.append({ records: many })

@@ -199,9 +199,9 @@ test("expiry keeps the way back to the sink's offsets, also where it is longer t
   const limits = { snapshotAge: Duration.zero }
   const plan = await within(limits, (maintenance) => maintenance.plan)
   const objectsBefore = await objects()
-  const said = await within(limits, (maintenance) => maintenance.run(() => Effect.void))
+  const output = await within(limits, (maintenance) => maintenance.run(() => Effect.void))
   assert.strictEqual(plan.expire.snapshots, before.snapshots.length - way.length)
-  assert.include(said, `expired ${plan.expire.snapshots.toLocaleString("en-US")} snapshot`)
+  assert.include(output, `expired ${plan.expire.snapshots.toLocaleString("en-US")} snapshot`)
 
   const after = await look()
   const stored = await objects()
@@ -237,7 +237,7 @@ test("an orphan is removed once it is old, and not while the sink may have writt
   assert.deepStrictEqual(after.rows, before.rows)
 })
 
-test("after all of it the sink goes on where it was, also when it is started again: each event once", {
+test("after all of it the sink continues where it was, even after a restart: each event once", {
   timeout
 }, async () => {
   const waiting = await Promise.all(

@@ -33,7 +33,7 @@ const deadLetters = () =>
 
 const lines = (text: string) => text.split("\n").filter((line) => line.startsWith("Offset:"))
 
-test("poisoned messages are refused with their context, one by one", { timeout: 400_000 }, async () => {
+test("poisoned messages are rejected with their context, one by one", { timeout: 400_000 }, async () => {
   const mark = `poison-${randomUUID()}`
   const before = lines(await deadLetters()).length
   const all = Object.entries(poisons(mark))
@@ -50,11 +50,11 @@ test("poisoned messages are refused with their context, one by one", { timeout: 
   const { rows, wanted } = await landed(mark, good)
   assert.deepStrictEqual(rows, wanted)
   const letters = await until("the dead letters", deadLetters, (text) => lines(text).length >= before + all.length + 1)
-  const refused = lines(letters).slice(before)
-  assert.strictEqual(refused.length, all.length + 1)
-  const offsets = new Set(refused.map((line) => /__connect\.errors\.offset:(\d+)/.exec(line)?.[1]))
+  const rejected = lines(letters).slice(before)
+  assert.strictEqual(rejected.length, all.length + 1)
+  const offsets = new Set(rejected.map((line) => /__connect\.errors\.offset:(\d+)/.exec(line)?.[1]))
   assert.strictEqual(offsets.size, all.length + 1, "each of them once")
-  for (const line of refused) {
+  for (const line of rejected) {
     assert.include(line, "__connect.errors.topic:weather")
     assert.include(line, "__connect.errors.connector.name:iceberg-sink")
     assert.match(line, /__connect\.errors\.exception\.message:[^,]+/)

@@ -4,7 +4,7 @@ import { assert, test } from "vitest"
 import { compose, shell } from "./docker.ts"
 import { landed, log, until } from "./weather.ts"
 
-test("the table is dropped and made anew, and every event is in it once", { timeout: 600_000 }, async () => {
+test("the table is dropped and recreated, and every event is in it once", { timeout: 600_000 }, async () => {
   const prefix = `rebuild-${randomUUID()}`
   const acknowledged = await Promise.all(
     Array.from({ length: 100 }, (_, i) => log({ city: `${prefix} ${i}`, temperature: "1" }))

@@ -65,10 +65,10 @@ const ends = async () => {
 const rowsNow = async () => Number((await trino("SELECT count(*) FROM iceberg.default.weather"))[0]?.[0])
 
 /** The first match in the output of a command in a container. */
-const told = async (container: string, line: string, pattern: RegExp) =>
+const reported = async (container: string, line: string, pattern: RegExp) =>
   pattern.exec(await docker("exec", container, "bash", "-c", line))?.[1]
 
-test("all is up, in the versions that the containers tell of themselves", async () => {
+test("everything is up, in the versions that the containers report themselves", async () => {
   const healthy = await until(
     "everything is up",
     () => asked(["--json"]),
@@ -81,11 +81,11 @@ test("all is up, in the versions that the containers tell of themselves", async 
   for (const { name, state } of components) assert.strictEqual(state, "up", name)
   const broker = "kafka-configs --bootstrap-server localhost:9092 --entity-type brokers --describe --all"
   const [kafka, zookeeper, connect, trino, hive] = await Promise.all([
-    told("kafka", broker, /inter\.broker\.protocol\.version=(\d+\.\d+)/),
-    told("zookeeper", "exec 3<>/dev/tcp/127.0.0.1/2181; echo srvr >&3; cat <&3", /version: (\d+\.\d+\.\d+)/),
-    told("kafka-connect", "curl -s http://localhost:8083/", /"version":"([^"]+)"/),
-    told("trino", "trino --version", /(\d+)\s*$/),
-    told("hive-metastore", "ls /opt/hive-metastore/lib", /hive-standalone-metastore-(\d+)\./)
+    reported("kafka", broker, /inter\.broker\.protocol\.version=(\d+\.\d+)/),
+    reported("zookeeper", "exec 3<>/dev/tcp/127.0.0.1/2181; echo srvr >&3; cat <&3", /version: (\d+\.\d+\.\d+)/),
+    reported("kafka-connect", "curl -s http://localhost:8083/", /"version":"([^"]+)"/),
+    reported("trino", "trino --version", /(\d+)\s*$/),
+    reported("hive-metastore", "ls /opt/hive-metastore/lib", /hive-standalone-metastore-(\d+)\./)
   ])
   assert.deepStrictEqual(
     components.map(({ name, version }) => [name, version]),
@@ -103,7 +103,7 @@ test("all is up, in the versions that the containers tell of themselves", async 
   )
 })
 
-test("its figures are those of Kafka's and Trino's own tools, and a row is there once it says so", async () => {
+test("its figures are those of Kafka's and Trino's own tools, and a row is visible once it is counted", async () => {
   const city = `status ${randomUUID()}`
   const response = await fetch(`${server}/log?city=${encodeURIComponent(city)}&temperature=1`)
   const [, partition = 0, offset = 0] = (response.headers.get("floe-position") ?? "").split("/").map(Number)
@@ -189,7 +189,7 @@ const between = async (port: number) => {
   return { port: own, close, open: () => open(own) }
 }
 
-test("--watch goes on while a part is down, sees it come back, and ends with Ctrl-C", async () => {
+test("--watch continues while a part is down, shows that it comes back, and ends with Ctrl-C", async () => {
   const proxy = await between(8080)
   try {
     await Effect.gen(function* () {

@@ -20,7 +20,7 @@ const printed = async (...args: ReadonlyArray<string>) => {
 const parsed = async (...args: ReadonlyArray<string>) => JSON.parse(await printed(...args, "--json"))
 
 /** The error of a command that fails. */
-const refused = async (args: ReadonlyArray<string>, more?: Record<string, string>) => {
+const rejected = async (args: ReadonlyArray<string>, more?: Record<string, string>) => {
   const { code, out, err } = await run(args, more)
   assert.deepStrictEqual({ code, out }, { code: 1, out: "" })
   return err
@@ -167,9 +167,9 @@ test("a query is about an older snapshot, however it names the table", async () 
     const out = await printed("query", "--format", "csv", "--as-of", ...question)
     assert.strictEqual(out, `_col0\r\n${older.rows}\r\n`)
   }
-  const wrong = await refused(["query", "--as-of", older.id, "SELECT\n nothing FROM weather"])
+  const wrong = await rejected(["query", "--as-of", older.id, "SELECT\n nothing FROM weather"])
   assert.include(wrong, "line 2:2: Column 'nothing' cannot be resolved")
-  assert.include(await refused(["query", "--as-of", older.id, `DELETE FROM ${weather}`]), "only queries")
+  assert.include(await rejected(["query", "--as-of", older.id, `DELETE FROM ${weather}`]), "only queries")
 })
 
 test("the prompt stays at the snapshot", async () => {
@@ -184,11 +184,11 @@ test("what was before the first snapshot is not kept", async () => {
     ["query", "--as-of", "2000-01-01", "SELECT count(*) FROM weather"],
     ["table", "files", "--as-of", "2000-01-01"]
   ]) {
-    const said = await refused(args)
-    assert.include(said, "No snapshot from 2000-01-01T00:00:00.000Z or before is kept.")
-    assert.include(said, `the oldest is ${oldest.id} of `)
+    const output = await rejected(args)
+    assert.include(output, "No snapshot from 2000-01-01T00:00:00.000Z or before is kept.")
+    assert.include(output, `the oldest is ${oldest.id} of `)
   }
-  assert.include(await refused(["table", "files", "--as-of", "4711"]), "There is no snapshot 4711")
+  assert.include(await rejected(["table", "files", "--as-of", "4711"]), "There is no snapshot 4711")
 })
 
 test("a table without rows", async () => {
@@ -239,15 +239,15 @@ test("a table that others write, delete from and merge", async () => {
   assert.match(now[0].partition, /^city=Bergen\/day_bucket=\d$/)
 })
 
-test("a table that is not there, and a Trino that is not there", async () => {
-  const missing = await Promise.all(["describe", "files"].map((view) => refused(["table", view, "x_no_such_table"])))
-  for (const said of missing) assert.match(said, /^There is no table default\.x_no_such_table yet; .*\.\n$/)
+test("a missing table, and a Trino that does not run", async () => {
+  const missing = await Promise.all(["describe", "files"].map((view) => rejected(["table", view, "x_no_such_table"])))
+  for (const output of missing) assert.match(output, /^There is no table default\.x_no_such_table yet; .*\.\n$/)
   const away = { FLOE_TRINO_URL: "http://localhost:2" }
   const unreachable = await Promise.all([
-    refused(["table", "describe"], away),
-    refused(["query", "--as-of", older.id, "SELECT count(*) FROM weather"], away)
+    rejected(["table", "describe"], away),
+    rejected(["query", "--as-of", older.id, "SELECT count(*) FROM weather"], away)
   ])
-  for (const said of unreachable) assert.match(said, /^The table .* set FLOE_TRINO_URL to its address\.\n$/)
+  for (const output of unreachable) assert.match(output, /^The table .* set FLOE_TRINO_URL to its address\.\n$/)
 })
 
 test("without Kafka all but the log's positions is known", async () => {

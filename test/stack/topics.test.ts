@@ -151,7 +151,7 @@ test("describe shows who reads a topic: the sink", async () => {
   )
 })
 
-test("a topic that lets records go is said to, with the command that mends it", async () => {
+test("a topic whose records expire is reported, with the command that fixes it", async () => {
   await kafka(
     `kafka-configs ${broker} --alter --topic ${topic} --add-config retention.ms=3600000,retention.bytes=1048576`
   )
@@ -160,12 +160,12 @@ test("a topic that lets records go is said to, with the command that mends it", 
   assert.deepStrictEqual(retention, { millis: 3_600_000, bytes: 1_048_576, cleanup: "delete" })
   assert.match(await printed("topics", "describe"), /^retention +1h, 1\.0 MiB a partition$/m)
 
-  const said = await printed("topics", "create")
+  const output = await printed("topics", "create")
   const command =
     /does not keep its records forever \(retention\.ms=3600000,retention\.bytes=1048576\); (kafka-configs .*) fixes that\.$/m
-  const [, mending = ""] = command.exec(said) ?? []
-  assert.include(mending, topic)
-  await kafka(mending)
+  const [, fix = ""] = command.exec(output) ?? []
+  assert.include(fix, topic)
+  await kafka(fix)
   const settings = await kafka(`kafka-configs ${broker} --describe --topic ${topic}`)
   assert.match(settings, /retention\.ms=-1 /)
   assert.match(settings, /retention\.bytes=-1 /)
@@ -210,7 +210,7 @@ test("tail --from an offset begins there in each partition, and with a partition
   })
 })
 
-test("what cannot be done is said in a sentence", async () => {
+test("what cannot be done is reported in a sentence", async () => {
   for (const command of ["list", "describe", "create"]) {
     const wait = command === "create" ? ["--wait", "0"] : []
     const { code, out, err } = await run(["topics", command, ...wait], { FLOE_KAFKA_BROKERS: "localhost:1" })

@@ -50,10 +50,10 @@ test("docker exec -it trino trino, and the five statements typed into it", async
   assert.notMatch(output, /failed:/i)
 })
 
-test.each(["client", ""])("docker compose logs -f %s goes on with what comes", async (service) => {
+test.each(["client", ""])("docker compose logs -f %s follows new lines", async (service) => {
   const line = `docker compose logs -f ${service}`
   const before = (await shell(`docker compose logs client`)).match(/records acknowledged/g)?.length ?? 0
-  // The client says something every 5 seconds; head ends the command as a person does.
+  // The client logs a line every 5 seconds; head ends the command as a person does.
   const output = await shell(
     `${line} | grep --line-buffered 'client .*records acknowledged' | head -n ${before + 2}`,
     90_000

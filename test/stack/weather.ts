@@ -15,7 +15,7 @@ interface Row extends Reading {
 
 const pause = (millis: number) => new Promise<void>((resolve) => setTimeout(resolve, millis))
 
-/** Looks again and again until what is looked at is as wanted; the error says what it was last. */
+/** Looks again and again until the condition holds; the error shows the last value. */
 export const until = async <A>(
   what: string,
   look: () => Promise<A>,
@@ -93,7 +93,7 @@ export const load = (prefix: string, perSecond = 40): Load => {
     )
     count++
     inFlight.add(sent)
-    // One that is refused stays, and fails the test when the load is stopped.
+    // One that is rejected stays, and fails the test when the load is stopped.
     sent.then(
       () => inFlight.delete(sent),
       () => {}

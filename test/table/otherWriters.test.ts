@@ -242,7 +242,7 @@ describe("a table on which Spark has worked", () => {
   )
 })
 
-/** What doctor says of the table's files. */
+/** What doctor reports of the table's files. */
 const findings = (root: string) => Effect.provide(tableCheck.run, at(root))
 
 describe("doctor over a table on which Spark has worked", () => {

@@ -129,9 +129,9 @@ const bulk = Effect.fnUntraced(function* (
   const report = sent.rejected === 0 || source.file === undefined ? null : reportOf(source.file.path)
   if (options.json) yield* printJson({ file: name, ...machineReadable(sent), report, millis })
   else yield* print(Stream.make(summary(source.name, sent, millis)))
-  const refused = sent.rejected === 0 ? [] : [new LinesRejected({ rejected: sent.rejected, report })]
+  const rejections = sent.rejected === 0 ? [] : [new LinesRejected({ rejected: sent.rejected, report })]
   const incomplete = sent.waiting === null ? [] : [new LineIncomplete({ name: source.name, line: sent.waiting })]
-  const [first, ...others] = [...refused, ...incomplete]
+  const [first, ...others] = [...rejections, ...incomplete]
   yield* Effect.forEach(others, ({ message }) => Console.error(message), { discard: true })
   if (first !== undefined) return yield* Effect.fail(first)
 })

@@ -1,4 +1,4 @@
-/** Decodes query strings strictly: the platform's parsers replace invalid bytes and go on. */
+/** Decodes query strings strictly: the platform's parsers silently replace invalid bytes. */
 import { Result } from "effect"
 import type { WeatherReading } from "../../../services/Weather.ts"
 import { decodeRecord } from "./decodeRecord.ts"

@@ -24,7 +24,7 @@ export interface Receipt {
 export interface IdempotencyIndex {
   readonly find: (key: string, now: number) => Receipt | undefined
   readonly begin: (idempotency: IdempotencyKey, count: number, ts: string, now: number) => Receipt
-  /** Removes a receipt of which nothing was logged. */
+  /** Removes the receipt of a request that logged nothing. */
   readonly forget: (key: string, receipt: Receipt) => void
   /** Records the position of a record; false if the same record is already at another position. */
   readonly placed: (receipt: Receipt, index: number, position: Position) => boolean

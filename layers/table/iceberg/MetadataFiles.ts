@@ -12,7 +12,7 @@ export interface CurrentMetadata {
   readonly version: number
   /** The highest version that has a file, torn or not. */
   readonly highest: number
-  /** The name of its file; `identity` tells that file from any other that may take its name. */
+  /** The name of its file; `identity` distinguishes that file from any other that may take its name. */
   readonly name: string
   readonly identity: string | undefined
   /** Torn files of higher versions; `reason` is the end of a sentence. */

@@ -69,7 +69,7 @@ export const repairHint = Effect.fn("commitMetadata.repairHint")(function* (
   if (hint !== String(version)) yield* writeHint(tableFolder, writer, version)
 })
 
-/** Returns the identity of the new metadata file, which tells it from any other that may take its name. */
+/** Returns the identity of the new metadata file, which distinguishes it from any other that may take its name. */
 export const commitMetadata = Effect.fn("commitMetadata")(function* (next: NewVersion) {
   const metadataFolder = join(next.tableFolder, "metadata")
   const file = join(metadataFolder, Metadata.fileName(next.version))

@@ -1,4 +1,4 @@
-/** Files that the sink has written but not yet committed look like orphans; this tells whether there may be any. */
+/** Files that the sink has written but not yet committed look like orphans; this checks whether there may be any. */
 import { Effect, Option, Stream } from "effect"
 import { EventLogReader } from "../../../services/EventLog.ts"
 import { type SinkCommit, SinkCommits } from "../../../services/SinkCommits.ts"

@@ -35,8 +35,8 @@ const message = (offset: number, value: string | Buffer | null, headers: Message
 
 const at = (offset: number) => ({ partition: 0, offset })
 
-describe("a message of the topic of dead letters", () => {
-  it("tells where it was, and why it was rejected in a few words", () => {
+describe("a message of the dead-letter topic", () => {
+  it("names its place in the log, and briefly why it was rejected", () => {
     const tail = "; a weather reading is an object with the string fields city, temperature and ts."
     const reasons = [
       transform(`The value is a number${tail}`),
@@ -64,7 +64,7 @@ describe("a message of the topic of dead letters", () => {
     assert.include(letter.rejection.trace ?? "", "at x.Y.z")
   })
 
-  it("that was rejected twice is told by the newer headers, and one without them by none", () => {
+  it("that was rejected twice is described by the newer headers, and one without headers by none", () => {
     const twice = message(7, "x", [...transform("The value is null", "1"), ...transform("The field ts is null", "2")])
     assert.strictEqual(letterOf(twice, []).source, "weather/0/2")
     assert.strictEqual(letterOf(twice, []).reason, "ts is null")
@@ -72,7 +72,7 @@ describe("a message of the topic of dead letters", () => {
     assert.isNull(letterOf(message(7, "x", transform("no", "-1")), []).source)
   })
 
-  it("is a note only with both of our headers and none of Kafka Connect's", () => {
+  it("records a redrive only with both of our headers and none of Kafka Connect's", () => {
     const headers = noteHeaders({ position: at(12), at: "weather/0/99" })
     assert.deepStrictEqual(noteOf(message(20, "", headers)), { position: at(12), at: "weather/0/99" })
     assert.isUndefined(noteOf(message(20, "", headers.slice(0, 1))))
@@ -81,11 +81,11 @@ describe("a message of the topic of dead letters", () => {
   })
 })
 
-describe("notes of what was sent again", () => {
+describe("records of redrives", () => {
   const note = (offset: number, of: number, place: string) =>
     message(offset, "", noteHeaders({ position: at(of), at: place }))
 
-  it("are folded: each dead letter waits until it is noted, and the same note counts once", () => {
+  it("are summed up: each dead letter waits until its redrive is recorded, and the same record counts once", () => {
     const fold = folding([{ partition: 0, start: 0, end: 6 }])
     for (const offset of [0, 1, 2]) fold.take(message(offset, "x", transform("The value is null")))
     assert.deepStrictEqual(fold.counts(), { waiting: 3, redriven: 0 })
@@ -109,11 +109,11 @@ describe("notes of what was sent again", () => {
   })
 })
 
-describe("mending", () => {
-  const reading = (value: string | Buffer | null, mended?: { city?: string; temperature?: string }) =>
-    Result.merge(readingOf(value === null ? null : Buffer.from(value), mended))
+describe("corrections", () => {
+  const reading = (value: string | Buffer | null, corrected?: { city?: string; temperature?: string }) =>
+    Result.merge(readingOf(value === null ? null : Buffer.from(value), corrected))
 
-  it("sends what is a valid reading as it is, without its surplus and its ts", () => {
+  it("sends a valid reading as it is, without its surplus fields and its ts", () => {
     assert.deepStrictEqual(reading('{"x":1,"temperature":"8.50","city":"Oslo","ts":null}'), {
       city: "Oslo",
       temperature: "8.50"
@@ -121,7 +121,7 @@ describe("mending", () => {
     assert.deepStrictEqual(reading('{"city":"Oslo","temperature":8.50}'), { city: "Oslo", temperature: "8.50" })
   })
 
-  it("names what is wrong with others", () => {
+  it("names what is wrong with other values", () => {
     const cases: ReadonlyArray<readonly [string | Buffer | null, string]> = [
       [null, "it has no value"],
       [Buffer.from([0xff, 0xfe]), "its value is not valid UTF-8"],
@@ -144,14 +144,14 @@ describe("mending", () => {
     assert.strictEqual(reading('{"city":"Bergen"}', { city: "Oslo" }), "temperature is required")
   })
 
-  it("reads positions as they are shown anywhere", () => {
+  it("reads positions in every form in which they are shown", () => {
     assert.deepStrictEqual(positionOf("12"), at(12))
     assert.deepStrictEqual(positionOf("0/12"), at(12))
     assert.deepStrictEqual(positionOf("weather-dlq/3/12"), { partition: 3, offset: 12 })
     for (const wrong of ["", "-1", "a", "0/", "0/1/2/3", "1.5", "weather/0/12"]) assert.isUndefined(positionOf(wrong))
   })
 
-  it("takes the lines that the list writes, once they are mended", () => {
+  it("accepts the lines that the list prints, once they are corrected", () => {
     const value = '{"city":"Oslo","temperature":true}'
     const line = jsonLine(letterOf(message(7, value, transform("The field temperature is a boolean")), []))
     assert.deepStrictEqual(draftOf(Buffer.from(value)), { city: "Oslo", temperature: null })
@@ -181,11 +181,11 @@ describe("mending", () => {
   })
 })
 
-describe("what is shown", () => {
+describe("the output", () => {
   const cellsOf = (value: string | Buffer | null, terminal?: number) =>
     columnsOf(false, terminal).map(({ of }) => of(letterOf(message(7, value, transform("The value is null")), [])))
 
-  it("is a line, with the beginning of the value", () => {
+  it("of the list is one line each, with the beginning of the value", () => {
     assert.deepStrictEqual(cellsOf(null), ["0/7", "2026-01-08 14:30", "0/123", "the value is null", null])
     assert.strictEqual(cellsOf("x".repeat(1_000_000))[4], `${"x".repeat(199)}…`)
     assert.strictEqual(cellsOf("x".repeat(200))[4], "x".repeat(200))
@@ -193,12 +193,12 @@ describe("what is shown", () => {
     assert.strictEqual(cellsOf(Buffer.from([0xff, 0x1b]))[4], "0xff1b")
   })
 
-  it("has a time also where a producer gave it one that no date has", () => {
+  it("has a time even if a producer sent one beyond every date", () => {
     const nanoseconds = letterOf({ ...message(7, null), timestamp: 1_767_882_600_000_000_000 }, [])
     assert.strictEqual(JSON.parse(jsonLine(nanoseconds)).loggedAt, "+275760-09-13T00:00:00.000Z")
   })
 
-  it("as JSON is all of it, bytes that are no text in Base64", () => {
+  it("as JSON is complete, with bytes that are not text in Base64", () => {
     const binary = JSON.parse(jsonLine(letterOf(message(7, Buffer.from([0xff, 0x1b])), ["weather/0/9"])))
     assert.isNull(binary.value)
     assert.strictEqual(binary.valueBase64, "/xs=")
@@ -208,7 +208,7 @@ describe("what is shown", () => {
     assert.notProperty(none, "valueBase64")
   })
 
-  it("of a replay names those that were not sent, up to a hundred, and counts them all", () => {
+  it("of a redrive names those that were not sent, up to a hundred, and counts them all", () => {
     const named = makeSummary(false)
     for (let offset = 0; offset < 130; offset++) {
       const wanted = { position: at(offset), reading: Result.fail("it has no value") }
@@ -222,7 +222,7 @@ describe("what is shown", () => {
     )
   })
 
-  it("of a replay has no failure for what a file has that was sent before", () => {
+  it("of a redrive counts a line that was already sent as no failure", () => {
     const wanted = { position: at(1), reading: Result.fail("") }
     for (const isFile of [true, false]) {
       const outcomes = makeSummary(isFile)
@@ -237,7 +237,7 @@ describe("floe dlq in the embedded profile", () => {
   const sentence = "The embedded profile has no dead letters: its log accepts only valid records.\n"
 
   it.live(
-    "answers that nothing invalid reaches the log",
+    "reports that nothing invalid reaches the log",
     () =>
       Effect.gen(function* () {
         assert.deepStrictEqual(yield* floe(["dlq", "list"]), { code: 0, out: sentence, err: "" })
@@ -249,7 +249,7 @@ describe("floe dlq in the embedded profile", () => {
   )
 
   it.live(
-    "rejects what makes no sense with 2",
+    "exits with 2 for contradictory arguments",
     () =>
       Effect.gen(function* () {
         for (const args of [

@@ -53,8 +53,8 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("con
       Effect.gen(function* () {
         const { port } = yield* HttpServer
         const { send, answer, closed } = yield* connection(port)
-        const refused = request("POST", "/events", { "Content-Type": "text/plain" }, "x".repeat(100_000))
-        send(Buffer.concat([refused, request("GET", good)]))
+        const rejected = request("POST", "/events", { "Content-Type": "text/plain" }, "x".repeat(100_000))
+        send(Buffer.concat([rejected, request("GET", good)]))
         const last = yield* answer()
         assertRejected(last, 415)
         assert.strictEqual(last.headers.get("connection"), "close")
@@ -175,9 +175,9 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("con
           const { port } = yield* HttpServer
           const { send, answer, closed } = yield* connection(port)
           send(Buffer.concat([Buffer.from(bytes), request("GET", good)]))
-          const refused = yield* answer()
-          assertRejected(refused, status, field)
-          assert.strictEqual(refused.headers.get("connection"), "close")
+          const rejected = yield* answer()
+          assertRejected(rejected, status, field)
+          assert.strictEqual(rejected.headers.get("connection"), "close")
           assert.strictEqual(yield* closed, "")
         })
       )
@@ -198,7 +198,7 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("con
           send(posted(`${header}\r\nContent-Length: ${oslo.length}`, oslo))
           assertRejected(yield* answer(), status, "Content-Type")
           send(request("GET", "/health"))
-          assert.strictEqual((yield* answer()).status, 200, "the connection goes on")
+          assert.strictEqual((yield* answer()).status, 200, "the connection stays open")
         })
       )
     )
@@ -284,7 +284,7 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("con
           assertRejected(got, status)
           assert.strictEqual(got.headers.get("allow"), status === 405 ? "GET, HEAD" : undefined)
           send(request("GET", "/health"))
-          assert.strictEqual((yield* answer()).status, 200, "the connection goes on")
+          assert.strictEqual((yield* answer()).status, 200, "the connection stays open")
         })
       )
     )
@@ -403,7 +403,7 @@ layer(
     Layer.provide(limited({ headers: 150, bodyStall: 1_000, bodyTotal: 3_000, heldBytes: 100_000 }))
   )
 )("limits of the server", (it) => {
-  it.effect("refuse headers that come too slowly", () =>
+  it.effect("reject headers that come too slowly", () =>
     loggingNothing(
       Effect.gen(function* () {
         const { port } = yield* HttpServer
@@ -415,7 +415,7 @@ layer(
     )
   )
 
-  it.effect("refuse a body that drips for too long", () =>
+  it.effect("reject a body that drips for too long", () =>
     loggingNothing(
       Effect.gen(function* () {
         const { port } = yield* HttpServer
@@ -435,16 +435,16 @@ layer(
     )
   )
 
-  it.effect("refuse bodies beyond the memory for them, and take others once it is free", () =>
+  it.effect("reject bodies beyond the memory for them, and take others once it is free", () =>
     Effect.gen(function* () {
       const { port } = yield* HttpServer
       const slow = yield* connection(port)
       const body = `[${oslo}${" ".repeat(80_000)}]`
       slow.send(request("POST", "/events", { ...asJson, "Content-Length": String(body.length) }, body.slice(0, -1)))
       const other = (size: number) => exchange(port, "POST", "/events", asJson, `[${oslo}]`.padEnd(size))
-      const refused = yield* Effect.repeat(other(40_000), { until: ({ status }) => status === 503, times: 1_000 })
-      assertRejected(refused, 503)
-      assert.match(refused.headers.get("retry-after") ?? "", /^\d+$/)
+      const rejected = yield* Effect.repeat(other(40_000), { until: ({ status }) => status === 503, times: 1_000 })
+      assertRejected(rejected, 503)
+      assert.match(rejected.headers.get("retry-after") ?? "", /^\d+$/)
       slow.send("]")
       assert.strictEqual((yield* slow.answer()).status, 200)
       assert.strictEqual((yield* other(90_000)).status, 200)
@@ -512,7 +512,7 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(onDisk)))("a log tha
     })
   )
 
-  it.effect("is 504 while it does not say what it logged; a repeat with the same key logs nothing twice", () =>
+  it.effect("is 504 while it does not report what it logged; a repeat with the same key logs nothing twice", () =>
     Effect.gen(function* () {
       const { port } = yield* HttpServer
       const disk = yield* Disk
@@ -548,7 +548,7 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(contended)))("a key 
 })
 
 layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(defective)))("a defect", (it) => {
-  it.effect("is 500, and says nothing of the inside", () =>
+  it.effect("is 500, and reveals nothing internal", () =>
     loggingNothing(
       Effect.gen(function* () {
         const { port } = yield* HttpServer

@@ -56,7 +56,7 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(onDisk)))("the OpenA
     return { raw: json(answer), document: Schema.decodeUnknownSync(Document)(json(answer)) }
   })
 
-  it.effect("is valid in what it must have, and whole", () =>
+  it.effect("is valid and complete", () =>
     Effect.gen(function* () {
       const { raw, document } = yield* fetched
       assert.sameMembers(Object.keys(document.paths), ["/log", "/events", "/health", "/ready"])
@@ -72,7 +72,7 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(onDisk)))("the OpenA
     })
   )
 
-  it.effect("says what may be sent", () =>
+  it.effect("describes what may be sent", () =>
     Effect.gen(function* () {
       const { document } = yield* fetched
       const { schemas } = document.components

@@ -29,7 +29,7 @@ const added = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   })
 
 layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("POST /events", (it) => {
-  it.effect("logs an array in its order, and says where", () =>
+  it.effect("logs an array in its order, and reports where", () =>
     Effect.gen(function* () {
       yield* TestClock.setTime(Date.UTC(2026, 0, 8, 14))
       const ts = "2026-01-08-14"

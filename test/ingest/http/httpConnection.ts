@@ -32,7 +32,7 @@ const parse = (bytes: Buffer, method: string) => {
     lines.map((line) => [line.slice(0, line.indexOf(":")).toLowerCase(), line.slice(line.indexOf(":") + 1).trim()])
   )
   const bodiless = method === "HEAD" || status < 200 || status === 204
-  assert.isTrue(bodiless || headers.has("content-length"), "every answer says how long it is")
+  assert.isTrue(bodiless || headers.has("content-length"), "every answer has its length")
   const length = bodiless ? 0 : Number(headers.get("content-length"))
   const total = end + 4 + length
   if (bytes.length < total) return undefined
@@ -86,7 +86,7 @@ export const connection = (port: number) =>
     ({ socket }) => Effect.sync(() => socket.destroy())
   )
 
-/** A request as text; a body gets its length unless the headers say something of it. */
+/** A request as text; a body gets its length unless the headers have one. */
 export const request = (
   method: string,
   target: string,

@@ -37,34 +37,36 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("GET
     })
   )
 
-  it.effect("while the clock shows a year that no hour can bear, no event is taken, and the server is not ready", () =>
-    Effect.gen(function* () {
-      const { port } = yield* HttpServer
-      const before = yield* logged
-      const one = JSON.stringify({ city: "Oslo", temperature: "1.5" })
-      const events = () => exchange(port, "POST", "/events", { "Content-Type": "application/json" }, one)
-      const all = [() => exchange(port, "GET", good), events, () => exchange(port, "GET", "/ready")]
-      for (const now of [-1, Date.UTC(10_000, 0)]) {
-        yield* TestClock.setTime(now)
-        for (const ask of all) {
-          const refused = yield* ask()
-          assertRejected(refused, 503)
-          assert.match(refused.headers.get("retry-after") ?? "", /^[1-9][0-9]*$/)
-          assert.include(refused.body, "before 1970 or after 9999")
+  it.effect(
+    "while the clock shows a year that no hour can have, no event is accepted, and the server is not ready",
+    () =>
+      Effect.gen(function* () {
+        const { port } = yield* HttpServer
+        const before = yield* logged
+        const one = JSON.stringify({ city: "Oslo", temperature: "1.5" })
+        const events = () => exchange(port, "POST", "/events", { "Content-Type": "application/json" }, one)
+        const all = [() => exchange(port, "GET", good), events, () => exchange(port, "GET", "/ready")]
+        for (const now of [-1, Date.UTC(10_000, 0)]) {
+          yield* TestClock.setTime(now)
+          for (const ask of all) {
+            const rejected = yield* ask()
+            assertRejected(rejected, 503)
+            assert.match(rejected.headers.get("retry-after") ?? "", /^[1-9][0-9]*$/)
+            assert.include(rejected.body, "before 1970 or after 9999")
+          }
+          assert.strictEqual((yield* exchange(port, "GET", "/health")).status, 200)
         }
-        assert.strictEqual((yield* exchange(port, "GET", "/health")).status, 200)
-      }
-      assert.deepStrictEqual(yield* logged, before)
-      for (const [now, ts] of [
-        [0, "1970-01-01-00"],
-        [Date.UTC(10_000, 0) - 1, "9999-12-31-23"]
-      ] as const) {
-        yield* TestClock.setTime(now)
-        assert.include((yield* exchange(port, "GET", good)).body, `"ts":"${ts}"`)
-        assert.include((yield* events()).body, `"ts":"${ts}"`)
-        assert.strictEqual((yield* exchange(port, "GET", "/ready")).status, 200)
-      }
-    })
+        assert.deepStrictEqual(yield* logged, before)
+        for (const [now, ts] of [
+          [0, "1970-01-01-00"],
+          [Date.UTC(10_000, 0) - 1, "9999-12-31-23"]
+        ] as const) {
+          yield* TestClock.setTime(now)
+          assert.include((yield* exchange(port, "GET", good)).body, `"ts":"${ts}"`)
+          assert.include((yield* events()).body, `"ts":"${ts}"`)
+          assert.strictEqual((yield* exchange(port, "GET", "/ready")).status, 200)
+        }
+      })
   )
 
   it.effect("takes parameters in any order, + as a space, escaped names and an absolute target", () =>
@@ -142,7 +144,7 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provideMerge(Memory.layer)))("GET
     )
   }
 
-  it.effect("takes any valid reading as it is", () =>
+  it.effect("accepts any valid reading as it is", () =>
     Effect.gen(function* () {
       const { port } = yield* HttpServer
       const { send, answer } = yield* connection(port)

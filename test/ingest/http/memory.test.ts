@@ -8,7 +8,7 @@ import { assertRejected, connection, exchange, request } from "./httpConnection.
 const mebibyte = 1024 * 1024
 const asJson = { "Content-Type": "application/json" }
 
-const said = <S extends Schema.ConstraintDecoder<unknown>>(child: ChildProcess, schema: S) =>
+const received = <S extends Schema.ConstraintDecoder<unknown>>(child: ChildProcess, schema: S) =>
   Effect.callback<S["Type"]>((resume) => {
     child.once("message", (message) => resume(Effect.sync(() => Schema.decodeUnknownSync(schema)(message))))
   })
@@ -26,17 +26,17 @@ describe("the memory of the server", () => {
   it.live("stays under 512 MiB, whatever bodies come", () =>
     Effect.gen(function* () {
       const child = yield* server
-      const { port } = yield* said(child, Schema.Struct({ port: Schema.Int }))
+      const { port } = yield* received(child, Schema.Struct({ port: Schema.Int }))
       const post = (body: Uint8Array, headers = {}) =>
         exchange(port, "POST", "/events", { ...asJson, ...headers }, body)
 
       const boundedSoFar = (after: string) =>
         Effect.gen(function* () {
-          const saying = yield* Effect.forkChild(said(child, Schema.Struct({ peak: Schema.Number })), {
+          const receiving = yield* Effect.forkChild(received(child, Schema.Struct({ peak: Schema.Number })), {
             startImmediately: true
           })
           child.send("peak")
-          const { peak } = yield* Fiber.join(saying)
+          const { peak } = yield* Fiber.join(receiving)
           assert.isBelow(peak / 1024, 512, `MiB after ${after}`)
         })
 
@@ -62,7 +62,7 @@ describe("the memory of the server", () => {
       yield* boundedSoFar("many empty objects")
       const slow = request("POST", "/events", { ...asJson, "Content-Length": String(5 * mebibyte) })
       const almost = Buffer.alloc(5 * mebibyte - 1, " ")
-      let refused = 0
+      let rejected = 0
       yield* Effect.forEach(
         Array.from({ length: 110 }),
         () =>
@@ -71,11 +71,11 @@ describe("the memory of the server", () => {
             send(slow)
             send(almost)
             assertRejected(yield* answer(), 503)
-            refused++
+            rejected++
           }),
         // Six whole bodies fit into what the server holds; those are never answered here.
         { concurrency: "unbounded", discard: true }
-      ).pipe(Effect.raceFirst(Effect.repeat(Effect.yieldNow, { until: () => refused >= 110 - 6 })))
+      ).pipe(Effect.raceFirst(Effect.repeat(Effect.yieldNow, { until: () => rejected >= 110 - 6 })))
 
       assert.strictEqual((yield* exchange(port, "GET", "/health")).status, 200)
       yield* boundedSoFar("slow bodies")

@@ -31,7 +31,7 @@ it("a temperature that is a number keeps all its characters, alone and among oth
   )
 })
 
-it("a name that is given twice is seen, however it is written and wherever it is", () => {
+it("a name that is given twice is detected, however it is written and wherever it is", () => {
   const twice = Result.fail("names a field twice")
   for (const text of [
     '{"city":"a","city":"b","temperature":1}',

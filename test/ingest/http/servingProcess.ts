@@ -1,4 +1,4 @@
-/** A server in a process of its own: tells its port, and on any message the most memory that it ever held, in KiB. */
+/** A server in a process of its own: reports its port, and on any message the most memory that it ever held, in KiB. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Layer } from "effect"
 import { HttpServer } from "../../../layers/ingest/http/HttpServer.ts"

@@ -30,11 +30,11 @@ const started = Effect.gen(function* () {
 const isListening = (port: number) =>
   Effect.callback<boolean>((resume) => {
     const socket = connect({ port, host: "127.0.0.1" })
-    const say = (listening: boolean) => {
+    const report = (listening: boolean) => {
       socket.destroy()
       resume(Effect.succeed(listening))
     }
-    socket.once("connect", () => say(true)).once("error", () => say(false))
+    socket.once("connect", () => report(true)).once("error", () => report(false))
   })
 
 const stopsListening = (port: number) =>
@@ -64,7 +64,7 @@ describe("the end of the server", () => {
     })
   )
 
-  it.live("says on open connections that it is not ready, and logs nothing more", () =>
+  it.live("reports on open connections that it is not ready, and logs nothing more", () =>
     Effect.gen(function* () {
       const { port, gate, logged, stop } = yield* started
       const busy = yield* connection(port)
@@ -136,7 +136,7 @@ describe("the address of the server", () => {
     })
   )
 
-  it("that needs privileges says which ports do not", () => {
+  it("that needs privileges is rejected with the ports that do not", () => {
     const error = new AddressUnusable({ host: "127.0.0.1", port: 80, code: "EACCES" })
     assert.strictEqual(
       error.message,

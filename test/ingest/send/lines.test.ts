@@ -44,7 +44,7 @@ describe("CSV", () => {
     ])
   })
 
-  it("takes a quote within an unquoted field for what it is", () => {
+  it("keeps a quote within an unquoted field", () => {
     assert.deepStrictEqual(parsedOf('city,temperature\nA,1\nMonitor 24",5\nB,2\n5" or 3"",3\nC,4"\n', "csv"), [
       ["A", "1"],
       ['Monitor 24"', "5"],
@@ -54,7 +54,7 @@ describe("CSV", () => {
     ])
   })
 
-  it("reads on behind a quote that is never closed, or closed by one that opens another field", () => {
+  it("continues after a quote that is never closed, or closed by one that opens another field", () => {
     const rows = Array.from({ length: 5000 }, (_, i) => `City ${i},${i}\n`)
     const readings = rows.map((_, i) => [`City ${i}`, `${i}`] as const)
     const never = [3, "a quote in it is not closed"] as const
@@ -71,7 +71,7 @@ describe("CSV", () => {
     assert.deepStrictEqual(parsedOf('city,temperature\n"Oslo,1\n', "csv"), [[2, "a quote in it is not closed"]])
   })
 
-  it("reports a quoted field over several lines with all of them, and goes on behind it", () => {
+  it("reports a quoted field over several lines with all of them, and continues after it", () => {
     const parse = parser("csv")
     const text = 'city,temperature\n"a\nb,1\r\nc",2\nOslo,3\n'
     const parsed = linesOf(text, "csv").map(parse)
@@ -171,7 +171,7 @@ describe("CSV as others read it", () => {
 })
 
 describe("NDJSON", () => {
-  it("has a record a line; what is none is rejected with its line and the reason", () => {
+  it("has one record per line; any other line is rejected with its number and the reason", () => {
     const text = [
       '{"city":"Oslo","temperature":"41.50"}',
       "",
@@ -199,7 +199,7 @@ describe("NDJSON", () => {
 })
 
 describe("any file", () => {
-  it("has a line that is too long or no UTF-8 rejected, and those behind it read", () => {
+  it("has lines that are too long or not UTF-8 rejected, and the lines after them read", () => {
     const long = `city,temperature\nOslo,1\n"${"x".repeat(3 * maxLineBytes)}\nLima,2\n`
     assert.deepStrictEqual(parsedOf(long, "csv"), [
       ["Oslo", "1"],
@@ -228,7 +228,7 @@ describe("any file", () => {
     fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes))
   )
 
-  it("is split into the same lines however it is read, each of which is a reading, rejected, blank or the header", () => {
+  it("is split into the same lines however it is read; each is a reading, rejected, blank or the header", () => {
     fc.assert(
       fc.property(bytes, fc.integer({ min: 1, max: 50 }), fc.constantFrom("csv", "ndjson"), (bytes, some, format) => {
         const chunk = bytes.length > 1000 ? 97 * some : some
@@ -259,7 +259,7 @@ describe("any file", () => {
     )
   })
 
-  it("tells by its name or its first character what it is, and is rejected for what cannot be read", () => {
+  it("has the format of its name or its first character, and is rejected if it cannot be read", () => {
     const guess = (name: string, content: string) => formatOf(name, Buffer.from(content))
     assert.strictEqual(guess("a.CSV", "{"), "csv")
     assert.strictEqual(guess("a.jsonl", "city"), "ndjson")

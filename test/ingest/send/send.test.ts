@@ -103,7 +103,7 @@ const changeState = (file: string, change: Partial<SendState>) => {
   writeFileSync(path, Schema.encodeSync(State)({ ...state, ...change }))
 }
 
-it.live("sends one record, and says where it was logged", () =>
+it.live("sends one record, and reports where it was logged", () =>
   Effect.gen(function* () {
     const { env, cities } = yield* serving
     const one = yield* floe(["send", "São Paulo", "-5.50"], env)
@@ -138,7 +138,7 @@ it.live("sends one record, and says where it was logged", () =>
 )
 
 it.live(
-  "a file whose sending is killed after the server has logged a batch, and before anybody noted it, is logged once",
+  "a file whose send is killed after the server has logged a batch, and before that is recorded, is logged once",
   () =>
     Effect.gen(function* () {
       const { folder, env, cities, troubles } = yield* serving
@@ -172,7 +172,7 @@ it.live(
     }).pipe(Effect.scoped)
 )
 
-it.live("Ctrl-C breaks a sending off, says that it can go on, and then it does", () =>
+it.live("Ctrl-C interrupts a send, and the same command resumes it as announced", () =>
   Effect.gen(function* () {
     const { folder, env, cities, requests, troubles } = yield* serving
     const file = join(folder, "readings.ndjson")
@@ -198,7 +198,7 @@ it.live("Ctrl-C breaks a sending off, says that it can go on, and then it does",
   }).pipe(Effect.scoped)
 )
 
-it.live("a file is sent once: what is added is sent, a lost state doubles nothing, --again sends all", () =>
+it.live("a file is sent once: added lines are sent, a lost state duplicates nothing, --again sends all", () =>
   Effect.gen(function* () {
     const { folder, env, cities, requests } = yield* serving
     const file = join(folder, "readings.ndjson")
@@ -289,7 +289,7 @@ it.live("leaves out what the server rejects by name, and sends the rest", () =>
   }).pipe(Effect.scoped)
 )
 
-it.live("says of a file what is wrong with it, and leaves nothing beside it", () =>
+it.live("reports what is wrong with a file, and leaves nothing beside it", () =>
   Effect.gen(function* () {
     const { folder, env, requests } = yield* serving
     const file = join(folder, "readings.csv")
@@ -358,7 +358,7 @@ it.live.skipIf(process.platform !== "linux")("Ctrl-C ends it also where nobody w
   }).pipe(Effect.scoped)
 )
 
-it.live("says of a file that is empty, or half-written, or sent by another one, what it is", () =>
+it.live("reports that a file is empty, half-written, or being sent by another command", () =>
   Effect.gen(function* () {
     const { folder, env, cities, troubles } = yield* serving
     const file = join(folder, "readings.txt")

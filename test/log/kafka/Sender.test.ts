@@ -124,7 +124,7 @@ describe("What the Kafka client reports", () => {
     it(`is reported as: ${reason}`, () => assert.include(reasonOfLine(line) ?? "", reason))
   }
 
-  it("names the topic that is missing, and how to make it", () => {
+  it("names the missing topic, and how to create it", () => {
     const failure = failureOf({ code: 3, message: "Unknown topic" }, "localhost:9092", "weather", undefined)
     assert.include(
       failure.reason,
@@ -132,13 +132,13 @@ describe("What the Kafka client reports", () => {
     )
   })
 
-  it("says of more copies than there are brokers what to set", () => {
+  it("reports what to set if there are more replicas than brokers", () => {
     const message = "Replication factor: 3 larger than available brokers: 1."
     const failure = failureOf({ code: 38, message }, "localhost:9092", "weather", undefined)
     assert.include(failure.reason, "set it to that number or less")
   })
 
-  it("says of a name that no topic can have what to set", () => {
+  it("reports what to set if the topic's name is invalid", () => {
     const failure = failureOf({ code: 17, message: "Broker: Invalid topic" }, "localhost:9092", "a b", undefined)
     assert.include(failure.reason, '"a b" is not a valid topic name; set FLOE_TOPIC')
   })
@@ -153,7 +153,7 @@ describe("Records as messages", () => {
     )
   })
 
-  it("carry their key, and a header says which record of how many they are", () => {
+  it("carry their key, and a header with their index and count", () => {
     const headers = headersOf({ key: "k", digest: "d" }, 2, 5)
     const message = { partition: 0, offset: 0, value: valueOf(record("Oslo")), key: Buffer.from("k"), headers }
     assert.deepStrictEqual(keyOf(message), { key: "k", digest: "d", index: 2, count: 5 })
@@ -240,7 +240,7 @@ describe("Keys", () => {
     assert.deepStrictEqual(keys.find("k", 200)?.positions, [{ partition: 0, offset: 101, count: 1 }])
   })
 
-  it("of which a part is missing say which", () => {
+  it("with missing records name them", () => {
     const keys = IdempotencyIndex.make(100)
     keys.read(
       { key: "k", digest: "d", index: 1, count: 3 },
@@ -333,7 +333,7 @@ describe("Handing records to the client", () => {
   )
 })
 
-describe("A topic that is there", () => {
+describe("An existing topic", () => {
   const wanted = { name: "weather", partitions: 4, replication: 3 }
   const partitions = (count: number, replicas: number) => ({
     id: "x",
@@ -367,7 +367,7 @@ describe("A topic that is there", () => {
     }
   })
 
-  it("is said to have lost something if it begins later", () => {
+  it("is reported to have lost events if it begins later", () => {
     const [difference] = differences(partitions(4, 3), [0, 0, 12, 0])
     assert.match(difference ?? "", /begins at offset 12 of partition 2: earlier events have expired or were deleted/)
   })

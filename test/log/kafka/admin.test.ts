@@ -1,4 +1,4 @@
-/** The client for administration: what it is told, and what it says of brokers that are none. */
+/** The admin client: its settings, and what it reports of addresses without a broker. */
 import { createServer, type Socket } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Layer } from "effect"
@@ -14,7 +14,7 @@ const optionsWith = (env: Record<string, string>, brokers = "one:9092, two:9092"
     return { clientId, bootstrapBrokers, tls, tlsServerName, sasl }
   })
 
-describe("What the client for administration is told", () => {
+describe("The settings of the admin client", () => {
   const plain = {
     clientId: "floe",
     bootstrapBrokers: ["one:9092", "two:9092"],
@@ -104,7 +104,7 @@ const check = "check FLOE_KAFKA_BROKERS and that the broker runs."
 /** Of TLS, that the hello was not understood. */
 const alert = Buffer.from([0x15, 0x03, 0x01, 0x00, 0x02, 0x02, 0x46])
 
-describe("A broker that is none", () => {
+describe("An address without a broker", () => {
   it.live("is named in a sentence, within seconds", () =>
     Effect.gen(function* () {
       const port = yield* freePort

@@ -301,7 +301,7 @@ layer(killed, { excludeTestServices: true })("A damaged log", (it) => {
     })
   )
 
-  it.effect("keeps the evidence: a server that rejects to start leaves every file as it is", () =>
+  it.effect("keeps the evidence: a server that does not start leaves every file as it is", () =>
     Effect.gen(function* () {
       const { folder, scratch } = yield* Killed
       copy(folder, scratch)

@@ -157,7 +157,7 @@ describe("floe backup", () => {
         const withoutHour = (rows: ReadonlyArray<WeatherRecord>) => rows.map((row) => ({ ...row, ts: "" }))
         assert.deepStrictEqual(withoutHour(events), withoutHour(sent.slice(0, report.log.end)))
 
-        // The restored copy goes on: keys are known, and the sink takes up the table where it is.
+        // The restored copy continues: keys are known, and the sink resumes from the table's position.
         const second = yield* start("server", there)
         yield* Effect.promise(() => second.printed(/listens on/))
         const repeat = yield* post(records(200, "batch 3"), "key-3", port)
@@ -251,14 +251,14 @@ describe("floe backup", () => {
   it.live("given a target where it would be lost or would hide something, it fails", () =>
     Effect.gen(function* () {
       const { folder, home, root } = yield* backedUp(records(5, "a"))
-      const refused = (target: string, reason: string) =>
+      const rejected = (target: string, reason: string) =>
         Effect.map(Effect.flip(backUp(root, target)), (error) => assert.include(error.message, reason))
-      yield* refused(folder, "it is not empty")
-      yield* refused(root, "inside the data folder")
-      yield* refused(join(root, "backup"), "inside the data folder")
-      yield* refused(join(folder, "log.db"), "it is a file")
+      yield* rejected(folder, "it is not empty")
+      yield* rejected(root, "inside the data folder")
+      yield* rejected(join(root, "backup"), "inside the data folder")
+      yield* rejected(join(folder, "log.db"), "it is a file")
       mkdirSync(join(home, "other.partial", "mine"), { recursive: true })
-      yield* refused(join(home, "other"), "no backup made it")
+      yield* rejected(join(home, "other"), "no backup made it")
       const nothing = join(home, "nothing")
       const error = yield* Effect.flip(backUp(nothing, join(home, "of-nothing")))
       assert.include(error.message, "there is no log yet")
@@ -342,8 +342,8 @@ describe("floe restore", () => {
       mkdirSync(join(restored, "restore.partial"), { recursive: true })
       cpSync(join(folder, "log.end"), join(restored, "log.end"))
       cpSync(join(folder, "log.db"), join(restored, "restore.partial", "log.db"))
-      const refused = yield* Effect.flip(append(restored, records(1, "b")))
-      assert.include(refused.message, "is missing or empty, but it had the events before offset 10")
+      const rejected = yield* Effect.flip(append(restored, records(1, "b")))
+      assert.include(rejected.message, "is missing or empty, but it had the events before offset 10")
       yield* restore(folder, restored)
       assert.isFalse(existsSync(join(restored, "restore.partial")))
       assert.deepStrictEqual(yield* loggedIn(restored), records(10, "a"))
@@ -390,13 +390,13 @@ describe("a log without its high-water mark", () => {
         yield* Effect.flatMap(EventLog, (log) => log.append({ records: records(3, "in the WAL") }))
         cpSync(join(root, "log.db"), join(copy, "log.db"))
       }).pipe(Effect.provide(log(root)))
-      const refused = yield* Effect.flip(append(copy, records(1, "b")))
-      assert.include(refused.message, "log.end is missing")
+      const rejected = yield* Effect.flip(append(copy, records(1, "b")))
+      assert.include(rejected.message, "log.end is missing")
       const unsafe = yield* Effect.flip(backUp(copy, join(home, "backup")))
       assert.include(unsafe.message, "log.end is missing")
       const doctor = yield* floe(["doctor"], { FLOE_DATA: copy })
       assert.include(doctor.out.replace(/\s+/g, " "), "log.end is missing")
-      // What its message says accepts it.
+      // The command in its message accepts it.
       writeFileSync(join(copy, "log.end"), "")
       const { positions } = yield* append(copy, records(1, "b"))
       assert.deepStrictEqual(positions, [{ partition: 0, offset: 10, count: 1 }])

@@ -127,7 +127,7 @@ const sinking = Effect.fnUntraced(function* (place: Place) {
 
 describe("doctor", () => {
   it.live(
-    "names nothing where server and sink run, and says so as a process",
+    "reports nothing where server and sink run, and exits with 0 as a process",
     () =>
       Effect.gen(function* () {
         const here = yield* place
@@ -318,7 +318,7 @@ describe("doctor", () => {
   )
 
   it.live(
-    "sink: it runs and commits nothing though the log goes on",
+    "sink: it runs and commits nothing though the log grows",
     () =>
       Effect.gen(function* () {
         const here = yield* place

@@ -85,16 +85,17 @@ const doctor = Effect.fnUntraced(function* ({ env }: Pick<Place, "env">) {
   const found = report.checks
     .filter(({ name }) => name !== "disk")
     .flatMap(({ name, findings }) => findings.map((one) => ({ check: name, ...one })))
-  return { code, found, ill: found.filter(({ warning }) => warning !== true) }
+  return { code, found, failures: found.filter(({ warning }) => warning !== true) }
 })
 type Found = Effect.Success<ReturnType<typeof doctor>>["found"][number]
 
 const untilHealthy = (place: Pick<Place, "env">) =>
   doctor(place).pipe(
-    Effect.repeat({ schedule: Schedule.spaced("50 millis"), until: ({ ill }) => ill.length === 0 }),
+    Effect.repeat({ schedule: Schedule.spaced("50 millis"), until: ({ failures }) => failures.length === 0 }),
     Effect.timeoutOrElse({
       duration: "10 seconds",
-      orElse: () => Effect.flatMap(doctor(place), ({ ill }) => Effect.fail(new Error(JSON.stringify(ill, null, 2))))
+      orElse: () =>
+        Effect.flatMap(doctor(place), ({ failures }) => Effect.fail(new Error(JSON.stringify(failures, null, 2))))
     })
   )
 
@@ -196,8 +197,8 @@ const oldDataFile = (place: Place) => {
 interface Row {
   readonly name: string
   readonly damage: (place: Place) => void
-  /** What it says of the damage, by check, beside that nothing runs; nothing if there is nothing to repair. */
-  readonly says: Readonly<Record<string, RegExp>>
+  /** What it reports of the damage, by check, besides that nothing runs; nothing if there is nothing to repair. */
+  readonly reports: Readonly<Record<string, RegExp>>
   readonly warns?: RegExp | ((place: Place) => RegExp)
   /** The same advice as in the row before: not followed once more. */
   readonly same?: boolean
@@ -212,7 +213,7 @@ const damages = (
   what: string,
   path: (place: Place) => string,
   flipped: number | string,
-  says: Readonly<Record<Kind, RegExp | Pick<Row, "says" | "warns">>>,
+  reports: Readonly<Record<Kind, RegExp | Pick<Row, "reports" | "warns">>>,
   check = "table"
 ): ReadonlyArray<Row> => {
   const damage: Record<Kind, (path: string) => void> = {
@@ -225,9 +226,9 @@ const damages = (
   const kinds: ReadonlyArray<Kind> = ["missing", "emptied", "cut", "flipped", "folder"]
   let before = ""
   return kinds.map((kind) => {
-    const said = says[kind]
-    const row = said instanceof RegExp ? { says: { [check]: said } } : said
-    const pattern = said instanceof RegExp ? said.source.slice(0, 40) : Object.keys(said).join()
+    const reported = reports[kind]
+    const row = reported instanceof RegExp ? { reports: { [check]: reported } } : reported
+    const pattern = reported instanceof RegExp ? reported.source.slice(0, 40) : Object.keys(reported).join()
     const same = pattern === before
     before = pattern
     return { name: `${what}: ${kind}`, damage: (place) => damage[kind](path(place)), same, ...row }
@@ -242,10 +243,10 @@ const torn = /^The table's newest metadata file metadata\/v\d\.metadata\.json .*
 const unusable = (reason: string) => new RegExp(`^The table's metadata cannot be used.*${reason}`)
 const hinted = (reason: string) => new RegExp(`^The table's metadata/version-hint\\.text ${reason}.*\\.$`)
 const brokenLog = (reason: string) => new RegExp(`^The event log is corrupt at partition 0, offset \\d+: .*${reason}`)
-const nothing = { says: {} }
+const nothing = { reports: {} }
 
 const rows: ReadonlyArray<Row> = [
-  { name: "nothing", damage: () => {}, says: {} },
+  { name: "nothing", damage: () => {}, reports: {} },
   ...damages("data file", dataFile, -1, {
     missing: lacks("is missing"),
     emptied: lacks("has 0 bytes instead of \\d+"),
@@ -289,31 +290,31 @@ const rows: ReadonlyArray<Row> = [
     folder: hinted("cannot be read: it is a folder")
   }),
   ...damages("data file of an older snapshot", oldDataFile, -1, {
-    missing: { says: {}, warns: /^\d older snapshots are incomplete: data\/ts=\S+\.parquet is missing\.$/ },
-    emptied: { says: {}, warns: /has 0 bytes instead of/ },
-    cut: { says: {}, warns: /bytes instead of/ },
-    flipped: { says: {}, warns: /is damaged/ },
-    folder: { says: {}, warns: /is a folder, not a file/ }
+    missing: { reports: {}, warns: /^\d older snapshots are incomplete: data\/ts=\S+\.parquet is missing\.$/ },
+    emptied: { reports: {}, warns: /has 0 bytes instead of/ },
+    cut: { reports: {}, warns: /bytes instead of/ },
+    flipped: { reports: {}, warns: /is damaged/ },
+    folder: { reports: {}, warns: /is a folder, not a file/ }
   }),
   ...damages("manifest list of an older snapshot", (place) => lists(place)[0] ?? "", -1, {
-    missing: { says: {}, warns: /^1 older snapshot is incomplete: metadata\/snap-\S+\.avro is missing\.$/ },
-    emptied: { says: {}, warns: /cannot be read/ },
-    cut: { says: {}, warns: /cannot be read/ },
-    flipped: { says: {}, warns: /cannot be read/ },
-    folder: { says: {}, warns: /it is a folder, but must be a file/ }
+    missing: { reports: {}, warns: /^1 older snapshot is incomplete: metadata\/snap-\S+\.avro is missing\.$/ },
+    emptied: { reports: {}, warns: /cannot be read/ },
+    cut: { reports: {}, warns: /cannot be read/ },
+    flipped: { reports: {}, warns: /cannot be read/ },
+    folder: { reports: {}, warns: /it is a folder, but must be a file/ }
   }),
   {
     name: "the table's metadata folder is missing",
     damage: (place) => rmSync(metadata(place), { recursive: true }),
-    says: { table: /^The table at .* has data files but no metadata\.$/ }
+    reports: { table: /^The table at .* has data files but no metadata\.$/ }
   },
   {
     name: "the table's data folder is missing",
     damage: ({ table }) => rmSync(join(table, "data"), { recursive: true }),
-    says: { table: lacks("is missing.*") },
+    reports: { table: lacks("is missing.*") },
     warns: (place) => new RegExp(`^${needingMore(place)} older snapshots are incomplete`)
   },
-  { name: "the table is missing", damage: ({ table }) => rmSync(table, { recursive: true }), says: {} },
+  { name: "the table is missing", damage: ({ table }) => rmSync(table, { recursive: true }), reports: {} },
   ...damages(
     "log",
     ({ data }) => {
@@ -335,7 +336,7 @@ const rows: ReadonlyArray<Row> = [
   {
     name: "the data folder is missing",
     damage: ({ data }) => rmSync(data, { recursive: true }),
-    says: { data: /^The data folder .* does not exist\.$/ },
+    reports: { data: /^The data folder .* does not exist\.$/ },
     empty: true
   },
   ...damages(
@@ -382,18 +383,18 @@ const rows: ReadonlyArray<Row> = [
       {
         name: `${lock}: missing`,
         damage: ({ data }) => rmSync(join(data, lock), { force: true }),
-        says: {},
+        reports: {},
         same: true
       },
       {
         name: `${lock}: another file`,
         damage: ({ data }) => writeFileSync(join(data, lock), "1234"),
-        says: { folder: /^The lock \S+ is not a lock: the file holds something else\.$/ }
+        reports: { folder: /^The lock \S+ is not a lock: the file holds something else\.$/ }
       },
       {
         name: `${lock}: a folder`,
         damage: ({ data }) => asFolder(join(data, lock)),
-        says: { folder: /^The lock \S+ is a folder, but must be a file\.$/ },
+        reports: { folder: /^The lock \S+ is a folder, but must be a file\.$/ },
         same: lock !== "sink.lock"
       }
     ]
@@ -404,7 +405,7 @@ const rows: ReadonlyArray<Row> = [
         {
           name: "a folder of another user",
           damage: ({ table }: Place) => chownSync(table, 12_345, 12_345),
-          says: { folder: /belongs to user \d+, but \S+ to another user\.$/ }
+          reports: { folder: /belongs to user \d+, but \S+ to another user\.$/ }
         }
       ]
     : [])
@@ -428,17 +429,21 @@ const follow = Effect.fnUntraced(function* (place: Place, { fix }: Found) {
 })
 
 /** What is wrong beside that nothing runs. */
-const damageOf = ({ says }: Row, ill: ReadonlyArray<Found>) =>
-  ill.filter(({ check }) => says[check] !== undefined || !["server", "sink"].includes(check))
+const damageOf = ({ reports }: Row, failures: ReadonlyArray<Found>) =>
+  failures.filter(({ check }) => reports[check] !== undefined || !["server", "sink"].includes(check))
 
-const assertSays = (row: Row, place: Place, { code, found, ill }: Effect.Success<ReturnType<typeof doctor>>) => {
-  const damage = damageOf(row, ill)
-  const about = `${row.name}: ${JSON.stringify(ill, null, 1)}`
+const assertReports = (
+  row: Row,
+  place: Place,
+  { code, found, failures }: Effect.Success<ReturnType<typeof doctor>>
+) => {
+  const damage = damageOf(row, failures)
+  const about = `${row.name}: ${JSON.stringify(failures, null, 1)}`
   // Nothing runs.
   assert.strictEqual(code, 1, about)
-  assert.deepStrictEqual([...new Set(damage.map(({ check }) => check))], Object.keys(row.says), about)
+  assert.deepStrictEqual([...new Set(damage.map(({ check }) => check))], Object.keys(row.reports), about)
   for (const { check, consequence, finding } of damage) {
-    assert.match(finding, row.says[check] ?? /never/, row.name)
+    assert.match(finding, row.reports[check] ?? /never/, row.name)
     assert.match(consequence, /^[A-Z].*\.$/, row.name)
   }
   const warnings = found.filter(({ warning }) => warning === true)
@@ -447,7 +452,7 @@ const assertSays = (row: Row, place: Place, { code, found, ill }: Effect.Success
   if (warns !== undefined) assert.match(warnings[0]?.finding ?? "", warns, row.name)
 }
 
-/** Everything runs again, and there is nothing to say any more. */
+/** Everything runs again, and there is nothing left to report. */
 const assertRepaired = Effect.fnUntraced(function* (row: Row, place: Place) {
   yield* started(place)
   yield* untilHealthy(place)
@@ -470,9 +475,9 @@ it.live(
         replace(place)
         row.damage(place)
         const examined = yield* doctor(place)
-        assertSays(row, place, examined)
+        assertReports(row, place, examined)
         if (row.same) continue
-        for (const one of examined.ill) yield* follow(place, one)
+        for (const one of examined.failures) yield* follow(place, one)
         yield* assertRepaired(row, place)
       }
     }).pipe(Effect.scoped),

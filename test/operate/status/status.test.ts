@@ -150,7 +150,7 @@ const snapshot: TableSnapshot = {
   log: null
 }
 
-/** A log of three partitions, of which event n was accepted in second n. */
+/** A log of three partitions; event n was accepted in second n. */
 const partitions = [
   { partition: 0, start: 0, end: 10 },
   { partition: 1, start: 3, end: 8 },
@@ -221,7 +221,7 @@ describe("ZooKeeper", () => {
       ({ place }) => addressOf(place)
     )
 
-  it.live("given its answer to srvr, it reports its version or why it serves nobody", () =>
+  it.live("given its answer to srvr, it reports its version or why it serves no requests", () =>
     Effect.gen(function* () {
       const line = "Zookeeper version: 3.6.3--6401e4ad, built on 04/08/2021 16:35 GMT\nLatency min/avg/max: 0/0/0\n"
       const address = yield* answered(line.slice(0, 10), line.slice(10, 24), line.slice(24))

@@ -54,7 +54,7 @@ export const storageContract = <E>(name: string, storage: Layer.Layer<Storage, E
       })
     )
 
-    it.effect("says when a file was written", () =>
+    it.effect("reports when a file was written", () =>
       Effect.gen(function* () {
         const files = yield* Stream.runCollect(Stream.unwrap(Storage.useSync((storage) => storage.listAll(""))))
         for (const { modifiedAt } of files) assert.isBelow(Math.abs(Date.now() - modifiedAt), 600_000)

@@ -257,7 +257,7 @@ layer(Filled)("Query", (it) => {
       const running = yield* Effect.forkChild(
         query("SELECT sum(a.range * b.range) FROM range(10000000) a, range(10000000) b")
       )
-      // Nothing but the statement itself takes so much of the processor; it would go on for hours.
+      // Nothing but the statement itself takes so much of the processor; it would run for hours.
       while (busyMicros() - before < 700_000) {
         yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 5)))
       }

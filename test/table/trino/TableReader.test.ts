@@ -34,7 +34,7 @@ const trino = serving(({ body }) => {
 const position = [{ partition: 0, offset: 7727 }]
 const newest: SinkCommit = { id: "", control: "control-iceberg", end: 0 }
 
-/** The control topic tells of the newest commit alone. */
+/** The control topic shows only the newest commit. */
 const controlTopic = Layer.succeed(SinkCommits, {
   positions: ([commit = newest]) => Effect.succeed(new Map([[commit.id, position]]))
 })
@@ -210,9 +210,9 @@ describe("the table through Trino", () => {
         seen.at(-1)?.body,
         "WITH weather AS (SELECT * FROM iceberg.default.weather FOR VERSION AS OF 2551378174986507336)\nSELECT 1,\n a FROM weather"
       )
-      const refused = yield* execute("DROP TABLE weather")
-      assert.strictEqual(refused._tag, "QueryFailed")
-      assert.include(refused.message, "only queries")
+      const rejected = yield* execute("DROP TABLE weather")
+      assert.strictEqual(rejected._tag, "QueryFailed")
+      assert.include(rejected.message, "only queries")
     })
   )
 })

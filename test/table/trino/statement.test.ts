@@ -7,7 +7,7 @@ import { atSnapshot, withOriginalLines } from "../../../layers/table/trino/timeT
 const id = "4711"
 const view = "SELECT * FROM iceberg.default.weather FOR VERSION AS OF 4711"
 const query = (sql: string) => Result.getOrThrow(atSnapshot(sql, id))
-const refused = (sql: string) => Result.getOrThrow(Result.flip(atSnapshot(sql, id)))
+const rejected = (sql: string) => Result.getOrThrow(Result.flip(atSnapshot(sql, id)))
 
 /** Names in these are not names of the statement. */
 const opaque = fc
@@ -145,9 +145,9 @@ describe("a query over a snapshot", () => {
     ],
     ["WITH FUNCTION f(x bigint) RETURNS bigint RETURN x SELECT f(1) FROM weather", "functions"],
     ["WITH SESSION query_max_run_time = '1h' SELECT * FROM weather", "session properties"]
-  ])("is refused: %s", (sql, why) => {
-    assert.include(refused(sql), why)
-    assert.match(refused(sql), /^--as-of .*\.$/)
+  ])("is rejected: %s", (sql, why) => {
+    assert.include(rejected(sql), why)
+    assert.match(rejected(sql), /^--as-of .*\.$/)
   })
 
   it.each([
@@ -156,7 +156,7 @@ describe("a query over a snapshot", () => {
     "WITH function AS (SELECT 1) SELECT * FROM weather, function",
     "SELECT version FROM weather FOR x",
     "SELECT count(*) FROM weather WHERE city IN (SELECT '(' FROM weather"
-  ])("is not refused: %s", (sql) => {
+  ])("is not rejected: %s", (sql) => {
     assert.include(query(sql), "FOR VERSION AS OF 4711")
   })
 

@@ -16,9 +16,9 @@ const table = `replay_${mark.slice(0, 8)}`
 const env = { FLOE_PROFILE: "distributed" }
 const limit = { timeout: 240_000 }
 
-const swap = ["rebuild", "--into", table, "--promote"]
+const promote = ["rebuild", "--into", table, "--promote"]
 /** `damage` acts like another writer. */
-const swapAnyway = [...swap, "--discard-other-writers"]
+const promoteAnyway = [...promote, "--discard-other-writers"]
 
 const floe = (...args: ReadonlyArray<string>) => Effect.runPromise(command(args, env))
 
@@ -103,7 +103,7 @@ afterAll(async () => {
   await trino(`DROP TABLE IF EXISTS iceberg.default.${table}`)
 }, 60_000)
 
-test("killed in the middle it goes on, and each event of the log is in the new table once", limit, async () => {
+test("killed in the middle, it resumes, and each event of the log is in the new table once", limit, async () => {
   const first = start("rebuild", "--into", table)
   await until(
     "its connector at work",
@@ -128,7 +128,7 @@ test("killed in the middle it goes on, and each event of the log is in the new t
   assert.notDeepEqual(await rowsOf("weather"), await rowsOf(table))
 })
 
-test("what must not be done is refused", limit, async () => {
+test("what must not be done is rejected", limit, async () => {
   const foreign = `${table}_2`
   await trino(`CREATE TABLE iceberg.default.${foreign} (city varchar, temperature varchar, ts varchar)`)
   try {
@@ -147,23 +147,23 @@ test("what must not be done is refused", limit, async () => {
   }
 })
 
-test("put in place while load goes on, and readers see the old table or the new one", limit, async () => {
-  const refused = await floe(...swap)
-  assert.strictEqual(refused.code, 1)
-  assert.match(refused.err, /--discard-other-writers/)
+test("promoted under load, it lets readers see the old table or the new one", limit, async () => {
+  const rejected = await floe(...promote)
+  assert.strictEqual(rejected.code, 1)
+  assert.match(rejected.err, /--discard-other-writers/)
   const sending = load(`load-${mark}`, 20)
   const before = await currentSnapshot()
   const old = await rowsOf("weather", `FOR VERSION AS OF ${before}`)
-  let swapped = false
+  let promoted = false
   const seen: Array<number> = []
   const watching = (async () => {
-    while (!swapped) {
+    while (!promoted) {
       const sql = `SELECT count(*) FROM iceberg.default.weather WHERE city LIKE '${prefix} %'`
       seen.push(Number((await trino(sql))[0]?.[0]))
     }
   })()
-  const { code, out, err } = await floe(...swapAnyway)
-  swapped = true
+  const { code, out, err } = await floe(...promoteAnyway)
+  promoted = true
   await watching
   assert.strictEqual(code, 0, err)
   assert.match(
@@ -206,11 +206,11 @@ test("the table is as it was made: its place, its columns, its partitions", limi
   assert.deepInclude(spec.fields[0], { "source-id": 3, transform: "identity" })
 })
 
-test("killed right after the table was put in place, the same command goes on", limit, async () => {
+test("killed right after the promotion, the same command completes it", limit, async () => {
   await trino(`DROP TABLE iceberg.default.${table}`)
   await damage()
   const sending = load(`kill-${mark}`, 20)
-  const swapping = start(...swapAnyway)
+  const promoting = start(...promoteAnyway)
   await until(
     "both connectors stopped",
     async () => (await stateOf("iceberg-sink")) + (await stateOf(`replay-${table}`)),
@@ -232,10 +232,10 @@ test("killed right after the table was put in place, the same command goes on", 
   )
   watch.stdin.write(`${look} \\watch 0.02\n`)
   await moved
-  await kill(swapping)
+  await kill(promoting)
   watch.kill()
   assert.include(await stateOf("iceberg-sink"), '"connector":{"state":"STOPPED"')
-  const { code, err } = await floe(...swapAnyway)
+  const { code, err } = await floe(...promoteAnyway)
   assert.strictEqual(code, 0, err)
   const { rows, wanted } = await landed(`kill-${mark}`, await sending.stop())
   assert.deepStrictEqual(rows, wanted)

@@ -54,7 +54,7 @@ const lock = Effect.gen(function* () {
   const folder = yield* DataFolder
   yield* acquire(folder.serverLock, "logging server")
   yield* acquire(folder.sinkLock, "sink")
-  yield* acquire(folder.rebuildLock, "replay")
+  yield* acquire(folder.rebuildLock, "rebuild")
 })
 
 /** Removes what a killed restore left. The log comes last, so a folder that has it holds more than that. */

@@ -126,7 +126,7 @@ test("retention of the topics, the metastore's place for tables, a second coordi
     )
     named(found, {
       retention: [/^The topic weather keeps .* 7 days/, /^The topic control-iceberg keeps .*compact/],
-      location: [/below s3a:\/\/elsewhere\/default, and not below s3a:\/\/warehouse\/default/],
+      location: [/below s3a:\/\/elsewhere\/default, not below s3a:\/\/warehouse\/default/],
       coordinators: [/has 2 members: .*zz-doctor/],
       locks: [new RegExp(`^Lock ${lock} on default\\.weather .*no heartbeat for 5\\d s`)]
     })

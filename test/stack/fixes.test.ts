@@ -98,7 +98,8 @@ const cases: ReadonlyArray<Case> = [
     damage: "the connector got more tasks by hand",
     cause: () => reconfigured({ "tasks.max": "3" }),
     check: "connector",
-    finding: /tasks\.max is "3", not "1"/
+    finding: /tasks\.max is "3", not "1"/,
+    slow: true
   },
   {
     damage: "its catalog is elsewhere, and its task fails",

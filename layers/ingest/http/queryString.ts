@@ -21,7 +21,7 @@ const broken = "is not valid percent-encoded UTF-8"
 
 /** `city=…&temperature=…` in any order, each exactly once, and nothing else. */
 export const readingOf = (query: string): Result.Result<WeatherReading, ErrorResponse> => {
-  const found: { city?: string; temperature?: string } = {}
+  const fields: { city?: string; temperature?: string } = {}
   const errors: Array<FieldError> = []
   for (let start = 0; start < query.length && errors.length < maxErrors; ) {
     const and = query.indexOf("&", start)
@@ -38,11 +38,11 @@ export const readingOf = (query: string): Result.Result<WeatherReading, ErrorRes
           message: name === "ts" ? "is set by the server" : "is not a known parameter"
         })
       } else if (value === undefined) errors.push({ field: name, message: broken })
-      else if (found[name] !== undefined) errors.push({ field: name, message: "must not be given twice" })
-      else found[name] = value
+      else if (fields[name] !== undefined) errors.push({ field: name, message: "must not be given twice" })
+      else fields[name] = value
     }
     start = end + 1
   }
   if (errors.length > 0) return Result.fail(invalid(errors))
-  return Result.mapError(decodeRecord(found), invalid)
+  return Result.mapError(decodeRecord(fields), invalid)
 }

@@ -93,15 +93,15 @@ export const splitter = (format: Format) => {
   function* split(data: Buffer, isLast: boolean): Generator<Line> {
     let from = 0
     while (from < data.length) {
-      const found = (skipping ? endOfLine : endOf)(data, from, isLast)
-      if (found === undefined) break
-      const raw = data.subarray(from, found.end)
-      from = found.end
+      const line = (skipping ? endOfLine : endOf)(data, from, isLast)
+      if (line === undefined) break
+      const raw = data.subarray(from, line.end)
+      from = line.end
       position += raw.length
       const part = skipping ? "last" : "whole"
       const open = !isLineEnd(raw.at(-1), format)
-      yield { number, lines: found.lines, raw, end: position, part, unclosed: found.unclosed, open }
-      number += found.lines
+      yield { number, lines: line.lines, raw, end: position, part, unclosed: line.unclosed, open }
+      number += line.lines
       skipping = false
     }
     rest = data.subarray(from)

@@ -124,8 +124,8 @@ const make = Effect.gen(function* () {
   })
 
   const describe: Cluster["Service"]["describe"] = Effect.fnUntraced(function* (topic) {
-    const found = yield* find(topic)
-    if (found !== undefined) return found
+    const described = yield* find(topic)
+    if (described !== undefined) return described
     const all = yield* admin<ReadonlyArray<string>>("", (client, answer) =>
       client.listTopics({ timeout: requestTimeoutMillis }, answer)
     )
@@ -150,12 +150,12 @@ const make = Effect.gen(function* () {
     const offset = specOf(at)
     const wanted = Array.from({ length: partitions }, (_, partition) => ({ topic, partition, offset }))
     const isolationLevel = isolations[isolation]
-    const found = yield* admin<ReadonlyArray<PartitionOffset>>(topic, (client, answer) =>
+    const results = yield* admin<ReadonlyArray<PartitionOffset>>(topic, (client, answer) =>
       client.listOffsets(wanted, { timeout: requestTimeoutMillis, isolationLevel }, answer)
     )
-    const wrong = found.find(({ error }) => error !== undefined && error.code !== 0)
+    const wrong = results.find(({ error }) => error !== undefined && error.code !== 0)
     if (wrong !== undefined) return yield* failure(wrong.error, topic)
-    const offsetOf = new Map(found.map(({ partition, offset }) => [partition, offset]))
+    const offsetOf = new Map(results.map(({ partition, offset }) => [partition, offset]))
     return wanted.map(({ partition }) => offsetOf.get(partition) ?? 0)
   })
 

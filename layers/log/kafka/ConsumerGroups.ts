@@ -56,9 +56,9 @@ const make = Effect.gen(function* () {
   const describe = Effect.fnUntraced(function* (ids: ReadonlyArray<string>) {
     if (ids.length === 0) return []
     const groups = [...ids]
-    const found = yield* ask("", (admin) => admin.describeGroups({ groups }))
+    const described = yield* ask("", (admin) => admin.describeGroups({ groups }))
     const committed = yield* ask("", (admin) => admin.listConsumerGroupOffsets({ groups }))
-    return [...found.values()]
+    return [...described.values()]
       .filter(({ state }) => state !== "Dead")
       .map((group) =>
         groupOf(

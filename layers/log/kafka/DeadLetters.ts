@@ -35,9 +35,9 @@ const make = Effect.gen(function* () {
         let next = start
         const more = Effect.gen(function* () {
           while (next < end) {
-            const found: ReadonlyArray<Message> = yield* cursor.next
-            next = Math.max((found.at(-1)?.offset ?? -1) + 1, cursor.ended.get(partition) ?? 0, next)
-            const wanted = found.filter(({ offset }) => offset < end)
+            const batch: ReadonlyArray<Message> = yield* cursor.next
+            next = Math.max((batch.at(-1)?.offset ?? -1) + 1, cursor.ended.get(partition) ?? 0, next)
+            const wanted = batch.filter(({ offset }) => offset < end)
             if (Arr.isReadonlyArrayNonEmpty(wanted)) return wanted
           }
           return yield* Cause.done()
@@ -66,10 +66,11 @@ const make = Effect.gen(function* () {
 
       const within = Effect.fnUntraced(function* (position: Position) {
         const place = placeOf(name, position)
-        const found = parts[position.partition]
-        if (found === undefined) return yield* missing(`The topic ${name} has no partition ${position.partition}`)
-        if (position.offset < found.start || position.offset >= found.end) {
-          const range = found.start === found.end ? "is empty" : `has ${found.start} to ${found.end - 1}`
+        const partition = parts[position.partition]
+        if (partition === undefined) return yield* missing(`The topic ${name} has no partition ${position.partition}`)
+        if (position.offset < partition.start || position.offset >= partition.end) {
+          const range =
+            partition.start === partition.end ? "is empty" : `has ${partition.start} to ${partition.end - 1}`
           return yield* missing(`There is no dead letter at ${place}: partition ${position.partition} ${range}`)
         }
         if (fold.isNote(position)) {
@@ -80,8 +81,7 @@ const make = Effect.gen(function* () {
       const find = Effect.fnUntraced(function* (position: Position) {
         yield* within(position)
         const one = messages({ ...position, start: position.offset, end: position.offset + 1 })
-        const found = yield* Effect.mapError(Stream.runCollect(one), unavailable("find"))
-        const message = found[0]
+        const [message] = yield* Effect.mapError(Stream.runCollect(one), unavailable("find"))
         return message === undefined
           ? yield* missing(`There is no message at ${placeOf(name, position)}`)
           : letter(message)

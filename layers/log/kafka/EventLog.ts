@@ -148,8 +148,8 @@ const make = Effect.gen(function* () {
     if (shared || (first !== undefined && supervisor.mayBeLate(first))) yield* Effect.mapError(read, orUnknown)
     // No yield from here to the send: nothing else may run between the lookup and the send.
     const receipt = keys.find(key, now())
-    const found = knownResult(receipt, idempotency, records.length)
-    if (found !== undefined) return yield* found
+    const result = knownResult(receipt, idempotency, records.length)
+    if (result !== undefined) return yield* result
     const made = receipt ?? keys.begin(idempotency, records.length, records[0]?.ts ?? "", now())
     return yield* complete(append, idempotency, made, receipt === undefined)
   })

@@ -39,12 +39,12 @@ export const make = Effect.fnUntraced(function* (
 
   const within = Effect.fnUntraced(function* (from: Position) {
     const { partitions } = yield* bounds
-    const found = partitions[from.partition]
+    const partition = partitions[from.partition]
     const broken = (position: Position, reason: string) => Effect.fail(new LogCorrupt({ position, reason }))
-    if (found === undefined) {
+    if (partition === undefined) {
       return yield* broken({ ...from, offset: 0 }, `the topic ${topic} has no partition ${from.partition}`)
     }
-    const { start, end } = found
+    const { start, end } = partition
     if (from.offset > end) {
       return yield* broken({ ...from, offset: end }, `the log ends here, not at offset ${from.offset} or later`)
     }
@@ -54,7 +54,7 @@ export const make = Effect.fnUntraced(function* (
         `the topic ${topic} begins at offset ${start}; earlier events have expired or were deleted`
       )
     }
-    return found
+    return partition
   })
 
   const failed = Effect.fnUntraced(function* (failure: KafkaFailure, next: Position) {
@@ -106,8 +106,8 @@ export const make = Effect.fnUntraced(function* (
 
   const firstAt = Effect.fn("EventLogReader.firstAt")(
     function* ({ partition, start, end }: PartitionBounds, millis: number) {
-      const found = (yield* cluster.offsets(topic, partition + 1, millis))[partition] ?? -1
-      return found < 0 ? end : Math.min(Math.max(found, start), end)
+      const offset = (yield* cluster.offsets(topic, partition + 1, millis))[partition] ?? -1
+      return offset < 0 ? end : Math.min(Math.max(offset, start), end)
     },
     Effect.mapError(unavailable("firstAt"))
   )

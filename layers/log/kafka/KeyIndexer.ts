@@ -88,9 +88,9 @@ export const make = Effect.fnUntraced(function* (
   /** The offsets of the last `keysMax` events, found by time, and of at most 24 hours. */
   const windowOf = Effect.fnUntraced(function* (ends: ReadonlyArray<number>) {
     const since = (at: number) =>
-      Effect.map(cluster.offsets(topic, ends.length, at), (found) =>
+      Effect.map(cluster.offsets(topic, ends.length, at), (offsets) =>
         // -1: no event is that recent.
-        ends.map((end, partition) => ((found[partition] ?? -1) < 0 ? end : (found[partition] ?? end)))
+        ends.map((end, partition) => ((offsets[partition] ?? -1) < 0 ? end : (offsets[partition] ?? end)))
       )
     let young = now()
     let old = young - IdempotencyIndex.kept

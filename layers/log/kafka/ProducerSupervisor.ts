@@ -49,11 +49,11 @@ export const make = Effect.fnUntraced(function* (
   let unknownSince = new Map<Receipt, number>()
 
   const failure = (cause: unknown) => {
-    const found = cluster.failure(cause, topic, current?.producer.seen())
-    if (logId === undefined || !isMissing(found.code)) return found
+    const original = cluster.failure(cause, topic, current?.producer.seen())
+    if (logId === undefined || !isMissing(original.code)) return original
     // It existed before; the next probe shows whether it was deleted.
     const reason = `the broker does not know the topic ${topic}; it may be starting`
-    return new KafkaFailure({ reason, cause: found })
+    return new KafkaFailure({ reason, cause: original })
   }
   const sender = Sender.make(
     () => current?.producer,

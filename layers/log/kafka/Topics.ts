@@ -25,11 +25,11 @@ const make = Effect.gen(function* () {
       failure.code === undefined || isAway(failure)
         ? unavailable("create")(failure)
         : new TopicRejected({ name, reason: failure.reason, cause: failure })
-    const found = yield* Effect.mapError(cluster.find(name), failed)
-    if (found !== undefined) {
-      const starts = yield* Effect.mapError(cluster.offsets(name, found.partitions.length, "start"), failed)
+    const existing = yield* Effect.mapError(cluster.find(name), failed)
+    if (existing !== undefined) {
+      const starts = yield* Effect.mapError(cluster.offsets(name, existing.partitions.length, "start"), failed)
       const retention = yield* Effect.mapError(retentionOf(name), failed)
-      return { name, made: false, differences: differencesOf(wanted, found, starts, retention, cluster.brokers) }
+      return { name, made: false, differences: differencesOf(wanted, existing, starts, retention, cluster.brokers) }
     }
     const topic = {
       topic: name,
@@ -62,10 +62,10 @@ const make = Effect.gen(function* () {
       )
       yield* ask((answer) => reader.connect({ timeout: requestTimeout }, answer)).pipe(failed)
       const wanted = starts.map((offset, partition) => ({ topic, partition, offset }))
-      const found = yield* ask<ReadonlyArray<{ partition: number; offset?: number }>>((answer) =>
+      const committed = yield* ask<ReadonlyArray<{ partition: number; offset?: number }>>((answer) =>
         reader.committed(wanted, requestTimeout, answer)
       ).pipe(failed)
-      const known = new Set(found.flatMap(({ partition, offset }) => (offset === undefined ? [] : [partition])))
+      const known = new Set(committed.flatMap(({ partition, offset }) => (offset === undefined ? [] : [partition])))
       const missing = wanted.filter(({ partition }) => !known.has(partition))
       if (missing.length === 0) return false
       return yield* Effect.try({ try: () => reader.commitSync(missing), catch: (cause) => cause }).pipe(
@@ -83,11 +83,11 @@ const make = Effect.gen(function* () {
 
   const describe = Effect.fn("Topics.describe")(
     function* (name: string) {
-      const found = yield* cluster.find(name)
-      if (found === undefined) return Option.none()
-      const bounds = yield* cluster.bounds(name, found.partitions.length)
-      const partitions = bounds.map((one) => ({ ...one, replicas: found.partitions[one.partition]?.replicas ?? 0 }))
-      return Option.some({ name, id: found.id, partitions })
+      const topic = yield* cluster.find(name)
+      if (topic === undefined) return Option.none()
+      const bounds = yield* cluster.bounds(name, topic.partitions.length)
+      const partitions = bounds.map((one) => ({ ...one, replicas: topic.partitions[one.partition]?.replicas ?? 0 }))
+      return Option.some({ name, id: topic.id, partitions })
     },
     Effect.mapError(unavailable("describe"))
   )

@@ -34,8 +34,8 @@ export const explained =
   (failure: KafkaFailure): Effect.Effect<KafkaFailure> => {
     if (failure.reason !== reasons.closed) return Effect.succeed(failure)
     const all = brokers.split(",").map((broker) => broker.trim())
-    return Effect.map(Effect.forEach(all, listenerAt, { concurrency: "unbounded" }), (found) => {
-      const reason = reasonOf(found.find((one) => one !== "none") ?? "none", brokers, protocol)
+    return Effect.map(Effect.forEach(all, listenerAt, { concurrency: "unbounded" }), (listeners) => {
+      const reason = reasonOf(listeners.find((one) => one !== "none") ?? "none", brokers, protocol)
       return new KafkaFailure({ reason, cause: failure, ...(failure.code === undefined ? {} : { code: failure.code }) })
     })
   }

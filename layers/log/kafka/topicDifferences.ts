@@ -20,14 +20,14 @@ const expiring = ({ millis, bytes, cleanup }: TopicRetention) =>
 /** One sentence per difference, with the fix. `retention` is undefined if the topic was deleted meanwhile. */
 export const differencesOf = (
   wanted: WantedTopic,
-  found: Described,
+  actual: Described,
   starts: ReadonlyArray<number>,
   retention: TopicRetention | undefined,
   brokers: string
 ) => {
   const { name, partitions, replication } = wanted
-  const there = found.partitions.length
-  const replicas = Math.min(...found.partitions.map((partition) => partition.replicas))
+  const there = actual.partitions.length
+  const replicas = Math.min(...actual.partitions.map((partition) => partition.replicas))
   const altering = (tool: string) => `${tool} --bootstrap-server ${brokers} --alter --topic ${name}`
   const differences: Array<string> = []
   if (there < partitions) {

@@ -80,9 +80,9 @@ const make = Effect.gen(function* () {
     return Effect.gen(function* () {
       while (true) {
         if (next > events.length) return yield* beyond(events.length, next)
-        const found = events.slice(next, Math.min(stop, next + 5_000))
-        next += found.length
-        if (Arr.isReadonlyArrayNonEmpty(found)) return found
+        const batch = events.slice(next, Math.min(stop, next + 5_000))
+        next += batch.length
+        if (Arr.isReadonlyArrayNonEmpty(batch)) return batch
         if (next === stop) return yield* Cause.done()
         yield* more(next)
       }
@@ -105,8 +105,8 @@ const make = Effect.gen(function* () {
           ),
     firstAt: ({ start, end }, millis) =>
       Effect.sync(() => {
-        const found = events.slice(start, end).findIndex(({ acceptedAt }) => acceptedAt >= millis)
-        return found < 0 ? end : start + found
+        const index = events.slice(start, end).findIndex(({ acceptedAt }) => acceptedAt >= millis)
+        return index < 0 ? end : start + index
       })
   })
   return Context.make(EventLog, EventLog.of({ logId, append, ready: Effect.void })).pipe(

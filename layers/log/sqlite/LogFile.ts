@@ -92,15 +92,15 @@ export interface LogIdentity {
 export const identityIn = (database: DatabaseSync): LogIdentity => {
   const meta = decodeMeta(database.prepare("SELECT log_id, format FROM meta").get())
   if (Option.isNone(meta)) throw LogTable.corrupt(0, "its metadata is unreadable")
-  const { format: found, log_id: logId } = meta.value
-  if (found !== format && found !== restoredFormat) {
+  const { format: actual, log_id: logId } = meta.value
+  if (actual !== format && actual !== restoredFormat) {
     throw LogTable.corrupt(
       0,
-      `it has format ${found}, but this version of Floe supports only formats ${format} and ${restoredFormat}`
+      `it has format ${actual}, but this version of Floe supports only formats ${format} and ${restoredFormat}`
     )
   }
   const earlier =
-    found === format
+    actual === format
       ? []
       : decodeEarlier(database.prepare(`SELECT log_id AS logId, "end" FROM earlier ORDER BY rowid`).all())
   return { logId, earlier, chainId: earlier[0]?.logId ?? logId }

@@ -34,8 +34,8 @@ export const make = (database: DatabaseSync, chainId: string): LogTable => {
     return last + 1
   }
 
-  const verified = (found: unknown, offset: number, previous: number) => {
-    const row = decodeRow(found)
+  const verified = (value: unknown, offset: number, previous: number) => {
+    const row = decodeRow(value)
     if (row === undefined) throw corrupt(offset, "its row is invalid")
     if (row.offset !== offset) throw corrupt(offset, `the event is missing; the next one has offset ${row.offset}`)
     if (checksumOf(row, previous) !== row.checksum) {
@@ -61,22 +61,22 @@ export const make = (database: DatabaseSync, chainId: string): LogTable => {
   }
 
   const events = (from: number, limit: number): ReadonlyArray<LoggedEvent> => {
-    const found: Array<LoggedEvent> = []
+    const read: Array<LoggedEvent> = []
     try {
       const { rows, before } = chained(from, limit)
       let previous = before
       for (const each of rows) {
-        const row = verified(each, from + found.length, previous)
+        const row = verified(each, from + read.length, previous)
         previous = row.checksum
-        found.push(eventOf(row))
+        read.push(eventOf(row))
       }
     } catch (cause) {
-      if (found.length > 0) return found
+      if (read.length > 0) return read
       // SQLite fails for the whole range; halving it leads up to the damaged row.
       if (limit > 1 && !(cause instanceof LogCorrupt) && isDamage(cause)) return events(from, limit >> 1)
       throw cause
     }
-    return found
+    return read
   }
 
   return {

@@ -172,7 +172,7 @@ export const kafkaTimeout = setting(
     profile: "distributed",
     readBy: "server",
     meaning:
-      "How long the broker has to acknowledge an event; after that the answer is 504. From 100 milliseconds to 1 minute."
+      "How long the broker has to acknowledge an event; after that, the server returns 504. From 100 milliseconds to 1 minute."
   }
 )
 /** Security of the connections to Kafka. */

@@ -1,4 +1,4 @@
-/** Warns about FLOE_ variables that are no settings, so that a misspelt name is not ignored silently. */
+/** Warns about FLOE_ variables that are not settings, so that a misspelt name is not ignored silently. */
 import { Console, Effect } from "effect"
 import { distance } from "fastest-levenshtein"
 import { settings } from "../../services/Settings.ts"
@@ -16,7 +16,7 @@ const nearestTo = (name: string) => {
   return settings.find((setting) => name.startsWith(`${setting.name}_`))?.name
 }
 
-/** One sentence for each FLOE_ name that is no setting. */
+/** One sentence for each FLOE_ name that is not a setting. */
 export const warningsOf = (names: ReadonlyArray<string>) =>
   names
     .filter((name) => /^FLOE_/i.test(name) && !elsewhere.test(name) && !settings.some((known) => known.name === name))

@@ -147,9 +147,9 @@ const topic = `x-doctor-${randomUUID()}`
 
 test("a topic that is missing, has too few partitions, or has lost its beginning", { timeout: 300_000 }, async () => {
   const env = { FLOE_TOPIC: topic, FLOE_PARTITIONS: "2" }
-  // The connector reads another topic, and the table was made from that topic.
+  // The connector reads another topic, and the table was built from that topic.
   const connector = [/topics is "weather", not "x-doctor-/]
-  const origin = [/^The topic x-doctor-\S+ \(id \S+\) is not the one that the table was made from/]
+  const origin = [/^The topic x-doctor-\S+ \(id \S+\) is not the one that the table was built from/]
   named(await failures(env), {
     topics: [new RegExp(`^There is no topic ${topic}\\.$`), new RegExp(`^There is no topic ${topic}-dlq\\.$`)],
     connector

@@ -100,7 +100,7 @@ export const make = (contexts: RequestContexts, limits: Limits) => {
       })
       engine.on("error", () => resume(Effect.fail(notGzip)))
       engine.on("end", () => {
-        // Node takes a zero byte after a member for padding and stops there; a damaged member may begin with one.
+        // Node treats a zero byte after a member as padding and stops there; a damaged member may begin with one.
         const isWhole = engine.bytesWritten === body.length
         resume(isWhole ? Effect.succeed(Buffer.concat(pieces, size)) : Effect.fail(notGzip))
       })

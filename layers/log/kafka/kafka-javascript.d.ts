@@ -39,7 +39,7 @@ declare module "@confluentinc/kafka-javascript" {
     on(event: "delivery-report", listener: (error: KafkaError | null, report: DeliveryReport<Opaque>) => void): this
     connect(options: { readonly timeout: number }, answer: Answer<unknown>): this
     setPollInBackground(set: boolean): this
-    /** Throws a KafkaError; the message is not taken then. */
+    /** Throws a KafkaError; the message is not accepted then. */
     produce(
       topic: string,
       partition: number | null,
@@ -51,7 +51,7 @@ declare module "@confluentinc/kafka-javascript" {
     ): void
     initTransactions(millis: number, answer: Answer<void>): void
     beginTransaction(answer: Answer<void>): void
-    /** Flushes for so many milliseconds first, and does not say how that went. */
+    /** Flushes for so many milliseconds first, and does not report the outcome. */
     disconnect(millis: number, answer: Answer<unknown>): this
   }
 

@@ -51,7 +51,7 @@ export interface AuditReport {
   readonly inTable: number
   readonly missing: number
   readonly extra: number
-  /** Positions of the log where another program wrote something that is no event. */
+  /** Positions of the log where another program wrote something that is not an event. */
   readonly leftOut: number
   readonly examples: ReadonlyArray<Example>
   /** Changes that other programs made to the table: they count as neither missing nor extra. */

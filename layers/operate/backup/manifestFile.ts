@@ -1,4 +1,4 @@
-/** `backup.json`, which lists what is in a backup. It is written last: a folder without it is no backup. */
+/** `backup.json`, which lists what is in a backup. It is written last: a folder without it is not a backup. */
 import { hash } from "node:crypto"
 import { readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path"

@@ -21,7 +21,7 @@ export interface TableVersion {
   readonly highest: number
   /** The metadata file's name. */
   readonly name: string
-  /** Tells that file from any other that may take its name. */
+  /** Distinguishes that file from any other that may take its name. */
   readonly identity: string | undefined
   readonly metadata: Metadata.TableMetadata
   readonly manifests: ReadonlyArray<ManifestFile>
@@ -94,7 +94,7 @@ export const make = (tableFolder: string, store: ManifestStore) => {
       for (const formed of yield* store.liveEntries([manifest])) learn(manifest, formed)
     }
     current = next
-    // Hadoop's rename can overwrite Floe's metadata with metadata that still have snapshots that Floe had dropped.
+    // Hadoop's rename can overwrite Floe's metadata with metadata that still has snapshots that Floe had dropped.
     const present = new Set(metadata.snapshots.map((one) => one["snapshot-id"]))
     dropped = dropped.filter((one) => !present.has(one.snapshot["snapshot-id"]))
   })

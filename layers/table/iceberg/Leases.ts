@@ -48,7 +48,7 @@ const release = ({ path, locked }: Lease) => {
   try {
     rmSync(path, { force: true })
   } catch {
-    // A file that stays is no lease: its lock is free.
+    // A file that stays is not a lease: its lock is free.
   } finally {
     locked.close()
   }

@@ -15,7 +15,7 @@ import { metadataOf } from "./SnapshotLease.ts"
 import { type Retention, withoutOld } from "./snapshots.ts"
 import { quietMillis } from "./TableMaintenance.ts"
 
-/** A running sink may be about to commit a younger file, which no metadata name yet. */
+/** A running sink may be about to commit a younger file, which no metadata file names yet. */
 const minOrphanMillis = 60_000
 
 const sum = (files: ReadonlyArray<{ readonly bytes: number }>) => files.reduce((bytes, file) => bytes + file.bytes, 0)

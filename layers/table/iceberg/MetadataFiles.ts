@@ -142,7 +142,7 @@ const newest = Effect.fnUntraced(function* (
 })
 
 /**
- * The newest metadata that are not torn. A torn file is empty, or its JSON ends early, or its manifest list is missing
+ * The newest metadata that is not torn. A torn file is empty, or its JSON ends early, or its manifest list is missing
  * while no other metadata file contains its snapshot: its commit was never acknowledged, or the disk has lost it, and the
  * version before it is a whole older table. Any other unreadable file is an error: it may hold a commit.
  */
@@ -181,7 +181,7 @@ export interface NamedList {
   /** Absolute. */
   readonly list: string
   readonly snapshot: Metadata.Snapshot
-  /** The table's folder as these metadata record it. */
+  /** The table's folder as this metadata records it. */
   readonly location: string
 }
 

@@ -57,7 +57,7 @@ const hold = Effect.fnUntraced(function* (tableFolder: string, snapshotId: strin
   yield* Effect.addFinalizer((exit) => (exit._tag === "Failure" ? Effect.ignore(warned) : Effect.void))
 })
 
-/** A snapshot whose files stay until the scope closes, and metadata that contain it. */
+/** A snapshot whose files stay until the scope closes, and metadata that contains it. */
 export const withLeasedSnapshot = Effect.fn("SnapshotLease.withLeasedSnapshot")(function* (
   tableFolder: string,
   asOf: AsOf | undefined

@@ -1,6 +1,6 @@
 /**
  * Makes a new version of a table durable and visible atomically. A crash leaves either the version before or this one:
- * everything that the new metadata name is synced, with its folders, before `link` gives them their name.
+ * everything that the new metadata names is synced, with its folders, before `link` gives it its name.
  */
 import { dirname, join } from "node:path"
 import { Effect, Schema } from "effect"

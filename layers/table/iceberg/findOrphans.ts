@@ -1,4 +1,4 @@
-/** Orphans: files of Floe's own writers that no metadata name, left behind by a crash. */
+/** Orphans: files of Floe's own writers that no metadata file names, left behind by a crash. */
 import { join } from "node:path"
 import { Effect } from "effect"
 import * as Files from "../../runtime/files.ts"

@@ -1,4 +1,4 @@
-/** Checks that a file of the table exists and is whole, by its size and its first and last bytes. */
+/** Checks that a file of the table exists and is intact, judged by its size and its first and last bytes. */
 import { constants } from "node:fs"
 import { open } from "node:fs/promises"
 import { Effect } from "effect"
@@ -46,7 +46,7 @@ const inspect = async (path: string, bytes: number, isParquet: boolean) => {
   }
 }
 
-/** What is wrong with a file that should have this many bytes, as the end of a sentence; undefined if it is whole. */
+/** What is wrong with a file that should have this many bytes, as the end of a sentence; undefined if it is intact. */
 export const faultOf = (path: string, bytes: number, isParquet = true) =>
   Effect.promise(() =>
     inspect(path, bytes, isParquet).catch(

@@ -22,7 +22,7 @@ const missingIsBroken = (path: string) =>
     Files.isMissing(error) ? new TableBroken({ file: path, reason: "is missing" }) : error
   )
 
-/** `recorded` is the manifest list's path as the metadata record it. */
+/** `recorded` is the manifest list's path as the metadata records it. */
 export const readList = Effect.fnUntraced(function* (tableFolder: string, location: string, recorded: string) {
   const path = yield* located(tableFolder, location, recorded)
   const bytes = yield* Files.read(path).pipe(missingIsBroken(path))

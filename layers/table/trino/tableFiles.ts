@@ -1,4 +1,4 @@
-/** Compares the files below a table's location with the files that its metadata name. */
+/** Compares the files below a table's location with the files that its metadata names. */
 import { Effect, Schema, Stream } from "effect"
 import { Storage, type StoredFile } from "../../../services/Storage.ts"
 import { TableUnavailable } from "../../../services/Table.ts"
@@ -53,7 +53,7 @@ interface Expiring {
 }
 
 /**
- * SQL for the names of all files that the metadata name, and whether each goes with the snapshots that expire. A file that
+ * SQL for the names of all files that the metadata names, and whether each goes with the snapshots that expire. A file that
  * a snapshot removed goes with that snapshot; if only the snapshot before it expires, Trino leaves the file as an orphan.
  */
 const namedFiles = (table: string, { expireBefore, replaced }: Expiring) => {
@@ -82,7 +82,7 @@ const namedFiles = (table: string, { expireBefore, replaced }: Expiring) => {
 
 const NamedRow = Schema.Tuple([Schema.String, Schema.Boolean])
 
-/** The query that wrote a statistics file, which no metadata name. The file goes with that query's snapshot. */
+/** The query that wrote a statistics file, which no metadata file names. The file goes with that query's snapshot. */
 const statisticsQuery = (name: string) => (name.endsWith(".stats") ? name.split("-")[0] : undefined)
 
 const empty = { files: 0, bytes: 0 }

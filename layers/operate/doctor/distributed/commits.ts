@@ -19,7 +19,7 @@ const firstMissing = Effect.fnUntraced(function* (
   return yield* (yield* EventLogReader).firstAt({ partition, start, end }, snapshot.committedAt)
 })
 
-/** `commitLagLimit`: how long an event may be in the topic and not in the table; by default, several of the connector's intervals. */
+/** `commitLagLimit`: how long an event may be in the topic but not in the table; by default, several of the connector's intervals. */
 export const commits = (commitLagLimit: Duration.Duration | undefined) => ({
   name: "commits",
   ok: "Every event that was logged more than a minute, or several commit intervals, ago is in the table.",

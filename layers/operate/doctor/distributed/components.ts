@@ -1,4 +1,4 @@
-/** Checks that each component answers at its address, and is what should be there. */
+/** Checks that each component answers at its address, and is the expected program. */
 import { Effect, Stream } from "effect"
 import type { Finding } from "../../../../services/Checks.ts"
 import type { Component } from "../../../../services/Components.ts"

@@ -1,6 +1,6 @@
 /**
- * Check that the table's snapshots name no offset that Kafka has not reached. If Kafka was wiped and the table kept, the
- * sink takes every file for one that is already committed.
+ * Check that Kafka has reached every offset that the table's snapshots name. If Kafka was wiped and the table kept, the
+ * sink assumes that its new files are already committed.
  */
 import { Effect, Option, Predicate, Schema, Stream } from "effect"
 import type { Finding } from "../../../../services/Checks.ts"
@@ -46,7 +46,7 @@ export const offsets = (topic: string, advice: Effect.Effect<RebuildAdvice>) => 
       if (offset <= end) continue
       findings.push({
         finding: `The table holds partition ${partition} of the topic ${topic} up to offset ${offset}, and the topic ends at ${end}: it was recreated or restored.`,
-        consequence: "The topic is not the one that the table was made from, so it can neither verify nor rebuild it.",
+        consequence: "The topic is not the one that the table was built from, so it can neither verify nor rebuild it.",
         fix: (yield* advice).keeping
       })
     }

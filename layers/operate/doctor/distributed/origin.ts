@@ -1,4 +1,4 @@
-/** Check that the table was made from the topic that is here. */
+/** Check that the table was built from the current topic. */
 import { Effect, Option } from "effect"
 import type { Finding } from "../../../../services/Checks.ts"
 import { judge } from "../../../sink/connect/TableOrigin.ts"
@@ -9,7 +9,7 @@ const consequence =
 
 export const origin = (topic: string, advice: Effect.Effect<RebuildAdvice>) => ({
   name: "origin",
-  ok: `The table default.weather was made from the current topic ${topic}.`,
+  ok: `The table default.weather was built from the current topic ${topic}.`,
   needs: ["topics", "table"],
   run: Effect.gen(function* () {
     const origin = Option.getOrUndefined(yield* judge(topic))
@@ -19,7 +19,7 @@ export const origin = (topic: string, advice: Effect.Effect<RebuildAdvice>) => (
       origin._tag === "OtherTopic"
         ? [
             {
-              finding: `The topic ${topic} (id ${origin.topicId}) is not the one that the table was made from (id ${origin.tableTopicId}), which was deleted.`,
+              finding: `The topic ${topic} (id ${origin.topicId}) is not the one that the table was built from (id ${origin.tableTopicId}), which was deleted.`,
               consequence,
               fix: `Restore Kafka's volumes from a copy that has it. If there is none: ${keeping}`
             }
@@ -27,7 +27,7 @@ export const origin = (topic: string, advice: Effect.Effect<RebuildAdvice>) => (
         : origin.agrees
           ? [
               {
-                finding: "The table default.weather does not record the topic that it was made from.",
+                finding: "The table default.weather does not record the topic that it was built from.",
                 consequence: "If the topic were deleted and recreated, nothing would detect it.",
                 fix: "floe table create"
               }
@@ -35,7 +35,7 @@ export const origin = (topic: string, advice: Effect.Effect<RebuildAdvice>) => (
           : [
               {
                 finding: `The table default.weather does not record its topic, and its rows (${origin.rows.toLocaleString("en-US")}) do not match what the sink has read from the topic ${topic}.`,
-                consequence: "It was made from another topic, or lacks events of this one; floe audit shows which.",
+                consequence: "It was built from another topic, or lacks events of this one; floe audit shows which.",
                 fix: keeping
               }
             ]

@@ -1,4 +1,4 @@
-/** Checks of the topics: they are there, and nothing in them expires. */
+/** Checks of the topics: they exist, and nothing in them expires. */
 import { Effect, Option } from "effect"
 import type { Finding } from "../../../../services/Checks.ts"
 import { ConsumerGroups } from "../../../../services/ConsumerGroups.ts"

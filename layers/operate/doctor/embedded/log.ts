@@ -1,4 +1,4 @@
-/** Check of the log: it is whole, and the table was made from it. */
+/** Check of the log: it is intact, and the table was built from it. */
 import { existsSync } from "node:fs"
 import { Effect, Option, Stream } from "effect"
 import type { Finding } from "../../../../services/Checks.ts"
@@ -22,7 +22,7 @@ const broken = ({ message }: LogCorrupt): Finding => ({
 export const log = {
   name: "log",
   needs: ["data"],
-  ok: "The newest 100,000 events of the log are intact, and the table was made from this log (floe audit reads all of it).",
+  ok: "The newest 100,000 events of the log are intact, and the table was built from this log (floe audit reads all of it).",
   run: Effect.gen(function* () {
     const folder = yield* DataFolder
     const log = yield* EventLogReader

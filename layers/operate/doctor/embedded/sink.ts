@@ -67,7 +67,7 @@ const damagedControl = ({ control }: DataFolder["Service"], { reason }: ControlU
   fix: `Stop the sink, remove the file, and start the sink again; it creates a new one, and a pause is lost: rm -rf ${["", "-wal", "-shm"].map((end) => shellQuoted(`${control}${end}`)).join(" ")}`
 })
 
-/** `commitLagLimit`: how long an event may be in the log and not in the table. */
+/** `commitLagLimit`: how long an event may be in the log but not in the table. */
 export const sink = (commitLagLimit: Duration.Duration) => ({
   name: "sink",
   needs: ["data"],

@@ -1,4 +1,4 @@
-/** Check of the table's files: each one that it names is there and whole. */
+/** Check of the table's files: each one exists and is intact. */
 import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { Effect, Option } from "effect"

@@ -70,7 +70,7 @@ export const make = Effect.fnUntraced(function* (
     const known = new Set(events.map(({ position }) => position.offset))
     const first = messages.find(({ offset }) => !known.has(offset))
     return Effect.logWarning(
-      `Skipped ${plural(messages.length - events.length, "message")} of the topic ${topic} that are not weather records (another program wrote them); the first is at partition ${first?.partition}, offset ${first?.offset}.`
+      `Left out ${plural(messages.length - events.length, "message")} of the topic ${topic} that are not weather records (another program wrote them); the first is at partition ${first?.partition}, offset ${first?.offset}.`
     )
   }
 

@@ -127,7 +127,7 @@ export const make = Effect.fnUntraced(function* (
     ).pipe(Effect.delay("1 second"), Effect.forkChild)
     yield* indexer.catchUp.pipe(Effect.ensuring(Effect.sync(() => announcement.interruptUnsafe())))
     const took = now() - started
-    if (took > 1_000) yield* Effect.logInfo(`Read the idempotency keys in ${(took / 1000).toFixed(1)} s.`)
+    if (took > 1_000) yield* Effect.logInfo(`The idempotency keys were read in ${(took / 1000).toFixed(1)} s.`)
     keysKnown = true
   })
 

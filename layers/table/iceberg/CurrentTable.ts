@@ -73,7 +73,7 @@ export const make = (tableFolder: string, store: ManifestStore) => {
     const { highest, identity, metadata, name, snapshot, torn, version } = read
     const file = join(metadataFolder, name)
     for (const { file: path, reason } of torn) {
-      yield* Effect.logWarning(`Ignoring ${path}, which ${reason}; its version number is not used again.`)
+      yield* Effect.logWarning(`${path} ${reason}: it is ignored, and its version number is not used again.`)
     }
     const unwritable = Metadata.whyUnwritable(metadata)
     if (unwritable !== undefined) return yield* new TableBroken({ file, reason: unwritable, unsupported: true })

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import fc from "fast-check"
-import { parse } from "../../layers/cli/terminal/asOfFlag.ts"
-import { floe } from "../support/program.ts"
+import { parse } from "../../../layers/cli/terminal/asOfFlag.ts"
+import { floe } from "../../support/program.ts"
 
 const millisOf = (text: string) =>
   Option.match(parse(text), { onNone: () => undefined, onSome: (of) => (of._tag === "Time" ? of.millis : of.id) })

@@ -1,7 +1,7 @@
 import { assert, it } from "@effect/vitest"
 import { Clock, Effect, Fiber } from "effect"
 import { TestClock, TestConsole } from "effect/testing"
-import { retryWhileStarting } from "../../layers/cli/terminal/retryWhileStarting.ts"
+import { retryWhileStarting } from "../../../layers/cli/terminal/retryWhileStarting.ts"
 
 it.effect("the time that attempts take counts as waiting", () =>
   Effect.gen(function* () {

@@ -18,7 +18,7 @@ import { monotonicMillis } from "../../runtime/elapsed.ts"
 import { promote } from "./promote.ts"
 import * as RebuildRun from "./RebuildRun.ts"
 import { type Names, namesOf } from "./rebuildConnector.ts"
-import { retryWhileStarting, unavailable } from "./rebuildFailures.ts"
+import { retryWhileUnavailable, unavailable } from "./rebuildFailures.ts"
 import { eventsWithin, remaining, startingPositions, sum } from "./rebuildProgress.ts"
 
 const pollInterval = "1 second"
@@ -42,7 +42,7 @@ const isDrained = Effect.fnUntraced(function* (positions: ReadonlyArray<Position
 })
 
 const tablePositions = Effect.fnUntraced(function* (names: Names, { partitions }: LogBounds) {
-  const { positions } = yield* retryWhileStarting(RebuildRun.state(names))
+  const { positions } = yield* retryWhileUnavailable(RebuildRun.state(names))
   return startingPositions(
     Option.getOrElse(positions, () => []),
     partitions
@@ -105,7 +105,7 @@ export const layer = Layer.effect(
         const resumedAt = eventsWithin(yield* tablePositions(names, bounds), ends)
         const finish = Effect.gen(function* () {
           yield* RebuildRun.stopAndWait(names.connector, [names.group, names.coordinator])
-          const { positions, rows } = yield* retryWhileStarting(RebuildRun.state(names))
+          const { positions, rows } = yield* retryWhileUnavailable(RebuildRun.state(names))
           yield* RebuildRun.discard(names)
           const last: RebuildProgress = {
             events: rows,

@@ -8,7 +8,7 @@ import { Topics } from "../../../services/Topics.ts"
 import * as RebuildTable from "../../table/trino/rebuildTable.ts"
 import * as Readers from "./readers.ts"
 import { configOf, type Names } from "./rebuildConnector.ts"
-import { retryWhileStarting } from "./rebuildFailures.ts"
+import { retryWhileUnavailable } from "./rebuildFailures.ts"
 
 export interface RebuildSettings {
   /** The log's topic. */
@@ -29,12 +29,12 @@ export const lock = Effect.gen(function* () {
   return yield* new RebuildUnavailable({ reason, cause: lockGroup })
 })
 
-const waitForReaders = (ids: ReadonlyArray<string>) => Readers.none(ids, retryWhileStarting(Readers.count(ids)))
+const waitForReaders = (ids: ReadonlyArray<string>) => Readers.none(ids, retryWhileUnavailable(Readers.count(ids)))
 
 /** The log's topic in its present state. */
 export const logTopic = Effect.fnUntraced(function* (topic: string) {
   const topics = yield* Topics
-  const description = yield* retryWhileStarting(topics.describe(topic))
+  const description = yield* retryWhileUnavailable(topics.describe(topic))
   if (Option.isSome(description)) return description.value
   return yield* new RebuildRefused({ reason: `There is no topic ${topic}; create it with floe topics create.` })
 })
@@ -53,14 +53,14 @@ export const moveReaders = Effect.fnUntraced(function* (
 ) {
   const { move } = yield* ConsumerGroups
   const { group, coordinator, control } = names
-  const end = yield* retryWhileStarting(endOf(control))
-  yield* retryWhileStarting(
+  const end = yield* retryWhileUnavailable(endOf(control))
+  yield* retryWhileUnavailable(
     move(
       group,
       positions.map((position) => ({ topic, ...position }))
     )
   )
-  yield* retryWhileStarting(move(coordinator, [{ topic: control, partition: 0, offset: end }]))
+  yield* retryWhileUnavailable(move(coordinator, [{ topic: control, partition: 0, offset: end }]))
 })
 
 /** The table's rows, and the next position of each partition of the log; no positions if there is no commit or they are unknown. */
@@ -78,10 +78,10 @@ export const state = Effect.fnUntraced(function* ({ table, control }: Names) {
 export const discard = Effect.fnUntraced(function* ({ connector: name, group, coordinator }: Names) {
   const connector = yield* Connector
   const groups = yield* ConsumerGroups
-  yield* retryWhileStarting(Effect.catchTag(connector.remove(name), "ConnectorMissing", () => Effect.void))
+  yield* retryWhileUnavailable(Effect.catchTag(connector.remove(name), "ConnectorMissing", () => Effect.void))
   yield* waitForReaders([group, coordinator])
-  yield* retryWhileStarting(groups.remove(group))
-  yield* retryWhileStarting(groups.remove(coordinator))
+  yield* retryWhileUnavailable(groups.remove(group))
+  yield* retryWhileUnavailable(groups.remove(coordinator))
 })
 
 const another = (table: string) => `choose another name, or drop the table with floe query "DROP TABLE ${table}"`
@@ -139,7 +139,7 @@ export const start = Effect.fnUntraced(function* (
   }
   yield* topics.create({ name: control, partitions: 1, replication })
   // For a moment, not every broker knows a new topic.
-  yield* retryWhileStarting(topics.begin(names.coordinator, control))
+  yield* retryWhileUnavailable(topics.begin(names.coordinator, control))
   yield* RebuildTable.create(table)
   yield* connector.register(names.connector, configOf(sink, names))
   yield* connector.resume(names.connector)
@@ -148,7 +148,7 @@ export const start = Effect.fnUntraced(function* (
 /** Stops the connector, and waits until its readers have left. */
 export const stopAndWait = Effect.fnUntraced(function* (name: string, ids: ReadonlyArray<string>) {
   const { stop } = yield* Connector
-  yield* retryWhileStarting(stop(name))
+  yield* retryWhileUnavailable(stop(name))
   yield* waitForReaders(ids)
 })
 

@@ -18,7 +18,7 @@ import * as RebuildTable from "../../table/trino/rebuildTable.ts"
 import { requireNoLostRows, requirePromotable } from "./promotionChecks.ts"
 import * as RebuildRun from "./RebuildRun.ts"
 import { type Names, namesOf } from "./rebuildConnector.ts"
-import { continues, leaving, retryWhileStarting } from "./rebuildFailures.ts"
+import { continues, leaving, retryWhileUnavailable } from "./rebuildFailures.ts"
 import { remaining, startingPositions } from "./rebuildProgress.ts"
 
 const sink = { group: `connect-${sinkConnector}`, coordinator, control }
@@ -35,16 +35,16 @@ const wasStopped = `The connector ${sinkConnector} was already stopped and stays
 
 type OnProgress = (step: string) => Effect.Effect<void>
 
-const resume = Connector.use((connector) => retryWhileStarting(connector.resume(sinkConnector)))
+const resume = Connector.use((connector) => retryWhileUnavailable(connector.resume(sinkConnector)))
 
 const isStopped = Effect.map(
-  Connector.use((connector) => retryWhileStarting(connector.status(sinkConnector))),
+  Connector.use((connector) => retryWhileUnavailable(connector.status(sinkConnector))),
   (status) => status.connector.state === "STOPPED"
 )
 
 /** An earlier statement that is still running would undo what the sink commits later. */
 const waitForOtherReplacement = Effect.gen(function* () {
-  const running = yield* Effect.repeat(retryWhileStarting(RebuildTable.isReplacing), {
+  const running = yield* Effect.repeat(retryWhileUnavailable(RebuildTable.isReplacing), {
     schedule: abandonedStatement,
     until: (running) => !running
   })
@@ -58,7 +58,7 @@ const sinkPositions = Effect.fnUntraced(function* (
   partitions: ReadonlyArray<{ readonly partition: number; readonly end: number }>
 ) {
   const groups = yield* ConsumerGroups
-  const group = yield* retryWhileStarting(groups.find(sink.group))
+  const group = yield* retryWhileUnavailable(groups.find(sink.group))
   const offsets = Option.match(group, { onNone: () => [], onSome: ({ offsets }) => offsets })
   // If the topic was deleted and recreated, the group may have offsets beyond the new topic's end.
   const endOf = (partition: number) => partitions.find((one) => one.partition === partition)?.end ?? 0
@@ -78,7 +78,7 @@ const catchUp = Effect.fnUntraced(function* (topic: string, names: Names, discar
   const startedAt = yield* monotonicMillis
   const caughtUp = Effect.gen(function* () {
     yield* onProgress("waiting for the rest of the log")
-    const { positions, rows } = yield* retryWhileStarting(RebuildRun.state(names))
+    const { positions, rows } = yield* retryWhileUnavailable(RebuildRun.state(names))
     const reached = Option.orElse(positions, () => (isEmpty && rows === 0 ? Option.some([]) : Option.none()))
     if (Option.isSome(reached)) {
       const current = startingPositions(reached.value, partitions)
@@ -101,13 +101,13 @@ const catchUp = Effect.fnUntraced(function* (topic: string, names: Names, discar
     }
     // The very last commit does not show its position; the next one does.
     const connector = yield* Connector
-    yield* retryWhileStarting(connector.resume(names.connector))
+    yield* retryWhileUnavailable(connector.resume(names.connector))
   }
 })
 
 const currentState = Effect.gen(function* () {
-  if (!(yield* retryWhileStarting(RebuildTable.exists(weather)))) return undefined
-  return Option.getOrUndefined(yield* retryWhileStarting(RebuildTable.state(weather)))
+  if (!(yield* retryWhileUnavailable(RebuildTable.exists(weather)))) return undefined
+  return Option.getOrUndefined(yield* retryWhileUnavailable(RebuildTable.state(weather)))
 })
 
 /** If the statement fails, the table shows whether it was carried out: a replaced table begins with a snapshot without a parent. */

@@ -9,7 +9,7 @@ import * as LostRows from "../../table/trino/lostRows.ts"
 import * as OtherWriters from "../../table/trino/otherWriters.ts"
 import * as RebuildTable from "../../table/trino/rebuildTable.ts"
 import type { Names } from "./rebuildConnector.ts"
-import { continues, retryWhileStarting } from "./rebuildFailures.ts"
+import { continues, retryWhileUnavailable } from "./rebuildFailures.ts"
 
 const shownChanges = 3
 
@@ -46,12 +46,12 @@ export const requireNoLostRows = Effect.fnUntraced(function* (
   discard: Discards,
   onProgress: (step: string) => Effect.Effect<void>
 ) {
-  if (discard.missingRows === true || !(yield* retryWhileStarting(RebuildTable.exists(weather)))) return
+  if (discard.missingRows === true || !(yield* retryWhileUnavailable(RebuildTable.exists(weather)))) return
   yield* onProgress("looking for rows that only default.weather has")
-  const lost = yield* retryWhileStarting(LostRows.count(table))
+  const lost = yield* retryWhileUnavailable(LostRows.count(table))
   const written =
     discard.otherWriters === true
-      ? (yield* retryWhileStarting(OtherWriters.find)).reduce((sum, { added }) => sum + added, 0)
+      ? (yield* retryWhileUnavailable(OtherWriters.find)).reduce((sum, { added }) => sum + added, 0)
       : 0
   if (lost <= written) return
   return yield* refuse(

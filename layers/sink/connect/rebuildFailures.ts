@@ -7,13 +7,13 @@ interface Failure extends Error {
   readonly _tag: string
 }
 
-const startupRetries = Schedule.spaced("3 seconds").pipe(Schedule.upTo({ duration: "1 minute" }), monotonic)
+const unavailableRetries = Schedule.spaced("3 seconds").pipe(Schedule.upTo({ duration: "1 minute" }), monotonic)
 
 const isUnavailable = ({ _tag }: Failure) => _tag.endsWith("Unavailable") && _tag !== "RebuildUnavailable"
 
 /** Retries for a minute while a service restarts or a consumer group rebalances. */
-export const retryWhileStarting = <A, E extends Failure, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.retry(effect, { schedule: startupRetries, while: isUnavailable })
+export const retryWhileUnavailable = <A, E extends Failure, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.retry(effect, { schedule: unavailableRetries, while: isUnavailable })
 
 export const continues = "run the same command again to continue"
 

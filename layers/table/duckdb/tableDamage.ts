@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { type QueryFailed, QueryUnavailable } from "../../../services/Query.ts"
 import { faultOf } from "../iceberg/inspectFile.ts"
 import type { TableFile } from "../iceberg/readManifests.ts"
-import { rebuildCommand } from "../iceberg/rebuildAdvice.ts"
+import { rebuildCommand } from "../iceberg/repairAdvice.ts"
 import { pattern } from "../parquet/literals.ts"
 
 const parquetError = /TProtocolException|TTransportException|parquet|thrift/i

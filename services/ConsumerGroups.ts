@@ -52,6 +52,6 @@ export class ConsumerGroups extends Context.Service<
     /** Deletes a group without members, if it exists. */
     readonly remove: (id: string) => Effect.Effect<void, GroupsUnavailable>
     /** Joins the group as its only member until the scope closes; waits a while for another member, then returns false. */
-    readonly alone: (id: string) => Effect.Effect<boolean, GroupsUnavailable, Scope.Scope>
+    readonly lock: (id: string) => Effect.Effect<boolean, GroupsUnavailable, Scope.Scope>
   }
 >()("floe/services/ConsumerGroups") {}

@@ -33,7 +33,7 @@ export class DataFolder extends Context.Service<
     /** Held by the one command that rebuilds a table from the log. */
     readonly rebuildLock: string
     /** Requests to the sink, and the sink's status: a SQLite database. */
-    readonly control: string
+    readonly controlDatabase: string
     /** Leases of running queries on snapshots: one locked file each. */
     readonly leases: string
     /** The last clock step that a program noticed: JSON. */

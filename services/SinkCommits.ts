@@ -10,7 +10,7 @@ export interface SinkCommit {
   /** A UUID. */
   readonly id: string
   /** The sink's control topic. */
-  readonly control: string
+  readonly controlTopic: string
   /** The next offset of the control topic's partition 0 at the time of the commit. */
   readonly end: number
 }

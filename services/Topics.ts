@@ -7,7 +7,7 @@ import { Context, type Effect, type Option, Schema } from "effect"
 /** The dead-letter topic of a topic: rejected messages, with the reason in their headers. */
 export const deadLettersOf = (topic: string) => `${topic}-dlq`
 /** The control topic, through which the connector's tasks coordinate commits. */
-export const control = "control-iceberg"
+export const controlTopic = "control-iceberg"
 /** The consumer group of the coordinator on the control topic. */
 export const coordinator = "connect-iceberg-sink-coord"
 

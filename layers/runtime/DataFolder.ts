@@ -67,7 +67,7 @@ export const placesIn = (root: string) => {
     serverAddress: join(root, "server.json"),
     sinkLock: join(root, "sink.lock"),
     rebuildLock: join(root, "replay.lock"),
-    control: join(root, "control.db"),
+    controlDatabase: join(root, "control.db"),
     leases: join(root, "leases"),
     clockStep: join(root, "clock.json"),
     warehouse,

@@ -85,7 +85,7 @@ export class SinkControl extends Context.Service<
   static readonly layer = Layer.effect(
     SinkControl,
     Effect.gen(function* () {
-      const control = yield* open((yield* DataFolder).control).pipe(unavailable("open"))
+      const control = yield* open((yield* DataFolder).controlDatabase).pipe(unavailable("open"))
 
       const request = Effect.fn("SinkControl.request")(function* (command: SinkRequest["command"], argument?: string) {
         const now = yield* Clock.currentTimeMillis

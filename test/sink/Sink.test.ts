@@ -334,12 +334,12 @@ describe("Sink, on request", () => {
 
   it.live("logs once that it cannot write its control database, and neither spins nor stops", () =>
     Effect.gen(function* () {
-      const { control } = yield* DataFolder
+      const { controlDatabase } = yield* DataFolder
       const lines: Array<string> = []
       const logger = Logger.make(({ message }) => lines.push(String(message)))
       yield* Effect.gen(function* () {
         yield* (yield* SinkControl).request("pause")
-        const database = new DatabaseSync(control)
+        const database = new DatabaseSync(controlDatabase)
         // FAIL keeps what the statement did before it.
         database.exec(`CREATE TABLE tries (n INTEGER);
           CREATE TRIGGER stuck BEFORE UPDATE ON requests
@@ -350,7 +350,7 @@ describe("Sink, on request", () => {
         yield* until(tries, (count) => typeof count === "number" && count >= 6)
       }).pipe(Effect.scoped, Effect.provide(Logger.layer([logger])))
       assert.sameMembers(
-        lines.map((line) => line.replace(control, "control.db")),
+        lines.map((line) => line.replace(controlDatabase, "control.db")),
         [
           "The sink's control database is unavailable (mark): control.db: disk full. The sink continues without it.",
           "paused on request"

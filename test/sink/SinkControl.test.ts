@@ -17,7 +17,7 @@ const another = Effect.gen(function* () {
 
 const edit = (sql: string) =>
   Effect.gen(function* () {
-    const database = new DatabaseSync((yield* DataFolder).control)
+    const database = new DatabaseSync((yield* DataFolder).controlDatabase)
     const changes = database.prepare(sql).run().changes
     database.close()
     return Number(changes)
@@ -133,11 +133,11 @@ describe("SinkControl", () => {
   it.live("reports which file cannot be used, and why", () =>
     Effect.gen(function* () {
       const folder = yield* DataFolder
-      writeFileSync(folder.control, "no database, but as long as the header of one, and then some: ".repeat(4))
+      writeFileSync(folder.controlDatabase, "no database, but as long as the header of one, and then some: ".repeat(4))
       const error = yield* Layer.build(SinkControl.layer).pipe(Effect.flip)
       assert.strictEqual(
         error.message,
-        `The sink's control database is unavailable (open): ${folder.control}: file is not a database.`
+        `The sink's control database is unavailable (open): ${folder.controlDatabase}: file is not a database.`
       )
     }).pipe(Effect.scoped, Effect.provide(temporary))
   )

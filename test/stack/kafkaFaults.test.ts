@@ -13,7 +13,7 @@ const citiesOf = (prefix: string) =>
 /** Waits until the log accepts events again. */
 const taking = Effect.flatMap(EventLog, ({ ready }) => Effect.retry(ready, Schedule.spaced("100 millis")))
 
-const patient = { timeout: 60_000 }
+const withTimeout = { timeout: 60_000 }
 
 it.live(
   "knows the keys of the topic after a restart, with their positions and their first hour",
@@ -39,7 +39,7 @@ it.live(
         assert.strictEqual((yield* everything).length, 1001)
       }).pipe(Effect.provide(logOn(topic)))
     }),
-  patient
+  withTimeout
 )
 
 it.live(
@@ -57,7 +57,7 @@ it.live(
         assert.isFalse((yield* log.append(append)).repeated)
       }).pipe(Effect.provide(logOn(topic, { FLOE_KEYS_MAX: "100" })))
     }),
-  patient
+  withTimeout
 )
 
 it.live(
@@ -76,7 +76,7 @@ it.live(
       const logged = yield* Effect.provide(citiesOf("Shared"), one)
       assert.strictEqual(logged.length, 20)
     }),
-  patient
+  withTimeout
 )
 
 it.live(
@@ -104,7 +104,7 @@ it.live(
         assert.isTrue((yield* log.append({ records, idempotency })).repeated)
       }).pipe(Effect.provide(logOn(topic)))
     }),
-  patient
+  withTimeout
 )
 
 it.live(
@@ -128,7 +128,7 @@ it.live(
         )
       }).pipe(Effect.provide(logOn(topic)))
     }),
-  patient
+  withTimeout
 )
 
 it.live(
@@ -158,7 +158,7 @@ it.live(
         assert.strictEqual((yield* citiesOf("Oslo")).length, 1)
       }).pipe(Effect.provide(logOn(topic, { FLOE_KAFKA_TIMEOUT: "2 seconds" })))
     }),
-  patient
+  withTimeout
 )
 
 it.live(
@@ -183,7 +183,7 @@ it.live(
         assert.deepStrictEqual(yield* citiesOf("Oslo"), ["Oslo"])
       }).pipe(Effect.provide(logOn(topic)))
     }),
-  patient
+  withTimeout
 )
 
 it.live(
@@ -206,7 +206,7 @@ it.live(
       }
       assert.isAbove(partitions.size, 1)
     }),
-  patient
+  withTimeout
 )
 
 it.live(
@@ -225,7 +225,7 @@ it.live(
         )
       }).pipe(Effect.provide(logOn(topic)), Effect.timeout("20 seconds"))
     }),
-  patient
+  withTimeout
 )
 
 it.live(
@@ -249,7 +249,7 @@ it.live(
         assert.deepStrictEqual(yield* citiesOf("Half"), ["Half 0", "Half 1"])
       }).pipe(Effect.provide(logOn(topic, { FLOE_KEYS_SHARED: "true" })))
     }),
-  patient
+  withTimeout
 )
 
 it.live(
@@ -267,7 +267,7 @@ it.live(
         }).pipe(Effect.timeout("15 seconds"))
       }).pipe(Effect.scoped, Effect.provide(logOn(topic)))
     }),
-  patient
+  withTimeout
 )
 
 it.live(
@@ -281,7 +281,7 @@ it.live(
       const unready = yield* Effect.flip(log.ready)
       assert.strictEqual(unready.message.replace("ready", "append"), error.message)
     }).pipe(Effect.provide(logOn("weather", { FLOE_KAFKA_BROKERS: "127.0.0.1:1" }))),
-  patient
+  withTimeout
 )
 
 for (const partitions of [1, 4])
@@ -330,7 +330,7 @@ for (const partitions of [1, 4])
           }
         }).pipe(Effect.provide(logOn(topic, { FLOE_KAFKA_TIMEOUT: "2 seconds" })))
       }),
-    patient
+    withTimeout
   )
 
 it.live(
@@ -377,7 +377,7 @@ it.live(
         assert.strictEqual((yield* citiesOf("Lima")).length, 0)
       }).pipe(Effect.provide(logOn(topic)))
     }),
-  patient
+  withTimeout
 )
 
 it.live(
@@ -394,7 +394,7 @@ it.live(
       yield* Scope.close(scope, Exit.void)
       for (const append of appends) assert.strictEqual(positionsOf(yield* Fiber.join(append)).length, 10_000)
     }),
-  patient
+  withTimeout
 )
 
 it.live(
@@ -416,5 +416,5 @@ it.live(
       assert.strictEqual((yield* Fiber.join(append))._tag, "AppendOutcomeUnknown")
       yield* goOn
     }),
-  patient
+  withTimeout
 )

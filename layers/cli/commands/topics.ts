@@ -1,7 +1,7 @@
 import { Console, Effect } from "effect"
 import { Command } from "effect/cli"
 import { partitions, replication, topic } from "../../../services/Settings.ts"
-import { control, coordinator, deadLettersOf, type TopicOutcome, Topics } from "../../../services/Topics.ts"
+import { controlTopic, coordinator, deadLettersOf, type TopicOutcome, Topics } from "../../../services/Topics.ts"
 import * as Profile from "../../profile/Profile.ts"
 import { json, printJson } from "../terminal/printJson.ts"
 import { retryWhileStarting, wait } from "../terminal/retryWhileStarting.ts"
@@ -21,7 +21,7 @@ const create = Command.make(
     const wanted = [
       { name, partitions: yield* partitions, replication: copies },
       { name: deadLettersOf(name), partitions: 1, replication: copies },
-      { name: control, partitions: 1, replication: copies }
+      { name: controlTopic, partitions: 1, replication: copies }
     ]
     const outcomes: Array<TopicOutcome> = []
     for (const one of wanted) {
@@ -32,7 +32,7 @@ const create = Command.make(
       if (!json) for (const line of linesOf(outcome)) yield* Console.log(line)
     }
     // A sink without an offset would start at the end of its control topic and skip what it wrote before.
-    yield* topics.begin(coordinator, control).pipe(retryWhileStarting(wait, () => true))
+    yield* topics.begin(coordinator, controlTopic).pipe(retryWhileStarting(wait, () => true))
     if (json) yield* printJson(outcomes)
   })
 ).pipe(

@@ -15,15 +15,15 @@ const sink: Interrupted = {
 }
 
 export const withWorkProgress = Effect.fnUntraced(function* <A, E, R>(
-  work: (onProgress: (news: string) => Effect.Effect<void>) => Effect.Effect<A, E, R>,
+  work: (onProgress: (step: string) => Effect.Effect<void>) => Effect.Effect<A, E, R>,
   interrupted = sink
 ) {
   const progress = yield* Progress.make
   let started = false
-  const onProgress = (news: string) =>
+  const onProgress = (step: string) =>
     Effect.suspend(() => {
       started = true
-      return progress.show(() => `${news}; ${interrupted.hint}`)
+      return progress.show(() => `${step}; ${interrupted.hint}`)
     })
   return yield* work(onProgress).pipe(
     Effect.onInterrupt(() => (started ? Console.error(interrupted.left) : Effect.void))

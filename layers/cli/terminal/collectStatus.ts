@@ -22,7 +22,7 @@ const within = (limit: Duration.Input & string) =>
   Effect.timeoutOrElse({ duration: limit, orElse: () => Effect.fail(new ProbeTimeout({ limit })) })
 
 /** The part of each partition that is not in the table yet. Null if the table records no position, or one beyond the end (another log). */
-const remainders = ({ partitions }: LogBounds, current: TableSnapshot | null) => {
+const backlogs = ({ partitions }: LogBounds, current: TableSnapshot | null) => {
   if (current !== null && current.log === null) return null
   const committed = new Map(current?.log?.positions.map(({ partition, offset }) => [partition, offset]))
   if (partitions.some(({ partition, end }) => (committed.get(partition) ?? 0) > end)) return null
@@ -32,14 +32,14 @@ const remainders = ({ partitions }: LogBounds, current: TableSnapshot | null) =>
     end
   }))
 }
-type Remainder = NonNullable<ReturnType<typeof remainders>>[number]
+type Backlog = NonNullable<ReturnType<typeof backlogs>>[number]
 
 /** Seconds since the oldest event that is not in the table was accepted; null if it cannot be read. */
-const ageOf = (remainders: ReadonlyArray<Remainder>) =>
+const ageOf = (backlogs: ReadonlyArray<Backlog>) =>
   Effect.gen(function* () {
     const log = yield* EventLogReader
     const oldest = yield* Effect.forEach(
-      remainders.filter(({ offset, end }) => offset < end),
+      backlogs.filter(({ offset, end }) => offset < end),
       ({ partition, offset }) => Stream.runHead(log.read({ partition, offset }, { until: "end" })),
       { concurrency: 4 }
     )
@@ -84,7 +84,7 @@ export const collectStatus = Effect.gen(function* () {
     const read = yield* Effect.result(within(limit)(table.current))
     const bounds = yield* Effect.result(within(logLimit)(log.bounds))
     const current = read._tag === "Success" ? Option.getOrNull(read.success) : null
-    const behind = bounds._tag === "Success" && read._tag === "Success" ? remainders(bounds.success, current) : null
+    const behind = bounds._tag === "Success" && read._tag === "Success" ? backlogs(bounds.success, current) : null
     const now = yield* Clock.currentTimeMillis
     return {
       log: bounds._tag === "Success" ? logOf(bounds.success) : null,

@@ -49,17 +49,17 @@ const makeInput = Effect.fnUntraced(function* (history: ReadonlyArray<string>) {
   return {
     next: (prompt: string) =>
       Effect.callback<Input>((resume) => {
-        const look = () => {
+        const takeInput = () => {
           const input = waiting.shift()
           if (input === undefined) return
           wake = () => {}
           if (waiting.length === capacity - 1) reader.resume()
           resume(Effect.succeed(input))
         }
-        wake = look
+        wake = takeInput
         reader.setPrompt(prompt)
         if (waiting.length === 0) reader.prompt()
-        look()
+        takeInput()
         return Effect.sync(() => {
           wake = () => {}
         })

@@ -26,10 +26,10 @@ export const audited = (audit: CopyAudit) =>
   `Audit of the copy: ${counted(audit.logged)} logged, ${counted(audit.inTable)} in the table, ${counted(audit.missing)} missing, ${counted(audit.extra)} extra.`
 
 /** Runs an effect with a progress line that is refreshed every second. */
-export const showing = <A, E, R>(work: (progress: (news: string) => void) => Effect.Effect<A, E, R>) =>
+export const showing = <A, E, R>(work: (progress: (step: string) => void) => Effect.Effect<A, E, R>) =>
   withProgress(({ show }) => {
     let doing = "starting"
-    return work((news) => {
-      doing = news
+    return work((step) => {
+      doing = step
     }).pipe(ticking(show, () => `${doing}; Ctrl-C stops it`))
   })

@@ -51,7 +51,7 @@ const byTopic = (offsets: ReadonlyArray<GroupOffset>) =>
 
 const make = Effect.gen(function* () {
   const { ask } = yield* Admin
-  const lock = yield* GroupLock.make
+  const groupLock = yield* GroupLock.make
 
   const describe = Effect.fnUntraced(function* (ids: ReadonlyArray<string>) {
     if (ids.length === 0) return []
@@ -115,9 +115,9 @@ const make = Effect.gen(function* () {
     )
   })
 
-  const alone = Effect.fn("ConsumerGroups.alone")(lock, Effect.mapError(unavailable("alone")))
+  const lock = Effect.fn("ConsumerGroups.lock")(groupLock, Effect.mapError(unavailable("lock")))
 
-  return ConsumerGroups.of({ find, of, move, remove, alone })
+  return ConsumerGroups.of({ find, of, move, remove, lock })
 })
 
 export const layer = Layer.effect(ConsumerGroups, make).pipe(Layer.provide(Admin.layer))

@@ -70,7 +70,7 @@ const isFull = (cause: unknown) =>
   codeOf(cause) === "ENOSPC" || (cause instanceof Error && "errcode" in cause && cause.errcode === sqliteFull)
 
 const isPaused = Effect.gen(function* () {
-  if (!existsSync((yield* DataFolder).control)) return false
+  if (!existsSync((yield* DataFolder).controlDatabase)) return false
   return yield* Effect.flatMap(SinkControl, ({ paused }) => paused).pipe(Effect.provide(Layer.fresh(SinkControl.layer)))
 })
 

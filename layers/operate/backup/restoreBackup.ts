@@ -79,7 +79,7 @@ const requireEmpty = Effect.gen(function* () {
 })
 
 /** In the order in which they are put in place: no program starts on a folder that has a high-water mark and no log. */
-const placed = (folder: Folder) => [folder.logHighWaterMark, folder.control, folder.warehouse, folder.log]
+const placed = (folder: Folder) => [folder.logHighWaterMark, folder.controlDatabase, folder.warehouse, folder.log]
 
 const clear = (folder: Folder) =>
   attempt(folder.root, async () => {

@@ -47,6 +47,6 @@ const reported = Effect.fnUntraced(function* (): Effect.fn.Return<
 
 /** Without the file through which the sink is controlled, it has never run. */
 export const sinkState = Effect.gen(function* () {
-  const { control } = yield* DataFolder
-  return existsSync(control) ? yield* Effect.provide(reported(), Layer.fresh(SinkControl.layer)) : never
+  const { controlDatabase } = yield* DataFolder
+  return existsSync(controlDatabase) ? yield* Effect.provide(reported(), Layer.fresh(SinkControl.layer)) : never
 }).pipe(Effect.withSpan("sinkState"))

@@ -24,7 +24,7 @@ const lockGroup = "floe-replay"
 /** Two rebuilds at once would remove each other's tables and connectors. */
 export const lock = Effect.gen(function* () {
   const groups = yield* ConsumerGroups
-  if (yield* groups.alone(lockGroup)) return
+  if (yield* groups.lock(lockGroup)) return
   const reason = `Another floe rebuild is running (it is in Kafka's group ${lockGroup}); wait until it ends, or stop it.`
   return yield* new RebuildUnavailable({ reason, cause: lockGroup })
 })
@@ -48,27 +48,27 @@ const endOf = Effect.fnUntraced(function* (name: string) {
 /** Sets where a connector's readers continue: at these positions of the log, and at the end of its control topic. */
 export const moveReaders = Effect.fnUntraced(function* (
   topic: string,
-  names: Pick<Names, "group" | "coordinator" | "control">,
+  names: Pick<Names, "group" | "coordinator" | "controlTopic">,
   positions: ReadonlyArray<{ readonly partition: number; readonly offset: number }>
 ) {
   const { move } = yield* ConsumerGroups
-  const { group, coordinator, control } = names
-  const end = yield* retryWhileUnavailable(endOf(control))
+  const { group, coordinator, controlTopic } = names
+  const end = yield* retryWhileUnavailable(endOf(controlTopic))
   yield* retryWhileUnavailable(
     move(
       group,
       positions.map((position) => ({ topic, ...position }))
     )
   )
-  yield* retryWhileUnavailable(move(coordinator, [{ topic: control, partition: 0, offset: end }]))
+  yield* retryWhileUnavailable(move(coordinator, [{ topic: controlTopic, partition: 0, offset: end }]))
 })
 
 /** The table's rows, and the next position of each partition of the log; no positions if there is no commit or they are unknown. */
-export const state = Effect.fnUntraced(function* ({ table, control }: Names) {
+export const state = Effect.fnUntraced(function* ({ table, controlTopic }: Names) {
   const current = yield* RebuildTable.state(table)
   if (Option.isNone(current)) return { rows: 0, positions: Option.none() }
   const { commit, rows } = current.value
-  if (Option.isNone(commit) || commit.value.control !== control) return { rows, positions: Option.none() }
+  if (Option.isNone(commit) || commit.value.controlTopic !== controlTopic) return { rows, positions: Option.none() }
   const { positions } = yield* SinkCommits
   const known = yield* positions([commit.value])
   return { rows, positions: Option.fromUndefinedOr(known.get(commit.value.id)) }
@@ -87,15 +87,15 @@ export const discard = Effect.fnUntraced(function* ({ connector: name, group, co
 const another = (table: string) => `choose another name, or drop the table with floe query "DROP TABLE ${table}"`
 
 const continueWith = Effect.fnUntraced(function* (topic: string, names: Names, finished: boolean) {
-  const { connector, control, table } = names
+  const { connector, controlTopic, table } = names
   const current = yield* RebuildTable.state(table)
   const commit = Option.flatMap(current, ({ commit }) => commit)
   const isOurs = Option.match(commit, {
     onNone: () => Option.isNone(current) || current.value.rows === 0,
-    onSome: (commit) => commit.control === control
+    onSome: (commit) => commit.controlTopic === controlTopic
   })
   const { describe } = yield* Topics
-  if (!isOurs || Option.isNone(yield* describe(control))) {
+  if (!isOurs || Option.isNone(yield* describe(controlTopic))) {
     const reason = `There is already a table default.${table}, and it is not an unfinished rebuild of this log; ${another(table)}.`
     return yield* new RebuildRefused({ reason })
   }
@@ -111,7 +111,7 @@ const continueWith = Effect.fnUntraced(function* (topic: string, names: Names, f
   }
   const { positions } = yield* state(names)
   if (Option.isNone(positions)) {
-    const reason = `The topic ${control} no longer shows how much of the log is in default.${table}; ${another(table)}.`
+    const reason = `The topic ${controlTopic} no longer shows how much of the log is in default.${table}; ${another(table)}.`
     return yield* new RebuildRefused({ reason })
   }
   yield* waitForReaders([names.group, names.coordinator])
@@ -124,7 +124,7 @@ export const start = Effect.fnUntraced(function* (
   names: Names,
   finished: boolean
 ) {
-  const { control, table } = names
+  const { controlTopic, table } = names
   const connector = yield* Connector
   const topics = yield* Topics
   const sink = yield* connector
@@ -134,12 +134,12 @@ export const start = Effect.fnUntraced(function* (
   else {
     // An earlier rebuild, whose table was dropped, may have left these.
     yield* discard(names)
-    yield* topics.remove(control)
-    yield* Effect.repeat(topics.describe(control), { schedule: Readers.leaving, until: Option.isNone })
+    yield* topics.remove(controlTopic)
+    yield* Effect.repeat(topics.describe(controlTopic), { schedule: Readers.leaving, until: Option.isNone })
   }
-  yield* topics.create({ name: control, partitions: 1, replication })
+  yield* topics.create({ name: controlTopic, partitions: 1, replication })
   // For a moment, not every broker knows a new topic.
-  yield* retryWhileUnavailable(topics.begin(names.coordinator, control))
+  yield* retryWhileUnavailable(topics.begin(names.coordinator, controlTopic))
   yield* RebuildTable.create(table)
   yield* connector.register(names.connector, configOf(sink, names))
   yield* connector.resume(names.connector)

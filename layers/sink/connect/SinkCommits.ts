@@ -29,25 +29,25 @@ export const layer = Layer.effect(
     const consumers = new Map<string, Consumer.Consumers>()
     const cached = new Map<string, ReadonlyArray<Position> | undefined>()
 
-    const consumersOf = Effect.fnUntraced(function* (control: string) {
-      const made = consumers.get(control)
+    const consumersOf = Effect.fnUntraced(function* (controlTopic: string) {
+      const made = consumers.get(controlTopic)
       if (made !== undefined) return made
       // Reads as the coordinator does, without aborted transactions.
-      const fresh = yield* Consumer.make(control, "read_committed").pipe(
+      const fresh = yield* Consumer.make(controlTopic, "read_committed").pipe(
         Effect.provideService(Cluster, cluster),
         Scope.provide(scope)
       )
-      consumers.set(control, fresh)
+      consumers.set(controlTopic, fresh)
       return fresh
     })
 
     const read = Effect.fnUntraced(function* (
-      control: string,
+      controlTopic: string,
       from: number,
       until: number,
       each: (message: Message) => void
     ) {
-      const cursor = yield* (yield* consumersOf(control)).open([{ partition: 0, offset: from }])
+      const cursor = yield* (yield* consumersOf(controlTopic)).open([{ partition: 0, offset: from }])
       let next = from
       while (next < until) {
         const messages = yield* cursor.next
@@ -57,7 +57,7 @@ export const layer = Layer.effect(
     }, Effect.scoped)
 
     const lookUp = Effect.fnUntraced(function* (
-      control: string,
+      controlTopic: string,
       from: number,
       commits: ReadonlyArray<SinkCommit>,
       partitions: number
@@ -70,7 +70,7 @@ export const layer = Layer.effect(
           results.set(commit, sinks.positions(commit.id))
         }
       }
-      yield* read(control, from, commits.at(-1)?.end ?? 0, ({ offset, key, value }) => {
+      yield* read(controlTopic, from, commits.at(-1)?.end ?? 0, ({ offset, key, value }) => {
         upTo(offset)
         const event = value === null ? Option.none() : eventOf(value)
         if (Option.isSome(event)) sinks.add(key?.toString() ?? "", event.value)
@@ -79,23 +79,23 @@ export const layer = Layer.effect(
       return results
     })
 
-    const ofControl = Effect.fnUntraced(function* (control: string, asked: ReadonlyArray<SinkCommit>) {
-      const [topicOfLog, topicOfSink] = yield* Effect.all([cluster.find(log), cluster.find(control)])
+    const ofControl = Effect.fnUntraced(function* (controlTopic: string, asked: ReadonlyArray<SinkCommit>) {
+      const [topicOfLog, topicOfSink] = yield* Effect.all([cluster.find(log), cluster.find(controlTopic)])
       if (topicOfLog === undefined || topicOfSink === undefined) return new Map()
       const partitions = topicOfLog.partitions.length
-      const keyOf = ({ id, end }: SinkCommit) => `${control} ${id} ${end} ${partitions}`
+      const keyOf = ({ id, end }: SinkCommit) => `${controlTopic} ${id} ${end} ${partitions}`
       if (cached.size > maxCached) cached.clear()
       const positions = new Map(asked.map((commit) => [commit, cached.get(keyOf(commit))] as const))
       let open = asked.filter((commit) => !cached.has(keyOf(commit))).sort((a, b) => a.end - b.end)
       if (open.length > 0) {
-        const [start = 0] = yield* cluster.offsets(control, 1, "start")
-        const [end = 0] = yield* cluster.offsets(control, 1, "end")
+        const [start = 0] = yield* cluster.offsets(controlTopic, 1, "start")
+        const [end = 0] = yield* cluster.offsets(controlTopic, 1, "end")
         // A commit that ended later belongs to an earlier topic of the same name.
         open = open.filter((commit) => commit.end > start && commit.end <= end)
         for (const [i, back] of lookBack.entries()) {
           const from = Math.max(start, (open[0]?.end ?? 0) - back)
           const isLast = from === start || i === lookBack.length - 1
-          const results = yield* lookUp(control, from, open, partitions)
+          const results = yield* lookUp(controlTopic, from, open, partitions)
           for (const [commit, result] of results) {
             if (result === "unknown" && !isLast) continue
             const value = typeof result === "string" ? undefined : result
@@ -114,8 +114,8 @@ export const layer = Layer.effect(
     const positions = Effect.fn("SinkCommits.positions")(
       function* (commits: ReadonlyArray<SinkCommit>) {
         const all = new Map<string, ReadonlyArray<Position>>()
-        for (const [control, asked] of Map.groupBy(commits, ({ control }) => control)) {
-          const byId: PositionsById = yield* ofControl(control, asked)
+        for (const [controlTopic, asked] of Map.groupBy(commits, ({ controlTopic }) => controlTopic)) {
+          const byId: PositionsById = yield* ofControl(controlTopic, asked)
           for (const [id, positions] of byId) all.set(id, positions)
         }
         return all

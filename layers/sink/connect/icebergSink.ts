@@ -2,7 +2,7 @@
 import { Config, Duration } from "effect"
 import type { ConnectorConfig } from "../../../services/Connector.ts"
 import { commitInterval, replication, topic } from "../../../services/Settings.ts"
-import { control, deadLettersOf } from "../../../services/Topics.ts"
+import { controlTopic, deadLettersOf } from "../../../services/Topics.ts"
 
 export interface SinkSettings {
   readonly topic: string
@@ -37,7 +37,7 @@ export const config = ({ topic, commitInterval, replication }: SinkSettings): Co
   "iceberg.tables": "default.weather",
   "iceberg.tables.auto-create-enabled": "false",
   "iceberg.tables.evolve-schema-enabled": "false",
-  "iceberg.control.topic": control,
+  "iceberg.control.topic": controlTopic,
   "iceberg.control.commit.interval-ms": String(Math.ceil(Duration.toMillis(commitInterval))),
   // The first record starts a worker, which misses the commit already announced; nothing is committed before this time.
   "iceberg.control.commit.timeout-ms": "5000",

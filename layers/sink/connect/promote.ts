@@ -11,7 +11,7 @@ import { ConsumerGroups } from "../../../services/ConsumerGroups.ts"
 import type { Position } from "../../../services/EventLog.ts"
 import { type Discards, RebuildRefused, RebuildUnavailable } from "../../../services/Rebuild.ts"
 import { weather } from "../../../services/TableReader.ts"
-import { control, coordinator, Topics } from "../../../services/Topics.ts"
+import { controlTopic, coordinator, Topics } from "../../../services/Topics.ts"
 import { monotonic, monotonicMillis } from "../../runtime/elapsed.ts"
 import { plural } from "../../runtime/plural.ts"
 import * as RebuildTable from "../../table/trino/rebuildTable.ts"
@@ -21,7 +21,7 @@ import { type Names, namesOf } from "./rebuildConnector.ts"
 import { continues, leaving, retryWhileUnavailable } from "./rebuildFailures.ts"
 import { remaining, startingPositions } from "./rebuildProgress.ts"
 
-const sink = { group: `connect-${sinkConnector}`, coordinator, control }
+const sink = { group: `connect-${sinkConnector}`, coordinator, controlTopic }
 
 /** A commit takes 5 seconds, or half a minute after a worker was killed. */
 const stalledMillis = 180_000
@@ -137,7 +137,7 @@ const removeRebuild = Effect.fnUntraced(
   function* (names: Names) {
     const topics = yield* Topics
     yield* RebuildRun.discard(names)
-    yield* topics.remove(names.control)
+    yield* topics.remove(names.controlTopic)
   },
   Effect.catch((error) => Effect.logWarning(`Some of what the rebuild used could not be removed. ${error.message}`))
 )

@@ -10,7 +10,7 @@ export const namesOf = (table: string) => ({
   connector: `${prefix}${table}`,
   group: `connect-${prefix}${table}`,
   coordinator: `connect-${prefix}${table}-coord`,
-  control: `control-${prefix}${table}`
+  controlTopic: `control-${prefix}${table}`
 })
 export type Names = ReturnType<typeof namesOf>
 
@@ -22,12 +22,12 @@ export const tableOf = (connector: string) =>
 const commitInterval = "5000"
 
 /** The settings of the sink of `default.weather`, with this table as the target. */
-export const configOf = (sink: ConnectorConfig, { connector, control, table }: Names): ConnectorConfig => ({
+export const configOf = (sink: ConnectorConfig, { connector, controlTopic, table }: Names): ConnectorConfig => ({
   ...sink,
   name: connector,
   "tasks.max": "1",
   "iceberg.tables": `default.${table}`,
-  "iceberg.control.topic": control,
+  "iceberg.control.topic": controlTopic,
   "iceberg.control.commit.interval-ms": commitInterval,
   // What the connector rejects is already among the sink's dead letters.
   "errors.deadletterqueue.topic.name": "",

@@ -53,12 +53,12 @@ export const layer = Layer.effect(
       if (!isWeatherNamed && options?.asOf !== undefined) {
         return yield* QueryFailed.because(`Only the table ${weather} can be read as of an older snapshot.`)
       }
-      const ofWeather = isWeatherNamed ? yield* rows(folder.table, options?.asOf) : OtherTables.unread
+      const ofWeather = isWeatherNamed ? yield* rows(folder.table, options?.asOf) : OtherTables.noRows
       const others = yield* Effect.forEach(
         names,
         Effect.fnUntraced(function* (name) {
           // SHOW TABLES lists the tables that the statement does not name.
-          if (!named.includes(name)) return { name, rows: OtherTables.unread }
+          if (!named.includes(name)) return { name, rows: OtherTables.noRows }
           const tableFolder = folder.tableAt(name)
           yield* OtherTables.warnIfUnfinished(name, tableFolder)
           return { name, rows: yield* rows(tableFolder, undefined) }

@@ -18,7 +18,7 @@ export const listNames = Effect.gen(function* () {
 })
 
 /** Stands for a table that the statement does not name. */
-export const unread: TableRows = { files: [], byId: [], select: "SELECT NULL::VARCHAR AS city WHERE false" }
+export const noRows: TableRows = { files: [], byId: [], select: "SELECT NULL::VARCHAR AS city WHERE false" }
 
 /** Whether a statement may refer to the table of this name. */
 export const mentions = (sql: string, name: string) => new RegExp(`(?<![a-z0-9_])${name}(?![a-z0-9_])`, "i").test(sql)

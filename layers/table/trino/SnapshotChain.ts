@@ -2,13 +2,13 @@
 import { Effect, Option, Schema } from "effect"
 import { sinkConnector } from "../../../services/Connector.ts"
 import type { SinkCommit } from "../../../services/SinkCommits.ts"
-import { control } from "../../../services/Topics.ts"
+import { controlTopic } from "../../../services/Topics.ts"
 import { expireBefore, expiring, type Limits } from "./retention.ts"
 import * as Rows from "./rows.ts"
 import * as Snapshots from "./snapshots.ts"
 
 const offsets = "kafka.connect.offsets."
-const sinkOffsets = `${offsets}${control}.connect-${sinkConnector}`
+const sinkOffsets = `${offsets}${controlTopic}.connect-${sinkConnector}`
 
 const holdsOffsets = ({ summary }: Snapshots.Snapshot) =>
   Object.keys(summary).some((property) => property.startsWith(offsets))

@@ -15,9 +15,9 @@ export const commitOf = (summary: Readonly<Record<string, string>>): Option.Opti
   const id = summary[idProperty]
   if (id === undefined) return Option.none()
   for (const [property, offsets] of Object.entries(summary)) {
-    const control = offsetsProperty.exec(property)?.[1]
-    if (control === undefined) continue
-    return Option.map(decodeOffsets(offsets), ({ 0: end }) => ({ id, control, end }))
+    const controlTopic = offsetsProperty.exec(property)?.[1]
+    if (controlTopic === undefined) continue
+    return Option.map(decodeOffsets(offsets), ({ 0: end }) => ({ id, controlTopic, end }))
   }
   return Option.none()
 }

@@ -28,8 +28,8 @@ it("a rebuild's connector has the sink's settings, except for its table, its con
 it("no name of a rebuild is a name of the sink or of another rebuild", () => {
   const taken = new Set(["iceberg-sink", "connect-iceberg-sink", "connect-iceberg-sink-coord", "control-iceberg"])
   for (const table of ["iceberg", "sink", "coord", "x", "x_coord", "weather"]) {
-    const { connector, group, coordinator, control } = namesOf(table)
-    for (const name of new Set([connector, group, coordinator, control])) {
+    const { connector, group, coordinator, controlTopic } = namesOf(table)
+    for (const name of new Set([connector, group, coordinator, controlTopic])) {
       assert.isFalse(taken.has(name), name)
       taken.add(name)
     }

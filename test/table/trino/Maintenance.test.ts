@@ -98,7 +98,7 @@ describe("statements of maintenance", () => {
 })
 
 describe("orphan files that may be the sink's", () => {
-  const commit = { id: "c", control: "control", end: 7 }
+  const commit = { id: "c", controlTopic: "control", end: 7 }
   const since = (newest: Option.Option<typeof commit>, committed: number | undefined, before: number) =>
     Effect.gen(function* () {
       const { append } = yield* EventLog

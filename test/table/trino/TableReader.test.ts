@@ -32,7 +32,7 @@ const trino = serving(({ body }) => {
 })
 
 const position = [{ partition: 0, offset: 7727 }]
-const newest: SinkCommit = { id: "", control: "control-iceberg", end: 0 }
+const newest: SinkCommit = { id: "", controlTopic: "control-iceberg", end: 0 }
 
 /** The control topic shows only the newest commit. */
 const controlTopic = Layer.succeed(SinkCommits, {

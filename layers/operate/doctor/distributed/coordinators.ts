@@ -2,7 +2,7 @@
 import { Effect, Option } from "effect"
 import type { Finding } from "../../../../services/Checks.ts"
 import { ConsumerGroups } from "../../../../services/ConsumerGroups.ts"
-import { control, coordinator } from "../../../../services/Topics.ts"
+import { controlTopic, coordinator } from "../../../../services/Topics.ts"
 
 export const coordinators = {
   name: "coordinators",
@@ -22,12 +22,12 @@ export const coordinators = {
       })
     }
     // The sink's tasks are groups too, each with its own name.
-    const others = (yield* groups.of(control)).filter(
+    const others = (yield* groups.of(controlTopic)).filter(
       ({ id, members }) => id !== coordinator && id.endsWith("-coord") && members.length > 0
     )
     for (const { id } of others) {
       findings.push({
-        finding: `Another connector also uses the topic ${control}: the one with the group ${id}.`,
+        finding: `Another connector also uses the topic ${controlTopic}: the one with the group ${id}.`,
         consequence: "Each reads the other's messages; exactly-once delivery is guaranteed for one connector only.",
         fix: `Give it an iceberg.control.topic of its own, or remove it: \`floe connector delete ${id.replace(/^connect-|-coord$/g, "")}\``
       })

@@ -7,11 +7,11 @@ import type { Finding } from "../../../../services/Checks.ts"
 import { sinkConnector } from "../../../../services/Connector.ts"
 import { Query } from "../../../../services/Query.ts"
 import { TableReader } from "../../../../services/TableReader.ts"
-import { control, Topics } from "../../../../services/Topics.ts"
+import { controlTopic, Topics } from "../../../../services/Topics.ts"
 import type { RebuildAdvice } from "./rebuildAdvice.ts"
 
 /** The snapshot property in which the sink keeps how far it has read its control topic. */
-const property = `kafka.connect.offsets.${control}.connect-${sinkConnector}`
+const property = `kafka.connect.offsets.${controlTopic}.connect-${sinkConnector}`
 const newest = `SELECT element_at(summary, '${property}') FROM iceberg.default."weather$snapshots"
   WHERE element_at(summary, '${property}') IS NOT NULL ORDER BY committed_at DESC LIMIT 1`
 
@@ -31,12 +31,12 @@ export const offsets = (topic: string, advice: Effect.Effect<RebuildAdvice>) => 
     const topics = yield* Topics
     const [committed, current] = yield* Effect.all([committedTo, (yield* TableReader).current], { concurrency: 2 })
     // Kafka is asked after the table: its offsets only grow.
-    const [ofControl, ofLog] = yield* Effect.all([topics.describe(control), topics.describe(topic)])
+    const [ofControl, ofLog] = yield* Effect.all([topics.describe(controlTopic), topics.describe(topic)])
     const end = Option.getOrUndefined(ofControl)?.partitions[0]?.end ?? 0
     const findings: Array<Finding> = []
     if (committed !== undefined && committed > end) {
       findings.push({
-        finding: `The table's newest snapshot is at offset ${committed} of the topic ${control}, which ends at ${end}: Kafka was wiped or restored, and the table was not.`,
+        finding: `The table's newest snapshot is at offset ${committed} of the topic ${controlTopic}, which ends at ${end}: Kafka was wiped or restored, and the table was not.`,
         consequence: "The sink assumes that its new files are already committed, and silently commits nothing.",
         fix: (yield* advice).plain
       })

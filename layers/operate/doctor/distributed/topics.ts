@@ -4,7 +4,7 @@ import type { Finding } from "../../../../services/Checks.ts"
 import { ConsumerGroups } from "../../../../services/ConsumerGroups.ts"
 import { TableReader } from "../../../../services/TableReader.ts"
 import {
-  control,
+  controlTopic,
   coordinator,
   deadLettersOf,
   type TopicDescription,
@@ -40,7 +40,7 @@ const expiring = (
 const missing = (name: string): Finding => ({
   finding: `There is no topic ${name}.`,
   consequence:
-    name === control
+    name === controlTopic
       ? "The sink cannot coordinate a commit: nothing reaches the table."
       : name.endsWith("-dlq")
         ? "A record that the sink rejects stops it instead of being stored there."
@@ -49,7 +49,7 @@ const missing = (name: string): Finding => ({
 })
 
 const unread = (start: number, read: number, { plain }: RebuildAdvice): Finding => ({
-  finding: `The topic ${control} begins at offset ${start}, and the sink has read it only up to ${read}.`,
+  finding: `The topic ${controlTopic} begins at offset ${start}, and the sink has read it only up to ${read}.`,
   consequence: "Files announced in between, and their rows, may never reach the table.",
   fix: plain
 })
@@ -82,7 +82,7 @@ const differing = (
 ): ReadonlyArray<Finding> => {
   const count = topic.partitions.length
   const finding = `The topic ${name} has ${plural(count, "partition")}, but should have ${partitions}.`
-  if (name === control && count > 1) {
+  if (name === controlTopic && count > 1) {
     return [
       {
         finding,
@@ -105,7 +105,7 @@ export const topics = (name: string, partitions: number, advice: Effect.Effect<R
   const wanted = [
     { name, partitions },
     { name: deadLettersOf(name), partitions: 1 },
-    { name: control, partitions: 1 }
+    { name: controlTopic, partitions: 1 }
   ]
   return {
     name: "topics",
@@ -128,23 +128,25 @@ export const topics = (name: string, partitions: number, advice: Effect.Effect<R
 /** That nothing was lost or will be lost from the log, or from the control topic. */
 export const retention = (name: string, advice: Effect.Effect<RebuildAdvice>) => ({
   name: "retention",
-  ok: `No record in the topics ${name} and ${control} expires, and none has expired before it was needed.`,
+  ok: `No record in the topics ${name} and ${controlTopic} expires, and none has expired before it was needed.`,
   needs: ["kafka", "topics"],
   run: Effect.gen(function* () {
     const topics = yield* Topics
     const [ofLog, ofControl, log, sinks, group] = yield* Effect.all(
       [
         topics.retention(name),
-        topics.retention(control),
+        topics.retention(controlTopic),
         topics.describe(name),
-        topics.describe(control),
+        topics.describe(controlTopic),
         (yield* ConsumerGroups).find(coordinator)
       ],
       { concurrency: "unbounded" }
     )
     const lost = "Events vanish from the log, which is the only source of truth."
     const missed = "After a pause the sink misses files that it has written, and their rows."
-    const read = Option.getOrUndefined(group)?.offsets.find((_) => _.topic === control && _.partition === 0)?.offset
+    const read = Option.getOrUndefined(group)?.offsets.find(
+      (_) => _.topic === controlTopic && _.partition === 0
+    )?.offset
     const start = Option.getOrUndefined(sinks)?.partitions[0]?.start ?? 0
     const rebuild = yield* advice
     // Without Trino it is not known, and may be all of them.
@@ -154,7 +156,7 @@ export const retention = (name: string, advice: Effect.Effect<RebuildAdvice>) =>
     })
     return [
       ...Option.match(ofLog, { onNone: () => [], onSome: (limits) => expiring(name, limits, lost) }),
-      ...Option.match(ofControl, { onNone: () => [], onSome: (limits) => expiring(control, limits, missed) }),
+      ...Option.match(ofControl, { onNone: () => [], onSome: (limits) => expiring(controlTopic, limits, missed) }),
       ...Option.match(log, { onNone: () => [], onSome: (topic) => cut(topic, rows, rebuild) }),
       ...(read === undefined || read >= start ? [] : [unread(start, read, rebuild)])
     ]

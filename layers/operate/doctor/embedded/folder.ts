@@ -73,7 +73,7 @@ const placesOf = (folder: Folder) =>
     folder.logHighWaterMark,
     folder.serverLock,
     folder.sinkLock,
-    folder.control,
+    folder.controlDatabase,
     folder.warehouse,
     folder.table,
     `${folder.table}/data`,

@@ -57,14 +57,14 @@ const ofState = (state: SinkState): Finding | undefined => {
 }
 
 /** Nothing in the file that the sink shares with other programs is needed. */
-const isDamaged = ({ control }: DataFolder["Service"], { cause }: ControlUnavailable) =>
-  (statSync(control, { throwIfNoEntry: false })?.isDirectory() ?? false) ||
+const isDamaged = ({ controlDatabase }: DataFolder["Service"], { cause }: ControlUnavailable) =>
+  (statSync(controlDatabase, { throwIfNoEntry: false })?.isDirectory() ?? false) ||
   isDamage(cause instanceof Error ? (cause.cause ?? cause) : cause)
 
-const damagedControl = ({ control }: DataFolder["Service"], { reason }: ControlUnavailable): Finding => ({
+const damagedControl = ({ controlDatabase }: DataFolder["Service"], { reason }: ControlUnavailable): Finding => ({
   finding: `The file through which other programs control the sink cannot be used: ${reason}.`,
   consequence: "No program can see whether the sink runs, pause it, or ask it to maintain the table.",
-  fix: `Stop the sink, remove the file, and start the sink again; it creates a new one, and a pause is lost: rm -rf ${["", "-wal", "-shm"].map((end) => shellQuoted(`${control}${end}`)).join(" ")}`
+  fix: `Stop the sink, remove the file, and start the sink again; it creates a new one, and a pause is lost: rm -rf ${["", "-wal", "-shm"].map((end) => shellQuoted(`${controlDatabase}${end}`)).join(" ")}`
 })
 
 /** `commitLagLimit`: how long an event may be in the log but not in the table. */

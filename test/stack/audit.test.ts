@@ -54,9 +54,7 @@ const changed = (sql: string) =>
 
 /** Rows of each hour, including those of other writers. */
 const counts = ({ hours }: AuditReport) =>
-  sorted(
-    hours.flatMap(({ ts, inTable, byOthers }) => (inTable + byOthers === 0 ? [] : [`${ts} ${inTable + byOthers}`]))
-  )
+  sorted(hours.flatMap(({ ts, inTable }) => (inTable === 0 ? [] : [`${ts} ${inTable}`])))
 
 /** The offsets of the log that the connector's group has committed, from Kafka's own command line. */
 const committed = async () => {

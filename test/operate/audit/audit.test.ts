@@ -1,8 +1,9 @@
 import { join } from "node:path"
 import { DuckDBInstance } from "@duckdb/node-api"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Option, Schema } from "effect"
+import { Effect, Layer, Option, Schema, Stream } from "effect"
 import { TestClock } from "effect/testing"
+import * as MemoryLog from "../../../layers/log/memory/EventLog.ts"
 import * as EventLogLayer from "../../../layers/log/sqlite/EventLog.ts"
 import * as EventLogReaderLayer from "../../../layers/log/sqlite/EventLogReader.ts"
 import { type AuditOptions, type AuditReport, audit } from "../../../layers/operate/audit/audit.ts"
@@ -12,7 +13,7 @@ import * as LeasesLayer from "../../../layers/table/iceberg/Leases.ts"
 import * as TableWriterLayer from "../../../layers/table/iceberg/TableWriter.ts"
 import { EventLog, EventLogReader } from "../../../services/EventLog.ts"
 import { TableWriter } from "../../../services/Table.ts"
-import { TableChecksums } from "../../../services/TableChecksums.ts"
+import { checksumOf, TableChecksums } from "../../../services/TableChecksums.ts"
 import type { WeatherRecord } from "../../../services/Weather.ts"
 import { temporaryFolder } from "../../support/dataFolder.ts"
 import { floe } from "../../support/program.ts"
@@ -89,6 +90,14 @@ const sorted = (report: AuditReport) =>
 
 const without = (index: number) => healthy.filter((_, i) => i !== index)
 const replaced = (index: number, record: WeatherRecord) => healthy.map((old, i) => (i === index ? record : old))
+
+/** Oslo 41.50 in the first hour. */
+const oneEvent = Layer.effectDiscard(
+  Effect.gen(function* () {
+    yield* TestClock.setTime(Date.parse("2026-01-08T14:00:00Z"))
+    yield* (yield* EventLog).append({ records: [reading("Oslo", "41.50", first)] })
+  })
+)
 
 describe("audit", () => {
   it.effect("given a table that has each event once, in any order, it finds nothing", () =>
@@ -174,6 +183,33 @@ describe("audit", () => {
       assert.deepStrictEqual(report.hours[2], hour(third, 1, 1, 1, 1))
       assert.deepInclude(report.examples, { ts: third, kind: "extra", city: "Oslo", temperature: null, rows: 1 })
     }).pipe(Effect.scoped)
+  )
+
+  it.effect("given an hour that another program wrote and deleted again, it does not list it", () =>
+    Effect.gen(function* () {
+      const report = Option.getOrThrow(yield* audit({}))
+      assert.deepStrictEqual(report.hours, [hour(first, 1, 1, 0, 0)])
+    }).pipe(
+      Effect.provide(
+        Layer.mock(TableChecksums, {
+          view: Effect.succeedSome({
+            snapshotId: "1",
+            logId: Option.none(),
+            committed: Option.some([{ partition: 0, offset: 1 }]),
+            others: Effect.succeed({ changes: [], unknown: [] }),
+            hours: Effect.succeed(
+              new Map([
+                [first, { rows: 1, checksum: checksumOf({ city: "Oslo", temperature: "41.50" }), byOthers: 0 }],
+                ["no hour", { rows: 0, checksum: 0n, byOthers: 0 }]
+              ])
+            ),
+            slices: () => Effect.die("nothing differs"),
+            records: () => Stream.die("nothing differs")
+          })
+        })
+      ),
+      Effect.provide(oneEvent.pipe(Layer.provideMerge(MemoryLog.layer)))
+    )
   )
 
   it.effect("given a table that is behind, or a range of hours, it compares only these", () =>

@@ -4,7 +4,7 @@
  */
 import { Context, type Effect, Schema, type Stream } from "effect"
 import type { LogCorrupt, LogUnavailable } from "./EventLog.ts"
-import type { TableBroken, TableUnavailable } from "./Table.ts"
+import type { TableBroken, TableUnavailable } from "./TableWriter.ts"
 
 export interface RebuildProgress {
   /** Events of the log that are in the table or staged for it. */

@@ -4,7 +4,7 @@
  */
 import { Context, type Effect, type Option, Schema, type Stream } from "effect"
 import { Position } from "./EventLog.ts"
-import type { TableBroken, TableUnavailable } from "./Table.ts"
+import type { TableBroken, TableUnavailable } from "./TableWriter.ts"
 
 /** A name that every engine accepts unquoted. `weather` is the table that the sink writes. */
 export const TableName = Schema.String.check(

@@ -1,7 +1,7 @@
 /** A sink that stops first commits what the log has by then, so that acknowledged events are in the table. */
 import { Effect, Layer, Option } from "effect"
 import { EventLogReader } from "../../services/EventLog.ts"
-import { TableWriter } from "../../services/Table.ts"
+import { TableWriter } from "../../services/TableWriter.ts"
 import { Sink } from "../sink/Sink.ts"
 
 /** The next start commits a longer backlog. */

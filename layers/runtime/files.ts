@@ -2,7 +2,7 @@
 import { link, mkdir, open, readdir, readFile, rename, rm, rmdir, stat, unlink } from "node:fs/promises"
 import { basename, dirname, join } from "node:path"
 import { Effect } from "effect"
-import { TableUnavailable } from "../../services/Table.ts"
+import { TableUnavailable } from "../../services/TableWriter.ts"
 
 const reasons: Record<string, string> = {
   ENOSPC: "the disk is full; free some space, and it resumes by itself",

@@ -3,7 +3,7 @@ import { hash } from "node:crypto"
 import { Effect, Option, Stream } from "effect"
 import { DataFolder } from "../../services/DataFolder.ts"
 import { EventLogReader, isSameLog, type LoggedEvent } from "../../services/EventLog.ts"
-import type { Progress } from "../../services/Table.ts"
+import type { Progress } from "../../services/TableWriter.ts"
 import { SinkStopped } from "./SinkStopped.ts"
 
 export const partition = 0

@@ -11,8 +11,8 @@ import {
   RebuildUnavailable
 } from "../../services/Rebuild.ts"
 import { commitInterval, topic } from "../../services/Settings.ts"
-import { TableBroken, TableWriter } from "../../services/Table.ts"
 import { weather } from "../../services/TableReader.ts"
+import { TableBroken, TableWriter } from "../../services/TableWriter.ts"
 import * as Files from "../runtime/files.ts"
 import { acquire } from "../runtime/ProcessLock.ts"
 import * as RebuildMarker from "../table/iceberg/RebuildMarker.ts"

@@ -2,7 +2,13 @@
 import { Array as Arr, Duration, Effect, Latch, Option, Semaphore, Stream } from "effect"
 import { DataFolder } from "../../services/DataFolder.ts"
 import { EventLogReader, LogCorrupt, type LoggedEvent } from "../../services/EventLog.ts"
-import { type Progress, TableBroken, type TableChanged, TableUnavailable, TableWriter } from "../../services/Table.ts"
+import {
+  type Progress,
+  TableBroken,
+  type TableChanged,
+  TableUnavailable,
+  TableWriter
+} from "../../services/TableWriter.ts"
 import { monotonicMillis } from "../runtime/elapsed.ts"
 import { plural } from "../runtime/plural.ts"
 import * as RetryReporter from "../runtime/RetryReporter.ts"

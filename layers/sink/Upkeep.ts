@@ -1,6 +1,6 @@
 /** Maintains the table between commits, one bounded piece at a time. */
 import { Effect, Latch } from "effect"
-import { type Maintained, TableWriter } from "../../services/Table.ts"
+import { type Maintained, TableWriter } from "../../services/TableWriter.ts"
 import { plural } from "../runtime/plural.ts"
 import * as RetryReporter from "../runtime/RetryReporter.ts"
 import { SinkStopped } from "./SinkStopped.ts"

@@ -9,7 +9,7 @@ import type { Step } from "../../layers/table/iceberg/commitMetadata.ts"
 import * as LeasesLayer from "../../layers/table/iceberg/Leases.ts"
 import * as TableWriterLayer from "../../layers/table/iceberg/TableWriter.ts"
 import { DataFolder } from "../../services/DataFolder.ts"
-import { TableWriter } from "../../services/Table.ts"
+import { TableWriter } from "../../services/TableWriter.ts"
 
 const [root = "", table = "", last = ""] = process.argv.slice(2)
 

@@ -4,7 +4,7 @@ import * as LogProgress from "../../layers/table/iceberg/logProgress.ts"
 import * as Metadata from "../../layers/table/iceberg/Metadata.ts"
 import { readMetadata } from "../../layers/table/iceberg/MetadataFiles.ts"
 import { readFiles, type TableFile } from "../../layers/table/iceberg/readManifests.ts"
-import type { Progress, TableBroken, TableUnavailable } from "../../services/Table.ts"
+import type { Progress, TableBroken, TableUnavailable } from "../../services/TableWriter.ts"
 
 export interface SnapshotInfo {
   /** 64-bit integers, as text. */

@@ -1,5 +1,5 @@
 import { Effect } from "effect"
-import { TableWriter } from "../../services/Table.ts"
+import { TableWriter } from "../../services/TableWriter.ts"
 import type { WeatherRecord } from "../../services/Weather.ts"
 
 export const reading = (city: string, temperature: string, ts: string): WeatherRecord => ({ city, temperature, ts })

@@ -1,6 +1,6 @@
 /** The rows of a snapshot as SQL, without the rows that other engines deleted, under the table's columns. */
 import { Effect } from "effect"
-import { TableBroken } from "../../../services/Table.ts"
+import { TableBroken } from "../../../services/TableWriter.ts"
 import { columns as logColumns } from "../../../services/Weather.ts"
 import type { TableFile } from "../iceberg/readManifests.ts"
 import type { Column, PairedFile, TableScan } from "../iceberg/TableScan.ts"

@@ -1,7 +1,7 @@
 /** The newest version of a table as its writer knows it: read from disk at first, then advanced by each commit. */
 import { join } from "node:path"
 import { Effect, Option } from "effect"
-import { type Committed, TableBroken } from "../../../services/Table.ts"
+import { type Committed, TableBroken } from "../../../services/TableWriter.ts"
 import { ActiveFiles } from "./ActiveFiles.ts"
 import * as LogProgress from "./logProgress.ts"
 import type { ManifestFile } from "./Manifest.ts"

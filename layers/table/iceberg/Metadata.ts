@@ -1,6 +1,6 @@
 /** The table's metadata file `v<N>.metadata.json` (Iceberg v2), under the specification's field names. */
 import { Schema } from "effect"
-import type { Progress } from "../../../services/Table.ts"
+import type { Progress } from "../../../services/TableWriter.ts"
 import { columns } from "../../../services/Weather.ts"
 import * as ExactJson from "./exactJson.ts"
 

@@ -1,7 +1,7 @@
 /** A file that marks the folder of a table made by a rebuild, and records whether the rebuild is finished. */
 import { join } from "node:path"
 import { Effect, Schema } from "effect"
-import { TableBroken, type TableUnavailable } from "../../../services/Table.ts"
+import { TableBroken, type TableUnavailable } from "../../../services/TableWriter.ts"
 import * as Files from "../../runtime/files.ts"
 
 const State = Schema.fromJsonString(Schema.Struct({ logId: Schema.String, finished: Schema.Boolean }))

@@ -5,7 +5,7 @@
 import { dirname, join } from "node:path"
 import { Effect } from "effect"
 import { Leases } from "../../../services/Leases.ts"
-import { type TableBroken, TableUnavailable } from "../../../services/Table.ts"
+import { type TableBroken, TableUnavailable } from "../../../services/TableWriter.ts"
 import * as Files from "../../runtime/files.ts"
 import type { Dropped } from "./CurrentTable.ts"
 import * as Expiry from "./Expiry.ts"

@@ -5,7 +5,13 @@
 import { join } from "node:path"
 import { Clock, Effect, Option, Random, Semaphore } from "effect"
 import * as SecureRandom from "effect/crypto/SecureRandom"
-import { type Committed, type Progress, TableBroken, TableChanged, TableUnavailable } from "../../../services/Table.ts"
+import {
+  type Committed,
+  type Progress,
+  TableBroken,
+  TableChanged,
+  TableUnavailable
+} from "../../../services/TableWriter.ts"
 import type { ActiveFile } from "./ActiveFiles.ts"
 import * as CurrentTable from "./CurrentTable.ts"
 import { commitMetadata, type Failpoint, VersionTaken } from "./commitMetadata.ts"

@@ -1,6 +1,6 @@
 /** Maintains one table in bounded pieces: expires snapshots, removes files, merges small files. */
 import { Clock, Effect } from "effect"
-import type { Maintained } from "../../../services/Table.ts"
+import type { Maintained } from "../../../services/TableWriter.ts"
 import { hourOf } from "../../../services/Weather.ts"
 import { monotonicMillis } from "../../runtime/elapsed.ts"
 import type { ParquetWriter } from "../parquet/ParquetWriter.ts"

@@ -1,6 +1,6 @@
 /** What must be read to get the rows of a snapshot: data files, the files that delete rows of them, and the columns. */
 import { Effect, Schema } from "effect"
-import { TableBroken } from "../../../services/Table.ts"
+import { TableBroken } from "../../../services/TableWriter.ts"
 import * as Manifest from "./Manifest.ts"
 import * as Metadata from "./Metadata.ts"
 import type { CurrentMetadata } from "./MetadataFiles.ts"

@@ -4,7 +4,7 @@
  */
 import { dirname, join } from "node:path"
 import { Effect, Schema } from "effect"
-import { TableBroken, type TableUnavailable } from "../../../services/Table.ts"
+import { TableBroken, type TableUnavailable } from "../../../services/TableWriter.ts"
 import * as Files from "../../runtime/files.ts"
 import * as Metadata from "./Metadata.ts"
 

@@ -1,7 +1,7 @@
 /** Merges small data files and commits the result. */
 import { dirname, join } from "node:path"
 import { Effect, Option } from "effect"
-import { TableBroken } from "../../../services/Table.ts"
+import { TableBroken } from "../../../services/TableWriter.ts"
 import * as Files from "../../runtime/files.ts"
 import type { ParquetWriter } from "../parquet/ParquetWriter.ts"
 import type { WrittenFile } from "../parquet/WrittenFile.ts"

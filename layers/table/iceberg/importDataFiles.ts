@@ -1,7 +1,7 @@
 /** Imports the data files of another table as hard links; the other table keeps its own. */
 import { basename, dirname, join } from "node:path"
 import { Effect, Option } from "effect"
-import { TableBroken } from "../../../services/Table.ts"
+import { TableBroken } from "../../../services/TableWriter.ts"
 import * as Files from "../../runtime/files.ts"
 import { type ContentFile, content, hourOf } from "./Manifest.ts"
 import { readMetadata } from "./MetadataFiles.ts"

@@ -3,7 +3,7 @@
  * in the same commit, to the table's properties, which survive the commits and the snapshot expiry of other engines. Pure.
  */
 import { Option } from "effect"
-import type { Progress } from "../../../services/Table.ts"
+import type { Progress } from "../../../services/TableWriter.ts"
 import * as Metadata from "./Metadata.ts"
 
 const keys = {

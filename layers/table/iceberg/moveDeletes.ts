@@ -1,7 +1,7 @@
 /** Rewrites position delete files, which name data files by absolute path, after the table was moved. */
 import { dirname, join } from "node:path"
 import { Effect, Schema } from "effect"
-import { TableBroken } from "../../../services/Table.ts"
+import { TableBroken } from "../../../services/TableWriter.ts"
 import * as Files from "../../runtime/files.ts"
 import type { ParquetWriter } from "../parquet/ParquetWriter.ts"
 import * as Manifest from "./Manifest.ts"

@@ -1,7 +1,7 @@
 /** Maps paths as a table's files record them to where the files are now. */
 import { join } from "node:path"
 import { Effect } from "effect"
-import { TableBroken } from "../../../services/Table.ts"
+import { TableBroken } from "../../../services/TableWriter.ts"
 
 /** Other engines write a local path as a file URL. */
 export const pathOf = (recorded: string) => recorded.replace(/^file:(?:\/\/)?(?=\/)/, "")

@@ -1,6 +1,6 @@
 /** Reads the manifests of a snapshot, and the files that they list. */
 import { Effect } from "effect"
-import { TableBroken, type TableUnavailable } from "../../../services/Table.ts"
+import { TableBroken, type TableUnavailable } from "../../../services/TableWriter.ts"
 import * as Files from "../../runtime/files.ts"
 import * as Manifest from "./Manifest.ts"
 import { type CurrentMetadata, parse } from "./MetadataFiles.ts"

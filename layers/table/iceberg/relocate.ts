@@ -1,7 +1,7 @@
 /** Rewrites the absolute paths in the files of a table whose folder was moved or copied, as one commit. */
 import { join } from "node:path"
 import { Clock, Effect } from "effect"
-import { TableUnavailable } from "../../../services/Table.ts"
+import { TableUnavailable } from "../../../services/TableWriter.ts"
 import type { ParquetWriter } from "../parquet/ParquetWriter.ts"
 import { commitMetadata, type Failpoint, type NewFile } from "./commitMetadata.ts"
 import * as Manifest from "./Manifest.ts"

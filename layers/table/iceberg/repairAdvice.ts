@@ -1,4 +1,4 @@
-import type { TableBroken } from "../../../services/Table.ts"
+import type { TableBroken } from "../../../services/TableWriter.ts"
 
 /** Repairs a table with unreadable rows from the log. */
 export const rebuildCommand = "floe rebuild --into weather_again --promote"

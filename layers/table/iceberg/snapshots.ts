@@ -1,7 +1,7 @@
 /** The table metadata after a new snapshot, or after the expiry of old ones. Pure. */
 import { join } from "node:path"
 import { Option } from "effect"
-import type { Progress } from "../../../services/Table.ts"
+import type { Progress } from "../../../services/TableWriter.ts"
 import * as LogProgress from "./logProgress.ts"
 import type { ContentFile } from "./Manifest.ts"
 import * as Metadata from "./Metadata.ts"

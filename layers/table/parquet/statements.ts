@@ -1,7 +1,7 @@
 /** Runs statements on a connection to DuckDB, so that an interruption stops them. */
 import type { DuckDBConnection } from "@duckdb/node-api"
 import { Effect } from "effect"
-import { TableUnavailable } from "../../../services/Table.ts"
+import { TableUnavailable } from "../../../services/TableWriter.ts"
 
 const reasonOf = (cause: unknown) => {
   const message = cause instanceof Error ? cause.message : String(cause)

@@ -1,7 +1,6 @@
 import { Array as Arr, Effect, Layer, Option, Schema, Stream } from "effect"
 import { type Query, type QueryError, QueryUnavailable } from "../../../services/Query.ts"
 import { SinkCommits } from "../../../services/SinkCommits.ts"
-import type { TableUnavailable } from "../../../services/Table.ts"
 import {
   checksumDigits,
   nullText,
@@ -11,6 +10,7 @@ import {
   type TableView
 } from "../../../services/TableChecksums.ts"
 import { type TableMissing, weather } from "../../../services/TableReader.ts"
+import type { TableUnavailable } from "../../../services/TableWriter.ts"
 import * as LogId from "./logId.ts"
 import * as OtherWriters from "./otherWriters.ts"
 import * as Rows from "./rows.ts"

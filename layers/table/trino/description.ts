@@ -1,7 +1,7 @@
 /** Reads a table's columns, partitioning, location and properties. */
 import { Effect, Option, Schema } from "effect"
-import { TableUnavailable } from "../../../services/Table.ts"
 import type { TableDescription } from "../../../services/TableReader.ts"
+import { TableUnavailable } from "../../../services/TableWriter.ts"
 import { parseShowCreate, texts } from "./parseShowCreate.ts"
 import * as Rows from "./rows.ts"
 

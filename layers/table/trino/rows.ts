@@ -1,8 +1,8 @@
 /** Decoded rows of a statement about a table; failures become the errors of a table. */
 import { Effect, Schema, Stream } from "effect"
 import { Query, type QueryError, QueryUnavailable } from "../../../services/Query.ts"
-import { TableUnavailable } from "../../../services/Table.ts"
 import { TableMissing, weather } from "../../../services/TableReader.ts"
+import { TableUnavailable } from "../../../services/TableWriter.ts"
 
 /** Trino sends a bigint as text. */
 export const Whole = Schema.FiniteFromString.pipe(Schema.decodeTo(Schema.Int))

@@ -1,8 +1,8 @@
 /** Compares the files below a table's location with the files that its metadata names. */
 import { Effect, Schema, Stream } from "effect"
 import { Storage, type StoredFile } from "../../../services/Storage.ts"
-import { TableUnavailable } from "../../../services/Table.ts"
 import { TableMissing } from "../../../services/TableReader.ts"
+import { TableUnavailable } from "../../../services/TableWriter.ts"
 import * as Rows from "./rows.ts"
 
 const Metadata = Schema.Tuple([Schema.String, Rows.Whole])

@@ -6,7 +6,7 @@ import { Effect, Layer, Option, Schema } from "effect"
 import fc from "fast-check"
 import * as TableWriterLayer from "../../../layers/table/iceberg/TableWriter.ts"
 import { DataFolder } from "../../../services/DataFolder.ts"
-import { TableWriter } from "../../../services/Table.ts"
+import { TableWriter } from "../../../services/TableWriter.ts"
 import { WeatherRecord } from "../../../services/Weather.ts"
 import {
   add,

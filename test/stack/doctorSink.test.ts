@@ -25,10 +25,10 @@ import { landed, log, trino, until } from "./weather.ts"
 const timeout = 400_000
 const prefix = `doctor-${randomUUID()}`
 
-// Other tests have left what another writer did.
 const withoutCopy = () => trino("DROP TABLE IF EXISTS iceberg.default.weather_again")
 
 beforeAll(async () => {
+  // Other tests have left what another writer did.
   await repaired()
   // What other tests put in place of the table leaves its name, and doctor would advise another one.
   await withoutCopy()

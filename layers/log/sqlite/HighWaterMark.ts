@@ -6,6 +6,7 @@
 import { closeSync, constants, existsSync, fsyncSync, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs"
 import { dirname } from "node:path"
 import { crc32 } from "node:zlib"
+import { codeOf } from "../../runtime/files.ts"
 
 export interface HighWaterMark {
   readonly logId: string
@@ -14,15 +15,13 @@ export interface HighWaterMark {
 
 const checksum = (text: string) => crc32(text).toString(16).padStart(8, "0")
 
-const isMissing = (cause: unknown) => cause instanceof Error && "code" in cause && cause.code === "ENOENT"
-
 /** Undefined if the file is missing or torn. */
 export const read = (path: string): HighWaterMark | undefined => {
   let line: string
   try {
     line = readFileSync(path, "latin1")
   } catch (cause) {
-    if (isMissing(cause)) return undefined
+    if (codeOf(cause) === "ENOENT") return undefined
     throw cause
   }
   const parts = /^(([0-9a-f-]{36}) +(\d+)) ([0-9a-f]{8})\n$/.exec(line)

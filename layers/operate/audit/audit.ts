@@ -125,8 +125,7 @@ export const audit = Effect.fn("Audit.audit")(function* (options: AuditOptions) 
     const byOthers = ofTable?.byOthers ?? 0
     const counts = { ts, logged: ofLog?.rows ?? 0, inTable: (ofTable ?? nothing).rows + byOthers, byOthers }
     if (same(ofLog, ofTable)) {
-      const isEmpty = counts.logged === 0 && counts.inTable === 0 && byOthers === 0
-      if (!isEmpty) hours.push({ ...counts, missing: 0, extra: 0 })
+      if (counts.logged !== 0 || byOthers !== 0) hours.push({ ...counts, missing: 0, extra: 0 })
       continue
     }
     const room = Math.min(hourExamples, allExamples - examples.length)

@@ -11,8 +11,8 @@ import {
   StoredFile,
   StoredFolder
 } from "../../../services/Storage.ts"
+import { codeOf } from "../../runtime/files.ts"
 
-const codeOf = (cause: unknown) => (cause instanceof Error && "code" in cause ? String(cause.code) : undefined)
 const isGone = (cause: unknown) => ["ENOENT", "ENOTDIR"].includes(codeOf(cause) ?? "")
 
 /** The warehouse folder on the local disk. */

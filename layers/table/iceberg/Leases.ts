@@ -9,6 +9,7 @@ import { Effect, Layer } from "effect"
 import * as SecureRandom from "effect/crypto/SecureRandom"
 import { DataFolder } from "../../../services/DataFolder.ts"
 import { Leases, LeaseUnavailable } from "../../../services/Leases.ts"
+import { codeOf } from "../../runtime/files.ts"
 import { lock, removeUnlessLocked } from "../../runtime/ProcessLock.ts"
 import { reasonOf } from "../../runtime/sqliteReason.ts"
 
@@ -17,13 +18,11 @@ const fileName = /^(\d{1,19})\.[0-9a-f-]{36}\.lock$/
 const attempt = <A>(operation: string, run: () => A) =>
   Effect.try({ try: run, catch: (cause) => new LeaseUnavailable({ operation, reason: reasonOf(cause), cause }) })
 
-const isMissing = (cause: unknown) => cause instanceof Error && "code" in cause && cause.code === "ENOENT"
-
 const filesIn = (folder: string) => {
   try {
     return readdirSync(folder)
   } catch (cause) {
-    if (isMissing(cause)) return []
+    if (codeOf(cause) === "ENOENT") return []
     throw cause
   }
 }

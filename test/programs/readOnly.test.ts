@@ -1,6 +1,7 @@
 /** Reading a data folder that belongs to another user. */
 import { spawnSync } from "node:child_process"
 import { chmodSync, lstatSync, readdirSync } from "node:fs"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -10,7 +11,10 @@ import { bin, floe, result, run, start } from "../support/program.ts"
 const isRoot = process.getuid?.() === 0
 /** Root can write everywhere, so the reader runs as another user. */
 const reader = isRoot ? ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] : ["env"]
-const cannotTry = spawnSync(reader[0] ?? "", [...reader.slice(1), process.execPath, bin, "--version"]).status !== 0
+const cannotTry = [
+  [process.execPath, bin, "--version"],
+  ["test", "-x", tmpdir()]
+].some((command) => spawnSync(reader[0] ?? "", [...reader.slice(1), ...command]).status !== 0)
 
 const writable = (path: string, is: boolean): void => {
   const isFolder = lstatSync(path).isDirectory()

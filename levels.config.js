@@ -12,7 +12,9 @@ const levels = [
   "layers/ingest",
   "layers/log",
   "layers/generator",
+  "layers/declaration",
   "layers/runtime",
+  "streams",
   "services"
 ]
 
@@ -50,7 +52,7 @@ export default {
     {
       name: "the product imports no test",
       severity: "error",
-      from: { path: "^(src|layers|services)/" },
+      from: { path: "^(src|layers|streams|services)/" },
       to: { path: "^(test|bench)/" }
     }
   ],

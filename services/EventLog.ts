@@ -19,9 +19,12 @@ export const PositionRun = Schema.Struct({
 })
 export type PositionRun = typeof PositionRun.Type
 
-export interface LoggedEvent {
+/** Weather's three strings; of any other stream the event in canonical form: one JSON object as text. */
+export type LogRecord = WeatherRecord | string
+
+export interface LoggedEvent<R extends LogRecord = WeatherRecord> {
   readonly position: Position
-  readonly record: WeatherRecord
+  readonly record: R
   /** Milliseconds since 1970. */
   readonly acceptedAt: number
 }

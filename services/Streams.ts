@@ -1,0 +1,31 @@
+/**
+ * The streams of this log: their applied definitions and the history of each.
+ * Owns: which streams there are, in which version. Does not own: a user's module, the events (EventLog), the tables (TableWriter).
+ */
+import { Context, type Effect, Schema } from "effect"
+import type { LogCorrupt, LogUnavailable } from "./EventLog.ts"
+import type { AppliedStream } from "./StreamDefinition.ts"
+
+export class NoSuchStream extends Schema.TaggedError<NoSuchStream>()("NoSuchStream", {
+  name: Schema.String,
+  /** The stream with the most similar name, if one is similar. */
+  nearest: Schema.NullOr(Schema.String)
+}) {
+  override get message() {
+    const hint = this.nearest === null ? "floe streams list names them all" : `did you mean ${this.nearest}?`
+    return `There is no stream ${this.name}; ${hint}`
+  }
+}
+
+export class Streams extends Context.Service<
+  Streams,
+  {
+    /** Reads them from the log at each call: weather first, then by name. */
+    readonly all: Effect.Effect<ReadonlyArray<AppliedStream>, LogUnavailable | LogCorrupt>
+    readonly find: (name: string) => Effect.Effect<AppliedStream, NoSuchStream | LogUnavailable | LogCorrupt>
+    /** Every version of a stream, oldest first. */
+    readonly history: (name: string) => Effect.Effect<ReadonlyArray<AppliedStream>, LogUnavailable | LogCorrupt>
+    /** Makes a definition the one in force, durably. Its version must be the next one of its stream. */
+    readonly record: (stream: AppliedStream) => Effect.Effect<void, LogUnavailable | LogCorrupt>
+  }
+>()("floe/services/Streams") {}

@@ -12,7 +12,16 @@ import { type Config, Context, Duration, Effect, Layer } from "effect"
 import type { PartitionBounds } from "../../../services/EventLog.ts"
 import { kafkaBrokers, kafkaSecurity, kafkaTimeout } from "../../../services/Settings.ts"
 import { ask, type KafkaClientMissing, load } from "./client.ts"
-import { codes, failureOf, KafkaFailure, missingTopic, reasonOfLine, startingBroker } from "./failures.ts"
+import {
+  because,
+  codes,
+  failureOf,
+  KafkaFailure,
+  missingTopic,
+  type Reason,
+  reasonOfLine,
+  startingBroker
+} from "./failures.ts"
 import { explained } from "./listener.ts"
 import { checked, configOf, isReadable, type KafkaSettingsWrong, notTaken } from "./Security.ts"
 
@@ -39,7 +48,7 @@ export class Cluster extends Context.Service<
     readonly timeout: number
     /** Settings that all clients share. */
     readonly config: ClientConfig
-    readonly failure: (cause: unknown, topic: string, seen?: string) => KafkaFailure
+    readonly failure: (cause: unknown, topic: string, seen?: Reason) => KafkaFailure
     /** Undefined if the topic does not exist. */
     readonly find: (topic: string) => Effect.Effect<Described | undefined, KafkaFailure>
     /** Like `find`, but fails if the topic is missing or has no leader. */
@@ -81,7 +90,7 @@ const make = Effect.gen(function* () {
     "topic.metadata.refresh.interval.ms": 5_000
   }
 
-  let seen: string | undefined
+  let seen: Reason | undefined
   const client = yield* Effect.acquireRelease(
     Effect.try({
       try: () =>
@@ -115,7 +124,7 @@ const make = Effect.gen(function* () {
     const leaderless = partitions.find(({ leader }) => leader === undefined || leader.id < 0)
     if (leaderless !== undefined) {
       const reason = `partition ${leaderless.partition} of the topic ${topic} has no leader; wait, or check its brokers`
-      return yield* new KafkaFailure({ reason, cause: leaderless })
+      return yield* new KafkaFailure({ reason: because(reason), cause: leaderless })
     }
     return {
       id: description.topicId?.base64.replaceAll("+", "-").replaceAll("/", "_") ?? topic,
@@ -130,7 +139,7 @@ const make = Effect.gen(function* () {
       client.listTopics({ timeout: requestTimeoutMillis }, answer)
     )
     // Only a broker that is still starting lists no topics at all, not even Kafka's internal ones.
-    if (all.length === 0) return yield* new KafkaFailure({ reason: startingBroker, cause: all })
+    if (all.length === 0) return yield* new KafkaFailure({ reason: because(startingBroker), cause: all })
     return yield* failure({ code: codes.topicMissing, message: missingTopic(topic) }, topic)
   })
 

@@ -12,7 +12,7 @@ import { codes, type KafkaFailure } from "./failures.ts"
 import * as GroupLock from "./GroupLock.ts"
 
 const unavailable = (operation: string) => (failure: KafkaFailure) =>
-  new GroupsUnavailable({ operation, reason: failure.reason, cause: failure })
+  new GroupsUnavailable({ operation, reason: failure.reason.message, cause: failure })
 
 /** Groups of other protocols (Kafka Connect's workers, for example) have members that the client cannot decode. */
 const areReaders = (protocol: string) => protocol === "consumer" || protocol === ""

@@ -11,7 +11,7 @@ import type { KafkaFailure } from "./failures.ts"
 import * as Producer from "./Producer.ts"
 
 const unavailable = (operation: string) => (cause: KafkaFailure) =>
-  new DeadLettersUnavailable({ operation, reason: cause.reason, cause })
+  new DeadLettersUnavailable({ operation, reason: cause.reason.message, cause })
 
 const make = Effect.gen(function* () {
   const cluster = yield* Cluster

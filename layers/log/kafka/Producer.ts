@@ -3,7 +3,7 @@ import type { ClientConfig, Header, KafkaError } from "@confluentinc/kafka-javas
 import { Effect, type Scope } from "effect"
 import { Cluster } from "./Cluster.ts"
 import { ask, codeOf } from "./client.ts"
-import { codes, type KafkaFailure, reasonOfLine } from "./failures.ts"
+import { codes, type KafkaFailure, type Reason, reasonOfLine } from "./failures.ts"
 
 /** Measured with 64 appends in flight: 1 ms has nearly the throughput of 0 with a third of the CPU time; 5 ms has a quarter. */
 const linger = 1
@@ -35,7 +35,7 @@ export interface Producer {
     headers?: ReadonlyArray<Header>
   ) => void
   /** The last connection error, as the end of a sentence, until a delivery succeeds. */
-  readonly seen: () => string | undefined
+  readonly seen: () => Reason | undefined
 }
 
 export interface Trouble {
@@ -59,7 +59,7 @@ export const connect = Effect.fnUntraced(function* (
   limit?: number
 ): Effect.fn.Return<Producer, KafkaFailure, Cluster | Scope.Scope> {
   const { kafka, config, timeout, failure } = yield* Cluster
-  let seen: string | undefined
+  let seen: Reason | undefined
   const settings: ClientConfig = {
     ...config,
     "enable.idempotence": true,

@@ -7,7 +7,7 @@ import { monotonicMillisUnsafe } from "../../runtime/elapsed.ts"
 import { plural } from "../../runtime/plural.ts"
 import { Cluster } from "./Cluster.ts"
 import { codeOf } from "./client.ts"
-import { codes, isMissing, KafkaFailure } from "./failures.ts"
+import { because, codes, isMissing, KafkaFailure } from "./failures.ts"
 import type { Receipt } from "./IdempotencyIndex.ts"
 import type { KeyIndexer } from "./KeyIndexer.ts"
 import * as Producer from "./Producer.ts"
@@ -52,7 +52,7 @@ export const make = Effect.fnUntraced(function* (
     const original = cluster.failure(cause, topic, current?.producer.seen())
     if (logId === undefined || !isMissing(original.code)) return original
     // It existed before; the next probe shows whether it was deleted.
-    const reason = `the broker does not know the topic ${topic}; it may be starting`
+    const reason = because(`the broker does not know the topic ${topic}; it may be starting`)
     return new KafkaFailure({ reason, cause: original })
   }
   const sender = Sender.make(
@@ -69,7 +69,7 @@ export const make = Effect.fnUntraced(function* (
       return
     }
     broken ||= fatal
-    unavailable ??= failure(cause).reason
+    unavailable ??= failure(cause).reason.message
     suspected.openUnsafe()
   }
 
@@ -158,7 +158,10 @@ export const make = Effect.fnUntraced(function* (
     let pause = retryDelay.first
     while (true) {
       suspected.closeUnsafe()
-      const failed = yield* Effect.match(recover, { onFailure: ({ reason }) => reason, onSuccess: () => undefined })
+      const failed = yield* Effect.match(recover, {
+        onFailure: ({ reason }) => reason.message,
+        onSuccess: () => undefined
+      })
       unavailable = failed
       yield* Deferred.succeed(first, undefined)
       if (failed !== undefined) {

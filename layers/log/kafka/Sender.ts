@@ -118,7 +118,7 @@ export const make = (
           // The broker accepts a batch completely or not at all, so nothing of it was logged.
           if (logged === 0 && batch.tooLarge === sent)
             return end(Effect.fail(unavailable(limitLowered, batch.failure)), "rejected")
-          return endUnknown(failure(batch.failure).reason, batch.failure)
+          return endUnknown(failure(batch.failure).reason.message, batch.failure)
         }
         if (sent < records.length) return endUnknown("the client's queue was full", stopped)
         end(Effect.succeed(positions), "delivered")
@@ -135,7 +135,8 @@ export const make = (
     }
     if (sent === 0) {
       onEnd("rejected")
-      const reason = codeOf(stopped) === codes.queueFull ? "the client's queue is full" : failure(stopped).reason
+      const reason =
+        codeOf(stopped) === codes.queueFull ? "the client's queue is full" : failure(stopped).reason.message
       return Effect.fail(unavailable(reason, stopped))
     }
     waiting += sent

@@ -12,7 +12,7 @@ const createTimeout = 10_000
 const requestTimeout = 2_000
 
 const unavailable = (operation: string) => (cause: KafkaFailure) =>
-  new TopicsUnavailable({ operation, reason: cause.reason, cause })
+  new TopicsUnavailable({ operation, reason: cause.reason.message, cause })
 
 const make = Effect.gen(function* () {
   const cluster = yield* Cluster
@@ -24,7 +24,7 @@ const make = Effect.gen(function* () {
     const failed = (failure: KafkaFailure) =>
       failure.code === undefined || isAway(failure)
         ? unavailable("create")(failure)
-        : new TopicRejected({ name, reason: failure.reason, cause: failure })
+        : new TopicRejected({ name, reason: failure.reason.message, cause: failure })
     const existing = yield* Effect.mapError(cluster.find(name), failed)
     if (existing !== undefined) {
       const starts = yield* Effect.mapError(cluster.offsets(name, existing.partitions.length, "start"), failed)

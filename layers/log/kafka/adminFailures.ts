@@ -1,6 +1,6 @@
 /** Failures of the admin client, in the same words as those of the native client. */
 import { Predicate } from "effect"
-import { codes, KafkaFailure, lasting, opensslOf, reasons } from "./failures.ts"
+import { because, codes, KafkaFailure, lasting, opensslOf, reasons } from "./failures.ts"
 
 interface Fault {
   readonly message: string
@@ -38,7 +38,7 @@ const reasonOf = (faults: ReadonlyArray<Fault>) => {
   if (tls !== undefined) return reasons.tls(opensslOf(tls.message) ?? tls.message.replace(/\.$/, ""))
   const isClosed = ({ code, message }: Fault) =>
     code === "ECONNRESET" || closes.has(message) || message.startsWith("TLS handshake failed")
-  return first(isClosed) === undefined ? undefined : reasons.closed
+  return first(isClosed) === undefined ? undefined : reasons.closed()
 }
 
 export const failureOf = (cause: unknown, brokers: string, topic: string) => {
@@ -46,9 +46,9 @@ export const failureOf = (cause: unknown, brokers: string, topic: string) => {
   const isUnauthenticated = faults.some(({ code }) => code === "PLT_KFK_AUTHENTICATION")
   const answer = faults.find(({ answered }) => answered !== undefined)
   if (answer?.answered !== undefined && !isUnauthenticated) {
-    const reason = lasting(answer.answered, topic) ?? `Kafka reports: ${answer.message.replace(/\.$/, "")}`
+    const reason = because(lasting(answer.answered, topic) ?? `Kafka reports: ${answer.message.replace(/\.$/, "")}`)
     return new KafkaFailure({ reason, code: answer.answered, cause })
   }
-  const reason = isUnauthenticated ? reasons.unauthenticated : (reasonOf(faults) ?? reasons.silent(brokers))
+  const reason = isUnauthenticated ? reasons.unauthenticated() : (reasonOf(faults) ?? reasons.silent(brokers))
   return new KafkaFailure({ reason, code: codes.transport, cause })
 }

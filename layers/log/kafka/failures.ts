@@ -1,20 +1,35 @@
-/** Failures of the Kafka clients, with reasons as the end of a sentence. */
+/** Failures of the Kafka clients. */
 import { Predicate, Schema } from "effect"
 import { LogUnavailable } from "../../../services/EventLog.ts"
 import { codeOf } from "./client.ts"
 
+/** The broker closed a new connection at once. listener.ts replaces it with the actual reason. */
+class ConnectionClosed extends Schema.TaggedError<ConnectionClosed>()("ConnectionClosed", {}) {
+  override get message() {
+    return "the broker closes the connection at once"
+  }
+}
+
+/** Anything else: the message is the cause and the fix, as the end of a sentence. */
+class CallFailed extends Schema.TaggedError<CallFailed>()("CallFailed", { message: Schema.String }) {}
+
+/** Why a call failed; its message is the end of a sentence. */
+export type Reason = ConnectionClosed | CallFailed
+
 /** A call to Kafka failed. */
 export class KafkaFailure extends Schema.TaggedError<KafkaFailure>()("KafkaFailure", {
-  /** The cause and the fix, as the end of a sentence. */
-  reason: Schema.String,
+  reason: Schema.Union([ConnectionClosed, CallFailed]),
   /** The client's or the broker's code. */
   code: Schema.optionalKey(Schema.Int),
   cause: Schema.Defect()
 }) {
   override get message() {
-    return `Kafka cannot be used: ${this.reason}.`
+    return `Kafka cannot be used: ${this.reason.message}.`
   }
 }
+
+/** A reason from its text, the end of a sentence. */
+export const because = (message: string): Reason => new CallFailed({ message })
 
 /** Error codes that Floe acts on: negative ones of librdkafka, the others of the broker. */
 export const codes = {
@@ -48,23 +63,30 @@ const check = "check FLOE_KAFKA_BROKERS and that the broker runs"
 
 /** Why a connection failed, in the same words for both clients. */
 export const reasons = {
-  unknownHost: (host: string) => `the host of ${host} is unknown; ${check}`,
-  unanswered: (address: string, detail: string) => `no broker answers at ${address} (${detail}); ${check}`,
-  silent: (brokers: string) => `no broker of ${brokers} answers in time; ${check}`,
-  unauthenticated:
-    "the broker rejected the user, the password or the mechanism; check FLOE_KAFKA_USER, FLOE_KAFKA_PASSWORD and FLOE_KAFKA_SASL_MECHANISM",
+  unknownHost: (host: string) => because(`the host of ${host} is unknown; ${check}`),
+  unanswered: (address: string, detail: string) => because(`no broker answers at ${address} (${detail}); ${check}`),
+  silent: (brokers: string) => because(`no broker of ${brokers} answers in time; ${check}`),
+  unauthenticated: () =>
+    because(
+      "the broker rejected the user, the password or the mechanism; check FLOE_KAFKA_USER, FLOE_KAFKA_PASSWORD and FLOE_KAFKA_SASL_MECHANISM"
+    ),
   tls: (detail: string | undefined) =>
-    `the TLS connection to the broker failed${detail === undefined ? "" : ` (${detail})`}; check FLOE_KAFKA_SECURITY and FLOE_KAFKA_CA_FILE`,
-  wantsTls: (protocol: string) => `the broker requires TLS; set FLOE_KAFKA_SECURITY to ${protocol}`,
-  wantsNoTls: (protocol: string) => `the broker does not use TLS; set FLOE_KAFKA_SECURITY to ${protocol}`,
-  wantsUser:
-    "the broker requires a user; set FLOE_KAFKA_SECURITY to sasl_plaintext, and FLOE_KAFKA_USER and FLOE_KAFKA_PASSWORD",
-  wantsNoUser: "the broker does not use SASL; set FLOE_KAFKA_SECURITY to plaintext or ssl",
+    because(
+      `the TLS connection to the broker failed${detail === undefined ? "" : ` (${detail})`}; check FLOE_KAFKA_SECURITY and FLOE_KAFKA_CA_FILE`
+    ),
+  wantsTls: (protocol: string) => because(`the broker requires TLS; set FLOE_KAFKA_SECURITY to ${protocol}`),
+  wantsNoTls: (protocol: string) => because(`the broker does not use TLS; set FLOE_KAFKA_SECURITY to ${protocol}`),
+  wantsUser: () =>
+    because(
+      "the broker requires a user; set FLOE_KAFKA_SECURITY to sasl_plaintext, and FLOE_KAFKA_USER and FLOE_KAFKA_PASSWORD"
+    ),
+  wantsNoUser: () => because("the broker does not use SASL; set FLOE_KAFKA_SECURITY to plaintext or ssl"),
   notUp: (brokers: string) =>
-    `${brokers} closes each connection at once: the broker is down or still starting (it may be waiting for ZooKeeper), or this is not a broker; check FLOE_KAFKA_BROKERS`,
-  /** listener.ts replaces it with the actual reason. */
-  closed: "the broker closes the connection at once"
-} as const
+    because(
+      `${brokers} closes each connection at once: the broker is down or still starting (it may be waiting for ZooKeeper), or this is not a broker; check FLOE_KAFKA_BROKERS`
+    ),
+  closed: () => new ConnectionClosed()
+}
 
 /** Milliseconds: a broker with other security settings closes a new connection within this time. */
 const newConnection = 1_000
@@ -73,20 +95,20 @@ const newConnection = 1_000
 export const opensslOf = (text: string) => /SSL routines:[^:]*:([^:(]+)/.exec(text)?.[1]?.trim()
 
 /** Why a connection failed, from a line of the client's log; undefined if the line does not show it. */
-export const reasonOfLine = (line: string): string | undefined => {
+export const reasonOfLine = (line: string): Reason | undefined => {
   const text = line.replace(/^\[thrd:[^\]]*\]: \S+: /, "")
   const host = /^Failed to resolve '([^']+)'/.exec(text)?.[1]
   if (host !== undefined) return reasons.unknownHost(host)
   const refused = /^Connect to \S+#(\S+) failed: ([^(]+)/.exec(text)
   if (refused !== null) return reasons.unanswered(refused[1] ?? "", (refused[2] ?? "").trim().toLowerCase())
-  if (/^SSL handshake failed: Disconnected|^Disconnected: SSL connection closed/.test(text)) return reasons.closed
-  if (/^SASL .*broker's supported mechanisms: *(\(|$)/.test(text)) return reasons.wantsNoUser
-  if (text.startsWith("SASL ")) return reasons.unauthenticated
+  if (/^SSL handshake failed: Disconnected|^Disconnected: SSL connection closed/.test(text)) return reasons.closed()
+  if (/^SASL .*broker's supported mechanisms: *(\(|$)/.test(text)) return reasons.wantsNoUser()
+  if (text.startsWith("SASL ")) return reasons.unauthenticated()
   if (/^SSL |SSL routines|certificate/.test(text)) {
     return reasons.tls(opensslOf(text))
   }
   const closed = /^Disconnected: .*\(after (\d+)ms in state (APIVERSION_QUERY|UP)/.exec(text)
-  return closed !== null && Number(closed[1]) < newConnection ? reasons.closed : undefined
+  return closed !== null && Number(closed[1]) < newConnection ? reasons.closed() : undefined
 }
 
 export const missingTopic = (topic: string) =>
@@ -122,17 +144,17 @@ const messageOf = (cause: unknown) =>
   Predicate.hasProperty(cause, "message") && typeof cause.message === "string" ? cause.message : String(cause)
 
 /** `seen` is the last connection error, which explains a timeout. */
-export const failureOf = (cause: unknown, brokers: string, topic: string, seen: string | undefined) => {
+export const failureOf = (cause: unknown, brokers: string, topic: string, seen: Reason | undefined) => {
   if (cause instanceof KafkaFailure) return cause
   const code = codeOf(cause)
   const reason =
     code === codes.messageTimedOut
-      ? (seen ?? `the brokers (${brokers}) did not acknowledge it in time`)
+      ? (seen ?? because(`the brokers (${brokers}) did not acknowledge it in time`))
       : away.has(code)
         ? (seen ?? reasons.silent(brokers))
-        : (lasting(code, topic) ?? `Kafka reports: ${messageOf(cause).replace(/\.$/, "")}`)
+        : because(lasting(code, topic) ?? `Kafka reports: ${messageOf(cause).replace(/\.$/, "")}`)
   return new KafkaFailure({ reason, cause, ...(code === undefined ? {} : { code }) })
 }
 
 export const unavailable = (operation: string) => (failure: KafkaFailure) =>
-  new LogUnavailable({ operation, reason: failure.reason, cause: failure })
+  new LogUnavailable({ operation, reason: failure.reason.message, cause: failure })

@@ -25,14 +25,14 @@ const reasonOf = (listener: Listener, brokers: string, protocol: Security["proto
   if (listener === "none") return reasons.notUp(brokers)
   if (listener === "tls") return withTls ? reasons.tls(undefined) : reasons.wantsTls(sasl ? "sasl_ssl" : "ssl")
   if (withTls) return reasons.wantsNoTls(sasl ? "sasl_plaintext" : "plaintext")
-  return sasl ? reasons.closed : reasons.wantsUser
+  return sasl ? reasons.closed() : reasons.wantsUser()
 }
 
 /** Replaces "the connection is closed" by the actual reason, from the first broker that answers; other failures stay. */
 export const explained =
   (brokers: string, { protocol }: Security) =>
   (failure: KafkaFailure): Effect.Effect<KafkaFailure> => {
-    if (failure.reason !== reasons.closed) return Effect.succeed(failure)
+    if (failure.reason._tag !== "ConnectionClosed") return Effect.succeed(failure)
     const all = brokers.split(",").map((broker) => broker.trim())
     return Effect.map(Effect.forEach(all, listenerAt, { concurrency: "unbounded" }), (listeners) => {
       const reason = reasonOf(listeners.find((one) => one !== "none") ?? "none", brokers, protocol)

@@ -2,7 +2,7 @@
 import { Effect, Schema } from "effect"
 import type { TopicRetention } from "../../../services/Topics.ts"
 import { Admin } from "./Admin.ts"
-import { codes, KafkaFailure } from "./failures.ts"
+import { because, codes, KafkaFailure } from "./failures.ts"
 
 /** Kafka's resource type of a topic. */
 const topicResource = 2
@@ -32,7 +32,8 @@ export const make = Effect.map(Admin, ({ ask }) =>
     if (topic === undefined) return undefined
     const settings = yield* decode(Object.fromEntries(topic.configs.map(({ name, value }) => [name, value]))).pipe(
       Effect.mapError(
-        (cause) => new KafkaFailure({ reason: `the retention settings of the topic ${name} are invalid`, cause })
+        (cause) =>
+          new KafkaFailure({ reason: because(`the retention settings of the topic ${name} are invalid`), cause })
       )
     )
     return {

@@ -5,7 +5,7 @@ import { topic } from "../../../services/Settings.ts"
 import { type SinkCommit, SinkCommits, SinkCommitsUnavailable } from "../../../services/SinkCommits.ts"
 import { Cluster } from "../../log/kafka/Cluster.ts"
 import * as Consumer from "../../log/kafka/Consumer.ts"
-import { KafkaFailure } from "../../log/kafka/failures.ts"
+import { because, KafkaFailure } from "../../log/kafka/failures.ts"
 import { eventOf } from "./controlEvents.ts"
 import * as SinkPositions from "./sinkPositions.ts"
 
@@ -125,12 +125,12 @@ export const layer = Layer.effect(
         orElse: () =>
           Effect.fail(
             new KafkaFailure({
-              reason: `it could not be read within ${readTimeout}; check the broker`,
+              reason: because(`it could not be read within ${readTimeout}; check the broker`),
               cause: "time-out"
             })
           )
       }),
-      Effect.mapError((cause) => new SinkCommitsUnavailable({ reason: cause.reason, cause }))
+      Effect.mapError((cause) => new SinkCommitsUnavailable({ reason: cause.reason.message, cause }))
     )
 
     return SinkCommits.of({ positions })

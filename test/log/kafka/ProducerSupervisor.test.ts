@@ -5,7 +5,7 @@ import { Deferred, Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { Cluster } from "../../../layers/log/kafka/Cluster.ts"
 import type { Consumers } from "../../../layers/log/kafka/Consumer.ts"
-import { KafkaFailure } from "../../../layers/log/kafka/failures.ts"
+import { because, KafkaFailure } from "../../../layers/log/kafka/failures.ts"
 import * as IdempotencyIndex from "../../../layers/log/kafka/IdempotencyIndex.ts"
 import * as KeyIndexer from "../../../layers/log/kafka/KeyIndexer.ts"
 import * as ProducerSupervisor from "../../../layers/log/kafka/ProducerSupervisor.ts"
@@ -48,7 +48,7 @@ const clusterOf = (played: Partial<Cluster["Service"]>) =>
     brokers: "played:9092",
     timeout: 1_000,
     config: {},
-    failure: (cause) => new KafkaFailure({ reason: "it failed", cause }),
+    failure: (cause) => new KafkaFailure({ reason: because("it failed"), cause }),
     describe: () => Effect.succeed({ id: "one", partitions: [{ replicas: 1 }] }),
     ...played
   })

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Fiber, Result } from "effect"
 import type { Described } from "../../../layers/log/kafka/Cluster.ts"
-import { failureOf, KafkaFailure, reasonOfLine } from "../../../layers/log/kafka/failures.ts"
+import { because, failureOf, KafkaFailure, reasonOfLine } from "../../../layers/log/kafka/failures.ts"
 import * as IdempotencyIndex from "../../../layers/log/kafka/IdempotencyIndex.ts"
 import type { Batch, Producer } from "../../../layers/log/kafka/Producer.ts"
 import { headersOf, keyOf, recordOf, valueOf } from "../../../layers/log/kafka/records.ts"
@@ -121,13 +121,13 @@ describe("What the Kafka client reports", () => {
       "the broker closes the connection at once"
     ]
   ] as const) {
-    it(`is reported as: ${reason}`, () => assert.include(reasonOfLine(line) ?? "", reason))
+    it(`is reported as: ${reason}`, () => assert.include(reasonOfLine(line)?.message ?? "", reason))
   }
 
   it("names the missing topic, and how to create it", () => {
     const failure = failureOf({ code: 3, message: "Unknown topic" }, "localhost:9092", "weather", undefined)
     assert.include(
-      failure.reason,
+      failure.reason.message,
       "the topic weather does not exist; if it never existed, create it with floe topics create"
     )
   })
@@ -135,12 +135,12 @@ describe("What the Kafka client reports", () => {
   it("reports what to set if there are more replicas than brokers", () => {
     const message = "Replication factor: 3 larger than available brokers: 1."
     const failure = failureOf({ code: 38, message }, "localhost:9092", "weather", undefined)
-    assert.include(failure.reason, "set it to that number or less")
+    assert.include(failure.reason.message, "set it to that number or less")
   })
 
   it("reports what to set if the topic's name is invalid", () => {
     const failure = failureOf({ code: 17, message: "Broker: Invalid topic" }, "localhost:9092", "a b", undefined)
-    assert.include(failure.reason, '"a b" is not a valid topic name; set FLOE_TOPIC')
+    assert.include(failure.reason.message, '"a b" is not a valid topic name; set FLOE_TOPIC')
   })
 })
 
@@ -280,7 +280,7 @@ describe("Handing records to the client", () => {
       }
     }
   }
-  const failure = (cause: unknown) => new KafkaFailure({ reason: "it failed", cause })
+  const failure = (cause: unknown) => new KafkaFailure({ reason: because("it failed"), cause })
 
   it.effect("certainly logs nothing if the client's queue is full at the first record", () =>
     Effect.gen(function* () {

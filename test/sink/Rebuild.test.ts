@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process"
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Exit, Fiber, Layer, Option, Schedule, Scope, Stream } from "effect"
+import { ConfigProvider, Effect, Exit, Fiber, Layer, Option, Scope, Stream } from "effect"
 import * as EventLogLayer from "../../layers/log/sqlite/EventLog.ts"
 import { at } from "../../layers/runtime/DataFolder.ts"
 import * as RebuildLayer from "../../layers/sink/Rebuild.ts"
@@ -21,6 +21,7 @@ import { temporaryFolder } from "../support/dataFolder.ts"
 import { filesUnder, maintainAll, namedFiles, tableFiles } from "../support/icebergTable.ts"
 import { icebirdRows, sorted } from "../support/icebirdReader.ts"
 import { floe, startFloe } from "../support/program.ts"
+import { Announcements, announcingControl, announcingWriter, exists, onDisk, until } from "../support/waiting.ts"
 
 const records = (count: number, label: string): ReadonlyArray<WeatherRecord> =>
   Array.from({ length: count }, (_, i) => ({
@@ -56,9 +57,6 @@ const filled = Effect.fnUntraced(function* (
   )
   return { root, tableAt: (name: string) => join(root, "warehouse", "default", name) }
 })
-
-const until = <A, E, R>(effect: Effect.Effect<A, E, R>, holds: (value: A) => boolean) =>
-  Effect.repeat(effect, { until: holds, schedule: Schedule.spaced("5 millis") })
 
 const same = Effect.fnUntraced(function* (tableFolder: string, rows: ReadonlyArray<WeatherRecord>) {
   assert.deepStrictEqual(sorted(yield* icebirdRows(tableFolder)), sorted(rows))
@@ -121,7 +119,7 @@ describe("floe rebuild", () => {
         const logged = records(600_000, "a")
         const { root, tableAt } = yield* filled(logged)
         const first = yield* startFloe(["rebuild", "--into", "again"], { FLOE_DATA: root })
-        yield* until(readMetadata(tableAt("again")), Option.isSome)
+        yield* onDisk(join(tableAt("again"), "metadata"), readMetadata(tableAt("again")), Option.isSome)
         first.signal("SIGKILL")
         assert.strictEqual((yield* Effect.promise(() => first.ended)).signal, "SIGKILL")
         const half = Option.getOrThrow(yield* readMetadata(tableAt("again")))
@@ -148,10 +146,7 @@ describe("floe rebuild", () => {
       Effect.gen(function* () {
         const { root, tableAt } = yield* filled(records(300_000, "a"))
         const program = yield* startFloe(["rebuild", "--into", "again"], { FLOE_DATA: root })
-        yield* until(
-          Effect.sync(() => existsSync(join(tableAt("again"), "metadata"))),
-          Boolean
-        )
+        yield* exists(join(tableAt("again"), "metadata"))
         program.signal("SIGINT")
         const { code } = yield* Effect.promise(() => program.ended)
         assert.strictEqual(code, 130)
@@ -298,10 +293,14 @@ describe("floe rebuild --promote", () => {
 
   const running = (root: string) =>
     Sink.layer.pipe(
-      Layer.provideMerge(TableWriterLayer.layer),
+      Layer.provideMerge(
+        Layer.effect(TableWriter, Effect.flatMap(TableWriter, announcingWriter)).pipe(
+          Layer.provide(TableWriterLayer.layer)
+        )
+      ),
       Layer.provideMerge(Layer.merge(RebuildLayer.layer, QueryLayer.layer)),
-      Layer.provideMerge(Layer.mergeAll(EventLogLayer.layer, LeasesLayer.layer, SinkControl.layer)),
-      Layer.provideMerge(at(root))
+      Layer.provideMerge(Layer.mergeAll(EventLogLayer.layer, LeasesLayer.layer, announcingControl)),
+      Layer.provideMerge(Layer.merge(at(root), Announcements.layer))
     )
 
   it.live("a running sink carries it out while events come and a query reads the old rows", () =>
@@ -310,6 +309,8 @@ describe("floe rebuild --promote", () => {
       const oldFiles = filesUnder(join(tableAt("weather"), "data"))
       yield* Effect.gen(function* () {
         const table = yield* TableWriter
+        const control = yield* SinkControl
+        const { next } = yield* Announcements
         const rebuild = yield* Rebuild
         yield* Stream.runDrain(rebuild.into("again"))
         // Its rows are read only after the promotion and the maintenance that follows.
@@ -317,9 +318,16 @@ describe("floe rebuild --promote", () => {
         const { rows } = yield* Scope.provide((yield* Query).execute("SELECT city FROM weather"), querying)
         const promoting = yield* Effect.forkChild(rebuild.promote("again", () => Effect.void))
         const meanwhile = records(400, "b")
-        for (let i = 0; i < meanwhile.length; i += 10) {
+        yield* append(meanwhile.slice(0, 200))
+        // The first request of all; the sink marks it as running when it starts.
+        yield* until(
+          control.find(1),
+          Option.exists(({ state }) => state !== "requested")
+        )
+        for (let i = 200; i < meanwhile.length; i += 10) {
+          const announced = yield* next
           yield* append(meanwhile.slice(i, i + 10))
-          yield* Effect.sleep("2 millis")
+          yield* announced
         }
         assert.match(yield* Fiber.join(promoting), /^default\.again is in place of default\.weather: /)
         const after = records(7, "c")
@@ -339,7 +347,8 @@ describe("floe rebuild --promote", () => {
         )
         yield* Scope.close(querying, Exit.void)
         yield* same(tableAt("weather"), [...logged, ...meanwhile, ...after])
-        yield* until(
+        yield* onDisk(
+          tableAt("again"),
           Effect.sync(() => existsSync(tableAt("again"))),
           (there) => !there
         )

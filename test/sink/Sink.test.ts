@@ -1,7 +1,7 @@
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, ConfigProvider, Context, Effect, Exit, Layer, Logger, Option, Schedule, Scope, Stream } from "effect"
+import { Clock, ConfigProvider, Context, Deferred, Effect, Exit, Layer, Logger, Option, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as MemoryLog from "../../layers/log/memory/EventLog.ts"
 import { Sink } from "../../layers/sink/Sink.ts"
@@ -15,17 +15,22 @@ import { TableUnavailable, TableWriter } from "../../services/TableWriter.ts"
 import type { WeatherRecord } from "../../services/Weather.ts"
 import { temporary } from "../support/dataFolder.ts"
 import { icebirdRows, sorted } from "../support/icebirdReader.ts"
+import { Announcements, announcingControl, announcingWriter, until } from "../support/waiting.ts"
 import * as wallClock from "../support/wallClock.ts"
 
 const settings = (interval: string) =>
   ConfigProvider.layer(ConfigProvider.fromUnknown({ FLOE_COMMIT_INTERVAL: interval, FLOE_SNAPSHOT_KEEP: "5" }))
 
-const environment = Layer.mergeAll(MemoryLog.layer, SinkControl.layer, LeasesLayer.layer).pipe(
-  Layer.provideMerge(temporary)
+const environment = Layer.mergeAll(MemoryLog.layer, announcingControl, LeasesLayer.layer).pipe(
+  Layer.provideMerge(Layer.merge(temporary, Announcements.layer))
+)
+
+const writerLayer = Layer.effect(TableWriter, Effect.flatMap(TableWriter, announcingWriter)).pipe(
+  Layer.provide(TableWriterLayer.layer)
 )
 
 const sinkLayer = (interval: string) =>
-  Sink.layer.pipe(Layer.provideMerge(TableWriterLayer.layer), Layer.provide(settings(interval)))
+  Sink.layer.pipe(Layer.provideMerge(writerLayer), Layer.provide(settings(interval)))
 
 /** A sink as a program runs it; `stop` is its orderly end. */
 const start = Effect.fnUntraced(function* (interval = "20 millis") {
@@ -51,10 +56,6 @@ const append = Effect.fnUntraced(function* (count: number) {
   yield* (yield* EventLog).append({ records })
   return records
 })
-
-/** Polls until it holds; otherwise the test fails by its time-out. */
-const until = <A, E, R>(effect: Effect.Effect<A, E, R>, holds: (value: A) => boolean) =>
-  Effect.repeat(effect, { until: holds, schedule: Schedule.spaced("5 millis") })
 
 const committedAt = (table: TableWriter["Service"], offset: number) =>
   until(table.committed, (committed) => Option.exists(committed, ({ progress }) => progress.offset === offset))
@@ -149,7 +150,7 @@ describe("Sink", () => {
       }).pipe(
         Effect.scoped,
         Effect.provide(
-          Layer.mergeAll(SinkControl.layer, LeasesLayer.layer).pipe(Layer.provideMerge(temporary), Layer.fresh)
+          Layer.mergeAll(announcingControl, LeasesLayer.layer).pipe(Layer.provideMerge(temporary), Layer.fresh)
         )
       )
     }).pipe(Effect.scoped, Effect.provide(environment))
@@ -165,7 +166,7 @@ describe("Sink, when to commit", () => {
       tempFolder: join(root, "temp"),
       snapshotKeep: 100,
       failpoint: (step) => (step === "written" ? failpoint(step) : Effect.void)
-    })
+    }).pipe(Effect.flatMap(announcingWriter))
     yield* Layer.build(
       Sink.layer.pipe(Layer.provide(Layer.succeed(TableWriter, writer)), Layer.provide(settings(interval)))
     )
@@ -195,20 +196,26 @@ describe("Sink, when to commit", () => {
   it.live("logs once that commits fail, and once that they work again, while events keep coming", () =>
     Effect.gen(function* () {
       const lines: Array<string> = []
-      const logger = Logger.make(({ message }) => lines.push(String(message)))
+      const recovered = yield* Deferred.make<void>()
+      const logger = Logger.make(({ message }) => {
+        lines.push(String(message))
+        if (String(message) === "The table can be written again.") Deferred.doneUnsafe(recovered, Effect.void)
+      })
       yield* Effect.gen(function* () {
-        let failures = 0
+        const log = yield* Effect.context<EventLog>()
         const full = new TableUnavailable({ operation: "test", reason: "the disk is full", cause: undefined })
+        let failures = 0
         const table = yield* startWith("20 millis", () =>
-          Effect.suspend(() => (failures++ < 4 ? Effect.fail(full) : Effect.void))
+          Effect.suspend(() =>
+            failures++ < 4
+              ? Effect.andThen(Effect.orDie(Effect.provide(append(1), log)), Effect.fail(full))
+              : Effect.void
+          )
         )
-        let count = 0
-        while (failures <= 4) {
-          yield* append(1)
-          count++
-          yield* Effect.sleep("5 millis")
-        }
-        yield* committedAt(table, count)
+        yield* append(1)
+        yield* committedAt(table, 5)
+        assert.isAtLeast(failures, 5)
+        yield* Deferred.await(recovered)
       }).pipe(Effect.scoped, Effect.provide(Logger.layer([logger])))
       assert.deepStrictEqual(
         lines.filter((line) => !line.startsWith("committed")),
@@ -220,36 +227,30 @@ describe("Sink, when to commit", () => {
     }).pipe(Effect.provide(environment))
   )
 
-  /** The clock stands still while files are written, so this waits for them in real time. */
-  const untilReally = Effect.fnUntraced(function* <A, E, R>(
-    effect: Effect.Effect<A, E, R>,
-    holds: (value: A) => boolean
-  ) {
-    while (!holds(yield* effect)) yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
-  })
-
   const commitTimes = (commitMillis: ReadonlyArray<number>) =>
     Effect.gen(function* () {
       const times: Array<number> = []
+      const { announce } = yield* Announcements
       const table = yield* startWith("1 second", () =>
         Effect.gen(function* () {
           times.push(yield* Clock.currentTimeMillis)
+          yield* announce
           yield* Effect.sleep(commitMillis[times.length - 1] ?? 0)
         })
       )
       yield* append(1)
       for (let i = 0; i < commitMillis.length; i++) {
-        yield* untilReally(table.staged, (staged) => staged > 0)
+        yield* until(table.staged, (staged) => staged > 0)
         const now = yield* Clock.currentTimeMillis
         const wait = 1000 - (now % 1000)
         if (times.length === i && (commitMillis[i - 1] ?? 0) < 1000) yield* TestClock.adjust(wait)
-        yield* untilReally(
+        yield* until(
           Effect.sync(() => times.length),
           (length) => length > i
         )
         yield* append(1)
         yield* TestClock.adjust(commitMillis[i] ?? 0)
-        yield* untilReally(table.committed, (committed) =>
+        yield* until(table.committed, (committed) =>
           Option.exists(committed, ({ progress }) => progress.offset === i + 1)
         )
       }
@@ -269,9 +270,9 @@ describe("Sink, when to commit", () => {
       for (const [i, by] of [0, -7_200_000, 10_800_000, -60_000].entries()) {
         yield* step(by)
         yield* append(1)
-        yield* untilReally(table.staged, (staged) => staged > 0)
+        yield* until(table.staged, (staged) => staged > 0)
         yield* TestClock.adjust("1 second")
-        yield* untilReally(table.committed, (committed) =>
+        yield* until(table.committed, (committed) =>
           Option.exists(committed, ({ progress }) => progress.offset === i + 1)
         )
       }

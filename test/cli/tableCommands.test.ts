@@ -1,11 +1,11 @@
 import { utimesSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Layer, Option, Schedule, Schema } from "effect"
+import { Context, Effect, Layer, Option, Schema } from "effect"
 import { parse } from "../../layers/cli/terminal/asOfFlag.ts"
 import * as EventLogLayer from "../../layers/log/sqlite/EventLog.ts"
 import { at } from "../../layers/runtime/DataFolder.ts"
-import { SinkControl } from "../../layers/sink/SinkControl.ts"
+import { SinkControl, type SinkRequest } from "../../layers/sink/SinkControl.ts"
 import * as LeasesLayer from "../../layers/table/iceberg/Leases.ts"
 import * as TableWriterLayer from "../../layers/table/iceberg/TableWriter.ts"
 import { EventLog } from "../../services/EventLog.ts"
@@ -13,6 +13,7 @@ import { temporaryFolder } from "../support/dataFolder.ts"
 import { add, filesUnder, metadataFile, namedFiles, readJson, someRows, tableFiles } from "../support/icebergTable.ts"
 import { icebirdRows, sorted } from "../support/icebirdReader.ts"
 import { floe, start, startFloe } from "../support/program.ts"
+import { onDisk } from "../support/waiting.ts"
 
 /** A data folder with this many commits of three rows each, and the ids of their snapshots. */
 const filled = Effect.fnUntraced(function* (commits: number, ts = "2026-01-08-14") {
@@ -237,8 +238,11 @@ describe("floe maintain", () => {
     return root
   })
 
-  const until = <A, E, R>(effect: Effect.Effect<A, E, R>, holds: (value: A) => boolean) =>
-    Effect.repeat(effect, { until: holds, schedule: Schedule.spaced("10 millis") })
+  /** The request, once another process has brought it into a state that holds, in the write-ahead log of the control database. */
+  const requested = Effect.fnUntraced(function* (root: string, id: number, holds: (request: SinkRequest) => boolean) {
+    const { find } = yield* SinkControl
+    return yield* onDisk(join(root, "control.db-wal"), find(id), Option.exists(holds))
+  })
 
   it.live("a running sink does the work, even after the command stopped waiting", () =>
     Effect.gen(function* () {
@@ -248,12 +252,8 @@ describe("floe maintain", () => {
       const done = yield* floe(["maintain", "--json"], env)
       assert.deepStrictEqual(decode(done.out), { outcome: "There was nothing to do." }, done.err)
       const control = yield* Layer.build(SinkControl.layer.pipe(Layer.provide(at(root))))
-      const { find } = Context.get(control, SinkControl)
       const is = (id: number, state: string) =>
-        until(
-          find(id),
-          Option.exists((request) => request.state === state)
-        )
+        requested(root, id, (request) => request.state === state).pipe(Effect.provide(control))
       yield* is(1, "done")
       sink.signal("SIGSTOP")
       const waiting = yield* startFloe(["maintain"], env)
@@ -274,7 +274,7 @@ describe("floe maintain", () => {
       const { find } = Context.get(control, SinkControl)
       sink.signal("SIGSTOP")
       const waiting = yield* startFloe(["maintain"], { FLOE_DATA: root })
-      yield* until(find(1), Option.isSome)
+      yield* requested(root, 1, () => true).pipe(Effect.provide(control))
       sink.signal("SIGKILL")
       assert.strictEqual((yield* Effect.promise(() => waiting.ended)).code, 0)
       assert.strictEqual(waiting.output(), "There was nothing to do.\n")

@@ -3,10 +3,11 @@ import { execFileSync, spawnSync } from "node:child_process"
 import { closeSync, mkdirSync, openSync, rmSync, writeSync } from "node:fs"
 import { join } from "node:path"
 import { assert, it } from "@effect/vitest"
-import { Context, Effect, Schedule } from "effect"
+import { Context, Effect } from "effect"
 import { HttpServer } from "../../layers/ingest/http/HttpServer.ts"
 import { temporaryFolder } from "../support/dataFolder.ts"
 import { inProcess, programs } from "../support/inProcess.ts"
+import { poll } from "../support/waiting.ts"
 
 /** A file system of a few MiB; only root can mount one. */
 const mount = (folder: string) => spawnSync("mount", ["-t", "tmpfs", "-o", "size=6m", "tmpfs", folder]).status === 0
@@ -43,11 +44,7 @@ it.live(
         return Effect.promise(async () => (await fetch(`${url}/log?city=Oslo&temperature=1`)).status)
       })
       const doctor = Effect.map(inProcess(["doctor"], env), ({ out }) => out)
-      const until = (pattern: RegExp) =>
-        doctor.pipe(
-          Effect.repeat({ schedule: Schedule.spaced("100 millis"), until: (out) => pattern.test(out) }),
-          Effect.timeout("30 seconds")
-        )
+      const until = (pattern: RegExp) => poll(doctor, (out) => pattern.test(out))
       yield* Effect.scoped(
         Effect.gen(function* () {
           const send = yield* running

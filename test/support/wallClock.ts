@@ -1,4 +1,4 @@
-/** The TestClock with a wall clock that can be set without affecting elapsed time. */
+/** The clock of the test, with a wall clock that can be set without affecting elapsed time. */
 import { Clock, Context, Effect, Layer } from "effect"
 
 export class WallClock extends Context.Service<WallClock, { readonly step: (millis: number) => Effect.Effect<void> }>()(
@@ -13,6 +13,8 @@ export const layer = Layer.effectContext(
     const nanos = () => base.currentTimeNanosUnsafe() + BigInt(set) * 1_000_000n
     const clock: Clock.Clock = {
       ...base,
+      monotonicTimeNanosUnsafe: () => base.monotonicTimeNanosUnsafe(),
+      sleep: (duration) => base.sleep(duration),
       currentTimeMillisUnsafe: millis,
       currentTimeMillis: Effect.sync(millis),
       currentTimeNanosUnsafe: nanos,

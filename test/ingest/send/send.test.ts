@@ -12,6 +12,7 @@ import { at } from "../../../layers/runtime/DataFolder.ts"
 import { EventLogReader } from "../../../services/EventLog.ts"
 import { temporaryFolder } from "../../support/dataFolder.ts"
 import { floe, freePort, start, startFloe } from "../../support/program.ts"
+import { poll } from "../../support/waiting.ts"
 
 vi.setConfig({ testTimeout: 60_000 })
 
@@ -352,7 +353,7 @@ it.live.skipIf(process.platform !== "linux")("Ctrl-C ends it also where nobody w
     const sending = yield* startFloe(["send", "--file", fifo], { FLOE_TARGET: "http://127.0.0.1:9" })
     const descriptors = `/proc/${sending.pid}/fd`
     const isOpen = () => readdirSync(descriptors).some((fd) => linkOf(join(descriptors, fd)) === fifo)
-    while (!isOpen()) yield* Effect.sleep("10 millis")
+    yield* poll(Effect.sync(isOpen), Boolean)
     sending.signal("SIGINT")
     assert.strictEqual((yield* Effect.promise(() => sending.ended)).code, 130)
   }).pipe(Effect.scoped)

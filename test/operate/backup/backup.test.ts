@@ -18,6 +18,7 @@ import type { WeatherRecord } from "../../../services/Weather.ts"
 import { temporaryFolder } from "../../support/dataFolder.ts"
 import { icebirdRows, sorted } from "../../support/icebirdReader.ts"
 import { floe, freePort, start, startFloe } from "../../support/program.ts"
+import { exists } from "../../support/waiting.ts"
 
 const records = (count: number, label: string): ReadonlyArray<WeatherRecord> =>
   Array.from({ length: count }, (_, i) => ({ city: `${label} ${i}`, temperature: `${i % 90}.5`, ts: "2026-01-08-14" }))
@@ -84,9 +85,6 @@ const Repeated = Schema.Struct({
 })
 const positionsIn = Schema.decodeUnknownSync(Schema.fromJsonString(Repeated))
 
-const until = <A, E, R>(effect: Effect.Effect<A, E, R>, holds: (value: A) => boolean) =>
-  Effect.repeat(effect, { until: holds, schedule: Schedule.spaced("5 millis") })
-
 describe("floe backup", () => {
   it.live(
     "is whole and consistent while server and sink work, also after one that was killed",
@@ -118,14 +116,11 @@ describe("floe backup", () => {
           sent.push(...some)
         })
         yield* Effect.repeat(load, { times: 19 })
-        const loading = yield* Effect.forkChild(Effect.forever(Effect.andThen(load, Effect.sleep("20 millis"))))
+        const loading = yield* Effect.forkChild(Effect.repeat(load, Schedule.spaced("20 millis")))
         yield* Effect.promise(() => sink.until((output) => (output.match(/committed/g) ?? []).length > 3))
 
         const killed = yield* startFloe(["backup", folder], env)
-        yield* until(
-          Effect.sync(() => existsSync(join(`${folder}.partial`, "warehouse"))),
-          Boolean
-        )
+        yield* exists(join(`${folder}.partial`, "warehouse"))
         killed.signal("SIGKILL")
         yield* Effect.promise(() => killed.ended)
         assert.isFalse(existsSync(folder), "what was killed is not at the backup's name")

@@ -3,7 +3,7 @@ import { createServer, type RequestListener } from "node:http"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Duration, Effect, Layer, Schedule, Schema } from "effect"
+import { ConfigProvider, Duration, Effect, Layer, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import * as EventLogLayer from "../../../layers/log/sqlite/EventLog.ts"
 import * as EventLogReaderLayer from "../../../layers/log/sqlite/EventLogReader.ts"
@@ -20,6 +20,8 @@ import { TableWriter } from "../../../services/TableWriter.ts"
 import { hourOf, type WeatherRecord } from "../../../services/Weather.ts"
 import { temporaryFolder } from "../../support/dataFolder.ts"
 import { floe, freePort, start } from "../../support/program.ts"
+import { onDisk } from "../../support/waiting.ts"
+import * as wallClock from "../../support/wallClock.ts"
 import { reading } from "../../support/weatherTable.ts"
 
 /** A data folder, and a port on which nobody listens yet. */
@@ -116,12 +118,21 @@ const state = ({ data }: Place) =>
     Effect.map(({ _tag }) => _tag)
   )
 
-const until = <A, E>(effect: Effect.Effect<A, E>, is: (value: A) => boolean) =>
-  effect.pipe(Effect.repeat({ schedule: Schedule.spaced("50 millis"), until: is }), Effect.timeout("15 seconds"))
+/** Waits until the sink's process has reported this state, in the write-ahead log of its control database. */
+const reports = (place: Place, wanted: string) =>
+  onDisk(join(place.data, "control.db-wal"), state(place), (_) => _ === wanted)
+
+/** As seen this many milliseconds later. */
+const later =
+  (millis: number) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+    Effect.flatMap(wallClock.WallClock, ({ step }) => Effect.andThen(step(millis), effect)).pipe(
+      Effect.provide(wallClock.layer)
+    )
 
 const sinking = Effect.fnUntraced(function* (place: Place) {
   const sink = yield* start("sink", place.env)
-  yield* until(state(place), (_) => _ === "Running")
+  yield* reports(place, "Running")
   return sink
 })
 
@@ -292,15 +303,15 @@ describe("doctor", () => {
         const control = <A, E>(use: (control: SinkControl["Service"]) => Effect.Effect<A, E>) =>
           Effect.flatMap(SinkControl, use).pipe(Effect.provide(SinkControl.layer.pipe(Layer.provide(at(here.data)))))
         yield* control((_) => _.request("pause"))
-        yield* until(state(here), (_) => _ === "Paused")
+        yield* reports(here, "Paused")
         named(yield* found("sink", here), /^The sink is paused/)
         yield* control((_) => _.request("resume"))
-        yield* until(state(here), (_) => _ === "Running")
+        yield* reports(here, "Running")
 
         sink.signal("SIGSTOP")
-        yield* until(state(here), (_) => _ === "Silent")
+        assert.strictEqual(yield* later(10_000)(state(here)), "Silent")
         named(
-          yield* found("sink", here),
+          yield* later(10_000)(found("sink", here)),
           new RegExp(`^The sink \\(process ${sink.pid}\\) holds its lock and has sent no heartbeat`)
         )
         sink.signal("SIGKILL")
@@ -332,10 +343,7 @@ describe("doctor", () => {
         writeFileSync(folder, "")
         yield* logged(here.data, [reading("Rome", "1", hourOf(Date.now()))])
         yield* Effect.promise(() => sink.printed(/Retrying until it works/))
-        const findings = yield* until(
-          found("sink", here, { commitLagLimit: Duration.millis(100) }),
-          (_) => _.length > 0
-        )
+        const findings = yield* later(1_000)(found("sink", here, { commitLagLimit: Duration.millis(100) }))
         named(
           findings,
           /^The sink is running but commits nothing: event 3 has been in the log for \d+ s; events not in the table: 1\.$/

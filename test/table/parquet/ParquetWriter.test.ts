@@ -1,4 +1,4 @@
-import { existsSync, rmSync, writeFileSync } from "node:fs"
+import { rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout as delay } from "node:timers/promises"
 import { setFlagsFromString } from "node:v8"
@@ -9,6 +9,7 @@ import * as SecureRandom from "effect/crypto/SecureRandom"
 import * as ParquetWriter from "../../../layers/table/parquet/ParquetWriter.ts"
 import { temporaryFolder } from "../../support/dataFolder.ts"
 import { filesUnder, someRows } from "../../support/icebergTable.ts"
+import { exists } from "../../support/waiting.ts"
 
 const openWriter = (tempFolder: string) =>
   ParquetWriter.make({ memoryMegabytes: 96, tempFolder }).pipe(Effect.provide(SecureRandom.layerWebCrypto))
@@ -66,7 +67,7 @@ it.live("closing a writer in the middle of a statement stops the statement first
     const parquet = yield* openWriter(tempFolder).pipe(Scope.provide(scope))
     yield* parquet.stage(largeRows(200_000, "many"))
     const flush = yield* Effect.forkDetach(parquet.flush(join(folder, "data"), "writer"))
-    while (!existsSync(join(folder, "data")) && !flush.pollUnsafe()) yield* Effect.sleep("1 millis")
+    yield* Effect.raceFirst(exists(join(folder, "data")), Fiber.await(flush))
     yield* Scope.close(scope, Exit.void)
     if (Exit.isFailure(yield* Fiber.await(flush))) assert.deepStrictEqual(filesUnder(join(folder, "data")), [])
   })

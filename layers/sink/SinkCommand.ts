@@ -4,12 +4,21 @@ import { DataFolder } from "../../services/DataFolder.ts"
 import { isHeld, LockHeld } from "../runtime/ProcessLock.ts"
 import { type SinkCommand, SinkControl } from "./SinkControl.ts"
 
+/** The database with the request is gone. */
+class ControlReplaced extends Schema.TaggedError<ControlReplaced>()("ControlReplaced", {}) {
+  override get message() {
+    return "The sink's control database was replaced; try again."
+  }
+}
+
+/** The sink tried and failed. Its message is the sink's own. */
+class FailedInSink extends Schema.TaggedError<FailedInSink>()("FailedInSink", { message: Schema.String }) {}
+
 class SinkCommandFailed extends Schema.TaggedError<SinkCommandFailed>()("SinkCommandFailed", {
-  /** A sentence. */
-  reason: Schema.String
+  reason: Schema.Union([ControlReplaced, FailedInSink])
 }) {
   override get message() {
-    return this.reason
+    return this.reason.message
   }
 }
 
@@ -45,10 +54,11 @@ export const dispatch = Effect.fn("SinkCommand.dispatch")(function* <E, R>({
   const id = yield* control.request(command, argument)
   for (;;) {
     const request = yield* control.find(id)
-    if (Option.isNone(request))
-      return yield* new SinkCommandFailed({ reason: "The sink's control database was replaced; try again." })
+    if (Option.isNone(request)) return yield* new SinkCommandFailed({ reason: new ControlReplaced() })
     const { outcome, state } = request.value
-    if (state === "failed") return yield* new SinkCommandFailed({ reason: outcome ?? "The sink failed." })
+    if (state === "failed") {
+      return yield* new SinkCommandFailed({ reason: new FailedInSink({ message: outcome ?? "The sink failed." }) })
+    }
     if (state === "done") return outcome ?? "Done."
     yield* onProgress(state === "running" ? "the sink is working on it" : "waiting for the sink to start it")
     // A sink that dies leaves its lock, and the request to the next holder.

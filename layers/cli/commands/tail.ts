@@ -10,9 +10,37 @@ import { time } from "../terminal/listing.ts"
 import { print } from "../terminal/Output.ts"
 import { json } from "../terminal/printJson.ts"
 
-class NoSuchPosition extends Schema.TaggedError<NoSuchPosition>()("NoSuchPosition", { reason: Schema.String }) {
+class AnotherTopic extends Schema.TaggedError<AnotherTopic>()("AnotherTopic", {
+  topic: Schema.String,
+  wanted: Schema.String
+}) {
   override get message() {
-    return this.reason
+    return `The log is the topic ${this.topic}, not ${this.wanted}; set FLOE_TOPIC to read another topic.`
+  }
+}
+
+class NoSuchPartition extends Schema.TaggedError<NoSuchPartition>()("NoSuchPartition", { partition: Schema.Int }) {
+  override get message() {
+    return `The log has no partition ${this.partition}.`
+  }
+}
+
+class NoSuchOffset extends Schema.TaggedError<NoSuchOffset>()("NoSuchOffset", {
+  offset: Schema.Int,
+  partition: Schema.Int,
+  start: Schema.Int,
+  end: Schema.Int
+}) {
+  override get message() {
+    return `Partition ${this.partition} of the log has no offset ${this.offset}: its first offset is ${this.start}, and its end is ${this.end}.`
+  }
+}
+
+class NoSuchPosition extends Schema.TaggedError<NoSuchPosition>()("NoSuchPosition", {
+  reason: Schema.Union([AnotherTopic, NoSuchPartition, NoSuchOffset])
+}) {
+  override get message() {
+    return this.reason.message
   }
 }
 
@@ -50,9 +78,7 @@ const startIn = Effect.fnUntraced(function* (from: Option.Option<From>, bounds: 
   const { offset, partition: wanted } = from.value
   if (wanted !== undefined && wanted !== partition) return end
   if (offset >= start && offset <= end) return offset
-  return yield* new NoSuchPosition({
-    reason: `Partition ${partition} of the log has no offset ${offset}: its first offset is ${start}, and its end is ${end}.`
-  })
+  return yield* new NoSuchPosition({ reason: new NoSuchOffset({ offset, ...bounds }) })
 })
 
 const jsonLine = ({ position, acceptedAt, record }: LoggedEvent) =>
@@ -90,12 +116,10 @@ export const tail = Command.make(
     const name = yield* topic
     if (wanted?._tag === "Offset") {
       if (wanted.topic !== undefined && wanted.topic !== name) {
-        return yield* new NoSuchPosition({
-          reason: `The log is the topic ${name}, not ${wanted.topic}; set FLOE_TOPIC to read another topic.`
-        })
+        return yield* new NoSuchPosition({ reason: new AnotherTopic({ topic: name, wanted: wanted.topic }) })
       }
       if (wanted.partition !== undefined && !partitions.some(({ partition }) => partition === wanted.partition)) {
-        return yield* new NoSuchPosition({ reason: `The log has no partition ${wanted.partition}.` })
+        return yield* new NoSuchPosition({ reason: new NoSuchPartition({ partition: wanted.partition }) })
       }
     }
     const line = json ? jsonLine : textLine(name, yield* painter)

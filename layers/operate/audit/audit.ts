@@ -12,11 +12,34 @@ const settlingMillis = 10 * 60 * 1000
 const hourExamples = 5
 const allExamples = 20
 
-class AuditImpossible extends Schema.TaggedError<AuditImpossible>()("AuditImpossible", {
-  reason: Schema.String
+/** The table was written from another log. */
+class AnotherLog extends Schema.TaggedError<AnotherLog>()("AnotherLog", {
+  /** The id of the table's log, and of the log that is here. */
+  tableLogId: Schema.String,
+  logId: Schema.String
 }) {
   override get message() {
-    return `The log and the table cannot be compared: ${this.reason}.`
+    return `the table was written from another log (id ${this.tableLogId}) than the one that is here (id ${this.logId}); restore that log`
+  }
+}
+
+/** The log ends before an event that is in the table. */
+class LogTooShort extends Schema.TaggedError<LogTooShort>()("LogTooShort", {
+  partition: Schema.Int,
+  /** The offset after the last event in the table. */
+  inTable: Schema.Int,
+  end: Schema.Int
+}) {
+  override get message() {
+    return `the table holds the log up to offset ${this.inTable} of partition ${this.partition}, and the log ends at ${this.end}; restore the newest copy of the log`
+  }
+}
+
+class AuditImpossible extends Schema.TaggedError<AuditImpossible>()("AuditImpossible", {
+  reason: Schema.Union([AnotherLog, LogTooShort])
+}) {
+  override get message() {
+    return `The log and the table cannot be compared: ${this.reason.message}.`
   }
 }
 
@@ -72,16 +95,12 @@ const runsOf = (bounds: LogBounds, committed: Option.Option<ReadonlyArray<Positi
 const requireSameLog = Effect.fnUntraced(function* (bounds: LogBounds, table: TableView, runs: ReadonlyArray<Run>) {
   const logId = Option.getOrElse(table.logId, () => bounds.logId)
   if (!isSameLog(bounds, logId, runs[0]?.until ?? 0)) {
-    return yield* new AuditImpossible({
-      reason: `the table was written from another log (id ${logId}) than the one that is here (id ${bounds.logId}); restore that log`
-    })
+    return yield* new AuditImpossible({ reason: new AnotherLog({ tableLogId: logId, logId: bounds.logId }) })
   }
   for (const { partition, until } of runs) {
     const end = bounds.partitions.find((_) => _.partition === partition)?.end ?? 0
     if (until > end) {
-      return yield* new AuditImpossible({
-        reason: `the table holds the log up to offset ${until} of partition ${partition}, and the log ends at ${end}; restore the newest copy of the log`
-      })
+      return yield* new AuditImpossible({ reason: new LogTooShort({ partition, inTable: until, end }) })
     }
   }
 })

@@ -295,8 +295,12 @@ describe("audit", () => {
     Effect.gen(function* () {
       const other = yield* Effect.flip(audited(yield* filled(healthy, healthy, { logId: "another" })))
       assert.match(other.message, /^The log and the table cannot be compared: the table was written from another log/)
+      assert(other._tag === "AuditImpossible")
+      assert.strictEqual(other.reason._tag, "AnotherLog")
       const ahead = yield* Effect.flip(audited(yield* filled(healthy, healthy, { offset: 9 })))
       assert.include(ahead.message, "the table holds the log up to offset 9 of partition 0, and the log ends at 7")
+      assert(ahead._tag === "AuditImpossible")
+      assert.deepInclude(ahead.reason, { _tag: "LogTooShort", partition: 0, inTable: 9, end: 7 })
     }).pipe(Effect.scoped)
   )
 })

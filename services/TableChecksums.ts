@@ -5,6 +5,11 @@
  * A row's checksum is the number formed by the first 15 hexadecimal digits of the MD5 of city, U+001F, temperature in
  * UTF-8, with U+001E for a NULL. No logged record contains either character, so no two different records have the same
  * text. The checksum of several rows is the exact sum of theirs: their order does not matter, and a duplicate counts twice.
+ *
+ * A row of any other stream has the text of its columns, joined by commas. A missing value is `~`. A string, and json, is its
+ * length in UTF-8 bytes, a colon and the string. A float or double is its IEEE 754 bits as a signed integer, because engines
+ * print numbers differently. Every other primitive is its canonical text. A struct is its fields in parentheses, a list its
+ * elements in brackets, a map its entries `key=value` in braces, sorted by their bytes.
  */
 import { hash } from "node:crypto"
 import { Context, type Effect, type Option, Schema, type Scope, type Stream } from "effect"

@@ -1,0 +1,78 @@
+/** The text of a record whose checksum an audit compares, as services/TableChecksums.ts defines it. */
+import { Schema } from "effect"
+import type { Column, ColumnType, StreamDefinition } from "../../../services/StreamDefinition.ts"
+
+type Encode = (value: unknown) => string
+
+const absent = "~"
+const isRecord = Schema.is(Schema.Record(Schema.String, Schema.Unknown))
+const orAbsent = (value: unknown, encode: Encode) => (value === undefined || value === null ? absent : encode(value))
+
+const bits = new DataView(new ArrayBuffer(8))
+
+const doubleBits: Encode = (value) => {
+  bits.setFloat64(0, Number(value))
+  return String(bits.getBigInt64(0))
+}
+
+const floatBits: Encode = (value) => {
+  bits.setFloat32(0, Number(value))
+  return String(bits.getInt32(0))
+}
+
+const framed: Encode = (value) => {
+  const text = String(value)
+  return `${Buffer.byteLength(text)}:${text}`
+}
+
+const primitive = (type: string): Encode => {
+  if (type === "double") return doubleBits
+  if (type === "float") return floatBits
+  return type === "string" || type === "json" ? framed : String
+}
+
+/** By UTF-8 bytes, as SQL engines sort texts. */
+const byBytes = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b))
+
+const structOf = (fields: ReadonlyArray<Column>): Encode => {
+  const encode = columnsOf(fields)
+  return (value) => `(${isRecord(value) ? encode(value) : ""})`
+}
+
+const encoder = (column: ColumnType): Encode => {
+  if (column.type === "struct") return structOf(column.fields)
+  if (column.type === "list") {
+    const element = encoder(column.element)
+    return (value) => `[${Array.isArray(value) ? value.map((one) => orAbsent(one, element)).join(",") : ""}]`
+  }
+  if (column.type === "map") {
+    const encode = encoder(column.value)
+    return (value) => {
+      const entries = Object.entries(isRecord(value) ? value : {})
+      return `{${entries
+        .map(([key, one]) => `${framed(key)}=${orAbsent(one, encode)}`)
+        .sort(byBytes)
+        .join(",")}}`
+    }
+  }
+  return primitive(column.type)
+}
+
+const columnsOf = (columns: ReadonlyArray<Column>) => {
+  const parts = columns.map((column) => ({
+    names: [column.name, column.renamedFrom ?? column.name],
+    encode: encoder(column)
+  }))
+  return (record: Readonly<Record<string, unknown>>) =>
+    parts
+      .map(({ encode, names: [name = "", before = ""] }) => orAbsent(record[name] ?? record[before], encode))
+      .join(",")
+}
+
+const decodeRecord = Schema.decodeUnknownSync(Schema.Record(Schema.String, Schema.Unknown))
+
+/** Gives the text of a record, which must be canonical JSON of this stream. */
+export const rowText = ({ columns }: Pick<StreamDefinition, "columns">) => {
+  const encode = columnsOf(columns)
+  return (record: string) => encode(decodeRecord(JSON.parse(record)))
+}

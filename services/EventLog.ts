@@ -1,11 +1,11 @@
 /**
- * The durable log of weather events, the only source of truth.
- * Owns: append, order, idempotency keys, reading. Does not own: validation (Weather), the table (Table), retries of callers.
+ * The durable log of the events of all streams, the only source of truth.
+ * Owns: append, order, idempotency keys, reading. Does not own: validation (the door), the table (Table), retries of callers.
  */
 import { Context, type Effect, Schema, type Stream } from "effect"
 import type { WeatherRecord } from "./Weather.ts"
 
-/** The position of an event: offsets count 0, 1, 2, … within a partition, without gaps. */
+/** The position of an event in its stream: offsets count 0, 1, 2, … within a partition, without gaps. */
 export const Position = Schema.Struct({
   partition: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)),
   offset: Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
@@ -35,17 +35,40 @@ export interface IdempotencyKey {
   readonly digest: string
 }
 
-export interface Append {
-  /** At least one record; all have the same `ts`. */
-  readonly records: ReadonlyArray<WeatherRecord>
+/** What the door did not accept, kept with the log as a dead letter. */
+export interface Rejected {
+  /** The event as the client sent it. */
+  readonly value: string
+  readonly reason: string
+}
+
+interface AppendOf<R extends LogRecord> {
+  /** At least one record, unless some are rejected. Weather's all have the same `ts`. */
+  readonly records: ReadonlyArray<R>
+  readonly rejected?: ReadonlyArray<Rejected> | undefined
+  /** Each stream has its own keys. */
   readonly idempotency?: IdempotencyKey | undefined
 }
 
+export interface WeatherAppend extends AppendOf<WeatherRecord> {
+  readonly stream?: undefined
+}
+
+/** `stream` is any stream but weather. */
+export interface StreamAppend extends AppendOf<string> {
+  readonly stream: string
+  /** The version of the definition that the records were checked against. */
+  readonly schemaVersion: number
+}
+
+/** The stream is weather if none is named. */
+export type Append = WeatherAppend | StreamAppend
+
 export interface Appended {
-  /** In the order of the records. */
+  /** In the order of the records; empty if there were none. */
   readonly positions: ReadonlyArray<PositionRun>
-  /** The hour of the logged records; for a repeated key the hour of the first append. */
-  readonly ts: string
+  /** Of weather alone: the hour of the logged records; for a repeated key the hour of the first append. */
+  readonly ts?: string | undefined
   /** True if the key was used before for the same records: this append logged nothing. */
   readonly repeated: boolean
 }
@@ -138,22 +161,28 @@ export class KeyInFlight extends Schema.TaggedError<KeyInFlight>()("KeyInFlight"
   }
 }
 
-/** Reads the log; any number of processes may read while one appends. */
+/** Reads one stream of the log. */
+export interface LogReader<R extends LogRecord = LogRecord> {
+  readonly bounds: Effect.Effect<LogBounds, LogUnavailable | LogCorrupt>
+  /**
+   * The events of a partition from `from` on, in order and in chunks. With `until: "end"` the stream ends at the end
+   * that the log had when the stream started; otherwise it continues with new events. A `from` beyond the end of the
+   * log is LogCorrupt: the log has lost events that the caller saw.
+   */
+  readonly read: (
+    from: Position,
+    options?: { readonly until?: "end" | undefined }
+  ) => Stream.Stream<LoggedEvent<R>, LogUnavailable | LogCorrupt>
+  /** Offset of the first event within the bounds that was accepted at `millis` (since 1970) or later; else the end of the bounds. */
+  readonly firstAt: (bounds: PartitionBounds, millis: number) => Effect.Effect<number, LogUnavailable | LogCorrupt>
+}
+
+/** Reads the log: weather's events, and with `of` those of any stream. Any number of processes may read while one appends. */
 export class EventLogReader extends Context.Service<
   EventLogReader,
-  {
-    readonly bounds: Effect.Effect<LogBounds, LogUnavailable | LogCorrupt>
-    /**
-     * The events of a partition from `from` on, in order and in chunks. With `until: "end"` the stream ends at the end
-     * that the log had when the stream started; otherwise it continues with new events. A `from` beyond the end of the
-     * log is LogCorrupt: the log has lost events that the caller saw.
-     */
-    readonly read: (
-      from: Position,
-      options?: { readonly until?: "end" | undefined }
-    ) => Stream.Stream<LoggedEvent, LogUnavailable | LogCorrupt>
-    /** Offset of the first event within the bounds that was accepted at `millis` (since 1970) or later; else the end of the bounds. */
-    readonly firstAt: (bounds: PartitionBounds, millis: number) => Effect.Effect<number, LogUnavailable | LogCorrupt>
+  LogReader<WeatherRecord> & {
+    /** The events of a stream, weather included. A stream without events is empty. */
+    readonly of: (stream: string) => LogReader
   }
 >()("floe/services/EventLogReader") {}
 

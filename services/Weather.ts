@@ -3,6 +3,7 @@
  * Owns: the fields, their rules, their order. Does not own: storage.
  */
 import { Schema } from "effect"
+import type { AppliedStream } from "./StreamDefinition.ts"
 
 const codePoints = (text: string) => {
   let count = 0
@@ -90,3 +91,17 @@ export const hasHour = (millis: number) => millis >= 0 && millis < lastHourEnds
 
 /** The hour in UTC of a time in milliseconds since 1970. */
 export const hourOf = (millis: number) => new Date(millis).toISOString().slice(0, 13).replace("T", "-")
+
+/** The definition of the built-in stream, in the form of a user's. */
+export const weatherStream: AppliedStream = {
+  definition: {
+    name: "weather",
+    columns: columns.map((name) => ({ name, type: "string", required: true })),
+    key: null,
+    partitionBy: [{ column: "ts", transform: "identity" }]
+  },
+  version: 1,
+  ids: { city: 1, temperature: 2, ts: 3 },
+  lastId: 3,
+  appliedAt: 0
+}

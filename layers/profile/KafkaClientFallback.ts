@@ -14,14 +14,12 @@ export const logReader = EventLogReaderLayer.layer.pipe(
   Layer.catchTag("KafkaClientMissing", (cause) => {
     const missing = (operation: string) =>
       Effect.fail(new LogUnavailable({ operation, reason: reasonOf(cause), cause }))
-    return Layer.succeed(
-      EventLogReader,
-      EventLogReader.of({
-        bounds: missing("bounds"),
-        read: () => Stream.fromEffect(missing("read")),
-        firstAt: () => missing("firstAt")
-      })
-    )
+    const reader = {
+      bounds: missing("bounds"),
+      read: () => Stream.fromEffect(missing("read")),
+      firstAt: () => missing("firstAt")
+    }
+    return Layer.succeed(EventLogReader, EventLogReader.of({ ...reader, of: () => reader }))
   })
 )
 

@@ -1,28 +1,24 @@
 /** Warns about FLOE_ variables that are not settings, so that a misspelt name is not ignored silently. */
 import { Console, Effect } from "effect"
-import { distance } from "fastest-levenshtein"
 import { settings } from "../../services/Settings.ts"
+import { nearest } from "./nearest.ts"
 
 /** Read by compose.yaml, the metastore's image and the tests. */
 const elsewhere = /^FLOE_(BIND|WAREHOUSE|STACK|TEST_\w+)$/
 
-const furthest = 3
-
-const nearestTo = (name: string) => {
-  const [nearest] = settings
-    .map((setting) => ({ name: setting.name, distance: distance(setting.name, name) }))
-    .toSorted((a, b) => a.distance - b.distance)
-  if (nearest !== undefined && nearest.distance <= furthest) return nearest.name
-  return settings.find((setting) => name.startsWith(`${setting.name}_`))?.name
-}
+const nearestTo = (name: string) =>
+  nearest(
+    name,
+    settings.map((setting) => setting.name)
+  ) ?? settings.find((setting) => name.startsWith(`${setting.name}_`))?.name
 
 /** One sentence for each FLOE_ name that is not a setting. */
 export const warningsOf = (names: ReadonlyArray<string>) =>
   names
     .filter((name) => /^FLOE_/i.test(name) && !elsewhere.test(name) && !settings.some((known) => known.name === name))
     .map((name) => {
-      const nearest = nearestTo(name.toUpperCase())
-      const advice = nearest === undefined ? "run floe config to list all settings" : `did you mean ${nearest}?`
+      const known = nearestTo(name.toUpperCase())
+      const advice = known === undefined ? "run floe config to list all settings" : `did you mean ${known}?`
       return `${name} is not a setting of Floe and is ignored; ${advice}${advice.endsWith("?") ? "" : "."}`
     })
 

@@ -2,15 +2,17 @@
 import { hash } from "node:crypto"
 import { Effect, Option, Stream } from "effect"
 import { DataFolder } from "../../services/DataFolder.ts"
-import { EventLogReader, isSameLog, type LoggedEvent } from "../../services/EventLog.ts"
+import { EventLogReader, isSameLog, type LoggedEvent, type LogRecord } from "../../services/EventLog.ts"
 import type { Progress } from "../../services/TableWriter.ts"
 import { SinkStopped } from "./SinkStopped.ts"
 
 export const partition = 0
 
 /** Includes the time of acceptance, which distinguishes events with the same record. */
-export const digestOf = ({ acceptedAt, record: { city, temperature, ts } }: LoggedEvent) =>
-  hash("sha256", JSON.stringify([acceptedAt, city, temperature, ts]), "hex").slice(0, 16)
+export const digestOf = ({ acceptedAt, record }: LoggedEvent<LogRecord>) => {
+  const values = typeof record === "string" ? [record] : [record.city, record.temperature, record.ts]
+  return hash("sha256", JSON.stringify([acceptedAt, ...values]), "hex").slice(0, 16)
+}
 
 const advice = "Restore that log, or move the table away so that the sink builds a new one from this log."
 

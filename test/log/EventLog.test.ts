@@ -15,9 +15,15 @@ import { EventLog, EventLogReader } from "../../services/EventLog.ts"
 import { temporary, temporaryFolder } from "../support/dataFolder.ts"
 import * as wallClock from "../support/wallClock.ts"
 import { eventLogContract, everything, positionsOf, record } from "./eventLogContract.ts"
+import { streamAsWeather } from "./streamAsWeather.ts"
 
 eventLogContract("EventLog in memory", Memory.layer)
 eventLogContract("EventLog on SQLite", Sqlite.layer.pipe(Layer.provide(temporary)))
+eventLogContract("A stream of EventLog in memory", streamAsWeather("readings", Memory.layer))
+eventLogContract(
+  "A stream of EventLog on SQLite",
+  streamAsWeather("readings", Sqlite.layer.pipe(Layer.provide(temporary)))
+)
 
 const server = (folder: string) => Sqlite.layer.pipe(Layer.provide(at(folder)))
 const reader = (folder: string) => SqliteReader.layer.pipe(Layer.provide(at(folder)))
@@ -26,7 +32,9 @@ const cities = Effect.map(everything, (events) => events.map((event) => event.re
 
 for (const [name, log] of [
   ["in memory", Memory.layer],
-  ["on SQLite", Sqlite.layer.pipe(Layer.provide(temporary))]
+  ["on SQLite", Sqlite.layer.pipe(Layer.provide(temporary))],
+  ["of a stream in memory", streamAsWeather("readings", Memory.layer)],
+  ["of a stream on SQLite", streamAsWeather("readings", Sqlite.layer.pipe(Layer.provide(temporary)))]
 ] as const) {
   layer(log)(`Idempotency keys ${name}`, (it) => {
     it.effect("are kept for 24 hours and not longer", () =>

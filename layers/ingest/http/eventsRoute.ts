@@ -49,7 +49,7 @@ export const make = (contexts: RequestContexts, responses: Responses, fibers: Fi
       ...readings.map(({ city, temperature }) => [city, temperature])
     ])
     const appended = yield* responses.append({ records, idempotency })
-    return { count: records.length, ...appended }
+    return { count: records.length, ...appended, ts: appended.ts ?? ts }
   })
 
   return (context: RequestContext, query: string) =>

@@ -4,7 +4,6 @@
  */
 import { Clock, Context, Effect, Layer } from "effect"
 import {
-  type Append,
   type Appended,
   AppendOutcomeUnknown,
   EventLog,
@@ -13,7 +12,8 @@ import {
   KeyInFlight,
   KeyReused,
   type LogUnavailable,
-  type Position
+  type Position,
+  type WeatherAppend
 } from "../../../services/EventLog.ts"
 import { keysMax, keysShared, topic } from "../../../services/Settings.ts"
 import * as ageClock from "../../runtime/ageClock.ts"
@@ -24,6 +24,7 @@ import * as Reader from "./EventLogReader.ts"
 import { codes, unavailable } from "./failures.ts"
 import * as IdempotencyIndex from "./IdempotencyIndex.ts"
 import * as KeyIndexer from "./KeyIndexer.ts"
+import { onlyWeather } from "./onlyWeather.ts"
 import * as ProducerSupervisor from "./ProducerSupervisor.ts"
 import * as RecordLimit from "./recordLimit.ts"
 import { headersOf } from "./records.ts"
@@ -56,7 +57,7 @@ const make = Effect.gen(function* () {
 
   const reached = (_: number, { partition, offset }: Position) => keys.reached(partition, offset + 1)
 
-  const unkeyed = ({ records }: Append) => {
+  const unkeyed = ({ records }: WeatherAppend) => {
     const sent = sender.send({
       records,
       key: null,
@@ -77,7 +78,7 @@ const make = Effect.gen(function* () {
 
   /** Sends the records of a request that the topic lacks, synchronously, so that an interruption cannot split them. */
   const complete = (
-    { records }: Append,
+    { records }: WeatherAppend,
     idempotency: IdempotencyKey,
     receipt: IdempotencyIndex.Receipt,
     isNew: boolean
@@ -135,7 +136,7 @@ const make = Effect.gen(function* () {
     return Effect.succeed({ positions: receipt.positions, ts: receipt.ts, repeated: true })
   }
 
-  const keyed = Effect.fnUntraced(function* (append: Append, idempotency: IdempotencyKey) {
+  const keyed = Effect.fnUntraced(function* (append: WeatherAppend, idempotency: IdempotencyKey) {
     const { records } = append
     const { key } = idempotency
     const first = keys.find(key, now())
@@ -155,6 +156,7 @@ const make = Effect.gen(function* () {
   })
 
   const append: EventLog["Service"]["append"] = (append) => {
+    if (append.stream !== undefined) return Effect.fail(onlyWeather("append", append.stream))
     if (append.records.length === 0) return Effect.die(new Error("an append has at least one record"))
     const { idempotency } = append
     return idempotency === undefined ? Effect.suspend(() => unkeyed(append)) : keyed(append, idempotency)

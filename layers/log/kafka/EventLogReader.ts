@@ -5,14 +5,17 @@ import {
   EventLogReader,
   LogCorrupt,
   type LoggedEvent,
+  type LogReader,
   type PartitionBounds,
   type Position
 } from "../../../services/EventLog.ts"
 import { topic } from "../../../services/Settings.ts"
+import type { WeatherRecord } from "../../../services/Weather.ts"
 import { plural } from "../../runtime/plural.ts"
 import { Cluster, type Isolation } from "./Cluster.ts"
 import * as Consumer from "./Consumer.ts"
 import { codes, type KafkaFailure, unavailable } from "./failures.ts"
+import { readerOf } from "./onlyWeather.ts"
 import { eventOf as weatherEventOf } from "./records.ts"
 
 type EventOf = (message: Message) => LoggedEvent | undefined
@@ -112,7 +115,7 @@ export const make = Effect.fnUntraced(function* (
     Effect.mapError(unavailable("firstAt"))
   )
 
-  return EventLogReader.of({
+  const reader: LogReader<WeatherRecord> = {
     firstAt,
     bounds: bounds.pipe(Effect.mapError(unavailable("bounds")), Effect.withSpan("EventLogReader.bounds")),
     read: (from, options) =>
@@ -121,7 +124,8 @@ export const make = Effect.fnUntraced(function* (
           Effect.mapError((error) => (error._tag === "LogCorrupt" ? error : unavailable("read")(error)))
         )
       )
-  })
+  }
+  return EventLogReader.of({ ...reader, of: readerOf(reader) })
 })
 
 const layerWith = (options: ReadOptions) =>

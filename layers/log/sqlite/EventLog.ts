@@ -6,6 +6,7 @@ import { Clock, Context, Effect, Layer } from "effect"
 import { layerWebCrypto, SecureRandom } from "effect/crypto/SecureRandom"
 import { DataFolder } from "../../../services/DataFolder.ts"
 import {
+  type Append,
   type Appended,
   type AppendOutcomeUnknown,
   EventLog,
@@ -22,10 +23,17 @@ import * as LogWriter from "./LogWriter.ts"
 import { unavailable, whenReading, whenWriting } from "./logFailures.ts"
 import { position } from "./logRows.ts"
 import * as Receipts from "./Receipts.ts"
+import { isStreamName } from "./schema.ts"
 
 /** Most records that wait for the disk; a single append may be larger. */
 const maxWaiting = 50_000
 const maxGroup = 20_000
+
+const sizeOf = ({ records, rejected }: Append) => records.length + (rejected === undefined ? 0 : rejected.length)
+
+/** Distinguishes the keys of all streams: no key contains a line break. */
+const keyOf = ({ idempotency, stream }: Append) =>
+  idempotency === undefined || stream === undefined ? idempotency?.key : `${stream}\n${idempotency.key}`
 
 interface Waiting extends LogWriter.Entry {
   readonly resume: (
@@ -38,7 +46,7 @@ const make = Effect.gen(function* () {
   const clock = yield* Clock.Clock
   const newLogId = yield* (yield* SecureRandom).uuidV4()
   const keysNow = ageClock.make(clock, Receipts.kept)
-  const commits: Reader.Commits = { end: 0, waiting: new Set() }
+  const commits = new Map<string, Reader.Commits>()
   let inFlight = new Set<string>()
   const queue: Array<Waiting> = []
   let records = 0
@@ -59,7 +67,14 @@ const make = Effect.gen(function* () {
         writer.close()
       })
   )
-  commits.end = writer.end() ?? 0
+  const commitsOf = (stream: string) => {
+    let found = commits.get(stream)
+    if (found === undefined) {
+      found = { end: writer.end(stream) ?? 0, waiting: new Set() }
+      commits.set(stream, found)
+    }
+    return found
+  }
 
   const checkMark = () => {
     const cause = writer.markFailure()
@@ -71,8 +86,8 @@ const make = Effect.gen(function* () {
     let size = 0
     let count = 0
     for (const { append } of queue) {
-      if (count > 0 && size + append.records.length > maxGroup) break
-      size += append.records.length
+      if (count > 0 && size + sizeOf(append) > maxGroup) break
+      size += sizeOf(append)
       count++
     }
     records -= size
@@ -98,14 +113,17 @@ const make = Effect.gen(function* () {
     if (queue.length === 0) return
     const group = take()
     const outcomes = written(writer, group)
-    inFlight = new Set(queue.flatMap(({ append }) => append.idempotency?.key ?? []))
+    inFlight = new Set(queue.flatMap(({ append }) => keyOf(append) ?? []))
     if (queue.length > 0) schedule()
     for (const [i, outcome] of outcomes.entries()) group[i]?.resume(outcome)
-    commits.end = writer.end() ?? commits.end
-    if (commits.waiting.size === 0) return
-    const { waiting } = commits
-    commits.waiting = new Set()
-    for (const wake of waiting) wake()
+    for (const [stream, commit] of commits) {
+      const end = writer.end(stream) ?? commit.end
+      if (end === commit.end) continue
+      commit.end = end
+      const { waiting } = commit
+      commit.waiting = new Set()
+      for (const wake of waiting) wake()
+    }
   }
 
   const schedule = () => {
@@ -123,16 +141,20 @@ const make = Effect.gen(function* () {
 
   const append: EventLog["Service"]["append"] = (append) =>
     Effect.callback((resume) => {
-      if (append.records.length === 0) return resume(Effect.die(new Error("an append has at least one record")))
-      const rejected = rejection(append.records.length)
+      const size = sizeOf(append)
+      if (size === 0) return resume(Effect.die(new Error("an append has at least one record")))
+      if (append.stream !== undefined && !isStreamName(append.stream)) {
+        return resume(Effect.die(new Error(`${append.stream} is not the name of a stream`)))
+      }
+      const rejected = rejection(size)
       if (rejected !== undefined) return resume(Effect.fail(rejected))
-      const key = append.idempotency?.key
+      const key = keyOf(append)
       if (key !== undefined) {
         if (inFlight.has(key)) return resume(Effect.fail(new KeyInFlight()))
         inFlight.add(key)
       }
       queue.push({ append, acceptedAt: clock.currentTimeMillisUnsafe(), resume })
-      records += append.records.length
+      records += size
       if (!scheduled) schedule()
     })
 
@@ -146,7 +168,7 @@ const make = Effect.gen(function* () {
     )
   }).pipe(Effect.withSpan("EventLog.ready"))
 
-  const reader = yield* Reader.make(commits)
+  const reader = yield* Reader.make(commitsOf)
   return Context.make(EventLog, EventLog.of({ logId: writer.logId, append, ready })).pipe(
     Context.add(EventLogReader, reader)
   )

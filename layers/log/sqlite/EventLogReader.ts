@@ -1,15 +1,16 @@
 /** Reads the embedded log while another process appends to it. The log may be created after the reader. */
 import { Array as Arr, Cause, Effect, Layer, Stream } from "effect"
 import { DataFolder } from "../../../services/DataFolder.ts"
-import { EventLogReader } from "../../../services/EventLog.ts"
+import { EventLogReader, type LoggedEvent, type LogReader, type LogRecord } from "../../../services/EventLog.ts"
+import type { WeatherRecord } from "../../../services/Weather.ts"
 import { firstAt } from "./firstAt.ts"
 import * as HighWaterMark from "./HighWaterMark.ts"
 import * as LogFile from "./LogFile.ts"
-import { corrupt } from "./LogTable.ts"
+import { corrupt, type LogTable } from "./LogTable.ts"
 import { unavailable, whenReading } from "./logFailures.ts"
-import { position } from "./logRows.ts"
+import { position, weatherRows } from "./logRows.ts"
 
-/** Through this the writer wakes the readers of its own process. */
+/** Through this the writer wakes the readers of a stream in its own process. */
 export interface Commits {
   end: number
   waiting: Set<() => void>
@@ -19,7 +20,10 @@ export interface Commits {
 const batchSize = 5_000
 const pollInterval = "50 millis"
 
-export const make = Effect.fnUntraced(function* (commits?: Commits) {
+const weather = weatherRows.stream
+
+/** `commitsOf`: of a stream, in the process that appends to it. */
+export const make = Effect.fnUntraced(function* (commitsOf?: (stream: string) => Commits) {
   const folder = yield* DataFolder
   let current: LogFile.LogFile | undefined
   let closed = false
@@ -36,22 +40,29 @@ export const make = Effect.fnUntraced(function* (commits?: Commits) {
     return current
   }
 
-  const confirm = (mark: HighWaterMark.HighWaterMark | undefined, log: LogFile.LogFile, end: number) => {
+  const confirm = (
+    mark: HighWaterMark.HighWaterMark | undefined,
+    log: LogFile.LogFile,
+    end: number,
+    stream: string
+  ) => {
     if (mark?.logId !== log.logId && log.isReplaced()) throw unavailable("read", "it is being replaced")
-    LogFile.confirm(mark, log.logId, end)
+    LogFile.confirm(mark, log.logId, end, stream)
   }
 
-  const readBounds = () => {
+  const readBounds = (stream: string) => {
     const log = file()
-    const mark = HighWaterMark.read(folder.logHighWaterMark)
-    const { end } = log.tail()
-    confirm(mark, log, end)
-    return { logId: log.logId, earlier: log.earlier, partitions: [{ partition: 0, start: 0, end }] }
+    const mark = HighWaterMark.read(folder.logHighWaterMark, stream)
+    const { end } = log.of(stream).tail()
+    confirm(mark, log, end, stream)
+    return { logId: log.logId, earlier: log.earlierOf(stream), partitions: [{ partition: 0, start: 0, end }] }
   }
 
-  const bounds = Effect.try({ try: readBounds, catch: (cause) => whenReading("bounds", position(0), cause) }).pipe(
-    Effect.withSpan("EventLogReader.bounds")
-  )
+  const boundsOf = (stream: string) =>
+    Effect.try({
+      try: () => readBounds(stream),
+      catch: (cause) => whenReading("bounds", position(0), cause)
+    }).pipe(Effect.withSpan("EventLogReader.bounds"))
 
   const committed = (commits: Commits, next: number) =>
     Effect.callback<void>((resume) => {
@@ -73,7 +84,13 @@ export const make = Effect.fnUntraced(function* (commits?: Commits) {
     while (isSame(log, version)) yield* Effect.sleep(pollInterval)
   })
 
-  const cursor = (from: number, untilEnd: boolean) => {
+  const cursor = <R extends LogRecord>(
+    stream: string,
+    tableOf: (log: LogFile.LogFile) => LogTable<R>,
+    from: number,
+    untilEnd: boolean
+  ) => {
+    const commits = commitsOf?.(stream)
     let next = from
     let stop: number | undefined
     let logId: string | undefined
@@ -84,16 +101,17 @@ export const make = Effect.fnUntraced(function* (commits?: Commits) {
       logId ??= log.logId
       if (log.logId !== logId) throw corrupt(next, `log ${log.logId} replaced log ${logId} while it was read`)
       const version = log.version()
-      const mark = HighWaterMark.read(folder.logHighWaterMark)
+      const mark = HighWaterMark.read(folder.logHighWaterMark, stream)
+      const table = tableOf(log)
       if (untilEnd && stop === undefined) {
-        const { end } = log.tail()
-        confirm(mark, log, end)
+        const { end } = table.tail()
+        confirm(mark, log, end, stream)
         stop = Math.max(end, next)
       }
-      const events = log.events(next, Math.min(batchSize, (stop ?? Infinity) - next))
+      const events: ReadonlyArray<LoggedEvent<R>> = table.events(next, Math.min(batchSize, (stop ?? Infinity) - next))
       next += events.length
       if (events.length === 0 && next !== stop) {
-        confirm(mark, log, next)
+        confirm(mark, log, next, stream)
         if (stop !== undefined) throw corrupt(next, "the event is missing")
         wait = commits === undefined ? polled(log, version) : committed(commits, next)
       }
@@ -121,12 +139,21 @@ export const make = Effect.fnUntraced(function* (commits?: Commits) {
     })
   )
 
-  const read: EventLogReader["Service"]["read"] = (from, options) =>
-    from.partition === 0
-      ? Stream.fromPull(Effect.sync(() => cursor(from.offset, options?.until === "end")))
-      : Stream.fail(whenReading("read", from, corrupt(0, `it has no partition ${from.partition}`)))
+  const readerOf = <R extends LogRecord>(
+    stream: string,
+    tableOf: (log: LogFile.LogFile) => LogTable<R>
+  ): LogReader<R> => {
+    const read: LogReader<R>["read"] = (from, options) =>
+      from.partition === 0
+        ? Stream.fromPull(Effect.sync(() => cursor(stream, tableOf, from.offset, options?.until === "end")))
+        : Stream.fail(whenReading("read", from, corrupt(0, `it has no partition ${from.partition}`)))
+    return { bounds: boundsOf(stream), read, firstAt: firstAt(read) }
+  }
 
-  return EventLogReader.of({ bounds, read, firstAt: firstAt(read) })
+  return EventLogReader.of({
+    ...readerOf<WeatherRecord>(weather, (log) => log.weather),
+    of: (stream) => readerOf(stream, (log) => log.of(stream))
+  })
 })
 
 export const layer = Layer.effect(EventLogReader, make())

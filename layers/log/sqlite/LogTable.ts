@@ -1,8 +1,8 @@
-/** The log's rows over one connection, each verified against the row before it. Throws LogCorrupt. */
+/** A stream's rows over one connection, each verified against the row before it. Throws LogCorrupt. */
 import type { DatabaseSync } from "node:sqlite"
-import { LogCorrupt, type LoggedEvent } from "../../../services/EventLog.ts"
+import { LogCorrupt, type LoggedEvent, type LogRecord } from "../../../services/EventLog.ts"
 import { isDamage } from "./logFailures.ts"
-import { checksumOf, columns, decodeRow, eventOf, type LogRow, position, seedOf } from "./logRows.ts"
+import { eventOf, type LogRow, type LogRows, position } from "./logRows.ts"
 
 export const corrupt = (offset: number, reason: string) => new LogCorrupt({ position: position(offset), reason })
 
@@ -13,18 +13,34 @@ export interface Tail {
   readonly checksum: number
 }
 
-export interface LogTable {
+export interface LogTable<R extends LogRecord = LogRecord> {
   /** The end, with the last row verified. */
   readonly tail: () => Tail
-  readonly row: (offset: number) => LogRow
+  readonly row: (offset: number) => LogRow<R>
   /** Up to `limit` events from `from` on. Stops before a corrupt row; the next call then throws LogCorrupt. Empty at the end. */
-  readonly events: (from: number, limit: number) => ReadonlyArray<LoggedEvent>
+  readonly events: (from: number, limit: number) => ReadonlyArray<LoggedEvent<R>>
 }
 
-export const make = (database: DatabaseSync, chainId: string): LogTable => {
-  const seed = seedOf(chainId)
-  const rowsFrom = database.prepare(`SELECT ${columns} FROM log WHERE "offset" >= ? ORDER BY "offset" LIMIT ?`)
-  const lastOffset = database.prepare(`SELECT "offset" FROM log ORDER BY "offset" DESC LIMIT 1`)
+const endsBefore = (end: number, from: number) => corrupt(end, `the log ends here, not at offset ${from} or later`)
+
+/** Of a stream that has no table yet. */
+export const empty = <R extends LogRecord>(chainId: string, rows: LogRows<R>): LogTable<R> => ({
+  tail: () => ({ end: 0, checksum: rows.seed(chainId) }),
+  row: (offset) => {
+    throw endsBefore(0, offset)
+  },
+  events: (from) => {
+    if (from > 0) throw endsBefore(0, from)
+    return []
+  }
+})
+
+export const make = <R extends LogRecord>(database: DatabaseSync, chainId: string, rows: LogRows<R>): LogTable<R> => {
+  const seed = rows.seed(chainId)
+  const rowsFrom = database.prepare(
+    `SELECT ${rows.columns.join(", ")} FROM ${rows.table} WHERE "offset" >= ? ORDER BY "offset" LIMIT ?`
+  )
+  const lastOffset = database.prepare(`SELECT "offset" FROM ${rows.table} ORDER BY "offset" DESC LIMIT 1`)
   rowsFrom.setReturnArrays(true)
 
   const end = () => {
@@ -35,37 +51,35 @@ export const make = (database: DatabaseSync, chainId: string): LogTable => {
   }
 
   const verified = (value: unknown, offset: number, previous: number) => {
-    const row = decodeRow(value)
+    const row = rows.decode(value)
     if (row === undefined) throw corrupt(offset, "its row is invalid")
     if (row.offset !== offset) throw corrupt(offset, `the event is missing; the next one has offset ${row.offset}`)
-    if (checksumOf(row, previous) !== row.checksum) {
+    if (rows.checksum(row, previous) !== row.checksum) {
       throw corrupt(offset, "its checksum does not match, so the event or the one before it was changed")
     }
     return row
   }
 
   const chained = (from: number, limit: number) => {
-    if (from === 0) return { rows: rowsFrom.all(0, limit), before: seed }
-    const [first, ...rows] = rowsFrom.all(from - 1, limit + 1)
-    const row = decodeRow(first)
-    if (row?.offset === from - 1) return { rows, before: row.checksum }
+    if (from === 0) return { values: rowsFrom.all(0, limit), before: seed }
+    const [first, ...rest] = rowsFrom.all(from - 1, limit + 1)
+    const row = rows.decode(first)
+    if (row?.offset === from - 1) return { values: rest, before: row.checksum }
     const last = end()
-    throw last < from
-      ? corrupt(last, `the log ends here, not at offset ${from} or later`)
-      : corrupt(from - 1, "the event is missing")
+    throw last < from ? endsBefore(last, from) : corrupt(from - 1, "the event is missing")
   }
 
   const row = (offset: number) => {
-    const { rows, before } = chained(offset, 1)
-    return verified(rows[0], offset, before)
+    const { values, before } = chained(offset, 1)
+    return verified(values[0], offset, before)
   }
 
-  const events = (from: number, limit: number): ReadonlyArray<LoggedEvent> => {
-    const read: Array<LoggedEvent> = []
+  const events = (from: number, limit: number): ReadonlyArray<LoggedEvent<R>> => {
+    const read: Array<LoggedEvent<R>> = []
     try {
-      const { rows, before } = chained(from, limit)
+      const { values, before } = chained(from, limit)
       let previous = before
-      for (const each of rows) {
+      for (const each of values) {
         const row = verified(each, from + read.length, previous)
         previous = row.checksum
         read.push(eventOf(row))

@@ -1,5 +1,5 @@
 /** The log's single write connection. All calls are synchronous and throw their errors. */
-import { DatabaseSync } from "node:sqlite"
+import type { DatabaseSync } from "node:sqlite"
 import { Effect } from "effect"
 import type { DataFolder } from "../../../services/DataFolder.ts"
 import {
@@ -9,14 +9,18 @@ import {
   type IdempotencyKey,
   KeyReused,
   LogCorrupt,
+  type LogRecord,
   type LogUnavailable
 } from "../../../services/EventLog.ts"
+import type { WeatherRecord } from "../../../services/Weather.ts"
+import * as DeadLetterTable from "./DeadLetterTable.ts"
 import * as HighWaterMark from "./HighWaterMark.ts"
 import * as LogFile from "./LogFile.ts"
-import * as LogTable from "./LogTable.ts"
+import type * as LogTable from "./LogTable.ts"
 import { unavailable, whenWriting } from "./logFailures.ts"
-import { checksumOf, columns, position } from "./logRows.ts"
-import * as Receipts from "./Receipts.ts"
+import { type LogRow, position, rowsOf, weatherRows } from "./logRows.ts"
+import * as StreamWriter from "./StreamWriter.ts"
+import { createStream, receiptsTable, streamsIn } from "./schema.ts"
 
 type Folder = DataFolder["Service"]
 
@@ -34,8 +38,8 @@ export interface LogWriter {
   readonly write: (group: ReadonlyArray<Entry>, now: number) => ReadonlyArray<Outcome>
   /** Writes like an append, but leaves no event. */
   readonly probe: () => void
-  /** Offset of the next event; undefined while it is unknown after a failure. */
-  readonly end: () => number | undefined
+  /** Offset of the stream's next event; undefined while it is unknown after a failure. */
+  readonly end: (stream: string) => number | undefined
   /** Why the high-water mark is behind the log. */
   readonly markFailure: () => unknown
   readonly close: () => void
@@ -44,33 +48,31 @@ export interface LogWriter {
 /** The server is blocked meanwhile: SQLite waits in the calling thread. */
 const busyMillis = 100
 
+const weather = weatherRows.stream
+
 const verify = (folder: Folder, newLogId: string) => {
   if (!LogFile.isThere(folder)) LogFile.create(folder, newLogId)
   // Read-only: closing a write connection would delete the WAL, which may have recoverable events.
-  const log = LogFile.open(folder)
-  try {
-    const mark = HighWaterMark.read(folder.logHighWaterMark)
-    const { end } = log.tail()
-    LogFile.confirm(mark, log.logId, end)
-    LogFile.requireMark(folder, end)
-  } finally {
-    log.close()
-  }
+  LogFile.verify(folder)
 }
 
 /** Opens the log; creates it with the id `newLogId` if there is none. */
 export const open = (folder: Folder, newLogId: string): LogWriter => {
   verify(folder, newLogId)
   const identity = LogFile.identityOf(folder)
-  const database = new DatabaseSync(folder.log, { timeout: busyMillis })
+  const database = LogFile.openToWrite(folder.log, busyMillis)
   try {
-    database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
-    database.exec("PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON")
     return make(folder, identity, database, LogFile.identityIn(database))
   } catch (cause) {
     database.close()
     throw cause
   }
+}
+
+/** The ends of a transaction: of each stream that it touches, and of the dead letters. */
+interface Planned {
+  readonly tails: ReadonlyMap<string, LogTable.Tail>
+  readonly deadLetters: number
 }
 
 const make = (
@@ -79,14 +81,15 @@ const make = (
   database: DatabaseSync,
   { chainId, logId }: LogFile.LogIdentity
 ): LogWriter => {
-  const table = LogTable.make(database, chainId)
-  const receipts = Receipts.make(database)
+  const weatherWriter = StreamWriter.make(database, chainId, weatherRows, "receipts")
+  const writers = new Map<string, StreamWriter.StreamWriter<string>>()
+  const deadLetters = DeadLetterTable.make(database)
   const begin = database.prepare("BEGIN IMMEDIATE")
   const commit = database.prepare("COMMIT")
-  const insert = database.prepare(`INSERT INTO log (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`)
   const touch = database.prepare("UPDATE meta SET probes = probes + 1")
 
-  let tail: LogTable.Tail | undefined = table.tail()
+  /** Unknown after a failure: absent, and read again when it is needed. */
+  const tails = new Map<string, LogTable.Tail>()
   const mark = HighWaterMark.open(folder.logHighWaterMark, logId)
   let markFailure: unknown
 
@@ -96,70 +99,82 @@ const make = (
     LogFile.identityOf(folder) !== identity || (wal !== undefined && LogFile.identityOf(folder, "-wal") !== wal)
   const moved = `${folder.log} or its WAL was moved, removed or replaced while the server is running`
 
-  const start = () => {
+  const ofStream = (stream: string) => {
+    const writer = writers.get(stream)
+    if (writer === undefined) throw new Error(`the stream ${stream} was not opened`)
+    return writer
+  }
+  const openStream = (stream: string) => {
+    if (writers.has(stream)) return
+    createStream(database, stream)
+    writers.set(stream, StreamWriter.make(database, chainId, rowsOf(stream), receiptsTable(stream)))
+  }
+
+  const tailOf = (stream: string) => {
+    const known = tails.get(stream)
+    if (known !== undefined) return known
+    const tail = stream === weather ? weatherWriter.tail() : ofStream(stream).tail()
+    tails.set(stream, tail)
+    return tail
+  }
+
+  const start = (streams: ReadonlySet<string>) => {
     if (isMoved()) throw unavailable("append", `${moved}; put it back, or restart the server`)
-    tail ??= table.tail()
+    for (const stream of streams) {
+      if (stream !== weather) openStream(stream)
+      tailOf(stream)
+    }
     begin.run()
     wal ??= LogFile.identityOf(folder, "-wal")
-    return tail
   }
 
   const abandon = () => {
     if (database.isTransaction) database.exec("ROLLBACK")
   }
 
-  const record = (end: number) => {
+  const record = (ends: Iterable<readonly [string, LogTable.Tail]>) => {
     try {
-      mark.write(end)
+      for (const [stream, { end }] of ends) mark.write(end, stream)
       markFailure = undefined
     } catch (cause) {
       markFailure = cause
     }
   }
 
-  const repeated = ({ key, digest }: IdempotencyKey, now: number): Outcome | undefined => {
-    const offset = receipts.find(key)
-    if (offset === undefined) return undefined
-    const row = table.row(offset)
-    if (row.key !== key || row.records === null) {
-      throw LogTable.corrupt(offset, "a receipt points here, but the event has another Idempotency-Key")
-    }
-    if (now - row.acceptedAt >= Receipts.kept) return undefined
+  const answerOf = (row: LogRow, { digest }: IdempotencyKey): Outcome => {
     if (row.digest !== digest) return Effect.fail(new KeyReused())
     return Effect.succeed({
-      positions: [{ ...position(offset), count: row.records }],
-      ts: row.record.ts,
+      positions: [{ ...position(row.offset), count: row.records ?? 0 }],
+      ts: typeof row.record === "string" ? undefined : row.record.ts,
       repeated: true
     })
   }
 
-  const known = (idempotency: IdempotencyKey, now: number) => {
+  const known = (
+    find: (key: string, now: number) => LogRow | undefined,
+    stream: string,
+    idempotency: IdempotencyKey,
+    now: number
+  ): Outcome | undefined => {
     try {
-      return repeated(idempotency, now)
+      const row = find(idempotency.key, now)
+      if (row !== undefined) return answerOf(row, idempotency)
+      const digest = deadLetters.find(stream, idempotency.key, now)
+      if (digest === undefined) return undefined
+      if (digest !== idempotency.digest) return Effect.fail(new KeyReused())
+      return Effect.succeed({ positions: [], repeated: true })
     } catch (cause) {
       if (cause instanceof LogCorrupt) return Effect.fail(whenWriting("append", cause))
       throw cause
     }
   }
 
-  const insertAll = (from: LogTable.Tail, { append, acceptedAt }: Entry): LogTable.Tail => {
-    let { end, checksum } = from
-    for (const record of append.records) {
-      const first = end === from.end ? append.idempotency : undefined
-      const [key, digest, records] = first ? [first.key, first.digest, append.records.length] : [null, null, null]
-      checksum = checksumOf({ offset: end, record, acceptedAt, key, digest, records }, checksum)
-      insert.run(end, record.city, record.temperature, record.ts, acceptedAt, key, digest, records, checksum)
-      end++
-    }
-    return { end, checksum }
-  }
-
   const probe = () => {
     try {
-      const before = start()
+      start(new Set([weather]))
+      const before = tailOf(weather)
       database.exec("SAVEPOINT probe")
-      insertAll(before, { append: { records: [{ city: "", temperature: "", ts: "" }] }, acceptedAt: 0 })
-      receipts.add("", before.end, 0)
+      weatherWriter.insertBlank(before)
       database.exec("ROLLBACK TO probe")
       touch.run()
       commit.run()
@@ -171,44 +186,85 @@ const make = (
     }
   }
 
-  const resolveFailedCommit = (planned: LogTable.Tail | undefined) => {
-    tail = undefined
+  const isAsPlanned = ({ tails: planned, deadLetters: lastLetter }: Planned) => {
+    for (const [stream, { end, checksum }] of planned) {
+      const tail = tailOf(stream)
+      if (tail.end !== end || tail.checksum !== checksum) return false
+    }
+    return deadLetters.last() === lastLetter
+  }
+
+  const resolveFailedCommit = (planned: Planned | undefined) => {
+    tails.clear()
     try {
       abandon()
-      tail = table.tail()
       if (planned === undefined) return false
-      if (tail.end === planned.end && tail.checksum === planned.checksum) return true
+      if (isAsPlanned(planned)) return true
       // The WAL may have the complete transaction without its fsync; overwriting it keeps it from coming back after a crash.
       probe()
     } catch {}
     return false
   }
 
+  const insertOne = <R extends LogRecord>(
+    writer: StreamWriter.StreamWriter<R>,
+    stream: string,
+    records: ReadonlyArray<R>,
+    schemaVersion: number,
+    { append: { idempotency, rejected = [] }, acceptedAt }: Entry,
+    now: number
+  ): Outcome => {
+    const answer = idempotency && known(writer.find, stream, idempotency, now)
+    if (answer !== undefined) return answer
+    if (rejected.length > 0) deadLetters.add(stream, rejected, acceptedAt)
+    if (records.length === 0) {
+      if (idempotency !== undefined) deadLetters.remember(stream, idempotency, acceptedAt)
+      return Effect.succeed({ positions: [], repeated: false })
+    }
+    const from = tailOf(stream)
+    tails.set(stream, writer.insert(from, { records, schemaVersion, idempotency, acceptedAt }))
+    const [first] = records
+    return Effect.succeed({
+      positions: [{ ...position(from.end), count: records.length }],
+      ts: typeof first === "object" ? first.ts : undefined,
+      repeated: false
+    })
+  }
+
+  const insert = (entry: Entry, now: number) =>
+    entry.append.stream === undefined
+      ? insertOne<WeatherRecord>(weatherWriter, weather, entry.append.records, 1, entry, now)
+      : insertOne<string>(
+          ofStream(entry.append.stream),
+          entry.append.stream,
+          entry.append.records,
+          entry.append.schemaVersion,
+          entry,
+          now
+        )
+
+  const prune = (group: ReadonlyArray<Entry>, now: number) => {
+    const keys = new Map<string, number>()
+    for (const { append } of group) {
+      const stream = append.stream ?? weather
+      keys.set(stream, (keys.get(stream) ?? 0) + (append.idempotency === undefined ? 0 : 1))
+    }
+    for (const [stream, added] of keys) (stream === weather ? weatherWriter : ofStream(stream)).prune(added, now)
+  }
+
   const write = (group: ReadonlyArray<Entry>, now: number): ReadonlyArray<Outcome> => {
     const outcomes: Array<Outcome> = []
-    let planned: LogTable.Tail | undefined
+    const streams = new Set(group.map(({ append }) => append.stream ?? weather))
+    let planned: Planned | undefined
     try {
-      let next = start()
-      let keys = 0
-      for (const entry of group) {
-        const { records, idempotency } = entry.append
-        const answer = idempotency && known(idempotency, now)
-        if (answer !== undefined) {
-          outcomes.push(answer)
-          continue
-        }
-        if (idempotency !== undefined) {
-          receipts.add(idempotency.key, next.end, entry.acceptedAt)
-          keys++
-        }
-        const positions = [{ ...position(next.end), count: records.length }]
-        outcomes.push(Effect.succeed({ positions, ts: records[0]?.ts ?? "", repeated: false }))
-        next = insertAll(next, entry)
+      start(streams)
+      for (const entry of group) outcomes.push(insert(entry, now))
+      prune(group, now)
+      planned = {
+        tails: new Map([...streams].map((stream) => [stream, tailOf(stream)])),
+        deadLetters: deadLetters.last()
       }
-      receipts.prune(keys, now)
-      planned = next
       commit.run()
-      tail = next
     } catch (cause) {
       if (!resolveFailedCommit(planned)) throw cause
     }
@@ -221,16 +277,17 @@ const make = (
       })
       return group.map(() => Effect.fail(unknown))
     }
-    if (planned !== undefined) record(planned.end)
+    if (planned !== undefined) record(planned.tails)
     return outcomes
   }
 
-  record(tail.end)
+  for (const stream of streamsIn(database)) if (stream !== weather) openStream(stream)
+  record([weather, ...writers.keys()].map((stream) => [stream, tailOf(stream)] as const))
   return {
     logId,
     write,
     probe,
-    end: () => tail?.end,
+    end: (stream) => tails.get(stream)?.end,
     markFailure: () => markFailure,
     close: () => {
       try {

@@ -15,11 +15,12 @@ export interface Receipts {
   readonly prune: (added: number, now: number) => void
 }
 
-export const make = (database: DatabaseSync): Receipts => {
-  const select = database.prepare(`SELECT "offset" FROM receipts WHERE key = ?`)
-  const insert = database.prepare(`INSERT OR REPLACE INTO receipts (key, "offset", accepted_at) VALUES (?, ?, ?)`)
+/** `table` is quoted for SQL. */
+export const make = (database: DatabaseSync, table = "receipts"): Receipts => {
+  const select = database.prepare(`SELECT "offset" FROM ${table} WHERE key = ?`)
+  const insert = database.prepare(`INSERT OR REPLACE INTO ${table} (key, "offset", accepted_at) VALUES (?, ?, ?)`)
   const remove = database.prepare(
-    "DELETE FROM receipts WHERE key IN (SELECT key FROM receipts WHERE accepted_at <= ? ORDER BY accepted_at LIMIT ?)"
+    `DELETE FROM ${table} WHERE key IN (SELECT key FROM ${table} WHERE accepted_at <= ? ORDER BY accepted_at LIMIT ?)`
   )
   let again = Number.NEGATIVE_INFINITY
   return {

@@ -6,7 +6,6 @@ import type { DataFolder } from "../../../services/DataFolder.ts"
 import * as ReadOnly from "../../runtime/ReadOnly.ts"
 import * as HighWaterMark from "./HighWaterMark.ts"
 import * as LogFile from "./LogFile.ts"
-import * as LogTable from "./LogTable.ts"
 import { unavailable, whenReading } from "./logFailures.ts"
 import { position } from "./logRows.ts"
 
@@ -19,16 +18,16 @@ const stepsPerSync = 4
 
 const open = (from: Folder) => {
   if (!LogFile.isThere(from)) throw unavailable("copy", `there is no log at ${from.log}`)
-  const mark = HighWaterMark.read(from.logHighWaterMark)
+  const marks = HighWaterMark.readAll(from.logHighWaterMark)
   const { database, isStale } = ReadOnly.open(from.log, 2_000)
   try {
     // The transaction pins a snapshot of the log; without it, each append would restart the copy.
     database.exec("BEGIN")
     const { chainId, logId } = LogFile.identityIn(database)
-    const { end } = LogTable.make(database, chainId).tail()
-    LogFile.confirm(mark, logId, end)
-    LogFile.requireMark(from, end)
-    return { database, isStale, logId, end }
+    const ends = LogFile.endsIn(database, chainId)
+    LogFile.confirmAll(marks, logId, ends)
+    LogFile.requireMark(from, ends)
+    return { database, isStale, logId, ends }
   } catch (cause) {
     database.close()
     throw cause
@@ -64,23 +63,24 @@ const copyPages = (database: DatabaseSync, to: string, progress: (share: number)
 export const copyLog = Effect.fn("copyLog")(function* (from: Folder, to: Folder, progress: (share: number) => void) {
   const failed = (cause: unknown) => whenReading("copy", position(0), cause)
   const attempt = <A>(run: () => A) => Effect.try({ try: run, catch: failed })
-  const { database, end, isStale, logId } = yield* Effect.acquireRelease(
+  const { database, ends, isStale, logId } = yield* Effect.acquireRelease(
     attempt(() => open(from)),
     ({ database }) => Effect.sync(() => database.close())
   )
   yield* Effect.mapError(copyPages(database, to.log, progress), failed)
   yield* attempt(() => {
     if (isStale()) throw unavailable("copy", "a server has just started on it; try again")
-    markEnd(to, logId, end)
+    markEnds(to, logId, ends)
   })
-  return { logId, end }
+  return { logId, ends }
 }, Effect.scoped)
 
-/** Verifies the end of a log without a server and writes its high-water mark. */
-export const markEnd = (folder: Folder, logId: string, end: number) => {
+/** Verifies the ends of a log without a server and writes its high-water marks. */
+export const markEnds = (folder: Folder, logId: string, ends: LogFile.Ends) => {
   const log = LogFile.open(folder)
   try {
-    LogFile.confirm({ logId, end }, log.logId, log.tail().end)
+    const actual = log.ends()
+    for (const [stream, end] of ends) LogFile.confirm({ logId, end }, log.logId, actual.get(stream) ?? 0, stream)
   } finally {
     log.close()
   }
@@ -88,7 +88,7 @@ export const markEnd = (folder: Folder, logId: string, end: number) => {
   LogFile.sync(folder.log)
   const mark = HighWaterMark.open(folder.logHighWaterMark, logId)
   try {
-    mark.write(end)
+    for (const [stream, end] of ends) mark.write(end, stream)
   } finally {
     mark.close()
   }

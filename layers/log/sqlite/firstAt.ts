@@ -1,9 +1,9 @@
 /** Finds the position of a time in the log. */
 import { Effect, Option, Stream } from "effect"
-import type { EventLogReader, PartitionBounds } from "../../../services/EventLog.ts"
+import type { LogReader, LogRecord, PartitionBounds } from "../../../services/EventLog.ts"
 
 /** Binary search: events are ordered by acceptance time unless the server's clock stepped back. */
-export const firstAt = (read: EventLogReader["Service"]["read"]) =>
+export const firstAt = <R extends LogRecord>(read: LogReader<R>["read"]) =>
   Effect.fn("EventLogReader.firstAt")(function* ({ partition, start, end }: PartitionBounds, millis: number) {
     let from = start
     let to = end

@@ -12,6 +12,7 @@ import {
   type CreatedBackup
 } from "../../../services/Backup.ts"
 import { DataFolder } from "../../../services/DataFolder.ts"
+import { weather } from "../../../services/TableReader.ts"
 import { copyLog, tidy } from "../../log/sqlite/copyLog.ts"
 import * as LogFile from "../../log/sqlite/LogFile.ts"
 import { make, placesIn } from "../../runtime/DataFolder.ts"
@@ -130,7 +131,7 @@ const create = Effect.fnUntraced(function* (target: string, { logOnly, onProgres
   // The table first, so that the log's copy is at the table's position or beyond.
   const table = logOnly ? undefined : yield* copyTable(partial, onProgress)
   yield* requireRoom(partial, (yield* attempt(folder.log, () => stat(folder.log))).size)
-  const { end, logId } = yield* copyLog(folder, copy, (part) => onProgress(`copying the log, ${share(part, 1)}`)).pipe(
+  const { ends, logId } = yield* copyLog(folder, copy, (part) => onProgress(`copying the log, ${share(part, 1)}`)).pipe(
     // The log is only read, so the full disk is that of the copy.
     Effect.mapError((error) =>
       error._tag === "LogUnavailable" && isFull(error.cause)
@@ -156,7 +157,7 @@ const create = Effect.fnUntraced(function* (target: string, { logOnly, onProgres
     format: 1,
     version: packageJson.version,
     createdAt,
-    log: { id: logId, end },
+    log: { id: logId, end: ends.get(weather) ?? 0 },
     table: table?.at ?? null,
     paused: yield* isPaused,
     files: [...ofLog, ...(table?.files ?? [])]

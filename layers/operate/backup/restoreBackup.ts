@@ -12,7 +12,8 @@ import {
   RestoreUnverified
 } from "../../../services/Backup.ts"
 import { DataFolder } from "../../../services/DataFolder.ts"
-import { markEnd, tidy } from "../../log/sqlite/copyLog.ts"
+import { weather } from "../../../services/TableReader.ts"
+import { markEnds, tidy } from "../../log/sqlite/copyLog.ts"
 import * as HighWaterMark from "../../log/sqlite/HighWaterMark.ts"
 import * as LogFile from "../../log/sqlite/LogFile.ts"
 import { placesIn } from "../../runtime/DataFolder.ts"
@@ -126,13 +127,14 @@ const restore = Effect.fnUntraced(function* (source: string, onProgress: Progres
       }
     }
     const renewedId = yield* (yield* SecureRandom).uuidV4()
-    const { end, logId } = yield* attemptLog(staged.log, () => {
+    const { ends, logId } = yield* attemptLog(staged.log, () => {
       const renewed = LogFile.renew(staged, renewedId)
       rmSync(staged.logHighWaterMark)
-      markEnd(staged, renewed.logId, renewed.end)
+      markEnds(staged, renewed.logId, renewed.ends)
       return renewed
     })
-    if (end !== manifest.log.end) return yield* failure(staged.log, "it does not end where the backup's manifest does")
+    if (ends.get(weather) !== manifest.log.end)
+      return yield* failure(staged.log, "it does not end where the backup's manifest does")
     if (manifest.paused) yield* pause(staged)
     tidy(staged)
     yield* syncFolders(

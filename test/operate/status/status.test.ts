@@ -171,6 +171,7 @@ const looked = (current: Option.Option<TableSnapshot>, log: Partial<EventLogRead
               record: { city: "Oslo", temperature: "1", ts: "2026-01-08-14" },
               acceptedAt: offset * 1000
             }),
+          of: () => assert.fail("no other stream is read"),
           ...log
         })
       )

@@ -55,7 +55,7 @@ export interface WeatherAppend extends AppendOf<WeatherRecord> {
 }
 
 /** `stream` is any stream but weather. */
-export interface StreamAppend extends AppendOf<string> {
+interface StreamAppend extends AppendOf<string> {
   readonly stream: string
   /** The version of the definition that the records were checked against. */
   readonly schemaVersion: number

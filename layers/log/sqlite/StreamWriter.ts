@@ -5,7 +5,7 @@ import * as LogTable from "./LogTable.ts"
 import type { LogRow, LogRows } from "./logRows.ts"
 import * as Receipts from "./Receipts.ts"
 
-export interface Batch<R extends LogRecord> {
+interface Batch<R extends LogRecord> {
   readonly records: ReadonlyArray<R>
   /** Of the stream's definition. */
   readonly schemaVersion: number

@@ -97,15 +97,35 @@ export interface LogBounds {
 export const isSameLog = ({ earlier = [], ...bounds }: LogBounds, logId: string, offset: number) =>
   logId === bounds.logId || earlier.some((one) => one.logId === logId && offset <= one.end)
 
+/** There is no log yet at `path`. */
+export class LogMissing extends Schema.TaggedError<LogMissing>()("LogMissing", { path: Schema.String }) {
+  override get message() {
+    return `there is no log yet at ${this.path}; start the logging server`
+  }
+}
+
+/** The disk of the log, or of its copy, has no room. */
+export class DiskFull extends Schema.TaggedError<DiskFull>()("DiskFull", {}) {
+  override get message() {
+    return "the disk is full; free some space, and it resumes by itself"
+  }
+}
+
+/** Anything else: the message is the cause and the fix, as the end of a sentence. */
+class LogUnusable extends Schema.TaggedError<LogUnusable>()("LogUnusable", { message: Schema.String }) {}
+
 /** The log cannot be used now, and nothing was logged. A retry can help. */
 export class LogUnavailable extends Schema.TaggedError<LogUnavailable>()("LogUnavailable", {
   operation: Schema.String,
-  /** The cause and the fix, as the end of a sentence. */
-  reason: Schema.String,
+  reason: Schema.Union([LogMissing, DiskFull, LogUnusable]),
   cause: Schema.Defect()
 }) {
   override get message() {
-    return `The event log is unavailable (${this.operation}): ${this.reason}.`
+    return `The event log is unavailable (${this.operation}): ${this.reason.message}.`
+  }
+
+  static because(operation: string, message: string, cause?: unknown) {
+    return new LogUnavailable({ operation, reason: new LogUnusable({ message }), cause })
   }
 }
 

@@ -12,8 +12,7 @@ const reasonOf = ({ message }: KafkaClientMissing) => message.replace(/\.$/, "")
 
 export const logReader = EventLogReaderLayer.layer.pipe(
   Layer.catchTag("KafkaClientMissing", (cause) => {
-    const missing = (operation: string) =>
-      Effect.fail(new LogUnavailable({ operation, reason: reasonOf(cause), cause }))
+    const missing = (operation: string) => Effect.fail(LogUnavailable.because(operation, reasonOf(cause), cause))
     const reader = {
       bounds: missing("bounds"),
       read: () => Stream.fromEffect(missing("read")),

@@ -26,10 +26,19 @@ const fileReasons: Record<string, string> = {
   ERR_INVALID_STATE: "it is closed"
 }
 
+const sqliteFull = 13
 /** SQLITE_IOERR_SHORT_READ: the file is shorter than SQLite expects. */
 const shortRead = 522
 /** SQLITE_IOERR_SHMSIZE: the index of the WAL cannot grow. */
 const noRoomForIndex = 4874
+
+/** The first byte of SQLite's error code. */
+const codeOf = (code: number) => (code === noRoomForIndex ? sqliteFull : code & 0xff)
+
+export const isDiskFull = (cause: unknown) =>
+  cause instanceof Error &&
+  (("errcode" in cause && typeof cause.errcode === "number" && codeOf(cause.errcode) === sqliteFull) ||
+    ("code" in cause && cause.code === "ENOSPC"))
 
 /** The reason of a failure that can pass or be fixed; undefined for signs of damage. */
 export const passing = (cause: unknown) => {
@@ -37,7 +46,7 @@ export const passing = (cause: unknown) => {
   if (cause instanceof NeedsWriting) return cause.message
   if ("errcode" in cause && typeof cause.errcode === "number") {
     if (cause.errcode === shortRead) return undefined
-    return sqliteReasons[cause.errcode === noRoomForIndex ? 13 : cause.errcode & 0xff]
+    return sqliteReasons[codeOf(cause.errcode)]
   }
   if (!("code" in cause) || typeof cause.code !== "string") return undefined
   return fileReasons[cause.code] ?? ("syscall" in cause ? cause.message : undefined)

@@ -137,6 +137,8 @@ describe("EventLog on SQLite", () => {
       const error = yield* Effect.flip(log.bounds)
       assert.strictEqual(error._tag, "LogUnavailable")
       assert.match(error.message, /there is no log yet at .*log\.db; start the logging server\.$/)
+      assert(error._tag === "LogUnavailable")
+      assert.strictEqual(error.reason._tag, "LogMissing")
       const early = yield* Effect.flip(Stream.runDrain(log.read({ partition: 0, offset: 0 })))
       assert.strictEqual(early._tag, "LogUnavailable")
       const writer = Context.get(yield* Layer.build(server(folder)), EventLog)

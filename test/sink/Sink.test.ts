@@ -10,7 +10,7 @@ import type { Failpoint } from "../../layers/table/iceberg/commitMetadata.ts"
 import * as LeasesLayer from "../../layers/table/iceberg/Leases.ts"
 import * as TableWriterLayer from "../../layers/table/iceberg/TableWriter.ts"
 import { DataFolder } from "../../services/DataFolder.ts"
-import { EventLog, EventLogReader, LogCorrupt, LogUnavailable } from "../../services/EventLog.ts"
+import { EventLog, EventLogReader, LogCorrupt, LogMissing, LogUnavailable } from "../../services/EventLog.ts"
 import { TableUnavailable, TableWriter } from "../../services/TableWriter.ts"
 import type { WeatherRecord } from "../../services/Weather.ts"
 import { temporary } from "../support/dataFolder.ts"
@@ -479,7 +479,11 @@ describe("Sink and a log that does not match", () => {
           bounds: Effect.suspend(() =>
             ++tries <= 2
               ? Effect.fail(
-                  new LogUnavailable({ operation: "bounds", reason: "there is no log yet", cause: undefined })
+                  new LogUnavailable({
+                    operation: "bounds",
+                    reason: new LogMissing({ path: "log.db" }),
+                    cause: undefined
+                  })
                 )
               : log.bounds
           )

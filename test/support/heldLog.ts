@@ -1,7 +1,7 @@
 /** A log in memory whose appends wait until they are released, and that can be made to fail. */
 import { Context, Deferred, Effect, Layer, Queue } from "effect"
 import * as Memory from "../../layers/log/memory/EventLog.ts"
-import { AppendOutcomeUnknown, EventLog, KeyInFlight, LogUnavailable } from "../../services/EventLog.ts"
+import { AppendOutcomeUnknown, DiskFull, EventLog, KeyInFlight, LogUnavailable } from "../../services/EventLog.ts"
 
 export class Gate extends Context.Service<
   Gate,
@@ -26,7 +26,7 @@ export const held = Layer.effectContext(
   })
 ).pipe(Layer.provideMerge(Memory.layer))
 
-const full = new LogUnavailable({ operation: "append", reason: "the disk is full", cause: "ENOSPC" })
+const full = new LogUnavailable({ operation: "append", reason: new DiskFull(), cause: "ENOSPC" })
 
 const silent = new AppendOutcomeUnknown({
   operation: "append",

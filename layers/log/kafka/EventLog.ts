@@ -110,7 +110,10 @@ const make = Effect.gen(function* () {
       Effect.mapError((error) =>
         isNew || error._tag === "AppendOutcomeUnknown"
           ? error
-          : stillUnknown(error._tag === "LogUnavailable" ? error.reason : error.message.replace(/\.$/, ""), error)
+          : stillUnknown(
+              error._tag === "LogUnavailable" ? error.reason.message : error.message.replace(/\.$/, ""),
+              error
+            )
       ),
       Effect.map((): Appended => ({ positions: receipt.positions, ts: receipt.ts, repeated: false }))
     )
@@ -143,7 +146,8 @@ const make = Effect.gen(function* () {
     const known = knownResult(first, idempotency, records.length)
     if (known !== undefined) return yield* known
     // The first request may have logged a part, so LogUnavailable (nothing was logged) would be wrong.
-    const orUnknown = (error: LogUnavailable) => (first === undefined ? error : stillUnknown(error.reason, error))
+    const orUnknown = (error: LogUnavailable) =>
+      first === undefined ? error : stillUnknown(error.reason.message, error)
     const rejection = sender.rejection(records.length)
     if (rejection !== undefined) return yield* orUnknown(rejection)
     if (shared || (first !== undefined && supervisor.mayBeLate(first))) yield* Effect.mapError(read, orUnknown)

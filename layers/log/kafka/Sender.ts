@@ -37,7 +37,7 @@ export interface Sender {
   readonly abandon: (reason: string) => void
 }
 
-const unavailable = (reason: string, cause?: unknown) => new LogUnavailable({ operation: "append", reason, cause })
+const unavailable = (reason: string, cause?: unknown) => LogUnavailable.because("append", reason, cause)
 const outcomeUnknown = (reason: string, cause?: unknown) =>
   new AppendOutcomeUnknown({ operation: "append", reason, cause })
 

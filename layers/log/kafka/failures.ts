@@ -157,4 +157,4 @@ export const failureOf = (cause: unknown, brokers: string, topic: string, seen: 
 }
 
 export const unavailable = (operation: string) => (failure: KafkaFailure) =>
-  new LogUnavailable({ operation, reason: failure.reason.message, cause: failure })
+  LogUnavailable.because(operation, failure.reason.message, failure)

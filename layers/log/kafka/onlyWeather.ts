@@ -3,11 +3,10 @@ import { Effect, Stream } from "effect"
 import { type LogReader, LogUnavailable } from "../../../services/EventLog.ts"
 
 export const onlyWeather = (operation: string, stream: string) =>
-  new LogUnavailable({
+  LogUnavailable.because(
     operation,
-    reason: `the distributed profile has no stream ${stream}, only weather; use the embedded profile (FLOE_PROFILE=embedded) for streams of your own`,
-    cause: undefined
-  })
+    `the distributed profile has no stream ${stream}, only weather; use the embedded profile (FLOE_PROFILE=embedded) for streams of your own`
+  )
 
 /** A stream's reader: weather's, or one that fails. */
 export const readerOf =

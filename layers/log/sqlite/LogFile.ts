@@ -10,7 +10,7 @@ import { plural } from "../../runtime/plural.ts"
 import * as ReadOnly from "../../runtime/ReadOnly.ts"
 import * as HighWaterMark from "./HighWaterMark.ts"
 import * as LogTable from "./LogTable.ts"
-import { unavailable } from "./logFailures.ts"
+import { missing, unavailable } from "./logFailures.ts"
 import { rowsOf, weatherRows } from "./logRows.ts"
 import { createTables, format, hasStreams, restoredFormat, streamsIn, upgrade } from "./schema.ts"
 
@@ -237,7 +237,7 @@ export interface LogFile extends LogIdentity {
 
 export const open = (folder: Folder): LogFile => {
   if (!isThere(folder)) {
-    throw unavailable("open", `there is no log yet at ${folder.log}; start the logging server`)
+    throw missing("open", folder.log)
   }
   // Before the open: afterwards it could be the identity of a newer file.
   const identity = identityOf(folder)

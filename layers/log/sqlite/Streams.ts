@@ -9,7 +9,7 @@ import { nearest } from "../../runtime/nearest.ts"
 import * as ReadOnly from "../../runtime/ReadOnly.ts"
 import * as LogFile from "./LogFile.ts"
 import { corrupt } from "./LogTable.ts"
-import { unavailable, whenReading, whenWriting } from "./logFailures.ts"
+import { missing, unavailable, whenReading, whenWriting } from "./logFailures.ts"
 import { position } from "./logRows.ts"
 import { hasStreams } from "./schema.ts"
 
@@ -46,7 +46,7 @@ const read = (folder: DataFolder["Service"], rows: (database: DatabaseSync) => R
 const write = (folder: DataFolder["Service"], stream: AppliedStream, now: number) => {
   const { definition, version } = stream
   if (!LogFile.isThere(folder)) {
-    throw unavailable("streams", `there is no log yet at ${folder.log}; start the logging server`)
+    throw missing("streams", folder.log)
   }
   // Before it is opened to write, as closing that connection deletes a WAL that may have recoverable events.
   LogFile.verify(folder)

@@ -1,9 +1,14 @@
 /** Turns errors of SQLite and the file system into the log's typed errors. */
-import { LogCorrupt, LogUnavailable, type Position } from "../../../services/EventLog.ts"
-import { messageOf, passing } from "../../runtime/sqliteReason.ts"
+import { DiskFull, LogCorrupt, LogMissing, LogUnavailable, type Position } from "../../../services/EventLog.ts"
+import { isDiskFull, messageOf, passing } from "../../runtime/sqliteReason.ts"
 
 export const unavailable = (operation: string, reason: string, cause?: unknown) =>
-  new LogUnavailable({ operation, reason, cause })
+  isDiskFull(cause)
+    ? new LogUnavailable({ operation, reason: new DiskFull(), cause })
+    : LogUnavailable.because(operation, reason, cause)
+
+export const missing = (operation: string, path: string) =>
+  new LogUnavailable({ operation, reason: new LogMissing({ path }), cause: undefined })
 
 export const whenWriting = (operation: string, cause: unknown) => {
   if (cause instanceof LogUnavailable) return cause

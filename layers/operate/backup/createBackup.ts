@@ -66,10 +66,6 @@ const claim = Effect.fnUntraced(function* (target: string, partial: string) {
   yield* Effect.addFinalizer(() => Effect.promise(() => rm(partial, { recursive: true, force: true }).catch(() => {})))
 })
 
-const sqliteFull = 13
-const isFull = (cause: unknown) =>
-  codeOf(cause) === "ENOSPC" || (cause instanceof Error && "errcode" in cause && cause.errcode === sqliteFull)
-
 const isPaused = Effect.gen(function* () {
   if (!existsSync((yield* DataFolder).controlDatabase)) return false
   return yield* Effect.flatMap(SinkControl, ({ paused }) => paused).pipe(Effect.provide(Layer.fresh(SinkControl.layer)))
@@ -134,7 +130,7 @@ const create = Effect.fnUntraced(function* (target: string, { logOnly, onProgres
   const { ends, logId } = yield* copyLog(folder, copy, (part) => onProgress(`copying the log, ${share(part, 1)}`)).pipe(
     // The log is only read, so the full disk is that of the copy.
     Effect.mapError((error) =>
-      error._tag === "LogUnavailable" && isFull(error.cause)
+      error._tag === "LogUnavailable" && error.reason._tag === "DiskFull"
         ? failure(partial, "its disk is full; free some space, or choose another disk")
         : error
     )

@@ -206,7 +206,7 @@ describe("collecting the status", () => {
     Effect.gen(function* () {
       const untold = yield* looked(Option.some(snapshot))
       assert.deepStrictEqual([untold.lag, untold.table?.rows], [{ events: null, seconds: null }, 5])
-      const unreadable = new LogUnavailable({ operation: "bounds", reason: "it is away", cause: "x" })
+      const unreadable = LogUnavailable.because("bounds", "it is away", "x")
       const away = yield* looked(at(9, 6, 0), { bounds: Effect.fail(unreadable) })
       assert.deepStrictEqual([away.log, away.lag.events, away.unread.log], [null, null, unreadable.message])
     })

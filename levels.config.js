@@ -21,7 +21,7 @@ const levels = [
 /** Levels within a level, with the same rule. */
 const rooms = {
   "layers/cli": ["commands", "terminal"],
-  "layers/table": ["trino", "duckdb", "iceberg", "parquet"]
+  "layers/table": ["trino", "duckdb", "iceberg", "parquet", "schema"]
 }
 
 const upwards = (order) =>

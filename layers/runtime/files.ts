@@ -58,6 +58,12 @@ export const list = (folder: string) =>
     Effect.catchIf(isMissing, () => Effect.succeed<Array<string>>([]))
   )
 
+/** The paths of a folder's files and folders at every depth, relative to it; empty if the folder does not exist. */
+export const listAll = (folder: string) =>
+  attempt(`reading the folder ${basename(folder)}`, () => readdir(folder, { recursive: true })).pipe(
+    Effect.catchIf(isMissing, () => Effect.succeed<Array<string>>([]))
+  )
+
 const fsyncPromise = async (path: string) => {
   const handle = await open(path, "r")
   try {

@@ -1,6 +1,6 @@
 /** The text of a row whose checksum an audit compares, as services/TableChecksums.ts defines it, in DuckDB's SQL. */
 import type { Column, ColumnType } from "../../../services/StreamDefinition.ts"
-import { named } from "./columnTypes.ts"
+import { named } from "../schema/duckTypes.ts"
 
 const orAbsent = (value: string, text: string) => `CASE WHEN ${value} IS NULL THEN '~' ELSE ${text} END`
 const framed = (value: string) => `strlen(${value}) || ':' || ${value}`

@@ -5,7 +5,7 @@ import { columns as logColumns } from "../../../services/Weather.ts"
 import type { TableFile } from "../iceberg/readManifests.ts"
 import type { Column, PairedFile, TableScan } from "../iceberg/TableScan.ts"
 import { filename, list, pattern, quoted } from "../parquet/literals.ts"
-import { duckType, hasRenamedField, named } from "./columnTypes.ts"
+import { duckType, hasRenamedField, named } from "../schema/duckTypes.ts"
 
 /** A table for the engine: the files to read, and a SELECT of its rows. */
 export interface TableRows {

@@ -2,6 +2,7 @@
 import { join } from "node:path"
 import { Effect, Option } from "effect"
 import { type Committed, TableBroken } from "../../../services/TableWriter.ts"
+import type { TableSpec } from "../schema/TableSpec.ts"
 import { ActiveFiles } from "./ActiveFiles.ts"
 import * as LogProgress from "./logProgress.ts"
 import type { ManifestFile } from "./Manifest.ts"
@@ -55,9 +56,9 @@ export const missingProgress = (file: string) =>
     unsupported: true
   })
 
-export const make = (tableFolder: string, store: ManifestStore) => {
+export const make = (tableFolder: string, store: ManifestStore, spec: () => TableSpec) => {
   const metadataFolder = join(tableFolder, "metadata")
-  let active = new ActiveFiles()
+  let active = new ActiveFiles(spec())
   let current: TableVersion | undefined
   let foreignCommits = 0
   let dropped: ReadonlyArray<Dropped> = []
@@ -75,7 +76,7 @@ export const make = (tableFolder: string, store: ManifestStore) => {
     for (const { file: path, reason } of torn) {
       yield* Effect.logWarning(`${path} ${reason}: it is ignored, and its version number is not used again.`)
     }
-    const unwritable = Metadata.whyUnwritable(metadata)
+    const unwritable = Metadata.whyUnwritable(metadata, spec())
     if (unwritable !== undefined) return yield* new TableBroken({ file, reason: unwritable, unsupported: true })
     if (pathOf(metadata.location).replace(/\/$/, "") !== tableFolder) {
       return yield* new TableBroken({
@@ -87,7 +88,7 @@ export const make = (tableFolder: string, store: ManifestStore) => {
     const manifests = yield* readList(tableFolder, metadata.location, snapshot["manifest-list"])
     const next: TableVersion = { version, highest, name, identity, metadata, manifests }
     if (Option.isNone(committedOf(next))) return yield* missingProgress(file)
-    active = new ActiveFiles()
+    active = new ActiveFiles(spec())
     frozen.clear()
     store.forgetAllBut(new Set(manifests.map((manifest) => manifest.manifest_path)))
     for (const manifest of manifests) {

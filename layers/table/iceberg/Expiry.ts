@@ -1,5 +1,6 @@
 /** The files that leave the table with an expired snapshot: those that no kept snapshot has. */
 import { Effect } from "effect"
+import type { TableSpec } from "../schema/TableSpec.ts"
 import { type ManifestEntry, type ManifestFile, mayHave, status } from "./Manifest.ts"
 import type { Snapshot } from "./Metadata.ts"
 import { pathOf } from "./paths.ts"
@@ -8,7 +9,7 @@ import { readList, readManifest } from "./readManifests.ts"
 const maxCachedPaths = 50_000
 
 /** Reads the dropped snapshots of one table; its caches live as long as the writer. */
-export const make = (tableFolder: string) => {
+export const make = (tableFolder: string, spec: TableSpec) => {
   const known = new Map<string, ManifestFile>()
   const lists = new Map<bigint, ReadonlyArray<ManifestFile>>()
   const live = new Map<string, ReadonlySet<string>>()
@@ -75,7 +76,7 @@ export const make = (tableFolder: string) => {
         let isNamed = false
         for (const other of kept) {
           if (isNamed) break
-          if (mayHave(other, entry)) isNamed = (yield* pathsIn(other)).has(file_path)
+          if (mayHave(other, entry, spec)) isNamed = (yield* pathsIn(other)).has(file_path)
         }
         if (!isNamed) files.push(file_path)
       }

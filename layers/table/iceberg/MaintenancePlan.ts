@@ -2,8 +2,9 @@
 import { stat } from "node:fs/promises"
 import { Clock, Effect, Option } from "effect"
 import type { MaintenancePlan } from "../../../services/Maintenance.ts"
-import { hourOf } from "../../../services/Weather.ts"
 import * as Files from "../../runtime/files.ts"
+import { mayGrow } from "../schema/partitionKey.ts"
+import { type TableSpec, weather } from "../schema/TableSpec.ts"
 import { ActiveFiles } from "./ActiveFiles.ts"
 import { mergesOf } from "./compactionPlan.ts"
 import { findOrphans, namedBy } from "./findOrphans.ts"
@@ -33,16 +34,17 @@ const sizesOf = (paths: Iterable<string>) =>
 
 /** Retried if a snapshot expires while it is read. */
 export const plan = Effect.fn("MaintenancePlan.plan")(
-  function* (tableFolder: string, retention: Retention, fileGrace: number) {
+  function* (tableFolder: string, retention: Retention, fileGrace: number, spec: TableSpec = weather) {
     const now = yield* Clock.currentTimeMillis
     const metadata = yield* metadataOf(tableFolder)
     const { location, snapshots } = metadata
     const current = Metadata.currentSnapshot(metadata)
     const entries = current === undefined ? [] : yield* readEntries(tableFolder, { metadata, snapshot: current })
-    const active = new ActiveFiles()
+    const active = new ActiveFiles(spec)
     for (const { entry, manifest } of entries) active.learn(manifest, [entry])
-    const still = hourOf(now - quietMillis)
-    const merges = active.hours.map((ts) => mergesOf(active.wholeOf(ts), ts >= still))
+    const merges = active.keys.map((partition) =>
+      mergesOf(active.wholeOf(partition), mayGrow(spec, partition, now - quietMillis))
+    )
     const merged = merges.flatMap((merge) => merge.merged)
 
     const thinner = Option.getOrElse(withoutOld(metadata, "", now, retention), () => metadata)

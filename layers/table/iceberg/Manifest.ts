@@ -1,6 +1,8 @@
 /** The manifests of a snapshot and the files that they list (Iceberg v2), under the specification's field names. */
 import { Schema } from "effect"
-import { partitionSpec } from "./Metadata.ts"
+import { keyOf, valueOf } from "../schema/partitionKey.ts"
+import * as SingleValue from "../schema/singleValue.ts"
+import { type TableSpec, weather } from "../schema/TableSpec.ts"
 import type { Form } from "./manifestFormat.ts"
 
 const Counter = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
@@ -73,44 +75,85 @@ export const inherit = (manifest: ManifestFile, entries: ReadonlyArray<ManifestE
     file_sequence_number: entry.file_sequence_number ?? manifest.sequence_number
   }))
 
-/** The hour of a file under Floe's partition spec; undefined under another spec, or where `ts` is null. */
+/** The partition of a file under Floe's partition spec, as a key; undefined under another spec. */
+export const partitionOf = (
+  spec: TableSpec,
+  { partition_spec_id }: Pick<ManifestFile, "partition_spec_id">,
+  { data_file }: ManifestEntry
+) => {
+  if (partition_spec_id !== spec.partitionSpec["spec-id"]) return undefined
+  // A weather record always has an hour.
+  if (spec.hasHiveLayout && typeof data_file.partition.ts !== "string") return undefined
+  return keyOf(spec, data_file.partition)
+}
+
+/** The hour of a file under the partition spec of weather; undefined under another spec, or where `ts` is null. */
 export const hourOf = (manifest: Pick<ManifestFile, "partition_spec_id">, { data_file }: ManifestEntry) => {
   const { ts } = data_file.partition
-  return manifest.partition_spec_id === partitionSpec["spec-id"] && typeof ts === "string" ? ts : undefined
+  return manifest.partition_spec_id === weather.partitionSpec["spec-id"] && typeof ts === "string" ? ts : undefined
+}
+
+type Bounds = NonNullable<ManifestFile["partitions"]>[number]
+
+const isWithin = (type: string, value: SingleValue.Value, { lower_bound: lower, upper_bound: upper }: Bounds) => {
+  const compared = (bound: Uint8Array) => SingleValue.compare(value, SingleValue.deserialize(type, bound))
+  return !(lower && compared(lower) < 0) && !(upper && compared(upper) > 0)
 }
 
 /** Whether a manifest may hold this live file, judged by the counts and bounds in its manifest list. */
-export const mayHave = (manifest: ManifestFile, { data_file, sequence_number }: ManifestEntry) => {
+export const mayHave = (manifest: ManifestFile, { data_file, sequence_number }: ManifestEntry, spec = weather) => {
   const { min_sequence_number, partition_spec_id, partitions, sequence_number: newest } = manifest
   if (manifest.added_files_count + manifest.existing_files_count === 0) return false
   if (sequence_number !== null && (sequence_number < min_sequence_number || sequence_number > newest)) return false
-  const { ts } = data_file.partition
-  if (partition_spec_id !== partitionSpec["spec-id"] || typeof ts !== "string") return true
-  const { lower_bound: lower, upper_bound: upper } = partitions?.[0] ?? {}
-  const value = Buffer.from(ts)
-  return !(lower && value.compare(lower) < 0) && !(upper && value.compare(upper) > 0)
+  if (partition_spec_id !== spec.partitionSpec["spec-id"]) return true
+  return spec.partitions.every(({ avro, type }, i) => {
+    const value = valueOf(type, data_file.partition[avro])
+    return value === undefined || isWithin(type, value, partitions?.[i] ?? {})
+  })
 }
 
-/** The bounds of each partition field; null if any value is not a string. */
-const summarize = (entries: ReadonlyArray<ManifestEntry>) => {
+/** The least and the greatest value of a partition field, of those that are not null. */
+const range = (entries: ReadonlyArray<ManifestEntry>, name: string, type: string) => {
+  let containsNull = false
+  let least: SingleValue.Value | undefined
+  let greatest: SingleValue.Value | undefined
+  let last: unknown
+  for (const { data_file } of entries) {
+    const partition = data_file.partition[name]
+    if (partition === last && last !== undefined) continue
+    last = partition
+    if (partition === null || partition === undefined) containsNull = true
+    else {
+      const value = valueOf(type, partition)
+      if (value === undefined) return undefined
+      if (least === undefined || SingleValue.compare(value, least) < 0) least = value
+      if (greatest === undefined || SingleValue.compare(value, greatest) > 0) greatest = value
+    }
+  }
+  return { containsNull, least, greatest }
+}
+
+/** The type of a partition field, as far as Floe knows it: of another spec only that it is text. */
+const typeOf = (spec: TableSpec, { meta }: Form, name: string) =>
+  Number(meta["partition-spec-id"]) === spec.partitionSpec["spec-id"]
+    ? spec.partitions.find(({ avro }) => avro === name)?.type
+    : undefined
+
+/** The bounds of each partition field; null if Floe does not know the type of one. */
+const summarize = (entries: ReadonlyArray<ManifestEntry>, form: Form, spec: TableSpec) => {
   const summaries = []
   for (const name of Object.keys(entries[0]?.data_file.partition ?? {})) {
-    let contains_null = false
-    let lower: Buffer | null = null
-    let upper: Buffer | null = null
-    let last: string | undefined
-    for (const { data_file } of entries) {
-      const value = data_file.partition[name]
-      if (value === last) continue
-      if (value === null) contains_null = true
-      else if (typeof value === "string") {
-        last = value
-        const bytes = Buffer.from(value)
-        if (lower === null || bytes.compare(lower) < 0) lower = bytes
-        if (upper === null || bytes.compare(upper) > 0) upper = bytes
-      } else return null
-    }
-    summaries.push({ contains_null, contains_nan: false, lower_bound: lower, upper_bound: upper })
+    const known = typeOf(spec, form, name)
+    const type = known ?? "string"
+    const of = range(entries, name, type)
+    if (of === undefined || (known === undefined && typeof (of.least ?? "") !== "string")) return null
+    const bounds = SingleValue.boundsOf(type, of.least, of.greatest)
+    summaries.push({
+      contains_null: of.containsNull,
+      contains_nan: false,
+      lower_bound: bounds.lower ?? null,
+      upper_bound: bounds.upper ?? null
+    })
   }
   return summaries
 }
@@ -122,8 +165,10 @@ export const describe = (
   snapshotId: bigint,
   sequenceNumber: number,
   entries: ReadonlyArray<ManifestEntry>,
-  { meta }: Form
+  form: Form,
+  spec: TableSpec
 ): ManifestFile => {
+  const { meta } = form
   const files = [0, 0, 0]
   const rows = [0, 0, 0]
   let least = sequenceNumber
@@ -146,6 +191,6 @@ export const describe = (
     added_rows_count: rows[status.added] ?? 0,
     existing_rows_count: rows[status.existing] ?? 0,
     deleted_rows_count: rows[status.deleted] ?? 0,
-    partitions: summarize(entries)
+    partitions: summarize(entries, form, spec)
   }
 }

@@ -1,6 +1,7 @@
 /** The manifests of one table: prepares new ones, and caches the entries of small ones for the next merge. */
 import { join } from "node:path"
 import { Effect } from "effect"
+import type { TableSpec } from "../schema/TableSpec.ts"
 import type { NewFile } from "./commitMetadata.ts"
 import * as Manifest from "./Manifest.ts"
 import { encodeEntries } from "./manifestCodec.ts"
@@ -17,7 +18,7 @@ export interface NewManifest extends FormedEntries {
 /** Entries in the cache, over all manifests: enough that a compaction in several pieces reads each manifest once. */
 const maxCachedEntries = fullManifest * 2
 
-export const make = (tableFolder: string, writer: string) => {
+export const make = (tableFolder: string, writer: string, spec: TableSpec) => {
   const cache = new Map<string, FormedEntries>()
   let cachedEntries = 0
   let created = 0
@@ -32,7 +33,7 @@ export const make = (tableFolder: string, writer: string) => {
     prepare: (snapshotId: bigint, sequenceNumber: number, { entries, form }: FormedEntries): NewManifest => {
       const bytes = encodeEntries(entries, form)
       const path = join(tableFolder, "metadata", `${writer}-m${created++}.avro`)
-      const described = Manifest.describe(path, bytes.length, snapshotId, sequenceNumber, entries, form)
+      const described = Manifest.describe(path, bytes.length, snapshotId, sequenceNumber, entries, form, spec)
       return { described, file: { path, bytes }, form, entries }
     },
     remember: ({ described, entries, form }: NewManifest) => {

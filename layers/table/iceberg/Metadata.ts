@@ -1,19 +1,9 @@
 /** The table's metadata file `v<N>.metadata.json` (Iceberg v2), under the specification's field names. */
 import { Schema } from "effect"
 import type { Progress } from "../../../services/TableWriter.ts"
-import { columns } from "../../../services/Weather.ts"
+import { isSameType, type TableField, typeText } from "../schema/fields.ts"
+import { type TableSpec, weather } from "../schema/TableSpec.ts"
 import * as ExactJson from "./exactJson.ts"
-
-export const tableSchema = {
-  type: "struct",
-  "schema-id": 0,
-  fields: columns.map((name, i) => ({ id: i + 1, name, required: false, type: "string" }))
-}
-
-export const partitionSpec = {
-  "spec-id": 0,
-  fields: [{ name: "ts", transform: "identity", "source-id": columns.indexOf("ts") + 1, "field-id": 1000 }]
-}
 
 const Summary = Schema.Record(Schema.String, Schema.String)
 export type Summary = typeof Summary.Type
@@ -141,53 +131,75 @@ export const ancestorsOf = (
   return [...chain]
 }
 
-const isOwnSchema = ({ fields }: Pick<TableMetadata["schemas"][number], "fields">) =>
-  fields.length === tableSchema.fields.length &&
-  tableSchema.fields.every(({ id, name, type }, i) => {
-    const field = fields[i]
-    return field?.id === id && field.name === name && field.type === type
-  })
+type Schemas = TableMetadata["schemas"][number]
+type Fields = Pick<Schemas, "fields">
+
+const isSameField = (one: Schemas["fields"][number] | undefined, field: TableField) =>
+  one?.id === field.id && one.name === field.name && isSameType(one.type, field.type)
+
+/** Whether the schema has these fields and no others. */
+const hasFields = ({ fields }: Fields, expected: ReadonlyArray<TableField>) =>
+  fields.length === expected.length && expected.every((field, i) => isSameField(fields[i], field))
 
 /** Whether the table has always had the columns that Floe created it with, so that all files have these columns. */
-export const hasOwnColumns = (metadata: TableMetadata) =>
-  metadata["current-schema-id"] === tableSchema["schema-id"] && metadata.schemas.every(isOwnSchema)
+export const hasOwnColumns = (metadata: TableMetadata, { schema }: Pick<TableSpec, "schema"> = weather) =>
+  metadata["current-schema-id"] === schema["schema-id"] &&
+  metadata.schemas.every((one) => hasFields(one, schema.fields))
+
+const currentSchema = (metadata: TableMetadata) =>
+  metadata.schemas.find((one) => one["schema-id"] === metadata["current-schema-id"])
+
+/** The id that the table's metadata gives to these columns. */
+export const schemaIdOf = (metadata: TableMetadata | undefined, { schema }: TableSpec) =>
+  metadata?.schemas.find((one) => hasFields(one, schema.fields))?.["schema-id"] ?? schema["schema-id"]
 
 /** Why Floe cannot add rows, as the end of a sentence that begins with the metadata file; undefined if it can. */
-export const whyUnwritable = (metadata: TableMetadata) => {
-  const fields = metadata.schemas.find((one) => one["schema-id"] === metadata["current-schema-id"])?.fields ?? []
-  for (const { id, name, type } of tableSchema.fields) {
-    const field = fields.find((one) => one.id === id)
-    if (field?.name !== name || field.type !== type)
-      return `no longer has the column ${name} of type ${type}: another program renamed, changed or dropped it; restore the column`
+export const whyUnwritable = (metadata: TableMetadata, { partitionSpec, schema }: TableSpec = weather) => {
+  const fields = currentSchema(metadata)?.fields ?? []
+  for (const own of schema.fields) {
+    if (
+      !isSameField(
+        fields.find((one) => one.id === own.id),
+        own
+      )
+    )
+      return `no longer has the column ${own.name} of type ${typeText(own.type)}: another program renamed, changed or dropped it; restore the column`
   }
   const required = fields.find((field) => field.required)
   if (required !== undefined) {
     return `has the required column ${required.name}, which Floe does not write; make it optional`
   }
   const spec = metadata["partition-specs"].find((one) => one["spec-id"] === partitionSpec["spec-id"])
-  const [own] = partitionSpec.fields
-  const [only, ...more] = spec?.fields ?? []
-  const isOwn = only?.["source-id"] === own?.["source-id"] && only?.transform === own?.transform && more.length === 0
-  return isOwn ? undefined : "is not partitioned by ts in its first partition spec, as Floe requires"
+  const isOwn =
+    spec?.fields.length === partitionSpec.fields.length &&
+    partitionSpec.fields.every((own, i) => {
+      const field = spec.fields[i]
+      return field?.["source-id"] === own["source-id"] && field.transform === own.transform
+    })
+  if (isOwn) return undefined
+  const columns = partitionSpec.fields.map(({ name }) => name).join(", ")
+  return columns === ""
+    ? "is partitioned in its first partition spec, which Floe does not expect"
+    : `is not partitioned by ${columns} in its first partition spec, as Floe requires`
 }
 
 /** The parts that no commit of Floe changes. */
-export const fixedParts = {
-  "format-version": 2,
-  "last-column-id": columns.length,
-  "current-schema-id": tableSchema["schema-id"],
-  schemas: [tableSchema],
+export const fixedParts = ({ nameMapping, partitionSpec, schema, stream }: TableSpec) => ({
+  "format-version": 2 as const,
+  "last-column-id": stream.lastId,
+  "current-schema-id": schema["schema-id"],
+  schemas: [schema],
   "default-spec-id": partitionSpec["spec-id"],
   "partition-specs": [partitionSpec],
-  "last-partition-id": 1000,
+  "last-partition-id": 999 + partitionSpec.fields.length,
   "default-sort-order-id": 0,
   "sort-orders": [{ "order-id": 0, fields: [] }],
   properties: {
     "write.format.default": "parquet",
     "write.parquet.compression-codec": "zstd",
-    "schema.name-mapping.default": JSON.stringify(columns.map((name, i) => ({ "field-id": i + 1, names: [name] })))
+    "schema.name-mapping.default": JSON.stringify(nameMapping)
   }
-} as const
+})
 
 const file = /^v(\d+)(?:\.gz\.metadata\.json|\.metadata\.json(?:\.gz)?)$/
 export const fileName = (version: number) => `v${version}.metadata.json`

@@ -7,6 +7,8 @@ import { Effect } from "effect"
 import { Leases } from "../../../services/Leases.ts"
 import { type TableBroken, TableUnavailable } from "../../../services/TableWriter.ts"
 import * as Files from "../../runtime/files.ts"
+import { keyOf } from "../schema/partitionKey.ts"
+import type { TableSpec } from "../schema/TableSpec.ts"
 import type { Dropped } from "./CurrentTable.ts"
 import * as Expiry from "./Expiry.ts"
 import { findOrphans } from "./findOrphans.ts"
@@ -19,6 +21,7 @@ import type { TableCommits } from "./TableCommits.ts"
 
 export interface RemovalOptions {
   readonly tableFolder: string
+  readonly spec: TableSpec
   readonly writer: string
   readonly commits: TableCommits
   readonly left: LeftFiles
@@ -34,8 +37,8 @@ const maxSnapshots = 32
 
 export const make = Effect.fnUntraced(function* (options: RemovalOptions) {
   const leases = yield* Leases
-  const { commits, left, metadataKeep, tableFolder, writer } = options
-  const expiry = Expiry.make(tableFolder)
+  const { commits, left, metadataKeep, spec, tableFolder, writer } = options
+  const expiry = Expiry.make(tableFolder, spec)
   /** The metadata files on disk, oldest first; undefined at the start and after a commit of another program. */
   let onDisk: Array<{ readonly version: number; readonly name: string }> | undefined
   let foreignCommits = commits.foreignCommits()
@@ -44,7 +47,7 @@ export const make = Effect.fnUntraced(function* (options: RemovalOptions) {
   let warned: string | undefined
 
   const isCurrent = ({ data_file: { file_path, partition } }: ManifestEntry) =>
-    typeof partition.ts === "string" && commits.active.get(partition.ts, pathOf(file_path)) !== undefined
+    commits.active.get(keyOf(spec, partition), pathOf(file_path)) !== undefined
 
   const keptIds = () => new Set(commits.metadata()?.snapshots.map((one) => String(one["snapshot-id"])))
 

@@ -12,6 +12,7 @@ import {
   TableChanged,
   TableUnavailable
 } from "../../../services/TableWriter.ts"
+import type { TableSpec } from "../schema/TableSpec.ts"
 import type { ActiveFile } from "./ActiveFiles.ts"
 import * as CurrentTable from "./CurrentTable.ts"
 import { commitMetadata, type Failpoint, VersionTaken } from "./commitMetadata.ts"
@@ -21,6 +22,7 @@ import * as Metadata from "./Metadata.ts"
 import type { CurrentMetadata } from "./MetadataFiles.ts"
 import { encodeList } from "./manifestCodec.ts"
 import { added, carriedOver, type FormedEntries, perManifest } from "./manifestEntries.ts"
+import * as ManifestFormat from "./manifestFormat.ts"
 import { liveFiles, toMerge } from "./manifestMerge.ts"
 import { pathOf } from "./paths.ts"
 import * as Snapshots from "./snapshots.ts"
@@ -30,6 +32,7 @@ export interface CommitOptions {
   readonly tableFolder: string
   /** Part of the name of every file that this writer creates. */
   readonly writer: string
+  readonly spec: TableSpec
   readonly retention: Snapshots.Retention
   readonly failpoint?: Failpoint | undefined
 }
@@ -54,12 +57,12 @@ export const make = Effect.fn("TableCommits.make")(function* (
   options: CommitOptions,
   opened: Option.Option<CurrentMetadata>
 ) {
-  const { failpoint, retention, tableFolder, writer } = options
+  const { failpoint, retention, spec, tableFolder, writer } = options
   const metadataFolder = join(tableFolder, "metadata")
   const oneAtATime = yield* Semaphore.make(1)
   const random = yield* SecureRandom.SecureRandom
-  const store = ManifestStore.make(tableFolder, writer)
-  const table = CurrentTable.make(tableFolder, store)
+  const store = ManifestStore.make(tableFolder, writer, spec)
+  const table = CurrentTable.make(tableFolder, store, () => spec)
   if (Option.isSome(opened)) yield* table.load(opened.value)
 
   const onNewest = <A, E>(step: Effect.Effect<A, E | VersionTaken>) =>
@@ -84,7 +87,7 @@ export const make = Effect.fn("TableCommits.make")(function* (
     }
   })
 
-  const firstMetadata = Effect.map(random.uuidV4(), (uuid) => Snapshots.firstMetadata(uuid, tableFolder))
+  const firstMetadata = Effect.map(random.uuidV4(), (uuid) => Snapshots.firstMetadata(uuid, tableFolder, spec))
 
   const commitSnapshot = Effect.fnUntraced(function* ({ id, change, kept, entries, unsynced }: Commit) {
     const before = table.version
@@ -111,6 +114,8 @@ export const make = Effect.fn("TableCommits.make")(function* (
     if (Option.isSome(committed)) return committed.value
     return yield* new TableBroken({ file: tableFolder, reason: "lost its current snapshot" })
   })
+
+  const ownForm = () => ManifestFormat.ownForm(spec, Metadata.schemaIdOf(table.version?.metadata, spec))
 
   const currentProgress = () => Option.getOrUndefined(table.committed())?.progress
 
@@ -144,7 +149,7 @@ export const make = Effect.fn("TableCommits.make")(function* (
       id,
       change: { operation: "append", added: files, removed: [], progress },
       kept: manifests.filter((manifest) => !merged.includes(manifest)),
-      entries: [...carriedOver(id, before, () => false), added(id, files, null)],
+      entries: [...carriedOver(id, before, () => false), added(ownForm(), id, files, null)],
       unsynced: files.map((file) => file.file_path)
     })
   }, onNewest)
@@ -163,7 +168,7 @@ export const make = Effect.fn("TableCommits.make")(function* (
     if (!replaced.every((file) => table.active.isWhole(file))) return Option.none<Committed>()
     const id = yield* newSnapshotId
     const paths = new Set(replaced.map((file) => file.path))
-    const touched = new Set(replaced.map((file) => table.active.get(file.ts, file.path)?.manifest))
+    const touched = new Set(replaced.map((file) => table.active.get(file.partition, file.path)?.manifest))
     const manifests = nonEmptyManifests()
     const before = yield* store.liveEntries(manifests.filter((manifest) => touched.has(manifest.manifest_path)))
     const isReplaced = (entry: ManifestEntry) => paths.has(pathOf(entry.data_file.file_path))
@@ -175,7 +180,7 @@ export const make = Effect.fn("TableCommits.make")(function* (
       id,
       change: { operation: "replace", added: files, removed, progress },
       kept: manifests.filter((manifest) => !touched.has(manifest.manifest_path)),
-      entries: [...carriedOver(id, before, isReplaced), added(id, files, startSequence)],
+      entries: [...carriedOver(id, before, isReplaced), added(ownForm(), id, files, startSequence)],
       unsynced: []
     })
     return Option.some(committed)
@@ -197,7 +202,7 @@ export const make = Effect.fn("TableCommits.make")(function* (
       id,
       change: { operation: "overwrite", added: files, removed, progress },
       kept: [],
-      entries: [...carriedOver(id, before, () => true), added(id, files, null)],
+      entries: [...carriedOver(id, before, () => true), added(ownForm(), id, files, null)],
       unsynced: files.map((file) => file.file_path)
     })
   }, onNewest)
@@ -219,7 +224,7 @@ export const make = Effect.fn("TableCommits.make")(function* (
       return table.active
     },
     /** False if other programs have changed the columns: a data file may then have columns that Floe does not know. */
-    hasOwnColumns: () => table.version === undefined || Metadata.hasOwnColumns(table.version.metadata),
+    hasOwnColumns: () => table.version === undefined || Metadata.hasOwnColumns(table.version.metadata, spec),
     append,
     replace,
     overwrite,

@@ -9,8 +9,11 @@ import type { WeatherRecord } from "../../../services/Weather.ts"
 import { monotonicMillis } from "../../runtime/elapsed.ts"
 import * as Files from "../../runtime/files.ts"
 import { acquire } from "../../runtime/ProcessLock.ts"
+import * as ParquetEngine from "../parquet/ParquetEngine.ts"
 import * as ParquetWriter from "../parquet/ParquetWriter.ts"
 import type { WrittenFile } from "../parquet/WrittenFile.ts"
+import { keyOf } from "../schema/partitionKey.ts"
+import { type TableSpec, weather } from "../schema/TableSpec.ts"
 import { type Failpoint, repairHint } from "./commitMetadata.ts"
 import { importDataFiles, removeLinks } from "./importDataFiles.ts"
 import * as LeftFiles from "./LeftFiles.ts"
@@ -22,6 +25,10 @@ import * as TableMaintenance from "./TableMaintenance.ts"
 import { toContentFile } from "./toContentFile.ts"
 
 export interface TableWriterOptions {
+  /** Of weather by default. */
+  readonly spec?: TableSpec | undefined
+  /** Shared by the tables of a process; one of its own by default. */
+  readonly engine?: ParquetEngine.ParquetEngine | undefined
   /** Absolute. The caller ensures that no other Floe writes this table. */
   readonly tableFolder: string
   /** For staged rows that do not fit in memory. */
@@ -46,14 +53,15 @@ const metadataKeep = 100
 
 /** A writer for a table's folder, which it creates if there is none. */
 export const make = Effect.fn("TableWriter.make")(function* (options: TableWriterOptions) {
-  const { tableFolder } = options
+  const { spec = weather, tableFolder } = options
   const dataFolder = join(tableFolder, "data")
   yield* Files.makeFolder(dataFolder)
   yield* Files.makeFolder(join(tableFolder, "metadata"))
   const random = yield* SecureRandom.SecureRandom
   const writer = (yield* random.uuidV4()).slice(0, 13)
   const onDisk = yield* readMetadata(tableFolder)
-  const parquet = yield* ParquetWriter.make({ memoryMegabytes, tempFolder: options.tempFolder })
+  const engine = options.engine ?? (yield* ParquetEngine.make({ memoryMegabytes, tempFolder: options.tempFolder }))
+  const parquet = yield* ParquetWriter.make({ spec, engine })
   const opened = Option.isNone(onDisk)
     ? onDisk
     : Option.some(yield* relocate(tableFolder, writer, onDisk.value, parquet, options.failpoint))
@@ -63,7 +71,7 @@ export const make = Effect.fn("TableWriter.make")(function* (options: TableWrite
     metadataFiles: options.metadataKeep ?? options.snapshotKeep
   }
   const { failpoint } = options
-  const commits = yield* TableCommits.make({ tableFolder, writer, retention, failpoint }, opened)
+  const commits = yield* TableCommits.make({ tableFolder, writer, spec, retention, failpoint }, opened)
   if (Option.isSome(opened)) yield* repairHint(tableFolder, writer, opened.value.version)
 
   const staging = yield* Semaphore.make(1)
@@ -71,13 +79,14 @@ export const make = Effect.fn("TableWriter.make")(function* (options: TableWrite
   const maintaining = yield* Semaphore.make(1)
   const removal = yield* Removal.make({
     tableFolder,
+    spec,
     writer,
     commits,
     left: yield* LeftFiles.make({ tableFolder, grace: options.fileGrace ?? 0 }),
     metadataKeep: retention.metadataFiles,
     whileNotStaging: staging.withPermit
   })
-  const maintenance = TableMaintenance.make({ tableFolder, writer, parquet, commits, removal })
+  const maintenance = TableMaintenance.make({ tableFolder, spec, writer, parquet, commits, removal })
   let flushed: ReadonlyArray<WrittenFile> = []
   let staged = 0
   let imports = 0
@@ -121,7 +130,7 @@ export const make = Effect.fn("TableWriter.make")(function* (options: TableWrite
     flushed = []
     staged = 0
     // A commit that seemed to fail may have succeeded.
-    const isActive = ({ path, ts }: WrittenFile) => commits.active.get(ts, path) !== undefined
+    const isActive = ({ key, path }: WrittenFile) => commits.active.get(key, path) !== undefined
     const unused = discarded.filter((file) => !isActive(file))
     yield* Effect.forEach(unused, ({ path }) => Effect.ignore(Files.remove(path)), { discard: true })
   }).pipe(Effect.uninterruptible, staging.withPermit)
@@ -140,7 +149,7 @@ export const make = Effect.fn("TableWriter.make")(function* (options: TableWrite
         .append(files.map(toContentFile), progress, base)
         .pipe(Effect.catchTag("TableChanged", startAgain))
       base = committed.progress
-      maintenance.appended(new Set(files.map((file) => file.ts)), yield* monotonicMillis)
+      maintenance.appended(new Set(files.map((file) => file.key)), yield* monotonicMillis)
       unstage(files)
       return committed
     },
@@ -152,15 +161,15 @@ export const make = Effect.fn("TableWriter.make")(function* (options: TableWrite
   const promote: TableWriter["Service"]["promote"] = Effect.fn("TableWriter.promote")(
     function* <E>(from: string, progress: Progress, allowed: Effect.Effect<void, E> = Effect.void) {
       yield* ensureUsable
-      const imported = yield* importDataFiles(from, tableFolder, `${writer}-${imports++}`)
+      const imported = yield* importDataFiles(from, tableFolder, `${writer}-${imports++}`, spec)
       const files = yield* staging.withPermit(Effect.andThen(flush, () => Effect.succeed(flushed)))
       const all = [...imported, ...files.map(toContentFile)]
       const committed = yield* commits
         .overwrite(all, progress, allowed)
         .pipe(Effect.onError(() => removeLinks(imported)))
       base = committed.progress
-      const hours = all.flatMap(({ partition: { ts } }) => (typeof ts === "string" ? ts : []))
-      maintenance.appended(new Set(hours), yield* monotonicMillis)
+      const partitions = all.map(({ partition }) => keyOf(spec, partition))
+      maintenance.appended(new Set(partitions), yield* monotonicMillis)
       unstage(files)
       return committed
     },

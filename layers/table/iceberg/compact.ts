@@ -4,19 +4,20 @@ import { Effect, Option } from "effect"
 import { TableBroken } from "../../../services/TableWriter.ts"
 import * as Files from "../../runtime/files.ts"
 import type { ParquetWriter } from "../parquet/ParquetWriter.ts"
-import type { WrittenFile } from "../parquet/WrittenFile.ts"
 import type { ActiveFile } from "./ActiveFiles.ts"
 import type { TableCommits } from "./TableCommits.ts"
 import { toContentFile } from "./toContentFile.ts"
 
-const rowsByPartition = (files: ReadonlyArray<{ readonly ts: string; readonly rows: number }>) =>
-  Map.groupBy(files, (file) => file.ts)
+type Rows = Pick<ActiveFile, "partition" | "rows">
+
+const rowsByPartition = (files: ReadonlyArray<Rows>) =>
+  Map.groupBy(files, (file) => file.partition)
     .entries()
-    .map(([ts, some]) => `${ts} ${some.reduce((rows, file) => rows + file.rows, 0)}`)
+    .map(([partition, some]) => `${partition} ${some.reduce((rows, file) => rows + file.rows, 0)}`)
     .toArray()
     .sort()
 
-const haveSameRows = (before: ReadonlyArray<ActiveFile>, after: ReadonlyArray<WrittenFile>) =>
+const haveSameRows = (before: ReadonlyArray<Rows>, after: ReadonlyArray<Rows>) =>
   rowsByPartition(before).join() === rowsByPartition(after).join()
 
 /**
@@ -35,7 +36,12 @@ export const compact = Effect.fn("compact")(function* (
   const written = yield* parquet.merge(dataFolder, writer, files, !commits.hasOwnColumns())
   const paths = written.map((file) => file.path)
   const prepare = Effect.gen(function* () {
-    if (!haveSameRows(files, written)) {
+    if (
+      !haveSameRows(
+        files,
+        written.map(({ key, rows }) => ({ partition: key, rows }))
+      )
+    ) {
       return yield* new TableBroken({
         file: [...new Set(files.map((file) => dirname(file.path)))].join(", "),
         reason: "does not hold as many rows as its manifests record; its files were left unchanged"

@@ -1,5 +1,5 @@
 /** Orphans: files of Floe's own writers that no metadata file names, left behind by a crash. */
-import { join } from "node:path"
+import { basename, join } from "node:path"
 import { Effect } from "effect"
 import * as Files from "../../runtime/files.ts"
 import { type ManifestFile, status } from "./Manifest.ts"
@@ -59,11 +59,9 @@ export const findOrphans = Effect.fn("findOrphans")(function* (
     if (ownMetadata.test(name) && isOther(name)) candidates.push(join(metadataFolder, name))
   }
   const dataFolder = join(tableFolder, "data")
-  for (const partition of yield* Files.list(dataFolder)) {
-    if (!partition.startsWith("ts=")) continue
-    for (const name of yield* Files.list(join(dataFolder, partition))) {
-      if (ownData.test(name) && isOther(name)) candidates.push(join(dataFolder, partition, name))
-    }
+  for (const name of yield* Files.listAll(dataFolder)) {
+    const file = basename(name)
+    if (ownData.test(file) && isOther(file)) candidates.push(join(dataFolder, name))
   }
   if (candidates.length === 0) return candidates
   const named = yield* namedBy(tableFolder, lists, isKept)

@@ -1,9 +1,10 @@
 /** Imports the data files of another table as hard links; the other table keeps its own. */
-import { basename, dirname, join } from "node:path"
+import { dirname, join, relative } from "node:path"
 import { Effect, Option } from "effect"
 import { TableBroken } from "../../../services/TableWriter.ts"
 import * as Files from "../../runtime/files.ts"
-import { type ContentFile, content, hourOf } from "./Manifest.ts"
+import type { TableSpec } from "../schema/TableSpec.ts"
+import { type ContentFile, content, partitionOf } from "./Manifest.ts"
 import { readMetadata } from "./MetadataFiles.ts"
 import { readEntries } from "./readManifests.ts"
 
@@ -17,13 +18,15 @@ export const removeLinks = (files: ReadonlyArray<ContentFile>) =>
 export const importDataFiles = Effect.fn("importDataFiles")(function* (
   from: string,
   tableFolder: string,
-  prefix: string
+  prefix: string,
+  spec: TableSpec
 ) {
   const source = yield* readMetadata(from)
   if (Option.isNone(source)) return yield* new TableBroken({ file: from, reason: "holds no table" })
   const live = yield* readEntries(from, source.value)
   const other = live.find(
-    ({ entry, manifest }) => entry.data_file.content !== content.data || hourOf(manifest, entry) === undefined
+    ({ entry, manifest }) =>
+      entry.data_file.content !== content.data || partitionOf(spec, manifest, entry) === undefined
   )
   if (other !== undefined) {
     return yield* new TableBroken({
@@ -34,7 +37,7 @@ export const importDataFiles = Effect.fn("importDataFiles")(function* (
   }
   const linked: Array<ContentFile> = []
   const link = Effect.fnUntraced(function* (file: ContentFile, path: string, index: number) {
-    const folder = join(tableFolder, "data", basename(dirname(path)))
+    const folder = join(tableFolder, "data", relative(join(from, "data"), dirname(path)))
     const file_path = join(folder, `${prefix}-${index}.parquet`)
     yield* Files.makeFolder(folder)
     yield* Files.linkNew(path, file_path)

@@ -1,6 +1,6 @@
 /** The entries of a new snapshot's manifests. Pure. */
 import { type ContentFile, type ManifestEntry, status } from "./Manifest.ts"
-import { type Form, ownForm } from "./manifestFormat.ts"
+import type { Form } from "./manifestFormat.ts"
 import { fullManifest } from "./manifestMerge.ts"
 
 /** Entries that are written in one form. */
@@ -11,11 +11,12 @@ export interface FormedEntries {
 
 /** Entries for new files. With a null sequence number they inherit the snapshot's. */
 export const added = (
+  form: Form,
   snapshotId: bigint,
   files: ReadonlyArray<ContentFile>,
   sequenceNumber: number | null
 ): FormedEntries => ({
-  form: ownForm,
+  form,
   entries: files.map((data_file) => ({
     status: status.added,
     snapshot_id: snapshotId,

@@ -1,6 +1,9 @@
 /** The Avro schemas of manifests and manifest lists (Iceberg v2), and the form in which a manifest is written. */
+import { leavesOf } from "../schema/fields.ts"
+import { decimalLength } from "../schema/partitionKey.ts"
+import { decimalOf } from "../schema/singleValue.ts"
+import type { TableSpec } from "../schema/TableSpec.ts"
 import * as Avro from "./avro.ts"
-import { partitionSpec, tableSchema } from "./Metadata.ts"
 
 const field = (id: number, name: string, type: unknown) => ({ name, type, "field-id": id })
 const optional = (id: number, name: string, type: unknown) => ({
@@ -21,39 +24,62 @@ const optionalMap = (id: number, name: string, key: number, value: number, type:
     }
   })
 
-const entryFormat: Avro.Format = Avro.makeFormat({
-  type: "record",
-  name: "manifest_entry",
-  fields: [
-    field(0, "status", "int"),
-    optional(1, "snapshot_id", "long"),
-    optional(3, "sequence_number", "long"),
-    optional(4, "file_sequence_number", "long"),
-    field(2, "data_file", {
-      type: "record",
-      name: "r2",
-      fields: [
-        field(134, "content", "int"),
-        field(100, "file_path", "string"),
-        field(101, "file_format", "string"),
-        field(102, "partition", {
-          type: "record",
-          name: "r102",
-          fields: [optional(1000, "ts", "string")]
-        }),
-        field(103, "record_count", "long"),
-        field(104, "file_size_in_bytes", "long"),
-        optionalMap(108, "column_sizes", 117, 118, "long"),
-        optionalMap(109, "value_counts", 119, 120, "long"),
-        optionalMap(110, "null_value_counts", 121, 122, "long"),
-        optionalMap(125, "lower_bounds", 126, 127, "bytes"),
-        optionalMap(128, "upper_bounds", 129, 130, "bytes"),
-        optional(132, "split_offsets", { type: "array", items: "long", "element-id": 133 }),
-        optional(140, "sort_order_id", "int")
-      ]
-    })
-  ]
-})
+/** The Avro type of a partition value. */
+const partitionType = (type: string) => {
+  const decimal = decimalOf(type)
+  if (decimal !== undefined) {
+    const { precision, scale } = decimal
+    const size = decimalLength(precision)
+    return { type: "fixed", name: `decimal_${precision}_${scale}`, size, logicalType: "decimal", precision, scale }
+  }
+  const types: Readonly<Record<string, unknown>> = {
+    date: { type: "int", logicalType: "date" },
+    time: { type: "long", logicalType: "time-micros" },
+    timestamp: { type: "long", logicalType: "timestamp-micros", "adjust-to-utc": false },
+    timestamptz: { type: "long", logicalType: "timestamp-micros", "adjust-to-utc": true },
+    uuid: { type: "fixed", name: "uuid_fixed", size: 16, logicalType: "uuid" },
+    binary: "bytes"
+  }
+  return types[type] ?? type
+}
+
+const entryFormat = ({ partitions, schema }: TableSpec): Avro.Format =>
+  Avro.makeFormat({
+    type: "record",
+    name: "manifest_entry",
+    fields: [
+      field(0, "status", "int"),
+      optional(1, "snapshot_id", "long"),
+      optional(3, "sequence_number", "long"),
+      optional(4, "file_sequence_number", "long"),
+      field(2, "data_file", {
+        type: "record",
+        name: "r2",
+        fields: [
+          field(134, "content", "int"),
+          field(100, "file_path", "string"),
+          field(101, "file_format", "string"),
+          field(102, "partition", {
+            type: "record",
+            name: "r102",
+            fields: partitions.map(({ avro, type }, i) => optional(1000 + i, avro, partitionType(type)))
+          }),
+          field(103, "record_count", "long"),
+          field(104, "file_size_in_bytes", "long"),
+          optionalMap(108, "column_sizes", 117, 118, "long"),
+          optionalMap(109, "value_counts", 119, 120, "long"),
+          optionalMap(110, "null_value_counts", 121, 122, "long"),
+          ...(leavesOf(schema.fields).some(({ type }) => type === "float" || type === "double")
+            ? [optionalMap(137, "nan_value_counts", 138, 139, "long")]
+            : []),
+          optionalMap(125, "lower_bounds", 126, 127, "bytes"),
+          optionalMap(128, "upper_bounds", 129, 130, "bytes"),
+          optional(132, "split_offsets", { type: "array", items: "long", "element-id": 133 }),
+          optional(140, "sort_order_id", "int")
+        ]
+      })
+    ]
+  })
 
 export const listFormat: Avro.Format = Avro.makeFormat({
   type: "record",
@@ -96,18 +122,18 @@ export interface Form {
   readonly meta: Avro.Meta
 }
 
-/** The form of the manifests that Floe starts itself. */
-export const ownForm: Form = {
-  format: entryFormat,
+/** The form of the manifests that Floe starts itself. `schemaId` is the id of the schema in the table's metadata. */
+export const ownForm = (spec: TableSpec, schemaId: number): Form => ({
+  format: entryFormat(spec),
   meta: {
-    schema: JSON.stringify(tableSchema),
-    "schema-id": String(tableSchema["schema-id"]),
-    "partition-spec": JSON.stringify(partitionSpec.fields),
-    "partition-spec-id": String(partitionSpec["spec-id"]),
+    schema: JSON.stringify({ ...spec.schema, "schema-id": schemaId }),
+    "schema-id": String(schemaId),
+    "partition-spec": JSON.stringify(spec.partitionSpec.fields),
+    "partition-spec-id": String(spec.partitionSpec["spec-id"]),
     "format-version": "2",
     content: "data"
   }
-}
+})
 
 /** Two forms with the same key write the same entries alike. */
 export const formKey = ({ format, meta }: Form) =>

@@ -2,6 +2,7 @@
 import { join } from "node:path"
 import { Option } from "effect"
 import type { Progress } from "../../../services/TableWriter.ts"
+import { type TableSpec, weather } from "../schema/TableSpec.ts"
 import * as LogProgress from "./logProgress.ts"
 import type { ContentFile } from "./Manifest.ts"
 import * as Metadata from "./Metadata.ts"
@@ -22,6 +23,10 @@ export interface NextSnapshot {
   /** Milliseconds since 1970. */
   readonly now: number
 }
+
+/** JSON has no bigint. */
+const keyOfAny = (partition: ContentFile["partition"]) =>
+  JSON.stringify(partition, (_, value) => (typeof value === "bigint" ? String(value) : value))
 
 const rowsOf = (files: ReadonlyArray<ContentFile>) => files.reduce((sum, file) => sum + file.record_count, 0)
 const bytesOf = (files: ReadonlyArray<ContentFile>) => files.reduce((sum, file) => sum + file.file_size_in_bytes, 0)
@@ -48,9 +53,7 @@ const summaryOf = (before: Metadata.TableMetadata, change: Change): Metadata.Sum
       "deleted-records": String(rowsOf(removed)),
       "removed-files-size": String(bytesOf(removed))
     }),
-    "changed-partition-count": String(
-      new Set([...added, ...removed].map((file) => JSON.stringify(file.partition))).size
-    ),
+    "changed-partition-count": String(new Set([...added, ...removed].map((file) => keyOfAny(file.partition))).size),
     ...total("total-records", rowsOf(added) - rowsOf(removed)),
     ...total("total-files-size", bytesOf(added) - bytesOf(removed)),
     ...total("total-data-files", added.length - removed.length),
@@ -106,8 +109,8 @@ const expire = (metadata: Metadata.TableMetadata, now: number, retention: Retent
   }
 }
 
-export const firstMetadata = (uuid: string, location: string): Metadata.TableMetadata => ({
-  ...Metadata.fixedParts,
+export const firstMetadata = (uuid: string, location: string, spec: TableSpec = weather): Metadata.TableMetadata => ({
+  ...Metadata.fixedParts(spec),
   "table-uuid": uuid,
   location,
   "last-sequence-number": 0,

@@ -1,5 +1,6 @@
 /** The manifest's description of a data file that Floe has written. */
 import type { ColumnStatistics, WrittenFile } from "../parquet/WrittenFile.ts"
+import * as SingleValue from "../schema/singleValue.ts"
 import { type ContentFile, content } from "./Manifest.ts"
 
 /** Bounds longer than this many code points are truncated, as Iceberg's own writers do. */
@@ -21,34 +22,57 @@ export const upperBound = (text: string) => {
   return undefined
 }
 
-const perColumn = <A>(file: WrittenFile, value: (column: ColumnStatistics) => A | undefined) =>
-  file.columns.flatMap((column, i) => {
-    const statistic = value(column)
-    return statistic === undefined ? [] : [{ key: i + 1, value: statistic }]
-  })
+const boundBytes = 16
 
-/** Not from Node's pool: entries live long, and each would keep a whole slab of the pool alive. */
-const bytesOf = (text: string | undefined) => {
-  if (text === undefined) return undefined
-  const bytes = Buffer.alloc(Buffer.byteLength(text))
-  bytes.write(text)
-  return bytes
+const lowerBytes = (bytes: Buffer) => bytes.subarray(0, boundBytes)
+
+/** At most 16 bytes that are not less than `bytes`; undefined if there are none. */
+const upperBytes = (bytes: Buffer) => {
+  if (bytes.length <= boundBytes) return bytes
+  const end = bytes.subarray(0, boundBytes).findLastIndex((byte) => byte < 0xff)
+  if (end < 0) return undefined
+  const upper = Buffer.from(bytes.subarray(0, end + 1))
+  upper[end] = (upper[end] ?? 0) + 1
+  return upper
 }
 
-export const toContentFile = (file: WrittenFile) =>
-  ({
+const lowerOf = (value: SingleValue.Value | undefined) => {
+  if (typeof value === "string") return lowerBound(value)
+  return value instanceof Buffer ? lowerBytes(value) : value
+}
+
+const upperOf = (value: SingleValue.Value | undefined) => {
+  if (typeof value === "string") return upperBound(value)
+  return value instanceof Buffer ? upperBytes(value) : value
+}
+
+const perColumn = <A>(file: WrittenFile, value: (column: ColumnStatistics) => A | undefined) =>
+  file.columns.flatMap((column) => {
+    const statistic = value(column)
+    return statistic === undefined ? [] : [{ key: column.id, value: statistic }]
+  })
+
+const boundsOf = ({ max, min, type }: ColumnStatistics) =>
+  SingleValue.boundsOf(type, lowerOf(min), max === undefined ? undefined : upperOf(max))
+
+export const toContentFile = (file: WrittenFile) => {
+  const nans = perColumn(file, ({ type }) => (type === "float" || type === "double" ? 0 : undefined))
+  return {
     content: content.data,
     file_path: file.path,
     file_format: "PARQUET",
-    partition: { ts: file.ts },
+    partition: file.partition,
     record_count: file.rows,
     file_size_in_bytes: file.bytes,
     column_sizes: perColumn(file, ({ bytes }) => bytes),
     value_counts: perColumn(file, ({ values }) => values),
     null_value_counts: perColumn(file, ({ nulls }) => nulls),
-    lower_bounds: perColumn(file, ({ min }) => bytesOf(min === undefined ? undefined : lowerBound(min))),
-    upper_bounds: perColumn(file, ({ max }) => bytesOf(max === undefined ? undefined : upperBound(max))),
+    // JSON has no NaN.
+    ...(nans.length > 0 && { nan_value_counts: nans }),
+    lower_bounds: perColumn(file, (column) => boundsOf(column).lower),
+    upper_bounds: perColumn(file, (column) => boundsOf(column).upper),
     // DuckDB does not report where row groups start.
     split_offsets: null,
     sort_order_id: 0
-  }) satisfies ContentFile & Readonly<Record<string, unknown>>
+  } satisfies ContentFile & Readonly<Record<string, unknown>>
+}

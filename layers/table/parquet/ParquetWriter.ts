@@ -1,152 +1,95 @@
-/** Stages rows in DuckDB and writes them to Parquet files, one per partition. */
+/** Stages rows and writes them to Parquet files, one per partition. */
 import { readdir, rm, stat } from "node:fs/promises"
 import { join } from "node:path"
 import type { DuckDBConnection } from "@duckdb/node-api"
 import { Effect, Schema } from "effect"
 import * as SecureRandom from "effect/crypto/SecureRandom"
-import { columns, type WeatherRecord } from "../../../services/Weather.ts"
-import { DuckDBInstance } from "./duckdb.ts"
+import type { WeatherRecord } from "../../../services/Weather.ts"
+import type { TableSpec } from "../schema/TableSpec.ts"
 import { filename } from "./literals.ts"
+import type * as ParquetEngine from "./ParquetEngine.ts"
 import * as sql from "./parquetSql.ts"
-import { execute, stop, unavailable } from "./statements.ts"
+import * as StagedWeather from "./stagedWeather.ts"
+import { execute, unavailable } from "./statements.ts"
 import * as WrittenFile from "./WrittenFile.ts"
-
-export interface ParquetWriterOptions {
-  /** DuckDB's memory limit; beyond it DuckDB spills to `tempFolder`. */
-  readonly memoryMegabytes: number
-  readonly tempFolder: string
-}
 
 const decodeNames = Schema.decodeUnknownEffect(Schema.Array(Schema.Struct({ file_name: Schema.String })))
 
-const removePartial = (folder: string, prefix: string, partitions: Iterable<string>) =>
+const removePartial = (folder: string, prefix: string) =>
   Effect.promise(async () => {
-    for (const ts of partitions) {
-      const partition = join(folder, `ts=${ts}`)
-      const names = await readdir(partition).catch(() => [])
-      for (const name of names.filter((name) => name.startsWith(prefix))) {
-        await rm(join(partition, name), { force: true }).catch(() => undefined)
-      }
+    const paths = await readdir(folder, { recursive: true }).catch(() => [])
+    for (const path of paths.filter((path) => path.slice(path.lastIndexOf("/") + 1).startsWith(prefix))) {
+      await rm(join(folder, path), { force: true }).catch(() => undefined)
     }
   })
 
 /** DuckDB keeps this many files open, of about 100 KB each; with more partitions it splits them into several files. */
 const maxOpenPartitions = 100
 
-const inGroups = (partitions: Iterable<string>) => {
-  const ordered = [...partitions].sort()
-  return Array.from({ length: Math.ceil(ordered.length / maxOpenPartitions) }, (_, i) =>
-    ordered.slice(i * maxOpenPartitions, (i + 1) * maxOpenPartitions)
-  )
-}
-
 interface Copy {
   readonly operation: string
-  readonly source: string
+  readonly sources: ReadonlyArray<string>
   readonly folder: string
   /** Part of the name of every file that this writer creates. */
   readonly writer: string
-  readonly partitions: ReadonlySet<string>
+}
+
+interface Mergeable {
+  readonly path: string
+  /** The key of its partition. */
+  readonly partition: string
+}
+
+/** The files of at most `maxOpenPartitions` partitions each. */
+const inGroups = (files: ReadonlyArray<Mergeable>) => {
+  const partitions = [...Map.groupBy(files, ({ partition }) => partition)].sort(([a], [b]) => (a < b ? -1 : 1))
+  return Array.from({ length: Math.ceil(partitions.length / maxOpenPartitions) }, (_, i) =>
+    partitions.slice(i * maxOpenPartitions, (i + 1) * maxOpenPartitions).flatMap(([, some]) => some)
+  )
+}
+
+export interface ParquetWriterOptions {
+  readonly spec: TableSpec
+  readonly engine: ParquetEngine.ParquetEngine
 }
 
 /** Calls of `stage` and `flush` must not overlap; `merge` may run beside them. */
-export const make = Effect.fn("ParquetWriter.make")(function* (options: ParquetWriterOptions) {
+export const make = Effect.fn("ParquetWriter.make")(function* ({ engine, spec }: ParquetWriterOptions) {
   const random = yield* SecureRandom.SecureRandom
-  const instance = yield* Effect.acquireRelease(
-    Effect.tryPromise({
-      try: () =>
-        DuckDBInstance.create(":memory:", {
-          memory_limit: `${options.memoryMegabytes}MB`,
-          temp_directory: options.tempFolder,
-          threads: "2",
-          preserve_insertion_order: "false",
-          partitioned_write_flush_threshold: "65536",
-          // Without these three, DuckDB's allocator keeps 140 MB more after 5,000 small statements.
-          allocator_flush_threshold: "1MB",
-          allocator_bulk_deallocation_flush_threshold: "1MB",
-          allocator_background_threads: "true",
-          autoinstall_known_extensions: "false",
-          autoload_known_extensions: "false"
-        }),
-      catch: unavailable("starting DuckDB")
-    }),
-    (instance) => Effect.sync(() => instance.closeSync())
-  )
-  const connect = Effect.acquireRelease(
-    Effect.tryPromise({ try: () => instance.connect(), catch: unavailable("starting DuckDB") }),
-    // A connection that is closed while a statement runs keeps the process from ever ending.
-    (connection) => Effect.andThen(stop(connection), () => Effect.sync(() => connection.closeSync()))
-  )
-  const staging = yield* connect
-  const merging = yield* connect
-  yield* execute(staging, "starting DuckDB", sql.settings)
-  yield* execute(staging, "starting DuckDB", sql.createStaged)
+  const connection = yield* engine.connect
+  const merging = yield* engine.connect
+  const staging = yield* StagedWeather.make(connection, maxOpenPartitions)
 
-  let rows = 0
-  let bytes = 0
-  const partitions = new Set<string>()
-
-  const copy = Effect.fnUntraced(function* (connection: DuckDBConnection, { operation, source, ...target }: Copy) {
-    const prefix = `${target.writer}-${(yield* random.uuidV4()).slice(0, 8)}`
-    const copyGroup = (group: ReadonlyArray<string>) =>
-      execute(
-        connection,
-        operation,
-        sql.copyTo(sql.rowsBetween(source, group[0] ?? "", group.at(-1) ?? ""), target.folder, prefix)
-      ).pipe(Effect.flatMap((rows) => Effect.mapError(WrittenFile.decode(rows), unavailable(operation))))
-    const groups = yield* Effect.forEach(inGroups(target.partitions), copyGroup).pipe(
-      Effect.onError(() => removePartial(target.folder, prefix, target.partitions))
-    )
-    return groups.flat()
-  })
-
-  const append = async (records: ReadonlyArray<WeatherRecord>) => {
-    let characters = 0
-    const appender = await staging.createAppender("staged")
-    await staging.run("BEGIN")
-    try {
-      for (const record of records) {
-        for (const column of columns) appender.appendVarchar(record[column])
-        appender.endRow()
-        characters += record.city.length + record.temperature.length
-      }
-      appender.closeSync()
-      await staging.run("COMMIT")
-    } catch (cause) {
-      // Otherwise it appends the rows that it still holds when it is garbage-collected.
-      appender.clear()
-      await staging.run("ROLLBACK").catch(() => undefined)
-      throw cause
-    }
-    rows += records.length
-    bytes += characters
-    for (const record of records) partitions.add(record.ts)
-  }
-
-  const clearStaged = Effect.fnUntraced(function* (operation: string) {
-    yield* execute(staging, operation, sql.createStaged)
-    rows = 0
-    bytes = 0
-    partitions.clear()
+  const copy = Effect.fnUntraced(function* (on: DuckDBConnection, { folder, operation, sources, writer }: Copy) {
+    const prefix = `${writer}-${(yield* random.uuidV4()).slice(0, 8)}`
+    const copyOne = (source: string) =>
+      execute(on, operation, sql.copyTo(spec, source, folder, prefix)).pipe(
+        Effect.flatMap((rows) => Effect.mapError(WrittenFile.decode(spec, rows), unavailable(operation)))
+      )
+    const files = yield* Effect.forEach(sources, copyOne).pipe(Effect.onError(() => removePartial(folder, prefix)))
+    return files.flat()
   })
 
   return {
     /** Stages all of the records or, on failure, none. */
     stage: (records: ReadonlyArray<WeatherRecord>) =>
-      Effect.uninterruptible(Effect.tryPromise({ try: () => append(records), catch: unavailable("staging") })),
+      Effect.uninterruptible(Effect.tryPromise({ try: () => staging.append(records), catch: unavailable("staging") })),
     /** How many rows, and about how many bytes, are staged. */
-    staged: () => ({ rows, bytes }),
+    staged: staging.staged,
     /** Writes the staged rows to new files of `folder`, not yet synced. On failure they stay staged and no file is left. */
     flush: Effect.fn("ParquetWriter.flush")(function* (folder: string, writer: string) {
-      if (rows === 0) return []
+      if (staging.staged().rows === 0) return []
       const operation = "writing Parquet files"
-      const files = yield* copy(staging, { operation, source: "staged", folder, writer, partitions })
-      yield* clearStaged(operation)
+      const copying = Effect.flatMap(staging.sources, (sources) =>
+        copy(connection, { operation, sources, folder, writer })
+      )
+      const files = yield* engine.flushing.withPermit(copying)
+      yield* staging.clear(operation)
       return files
     }, Effect.uninterruptible),
-    discard: Effect.suspend(() => (rows === 0 ? Effect.void : clearStaged("discarding staged rows"))).pipe(
-      Effect.uninterruptible
-    ),
+    discard: Effect.suspend(() =>
+      staging.staged().rows === 0 ? Effect.void : staging.clear("discarding staged rows")
+    ).pipe(Effect.uninterruptible),
     /**
      * Writes a copy of a position delete file whose data files were moved from one folder to another, not yet synced.
      * Returns its size in bytes.
@@ -164,7 +107,7 @@ export const make = Effect.fn("ParquetWriter.make")(function* (options: ParquetW
       files: ReadonlyArray<F>
     ) {
       const operation = "reading the columns of Parquet files"
-      const rows = yield* execute(merging, operation, sql.ownColumnsOnly(files))
+      const rows = yield* execute(merging, operation, sql.ownColumnsOnly(spec, files))
       const decoded = yield* Effect.mapError(decodeNames(rows), unavailable(operation))
       const names = new Set(decoded.map(({ file_name }) => file_name))
       return files.filter(({ path }) => names.has(filename(path)))
@@ -174,19 +117,15 @@ export const make = Effect.fn("ParquetWriter.make")(function* (options: ParquetW
      * a table whose columns were renamed. On failure or interruption no new file is left.
      */
     merge: Effect.fn("ParquetWriter.merge")(
-      (
-        folder: string,
-        writer: string,
-        files: ReadonlyArray<{ readonly path: string; readonly ts: string }>,
-        byId: boolean
-      ) =>
-        copy(merging, {
-          operation: "merging Parquet files",
-          source: sql.readFiles(files, byId),
-          folder,
-          writer,
-          partitions: new Set(files.map(({ ts }) => ts))
-        })
+      (folder: string, writer: string, files: ReadonlyArray<Mergeable>, byId: boolean) =>
+        engine.merging.withPermit(
+          copy(merging, {
+            operation: "merging Parquet files",
+            sources: inGroups(files).map((group) => sql.readFiles(spec, group, byId)),
+            folder,
+            writer
+          })
+        )
     )
   }
 })

@@ -1,22 +1,31 @@
 /** A Parquet file that Floe has written, with the statistics that manifests need. */
 import { Effect, Schema } from "effect"
-import { columns } from "../../../services/Weather.ts"
+import { named } from "../schema/duckTypes.ts"
+import { type Leaf, leavesOf } from "../schema/fields.ts"
+import { fromTexts, keyOf, type Partition } from "../schema/partitionKey.ts"
+import * as SingleValue from "../schema/singleValue.ts"
+import type { TableSpec } from "../schema/TableSpec.ts"
 
 export interface ColumnStatistics {
+  /** The field id. */
+  readonly id: number
+  readonly type: string
   readonly bytes: number
   readonly values: number
   readonly nulls: number
-  /** The smallest and the greatest value in UTF-8 order; absent if either is long. */
-  readonly min: string | undefined
-  readonly max: string | undefined
+  /** The smallest and the greatest value; absent if there is none, or if either is long. */
+  readonly min: SingleValue.Value | undefined
+  readonly max: SingleValue.Value | undefined
 }
 
 export interface WrittenFile {
   readonly path: string
-  readonly ts: string
+  readonly partition: Partition
+  /** The key of the partition. */
+  readonly key: string
   readonly rows: number
   readonly bytes: number
-  /** In the order of the table's columns. */
+  /** Of the fields that are not within lists and maps, in the order of the table's columns. */
   readonly columns: ReadonlyArray<ColumnStatistics>
 }
 
@@ -29,31 +38,43 @@ const decodeCopied = Schema.decodeUnknownEffect(
       count: Count,
       file_size_bytes: Count,
       column_statistics: pairs(pairs(Schema.String)),
-      partition_keys: pairs(Schema.String)
+      partition_keys: Schema.NullOr(pairs(Schema.NullOr(Schema.String)))
     })
   )
 )
 type Copied = Effect.Success<ReturnType<typeof decodeCopied>>[number]
 
-const statisticsOf = (copied: Copied, column: string): ColumnStatistics => {
-  const statistics = copied.column_statistics.find(({ key }) => key === `"${column}"`)
+const statisticsOf = (copied: Copied, { id, path, type }: Leaf): ColumnStatistics => {
+  const name = path.map(named).join(".")
+  const statistics = copied.column_statistics.find(({ key }) => key === name)
   const values = Object.fromEntries(statistics?.value.map(({ key, value }) => [key, value]) ?? [])
+  const parsed = (text: string | undefined) => (text === undefined ? undefined : SingleValue.parse(type, text))
   return {
+    id,
+    type,
     bytes: Number(values.column_size_bytes ?? 0),
     values: Number(values.num_values ?? copied.count),
     nulls: Number(values.null_count ?? 0),
-    min: values.min,
-    max: values.max
+    min: parsed(values.min),
+    max: parsed(values.max)
   }
 }
 
-const fromCopied = (copied: Copied): WrittenFile => ({
-  path: copied.filename,
-  ts: copied.partition_keys.find(({ key }) => key === "ts")?.value ?? "",
-  rows: copied.count,
-  bytes: copied.file_size_bytes,
-  columns: columns.map((column) => statisticsOf(copied, column))
-})
-
 /** The files that a COPY with RETURN_STATS reports. */
-export const decode = (rows: unknown) => Effect.map(decodeCopied(rows), (copied) => copied.map(fromCopied))
+export const decode = (spec: TableSpec, rows: unknown) => {
+  const leaves = leavesOf(spec.schema.fields)
+  return Effect.map(decodeCopied(rows), (copied) =>
+    copied.map((one): WrittenFile => {
+      const texts = new Map(one.partition_keys?.map(({ key, value }) => [key, value]))
+      const partition = fromTexts(spec, texts)
+      return {
+        path: one.filename,
+        partition,
+        key: keyOf(spec, partition),
+        rows: one.count,
+        bytes: one.file_size_bytes,
+        columns: leaves.map((leaf) => statisticsOf(one, leaf))
+      }
+    })
+  )
+}

@@ -1,33 +1,66 @@
 /** The SQL that writes and inspects the table's Parquet files. */
-import { columns } from "../../../services/Weather.ts"
+import { duckType, named } from "../schema/duckTypes.ts"
+import type { FieldType } from "../schema/fields.ts"
+import type { TableSpec } from "../schema/TableSpec.ts"
 import { list, pattern, quoted } from "./literals.ts"
 
-/** One file per partition, named after `prefix`; reports the statistics of each. */
-export const copyTo = (query: string, folder: string, prefix: string) => `
-  COPY (${query}) TO ${quoted(folder)} (
-    FORMAT parquet, COMPRESSION zstd, PARTITION_BY (ts), WRITE_PARTITION_COLUMNS true, OVERWRITE_OR_IGNORE true,
-    FILENAME_PATTERN ${quoted(`${prefix}-{uuid}`)}, RETURN_STATS,
-    FIELD_IDS {${columns.map((column, i) => `${column}: ${i + 1}`).join(", ")}}
+const idsOf = (id: number, type: FieldType): string => {
+  if (typeof type === "string") return String(id)
+  const inner =
+    type.type === "struct"
+      ? type.fields.map((field) => `${named(field.name)}: ${idsOf(field.id, field.type)}`)
+      : type.type === "list"
+        ? [`element: ${idsOf(type["element-id"], type.element)}`]
+        : [`key: ${idsOf(type["key-id"], type.key)}`, `value: ${idsOf(type["value-id"], type.value)}`]
+  return `{__duckdb_field_id: ${id}, ${inner.join(", ")}}`
+}
+
+const fieldIds = ({ schema }: TableSpec) =>
+  `{${schema.fields.map(({ id, name, type }) => `${named(name)}: ${idsOf(id, type)}`).join(", ")}}`
+
+/** The table's columns, and after them the texts of the partition's values. */
+const columnsOf = ({ hasHiveLayout, partitions, schema }: TableSpec) => {
+  const texts = hasHiveLayout
+    ? []
+    : partitions.map(({ folder, source, text }) => `${text(named(source.name))} AS ${named(folder)}`)
+  return [...schema.fields.map(({ name }) => named(name)), ...texts].join(", ")
+}
+
+/** The rows of a query that gives the table's columns, one file per partition, named after `prefix`; reports the statistics of each file. */
+export const copyTo = (spec: TableSpec, source: string, folder: string, prefix: string) => {
+  const { hasHiveLayout, partitions } = spec
+  const partitioned = [
+    `PARTITION_BY (${partitions.map((field) => named(field.folder)).join(", ")})`,
+    ...(hasHiveLayout ? ["WRITE_PARTITION_COLUMNS true"] : []),
+    "OVERWRITE_OR_IGNORE true",
+    `FILENAME_PATTERN ${quoted(`${prefix}-{uuid}`)}`
+  ]
+  const options = ["FORMAT parquet", "COMPRESSION zstd", "RETURN_STATS", `FIELD_IDS ${fieldIds(spec)}`]
+  const to = partitions.length === 0 ? `${folder}/${prefix}-0.parquet` : folder
+  return `COPY (SELECT ${columnsOf(spec)} FROM ${source}) TO ${quoted(to)} (
+    ${[...options, ...(partitions.length === 0 ? [] : partitioned)].join(", ")}
   )`
+}
 
-export const rowsBetween = (source: string, first: string, last: string) =>
-  `SELECT ${columns.join(", ")} FROM ${source} WHERE ts BETWEEN ${quoted(first)} AND ${quoted(last)}`
-
-const columnsById = `schema = MAP {${columns
-  .map((column, i) => `${i + 1}: {name: ${quoted(column)}, type: 'VARCHAR', default_value: NULL}`)
-  .join(", ")}}`
+const columnsById = ({ schema }: TableSpec) =>
+  `schema = MAP {${schema.fields
+    .map(
+      ({ id, name, type }) =>
+        `${id}: {name: ${quoted(name)}, type: ${quoted(duckType(type) ?? "")}, default_value: NULL}`
+    )
+    .join(", ")}}`
 
 /** The rows of these files. `byId` identifies columns by field id, for files whose columns were renamed. */
-export const readFiles = (files: ReadonlyArray<{ readonly path: string }>, byId: boolean) => {
-  const options = ["hive_partitioning = false", ...(byId ? [columnsById] : [])]
+export const readFiles = (spec: TableSpec, files: ReadonlyArray<{ readonly path: string }>, byId: boolean) => {
+  const options = ["hive_partitioning = false", ...(byId ? [columnsById(spec)] : [])]
   return `read_parquet(${[list(files.map(({ path }) => pattern(path))), ...options].join(", ")})`
 }
 
-/** The names of those files that have the table's own columns and no others. */
-export const ownColumnsOnly = (files: ReadonlyArray<{ readonly path: string }>) => {
-  const ids = columns.map((_, i) => i + 1).join(", ")
+/** The names of those files whose columns, at the top level, are the table's own and no others. */
+export const ownColumnsOnly = ({ schema }: TableSpec, files: ReadonlyArray<{ readonly path: string }>) => {
+  const ids = schema.fields.map(({ id }) => id).join(", ")
   return `SELECT file_name FROM parquet_schema(${list(files.map(({ path }) => pattern(path)))}) WHERE num_children IS NULL
-    GROUP BY file_name HAVING count(*) = ${columns.length} AND count(*) FILTER (WHERE field_id IN (${ids})) = ${columns.length}`
+    GROUP BY file_name HAVING count(*) = ${schema.fields.length} AND count(*) FILTER (WHERE field_id IN (${ids})) = ${schema.fields.length}`
 }
 
 /** Field ids and sort order are those that the Iceberg specification gives position delete files. */
@@ -46,5 +79,3 @@ export const copyDeletes = (file: string, to: string, moved: { readonly from: st
  * merged files although each is read once. It ignores this limit as an option of the instance.
  */
 export const settings = "SET max_temp_directory_size = '64GB'; SET enable_external_file_cache = false"
-
-export const createStaged = `CREATE OR REPLACE TABLE staged (${columns.map((column) => `${column} VARCHAR`).join(", ")})`

@@ -6,13 +6,18 @@ import { runInNewContext } from "node:vm"
 import { assert, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Scope } from "effect"
 import * as SecureRandom from "effect/crypto/SecureRandom"
+import * as ParquetEngine from "../../../layers/table/parquet/ParquetEngine.ts"
 import * as ParquetWriter from "../../../layers/table/parquet/ParquetWriter.ts"
+import { weather } from "../../../layers/table/schema/TableSpec.ts"
 import { temporaryFolder } from "../../support/dataFolder.ts"
 import { filesUnder, someRows } from "../../support/icebergTable.ts"
 import { exists } from "../../support/waiting.ts"
 
 const openWriter = (tempFolder: string) =>
-  ParquetWriter.make({ memoryMegabytes: 96, tempFolder }).pipe(Effect.provide(SecureRandom.layerWebCrypto))
+  ParquetEngine.make({ memoryMegabytes: 96, tempFolder }).pipe(
+    Effect.flatMap((engine) => ParquetWriter.make({ spec: weather, engine })),
+    Effect.provide(SecureRandom.layerWebCrypto)
+  )
 
 /** Rows of about 200 bytes each, which do not compress in memory. */
 const largeRows = (count: number, label: string) =>

@@ -6,12 +6,12 @@ import * as fc from "fast-check"
 import type { Column, ColumnType, StreamDefinition } from "../../services/StreamDefinition.ts"
 
 /** JSON as a client sends it, and as the log has it. */
-export interface Sent {
+interface Sent {
   readonly sent: string
   readonly canonical: string
 }
 
-export interface TypedColumn {
+interface TypedColumn {
   readonly type: ColumnType
   readonly value: fc.Arbitrary<Sent>
   /** JSON that this type refuses. */
@@ -314,7 +314,7 @@ const columnNames = [
   "emoji😀"
 ]
 
-export interface TypedStruct {
+interface TypedStruct {
   readonly columns: ReadonlyArray<Column>
   readonly event: fc.Arbitrary<Sent>
   readonly wrong: fc.Arbitrary<string>

@@ -8,7 +8,7 @@ import { maxDepth, maxElements, maxErrors, maxEventBytes } from "./limits.ts"
 import { type Fault, NodeReader, skipSpace } from "./parseNode.ts"
 import { eventReader } from "./readFast.ts"
 
-export interface RejectedEvent {
+interface RejectedEvent {
   /** From 0, in the order of the request. */
   readonly index: number
   /** As it was sent. */
@@ -17,21 +17,21 @@ export interface RejectedEvent {
   readonly errors: ReadonlyArray<FieldError>
 }
 
-export interface CheckedEvents {
+interface CheckedEvents {
   /** Canonical, in the order of the request. */
   readonly records: ReadonlyArray<string>
   readonly rejected: ReadonlyArray<RejectedEvent>
 }
 
 /** Why a request cannot be taken at all. */
-export interface Unreadable {
+interface Unreadable {
   readonly _tag: "Syntax" | "Empty" | "Limit" | "TooLarge"
   /** `body`, or `[index]` of an event. */
   readonly field: string
   readonly message: string
 }
 
-export interface CheckOptions {
+interface CheckOptions {
   /** The time of acceptance, canonical; undefined to leave out the columns that the server sets. */
   readonly accepted: string | undefined
   /** Read on after `maxErrors` errors. */
@@ -99,7 +99,7 @@ class Reading {
   }
 }
 
-export interface Checker {
+interface Checker {
   /** One event, or an array of events. */
   readonly json: (text: string, options: CheckOptions) => Outcome
   /** One event a line. */

@@ -1,6 +1,6 @@
 /** Checks one event in full: its canonical text, or every error with the path of its field. */
-import { closest, distance } from "fastest-levenshtein"
 import type { Column, ColumnType } from "../../../services/StreamDefinition.ts"
+import { nearest } from "../../runtime/nearest.ts"
 import { maxErrors } from "./limits.ts"
 import type { JsonNode } from "./parseNode.ts"
 import { type PrimitiveType, primitiveOf } from "./primitives.ts"
@@ -133,9 +133,8 @@ const mapOf = (value: Check, rule: Rule<number> | undefined): Check => {
 }
 
 const unknown = (name: string, names: ReadonlyArray<string>) => {
-  const nearest = name.length <= 64 && names.length > 0 ? closest(name, names) : undefined
-  const isNear = nearest !== undefined && distance(name, nearest) <= Math.max(1, name.length / 3)
-  return `is not a known field${isNear ? `; did you mean ${nearest}?` : ""}`
+  const similar = name.length <= 64 ? nearest(name, names) : undefined
+  return `is not a known field${similar === undefined ? "" : `; did you mean ${similar}?`}`
 }
 
 const structOf = (columns: ReadonlyArray<Column>): Check => {
@@ -150,8 +149,11 @@ const structOf = (columns: ReadonlyArray<Column>): Check => {
     if (node.kind !== "object") return fail(context, path, "must be an object")
     const given = new Map<string, JsonNode>()
     for (const { name, value } of node.members) {
-      if (!known.has(name)) fail(context, within(path, name), unknown(name, names))
-      else if (given.has(name)) fail(context, within(path, name), "is given twice")
+      if (!known.has(name)) {
+        // Names are compared for errors that are shown alone.
+        const message = context.errors.length < maxErrors ? unknown(name, names) : ""
+        fail(context, within(path, name), message)
+      } else if (given.has(name)) fail(context, within(path, name), "is given twice")
       else given.set(name, value)
     }
     const parts: Array<string> = []

@@ -50,7 +50,7 @@ export const exactOf = (text: string, from: number, to: number): ExactNumber => 
 }
 
 /** With exactly `scale` digits after the point; undefined if it has more of them, or more than `whole` before the point. */
-export const fixedOf = ({ negative, digits, exponent }: ExactNumber, whole: number, scale: number) => {
+const fixedOf = ({ negative, digits, exponent }: ExactNumber, whole: number, scale: number) => {
   if (exponent < -scale || digits.length + exponent > whole) return undefined
   const unscaled = (digits === "" ? "" : digits + "0".repeat(exponent + scale)).padStart(scale + 1, "0")
   const point = unscaled.length - scale

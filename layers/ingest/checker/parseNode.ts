@@ -2,7 +2,7 @@
 import { maxDepth, maxElements, maxEventBytes } from "./limits.ts"
 import { numberEnd } from "./numbers.ts"
 
-export interface Member {
+interface Member {
   readonly name: string
   readonly value: JsonNode
 }

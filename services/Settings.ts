@@ -124,6 +124,16 @@ export const topic = setting("FLOE_TOPIC", Config.NonEmptyString, "weather", {
   readBy: "server, `floe`",
   meaning: "Name of the topic, in Kafka and in `Floe-Position`."
 })
+export const streams = optional(
+  "FLOE_STREAMS",
+  Config.NonEmptyString,
+  {
+    readBy: "`floe streams`",
+    meaning:
+      "The file that declares your streams: a TypeScript or JavaScript module, or a `floe.streams.json` that `floe streams compile` wrote."
+  },
+  "`floe.streams.ts`, else `floe.streams.json`, in the working folder"
+)
 
 export const dataFolder = setting("FLOE_DATA", Config.NonEmptyString, "./data", {
   profile: "embedded",

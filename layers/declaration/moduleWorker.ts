@@ -1,0 +1,38 @@
+/**
+ * Loads a module of streams in a thread of its own and answers with its definitions. The module's `effect` and `floe` lead to
+ * the copies that this file uses: with two copies of effect, a schema of one is foreign to the other.
+ */
+import { registerHooks } from "node:module"
+import { pathToFileURL } from "node:url"
+import { parentPort, workerData } from "node:worker_threads"
+import { Predicate } from "effect"
+import { compileStreams } from "./compileStreams.ts"
+import { exitedEarly, loadFault } from "./loadFault.ts"
+
+const file = String(workerData)
+/** Beside this file in a build, in its own folder in the sources. */
+const floe = new URL(import.meta.url.endsWith(".ts") ? "../../streams/index.ts" : "./index.js", import.meta.url).href
+
+registerHooks({
+  resolve: (specifier, context, next) => {
+    if (specifier === "floe") return { url: floe, shortCircuit: true }
+    const ours = specifier === "effect" || specifier.startsWith("effect/")
+    return next(specifier, ours ? { ...context, parentURL: import.meta.url } : context)
+  }
+})
+// Node warns about a package.json without "type", which is of no concern here.
+process.removeAllListeners("warning")
+
+const exit = process.exit
+process.exit = () => exit(exitedEarly)
+
+const load = async () => {
+  try {
+    const exports: unknown = await import(pathToFileURL(file).href)
+    return compileStreams(Predicate.isObject(exports) ? exports : {})
+  } catch (error) {
+    return { sentences: [loadFault(error, file)] }
+  }
+}
+
+load().then((answer) => parentPort?.postMessage(answer))

@@ -1,8 +1,11 @@
 /**
  * Bundles every program of src/ into dist/programs/, and writes a launcher for each to dist/. The launcher uses syntax
  * that any Node can parse, so a Node that is too old prints what to do instead of a SyntaxError.
+ * dist/streams/ is the package `floe` that a module of streams imports, with its types, and the thread that loads the
+ * module. Both use node_modules/effect, the copy that the module gets too; the programs have effect inside.
  */
-import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { execFileSync } from "node:child_process"
+import { readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { basename, join } from "node:path"
 import { build } from "rolldown"
 
@@ -10,6 +13,8 @@ const root = import.meta.dirname
 const dist = join(root, "dist")
 /** Built beside the old output: a failed build leaves that unchanged, and a finished one replaces it completely. */
 const fresh = join(root, `dist.${process.pid}.tmp`)
+
+const tsc = join(root, "node_modules", "typescript", "bin", "tsc")
 
 const launcher = (program: string) => `"use strict"
 var version = process.versions.node
@@ -45,7 +50,26 @@ try {
       sourcemap: true
     }
   })
-  mkdirSync(fresh, { recursive: true })
+  await build({
+    cwd: root,
+    input: {
+      index: join(root, "streams", "index.ts"),
+      moduleWorker: join(root, "layers", "declaration", "moduleWorker.ts")
+    },
+    platform: "node",
+    external: [/^node:/, /^effect($|\/)/],
+    logLevel: "warn",
+    output: {
+      dir: join(fresh, "streams"),
+      format: "esm",
+      entryFileNames: "[name].js",
+      chunkFileNames: "chunks/[name]-[hash].js"
+    }
+  })
+  execFileSync(process.execPath, [tsc, "--project", "tsconfig.types.json", "--outDir", join(fresh, "streams")], {
+    cwd: root,
+    stdio: "inherit"
+  })
   for (const program of programs) writeFileSync(join(fresh, `${program}.js`), launcher(program))
   rmSync(dist, { recursive: true, force: true })
   renameSync(fresh, dist)

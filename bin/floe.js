@@ -45,8 +45,10 @@ const runOn = (node) => {
 }
 
 if (Number(process.versions.node.split(".")[0]) >= needed) {
-  const built = join(root, "dist", "admin.js")
-  import(pathToFileURL(existsSync(built) ? built : join(root, "src", "admin.ts")).href)
+  // With anything after it, the command line shows the help of start or what is wrong.
+  const program = process.argv[2] === "start" && process.argv.length === 3 ? "standalone" : "admin"
+  const built = join(root, "dist", `${program}.js`)
+  import(pathToFileURL(existsSync(built) ? built : join(root, "src", `${program}.ts`)).href)
 } else {
   const node = bundledNode()
   if (node === undefined) {

@@ -5,9 +5,7 @@
  * User code sees int, float and double as a number, long as a bigint, and every other type as its canonical string.
  */
 import { BigDecimal, Schema } from "effect"
-
-/** The annotation that holds a column's type. */
-export const annotation = "floe/column"
+import { annotation } from "./annotation.ts"
 
 /** Limits of a decimal, as text, because a number would round them. */
 export interface DecimalRules {

@@ -30,10 +30,10 @@ const assertRejected = Effect.fnUntraced(function* (node: string, args: Readonly
 })
 
 describe("the build", () => {
-  it("has a launcher and a bundle for each program, and nothing else", () => {
+  it("has a launcher and a bundle for each program, the package floe, and nothing else", () => {
     assert.includeMembers(programs, ["server", "generator", "sink", "admin", "standalone"])
     const dist = readdirSync(join(root, "dist"))
-    assert.sameMembers(dist, ["programs", ...programs.map((program) => `${program}.js`)])
+    assert.sameMembers(dist, ["programs", "streams", ...programs.map((program) => `${program}.js`)])
     for (const program of programs) assert.isTrue(existsSync(join(root, "dist", "programs", `${program}.js`)))
     assert.deepStrictEqual(
       readdirSync(root).filter((file) => file.startsWith("dist.")),

@@ -8,7 +8,7 @@ import { sentenceOf } from "./compileStreams.ts"
 import { loadModule } from "./loadModule.ts"
 import { validateStream } from "./validateStream.ts"
 
-export class DeclarationInvalid extends Schema.TaggedError<DeclarationInvalid>()("DeclarationInvalid", {
+class DeclarationInvalid extends Schema.TaggedError<DeclarationInvalid>()("DeclarationInvalid", {
   file: Schema.String,
   sentences: Schema.Array(Schema.String)
 }) {
@@ -22,7 +22,7 @@ const defaults = ["floe.streams.ts", "floe.streams.json"]
 const extensions = [".ts", ".mts", ".js", ".mjs", ".json"]
 
 /** The file of the declaration: FLOE_STREAMS, else floe.streams.ts, else floe.streams.json in the working folder. */
-export const find = Effect.fnUntraced(function* () {
+const find = Effect.fnUntraced(function* () {
   const set = Option.getOrUndefined(yield* Settings.streams)
   const file = set ?? defaults.find((name) => existsSync(name))
   if (file === undefined) return Option.none<string>()
@@ -62,3 +62,18 @@ export const read = Effect.fn("Declaration.read")(function* (file: string) {
   if ("sentences" in answer) return yield* new DeclarationInvalid({ file, sentences: answer.sentences })
   return answer.compiled
 })
+
+class NoDeclaration extends Schema.TaggedError<NoDeclaration>()("NoDeclaration", {}) {
+  override get message() {
+    return "There is no floe.streams.ts or floe.streams.json in this folder; floe streams init writes an example, and FLOE_STREAMS names another file."
+  }
+}
+
+/** The file of the declaration; fails with `NoDeclaration` if there is none. */
+export const required = Effect.flatMap(
+  Effect.suspend(find),
+  Option.match({ onNone: () => Effect.fail(new NoDeclaration()), onSome: Effect.succeed })
+)
+
+/** What the declaration declares; fails if there is none. */
+export const declared = Effect.flatMap(required, read)

@@ -1,7 +1,7 @@
 /** A Schema.Struct as columns, by Effect's own representation of the schema. */
 import { Option, Predicate, Schema, SchemaAST, SchemaRepresentation } from "effect"
 import type { Column, ColumnType, Rules } from "../../services/StreamDefinition.ts"
-import { annotation } from "../../streams/Column.ts"
+import { annotation } from "../../streams/annotation.ts"
 import { compileRules, flatten, inOneOrder, nameOf } from "./compileRules.ts"
 
 export interface Fault {

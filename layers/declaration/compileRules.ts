@@ -3,7 +3,7 @@ import { Option, Schema, type SchemaRepresentation } from "effect"
 import type { Rules } from "../../services/StreamDefinition.ts"
 
 type Check = SchemaRepresentation.Check
-export type Writable<T> = { -readonly [K in keyof T]: T[K] }
+type Writable<T> = { -readonly [K in keyof T]: T[K] }
 
 export const flatten = (checks: ReadonlyArray<Check>): ReadonlyArray<SchemaRepresentation.Filter> =>
   checks.flatMap((check) => (check._tag === "FilterGroup" ? flatten(check.checks) : [check]))

@@ -14,7 +14,7 @@ export const sentenceOf = (stream: string, { path, sentence }: Fault) =>
 const declared = (exports: object) => [...new Set(Object.values(exports).filter(Stream.isStream))]
 
 /** A stream's definition, and its faults. The key order of the result does not depend on the module's. */
-export const compileStream = (stream: Declared): { definition: StreamDefinition; faults: ReadonlyArray<Fault> } => {
+const compileStream = (stream: Declared): { definition: StreamDefinition; faults: ReadonlyArray<Fault> } => {
   const { name, schema, key, partitionBy = [], doc, renames = {} } = stream
   const compiled = compileColumns(schema)
   const aliases = new Map(Object.entries(renames))

@@ -13,8 +13,10 @@ import { query } from "./query.ts"
 import { rebuild, replay } from "./rebuild.ts"
 import { restore } from "./restore.ts"
 import { send } from "./send.ts"
+import { start } from "./start.ts"
 import { status } from "./status.ts"
 import { storage } from "./storage.ts"
+import { streams } from "./streams.ts"
 import { table } from "./table.ts"
 import { tail } from "./tail.ts"
 import { topics } from "./topics.ts"
@@ -24,6 +26,7 @@ export const floe = Command.make("floe").pipe(
     "Weather events over HTTP, kept in a durable log, landed exactly once in an Apache Iceberg table."
   ),
   Command.withSubcommands([
+    start,
     status,
     doctor,
     query,
@@ -34,6 +37,7 @@ export const floe = Command.make("floe").pipe(
     replay,
     backup,
     restore,
+    streams,
     tail,
     send,
     topics,

@@ -1,0 +1,34 @@
+import { Effect, Stream } from "effect"
+import { Command } from "effect/cli"
+import type { StreamDefinition } from "../../../services/StreamDefinition.ts"
+import * as Declaration from "../../declaration/Declaration.ts"
+import { partitionText } from "../terminal/columnText.ts"
+import { count, list, text } from "../terminal/listing.ts"
+import { json } from "../terminal/printJson.ts"
+
+export const check = Command.make(
+  "check",
+  { json },
+  Effect.fn("floe streams check")(function* ({ json }) {
+    const { streams } = yield* Declaration.declared
+    yield* list(
+      [
+        text("stream", ({ name }: StreamDefinition) => name),
+        count("columns", ({ columns }: StreamDefinition) => columns.length),
+        text("key", ({ key }: StreamDefinition) => key),
+        text("partitioned by", ({ partitionBy }: StreamDefinition) => partitionBy.map(partitionText).join(", ") || null)
+      ],
+      Stream.fromIterable(streams),
+      json
+    )
+  })
+).pipe(
+  Command.withDescription(
+    "Check the declaration and list the streams that it declares. Every fault is reported in one sentence with the file, the stream and the column; exit code 1 if there is one. Nothing is changed, and no server is needed."
+  ),
+  Command.withShortDescription("Check the declaration of your streams"),
+  Command.withExamples([
+    { command: "floe streams check", description: "Check floe.streams.ts" },
+    { command: "FLOE_STREAMS=events/streams.ts floe streams check", description: "Check another file" }
+  ])
+)

@@ -1,0 +1,130 @@
+/** The package as another project gets it: packed, installed, type-checked, run. */
+import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { result, root, run } from "../support/program.ts"
+
+const project = realpathSync(mkdtempSync(join(tmpdir(), "floe-package-")))
+afterAll(() => rmSync(project, { recursive: true, force: true }))
+
+const npm = (args: ReadonlyArray<string>, cwd: string) =>
+  Effect.scoped(Effect.flatMap(run("npm", args, { npm_config_loglevel: "error" }, { cwd }), result))
+
+const inProject = (command: string, args: ReadonlyArray<string>, env: Record<string, string> = {}) =>
+  Effect.scoped(Effect.flatMap(run(command, args, env, { cwd: project }), result))
+
+beforeAll(
+  () =>
+    Effect.runPromise(
+      Effect.gen(function* () {
+        // dist/ is built already; building it anew would take it away from other tests.
+        const packed = yield* npm(["pack", "--ignore-scripts", "--json", "--pack-destination", project], root)
+        assert.strictEqual(packed.code, 0, packed.err)
+        const [{ filename }] = JSON.parse(packed.out)
+        writeFileSync(join(project, "package.json"), JSON.stringify({ private: true, type: "module" }))
+        const offline = ["--prefer-offline", "--no-audit", "--no-fund", "--ignore-scripts"]
+        const installed = yield* npm(["install", ...offline, `./${filename}`], project)
+        assert.strictEqual(installed.code, 0, installed.err)
+      })
+    ),
+  300_000
+)
+
+const installed = join(project, "node_modules", "floe")
+
+describe("the installed package", () => {
+  it.live(
+    "runs the command line and checks the example of floe streams init",
+    () =>
+      Effect.gen(function* () {
+        const version = yield* inProject("npx", ["floe", "--version"])
+        assert.include(version.out, JSON.parse(readFileSync(join(root, "package.json"), "utf8")).version)
+        assert.strictEqual((yield* inProject("npx", ["floe", "streams", "init"])).code, 0)
+        const { code, out, err } = yield* inProject("npx", ["floe", "streams", "check", "--json"])
+        assert.deepStrictEqual([code, err], [0, ""])
+        assert.deepInclude(JSON.parse(out)[0], { stream: "readings", columns: 8 })
+      }),
+    60_000
+  )
+
+  it.live(
+    "has types for the editor: the user's module type-checks, with the types that user code sees",
+    () =>
+      Effect.gen(function* () {
+        const strict = { strict: true, exactOptionalPropertyTypes: true, skipLibCheck: false }
+        const modules = {
+          target: "es2024",
+          module: "nodenext",
+          noEmit: true,
+          types: [],
+          allowImportingTsExtensions: true
+        }
+        writeFileSync(
+          join(project, "tsconfig.json"),
+          JSON.stringify({ compilerOptions: { ...strict, ...modules }, files: ["floe.streams.ts", "use.ts"] })
+        )
+        writeFileSync(
+          join(project, "use.ts"),
+          `import { Column, Partition, Stream } from "floe"
+import { Schema } from "effect"
+import { Readings } from "./floe.streams.ts"
+type Reading = (typeof Readings)["schema"]["Type"]
+export const reading: Reading = { device: "", at: "", celsius: 1, price: "1.50", tags: ["a"], accepted: "" }
+export const millis: number = Column.toMillis(reading.at)
+export const Counts = Stream.make("counts", { schema: Schema.Struct({ n: Column.long }), partitionBy: [Partition.bucket("n", 4)] })
+export const count: (typeof Counts)["schema"]["Type"] = { n: 5n }
+const schema = Schema.Struct({ a: Schema.String })
+// @ts-expect-error: a key is a column
+Stream.make("no", { schema, key: "b" })
+// @ts-expect-error: so is what a table is partitioned by
+Stream.make("no", { schema, partitionBy: [Partition.day("b")] })
+// @ts-expect-error: there is no such type
+Column.nothing
+`
+        )
+        const checked = yield* inProject(process.execPath, [
+          join(root, "node_modules", "typescript", "bin", "tsc"),
+          "--project",
+          join(project, "tsconfig.json")
+        ])
+        assert.deepStrictEqual([checked.code, checked.out], [0, ""])
+      }),
+    60_000
+  )
+
+  it.live("gives a module its own copy of effect and of floe, wherever the module's folder leads", () =>
+    Effect.gen(function* () {
+      const folder = mkdtempSync(join(tmpdir(), "floe-elsewhere-"))
+      yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(folder, { recursive: true, force: true })))
+      writeFileSync(
+        join(folder, "floe.streams.mjs"),
+        `import { Stream } from "floe"
+import * as effect from "effect"
+import * as module from "effect/Schema"
+import { Schema } from "effect"
+console.log(import.meta.resolve("effect"), import.meta.resolve("effect/Schema"), import.meta.resolve("floe"), module.Struct === Schema.Struct)
+export const Some = Stream.make("some", { schema: Schema.Struct({ a: Schema.String }) })
+`
+      )
+      for (const [floe, effect, streams] of [
+        [join(root, "bin", "floe.js"), join(root, "node_modules", "effect"), join(root, "dist", "streams")],
+        [join(installed, "bin", "floe.js"), join(project, "node_modules", "effect"), join(installed, "dist", "streams")]
+      ] as const) {
+        const command = run(
+          process.execPath,
+          [floe, "streams", "check"],
+          { FLOE_STREAMS: "floe.streams.mjs" },
+          { cwd: folder }
+        )
+        const { code, err } = yield* Effect.flatMap(command, result)
+        assert.strictEqual(code, 0, err)
+        assert.strictEqual(
+          err,
+          `file://${effect}/dist/index.js file://${effect}/dist/Schema.js file://${streams}/index.js true\n`
+        )
+      }
+    })
+  )
+})

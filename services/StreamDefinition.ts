@@ -5,7 +5,7 @@
 import { Schema } from "effect"
 
 /** Iceberg's primitive types, under its names. A decimal is `decimal(precision,scale)`. */
-export const primitives = [
+const primitives = [
   "boolean",
   "int",
   "long",
@@ -19,7 +19,7 @@ export const primitives = [
   "uuid",
   "binary"
 ] as const
-export type Primitive = (typeof primitives)[number]
+type Primitive = (typeof primitives)[number]
 
 const Decimal = Schema.TemplateLiteral(["decimal(", Schema.Int, ",", Schema.Int, ")"])
 

@@ -16,18 +16,27 @@ import { Context, type Effect, type Option, Schema, type Scope, type Stream } fr
 import type { Position } from "./EventLog.ts"
 import type { QueryError } from "./Query.ts"
 import type { SinkCommitsUnavailable } from "./SinkCommits.ts"
+import type { AppliedStream, PartitionField, StreamDefinition } from "./StreamDefinition.ts"
 
 export interface Sum {
   readonly rows: number
   readonly checksum: bigint
 }
 
-/** Null for rows without an hour: a damaged table may hold anything. */
+/**
+ * The group of a row: weather's hour. Of another stream: the day, hour, month or year of the column that it is partitioned
+ * by, as the beginning of that column's canonical text; one group, null, if it is partitioned by no time. Null for weather's
+ * rows without an hour: a damaged table may hold anything.
+ */
 export type TableHour = string | null
 
+/** A row as an audit shows it: weather's columns, or all columns of another stream as one JSON object. */
+export type ShownRow = { readonly city: string | null; readonly temperature: string | null } | { readonly row: string }
+
 interface TableRecord {
-  readonly city: string | null
-  readonly temperature: string | null
+  readonly shown: ShownRow
+  /** Whose checksum is the row's. */
+  readonly text: string
   /** How many rows are equal to this one; negative if other programs deleted more of them than there were. */
   readonly rows: number
 }
@@ -92,8 +101,10 @@ export type TableChecksumsError = QueryError | ChecksumsUnreadable
 export class TableChecksums extends Context.Service<
   TableChecksums,
   {
-    /** The newest snapshot, held until the scope closes; none if there is no table yet. */
-    readonly view: Effect.Effect<Option.Option<TableView>, TableChecksumsError | SinkCommitsUnavailable, Scope.Scope>
+    /** The newest snapshot of a stream's table, held until the scope closes; none if there is no table yet. */
+    readonly view: (
+      stream: AppliedStream
+    ) => Effect.Effect<Option.Option<TableView>, TableChecksumsError | SinkCommitsUnavailable, Scope.Scope>
   }
 >()("floe/services/TableChecksums") {}
 
@@ -102,5 +113,31 @@ export const checksumDigits = 15
 export const separator = "\u001f"
 export const nullText = "\u001e"
 
-export const checksumOf = ({ city, temperature }: { readonly city: string; readonly temperature: string }) =>
-  BigInt(`0x${hash("md5", `${city}${separator}${temperature}`).slice(0, checksumDigits)}`)
+export const checksumOfText = (text: string) => BigInt(`0x${hash("md5", text).slice(0, checksumDigits)}`)
+
+interface WeatherColumns {
+  readonly city: string | null
+  readonly temperature: string | null
+}
+
+export const weatherText = ({ city, temperature }: WeatherColumns) =>
+  `${city ?? nullText}${separator}${temperature ?? nullText}`
+/** The columns of a text that {@link weatherText} made. */
+export const weatherColumns = (text: string): WeatherColumns => {
+  const [city = nullText, temperature = nullText] = text.split(separator)
+  const orNull = (column: string) => (column === nullText ? null : column)
+  return { city: orNull(city), temperature: orNull(temperature) }
+}
+export const checksumOf = (record: WeatherColumns) => checksumOfText(weatherText(record))
+
+/** How much of a canonical date or timestamp names its group. */
+const groupLengths = { year: 4, month: 7, day: 10, hour: 13 } as const
+
+const isTime = (field: PartitionField): field is PartitionField & { transform: keyof typeof groupLengths } =>
+  field.transform in groupLengths
+
+/** The column that groups the rows of a stream other than weather, and how much of its canonical text does. */
+export const groupColumn = ({ partitionBy }: StreamDefinition) => {
+  const by = partitionBy.find(isTime)
+  return by && { column: by.column, transform: by.transform, length: groupLengths[by.transform] }
+}

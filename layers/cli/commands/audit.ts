@@ -96,8 +96,10 @@ const text = (report: AuditReport, millis: number, paint: Colorize) => {
     row.map((text, i) => (i === 0 ? text.padEnd(widths[i] ?? 0) : text.padStart(widths[i] ?? 0))).join(" ")
   const isWrong = (i: number) => (report.hours[i]?.missing ?? 0) + (report.hours[i]?.extra ?? 0) > 0
   const rows = shown.map((row, i) => (isWrong(i) ? paint("red", line(row)) : line(row)))
-  const example = ({ kind, ts, city, temperature, rows }: Example) =>
-    `  ${kind.padEnd(7)} ${cell(ts)}  ${cell(city)}  ${cell(temperature)}${rows > 1 ? `  ${counted(rows)} times` : ""}`
+  const columnsOf = (one: Example) =>
+    "row" in one ? one.row : `${cell(one.ts)}  ${cell(one.city)}  ${cell(one.temperature)}`
+  const example = (one: Example) =>
+    `  ${one.kind.padEnd(7)} ${columnsOf(one)}${one.rows > 1 ? `  ${counted(one.rows)} times` : ""}`
   const examples = report.examples.length === 0 ? [] : ["", "Examples:", ...report.examples.map(example)]
   const compared =
     report.settledBefore === null

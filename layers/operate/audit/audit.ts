@@ -1,10 +1,12 @@
 /** Reconciles the log with the table: it must hold every event once, in its hour, and otherwise only what other programs wrote. */
 import { Clock, Effect, Fiber, Option, Schema } from "effect"
-import { EventLogReader, isSameLog, type LogBounds, type Position } from "../../../services/EventLog.ts"
+import { EventLogReader, isSameLog, type LogBounds, type LogReader, type Position } from "../../../services/EventLog.ts"
+import type { AppliedStream } from "../../../services/StreamDefinition.ts"
 import { type OtherChanges, TableChecksums, type TableHour, type TableView } from "../../../services/TableChecksums.ts"
-import { hourOf } from "../../../services/Weather.ts"
+import { hourOf, weatherStream } from "../../../services/Weather.ts"
 import { compareHour, type Example, nothing, same } from "./compareHour.ts"
 import { makeHours, type Run, visit } from "./hourlyChecksums.ts"
+import { rowFormat } from "./RowFormat.ts"
 
 /** If the table does not record how far the log is in it, an hour is compared only this long after its end. */
 const settlingMillis = 10 * 60 * 1000
@@ -44,6 +46,8 @@ class AuditImpossible extends Schema.TaggedError<AuditImpossible>()("AuditImposs
 }
 
 export interface AuditOptions {
+  /** Weather by default. */
+  readonly stream?: AppliedStream | undefined
   /** First and last hour, `YYYY-MM-DD-HH`. */
   readonly from?: string | undefined
   readonly to?: string | undefined
@@ -109,10 +113,14 @@ const byHour = (a: TableHour, b: TableHour) => (a === b ? 0 : a === null ? 1 : b
 
 /** None if there is no table yet. */
 export const audit = Effect.fn("Audit.audit")(function* (options: AuditOptions) {
-  const view = yield* (yield* TableChecksums).view
+  const { stream = weatherStream } = options
+  const view = yield* (yield* TableChecksums).view(stream)
   if (Option.isNone(view)) return Option.none<AuditReport>()
   const table = view.value
-  const bounds = yield* (yield* EventLogReader).bounds
+  const reader = yield* EventLogReader
+  const log: LogReader = stream === weatherStream ? reader : reader.of(stream.definition.name)
+  const format = rowFormat(stream)
+  const bounds = yield* log.bounds
   const runs = runsOf(bounds, table.committed)
   yield* requireSameLog(bounds, table, runs)
   const now = yield* Clock.currentTimeMillis
@@ -124,10 +132,10 @@ export const audit = Effect.fn("Audit.audit")(function* (options: AuditOptions) 
   }
 
   const inTable = yield* Effect.forkChild(table.hours)
-  const checksums = makeHours(isWanted)
+  const checksums = makeHours(format, isWanted)
   const total = runs.reduce((sum, { offset, until }) => sum + Math.max(0, until - offset), 0)
   let read = 0
-  yield* visit(runs, checksums.add, (events) => {
+  yield* visit(log, runs, checksums.add, (events) => {
     read += events
     return options.onProgress?.(read, total) ?? Effect.void
   })
@@ -139,7 +147,7 @@ export const audit = Effect.fn("Audit.audit")(function* (options: AuditOptions) 
   const examples: Array<Example> = []
   for (const ts of new Set<TableHour>([...logged.keys(), ...tableHours.keys()].sort(byHour))) {
     if (!isWanted(ts)) continue
-    const ofLog = ts === null ? undefined : logged.get(ts)
+    const ofLog = logged.get(ts)
     const ofTable = tableHours.get(ts)
     const byOthers = ofTable?.byOthers ?? 0
     const counts = { ts, logged: ofLog?.rows ?? 0, inTable: (ofTable ?? nothing).rows + byOthers, byOthers }
@@ -148,7 +156,7 @@ export const audit = Effect.fn("Audit.audit")(function* (options: AuditOptions) 
       continue
     }
     const room = Math.min(hourExamples, allExamples - examples.length)
-    const difference = yield* compareHour(table, ts, ofLog, ofTable, room)
+    const difference = yield* compareHour({ format, log, table }, ts, ofLog, ofTable, room)
     hours.push({ ...counts, missing: difference.missing, extra: difference.extra })
     examples.push(...difference.examples)
   }

@@ -1,24 +1,23 @@
 /** Finds the rows that differ in an hour whose checksums differ, in bounded memory: it holds only slices that differ. */
 import { Effect, Stream } from "effect"
+import type { LogReader, LogRecord } from "../../../services/EventLog.ts"
 import {
-  checksumOf,
-  nullText,
+  checksumOfText,
+  type ShownRow,
   type Sum,
-  separator,
   type TableHour,
   type TableView
 } from "../../../services/TableChecksums.ts"
 import { type LoggedHour, makeSlices, visit } from "./hourlyChecksums.ts"
+import type { RowFormat } from "./RowFormat.ts"
 
 /** Average records of a slice, and slices held at once: some 50 MiB. */
 const perSlice = 50_000
 const slicesAtOnce = 4
 
-export interface Example {
+export type Example = ShownRow & {
   readonly ts: TableHour
   readonly kind: "missing" | "extra"
-  readonly city: string | null
-  readonly temperature: string | null
   /** How many rows are missing or extra. */
   readonly rows: number
 }
@@ -33,14 +32,10 @@ export const nothing: Sum = { rows: 0, checksum: 0n }
 export const same = (a: Sum = nothing, b: Sum = nothing) => a.rows === b.rows && a.checksum === b.checksum
 
 interface Balance {
-  readonly city: string | null
-  readonly temperature: string | null
+  readonly row: { readonly record: LogRecord } | { readonly shown: ShownRow }
   /** Rows in the log minus rows in the table. */
   rows: number
 }
-
-const keyOf = (city: string | null, temperature: string | null) =>
-  `${city ?? nullText}${separator}${temperature ?? nullText}`
 
 const grouped = (slices: ReadonlyArray<number>) => {
   const groups: Array<ReadonlyArray<number>> = []
@@ -48,8 +43,14 @@ const grouped = (slices: ReadonlyArray<number>) => {
   return groups
 }
 
+export interface Sides {
+  readonly table: TableView
+  readonly log: LogReader
+  readonly format: RowFormat
+}
+
 export const compareHour = Effect.fn("Audit.compareHour")(function* (
-  table: TableView,
+  { format, log, table }: Sides,
   ts: TableHour,
   logged: LoggedHour | undefined,
   inTable: Sum | undefined,
@@ -64,34 +65,35 @@ export const compareHour = Effect.fn("Audit.compareHour")(function* (
   const compareSlices = Effect.fnUntraced(function* (slices: ReadonlyArray<number>) {
     const wanted = new Set(slices)
     const balances = new Map<string, Balance>()
-    const add = (city: string | null, temperature: string | null, rows: number) => {
-      const key = keyOf(city, temperature)
+    const add = (key: string, row: Balance["row"], rows: number) => {
       const balance = balances.get(key)
-      if (balance === undefined) balances.set(key, { city, temperature, rows })
+      if (balance === undefined) balances.set(key, { row, rows })
       else if (balance.rows + rows === 0) balances.delete(key)
       else balance.rows += rows
     }
-    yield* visit(runs, ({ record }) => {
-      if (record.ts !== ts) return
-      if (of > 1 && !wanted.has(Number(checksumOf(record) % BigInt(of)))) return
-      add(record.city, record.temperature, 1)
+    yield* visit(log, runs, ({ record }) => {
+      if (format.group(record) !== ts) return
+      const text = format.text(record)
+      if (of > 1 && !wanted.has(Number(checksumOfText(text) % BigInt(of)))) return
+      add(text, { record }, 1)
     })
-    yield* Stream.runForEach(table.records(ts, { of, slices }), ({ city, temperature, rows }) =>
-      Effect.sync(() => add(city, temperature, -rows))
+    yield* Stream.runForEach(table.records(ts, { of, slices }), ({ rows, shown, text }) =>
+      Effect.sync(() => add(text, { shown }, -rows))
     )
-    for (const { city, temperature, rows } of balances.values()) {
+    for (const { row, rows } of balances.values()) {
       if (rows > 0) missing += rows
       else extra -= rows
       if (examples.length < maxExamples) {
-        examples.push({ ts, kind: rows > 0 ? "missing" : "extra", city, temperature, rows: Math.abs(rows) })
+        const shown = "shown" in row ? row.shown : format.shown(row.record)
+        examples.push({ ts, kind: rows > 0 ? "missing" : "extra", ...shown, rows: Math.abs(rows) })
       }
     }
   })
 
   if (of === 1) yield* compareSlices([0])
   else {
-    const ofLog = makeSlices(ts, of)
-    yield* visit(runs, ofLog.add)
+    const ofLog = makeSlices(format, ts, of)
+    yield* visit(log, runs, ofLog.add)
     const ofTable = yield* table.slices(ts, of)
     const loggedSlices = ofLog.all()
     const slices = [...new Set([...loggedSlices.keys(), ...ofTable.keys()])]

@@ -1,7 +1,8 @@
 /** The log's side of an audit: checksums of each hour, up to a position. */
 import { Effect, Stream } from "effect"
-import { EventLogReader, type LoggedEvent, type Position } from "../../../services/EventLog.ts"
-import { checksumOf, type Sum, type TableHour } from "../../../services/TableChecksums.ts"
+import type { LoggedEvent, LogReader, LogRecord, Position } from "../../../services/EventLog.ts"
+import { checksumOfText, type Sum, type TableHour } from "../../../services/TableChecksums.ts"
+import type { RowFormat } from "./RowFormat.ts"
 
 /** Events of a partition from `offset` to before `until`. */
 export interface Run extends Position {
@@ -14,15 +15,15 @@ export interface LoggedHour extends Sum {
 }
 
 /** Called for every event. */
-export type Visit = (event: LoggedEvent) => void
+export type Visit = (event: LoggedEvent<LogRecord>) => void
 
 /** Visits the events of these runs, one partition after the other. */
 export const visit = Effect.fnUntraced(function* (
+  log: LogReader,
   runs: ReadonlyArray<Run>,
   each: Visit,
   afterPiece: (events: number) => Effect.Effect<void> = () => Effect.void
 ) {
-  const log = yield* EventLogReader
   for (const { partition, offset, until } of runs) {
     if (offset >= until) continue
     yield* log.read({ partition, offset }, { until: "end" }).pipe(
@@ -36,25 +37,26 @@ export const visit = Effect.fnUntraced(function* (
   }
 })
 
-export const makeHours = (isWanted: (ts: string) => boolean) => {
+export const makeHours = ({ group, text }: RowFormat, isWanted: (ts: TableHour) => boolean) => {
   const hours = new Map<
-    string,
+    TableHour,
     { rows: number; checksum: bigint; runs: Map<number, { from: number; until: number }> }
   >()
   const add: Visit = ({ position: { partition, offset }, record }) => {
-    let hour = hours.get(record.ts)
+    const ts = group(record)
+    let hour = hours.get(ts)
     if (hour === undefined) {
-      if (!isWanted(record.ts)) return
+      if (!isWanted(ts)) return
       hour = { rows: 0, checksum: 0n, runs: new Map() }
-      hours.set(record.ts, hour)
+      hours.set(ts, hour)
     }
     hour.rows++
-    hour.checksum += checksumOf(record)
+    hour.checksum += checksumOfText(text(record))
     const run = hour.runs.get(partition)
     if (run === undefined) hour.runs.set(partition, { from: offset, until: offset + 1 })
     else run.until = offset + 1
   }
-  const all = (): ReadonlyMap<string, LoggedHour> =>
+  const all = (): ReadonlyMap<TableHour, LoggedHour> =>
     new Map(
       hours.entries().map(([ts, { rows, checksum, runs }]) => {
         const list = runs.entries().map(([partition, { from, until }]) => ({ partition, offset: from, until }))
@@ -65,12 +67,12 @@ export const makeHours = (isWanted: (ts: string) => boolean) => {
 }
 
 /** Checksums of the slices of one hour: a record belongs to the slice of its checksum modulo `of`. */
-export const makeSlices = (ts: TableHour, of: number) => {
+export const makeSlices = ({ group, text }: RowFormat, ts: TableHour, of: number) => {
   const slices = new Map<number, { rows: number; checksum: bigint }>()
   const modulus = BigInt(of)
   const add: Visit = ({ record }) => {
-    if (record.ts !== ts) return
-    const checksum = checksumOf(record)
+    if (group(record) !== ts) return
+    const checksum = checksumOfText(text(record))
     const slice = Number(checksum % modulus)
     const sum = slices.get(slice)
     if (sum === undefined) slices.set(slice, { rows: 1, checksum })

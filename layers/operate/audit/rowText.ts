@@ -69,10 +69,5 @@ const columnsOf = (columns: ReadonlyArray<Column>) => {
       .join(",")
 }
 
-const decodeRecord = Schema.decodeUnknownSync(Schema.Record(Schema.String, Schema.Unknown))
-
-/** Gives the text of a record, which must be canonical JSON of this stream. */
-export const rowText = ({ columns }: Pick<StreamDefinition, "columns">) => {
-  const encode = columnsOf(columns)
-  return (record: string) => encode(decodeRecord(JSON.parse(record)))
-}
+/** Gives the text of a parsed record of this stream, which must be canonical. */
+export const rowText = ({ columns }: Pick<StreamDefinition, "columns">) => columnsOf(columns)

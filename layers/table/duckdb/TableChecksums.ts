@@ -2,12 +2,19 @@ import { Effect, Layer, Option, Schema, Stream } from "effect"
 import { DataFolder } from "../../../services/DataFolder.ts"
 import { Leases } from "../../../services/Leases.ts"
 import { QueryUnavailable } from "../../../services/Query.ts"
-import { ChecksumsUnreadable, TableChecksums, type TableView } from "../../../services/TableChecksums.ts"
+import type { AppliedStream } from "../../../services/StreamDefinition.ts"
+import {
+  ChecksumsUnreadable,
+  TableChecksums,
+  type TableView,
+  weatherColumns
+} from "../../../services/TableChecksums.ts"
+import { weatherStream } from "../../../services/Weather.ts"
 import * as LogProgress from "../iceberg/logProgress.ts"
 import { repairAdvice } from "../iceberg/repairAdvice.ts"
 import { withLeasedSnapshot } from "../iceberg/SnapshotLease.ts"
 import { readScan } from "../iceberg/TableScan.ts"
-import { checksum, hourIs } from "./checksumSql.ts"
+import type { RowSql } from "./checksumSql.ts"
 import * as otherRows from "./otherRows.ts"
 import * as QueryEngine from "./QueryEngine.ts"
 import { logRows, type TableRows } from "./tableRows.ts"
@@ -16,13 +23,14 @@ import { logRows, type TableRows } from "./tableRows.ts"
 const Whole = Schema.Union([Schema.Int, Schema.String.check(Schema.isPattern(/^-?\d+$/))])
 const HourRow = Schema.Tuple([Schema.NullOr(Schema.String), Whole, Whole, Whole])
 const SliceRow = Schema.Tuple([Whole, Whole, Whole])
-const RecordRow = Schema.Tuple([Schema.NullOr(Schema.String), Schema.NullOr(Schema.String), Whole])
+const RecordRow = Schema.Tuple([Schema.String, Schema.NullOr(Schema.String), Whole])
 
-/** With rows of other programs, each row has the weight `n`; without them, each counts once. */
-const aggregates = (hasOthers: boolean) => ({
-  count: hasOthers ? "sum(n)::BIGINT" : "count(*)",
-  sum: hasOthers ? `sum(n * ${checksum})` : `sum(${checksum})`,
-  byOthers: hasOthers ? "coalesce(-sum(n) FILTER (WHERE other IS NOT NULL), 0)::BIGINT" : "0"
+/** With rows of other programs, each row has a weight; without them, each counts once. */
+const { change, weight } = otherRows
+const aggregates = (hasOthers: boolean, { checksum }: RowSql) => ({
+  count: hasOthers ? `sum(${weight})::BIGINT` : "count(*)",
+  sum: hasOthers ? `sum(${weight} * ${checksum})` : `sum(${checksum})`,
+  byOthers: hasOthers ? `coalesce(-sum(${weight}) FILTER (WHERE ${change} IS NOT NULL), 0)::BIGINT` : "0"
 })
 
 const unknownOf = ({ cutAt, unreadable }: otherRows.Others) => [
@@ -41,15 +49,16 @@ const failing = (error: Error, advice = "") =>
   Effect.fail(new QueryUnavailable({ reason: `${error.message.replace(/\.$/, "")}${advice}`, cause: error }))
 const unavailable = (error: Error) => failing(error)
 
-const viewOf = (
+const readView = (
   { metadata, snapshot }: Effect.Success<ReturnType<typeof withLeasedSnapshot>>,
   table: TableRows,
   others: otherRows.Others
 ): TableView => {
   const progress = LogProgress.at(metadata, snapshot)
   const hasOthers = others.rows.length > 0
-  const { byOthers, count, sum } = aggregates(hasOthers)
-  const source = hasOthers ? otherRows.undoing(others.rows, table) : table
+  const { checksum, group, isIn, shown, text } = others.sql
+  const { byOthers, count, sum } = aggregates(hasOthers, others.sql)
+  const source = hasOthers ? otherRows.undoing(others, table) : table
   const rows = <A>(schema: Schema.Codec<A, unknown>, sql: string) =>
     Stream.unwrap(
       Effect.gen(function* () {
@@ -73,12 +82,12 @@ const viewOf = (
     snapshotId: String(snapshot["snapshot-id"]),
     logId: Option.map(progress, ({ logId }) => logId),
     committed: Option.map(progress, ({ offset }) => [{ partition: 0, offset }]),
-    others: otherRows.count(others.rows).pipe(
+    others: otherRows.count(others).pipe(
       Effect.catchTag("SchemaError", (cause) => Effect.fail(new ChecksumsUnreadable({ cause }))),
       Effect.map((changes) => ({ changes, unknown: unknownOf(others) }))
     ),
     hours: Effect.map(
-      all(HourRow, `SELECT ts, ${count}, ${sum}, ${byOthers} FROM weather GROUP BY ts`),
+      all(HourRow, `SELECT ${group} AS ts, ${count}, ${sum}, ${byOthers} FROM weather GROUP BY ALL`),
       (hours) =>
         new Map(hours.map(([ts, rows, checksum, more]) => [ts, { ...sumOf(rows, checksum), byOthers: Number(more) }]))
     ),
@@ -86,38 +95,46 @@ const viewOf = (
       Effect.map(
         all(
           SliceRow,
-          `SELECT ${checksum} % ${of} AS slice, ${count}, ${sum} FROM weather WHERE ${hourIs(ts)} GROUP BY slice`
+          `SELECT ${checksum} % ${of} AS slice, ${count}, ${sum} FROM weather WHERE ${isIn(ts)} GROUP BY ALL`
         ),
         (slices) => new Map(slices.map(([slice, rows, checksum]) => [Number(slice), sumOf(rows, checksum)]))
       ),
     records: (ts, { of, slices }) =>
       rows(
         RecordRow,
-        `SELECT city, temperature, ${count} FROM weather WHERE ${hourIs(ts)} AND ${checksum} % ${of} IN (${slices.join()})
-        GROUP BY city, temperature HAVING ${count} <> 0`
-      ).pipe(Stream.map(([city, temperature, rows]) => ({ city, temperature, rows: Number(rows) })))
+        `SELECT ${text} AS text, any_value(${shown}), ${count} FROM weather
+        WHERE ${isIn(ts)} AND ${checksum} % ${of} IN (${slices.join()}) GROUP BY 1 HAVING ${count} <> 0`
+      ).pipe(
+        Stream.map(([text, row, rows]) => ({
+          text,
+          shown: row === null ? weatherColumns(text) : { row },
+          rows: Number(rows)
+        }))
+      )
   }
 }
 
 export const layer = Layer.effect(
   TableChecksums,
   Effect.gen(function* () {
-    const { table } = yield* DataFolder
+    const folder = yield* DataFolder
     const leases = yield* Leases
 
-    const view = Effect.gen(function* () {
-      const held = yield* withLeasedSnapshot(table, undefined)
-      const rows = yield* logRows(table, yield* readScan(table, held))
-      return Option.some(viewOf(held, rows, yield* otherRows.find(table, held)))
-    }).pipe(
+    const view = Effect.fn("TableChecksums.view")(
+      function* (stream: AppliedStream) {
+        const { name } = stream.definition
+        const table = name === weatherStream.definition.name ? folder.table : folder.tableAt(name)
+        const held = yield* withLeasedSnapshot(table, undefined)
+        const rows = yield* logRows(table, yield* readScan(table, held), stream)
+        return Option.some(readView(held, rows, yield* otherRows.find(table, held, stream)))
+      },
       Effect.catchTags({
         TableMissing: () => Effect.succeedNone,
         TableUnavailable: unavailable,
         TableBroken: (error) => failing(error, repairAdvice(error)),
         SnapshotMissing: unavailable
       }),
-      Effect.provideService(Leases, leases),
-      Effect.withSpan("TableChecksums.view")
+      Effect.provideService(Leases, leases)
     )
 
     return TableChecksums.of({ view })

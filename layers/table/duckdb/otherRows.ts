@@ -1,12 +1,13 @@
 /** The rows that other programs have added to a table and deleted from it, read from the files that their snapshots name. */
 import { Effect, Schema, Stream } from "effect"
 import { Leases } from "../../../services/Leases.ts"
+import type { AppliedStream } from "../../../services/StreamDefinition.ts"
 import type { OtherChange } from "../../../services/TableChecksums.ts"
 import * as Metadata from "../iceberg/Metadata.ts"
 import type { CurrentMetadata } from "../iceberg/MetadataFiles.ts"
 import { othersBehind } from "../iceberg/otherSnapshots.ts"
 import { changedFiles, engineOf, exist } from "../iceberg/otherWriters.ts"
-import { checksum, hourIs } from "./checksumSql.ts"
+import { type RowSql, rowSql } from "./checksumSql.ts"
 import * as QueryEngine from "./QueryEngine.ts"
 import { logRows, type TableRows } from "./tableRows.ts"
 
@@ -21,6 +22,7 @@ interface OtherRows {
 
 /** Both oldest first. */
 export interface Others {
+  readonly sql: RowSql
   readonly rows: ReadonlyArray<OtherRows>
   /** Changes whose rows are unknown, with the counts in their summaries. */
   readonly unreadable: ReadonlyArray<OtherChange>
@@ -42,7 +44,8 @@ const reportedBy = (snapshot: Metadata.Snapshot): OtherChange => {
 /** Leases keep the files of the snapshots until the scope closes. */
 export const find = Effect.fn("otherRows.find")(function* (
   tableFolder: string,
-  { metadata, snapshot }: Pick<CurrentMetadata, "metadata" | "snapshot">
+  { metadata, snapshot }: Pick<CurrentMetadata, "metadata" | "snapshot">,
+  stream: AppliedStream
 ) {
   const leases = yield* Leases
   const { cutAt, snapshots } = othersBehind(metadata, snapshot)
@@ -58,33 +61,48 @@ export const find = Effect.fn("otherRows.find")(function* (
       const changed = yield* changedFiles(tableFolder, metadata, one)
       if (!(yield* exist(changed))) return undefined
       const { after, before } = changed
-      return { before: yield* logRows(tableFolder, before), after: yield* logRows(tableFolder, after) }
+      return { before: yield* logRows(tableFolder, before, stream), after: yield* logRows(tableFolder, after, stream) }
     })
     const read = yield* Effect.catchTag(readRows, "TableBroken", () => Effect.succeed(undefined))
     const reported = reportedBy(one)
     if (read === undefined) unreadable.push(reported)
     else rows.push({ ...read, snapshotId: reported.snapshotId, by: reported.by, reported })
   }
-  const others: Others = { rows, unreadable, cutAt: cutAt === undefined ? undefined : String(cutAt["snapshot-id"]) }
+  const others: Others = {
+    sql: rowSql(stream),
+    rows,
+    unreadable,
+    cutAt: cutAt === undefined ? undefined : String(cutAt["snapshot-id"])
+  }
   return others
 })
 
-const weighted = (n: number, other: string, { select }: TableRows) =>
-  `SELECT ${n} AS n, ${other} AS other, city, temperature, ts FROM (${select})`
+/** Names that no column of a stream has. */
+export const weight = `"floe weight"`
+export const change = `"floe change"`
+
+const weighted = ({ columns }: RowSql, n: number, other: string, { select }: TableRows) =>
+  `SELECT ${n} AS ${weight}, ${other} AS ${change}, ${columns} FROM (${select})`
 
 const byPath = (files: TableRows["files"]) => [...new Map(files.map((file) => [file.path, file])).values()]
 
 /**
- * The rows that undo these changes, after those of `first` if it is given. `other` is the index of the change; `n` is -1
- * for an added row and 1 for a deleted one. A row that was only moved to another file appears as both.
+ * The rows that undo these changes, after those of `first` if it is given, each with the index of its change and its weight:
+ * -1 for an added row and 1 for a deleted one. A row that was only moved to another file appears as both.
  */
-export const undoing = (others: Others["rows"], first: TableRows | undefined): TableRows => {
+export const undoing = (
+  { rows: others, sql }: Pick<Others, "rows" | "sql">,
+  first: TableRows | undefined
+): TableRows => {
   const all = [...(first === undefined ? [] : [first]), ...others.flatMap(({ after, before }) => [before, after])]
-  const parts = others.flatMap(({ after, before }, i) => [weighted(1, `${i}`, before), weighted(-1, `${i}`, after)])
+  const parts = others.flatMap(({ after, before }, i) => [
+    weighted(sql, 1, `${i}`, before),
+    weighted(sql, -1, `${i}`, after)
+  ])
   return {
     files: byPath(all.flatMap(({ files }) => files)),
     byId: byPath(all.flatMap(({ byId }) => byId)),
-    select: [...(first === undefined ? [] : [weighted(1, "NULL::INTEGER", first)]), ...parts].join("\nUNION ALL ")
+    select: [...(first === undefined ? [] : [weighted(sql, 1, "NULL::INTEGER", first)]), ...parts].join("\nUNION ALL ")
   }
 }
 
@@ -92,9 +110,9 @@ const Hours = Schema.Array(Schema.Tuple([Schema.NullOr(Schema.String)]))
 const Counts = Schema.Tuple([Schema.Tuple([Schema.FiniteFromString, Schema.FiniteFromString])])
 
 /** How many rows each change added and deleted. Rows are compared only in hours whose checksums differ. */
-export const count = Effect.fn("otherRows.count")(function* (others: Others["rows"]) {
+export const count = Effect.fn("otherRows.count")(function* ({ rows: others, sql }: Others) {
   if (others.length === 0) return []
-  const all = undoing(others, undefined)
+  const all = undoing({ rows: others, sql }, undefined)
   const rows = Effect.fnUntraced(function* (sql: string) {
     return yield* Stream.runCollect((yield* (yield* QueryEngine.open(all)).execute(sql)).rows)
   }, Effect.scoped)
@@ -102,13 +120,14 @@ export const count = Effect.fn("otherRows.count")(function* (others: Others["row
     others,
     Effect.fnUntraced(function* ({ by, snapshotId }, i) {
       const hours = yield* rows(
-        `SELECT ts FROM weather WHERE other = ${i} GROUP BY ts HAVING sum(n) <> 0 OR sum(n * ${checksum}) <> 0`
+        `SELECT ${sql.group} AS ts FROM weather WHERE ${change} = ${i} GROUP BY ALL
+          HAVING sum(${weight}) <> 0 OR sum(${weight} * ${sql.checksum}) <> 0`
       )
       let [added, deleted] = [0, 0]
       for (const [ts] of yield* Schema.decodeUnknownEffect(Hours)(hours)) {
         const counts = yield* rows(
           `SELECT coalesce(sum(greatest(-n, 0)), 0)::VARCHAR, coalesce(sum(greatest(n, 0)), 0)::VARCHAR FROM (
-            SELECT sum(n) AS n FROM weather WHERE other = ${i} AND ${hourIs(ts)} GROUP BY ${checksum})`
+            SELECT sum(${weight}) AS n FROM weather WHERE ${change} = ${i} AND ${sql.isIn(ts)} GROUP BY ${sql.checksum})`
         )
         const [[more, less]] = yield* Schema.decodeUnknownEffect(Counts)(counts)
         added += more

@@ -9,7 +9,8 @@ const joined = (parts: ReadonlyArray<string>) => parts.join(" || ',' || ")
 /** DuckDB writes .5 where all digits are after the point. */
 const decimalText = (value: string) => `regexp_replace(${value}::VARCHAR, '^(-?)[.]', '\\10.')`
 
-const primitiveText = (type: string, value: string) => {
+/** The canonical text of a primitive value; a string is preceded by its length. */
+export const primitiveText = (type: string, value: string) => {
   switch (type) {
     case "double":
       return `CAST(CAST(${value} AS BIT) AS BIGINT)::VARCHAR`
@@ -17,7 +18,8 @@ const primitiveText = (type: string, value: string) => {
       return `CAST(CAST(${value} AS BIT) AS INTEGER)::VARCHAR`
     case "timestamptz":
     case "accepted":
-      return `strftime(${value}, '%Y-%m-%dT%H:%M:%S.%fZ')`
+      // Not in the session's time zone.
+      return `strftime(make_timestamp(epoch_us(${value})), '%Y-%m-%dT%H:%M:%S.%fZ')`
     case "timestamp":
       return `strftime(${value}, '%Y-%m-%dT%H:%M:%S.%f')`
     case "time":
@@ -53,6 +55,6 @@ const textOf = (column: ColumnType, value: string, depth: number): string => {
 
 const optionalText = (column: ColumnType, value: string, depth: number) => orAbsent(value, textOf(column, value, depth))
 
-/** A SQL expression over columns of these names; timestamps need the time zone UTC. */
+/** A SQL expression over columns of these names. */
 export const rowTextSql = (columns: ReadonlyArray<Column>) =>
   joined(columns.map((column) => optionalText(column, named(column.name), 0)))

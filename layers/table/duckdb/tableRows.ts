@@ -1,7 +1,7 @@
 /** The rows of a snapshot as SQL, without the rows that other engines deleted, under the table's columns. */
 import { Effect } from "effect"
+import type { AppliedStream } from "../../../services/StreamDefinition.ts"
 import { TableBroken } from "../../../services/TableWriter.ts"
-import { columns as logColumns } from "../../../services/Weather.ts"
 import type { TableFile } from "../iceberg/readManifests.ts"
 import type { Column, PairedFile, TableScan } from "../iceberg/TableScan.ts"
 import { filename, list, pattern, quoted } from "../parquet/literals.ts"
@@ -118,11 +118,15 @@ export const allRows = (tableFolder: string, scan: TableScan) =>
     scan.columns.map((column) => ({ ...column, as: column.name }))
   )
 
-/** The columns that the sink writes, under their original names. */
-export const logRows = Effect.fnUntraced(function* (tableFolder: string, scan: TableScan) {
+/** The columns that the sink writes, under the names of the stream's definition. */
+export const logRows = Effect.fnUntraced(function* (
+  tableFolder: string,
+  scan: TableScan,
+  { definition, ids }: AppliedStream
+) {
   const columns: Array<Selected> = []
-  for (const [i, as] of logColumns.entries()) {
-    const column = scan.columns.find(({ id }) => id === i + 1)
+  for (const { name: as } of definition.columns) {
+    const column = scan.columns.find(({ id }) => id === ids[as])
     if (column === undefined) {
       return yield* unsupported(tableFolder, `no longer has the column ${as}: another program has dropped it`)
     }

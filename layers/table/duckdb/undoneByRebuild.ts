@@ -1,6 +1,8 @@
 /** What promoting a rebuilt table would lose: changes that other programs have made to the current one. */
 import { Effect, Option } from "effect"
+import type { AppliedStream } from "../../../services/StreamDefinition.ts"
 import { describeChange, type OtherChange } from "../../../services/TableChecksums.ts"
+import { weatherStream } from "../../../services/Weather.ts"
 import { plural } from "../../runtime/plural.ts"
 import * as LogProgress from "../iceberg/logProgress.ts"
 import { type CurrentMetadata, readMetadata } from "../iceberg/MetadataFiles.ts"
@@ -24,12 +26,16 @@ const rowsOf = Effect.fnUntraced(function* (tableFolder: string, current: Curren
 })
 
 /** Undefined if nothing would be lost, as far as the table records it. */
-export const undoneByRebuild = Effect.fn("undoneByRebuild")(function* (tableFolder: string) {
+export const undoneByRebuild = Effect.fn("undoneByRebuild")(function* (
+  tableFolder: string,
+  stream: AppliedStream = weatherStream
+) {
   const current = yield* readMetadata(tableFolder)
   if (Option.isNone(current)) return undefined
   const { metadata, snapshot } = current.value
-  const { cutAt, rows, unreadable } = yield* otherRows.find(tableFolder, current.value)
-  const counted = yield* Effect.orElseSucceed(otherRows.count(rows), () => rows.map(({ reported }) => reported))
+  const others = yield* otherRows.find(tableFolder, current.value, stream)
+  const { cutAt, rows, unreadable } = others
+  const counted = yield* Effect.orElseSucceed(otherRows.count(others), () => rows.map(({ reported }) => reported))
   const changes = [...counted, ...unreadable].filter(({ added, deleted }) => added + deleted > 0)
   const progress = LogProgress.at(metadata, snapshot)
   let unexplained = 0

@@ -7,7 +7,8 @@ import {
   separator,
   TableChecksums,
   type TableHour,
-  type TableView
+  type TableView,
+  weatherText
 } from "../../../services/TableChecksums.ts"
 import { type TableMissing, weather } from "../../../services/TableReader.ts"
 import type { TableUnavailable } from "../../../services/TableWriter.ts"
@@ -30,6 +31,11 @@ const SliceRow = Schema.Tuple([Rows.Whole, Rows.Whole, Digits])
 const RecordRow = Schema.Tuple([Schema.NullOr(Schema.String), Schema.NullOr(Schema.String), Rows.Whole])
 
 const table = weather
+
+const onlyWeather = (stream: string) =>
+  Effect.fail(
+    new QueryUnavailable({ reason: `the distributed profile has no stream ${stream}, only weather`, cause: undefined })
+  )
 
 const weighted = {
   count: "sum(n)",
@@ -121,7 +127,13 @@ export const layer = Layer.effect(
           read(
             RecordRow,
             `SELECT city, temperature, ${count} ${from} WHERE ${hourIs(ts)} AND ${checksum} % ${of} IN (${slices.join()}) GROUP BY city, temperature HAVING ${count} <> 0`
-          ).pipe(Stream.map(([city, temperature, rows]) => ({ city, temperature, rows })))
+          ).pipe(
+            Stream.map(([city, temperature, rows]) => ({
+              text: weatherText({ city, temperature }),
+              shown: { city, temperature },
+              rows
+            }))
+          )
       }
     }
 
@@ -143,6 +155,6 @@ export const layer = Layer.effect(
       Effect.provide(services)
     )
 
-    return TableChecksums.of({ view })
+    return TableChecksums.of({ view: ({ definition: { name } }) => (name === table ? view : onlyWeather(name)) })
   })
 )

@@ -49,7 +49,7 @@ describe("the text of a row", () => {
     writeFileSync(file, records.join("\n"))
     const connection = await instance.connect()
     try {
-      await connection.run("SET TimeZone = 'UTC'")
+      await connection.run("SET TimeZone = 'Asia/Tokyo'")
       const types = columns.map(
         (column) => `"${column.name}": '${(duckType(icebergType(column)) ?? "").replaceAll("'", "''")}'`
       )
@@ -68,11 +68,11 @@ describe("the text of a row", () => {
 
   it("is the same for values at the edges of every type", async () => {
     const records = edges.map((event) => JSON.stringify(event))
-    assert.deepStrictEqual(await inSql(everyType.columns, records), records.map(rowText(everyType)))
+    assert.deepStrictEqual(await inSql(everyType.columns, records), edges.map(rowText(everyType)))
   })
 
   it("differs for different values", () => {
-    const texts = edges.map((event) => rowText(everyType)(JSON.stringify(event)))
+    const texts = edges.map((event) => rowText(everyType)(event))
     assert.strictEqual(new Set(texts).size, edges.length)
   })
 
@@ -84,7 +84,7 @@ describe("the text of a row", () => {
     await fc.assert(
       fc.asyncProperty(streams, async ([columns, events]) => {
         const records = events.map((event) => JSON.stringify(event))
-        assert.deepStrictEqual(await inSql(columns, records), records.map(rowText({ columns })))
+        assert.deepStrictEqual(await inSql(columns, records), events.map(rowText({ columns })))
       }),
       { numRuns: 100 }
     )

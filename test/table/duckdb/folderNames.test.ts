@@ -10,6 +10,7 @@ import * as LeasesLayer from "../../../layers/table/iceberg/Leases.ts"
 import { DataFolder } from "../../../services/DataFolder.ts"
 import { Query } from "../../../services/Query.ts"
 import { TableChecksums } from "../../../services/TableChecksums.ts"
+import { weatherStream } from "../../../services/Weather.ts"
 import { temporaryFolder } from "../../support/dataFolder.ts"
 import { add, assertRows, hour, maintainAll, openWriter, someRows } from "../../support/icebergTable.ts"
 
@@ -30,7 +31,7 @@ const answers = Effect.fnUntraced(function* () {
   const { rows } = yield* (yield* Query).execute(
     `SELECT city, temperature, ts FROM weather WHERE ts = '${hour}' ORDER BY city`
   )
-  const view = Option.getOrThrow(yield* (yield* TableChecksums).view)
+  const view = Option.getOrThrow(yield* (yield* TableChecksums).view(weatherStream))
   return { rows: yield* Stream.runCollect(rows), hours: yield* view.hours }
 }, Effect.scoped)
 

@@ -1,5 +1,5 @@
 /**
- * Rebuilds the table from the log.
+ * Rebuilds a stream's table from the log.
  * Owns: building a table beside the old one, resuming after an interruption, promoting it. Does not own: the log (EventLogReader), how rows are written.
  */
 import { Context, type Effect, Schema, type Stream } from "effect"
@@ -58,20 +58,25 @@ export class Rebuild extends Context.Service<
     /** Whether an interrupted promotion may complete elsewhere, in a running sink. */
     readonly continuesWhenInterrupted: boolean
     /**
-     * Brings the log, up to its present end, into the table `default.<table>`: a new one, or one that an earlier rebuild
+     * Brings the log of a stream (weather by default), up to its present end, into the table `default.<table>`: a new one, or one that an earlier rebuild
      * left unfinished. With `finished`, also a finished one, and whatever feeds it stays for the promotion that follows.
      * The table has each event once, whatever was killed and when. Refuses a log that has lost its beginning, unless
      * `discard.missingRows` is set.
      */
     readonly into: (
       table: string,
-      options?: { readonly finished?: boolean | undefined; readonly discard?: Discards | undefined }
+      options?: {
+        readonly stream?: string | undefined
+        readonly finished?: boolean | undefined
+        readonly discard?: Discards | undefined
+      }
     ) => Stream.Stream<RebuildProgress, RebuildError>
-    /** Puts a finished table in place of `default.weather` in one step; returns a sentence. Calls `onProgress` with each step. */
+    /** Puts a finished table in place of the stream's (of `default.weather` by default) in one step; returns a sentence. Calls `onProgress` with each step. */
     readonly promote: (
       table: string,
       onProgress: (step: string) => Effect.Effect<void>,
-      discard?: Discards
+      discard?: Discards,
+      stream?: string
     ) => Effect.Effect<string, RebuildError>
   }
 >()("floe/services/Rebuild") {}

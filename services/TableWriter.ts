@@ -3,7 +3,7 @@
  * Owns: commits, progress, maintenance. Does not own: the source of events (EventLog), SQL over the table (Query).
  */
 import { Context, type Effect, type Option, Schema } from "effect"
-import type { WeatherRecord } from "./Weather.ts"
+import type { LogRecord } from "./EventLog.ts"
 
 /** How much of the log the table holds; committed together with the rows. */
 export interface Progress {
@@ -79,7 +79,7 @@ export class TableWriter extends Context.Service<
     /** The last commit; none before the first. */
     readonly committed: Effect.Effect<Option.Option<Committed>>
     /** Stages rows for the next commit, in memory and in bounded pieces on disk. They are durable only with the commit. */
-    readonly stage: (records: ReadonlyArray<WeatherRecord>) => Effect.Effect<void, TableUnavailable>
+    readonly stage: (records: ReadonlyArray<LogRecord>) => Effect.Effect<void, TableUnavailable>
     /** Rows staged since the last commit. */
     readonly staged: Effect.Effect<number>
     /** Makes the staged rows and the progress durable and visible atomically. On failure nothing is visible and the rows stay staged. */

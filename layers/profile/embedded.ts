@@ -1,10 +1,12 @@
 /** The layers of the embedded profile: npm alone, one data folder. */
 import { Layer } from "effect"
+import { weatherStream } from "../../services/Weather.ts"
 import * as DeadLetters from "../ingest/deadletters/embedded.ts"
 import * as LogTarget from "../ingest/embeddedTarget.ts"
 import * as ServerAddress from "../ingest/ServerAddress.ts"
 import * as EventLog from "../log/sqlite/EventLog.ts"
 import * as EventLogReader from "../log/sqlite/EventLogReader.ts"
+import * as Streams from "../log/sqlite/Streams.ts"
 import * as Backup from "../operate/backup/Backup.ts"
 import * as Checks from "../operate/doctor/embedded.ts"
 import * as Components from "../operate/status/embedded.ts"
@@ -27,6 +29,7 @@ import { onlyDistributed, type ProfileLayers } from "./ProfileLayers.ts"
 const { layerToRead } = DataFolder
 const leases = Leases.layer.pipe(Layer.provide(layerToRead))
 const logToRead = EventLogReader.layer.pipe(Layer.provide(layerToRead))
+const streamsToRead = Streams.layer.pipe(Layer.provide(layerToRead))
 const query = Query.layer.pipe(Layer.provide([leases, layerToRead]))
 const tableReader = (table: string) => TableReader.at(table).pipe(Layer.provide([leases, layerToRead]))
 
@@ -42,15 +45,16 @@ export const layers = {
   onlyEmbedded: Layer.empty,
   sink: DrainOnShutdown.layer.pipe(
     Layer.provideMerge(Sink.layer),
-    Layer.provide(TableWriter.layer),
-    Layer.provide([Leases.layer, SinkControl.layer]),
+    Layer.provide(TableWriter.layerOf(weatherStream)),
+    Layer.provide(TableWriter.writersLayer),
+    Layer.provide([Leases.layer, SinkControl.layer, Streams.layer]),
     Layer.provideMerge(DataFolder.layer)
   ),
   query,
   tableReader,
   audit: Layer.merge(logToRead, TableChecksums.layer.pipe(Layer.provide([leases, layerToRead]))),
   maintenance: Maintenance.layer.pipe(Layer.provide([leases, layerToRead])),
-  rebuild: Rebuild.layer.pipe(Layer.provide([leases, logToRead, layerToRead])),
+  rebuild: Rebuild.layer.pipe(Layer.provide([leases, logToRead, streamsToRead, layerToRead])),
   status: Components.layer.pipe(
     Layer.provide([query, layerToRead]),
     Layer.provideMerge([logToRead, tableReader("weather")])

@@ -29,6 +29,10 @@ const tables = `
     id INTEGER PRIMARY KEY CHECK (id = 1),
     since INTEGER NOT NULL
   ) STRICT;
+  CREATE TABLE IF NOT EXISTS paused_streams (
+    stream TEXT PRIMARY KEY,
+    since INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
 `
 
 /** How long a statement waits for another process; this blocks the event loop. */

@@ -2,7 +2,7 @@
 import { hash } from "node:crypto"
 import { Effect, Option, Stream } from "effect"
 import { DataFolder } from "../../services/DataFolder.ts"
-import { EventLogReader, isSameLog, type LoggedEvent, type LogRecord } from "../../services/EventLog.ts"
+import { isSameLog, type LoggedEvent, type LogReader, type LogRecord } from "../../services/EventLog.ts"
 import type { Progress } from "../../services/TableWriter.ts"
 import { SinkStopped } from "./SinkStopped.ts"
 
@@ -17,8 +17,7 @@ export const digestOf = ({ acceptedAt, record }: LoggedEvent<LogRecord>) => {
 const advice = "Restore that log, or move the table away so that the sink builds a new one from this log."
 
 /** Returns the log's id and bounds; fails with SinkStopped if the table was not built from this log up to its progress. */
-export const check = Effect.fnUntraced(function* (table: string, progress: Progress | undefined) {
-  const log = yield* EventLogReader
+export const check = Effect.fnUntraced(function* (log: LogReader, table: string, progress: Progress | undefined) {
   const { log: logFile } = yield* DataFolder
   const bounds = yield* log.bounds
   const { start, end } = bounds.partitions.find((_) => _.partition === partition) ?? { start: 0, end: 0 }

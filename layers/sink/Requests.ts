@@ -1,7 +1,8 @@
 /** Carries out requests of other programs to the sink, and reports the sink's status to them. */
 import { Effect, Option, Schedule } from "effect"
-import type { DataFolder } from "../../services/DataFolder.ts"
+import { DataFolder } from "../../services/DataFolder.ts"
 import type { Leases } from "../../services/Leases.ts"
+import { weather } from "../../services/TableReader.ts"
 import { plural } from "../runtime/plural.ts"
 import * as Promote from "./promote.ts"
 import {
@@ -11,16 +12,15 @@ import {
   type SinkRequest,
   type SinkStatus
 } from "./SinkControl.ts"
-import type { SinkLoop } from "./SinkLoop.ts"
-import type { Upkeeper } from "./Upkeep.ts"
+import { folderOf, type StreamSink } from "./StreamSink.ts"
 
 const pollInterval = "250 millis"
 const heartbeatInterval = "1 second"
 
 export interface RequestsOptions {
-  readonly loop: SinkLoop
-  readonly upkeep: Upkeeper
-  /** Whether the sink starts paused. */
+  /** The sink of a stream. */
+  readonly find: (stream: string) => StreamSink | undefined
+  /** Whether weather starts paused. */
   readonly paused: boolean
 }
 
@@ -42,8 +42,9 @@ const tolerating = () => {
     )
 }
 
-export const make = Effect.fnUntraced(function* ({ loop, upkeep, paused }: RequestsOptions) {
+export const make = Effect.fnUntraced(function* ({ find, paused }: RequestsOptions) {
   const control = yield* SinkControl
+  const folder = yield* DataFolder
   const services = yield* Effect.context<DataFolder | Leases>()
   let state: SinkStatus["state"] = paused ? "paused" : "running"
   let reason: string | undefined
@@ -59,29 +60,40 @@ export const make = Effect.fnUntraced(function* ({ loop, upkeep, paused }: Reque
     })
 
   type Work = Effect.Effect<string, { readonly message: string }>
-  const pause: Work = Effect.gen(function* () {
-    yield* control.setPaused(true)
-    yield* loop.pause
-    const rows = yield* loop.commit
-    yield* setState("paused", "paused on request")
-    return `Paused at offset ${yield* loop.offset}, after committing ${plural(rows, "row")}.`
-  })
-  const resume: Work = Effect.gen(function* () {
-    yield* control.setPaused(false)
-    yield* loop.resume
-    yield* setState("running", "resumed on request")
-    return `Resumed at offset ${yield* loop.offset}.`
-  })
-  const workOf = ({ argument, command }: SinkRequest): Work => {
+  /** The sink's own state is that of weather. */
+  const changed = (stream: string, next: "running" | "paused", message: string) =>
+    stream === weather ? setState(next, message) : Effect.log(`${stream}: ${message}`)
+  const pause = ({ loop, stream }: StreamSink): Work =>
+    Effect.gen(function* () {
+      yield* control.setPaused(true, stream)
+      yield* loop.pause
+      const rows = yield* loop.commit
+      yield* changed(stream, "paused", "paused on request")
+      return `Paused at offset ${yield* loop.offset}, after committing ${plural(rows, "row")}.`
+    })
+  const resume = ({ loop, stream }: StreamSink): Work =>
+    Effect.gen(function* () {
+      yield* control.setPaused(false, stream)
+      yield* loop.resume
+      yield* changed(stream, "running", "resumed on request")
+      return `Resumed at offset ${yield* loop.offset}.`
+    })
+  const inFolderOf =
+    (stream: string) =>
+    <A, E>(effect: Effect.Effect<A, E, DataFolder | Leases>) =>
+      Effect.provideService(effect, DataFolder, folderOf(folder, stream)).pipe(Effect.provide(services))
+  const workOf = ({ argument, command, stream = weather }: SinkRequest): Work => {
+    const sink = find(stream)
+    if (sink === undefined) return Effect.fail({ message: `The sink does not write the stream ${stream}.` })
     switch (command) {
       case "pause":
-        return pause
+        return pause(sink)
       case "resume":
-        return resume
+        return resume(sink)
       case "maintain":
-        return upkeep.now
+        return sink.upkeep.now
       case promoteCommand:
-        return Effect.provide(Promote.promote(loop.promote, argument ?? ""), services)
+        return inFolderOf(stream)(Promote.promote(sink.loop.promote, argument ?? "", stream))
     }
   }
 

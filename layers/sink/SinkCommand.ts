@@ -24,6 +24,8 @@ class SinkCommandFailed extends Schema.TaggedError<SinkCommandFailed>()("SinkCom
 
 export interface LocalWork<E, R> {
   readonly command: SinkCommand
+  /** Weather by default. */
+  readonly stream?: string | undefined
   readonly argument?: string
   /** Returns a sentence, or fails with LockHeld if a sink runs. */
   readonly runLocally: Effect.Effect<string, E, R>
@@ -36,6 +38,7 @@ const pollInterval = "200 millis"
 export const dispatch = Effect.fn("SinkCommand.dispatch")(function* <E, R>({
   argument,
   command,
+  stream,
   runLocally,
   onProgress
 }: LocalWork<E, R>) {
@@ -51,7 +54,7 @@ export const dispatch = Effect.fn("SinkCommand.dispatch")(function* <E, R>({
   const outcome = yield* runUnlessSinkRuns
   if (Option.isSome(outcome)) return outcome.value
 
-  const id = yield* control.request(command, argument)
+  const id = yield* control.request(command, argument, stream)
   for (;;) {
     const request = yield* control.find(id)
     if (Option.isNone(request)) return yield* new SinkCommandFailed({ reason: new ControlReplaced() })

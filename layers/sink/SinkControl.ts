@@ -4,18 +4,21 @@
  */
 import { Array, Clock, Context, Effect, Layer, Option, Schema } from "effect"
 import { DataFolder } from "../../services/DataFolder.ts"
+import { weather } from "../../services/TableReader.ts"
 import { open } from "../runtime/ControlDatabase.ts"
 
 /** The command that promotes the rebuilt table named in its argument. Stored in the control database, so it keeps the old word. */
 export const promoteCommand = "swap"
 
-/** `pause` and `resume` the sink; `maintain` the table until nothing is left to do; or promote a rebuilt table. */
+/** `pause` and `resume` a stream; `maintain` its table until nothing is left to do; or promote a rebuilt table. */
 export const SinkCommand = Schema.Literals(["pause", "resume", "maintain", promoteCommand])
 export type SinkCommand = typeof SinkCommand.Type
 
 export const SinkRequest = Schema.Struct({
   id: Schema.Int,
   command: SinkCommand,
+  /** The stream that the command is for; absent for weather. */
+  stream: Schema.optionalKey(Schema.String),
   argument: Schema.NullOr(Schema.String),
   state: Schema.Literals(["requested", "running", "done", "failed"]),
   /** Milliseconds since 1970; the next two are null until then. */
@@ -55,17 +58,31 @@ const unavailable = (operation: string) =>
     (cause: { readonly message: string }) => new ControlUnavailable({ operation, reason: cause.message, cause })
   )
 
+const { stream: _, ...columns } = SinkRequest.fields
 /** Another version of Floe may send commands that this one does not know. */
-const AnyRequest = Schema.Struct({ ...SinkRequest.fields, command: Schema.String })
+const AnyRequest = Schema.Struct({ ...columns, command: Schema.String })
 const isCommand = Schema.is(SinkCommand)
+
+/** A command for another stream than weather names it, so that a sink that knows no streams refuses it. */
+const written = (command: SinkCommand, stream: string) => (stream === weather ? command : `${command}:${stream}`)
+
+const decoded = (request: typeof AnyRequest.Type): Option.Option<SinkRequest> => {
+  const [command = "", stream] = request.command.split(":")
+  if (!isCommand(command)) return Option.none()
+  return Option.some({ ...request, command, ...(stream === undefined ? {} : { stream }) })
+}
 
 const requestColumns = "id, command, argument, state, requestedAt, heartbeatAt, finishedAt, outcome"
 
 export class SinkControl extends Context.Service<
   SinkControl,
   {
-    /** Returns the request's id. */
-    readonly request: (command: SinkCommand, argument?: string) => Effect.Effect<number, ControlUnavailable>
+    /** Returns the request's id. The stream is weather by default. */
+    readonly request: (
+      command: SinkCommand,
+      argument?: string,
+      stream?: string
+    ) => Effect.Effect<number, ControlUnavailable>
     readonly find: (id: number) => Effect.Effect<Option.Option<SinkRequest>, ControlUnavailable>
     /** The oldest unfinished request, including one that a crashed sink left running. */
     readonly next: Effect.Effect<Option.Option<SinkRequest>, ControlUnavailable>
@@ -76,9 +93,12 @@ export class SinkControl extends Context.Service<
     ) => Effect.Effect<void, ControlUnavailable>
     /** The sink's last report; none if no sink ever ran here. */
     readonly status: Effect.Effect<Option.Option<SinkStatus>, ControlUnavailable>
-    /** Whether the sink should pause; survives restarts. */
+    /** Whether weather should pause; survives restarts. */
     readonly paused: Effect.Effect<boolean, ControlUnavailable>
-    readonly setPaused: (paused: boolean) => Effect.Effect<void, ControlUnavailable>
+    /** The other streams that should pause. */
+    readonly pausedStreams: Effect.Effect<ReadonlyArray<string>, ControlUnavailable>
+    /** The stream is weather by default. */
+    readonly setPaused: (paused: boolean, stream?: string) => Effect.Effect<void, ControlUnavailable>
     readonly report: (state: SinkStatus["state"], reason?: string) => Effect.Effect<void, ControlUnavailable>
   }
 >()("floe/layers/sink/SinkControl") {
@@ -87,11 +107,15 @@ export class SinkControl extends Context.Service<
     Effect.gen(function* () {
       const control = yield* open((yield* DataFolder).controlDatabase).pipe(unavailable("open"))
 
-      const request = Effect.fn("SinkControl.request")(function* (command: SinkRequest["command"], argument?: string) {
+      const request = Effect.fn("SinkControl.request")(function* (
+        command: SinkCommand,
+        argument?: string,
+        stream = weather
+      ) {
         const now = yield* Clock.currentTimeMillis
         const { id } = yield* control.change(
           "INSERT INTO requests (command, argument, state, requestedAt) VALUES (?, ?, 'requested', ?)",
-          command,
+          written(command, stream),
           argument ?? null,
           now
         )
@@ -100,8 +124,8 @@ export class SinkControl extends Context.Service<
       }, unavailable("request"))
 
       const find = Effect.fn("SinkControl.find")(
-        (id: number) => control.rows(SinkRequest, `SELECT ${requestColumns} FROM requests WHERE id = ?`, id),
-        Effect.map(Array.head),
+        (id: number) => control.rows(AnyRequest, `SELECT ${requestColumns} FROM requests WHERE id = ?`, id),
+        Effect.map((rows) => Option.flatMap(Array.head(rows), decoded)),
         unavailable("find")
       )
 
@@ -128,7 +152,8 @@ export class SinkControl extends Context.Service<
             .pipe(unavailable("next"))
           if (oldest === undefined) return Option.none()
           const { id, command } = oldest
-          if (isCommand(command)) return Option.some({ ...oldest, command })
+          const request = decoded(oldest)
+          if (Option.isSome(request)) return request
           yield* mark(id, "failed", `This version of the sink has no command ${command}.`)
         }
       })
@@ -153,14 +178,31 @@ export class SinkControl extends Context.Service<
         .rows(Schema.Struct({ since: Schema.Int }), "SELECT since FROM pause")
         .pipe(Effect.map(Array.isReadonlyArrayNonEmpty), unavailable("paused"))
 
-      const setPaused = Effect.fn("SinkControl.setPaused")(function* (paused: boolean) {
-        if (paused) {
-          const now = yield* Clock.currentTimeMillis
+      // A database that an older version made and that can only be read lacks the table.
+      const pausedStreams = control
+        .rows(Schema.Struct({ name: Schema.String }), "SELECT name FROM sqlite_schema WHERE name = 'paused_streams'")
+        .pipe(
+          Effect.flatMap((tables) =>
+            tables.length === 0
+              ? Effect.succeed([])
+              : control.rows(Schema.Struct({ stream: Schema.String }), "SELECT stream FROM paused_streams")
+          ),
+          Effect.map((rows) => rows.map(({ stream }) => stream)),
+          unavailable("pausedStreams")
+        )
+
+      const setPaused = Effect.fn("SinkControl.setPaused")(function* (paused: boolean, stream = weather) {
+        const now = yield* Clock.currentTimeMillis
+        if (stream !== weather) {
+          yield* paused
+            ? control.change("INSERT INTO paused_streams VALUES (?, ?) ON CONFLICT DO NOTHING", stream, now)
+            : control.change("DELETE FROM paused_streams WHERE stream = ?", stream)
+        } else if (paused) {
           yield* control.change("INSERT INTO pause (id, since) VALUES (1, ?) ON CONFLICT DO NOTHING", now)
         } else yield* control.change("DELETE FROM pause")
       }, unavailable("setPaused"))
 
-      return SinkControl.of({ request, find, next, mark, status, paused, setPaused, report })
+      return SinkControl.of({ request, find, next, mark, status, paused, pausedStreams, setPaused, report })
     })
   )
 }

@@ -1,7 +1,14 @@
 /** Moves events from the log into the table: reads, stages, commits, and tracks the position. */
 import { Array as Arr, Duration, Effect, Latch, Option, Semaphore, Stream } from "effect"
 import { DataFolder } from "../../services/DataFolder.ts"
-import { EventLogReader, LogCorrupt, type LoggedEvent } from "../../services/EventLog.ts"
+import {
+  EventLogReader,
+  LogCorrupt,
+  type LoggedEvent,
+  type LogReader,
+  type LogRecord
+} from "../../services/EventLog.ts"
+import { weather } from "../../services/TableReader.ts"
 import {
   type Progress,
   TableBroken,
@@ -17,7 +24,9 @@ import * as LogMatch from "./LogMatch.ts"
 import { SinkStopped } from "./SinkStopped.ts"
 
 export interface SinkLoopOptions {
-  /** Names the log in messages. */
+  /** Weather by default. */
+  readonly stream?: string | undefined
+  /** Names the stream's log in messages. */
   readonly topic: string
   /** Between commits. */
   readonly interval: Duration.Input
@@ -28,11 +37,11 @@ export interface SinkLoopOptions {
 const maxStaged = 500_000
 const { partition } = LogMatch
 
-export const make = Effect.fnUntraced(function* ({ topic, interval, onCommit }: SinkLoopOptions) {
-  const log = yield* EventLogReader
+export const make = Effect.fnUntraced(function* ({ stream = weather, topic, interval, onCommit }: SinkLoopOptions) {
+  const logs = yield* EventLogReader
+  const log: LogReader = stream === weather ? logs : logs.of(stream)
   const table = yield* TableWriter
   const folder = yield* DataFolder
-  const services = yield* Effect.context<EventLogReader | DataFolder>()
   const start = yield* table.committed
   let logId = Option.getOrUndefined(start)?.progress.logId
   let next = Option.getOrUndefined(start)?.progress.offset ?? 0
@@ -51,7 +60,7 @@ export const make = Effect.fnUntraced(function* ({ topic, interval, onCommit }: 
   const commitRetries = RetryReporter.make("The table can be written again.")
 
   const matchLog = (path: string, progress: Progress | undefined) =>
-    Effect.provide(LogMatch.check(path, progress), services)
+    Effect.provideService(LogMatch.check(log, path, progress), DataFolder, folder)
   const check = Effect.gen(function* () {
     const progress = logId === undefined ? undefined : { logId, offset: next, lastEvent }
     logId = (yield* matchLog(folder.table, progress)).logId
@@ -103,7 +112,7 @@ export const make = Effect.fnUntraced(function* ({ topic, interval, onCommit }: 
   const commit = persist(commitOnce, commitRetries)
 
   const stageOnce = Effect.fnUntraced(
-    function* (read: Arr.NonEmptyReadonlyArray<LoggedEvent>) {
+    function* (read: Arr.NonEmptyReadonlyArray<LoggedEvent<LogRecord>>) {
       // The sink was paused while this waited for its turn.
       if (!gate.isOpen()) return false
       // A table that was just promoted may be ahead of this chunk.
@@ -127,7 +136,7 @@ export const make = Effect.fnUntraced(function* ({ topic, interval, onCommit }: 
     turn.withPermit
   )
 
-  const take = Effect.fnUntraced(function* (chunk: Arr.NonEmptyReadonlyArray<LoggedEvent>) {
+  const take = Effect.fnUntraced(function* (chunk: Arr.NonEmptyReadonlyArray<LoggedEvent<LogRecord>>) {
     yield* logRetries.recovered
     const staging = gate.whenOpen(stageOnce(chunk))
     while (!(yield* persist(staging, stageRetries)));
@@ -140,7 +149,7 @@ export const make = Effect.fnUntraced(function* ({ topic, interval, onCommit }: 
   /** Brings in what the log has now, emits the next offset after each chunk, and ends. Fails where `read` would wait. */
   const catchUp = Effect.gen(function* () {
     yield* check
-    const step = Effect.fnUntraced(function* (chunk: Arr.NonEmptyReadonlyArray<LoggedEvent>) {
+    const step = Effect.fnUntraced(function* (chunk: Arr.NonEmptyReadonlyArray<LoggedEvent<LogRecord>>) {
       yield* stageOnce(chunk)
       if ((yield* table.staged) >= maxStaged) yield* commitOnce
       if (moved.isOpen()) {
@@ -166,7 +175,7 @@ export const make = Effect.fnUntraced(function* ({ topic, interval, onCommit }: 
       yield* commitStaged
       const bounds = yield* matchLog(from, progress)
       let { lastEvent: last, offset } = progress
-      const stage = Effect.fnUntraced(function* (chunk: Arr.NonEmptyReadonlyArray<LoggedEvent>) {
+      const stage = Effect.fnUntraced(function* (chunk: Arr.NonEmptyReadonlyArray<LoggedEvent<LogRecord>>) {
         yield* table.stage(chunk.map(({ record }) => record))
         offset += chunk.length
         last = LogMatch.digestOf(chunk[chunk.length - 1] ?? chunk[0])

@@ -5,6 +5,7 @@ import * as SecureRandom from "effect/crypto/SecureRandom"
 import { DataFolder } from "../../services/DataFolder.ts"
 import type { Leases } from "../../services/Leases.ts"
 import { type Discards, RebuildRefused } from "../../services/Rebuild.ts"
+import { weather } from "../../services/TableReader.ts"
 import * as Files from "../runtime/files.ts"
 import { acquire } from "../runtime/ProcessLock.ts"
 import { plural } from "../runtime/plural.ts"
@@ -35,8 +36,12 @@ export const requireNoOtherChanges = Effect.gen(function* () {
   })
 }).pipe(Effect.withSpan("promote.requireNoOtherChanges"))
 
-/** Promotes the table that the argument names; returns a sentence. */
-export const promote = Effect.fn("promote.promote")(function* (promoteFrom: SinkLoop["promote"], argument: string) {
+/** Promotes the table that the argument names, in a folder whose table is the stream's; returns a sentence. */
+export const promote = Effect.fn("promote.promote")(function* (
+  promoteFrom: SinkLoop["promote"],
+  argument: string,
+  stream = weather
+) {
   const folder = yield* DataFolder
   const { discard, table } = fromArgument(argument)
   yield* lockRebuild
@@ -45,6 +50,11 @@ export const promote = Effect.fn("promote.promote")(function* (promoteFrom: Sink
   if (state._tag !== "Rebuilt" || !state.finished) {
     return yield* new RebuildRefused({
       reason: `There is no finished rebuild ${table} to put in place; run floe rebuild --into ${table} --promote.`
+    })
+  }
+  if (state.stream !== stream) {
+    return yield* new RebuildRefused({
+      reason: `The table ${table} was rebuilt from the stream ${state.stream}, not from ${stream}.`
     })
   }
   const current = yield* readMetadata(from)
@@ -60,7 +70,7 @@ export const promote = Effect.fn("promote.promote")(function* (promoteFrom: Sink
   const services = yield* Effect.context<DataFolder | Leases>()
   const allowed = discard.otherWriters ? Effect.void : Effect.provide(requireNoOtherChanges, services)
   const done = yield* promoteFrom(from, progress.value, allowed)
-  return `default.${table} is in place of default.weather: ${plural(done.rows, "row")}, the log up to offset ${done.progress.offset}, snapshot ${done.snapshotId}.`
+  return `default.${table} is in place of default.${stream}: ${plural(done.rows, "row")}, the log up to offset ${done.progress.offset}, snapshot ${done.snapshotId}.`
 }, Effect.scoped)
 
 /** Removes the promoted table's own folder. Only after the outcome is recorded: until then the promotion may be repeated. */

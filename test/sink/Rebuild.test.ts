@@ -22,6 +22,7 @@ import { filesUnder, maintainAll, namedFiles, tableFiles } from "../support/iceb
 import { icebirdRows, sorted } from "../support/icebirdReader.ts"
 import { floe, startFloe } from "../support/program.ts"
 import { Announcements, announcingControl, announcingWriter, exists, onDisk, until } from "../support/waiting.ts"
+import { weatherOnly } from "../support/weatherOnly.ts"
 
 const records = (count: number, label: string): ReadonlyArray<WeatherRecord> =>
   Array.from({ length: count }, (_, i) => ({
@@ -293,12 +294,13 @@ describe("floe rebuild --promote", () => {
 
   const running = (root: string) =>
     Sink.layer.pipe(
+      Layer.provide(weatherOnly),
       Layer.provideMerge(
         Layer.effect(TableWriter, Effect.flatMap(TableWriter, announcingWriter)).pipe(
           Layer.provide(TableWriterLayer.layer)
         )
       ),
-      Layer.provideMerge(Layer.merge(RebuildLayer.layer, QueryLayer.layer)),
+      Layer.provideMerge(Layer.merge(RebuildLayer.layer.pipe(Layer.provide(weatherOnly)), QueryLayer.layer)),
       Layer.provideMerge(Layer.mergeAll(EventLogLayer.layer, LeasesLayer.layer, announcingControl)),
       Layer.provideMerge(Layer.merge(at(root), Announcements.layer))
     )

@@ -1,11 +1,20 @@
 /** A file that marks the folder of a table made by a rebuild, and records whether the rebuild is finished. */
 import { join } from "node:path"
 import { Effect, Schema } from "effect"
+import { weather } from "../../../services/TableReader.ts"
 import { TableBroken, type TableUnavailable } from "../../../services/TableWriter.ts"
 import * as Files from "../../runtime/files.ts"
 
-const State = Schema.fromJsonString(Schema.Struct({ logId: Schema.String, finished: Schema.Boolean }))
-export type State = typeof State.Type
+/** `stream` is absent for weather. */
+const State = Schema.fromJsonString(
+  Schema.Struct({ logId: Schema.String, finished: Schema.Boolean, stream: Schema.optionalKey(Schema.String) })
+)
+
+export interface State {
+  readonly logId: string
+  readonly stream: string
+  readonly finished: boolean
+}
 
 /** A name on disk: tables of older versions have it. */
 const fileName = "replay.json"
@@ -15,7 +24,7 @@ export type RebuildMarker =
   | { readonly _tag: "Nothing" }
   /** A table, or something else, that no rebuild has made. */
   | { readonly _tag: "Other" }
-  | { readonly _tag: "Rebuilt"; readonly logId: string; readonly finished: boolean }
+  | ({ readonly _tag: "Rebuilt" } & State)
 
 export const read = Effect.fnUntraced(function* (
   tableFolder: string
@@ -32,15 +41,15 @@ export const read = Effect.fnUntraced(function* (
   const state = yield* Schema.decodeUnknownEffect(State)(text).pipe(
     Effect.mapError(() => new TableBroken({ file: fileIn(tableFolder), reason: "cannot be read; remove the folder" }))
   )
-  return { _tag: "Rebuilt", ...state }
+  return { _tag: "Rebuilt", stream: weather, ...state }
 })
 
 /** The marker is durable when this returns. */
-export const write = Effect.fnUntraced(function* (tableFolder: string, state: State) {
+export const write = Effect.fnUntraced(function* (tableFolder: string, { finished, logId, stream }: State) {
   const file = fileIn(tableFolder)
   yield* Files.makeFolder(tableFolder)
   yield* Files.remove(`${file}.tmp`)
-  yield* Files.writeNew(`${file}.tmp`, JSON.stringify(state))
+  yield* Files.writeNew(`${file}.tmp`, JSON.stringify({ logId, finished, ...(stream === weather ? {} : { stream }) }))
   yield* Files.renameOver(`${file}.tmp`, file)
   yield* Files.sync(tableFolder)
 })

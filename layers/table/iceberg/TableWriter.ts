@@ -1,11 +1,13 @@
 /** Writes an Iceberg table on the local disk. */
 import { join } from "node:path"
-import { Duration, Effect, Layer, Option, Semaphore } from "effect"
+import { Context, Duration, Effect, Layer, Option, type Scope, Semaphore } from "effect"
 import * as SecureRandom from "effect/crypto/SecureRandom"
 import { DataFolder } from "../../../services/DataFolder.ts"
+import type { LogRecord } from "../../../services/EventLog.ts"
+import type { Leases } from "../../../services/Leases.ts"
 import { fileGrace, snapshotKeep, timeTravel } from "../../../services/Settings.ts"
+import type { AppliedStream } from "../../../services/StreamDefinition.ts"
 import { type Progress, TableBroken, type TableChanged, TableWriter } from "../../../services/TableWriter.ts"
-import type { WeatherRecord } from "../../../services/Weather.ts"
 import { monotonicMillis } from "../../runtime/elapsed.ts"
 import * as Files from "../../runtime/files.ts"
 import { acquire } from "../../runtime/ProcessLock.ts"
@@ -13,7 +15,7 @@ import * as ParquetEngine from "../parquet/ParquetEngine.ts"
 import * as ParquetWriter from "../parquet/ParquetWriter.ts"
 import type { WrittenFile } from "../parquet/WrittenFile.ts"
 import { keyOf } from "../schema/partitionKey.ts"
-import { type TableSpec, weather } from "../schema/TableSpec.ts"
+import { make as specOf, type TableSpec, weather } from "../schema/TableSpec.ts"
 import { type Failpoint, repairHint } from "./commitMetadata.ts"
 import { importDataFiles, removeLinks } from "./importDataFiles.ts"
 import * as LeftFiles from "./LeftFiles.ts"
@@ -101,7 +103,8 @@ export const make = Effect.fn("TableWriter.make")(function* (options: TableWrite
     flushed = [...flushed, ...written]
   })
 
-  const stage = Effect.fnUntraced(function* (records: ReadonlyArray<WeatherRecord>) {
+  const stage = Effect.fnUntraced(function* (all: ReadonlyArray<LogRecord>) {
+    const records = all.filter((record) => typeof record !== "string")
     if (records.length === 0) return
     const now = parquet.staged()
     if (now.rows >= maxStagedRows || now.bytes >= maxStagedBytes) yield* flush
@@ -193,8 +196,19 @@ export const make = Effect.fn("TableWriter.make")(function* (options: TableWrite
   })
 }, Effect.provide(SecureRandom.layerWebCrypto))
 
-export const layer = Layer.effect(
-  TableWriter,
+/** Opens the writers of this process: one for each table, over one engine. Holds the sink's lock. */
+export class TableWriters extends Context.Service<
+  TableWriters,
+  {
+    /** Writes the table of a stream until the scope closes. */
+    readonly open: (
+      stream: AppliedStream
+    ) => Effect.Effect<TableWriter["Service"], Effect.Error<ReturnType<typeof make>>, Scope.Scope>
+  }
+>()("floe/layers/table/iceberg/TableWriters") {}
+
+export const writersLayer = Layer.effect(
+  TableWriters,
   Effect.gen(function* () {
     const folder = yield* DataFolder
     const keep = yield* snapshotKeep
@@ -203,13 +217,30 @@ export const layer = Layer.effect(
     const tempFolder = join(folder.root, "temp")
     yield* acquire(folder.sinkLock, "sink")
     yield* Files.removeFolder(tempFolder)
-    return yield* make({
-      tableFolder: folder.table,
-      tempFolder,
-      snapshotKeep: keep,
-      timeTravel: Duration.toMillis(travel),
-      fileGrace: Duration.toMillis(grace),
-      metadataKeep
+    const engine = yield* ParquetEngine.make({ memoryMegabytes, tempFolder })
+    const services = yield* Effect.context<Leases>()
+    return TableWriters.of({
+      open: (stream) =>
+        make({
+          spec: specOf(stream),
+          engine,
+          tableFolder: folder.tableAt(stream.definition.name),
+          tempFolder,
+          snapshotKeep: keep,
+          timeTravel: Duration.toMillis(travel),
+          fileGrace: Duration.toMillis(grace),
+          metadataKeep
+        }).pipe(Effect.provideContext(services))
     })
   })
 )
+
+/** The writer of a stream's table, over the writers of this process. */
+export const layerOf = (stream: AppliedStream) =>
+  Layer.effect(
+    TableWriter,
+    Effect.flatMap(TableWriters, ({ open }) => open(stream))
+  )
+
+/** The writer of weather's table, alone in this process. */
+export const layer = layerOf(weather.stream).pipe(Layer.provide(writersLayer))

@@ -1,0 +1,64 @@
+/** The sink of one stream: its loop and the upkeep of its table. */
+import { type Duration, Effect, Option } from "effect"
+import { DataFolder } from "../../services/DataFolder.ts"
+import { EventLogReader } from "../../services/EventLog.ts"
+import { weather } from "../../services/TableReader.ts"
+import { TableWriter } from "../../services/TableWriter.ts"
+import * as SinkLoop from "./SinkLoop.ts"
+import { SinkStopped } from "./SinkStopped.ts"
+import * as Upkeep from "./Upkeep.ts"
+
+const pollInterval = "5 millis"
+
+export interface StreamSinkOptions {
+  readonly stream: string
+  /** Names the stream's log in messages. */
+  readonly topic: string
+  readonly interval: Duration.Input
+  readonly table: TableWriter["Service"]
+}
+
+/** The data folder as the sink of a stream sees it: `table` is the stream's own. */
+export const folderOf = (folder: DataFolder["Service"], stream: string) =>
+  DataFolder.of({ ...folder, table: folder.tableAt(stream) })
+
+/** Names the stream, unless it is weather. */
+const naming =
+  (stream: string) =>
+  <A, R>(effect: Effect.Effect<A, SinkStopped, R>) =>
+    stream === weather
+      ? effect
+      : Effect.mapError(effect, ({ reason }) => new SinkStopped({ reason: `The stream ${stream}: ${reason}` }))
+
+export const make = Effect.fnUntraced(function* ({ stream, topic, interval, table }: StreamSinkOptions) {
+  const logs = yield* EventLogReader
+  const log = stream === weather ? logs : logs.of(stream)
+  const named = naming(stream)
+  const { loop, upkeep } = yield* Effect.gen(function* () {
+    const upkeep = yield* Upkeep.make
+    return { upkeep, loop: yield* SinkLoop.make({ stream, topic, interval, onCommit: upkeep.request }) }
+  }).pipe(
+    Effect.provideService(TableWriter, table),
+    Effect.provideService(DataFolder, folderOf(yield* DataFolder, stream))
+  )
+
+  return {
+    stream,
+    loop,
+    upkeep,
+    /** Reads, commits and maintains, and fails when one of these stops. */
+    run: [upkeep.run, loop.tick, loop.read].map((effect) => named(effect)),
+    /** Waits until the events that the log has now are committed or staged. */
+    drained: Effect.gen(function* () {
+      const { partitions } = yield* log.bounds
+      const end = partitions[0]?.end ?? 0
+      while (true) {
+        const committed = yield* table.committed
+        const offset = Option.isSome(committed) ? committed.value.progress.offset : 0
+        if (offset + (yield* table.staged) >= end) return
+        yield* Effect.sleep(pollInterval)
+      }
+    })
+  }
+})
+export type StreamSink = Effect.Success<ReturnType<typeof make>>

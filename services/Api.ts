@@ -9,6 +9,7 @@ import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 import * as OpenApi from "effect/http-api/OpenApi"
 import { PositionRun } from "./EventLog.ts"
+import { StreamDefinition } from "./StreamDefinition.ts"
 import { Hour, WeatherReading, WeatherReadingJson, WeatherRecord } from "./Weather.ts"
 
 /** Most records in one `POST /events`. */
@@ -50,6 +51,42 @@ export const EventsLogged = Schema.Struct({
     })
   })
 }).annotate({ identifier: "EventsLogged" })
+
+const RejectedEvent = Schema.Struct({
+  index: Schema.Int.annotate({ description: "Of the event in the request, from 0" }),
+  reason: Schema.String
+})
+
+export const StreamEventsLogged = Schema.Struct({
+  status: Schema.Literal("success"),
+  message: Schema.String,
+  data: Schema.Struct({
+    count: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: maxRecords })),
+    positions: Schema.Array(PositionRun).annotate({
+      description: "Positions of the logged events, in the order of the events"
+    }),
+    rejected: Schema.optionalKey(Schema.Array(RejectedEvent)).annotate({
+      description: "With invalid=dead-letter: the events that were kept as dead letters instead"
+    })
+  })
+}).annotate({ identifier: "StreamEventsLogged" })
+
+export const StreamDescription = Schema.Struct({
+  ...StreamDefinition.fields,
+  version: Schema.Int.annotate({ description: "1 for the first definition; each change adds 1" })
+}).annotate({ identifier: "Stream" })
+
+export const StreamFound = Schema.Struct({
+  status: Schema.Literal("success"),
+  message: Schema.String,
+  data: StreamDescription
+}).annotate({ identifier: "StreamFound" })
+
+export const StreamsFound = Schema.Struct({
+  status: Schema.Literal("success"),
+  message: Schema.String,
+  data: Schema.Array(StreamDescription)
+}).annotate({ identifier: "StreamsFound" })
 
 export const Health = Schema.Struct({ status: Schema.Literal("healthy") })
 export const Readiness = Schema.Struct({ status: Schema.Literal("ready") })
@@ -167,6 +204,51 @@ class EventsGroup extends HttpApiGroup.make("events", { topLevel: true })
   )
   .annotateMerge(OpenApi.annotations({ title: "Events", description: "Logging weather events" })) {}
 
+const StreamName = Schema.String.annotate({ description: "Name of the stream" })
+const Event = Schema.Record(Schema.String, Schema.Json).annotate({ identifier: "Event" })
+
+/** The path of a stream's events; the document has one with the columns of each stream beside it. */
+export const streamEventsPath = "/streams/{name}/events"
+
+class StreamsGroup extends HttpApiGroup.make("streams", { topLevel: true })
+  .add(
+    HttpApiEndpoint.get("listStreams", "/streams", {
+      success: StreamsFound.annotate({ description: "The streams with their columns, weather first" }),
+      error: always
+    }).annotateMerge(OpenApi.annotations({ summary: "List the streams" })),
+    HttpApiEndpoint.get("describeStream", "/streams/:name", {
+      params: { name: StreamName },
+      success: StreamFound.annotate({ description: "The stream with its columns" }),
+      error: always
+    }).annotateMerge(OpenApi.annotations({ summary: "Describe a stream" })),
+    HttpApiEndpoint.post("streamEvents", "/streams/:name/events", {
+      params: { name: StreamName },
+      query: {
+        invalid: Schema.optionalKey(
+          Schema.Literal("dead-letter").annotate({
+            description:
+              "Log the events that fit the columns, and keep the others with the reason as dead letters; without it, one event that does not fit rejects the request"
+          })
+        )
+      },
+      headers: { "idempotency-key": Schema.optionalKey(IdempotencyKey) },
+      payload: [
+        Schema.Union([Schema.Array(Event).check(Schema.isMinLength(1), Schema.isMaxLength(maxRecords)), Event]),
+        HttpApiSchema.StreamNdjson({ schema: Event, contentType: ndjsonTypes, maxBytes: maxBodyBytes })
+      ],
+      success: HttpApiSchema.WithHeaders(StreamEventsLogged.annotate({ description: "All the events are durable" }), {
+        "floe-repeated": Repeated
+      }),
+      error: [...always, inFlight, tooLarge, unsupported, reused, unavailable, uncertain]
+    }).annotateMerge(
+      OpenApi.annotations({
+        summary: "Log up to 10,000 events of a stream, all or none",
+        description: "A JSON array, one JSON object, or one JSON object per line; gzip is accepted."
+      })
+    )
+  )
+  .annotateMerge(OpenApi.annotations({ title: "Streams", description: "Streams of typed events" })) {}
+
 class SystemGroup extends HttpApiGroup.make("system", { topLevel: true })
   .add(
     HttpApiEndpoint.get("health", "/health", {
@@ -181,7 +263,7 @@ class SystemGroup extends HttpApiGroup.make("system", { topLevel: true })
   .annotateMerge(OpenApi.annotations({ title: "System", description: "The state of the server" })) {}
 
 export class Api extends HttpApi.make("floe")
-  .add(EventsGroup, SystemGroup)
+  .add(EventsGroup, StreamsGroup, SystemGroup)
   .annotateMerge(
     OpenApi.annotations({
       title: "Floe",

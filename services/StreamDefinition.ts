@@ -103,7 +103,7 @@ export const ColumnType: Schema.Codec<ColumnType> = Schema.Union([
   Schema.Struct(structFields),
   Schema.Struct(listFields),
   Schema.Struct(mapFields)
-])
+]).annotate({ identifier: "ColumnType" })
 
 const named = {
   name: Schema.String,
@@ -117,7 +117,7 @@ export const Column: Schema.Codec<Column> = Schema.Union([
   Schema.Struct({ ...named, ...structFields }),
   Schema.Struct({ ...named, ...listFields }),
   Schema.Struct({ ...named, ...mapFields })
-])
+]).annotate({ identifier: "Column" })
 
 /** `width` belongs to bucket (the number of buckets) and truncate (a width, or a length of code points). */
 export const PartitionField = Schema.Struct({

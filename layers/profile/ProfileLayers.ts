@@ -14,6 +14,7 @@ import type { Query } from "../../services/Query.ts"
 import type { Rebuild } from "../../services/Rebuild.ts"
 import type { SinkCommits } from "../../services/SinkCommits.ts"
 import type { Storage } from "../../services/Storage.ts"
+import type { Streams } from "../../services/Streams.ts"
 import type { TableChecksums } from "../../services/TableChecksums.ts"
 import type { TableReader } from "../../services/TableReader.ts"
 import type { Topics } from "../../services/Topics.ts"
@@ -22,8 +23,8 @@ import type { Sink } from "../sink/Sink.ts"
 
 /** Except for `log`, `logReader` and `sink`, no layer creates anything on disk. */
 export interface ProfileLayers {
-  /** The log, to append to and to read. In the embedded profile only one process at a time can have it. */
-  readonly log: Layer.Layer<EventLog | EventLogReader, unknown>
+  /** The log, to append to and to read, and its streams. In the embedded profile only one process at a time can have it. */
+  readonly log: Layer.Layer<EventLog | EventLogReader | Streams, unknown>
   /** The log, to read beside the processes that append to it. */
   readonly logReader: Layer.Layer<EventLogReader, unknown>
   /** The log to read, if there is one. */

@@ -6,6 +6,7 @@ import * as DeadLetters from "../log/kafka/DeadLetters.ts"
 import * as EventLog from "../log/kafka/EventLog.ts"
 import * as EventLogReader from "../log/kafka/EventLogReader.ts"
 import * as Topics from "../log/kafka/Topics.ts"
+import * as Streams from "../log/memory/Streams.ts"
 import * as Checks from "../operate/doctor/distributed.ts"
 import * as Metastore from "../operate/probes/Metastore.ts"
 import * as Components from "../operate/status/distributed.ts"
@@ -44,7 +45,7 @@ export const checksWithin = (limits: Checks.Limits) =>
   )
 
 export const layers = {
-  log: EventLog.layer,
+  log: Layer.merge(EventLog.layer, Streams.layer),
   logReader: EventLogReader.layer,
   existingLog: EventLogReader.layer,
   logTarget: LogTarget.layer,

@@ -36,7 +36,7 @@ const tableReader = (table: string) => TableReader.at(table).pipe(Layer.provide(
 const noConnect = "the sink is a program of its own, which floe connector can show, pause and resume"
 
 export const layers = {
-  log: EventLog.layer.pipe(Layer.provide(DataFolder.layer)),
+  log: Layer.merge(EventLog.layer, Streams.layer).pipe(Layer.provide(DataFolder.layer)),
   logReader: EventLogReader.layer.pipe(Layer.provide(DataFolder.layer)),
   existingLog: logToRead,
   logTarget: LogTarget.layer.pipe(Layer.provide([logToRead, layerToRead])),

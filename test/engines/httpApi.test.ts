@@ -5,6 +5,7 @@ import { assert, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { HttpServer } from "../../layers/ingest/http/HttpServer.ts"
 import * as Memory from "../../layers/log/memory/EventLog.ts"
+import * as Streams from "../../layers/log/memory/Streams.ts"
 import { temporaryFolder } from "../support/dataFolder.ts"
 import { missing } from "./engines.ts"
 
@@ -30,19 +31,18 @@ const schemathesis = (url: string, seed: number, cwd: string) =>
     return Effect.sync(() => child.kill("SIGKILL"))
   })
 
-layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provide(Memory.layer)), { excludeTestServices: true })(
-  "the HTTP API",
-  (it) => {
-    for (const seed of seeds) {
-      it.effect(`matches its document, with the seed ${seed}`, () =>
-        Effect.gen(function* () {
-          assert.isUndefined(missing())
-          const { url } = yield* HttpServer
-          const { code, output } = yield* schemathesis(url, seed, yield* temporaryFolder)
-          assert.strictEqual(code, 0, output.slice(-20_000))
-          assert.match(output, /Tested: 4/)
-        })
-      )
-    }
+layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provide(Streams.layer)).pipe(Layer.provide(Memory.layer)), {
+  excludeTestServices: true
+})("the HTTP API", (it) => {
+  for (const seed of seeds) {
+    it.effect(`matches its document, with the seed ${seed}`, () =>
+      Effect.gen(function* () {
+        assert.isUndefined(missing())
+        const { url } = yield* HttpServer
+        const { code, output } = yield* schemathesis(url, seed, yield* temporaryFolder)
+        assert.strictEqual(code, 0, output.slice(-20_000))
+        assert.match(output, /Tested: 4/)
+      })
+    )
   }
-)
+})

@@ -8,13 +8,15 @@ import { maxDepth, maxElements, maxErrors, maxEventBytes } from "./limits.ts"
 import { type Fault, NodeReader, skipSpace } from "./parseNode.ts"
 import { eventReader } from "./readFast.ts"
 
-interface RejectedEvent {
+export interface RejectedEvent {
   /** From 0, in the order of the request. */
   readonly index: number
   /** As it was sent. */
   readonly value: string
   /** At least one; the fields begin with `[index]`. */
   readonly errors: ReadonlyArray<FieldError>
+  /** All errors in one text. */
+  readonly reason: string
 }
 
 interface CheckedEvents {
@@ -24,7 +26,7 @@ interface CheckedEvents {
 }
 
 /** Why a request cannot be taken at all. */
-interface Unreadable {
+export interface Unreadable {
   readonly _tag: "Syntax" | "Empty" | "Limit" | "TooLarge"
   /** `body`, or `[index]` of an event. */
   readonly field: string
@@ -94,12 +96,13 @@ class Reading {
 
   reject(value: string, errors: ReadonlyArray<FieldError>) {
     const { index } = this
-    this.rejected.push({ index, value, errors: errors.map((error) => at(index, error)) })
+    const reason = errors.map(({ field, message }) => `${field || "it"} ${message}`).join("; ")
+    this.rejected.push({ index, value, errors: errors.map((error) => at(index, error)), reason })
     this.errors += errors.length
   }
 }
 
-interface Checker {
+export interface Checker {
   /** One event, or an array of events. */
   readonly json: (text: string, options: CheckOptions) => Outcome
   /** One event a line. */

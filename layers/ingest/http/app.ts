@@ -1,13 +1,15 @@
-/** Health, readiness, the OpenAPI document and the documentation page, on Effect's router. */
-import { Cause, Clock, Effect, Layer } from "effect"
+/** Health, readiness, the streams, the OpenAPI document and the documentation page. */
+import { Cause, Clock, Effect, Layer, Scope } from "effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as HttpApiSwagger from "effect/http-api/HttpApiSwagger"
-import * as OpenApi from "effect/http-api/OpenApi"
-import { Api, type Health, logHeader, type Readiness } from "../../../services/Api.ts"
+import { type Health, logHeader, type Readiness, type StreamFound, type StreamsFound } from "../../../services/Api.ts"
 import { EventLog, type LogUnavailable } from "../../../services/EventLog.ts"
+import type { AppliedStream } from "../../../services/StreamDefinition.ts"
 import { hasHour } from "../../../services/Weather.ts"
+import { plural } from "../../runtime/plural.ts"
+import { documentedBy, documentOf } from "./document.ts"
 import {
   bodyOf,
   defect,
@@ -19,6 +21,7 @@ import {
   noHour,
   notFound
 } from "./ErrorResponse.ts"
+import type { OpenStreams } from "./OpenStreams.ts"
 import type { RequestContexts } from "./RequestContext.ts"
 
 const silent = errorResponse(503, "The event log did not report in time whether it accepts events.", [], {
@@ -40,14 +43,14 @@ const rejected = (error: ErrorResponse, headers: Headers = {}) =>
     headers: { "cache-control": "no-store", ...error.headers, ...headers }
   })
 
-/** The router alone would also match other cases and extra slashes. */
-const paths = ["/health", "/ready", "/openapi.json", "/docs"]
 const methods = ["GET", "HEAD"]
+
+const described = ({ definition, version }: AppliedStream) => ({ ...definition, version })
 
 const contentPolicy =
   "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-export const make = Effect.fnUntraced(function* (contexts: RequestContexts) {
+export const make = Effect.fnUntraced(function* (contexts: RequestContexts, streams: OpenStreams) {
   const log = yield* EventLog
   const identity: Headers = log.logId === null ? {} : { [logHeader]: log.logId }
 
@@ -61,20 +64,61 @@ export const make = Effect.fnUntraced(function* (contexts: RequestContexts) {
       onSuccess: () => json({ status: "ready" } satisfies typeof Readiness.Type, identity)
     })
   )
-  const document = HttpServerResponse.text(JSON.stringify(OpenApi.fromApi(Api)), { contentType: "application/json" })
 
-  const routes = Layer.mergeAll(
-    HttpRouter.add("GET", "/health", json({ status: "healthy" } satisfies typeof Health.Type, identity)),
-    HttpRouter.add("GET", "/ready", ready),
-    HttpRouter.add("GET", "/openapi.json", document),
-    HttpApiSwagger.layer(Api)
+  const system = yield* HttpRouter.toHttpEffect(
+    Layer.mergeAll(
+      HttpRouter.add("GET", "/health", json({ status: "healthy" } satisfies typeof Health.Type, identity)),
+      HttpRouter.add("GET", "/ready", ready)
+    )
   )
-  const router = yield* HttpRouter.toHttpEffect(routes)
 
+  /** The document and its page; made again when the streams have changed. */
+  const made = Effect.fnUntraced(function* () {
+    const document = documentOf(streams.all().map(({ applied }) => applied))
+    const text = HttpServerResponse.text(JSON.stringify(document), { contentType: "application/json" })
+    return yield* HttpRouter.toHttpEffect(
+      Layer.mergeAll(HttpRouter.add("GET", "/openapi.json", text), HttpApiSwagger.layer(documentedBy(document)))
+    )
+  })
+  const scope = yield* Effect.scope
+  let documented = { changes: streams.changes(), page: yield* made() }
+  const documentation = Effect.gen(function* () {
+    yield* streams.fresh
+    const changes = streams.changes()
+    if (documented.changes !== changes) {
+      documented = { changes, page: yield* Scope.provide(made(), scope) }
+    }
+    return yield* documented.page
+  })
+
+  const list = Effect.map(streams.fresh, () => {
+    const all = streams.all().map(({ applied }) => described(applied))
+    const body: typeof StreamsFound.Type = { status: "success", message: plural(all.length, "stream"), data: all }
+    return json(body)
+  })
+  const describe = (name: string) =>
+    Effect.map(streams.fresh, () => {
+      const stream = streams.get(name)
+      if (stream === undefined) return rejected(streams.missing(name))
+      const { applied } = stream
+      const message = `The stream ${name}, version ${applied.version}`
+      return json({ status: "success", message, data: described(applied) } satisfies typeof StreamFound.Type)
+    })
+
+  const handlerOf = (path: string) => {
+    if (path === "/openapi.json" || path === "/docs") return documentation
+    if (path === "/health" || path === "/ready") return system
+    if (path === "/streams") return list
+    const [, name] = /^\/streams\/([^/]+)$/.exec(path) ?? []
+    return name === undefined ? undefined : describe(name)
+  }
+
+  // The router alone would also match other cases and extra slashes.
   const routed = Effect.flatMap(HttpServerRequest, ({ method, url }) => {
-    if (!paths.includes(url.split("?", 1)[0] ?? "")) return Effect.succeed(rejected(notFound))
+    const handler = handlerOf(url.split("?", 1)[0] ?? "")
+    if (handler === undefined) return Effect.succeed(rejected(notFound))
     if (!methods.includes(method)) return Effect.succeed(rejected(methodNotAllowed(method, methods.join(", "))))
-    return router
+    return handler
   })
 
   return routed.pipe(

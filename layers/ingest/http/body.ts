@@ -134,3 +134,4 @@ export const make = (contexts: RequestContexts, limits: Limits) => {
 
   return { holding, text }
 }
+export type Bodies = ReturnType<typeof make>

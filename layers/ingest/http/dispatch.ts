@@ -1,5 +1,5 @@
 /**
- * Dispatches requests by path. GET /log and POST /events take plain functions and one fiber each: a router halves the
+ * Dispatches requests by path. Those that log events take plain functions and one fiber each: a router halves the
  * requests per second. Everything else goes through Effect's router.
  */
 import type { IncomingMessage, ServerResponse } from "node:http"
@@ -7,16 +7,25 @@ import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Effect } from "effect"
 import * as Admission from "./Admission.ts"
 import * as App from "./app.ts"
+import * as Body from "./body.ts"
 import { busy, draining, methodNotAllowed } from "./ErrorResponse.ts"
 import * as EventsRoute from "./eventsRoute.ts"
 import type { Fibers } from "./Fibers.ts"
 import type { Limits } from "./Limits.ts"
 import * as LogRoute from "./logRoute.ts"
+import * as OpenStreams from "./OpenStreams.ts"
 import { RequestContext, type RequestContexts } from "./RequestContext.ts"
 import { rejectForm, rejectHost, requestHeadersOf } from "./RequestHeaders.ts"
 import * as Responses from "./Responses.ts"
+import * as StreamEventsRoute from "./streamEventsRoute.ts"
 
 type Route = (context: RequestContext, query: string) => void
+
+/** The name in `/streams/{name}/events`. */
+const streamOf = (path: string) => {
+  const matched = path.startsWith("/streams/") ? /^\/streams\/([^/]+)\/events$/.exec(path) : null
+  return matched?.[1]
+}
 
 const absolute = /^https?:\/\/([^/?#]*)(.*)$/is
 
@@ -29,10 +38,13 @@ export const dispatcher = Effect.fnUntraced(function* (
   fibers: Fibers
 ) {
   const responses = yield* Responses.make(contexts, fibers)
+  const bodies = Body.make(contexts, limits)
+  const streams = yield* OpenStreams.make()
   const log = LogRoute.make(topic, contexts, responses, fibers)
-  const events = EventsRoute.make(contexts, responses, fibers, limits)
+  const events = EventsRoute.make(contexts, responses, fibers, bodies)
+  const streamEvents = StreamEventsRoute.make(contexts, responses, fibers, bodies, streams)
   const { rejectCrossSite, rejectForeign } = Admission.make(host)
-  const routed = yield* NodeHttpServer.makeHandler(yield* App.make(contexts), { scope: fibers.scope })
+  const routed = yield* NodeHttpServer.makeHandler(yield* App.make(contexts, streams), { scope: fibers.scope })
 
   const write = (context: RequestContext, method: string, route: Route, query: string) => {
     const { request, headers } = context
@@ -74,7 +86,11 @@ export const dispatcher = Effect.fnUntraced(function* (
       return contexts.rejectAndClose(context, malformed)
     }
     if (path === "/log") return write(context, "GET", log, query)
-    if (path === "/events") return write(context, "POST", events, query)
+    if (path === "/events" || path === "/streams/weather/events") return write(context, "POST", events, query)
+    const stream = streamOf(path)
+    if (stream !== undefined) {
+      return write(context, "POST", (context, query) => streamEvents(context, query, stream), query)
+    }
     other(context)
   }
 })

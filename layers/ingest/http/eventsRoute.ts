@@ -3,21 +3,18 @@ import { Effect } from "effect"
 import type { EventsLogged } from "../../../services/Api.ts"
 import type { PositionRun } from "../../../services/EventLog.ts"
 import { plural } from "../../runtime/plural.ts"
-import * as Body from "./body.ts"
+import type * as Body from "./body.ts"
 import { invalid, noHour, shown } from "./ErrorResponse.ts"
 import type { Fibers } from "./Fibers.ts"
-import type { Limits } from "./Limits.ts"
 import type { RequestContext, RequestContexts } from "./RequestContext.ts"
-import { rejectKey } from "./RequestHeaders.ts"
 import { idempotencyOf, type Responses } from "./Responses.ts"
-import { encodingOf, formatOf, recordsOf } from "./records.ts"
+import { recordsOf } from "./records.ts"
+import * as RequestBody from "./requestBody.ts"
 
-const unknownParameter = (query: string) =>
+export const unknownParameter = (query: string) =>
   invalid([{ field: shown(query.replace(/[=&].*$/s, "")), message: "is not a known parameter" }])
 
-const manyTypes = invalid([{ field: "Content-Type", message: "must be given once" }])
-
-const joined = (positions: ReadonlyArray<PositionRun>) => {
+export const joined = (positions: ReadonlyArray<PositionRun>) => {
   const runs: Array<PositionRun> = []
   for (const run of positions) {
     const last = runs.at(-1)
@@ -28,23 +25,17 @@ const joined = (positions: ReadonlyArray<PositionRun>) => {
   return runs
 }
 
-export const make = (contexts: RequestContexts, responses: Responses, fibers: Fibers, limits: Limits) => {
-  const bodies = Body.make(contexts, limits)
+export const make = (contexts: RequestContexts, responses: Responses, fibers: Fibers, bodies: Body.Bodies) => {
+  const read = RequestBody.make(bodies)
 
   const logged = Effect.fn("HttpServer.events")(function* (context: RequestContext, query: string, held: Body.Held) {
-    const { request, headers } = context
     if (query !== "") return yield* Effect.fail(unknownParameter(query))
-    const badKey = rejectKey(headers)
-    if (badKey !== undefined) return yield* Effect.fail(badKey)
-    if (headers.contentTypes > 1) return yield* Effect.fail(manyTypes)
-    const format = yield* Effect.fromResult(formatOf(request.headers["content-type"]))
-    const gzipped = yield* Effect.fromResult(encodingOf(request.headers["content-encoding"]))
-    const text = yield* bodies.text(context, gzipped, held)
+    const { format, text } = yield* read(context, held)
     const readings = yield* Effect.fromResult(recordsOf(text, format))
     const ts = responses.hour()
     if (ts === undefined) return yield* Effect.fail(noHour)
     const records = readings.map(({ city, temperature }) => ({ city, temperature, ts }))
-    const idempotency = idempotencyOf(headers, () => [
+    const idempotency = idempotencyOf(context.headers, () => [
       "POST",
       ...readings.map(({ city, temperature }) => [city, temperature])
     ])

@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Context, Duration, Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { AddressUnusable, HttpServer } from "../../../layers/ingest/http/HttpServer.ts"
 import * as Memory from "../../../layers/log/memory/EventLog.ts"
+import * as Streams from "../../../layers/log/memory/Streams.ts"
 import { EventLogReader } from "../../../services/EventLog.ts"
 import { Gate, held } from "../../support/heldLog.ts"
 import { assertRejected, connection, exchange, logged, request } from "./httpConnection.ts"
@@ -15,7 +16,9 @@ const started = Effect.gen(function* () {
   const context = yield* Layer.build(held)
   const scope = yield* Scope.make()
   const server = yield* Layer.buildWithScope(
-    HttpServer.at("127.0.0.1", 0).pipe(Layer.provide(Layer.succeedContext(context))),
+    HttpServer.at("127.0.0.1", 0)
+      .pipe(Layer.provide(Streams.layer))
+      .pipe(Layer.provide(Layer.succeedContext(context))),
     scope
   )
   return {
@@ -114,7 +117,10 @@ describe("the end of the server", () => {
 
 describe("the address of the server", () => {
   const failure = (host: string, port: number) =>
-    Layer.build(HttpServer.at(host, port).pipe(Layer.provide(Memory.layer))).pipe(Effect.scoped, Effect.flip)
+    Layer.build(HttpServer.at(host, port).pipe(Layer.provide(Streams.layer)).pipe(Layer.provide(Memory.layer))).pipe(
+      Effect.scoped,
+      Effect.flip
+    )
 
   it.live("that is in use is rejected in one sentence", () =>
     Effect.gen(function* () {
@@ -146,7 +152,9 @@ describe("the address of the server", () => {
 
   it.live("is where the server is reached", () =>
     Effect.gen(function* () {
-      const any = yield* Layer.build(HttpServer.at("0.0.0.0", 0).pipe(Layer.provide(Memory.layer)))
+      const any = yield* Layer.build(
+        HttpServer.at("0.0.0.0", 0).pipe(Layer.provide(Streams.layer)).pipe(Layer.provide(Memory.layer))
+      )
       const { url, port } = Context.get(any, HttpServer)
       assert.strictEqual(url, `http://127.0.0.1:${port}`)
       const reached = yield* Effect.promise(() => fetch(`${url}/health`).then((response) => response.json()))

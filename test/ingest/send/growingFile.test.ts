@@ -8,13 +8,14 @@ import { at } from "../../../layers/ingest/LogClient.ts"
 import { open } from "../../../layers/ingest/send/Source.ts"
 import { type SendOptions, sendFile } from "../../../layers/ingest/send/sendFile.ts"
 import * as Memory from "../../../layers/log/memory/EventLog.ts"
+import * as Streams from "../../../layers/log/memory/Streams.ts"
 import { lock } from "../../../layers/runtime/ProcessLock.ts"
 import { temporaryFolder } from "../../support/dataFolder.ts"
 import { logged } from "../http/httpConnection.ts"
 
 const client = Layer.unwrap(Effect.map(HttpServer, ({ port }) => at(new URL(`http://127.0.0.1:${port}`))))
 const serving = client.pipe(
-  Layer.provideMerge(HttpServer.at("127.0.0.1", 0)),
+  Layer.provideMerge(HttpServer.at("127.0.0.1", 0).pipe(Layer.provide(Streams.layer))),
   Layer.provideMerge(Memory.layer),
   Layer.merge(SecureRandom.layerWebCrypto)
 )

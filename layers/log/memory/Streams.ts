@@ -1,0 +1,25 @@
+/** Streams in memory: weather, and those that are recorded. For tests, and for a log that keeps no other streams yet. */
+import { Effect, Layer } from "effect"
+import type { AppliedStream } from "../../../services/StreamDefinition.ts"
+import { NoSuchStream, Streams } from "../../../services/Streams.ts"
+import { weatherStream } from "../../../services/Weather.ts"
+import { nearest } from "../../runtime/nearest.ts"
+
+export const layer = Layer.sync(Streams, () => {
+  const histories = new Map<string, ReadonlyArray<AppliedStream>>([["weather", [weatherStream]]])
+  const all = Effect.sync(() => [...histories.values()].flatMap((history) => history.at(-1) ?? []))
+  return Streams.of({
+    all,
+    find: Effect.fnUntraced(function* (name) {
+      const found = histories.get(name)?.at(-1)
+      if (found !== undefined) return found
+      return yield* new NoSuchStream({ name, nearest: nearest(name, [...histories.keys()]) ?? null })
+    }),
+    history: (name) => Effect.sync(() => histories.get(name) ?? []),
+    record: (stream) =>
+      Effect.sync(() => {
+        const { name } = stream.definition
+        histories.set(name, [...(histories.get(name) ?? []), stream])
+      })
+  })
+})

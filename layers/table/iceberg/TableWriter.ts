@@ -103,8 +103,7 @@ export const make = Effect.fn("TableWriter.make")(function* (options: TableWrite
     flushed = [...flushed, ...written]
   })
 
-  const stage = Effect.fnUntraced(function* (all: ReadonlyArray<LogRecord>) {
-    const records = all.filter((record) => typeof record !== "string")
+  const stage = Effect.fnUntraced(function* (records: ReadonlyArray<LogRecord>) {
     if (records.length === 0) return
     const now = parquet.staged()
     if (now.rows >= maxStagedRows || now.bytes >= maxStagedBytes) yield* flush

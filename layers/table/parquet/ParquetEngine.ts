@@ -1,5 +1,6 @@
 /** The DuckDB in which the tables of a process write their Parquet files: one memory limit for all of them. */
 import { Effect, Semaphore } from "effect"
+import { register as registerBuckets } from "./bucketFunctions.ts"
 import { DuckDBInstance } from "./duckdb.ts"
 import { settings } from "./parquetSql.ts"
 import { execute, stop, unavailable } from "./statements.ts"
@@ -43,6 +44,7 @@ export const make = Effect.fn("ParquetEngine.make")(function* (options: ParquetE
         ? Effect.void
         : Effect.andThen(execute(connection, "starting DuckDB", settings), () =>
             Effect.sync(() => {
+              registerBuckets(connection)
               isConfigured = true
             })
           )

@@ -4,16 +4,22 @@ import { join } from "node:path"
 import type { DuckDBConnection } from "@duckdb/node-api"
 import { Effect, Schema } from "effect"
 import * as SecureRandom from "effect/crypto/SecureRandom"
-import type { WeatherRecord } from "../../../services/Weather.ts"
+import type { LogRecord } from "../../../services/EventLog.ts"
 import type { TableSpec } from "../schema/TableSpec.ts"
+import { isDigest } from "../schema/transforms.ts"
 import { filename } from "./literals.ts"
 import type * as ParquetEngine from "./ParquetEngine.ts"
 import * as sql from "./parquetSql.ts"
+import * as StagedLines from "./stagedLines.ts"
 import * as StagedWeather from "./stagedWeather.ts"
 import { execute, unavailable } from "./statements.ts"
 import * as WrittenFile from "./WrittenFile.ts"
 
 const decodeNames = Schema.decodeUnknownEffect(Schema.Array(Schema.Struct({ file_name: Schema.String })))
+
+const decodeTexts = Schema.decodeUnknownEffect(
+  Schema.Tuple([Schema.Record(Schema.String, Schema.NullOr(Schema.String))])
+)
 
 const removePartial = (folder: string, prefix: string) =>
   Effect.promise(async () => {
@@ -58,13 +64,35 @@ export const make = Effect.fn("ParquetWriter.make")(function* ({ engine, spec }:
   const random = yield* SecureRandom.SecureRandom
   const connection = yield* engine.connect
   const merging = yield* engine.connect
-  const staging = yield* StagedWeather.make(connection, maxOpenPartitions)
+  if (!spec.hasHiveLayout) yield* execute(connection, "starting DuckDB", sql.memoryForJson)
+  const staging = spec.hasHiveLayout
+    ? yield* StagedWeather.make(connection, maxOpenPartitions)
+    : yield* StagedLines.make({
+        connection,
+        spec: () => spec,
+        tempFolder: engine.tempFolder,
+        name: `staged-${yield* random.uuidV4()}`,
+        maxPartitions: maxOpenPartitions
+      })
+
+  /** The COPY has reported only digests of long texts. */
+  const withWholeTexts = Effect.fnUntraced(function* (
+    on: DuckDBConnection,
+    operation: string,
+    file: WrittenFile.CopiedFile
+  ) {
+    if (![...file.texts.values()].some((text) => text !== null && isDigest(text))) return file.in(file.texts)
+    const rows = yield* execute(on, operation, sql.partitionTexts(spec, file.path))
+    const [texts] = yield* Effect.mapError(decodeTexts(rows), unavailable(operation))
+    return file.in(new Map(Object.entries(texts)))
+  })
 
   const copy = Effect.fnUntraced(function* (on: DuckDBConnection, { folder, operation, sources, writer }: Copy) {
     const prefix = `${writer}-${(yield* random.uuidV4()).slice(0, 8)}`
     const copyOne = (source: string) =>
       execute(on, operation, sql.copyTo(spec, source, folder, prefix)).pipe(
-        Effect.flatMap((rows) => Effect.mapError(WrittenFile.decode(spec, rows), unavailable(operation)))
+        Effect.flatMap((rows) => Effect.mapError(WrittenFile.decode(spec, rows), unavailable(operation))),
+        Effect.flatMap((files) => Effect.forEach(files, (file) => withWholeTexts(on, operation, file)))
       )
     const files = yield* Effect.forEach(sources, copyOne).pipe(Effect.onError(() => removePartial(folder, prefix)))
     return files.flat()
@@ -72,7 +100,7 @@ export const make = Effect.fn("ParquetWriter.make")(function* ({ engine, spec }:
 
   return {
     /** Stages all of the records or, on failure, none. */
-    stage: (records: ReadonlyArray<WeatherRecord>) =>
+    stage: (records: ReadonlyArray<LogRecord>) =>
       Effect.uninterruptible(Effect.tryPromise({ try: () => staging.append(records), catch: unavailable("staging") })),
     /** How many rows, and about how many bytes, are staged. */
     staged: staging.staged,

@@ -3,9 +3,9 @@ import type { Effect } from "effect"
 import type { LogRecord } from "../../../services/EventLog.ts"
 import type { TableUnavailable } from "../../../services/TableWriter.ts"
 
-export interface Staging<R extends LogRecord> {
+export interface Staging {
   /** Stages all of the records or, on failure, none. */
-  readonly append: (records: ReadonlyArray<R>) => Promise<void>
+  readonly append: (records: ReadonlyArray<LogRecord>) => Promise<void>
   /** How many rows, and about how many bytes, are staged. */
   readonly staged: () => { readonly rows: number; readonly bytes: number }
   /** Parts of a FROM clause that together give all staged rows, each those of a bounded number of partitions. */

@@ -60,21 +60,34 @@ const statisticsOf = (copied: Copied, { id, path, type }: Leaf): ColumnStatistic
   }
 }
 
+/** A file that a COPY has written, before the values of its partition are known. */
+export interface CopiedFile {
+  readonly path: string
+  /** By folder name. */
+  readonly texts: ReadonlyMap<string, string | null>
+  readonly in: (texts: ReadonlyMap<string, string | null>) => WrittenFile
+}
+
 /** The files that a COPY with RETURN_STATS reports. */
 export const decode = (spec: TableSpec, rows: unknown) => {
   const leaves = leavesOf(spec.schema.fields)
   return Effect.map(decodeCopied(rows), (copied) =>
-    copied.map((one): WrittenFile => {
-      const texts = new Map(one.partition_keys?.map(({ key, value }) => [key, value]))
-      const partition = fromTexts(spec, texts)
-      return {
+    copied.map(
+      (one): CopiedFile => ({
         path: one.filename,
-        partition,
-        key: keyOf(spec, partition),
-        rows: one.count,
-        bytes: one.file_size_bytes,
-        columns: leaves.map((leaf) => statisticsOf(one, leaf))
-      }
-    })
+        texts: new Map(one.partition_keys?.map(({ key, value }) => [key, value])),
+        in: (texts) => {
+          const partition = fromTexts(spec, texts)
+          return {
+            path: one.filename,
+            partition,
+            key: keyOf(spec, partition),
+            rows: one.count,
+            bytes: one.file_size_bytes,
+            columns: leaves.map((leaf) => statisticsOf(one, leaf))
+          }
+        }
+      })
+    )
   )
 }

@@ -2,11 +2,18 @@
 import { textDecoder } from "@duckdb/node-api/lib/vectors/dataAccessors.js"
 
 export {
+  BIGINT,
+  BLOB,
+  DuckDBBlobValue,
   DuckDBInstance,
+  DuckDBScalarFunction,
   DuckDBTimestampTZValue,
+  type DuckDBType,
   DuckDBTypeId,
+  INTEGER,
   JsonDuckDBValueConverter,
-  StatementType
+  StatementType,
+  VARCHAR
 } from "@duckdb/node-api"
 
 const exact = new TextDecoder("utf-8", { ignoreBOM: true })

@@ -56,11 +56,19 @@ export const readFiles = (spec: TableSpec, files: ReadonlyArray<{ readonly path:
   return `read_parquet(${[list(files.map(({ path }) => pattern(path))), ...options].join(", ")})`
 }
 
-/** The names of those files whose columns, at the top level, are the table's own and no others. */
-export const ownColumnsOnly = ({ schema }: TableSpec, files: ReadonlyArray<{ readonly path: string }>) => {
-  const ids = schema.fields.map(({ id }) => id).join(", ")
+/** The whole texts of a file's partition, by folder name. */
+export const partitionTexts = (spec: TableSpec, path: string) => {
+  const texts = spec.partitions.map(
+    ({ folder, source, wholeText }) => `${wholeText(named(source.name))} AS ${named(folder)}`
+  )
+  return `SELECT ${texts.join(", ")} FROM ${readFiles(spec, [{ path }], false)} LIMIT 1`
+}
+
+/** The names of those files that have no columns but those that the stream has or had. */
+export const ownColumnsOnly = ({ stream }: TableSpec, files: ReadonlyArray<{ readonly path: string }>) => {
+  const ids = Object.values(stream.ids).join(", ")
   return `SELECT file_name FROM parquet_schema(${list(files.map(({ path }) => pattern(path)))}) WHERE num_children IS NULL
-    GROUP BY file_name HAVING count(*) = ${schema.fields.length} AND count(*) FILTER (WHERE field_id IN (${ids})) = ${schema.fields.length}`
+    GROUP BY file_name HAVING count(*) = count(*) FILTER (WHERE field_id IN (${ids}))`
 }
 
 /** Field ids and sort order are those that the Iceberg specification gives position delete files. */
@@ -78,4 +86,8 @@ export const copyDeletes = (file: string, to: string, moved: { readonly from: st
  * DuckDB otherwise fixes the spill limit at the disk's free space at first use, which is 0 on a full disk, and caches
  * merged files although each is read once. It ignores this limit as an option of the instance.
  */
-export const settings = "SET max_temp_directory_size = '64GB'; SET enable_external_file_cache = false"
+export const settings =
+  "SET max_temp_directory_size = '64GB'; SET enable_external_file_cache = false; SET GLOBAL TimeZone = 'UTC'"
+
+/** DuckDB's reader of JSON takes 32 MB per buffer, of which two threads hold three. */
+export const memoryForJson = "SET GLOBAL memory_limit = '224MB'"

@@ -1,7 +1,8 @@
 /** Weather records, staged in a table of DuckDB. */
 import type { DuckDBConnection } from "@duckdb/node-api"
 import { Effect } from "effect"
-import { columns, type WeatherRecord } from "../../../services/Weather.ts"
+import type { LogRecord } from "../../../services/EventLog.ts"
+import { columns } from "../../../services/Weather.ts"
 import { quoted } from "./literals.ts"
 import type { Staging } from "./Staging.ts"
 import { execute } from "./statements.ts"
@@ -17,14 +18,17 @@ export const make = Effect.fnUntraced(function* (connection: DuckDBConnection, m
   let bytes = 0
   const hours = new Set<string>()
 
-  const append = async (records: ReadonlyArray<WeatherRecord>) => {
+  const append = async (records: ReadonlyArray<LogRecord>) => {
     let characters = 0
+    const staged: Array<string> = []
     const appender = await connection.createAppender("staged")
     await connection.run("BEGIN")
     try {
       for (const record of records) {
+        if (typeof record === "string") throw new Error("an event of another stream is no weather record")
         for (const column of columns) appender.appendVarchar(record[column])
         appender.endRow()
+        staged.push(record.ts)
         characters += record.city.length + record.temperature.length
       }
       appender.closeSync()
@@ -37,10 +41,10 @@ export const make = Effect.fnUntraced(function* (connection: DuckDBConnection, m
     }
     rows += records.length
     bytes += characters
-    for (const record of records) hours.add(record.ts)
+    for (const ts of staged) hours.add(ts)
   }
 
-  const staging: Staging<WeatherRecord> = {
+  const staging: Staging = {
     append,
     staged: () => ({ rows, bytes }),
     sources: Effect.sync(() => {

@@ -5,7 +5,7 @@ import { TableUnavailable } from "../../../services/TableWriter.ts"
 
 const reasonOf = (cause: unknown) => {
   const message = cause instanceof Error ? cause.message : String(cause)
-  return message.includes("No space left")
+  return /no space left/i.test(message)
     ? "the disk is full; free some space, and it resumes by itself"
     : (message.split("\n")[0] ?? "").replace(/\.$/, "")
 }

@@ -1,5 +1,5 @@
 /** What a stream's table looks like: its schema, its partition spec, its name mapping. */
-import type { AppliedStream, PartitionField } from "../../../services/StreamDefinition.ts"
+import type { AppliedStream, ColumnType, PartitionField } from "../../../services/StreamDefinition.ts"
 import { weatherStream } from "../../../services/Weather.ts"
 import { fieldsOf, nameMapping, type TableField } from "./fields.ts"
 import { type PartitionColumn, partitionColumn, whyNoPartition } from "./transforms.ts"
@@ -61,11 +61,31 @@ const earlierNamesOf = ({ definition, ids }: AppliedStream): TableSpec["earlierN
     })
   )
 
+/** DuckDB and Spark do not distinguish names by case. */
+const sameButForCase = (names: ReadonlyArray<string>) =>
+  names.find((name, i) => names.findIndex((other) => other.toLowerCase() === name.toLowerCase()) !== i)
+
+const requireDistinctNames = (
+  columns: ReadonlyArray<ColumnType & { readonly name: string }>,
+  others: ReadonlyArray<string>
+) => {
+  const double = sameButForCase([...columns.map(({ name }) => name), ...others])
+  if (double !== undefined) throw new Error(`two columns are named ${double}, or differ only by case`)
+  for (const column of columns) requireDistinctNested(column)
+}
+
+const requireDistinctNested = (column: ColumnType): void => {
+  if (column.type === "struct") requireDistinctNames(column.fields, [])
+  else if (column.type === "list") requireDistinctNested(column.element)
+  else if (column.type === "map") requireDistinctNested(column.value)
+}
+
 /** Throws if the definition has a column without an id, or a partition that Iceberg does not have; `apply` checks both before. */
 export const make = (stream: AppliedStream): TableSpec => {
   const { columns, name, partitionBy } = stream.definition
   const fields = fieldsOf(columns, stream.ids)
   const earlierNames = earlierNamesOf(stream)
+  requireDistinctNames(columns, [...earlierNames.values()].flat())
   const hasHiveLayout = name === weatherStream.definition.name
   const partitions = partitionsOf(partitionBy, fields)
   return {

@@ -16,8 +16,10 @@ export interface PartitionColumn {
   readonly type: string
   /** The column that a COPY partitions by, and the name of its folders. */
   readonly folder: string
-  /** SQL for the text of a row's partition value, with the source column as `value`. */
+  /** SQL for the text of a row's partition value, or for a digest of it if it is long, with the source column as `value`. */
   readonly text: (value: string) => string
+  /** SQL for the whole text. */
+  readonly wholeText: (value: string) => string
   /** The value of a text. */
   readonly parse: (text: string) => SingleValue.Value | undefined
   /** The value for a time in milliseconds since 1970; undefined if the field is no time. */
@@ -72,7 +74,7 @@ const truncated = (type: string, value: string, width: number) => {
 }
 
 /** Names of the functions that ParquetWriter registers. */
-const bucketFunctions = { bytes: "floe_bucket_bytes", long: "floe_bucket_long", decimal: "floe_bucket_decimal" }
+export const bucketFunctions = { bytes: "floe_bucket_bytes", long: "floe_bucket_long", decimal: "floe_bucket_decimal" }
 
 const bucketed = (type: string, value: string, buckets: number) => {
   const call = (name: string, argument: string) => `CAST(${name}(${argument}, ${buckets}) AS VARCHAR)`
@@ -85,8 +87,17 @@ const bucketed = (type: string, value: string, buckets: number) => {
   return call(bucketFunctions.long, `epoch_us(${value})`)
 }
 
-const identityText = (type: string, value: string) =>
+const textOf = (type: string, value: string) =>
   type === "binary" ? `hex(${value})` : type === "string" ? value : `CAST(${value} AS VARCHAR)`
+
+/** Starts the text that stands for a value too long for a folder's name. */
+const digestMark = "\u0001"
+
+/** A folder's name has at most 255 bytes, and each byte of a value may take three. */
+const short = (text: string) =>
+  `CASE WHEN strlen(${text}) > 48 OR starts_with(${text}, chr(1)) THEN chr(1) || md5(${text}) ELSE ${text} END`
+
+export const isDigest = (text: string) => text.startsWith(digestMark)
 
 /** Why Floe cannot partition by this, as the end of a sentence that begins with the column; undefined if it can. */
 export const whyNoPartition = ({ transform, width }: PartitionField, type: FieldType) => {
@@ -102,6 +113,9 @@ export const whyNoPartition = ({ transform, width }: PartitionField, type: Field
   return hasWidth && !(width !== undefined && width > 0) ? `needs a width for ${transform}` : undefined
 }
 
+const whole = (text: PartitionColumn["text"]) => ({ text, wholeText: text })
+const lengthy = (text: PartitionColumn["text"]) => ({ text: (value: string) => short(text(value)), wholeText: text })
+
 /** Avro's names have only these characters. Iceberg's Java library replaces the others in the same way. */
 const avroName = (name: string) =>
   name.replace(/^[0-9]/, "_$&").replace(/[^A-Za-z0-9_]/g, (one) => `_x${one.charCodeAt(0).toString(16).toUpperCase()}`)
@@ -114,25 +128,39 @@ export const partitionColumn = (
 ): PartitionColumn => {
   const type = primitiveOf(source.type)
   const own = (text: string) => SingleValue.parse(type, text)
-  const named = { name, avro: avroName(name), source, folder: transform === "identity" ? `${name}_identity` : name }
+  const named = {
+    name,
+    avro: avroName(name),
+    source,
+    folder: /^[a-z0-9_]{1,60}$/i.test(name)
+      ? `${name}${transform === "identity" ? "_identity" : ""}`
+      : `partition_${source.id}`
+  }
   switch (transform) {
     case "identity":
-      return { ...named, transform, type, text: (value) => identityText(type, value), parse: own, at: () => undefined }
+      return {
+        ...named,
+        ...lengthy((value) => textOf(type, value)),
+        transform,
+        type,
+        parse: own,
+        at: () => undefined
+      }
     case "truncate":
       return {
         ...named,
         transform: `truncate[${width}]`,
         type,
-        text: (value) => truncated(type, value, width),
+        ...lengthy((value) => truncated(type, value, width)),
         parse: own,
         at: () => undefined
       }
     case "bucket":
       return {
         ...named,
+        ...whole((value) => bucketed(type, value, width)),
         transform: `bucket[${width}]`,
         type: "int",
-        text: (value) => bucketed(type, value, width),
         parse: Number,
         at: () => undefined
       }
@@ -142,7 +170,7 @@ export const partitionColumn = (
         ...time[transform],
         transform,
         type: transform === "day" ? "date" : "int",
-        text: (value) => time[transform].text(plain(type, value))
+        ...whole((value) => time[transform].text(plain(type, value)))
       }
   }
 }

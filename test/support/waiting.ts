@@ -80,7 +80,8 @@ const watchPath = (path: string) =>
       // The folder was removed in between.
       Effect.catch(() => Effect.sync(done))
     )
-    return Deferred.await(changed)
+    // Changes come in bursts, and looking at a SQLite database can itself change its files.
+    return Effect.andThen(Deferred.await(changed), Effect.sleep("10 millis"))
   })
 
 /**

@@ -120,7 +120,7 @@ const state = ({ data }: Place) =>
 
 /** Waits until the sink's process has reported this state, in the write-ahead log of its control database. */
 const reports = (place: Place, wanted: string) =>
-  onDisk(join(place.data, "control.db-wal"), state(place), (_) => _ === wanted)
+  onDisk(join(place.data, "control.db-wal"), state(place), (_) => _ === wanted).pipe(Effect.timeout("15 seconds"))
 
 /** As seen this many milliseconds later. */
 const later =
@@ -132,7 +132,10 @@ const later =
 
 const sinking = Effect.fnUntraced(function* (place: Place) {
   const sink = yield* start("sink", place.env)
-  yield* reports(place, "Running")
+  const ended = Effect.promise(() => sink.ended).pipe(
+    Effect.andThen(Effect.suspend(() => Effect.die(new Error(sink.output()))))
+  )
+  yield* Effect.raceFirst(reports(place, "Running"), ended)
   return sink
 })
 

@@ -35,8 +35,8 @@ const freeName = (path: string) => {
 }
 
 /** Names what a rebuild undoes if other programs have written to the table. */
-const rebuild = Effect.fnUntraced(function* ({ table }: Folder) {
-  const undone = yield* undoneByRebuild(table).pipe(Effect.provide(Leases.layerNone))
+const rebuild = Effect.gen(function* () {
+  const undone = yield* undoneByRebuild((yield* DataFolder).table).pipe(Effect.provide(Leases.layerNone))
   if (undone === undefined) return rebuildCommand
   return `${rebuildCommand} ${discardFlag} rebuilds the table from the log and undoes what other programs changed; without ${discardFlag} it changes nothing. ${describeUndone(undone)}`
 })
@@ -51,10 +51,16 @@ const unreadable = (folder: Folder, finding: string): Finding => ({
   fix: startOver(folder)
 })
 
-const ofTable = Effect.fnUntraced(function* (
-  folder: Folder,
-  { files, hint, manifests, older, olderSnapshots, torn, version }: VerifiedTable
-) {
+const ofTable = Effect.fnUntraced(function* ({
+  files,
+  hint,
+  manifests,
+  older,
+  olderSnapshots,
+  torn,
+  version
+}: VerifiedTable) {
+  const folder = yield* DataFolder
   const findings: Array<Finding> = []
   if (torn !== undefined) {
     findings.push({
@@ -70,7 +76,7 @@ const ofTable = Effect.fnUntraced(function* (
     findings.push({
       finding: `The table lacks data that its current snapshot needs: ${named(files)}.`,
       consequence: "Queries and merges that need it fail. The log has its rows.",
-      fix: manifests.length > 0 ? startOver(folder) : yield* rebuild(folder)
+      fix: manifests.length > 0 ? startOver(folder) : yield* rebuild
     })
   }
   if (hint !== undefined && torn === undefined && manifests.length === 0) {
@@ -92,7 +98,8 @@ const ofTable = Effect.fnUntraced(function* (
 })
 
 /** Deletes and columns of other engines that Floe cannot apply. */
-const beyondFloe = Effect.fnUntraced(function* ({ table }: Folder) {
+const beyondFloe = Effect.gen(function* () {
+  const { table } = yield* DataFolder
   const current = yield* readMetadata(table)
   if (Option.isNone(current)) return []
   return yield* Effect.as(readScan(table, current.value), []).pipe(
@@ -112,8 +119,8 @@ const beyondFloe = Effect.fnUntraced(function* ({ table }: Folder) {
 })
 
 /** Without a metadata file there is no table, but its data may still be there. */
-const hasData = Effect.fnUntraced(function* (folder: Folder) {
-  const data = join(folder.table, "data")
+const hasData = Effect.gen(function* () {
+  const data = join((yield* DataFolder).table, "data")
   for (const partition of yield* Files.list(data)) {
     const files = yield* Effect.orElseSucceed(Files.list(join(data, partition)), () => [])
     if (files.some((name) => name.endsWith(".parquet"))) return true
@@ -124,14 +131,15 @@ const hasData = Effect.fnUntraced(function* (folder: Folder) {
 /** A first commit writes data, then metadata. */
 const firstCommit = "1 second"
 
-const check = Effect.fnUntraced(function* (folder: Folder) {
-  let verified = yield* verifyTable(folder.table)
-  if (Option.isNone(verified) && (yield* hasData(folder))) {
+const check = Effect.gen(function* () {
+  const { table } = yield* DataFolder
+  let verified = yield* verifyTable(table)
+  if (Option.isNone(verified) && (yield* hasData)) {
     yield* Effect.sleep(firstCommit)
-    verified = yield* verifyTable(folder.table)
+    verified = yield* verifyTable(table)
     if (Option.isNone(verified)) {
       const finding: Finding = {
-        finding: `The table at ${folder.table} has data files but no metadata.`,
+        finding: `The table at ${table} has data files but no metadata.`,
         consequence: "There is no table to query. The log has its rows.",
         fix: `${restart} It builds the table from the log.`
       }
@@ -139,8 +147,8 @@ const check = Effect.fnUntraced(function* (folder: Folder) {
     }
   }
   if (Option.isNone(verified)) return []
-  const findings = yield* ofTable(folder, verified.value)
-  return verified.value.manifests.length > 0 ? findings : [...findings, ...(yield* beyondFloe(folder))]
+  const findings = yield* ofTable(verified.value)
+  return verified.value.manifests.length > 0 ? findings : [...findings, ...(yield* beyondFloe)]
 })
 
 export const table = {
@@ -148,7 +156,7 @@ export const table = {
   needs: ["data"],
   ok: "Every file that the table needs exists, with the right size and the right first and last bytes (floe audit reads the rest).",
   run: Effect.flatMap(DataFolder, (folder) =>
-    check(folder).pipe(
+    check.pipe(
       Effect.catchTag("TableBroken", ({ file, reason }) =>
         Effect.succeed([unreadable(folder, `The table's metadata cannot be used: ${file} ${reason}.`)])
       ),

@@ -51,4 +51,4 @@ export const make = Effect.gen(function* () {
     )
   }
 })
-export type Upkeeper = Effect.Success<typeof make>
+

@@ -12,7 +12,7 @@ export class NoSuchStream extends Schema.TaggedError<NoSuchStream>()("NoSuchStre
   nearest: Schema.NullOr(Schema.String)
 }) {
   override get message() {
-    const hint = this.nearest === null ? "floe streams list names them all" : `did you mean ${this.nearest}?`
+    const hint = this.nearest === null ? "floe streams list names them all." : `did you mean ${this.nearest}?`
     return `There is no stream ${this.name}; ${hint}`
   }
 }

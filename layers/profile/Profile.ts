@@ -1,5 +1,6 @@
 /** The one place that chooses between the profiles. Only the packages of the chosen one are loaded. */
 import { Effect, Layer, Schema } from "effect"
+import type { Maintenance } from "../../services/Maintenance.ts"
 import { profile } from "../../services/Settings.ts"
 import type { TableReader } from "../../services/TableReader.ts"
 import type { ProfileLayers } from "./ProfileLayers.ts"
@@ -25,7 +26,7 @@ const distributed = Effect.map(
 )
 type Distributed = Effect.Success<typeof distributed>
 
-type Name = Exclude<keyof ProfileLayers, "tableReader">
+type Name = Exclude<keyof ProfileLayers, "tableReader" | "maintenance">
 type Provided<K extends Name> = Layer.Success<ProfileLayers[K]>
 type Failure<K extends Name> = Layer.Error<Embedded[K] | Distributed[K]>
 type Needed<K extends Name> = Layer.Services<ProfileLayers[K]>
@@ -50,6 +51,12 @@ type ReaderFailure = Layer.Error<ReturnType<(Embedded | Distributed)["tableReade
 /** A table to read, by name. */
 export const tableReader = (table = "weather") =>
   Layer.unwrap(Effect.map(chosen, (layers): Layer.Layer<TableReader, ReaderFailure> => layers.tableReader(table)))
+
+type MaintenanceFailure = Layer.Error<ReturnType<(Embedded | Distributed)["maintenance"]>>
+
+/** Maintenance of a stream's table. */
+export const maintenance = (stream: string) =>
+  Layer.unwrap(Effect.map(chosen, (layers): Layer.Layer<Maintenance, MaintenanceFailure> => layers.maintenance(stream)))
 
 /** Waits for the sink of the embedded profile, and fails when it stops. Imported late: the image lacks its packages. */
 export const sinkFailure = Effect.flatMap(

@@ -29,6 +29,8 @@ export interface ProfileLayers {
   readonly logReader: Layer.Layer<EventLogReader, unknown>
   /** The log to read, if there is one. */
   readonly existingLog: Layer.Layer<EventLogReader, unknown>
+  /** The streams of the log, if there is one. */
+  readonly streams: Layer.Layer<Streams, unknown>
   /** The logging server to send events to. */
   readonly logTarget: Layer.Layer<LogTarget, unknown>
   /** Publishes the server's address to clients on this machine while the server runs. */
@@ -43,7 +45,8 @@ export interface ProfileLayers {
   readonly tableReader: (table: string) => Layer.Layer<TableReader, unknown>
   /** The log and the table, to compare. */
   readonly audit: Layer.Layer<EventLogReader | TableChecksums, unknown>
-  readonly maintenance: Layer.Layer<Maintenance, unknown>
+  /** Of the table of a stream. */
+  readonly maintenance: (stream: string) => Layer.Layer<Maintenance, unknown>
   readonly rebuild: Layer.Layer<Rebuild, unknown>
   readonly status: Layer.Layer<Components | EventLogReader | TableReader, unknown>
   readonly checks: Layer.Layer<Checks, unknown>

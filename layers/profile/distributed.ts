@@ -5,6 +5,7 @@ import * as ConsumerGroups from "../log/kafka/ConsumerGroups.ts"
 import * as DeadLetters from "../log/kafka/DeadLetters.ts"
 import * as EventLog from "../log/kafka/EventLog.ts"
 import * as EventLogReader from "../log/kafka/EventLogReader.ts"
+import * as Streams from "../log/kafka/Streams.ts"
 import * as Topics from "../log/kafka/Topics.ts"
 import * as Streams from "../log/memory/Streams.ts"
 import * as Checks from "../operate/doctor/distributed.ts"
@@ -48,6 +49,7 @@ export const layers = {
   log: Layer.merge(EventLog.layer, Streams.layer),
   logReader: EventLogReader.layer,
   existingLog: EventLogReader.layer,
+  streams: Streams.layer,
   logTarget: LogTarget.layer,
   // Its address is in its settings.
   serverAddress: Layer.empty,
@@ -57,9 +59,11 @@ export const layers = {
   query: Query.layer,
   tableReader: (table: string) => TableReader.at(table).pipe(Layer.provide([Query.layer, SinkCommits.layer])),
   audit: Layer.merge(filteredLog, TableChecksums.layer.pipe(Layer.provide([Query.layer, SinkCommits.layer]))),
-  maintenance: Maintenance.layer.pipe(
-    Layer.provide([Storage.layer, KafkaClientFallback.logReader, KafkaClientFallback.sinkCommits])
-  ),
+  // The command finds the stream before, and weather is the only one.
+  maintenance: (_stream: string) =>
+    Maintenance.layer.pipe(
+      Layer.provide([Storage.layer, KafkaClientFallback.logReader, KafkaClientFallback.sinkCommits])
+    ),
   rebuild: Rebuild.layer.pipe(
     Layer.provide([filteredLog, Topics.layer, ConsumerGroups.layer, SinkCommits.layer, Connector.layer, Query.layer])
   ),

@@ -39,6 +39,7 @@ export const layers = {
   log: Layer.merge(EventLog.layer, Streams.layer).pipe(Layer.provide(DataFolder.layer)),
   logReader: EventLogReader.layer.pipe(Layer.provide(DataFolder.layer)),
   existingLog: logToRead,
+  streams: streamsToRead,
   logTarget: LogTarget.layer.pipe(Layer.provide([logToRead, layerToRead])),
   serverAddress: ServerAddress.layer.pipe(Layer.provide(DataFolder.layer)),
   clockSteps: ClockSteps.layer.pipe(Layer.provide(layerToRead)),
@@ -53,7 +54,8 @@ export const layers = {
   query,
   tableReader,
   audit: Layer.merge(logToRead, TableChecksums.layer.pipe(Layer.provide([leases, layerToRead]))),
-  maintenance: Maintenance.layer.pipe(Layer.provide([leases, layerToRead])),
+  maintenance: (stream: string) =>
+    Maintenance.layerOf(stream).pipe(Layer.provide([leases, streamsToRead, layerToRead])),
   rebuild: Rebuild.layer.pipe(Layer.provide([leases, logToRead, streamsToRead, layerToRead])),
   status: Components.layer.pipe(
     Layer.provide([query, layerToRead]),

@@ -36,7 +36,7 @@ type LoopSettings = Pick<SinkLoop.SinkLoopOptions, "topic" | "interval">
 
 const streamNamed = (stream: string) =>
   Effect.flatMap(Streams, ({ find }) => find(stream)).pipe(
-    Effect.catchTag("NoSuchStream", ({ message }) => Effect.fail(new RebuildRefused({ reason: `${message}.` })))
+    Effect.catchTag("NoSuchStream", ({ message }) => Effect.fail(new RebuildRefused({ reason: message })))
   )
 
 const openMarker = Effect.fnUntraced(function* (table: string, stream: string, logId: string, finished: boolean) {

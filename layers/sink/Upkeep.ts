@@ -51,4 +51,3 @@ export const make = Effect.gen(function* () {
     )
   }
 })
-

@@ -15,6 +15,7 @@ import { cell } from "../terminal/formatTable.ts"
 import { print } from "../terminal/Output.ts"
 import { counted, withProgress } from "../terminal/Progress.ts"
 import { json, printJson } from "../terminal/printJson.ts"
+import { streamFlag, streamNamed } from "../terminal/streamFlag.ts"
 import { usageError } from "../terminal/usageError.ts"
 
 class AuditMismatch extends Schema.TaggedError<AuditMismatch>()("AuditMismatch", {
@@ -124,9 +125,11 @@ export const audit = Command.make(
   {
     from: hour("from", "First hour to compare"),
     to: hour("to", "Last hour to compare"),
+    stream: streamFlag,
     json
   },
-  Effect.fn("floe audit")(function* ({ from, to, json }) {
+  Effect.fn("floe audit")(function* ({ from, to, stream: name, json }) {
+    const stream = yield* streamNamed(name)
     if (Option.isSome(from) && Option.isSome(to) && from.value > to.value) {
       return yield* usageError(["floe", "audit"], "--from must not be later than --to.")
     }
@@ -136,6 +139,7 @@ export const audit = Command.make(
         let doing = "Looking at the table"
         yield* show(() => doing).pipe(Effect.repeat(Schedule.spaced("250 millis")), Effect.forkScoped)
         return yield* reconcile({
+          stream,
           from: Option.getOrUndefined(from),
           to: Option.getOrUndefined(to),
           onProgress: (events, of) => {
@@ -164,7 +168,9 @@ export const audit = Command.make(
   Command.withShortDescription("Prove that the table holds each event exactly once"),
   Command.withExamples([
     { command: "floe audit", description: "Compare everything that the table contains" },
-    { command: "floe audit --from 2026-01-08-00 --to 2026-01-08-23", description: "Compare one day" }
+    { command: "floe audit --from 2026-01-08-00 --to 2026-01-08-23", description: "Compare one day" },
+    { command: "floe audit --stream readings", description: "Compare a stream of your own with its table" }
   ]),
-  Command.provide(Profile.layer("audit"))
+  Command.provide(Profile.layer("audit")),
+  Command.provide(Profile.layer("streams"))
 )

@@ -7,6 +7,7 @@ import { facts, size } from "../terminal/listing.ts"
 import { print } from "../terminal/Output.ts"
 import { counted, withProgress } from "../terminal/Progress.ts"
 import { json, printJson } from "../terminal/printJson.ts"
+import { streamFlag } from "../terminal/streamFlag.ts"
 import { warnings } from "../terminal/Warnings.ts"
 import { withWorkProgress } from "../terminal/WorkProgress.ts"
 
@@ -52,6 +53,7 @@ export const maintain = Command.make(
       Flag.withDescription("Report what would be done, without doing it"),
       Flag.withDefault(false)
     ),
+    stream: streamFlag,
     json
   },
   Effect.fn("floe maintain")(function* ({ dryRun, json }) {
@@ -68,8 +70,9 @@ export const maintain = Command.make(
   Command.withShortDescription("Merge small files, expire snapshots, remove orphans"),
   Command.withExamples([
     { command: "floe maintain --dry-run", description: "Show what would be done" },
-    { command: "floe maintain", description: "Run maintenance" }
+    { command: "floe maintain", description: "Run maintenance" },
+    { command: "floe maintain --stream readings", description: "Maintain the table of a stream of your own" }
   ]),
-  Command.provide(Profile.layer("maintenance")),
+  Command.provide(({ stream }) => Profile.maintenance(stream)),
   Command.provide(warnings)
 )

@@ -8,10 +8,11 @@ import { plural } from "../../runtime/plural.ts"
 import { print } from "../terminal/Output.ts"
 import { counted, make as makeProgress } from "../terminal/Progress.ts"
 import { json, printJson } from "../terminal/printJson.ts"
+import { streamFlag, streamNamed } from "../terminal/streamFlag.ts"
 import { warnings } from "../terminal/Warnings.ts"
 import { withWorkProgress } from "../terminal/WorkProgress.ts"
 
-const rebuildInto = Effect.fnUntraced(function* (table: string, finished: boolean, discard: Discards) {
+const rebuildInto = Effect.fnUntraced(function* (table: string, stream: string, finished: boolean, discard: Discards) {
   const began = yield* monotonicMillis
   const progress = yield* makeProgress
   let last: RebuildProgress = { events: 0, total: 0, resumedAt: 0 }
@@ -25,7 +26,7 @@ const rebuildInto = Effect.fnUntraced(function* (table: string, finished: boolea
         `${counted(events)} of ${counted(total)} events, ${share} %, ${counted((events - resumedAt) / Math.max(0.001, seconds))} per second`
     )
   })
-  yield* (yield* Rebuild).into(table, { finished, discard }).pipe(
+  yield* (yield* Rebuild).into(table, { stream, finished, discard }).pipe(
     Stream.runForEach(show),
     Effect.onInterrupt(() =>
       Console.error(
@@ -55,6 +56,7 @@ const command = <const Name extends string>(name: Name) =>
         Flag.withDescription("Put the finished table in place of default.weather"),
         Flag.withDefault(false)
       ),
+      stream: streamFlag,
       swap: Flag.Boolean("swap").pipe(Flag.withDefault(false), Flag.withHidden),
       discardMissingRows: Flag.Boolean("discard-missing-rows").pipe(
         Flag.withDescription("Distributed: proceed even if default.weather loses rows that the log has no event for"),
@@ -66,10 +68,11 @@ const command = <const Name extends string>(name: Name) =>
       ),
       json
     },
-    Effect.fn(`floe ${name}`)(function* ({ into, json, discardMissingRows, discardOtherWriters, ...flags }) {
+    Effect.fn(`floe ${name}`)(function* ({ into, stream, json, discardMissingRows, discardOtherWriters, ...flags }) {
+      yield* streamNamed(stream)
       const promote = flags.promote || flags.swap
       const discard = { missingRows: discardMissingRows, otherWriters: discardOtherWriters }
-      const { events, resumedAt, seconds, total } = yield* rebuildInto(into, promote, discard)
+      const { events, resumedAt, seconds, total } = yield* rebuildInto(into, stream, promote, discard)
       if (!json) {
         const before = resumedAt === 0 ? "" : `, ${counted(resumedAt)} of them from an earlier run`
         yield* print(
@@ -81,7 +84,7 @@ const command = <const Name extends string>(name: Name) =>
       const service = yield* Rebuild
       const outcome = promote
         ? yield* withWorkProgress(
-            (onProgress) => service.promote(into, onProgress, discard),
+            (onProgress) => service.promote(into, onProgress, discard, stream),
             service.continuesWhenInterrupted ? undefined : interrupted
           )
         : null
@@ -95,9 +98,17 @@ const command = <const Name extends string>(name: Name) =>
     Command.withShortDescription("Rebuild a table from the log"),
     Command.withExamples([
       { command: "floe rebuild --into weather_again", description: "Build a second table beside the first" },
-      { command: "floe rebuild --into weather_again --promote", description: "Also put it in place of default.weather" }
+      {
+        command: "floe rebuild --into weather_again --promote",
+        description: "Also put it in place of default.weather"
+      },
+      {
+        command: "floe rebuild --stream readings --into readings_again --promote",
+        description: "Rebuild the table of a stream of your own"
+      }
     ]),
     Command.provide(Profile.layer("rebuild")),
+    Command.provide(Profile.layer("streams")),
     Command.provide(warnings)
   )
 

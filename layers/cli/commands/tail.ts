@@ -1,7 +1,8 @@
 import { Effect, Option, Schema, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
-import { EventLogReader, type LoggedEvent, type PartitionBounds } from "../../../services/EventLog.ts"
+import type { LoggedEvent, LogReader, LogRecord, PartitionBounds } from "../../../services/EventLog.ts"
 import { topic } from "../../../services/Settings.ts"
+import { weather } from "../../../services/TableReader.ts"
 import * as Profile from "../../profile/Profile.ts"
 import { describeTime, parse as parseAsOf } from "../terminal/asOfFlag.ts"
 import { type Colorize, colorize as painter } from "../terminal/colorize.ts"
@@ -9,6 +10,8 @@ import { cell } from "../terminal/formatTable.ts"
 import { time } from "../terminal/listing.ts"
 import { print } from "../terminal/Output.ts"
 import { json } from "../terminal/printJson.ts"
+import { logOf, streamFlag, streamNamed } from "../terminal/streamFlag.ts"
+import { usageError } from "../terminal/usageError.ts"
 
 class AnotherTopic extends Schema.TaggedError<AnotherTopic>()("AnotherTopic", {
   topic: Schema.String,
@@ -71,23 +74,32 @@ const parse = (text: string): Option.Option<From> => {
 }
 
 /** The offset to start at in a partition; the end of one that was not selected. */
-const startIn = Effect.fnUntraced(function* (from: Option.Option<From>, bounds: PartitionBounds) {
+const startIn = Effect.fnUntraced(function* (log: LogReader, from: Option.Option<From>, bounds: PartitionBounds) {
   const { partition, start, end } = bounds
   if (Option.isNone(from)) return end
-  if (from.value._tag === "Time") return yield* (yield* EventLogReader).firstAt(bounds, from.value.millis)
+  if (from.value._tag === "Time") return yield* log.firstAt(bounds, from.value.millis)
   const { offset, partition: wanted } = from.value
   if (wanted !== undefined && wanted !== partition) return end
   if (offset >= start && offset <= end) return offset
   return yield* new NoSuchPosition({ reason: new NoSuchOffset({ offset, ...bounds }) })
 })
 
-const jsonLine = ({ position, acceptedAt, record }: LoggedEvent) =>
-  `${JSON.stringify({ ...position, acceptedAt: time(acceptedAt), ...record })}\n`
+type Event = LoggedEvent<LogRecord>
+
+/** A stream's event is JSON already, with names of its own. */
+const jsonLine = ({ position, acceptedAt, record }: Event) => {
+  const head = { ...position, acceptedAt: time(acceptedAt) }
+  return typeof record === "string"
+    ? `${JSON.stringify(head).slice(0, -1)},"event":${record}}\n`
+    : `${JSON.stringify({ ...head, ...record })}\n`
+}
 
 const textLine =
   (topic: string, paint: Colorize) =>
-  ({ position: { partition, offset }, acceptedAt, record: { city, temperature } }: LoggedEvent) =>
-    `${paint("gray", `${topic}/${partition}/${offset}  ${time(acceptedAt)}`)}  ${cell(temperature).padStart(6)}  ${cell(city)}\n`
+  ({ position: { partition, offset }, acceptedAt, record }: Event) => {
+    const text = typeof record === "string" ? record : `${cell(record.temperature).padStart(6)}  ${cell(record.city)}`
+    return `${paint("gray", `${topic}/${partition}/${offset}  ${time(acceptedAt)}`)}  ${text}\n`
+  }
 
 export const tail = Command.make(
   "tail",
@@ -107,13 +119,18 @@ export const tail = Command.make(
       Flag.withDescription("Show only events of this city; may be repeated"),
       Flag.atLeast(0)
     ),
+    stream: streamFlag,
     json: json.pipe(Flag.withDescription("Print one JSON object per line"))
   },
-  Effect.fn("floe tail")(function* ({ from, city, json }) {
-    const log = yield* EventLogReader
+  Effect.fn("floe tail")(function* ({ from, city, stream, json }) {
+    if (stream !== weather && city.length > 0) {
+      return yield* usageError(["floe", "tail"], "--city is for weather; a stream of your own may have no such column.")
+    }
+    yield* streamNamed(stream)
+    const log = yield* logOf(stream)
     const { partitions } = yield* log.bounds
     const wanted = Option.getOrUndefined(from)
-    const name = yield* topic
+    const name = stream === weather ? yield* topic : stream
     if (wanted?._tag === "Offset") {
       if (wanted.topic !== undefined && wanted.topic !== name) {
         return yield* new NoSuchPosition({ reason: new AnotherTopic({ topic: name, wanted: wanted.topic }) })
@@ -127,10 +144,11 @@ export const tail = Command.make(
       partitions,
       Effect.fnUntraced(function* (bounds) {
         const { partition } = bounds
-        return log.read({ partition, offset: yield* startIn(from, bounds) })
+        return log.read({ partition, offset: yield* startIn(log, from, bounds) })
       })
     )
-    const isWanted = ({ record }: LoggedEvent) => city.length === 0 || city.includes(record.city)
+    const isWanted = ({ record }: Event) =>
+      city.length === 0 || typeof record === "string" || city.includes(record.city)
     yield* print(
       Stream.mergeAll(streams, { concurrency: "unbounded", bufferSize: 16 }).pipe(
         Stream.filter(isWanted),
@@ -144,7 +162,9 @@ export const tail = Command.make(
   Command.withExamples([
     { command: "floe tail", description: "Print new events" },
     { command: "floe tail --from 0 --json | head", description: "Print the first events in the log" },
-    { command: "floe tail --from 2026-01-08T14:30 --city Oslo", description: "Follow one city, starting at a time" }
+    { command: "floe tail --from 2026-01-08T14:30 --city Oslo", description: "Follow one city, starting at a time" },
+    { command: "floe tail --stream readings --from 0", description: "Follow a stream of your own from its first event" }
   ]),
-  Command.provide(Profile.layer("existingLog"))
+  Command.provide(Profile.layer("existingLog")),
+  Command.provide(Profile.layer("streams"))
 )

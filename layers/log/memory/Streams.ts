@@ -1,4 +1,4 @@
-/** Streams in memory: weather, and those that are recorded. For tests, and for a log that keeps no other streams yet. */
+/** Streams in memory: weather, and those that are recorded. For tests. */
 import { Effect, Layer } from "effect"
 import type { AppliedStream } from "../../../services/StreamDefinition.ts"
 import { NoSuchStream, Streams } from "../../../services/Streams.ts"

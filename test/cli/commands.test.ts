@@ -252,11 +252,11 @@ it.live(
 it.live("an unknown command or flag suggests the nearest one, and exits with 2", () =>
   Effect.gen(function* () {
     const [command, flag, colours] = yield* Effect.all(
-      [floe(["stauts"]), floe(["tail", "--form", "0"]), floe(["--help"], { FORCE_COLOR: "", NO_COLOR: "1" })],
+      [floe(["statuss"]), floe(["tail", "--form", "0"]), floe(["--help"], { FORCE_COLOR: "", NO_COLOR: "1" })],
       { concurrency: 2 }
     )
     assert.deepStrictEqual([command.code, command.out], [2, ""])
-    assert.match(command.err, /Unknown subcommand "stauts".*\n.*\n.*Did you mean.*\n +status/)
+    assert.match(command.err, /Unknown subcommand "statuss".*\n.*\n.*Did you mean.*\n +status/)
     assert.deepStrictEqual([flag.code, flag.out], [2, ""])
     assert.match(flag.err, /Unrecognized flag: --form.*\n.*\n.*Did you mean.*\n +--from/)
     assert.notInclude(colours.out, "\u001b")

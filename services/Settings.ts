@@ -128,7 +128,7 @@ export const streams = optional(
   "FLOE_STREAMS",
   Config.NonEmptyString,
   {
-    readBy: "`floe streams`",
+    readBy: "server, `floe streams`",
     meaning:
       "The file that declares your streams: a TypeScript or JavaScript module, or a `floe.streams.json` that `floe streams compile` wrote."
   },

@@ -1,6 +1,7 @@
 /** The logging server: accepts weather events over HTTP and answers once they are durable in the event log. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Layer } from "effect"
+import * as StartDeclared from "../layers/declaration/startDeclared.ts"
 import { HttpServer } from "../layers/ingest/http/HttpServer.ts"
 import * as Profile from "../layers/profile/Profile.ts"
 import * as ConsoleLogger from "../layers/runtime/ConsoleLogger.ts"
@@ -14,10 +15,12 @@ const announcement = Layer.effectDiscard(
   })
 )
 
+const log = StartDeclared.layer.pipe(Layer.provideMerge(Profile.layer("log")))
+
 const program = announcement.pipe(
   Layer.provide(Profile.layer("serverAddress")),
   Layer.provide(HttpServer.layer),
-  Layer.provide(Profile.layer("log")),
+  Layer.provide(log),
   Layer.merge(Profile.layer("clockSteps")),
   Layer.provide(ConsoleLogger.layer)
 )

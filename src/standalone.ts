@@ -1,6 +1,7 @@
 /** Server, generator and sink in one process, on the embedded profile: `npm start`. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Layer } from "effect"
+import * as StartDeclared from "../layers/declaration/startDeclared.ts"
 import * as Generator from "../layers/generator/Generator.ts"
 import * as Banner from "../layers/ingest/Banner.ts"
 import { HttpServer } from "../layers/ingest/http/HttpServer.ts"
@@ -11,6 +12,8 @@ import * as Shutdown from "../layers/runtime/Shutdown.ts"
 
 const ownServer = Layer.unwrap(Effect.map(HttpServer, ({ url }) => LogClient.at(new URL(url))))
 
+const log = StartDeclared.layer.pipe(Layer.provideMerge(Profile.layer("log")))
+
 // Layers close in the order listed here, so that each can drain what the ones above it sent.
 const program = Generator.layer.pipe(
   Layer.provide(ownServer),
@@ -18,7 +21,7 @@ const program = Generator.layer.pipe(
   Layer.provide(Profile.layer("serverAddress")),
   Layer.provide(HttpServer.layer),
   Layer.provideMerge(Profile.layer("sink")),
-  Layer.provide(Profile.layer("log")),
+  Layer.provide(log),
   Layer.provideMerge(Profile.layer("clockSteps")),
   Layer.provide(Profile.layer("onlyEmbedded")),
   Layer.provide(ConsoleLogger.layer)

@@ -4,7 +4,7 @@ import { basename, extname, resolve } from "node:path"
 import { Duration, Effect, Option, Schema } from "effect"
 import * as Settings from "../../services/Settings.ts"
 import { CompiledStreams } from "../../services/StreamDefinition.ts"
-import { sentenceOf } from "./compileStreams.ts"
+import { sentenceOf } from "./Fault.ts"
 import { loadModule } from "./loadModule.ts"
 import { validateStream } from "./validateStream.ts"
 
@@ -22,7 +22,7 @@ const defaults = ["floe.streams.ts", "floe.streams.json"]
 const extensions = [".ts", ".mts", ".js", ".mjs", ".json"]
 
 /** The file of the declaration: FLOE_STREAMS, else floe.streams.ts, else floe.streams.json in the working folder. */
-const find = Effect.fnUntraced(function* () {
+export const find = Effect.gen(function* () {
   const set = Option.getOrUndefined(yield* Settings.streams)
   const file = set ?? defaults.find((name) => existsSync(name))
   if (file === undefined) return Option.none<string>()
@@ -71,7 +71,7 @@ class NoDeclaration extends Schema.TaggedError<NoDeclaration>()("NoDeclaration",
 
 /** The file of the declaration; fails with `NoDeclaration` if there is none. */
 export const required = Effect.flatMap(
-  Effect.suspend(find),
+  find,
   Option.match({ onNone: () => Effect.fail(new NoDeclaration()), onSome: Effect.succeed })
 )
 

@@ -6,9 +6,9 @@ import type { AppliedStream, Column, ColumnType, StreamDefinition } from "../../
 import { assignIds, pathsOf } from "./assignIds.ts"
 import { narrowed } from "./compareRules.ts"
 import { inOneOrder } from "./compileRules.ts"
-import type { Fault } from "./compileColumns.ts"
+import type { Fault } from "./Fault.ts"
 
-export interface Change {
+interface Change {
   readonly kind: "add" | "change" | "rename" | "retire"
   readonly path: string
   /** What changes, without the path: `int → long`. */
@@ -24,7 +24,7 @@ interface Comparison {
 }
 
 /** `decimal(12,2)`, `list of int`, `struct`. */
-export const typeText = (type: ColumnType): string => {
+const typeText = (type: ColumnType): string => {
   if (type.type === "list") return `list of ${typeText(type.element)}`
   return type.type === "map" ? `map to ${typeText(type.value)}` : type.type
 }
@@ -65,7 +65,10 @@ const compare = (used: ReadonlySet<string>) => {
         path,
         `${stricter.join(" and ")} cannot become stricter, because the log may have events that break it; ${newStream}`
       )
-    } else if (JSON.stringify(inOneOrder(rulesOf(from) ?? {})) !== JSON.stringify(inOneOrder(rules ?? {})) && from.type === to.type) {
+    } else if (
+      JSON.stringify(inOneOrder(rulesOf(from) ?? {})) !== JSON.stringify(inOneOrder(rules ?? {})) &&
+      from.type === to.type
+    ) {
       change(path, "wider rules")
     }
     if (from.type === "struct" && to.type === "struct") {

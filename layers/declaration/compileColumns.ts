@@ -3,12 +3,7 @@ import { Option, Predicate, Schema, SchemaAST, SchemaRepresentation } from "effe
 import type { Column, ColumnType, Rules } from "../../services/StreamDefinition.ts"
 import { annotation } from "../../streams/annotation.ts"
 import { compileRules, flatten, inOneOrder, nameOf } from "./compileRules.ts"
-
-export interface Fault {
-  /** `place.lat`, `tags.element`, `attributes.value`; empty for the stream itself. */
-  readonly path: string
-  readonly sentence: string
-}
+import type { Fault } from "./Fault.ts"
 
 type Node = SchemaRepresentation.Representation
 type Checks = ReadonlyArray<SchemaRepresentation.Check>

@@ -1,14 +1,11 @@
 /** Declared streams as definitions. */
 import type { CompiledStreams, StreamDefinition } from "../../services/StreamDefinition.ts"
 import * as Stream from "../../streams/Stream.ts"
-import { compileColumns, type Fault } from "./compileColumns.ts"
+import { compileColumns } from "./compileColumns.ts"
+import { type Fault, sentenceOf } from "./Fault.ts"
 import { validateStream } from "./validateStream.ts"
 
 type Declared = ReturnType<typeof declared>[number]
-
-/** A fault as the sentence that a person reads, without the file. */
-export const sentenceOf = (stream: string, { path, sentence }: Fault) =>
-  path === "" ? `stream ${stream}: ${sentence}` : `stream ${stream}, column ${path}: ${sentence}`
 
 /** The streams among a module's exports, each once. */
 const declared = (exports: object) => [...new Set(Object.values(exports).filter(Stream.isStream))]
@@ -64,6 +61,3 @@ export const compileStreams = (
   if (sentences.length > 0) return { sentences }
   return { compiled: { format: 1, streams: results.map(({ definition }) => definition).sort(byName) } }
 }
-
-/** The text of `floe.streams.json`: the same bytes for the same streams. */
-export const render = (compiled: CompiledStreams) => `${JSON.stringify(compiled, null, 2)}\n`

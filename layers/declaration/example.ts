@@ -9,7 +9,7 @@ export const Readings = Stream.make("readings", {
   schema: Schema.Struct({
     device: Column.uuid,
     // When it was measured: RFC 3339, for example 2026-11-27T10:11:12.5+01:00. Kept in UTC, with microseconds.
-    at: Column.timestamptz,
+    measured_at: Column.timestamptz,
     // A 64-bit floating-point number.
     celsius: Schema.Finite,
     // Required fields come with every event; optional ones may be absent or null.
@@ -23,7 +23,7 @@ export const Readings = Stream.make("readings", {
   }),
   // Events with the same key keep their order.
   key: "device",
-  // Queries with a condition on at read only the files of those days.
-  partitionBy: [Partition.day("at")]
+  // Queries with a condition on measured_at read only the files of those days.
+  partitionBy: [Partition.day("measured_at")]
 })
 `

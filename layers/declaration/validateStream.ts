@@ -1,6 +1,6 @@
 /** What a definition must satisfy, from a module or from a compiled file: names, limits, key, partitions. */
 import type { Column, ColumnType, PartitionField, StreamDefinition } from "../../services/StreamDefinition.ts"
-import type { Fault } from "./compileColumns.ts"
+import type { Fault } from "./Fault.ts"
 
 const maxColumns = 1000
 const maxDepth = 32

@@ -34,7 +34,7 @@ it.live("init writes an example that check accepts, beside a package.json if the
     const { code, out, err } = yield* check(cwd)
     assert.deepStrictEqual([code, err], [0, ""])
     assert.deepStrictEqual(JSON.parse(out), [
-      { stream: "readings", columns: 8, key: "device", "partitioned by": "day(at)" }
+      { stream: "readings", columns: 8, key: "device", "partitioned by": "day(measured_at)" }
     ])
     const again = yield* floe(["streams", "init"], {}, { cwd })
     assert.strictEqual(again.code, 1)

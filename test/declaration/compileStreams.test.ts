@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Schema } from "effect"
-import { compileStreams, render } from "../../layers/declaration/compileStreams.ts"
+import { compileStreams } from "../../layers/declaration/compileStreams.ts"
+import { render } from "../../layers/declaration/render.ts"
 import type { StreamDefinition } from "../../services/StreamDefinition.ts"
 import { weatherStream } from "../../services/Weather.ts"
 import { Column, Partition, Stream } from "../../streams/index.ts"

@@ -71,8 +71,8 @@ describe("the installed package", () => {
 import { Schema } from "effect"
 import { Readings } from "./floe.streams.ts"
 type Reading = (typeof Readings)["schema"]["Type"]
-export const reading: Reading = { device: "", at: "", celsius: 1, price: "1.50", tags: ["a"], accepted: "" }
-export const millis: number = Column.toMillis(reading.at)
+export const reading: Reading = { device: "", measured_at: "", celsius: 1, price: "1.50", tags: ["a"], accepted: "" }
+export const millis: number = Column.toMillis(reading.measured_at)
 export const Counts = Stream.make("counts", { schema: Schema.Struct({ n: Column.long }), partitionBy: [Partition.bucket("n", 4)] })
 export const count: (typeof Counts)["schema"]["Type"] = { n: 5n }
 const schema = Schema.Struct({ a: Schema.String })

@@ -1,0 +1,73 @@
+/** What a server does with the declaration when it starts: it creates the streams that are new, and refuses changed ones. */
+import { Clock, Effect, Layer, Option, Schema } from "effect"
+import * as Settings from "../../services/Settings.ts"
+import type { AppliedStream, StreamDefinition } from "../../services/StreamDefinition.ts"
+import { Streams } from "../../services/Streams.ts"
+import { firstVersion } from "./assignIds.ts"
+import { compareStreams } from "./compareStreams.ts"
+import * as Declaration from "./Declaration.ts"
+import { sentenceOf } from "./Fault.ts"
+
+class StreamChanged extends Schema.TaggedError<StreamChanged>()("StreamChanged", {
+  file: Schema.String,
+  stream: Schema.String,
+  changes: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    return `${this.file} changes the stream ${this.stream} (${this.changes.join("; ")}). Run floe streams plan to see what that means, then floe streams apply, and start again.`
+  }
+}
+
+/** Some changes are not possible. */
+class ChangeRefused extends Schema.TaggedError<ChangeRefused>()("ChangeRefused", {
+  file: Schema.String,
+  sentences: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    return this.sentences.map((sentence) => `${this.file}: ${sentence}.`).join("\n")
+  }
+}
+
+class OnlyEmbedded extends Schema.TaggedError<OnlyEmbedded>()("OnlyEmbedded", { file: Schema.String }) {
+  override get message() {
+    return `${this.file} declares streams, which need the embedded profile, but FLOE_PROFILE is distributed; start without the file there.`
+  }
+}
+
+const textOf = ({ kind, path, what }: ReturnType<typeof compareStreams>["changes"][number]) => {
+  const subject = path === "" ? what : `${path}: ${what}`
+  return kind === "change" || kind === "rename" ? subject : `${kind} ${subject}`
+}
+
+/** Fails unless the definition is the one in force. */
+const assertUnchanged = Effect.fnUntraced(function* (
+  file: string,
+  history: ReadonlyArray<AppliedStream>,
+  wanted: StreamDefinition
+) {
+  const { changes, refusals } = compareStreams(history, wanted)
+  const sentences = refusals.map((fault) => sentenceOf(wanted.name, fault))
+  if (sentences.length > 0) return yield* new ChangeRefused({ file, sentences })
+  if (changes.length > 0) return yield* new StreamChanged({ file, stream: wanted.name, changes: changes.map(textOf) })
+})
+
+const start = Effect.fn("Declaration.start")(function* () {
+  const found = yield* Declaration.find
+  if (Option.isNone(found)) return
+  const file = found.value
+  if ((yield* Settings.profile) === "distributed") return yield* new OnlyEmbedded({ file })
+  const { streams } = yield* Declaration.read(file)
+  const applied = yield* Streams
+  const known = new Set((yield* applied.all).map(({ definition }) => definition.name))
+  // First, so that a start that is refused has created nothing.
+  for (const wanted of streams.filter(({ name }) => known.has(name))) {
+    yield* assertUnchanged(file, yield* applied.history(wanted.name), wanted)
+  }
+  for (const wanted of streams.filter(({ name }) => !known.has(name))) {
+    yield* applied.record(firstVersion(wanted, yield* Clock.currentTimeMillis))
+    yield* Effect.log(`created the stream ${wanted.name}`)
+  }
+})
+
+/** Runs once the log is open, before the server takes events. */
+export const layer = Layer.effectDiscard(Effect.suspend(start))

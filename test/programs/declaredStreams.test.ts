@@ -1,0 +1,118 @@
+/** From a module of streams to rows in a table, in the folder of a project. */
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { assert, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { temporaryFolder } from "../support/dataFolder.ts"
+import { built, floe, freePort, result, run } from "../support/program.ts"
+
+const module = (fields: string, name = "readings") => `
+import { Column, Partition, Stream } from "floe"
+import { Schema } from "effect"
+export const Some = Stream.make("${name}", { schema: Schema.Struct({ ${fields} }), partitionBy: [Partition.day("taken")] })
+`
+const fields = "taken: Column.timestamptz, celsius: Schema.Finite, price: Schema.optionalKey(Column.decimal(12, 2))"
+
+const project = Effect.gen(function* () {
+  const cwd = yield* temporaryFolder
+  const port = yield* freePort
+  const env = {
+    FLOE_DATA: join(cwd, "data"),
+    FLOE_PORT: String(port),
+    FLOE_INTERVAL: "1 hour",
+    FLOE_COMMIT_INTERVAL: "100 millis"
+  }
+  return {
+    write: (text: string) => writeFileSync(join(cwd, "floe.streams.ts"), text),
+    start: (program: string) => run(process.execPath, [built(program)], env, { cwd }),
+    floe: (...args: ReadonlyArray<string>) => floe(args, env, { cwd }),
+    post: (path: string, body: unknown) =>
+      Effect.promise(() =>
+        fetch(`http://127.0.0.1:${port}${path}`, {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify(body)
+        })
+      )
+  }
+})
+
+it.live(
+  "a stream that is new is created by the start, and its events become typed rows",
+  () =>
+    Effect.gen(function* () {
+      const { write, start, floe, post } = yield* project
+      write(module(fields))
+      const program = yield* start("standalone")
+      yield* Effect.promise(() => program.printed(/created the stream readings/))
+      yield* Effect.promise(() => program.printed(/Floe runs at/))
+      const bad = yield* post("/streams/readings/events", [{ taken: "2026-02-30T00:00:00Z", celsius: 1 }])
+      assert.strictEqual(bad.status, 400)
+      const good = yield* post("/streams/readings/events", [
+        { taken: "2026-11-27T11:11:12.5+01:00", celsius: -0.5, price: 1.1 },
+        { taken: "1969-12-31T23:59:59.999999Z", celsius: 2 }
+      ])
+      assert.strictEqual(good.status, 200, yield* Effect.promise(() => good.text()))
+      yield* Effect.promise(() => program.printed(/readings.*committed 2 rows|committed 2 rows.*readings/))
+      const { out, err } = yield* floe(
+        "query",
+        "--format",
+        "json",
+        "SELECT CAST(taken AS VARCHAR) AS taken, celsius, CAST(price AS VARCHAR) AS price, day(taken) AS day FROM readings ORDER BY 1"
+      )
+      assert.deepStrictEqual(
+        JSON.parse(out),
+        [
+          { taken: "1969-12-31 23:59:59.999999+00", celsius: 2, price: null, day: 31 },
+          { taken: "2026-11-27 10:11:12.5+00", celsius: -0.5, price: "1.10", day: 27 }
+        ],
+        err
+      )
+    }),
+  60_000
+)
+
+it.live(
+  "a server that is started with a changed declaration names the change and the command, and changes nothing",
+  () =>
+    Effect.gen(function* () {
+      const { write, start } = yield* project
+      write(module(fields))
+      const first = yield* start("server")
+      yield* Effect.promise(() => first.printed(/listens on/))
+      first.signal("SIGTERM")
+      yield* Effect.promise(() => first.ended)
+
+      write(
+        module(`${fields}, more: Schema.optionalKey(Column.int)`) +
+          module("taken: Column.date", "another")
+            .replace(/import.*\n/g, "")
+            .replace("Some", "Other")
+      )
+      const changed = yield* result(yield* start("server"))
+      assert.strictEqual(changed.code, 1)
+      assert.match(
+        changed.err,
+        /^floe\.streams\.ts changes the stream readings \(add more: int\)\. Run floe streams plan.*floe streams apply, and start again\.\n$/m
+      )
+      assert.notInclude(changed.out + changed.err, "created")
+
+      write(module(fields.replace("Schema.Finite", "Column.int")))
+      const refused = yield* result(yield* start("server"))
+      assert.strictEqual(refused.code, 1)
+      assert.match(
+        refused.err,
+        /^floe\.streams\.ts: stream readings, column celsius: its type cannot change from double to int; .*\.\n$/m
+      )
+
+      write("export const a = 1")
+      const broken = yield* result(yield* start("server"))
+      assert.match(broken.err, /^floe\.streams\.ts: it exports no stream; .*\.\n$/m)
+
+      write(module(fields))
+      const again = yield* start("server")
+      yield* Effect.promise(() => again.printed(/listens on/))
+      assert.notInclude(again.output(), "created")
+    }),
+  60_000
+)

@@ -27,17 +27,24 @@ const read = async (tableFolder: string, metadataFileName: string | undefined, s
       ...(metadataFileName !== undefined && { metadataFileName })
     })
     const chosen = snapshotId === undefined ? metadata : { ...metadata, "current-snapshot-id": Number(snapshotId) }
-    return decodeRows(await icebergRead({ tableUrl: tableFolder, metadata: chosen }))
+    return await icebergRead({ tableUrl: tableFolder, metadata: chosen })
   } finally {
     globalThis.fetch = fetched
   }
 }
 
+/** All rows of any table, as icebird gives their values. */
+export const icebirdValues = (
+  tableFolder: string,
+  options: { readonly metadataFileName?: string; readonly snapshotId?: string } = {}
+): Effect.Effect<ReadonlyArray<Readonly<Record<string, unknown>>>> =>
+  Effect.promise(() => read(tableFolder, options.metadataFileName, options.snapshotId))
+
 /** All rows of the table, at the version in its hint or `metadataFileName`, and at that version's current snapshot or `snapshotId`. */
 export const icebirdRows = (
   tableFolder: string,
   options: { readonly metadataFileName?: string; readonly snapshotId?: string } = {}
-) => Effect.promise(() => read(tableFolder, options.metadataFileName, options.snapshotId))
+) => Effect.map(icebirdValues(tableFolder, options), decodeRows)
 
 /** Rows as strings, in a stable order. */
 export const sorted = (rows: ReadonlyArray<WeatherRecord>) =>

@@ -78,7 +78,8 @@ const streamsTables = `
 
 const names = /^[a-z][a-z0-9_]{0,62}$/
 
-export const isStreamName = (stream: string) => names.test(stream)
+/** Of a stream with tables of its own, as any but weather has. */
+export const isStreamName = (stream: string) => names.test(stream) && stream !== "weather"
 
 const named = (kind: string) => (stream: string) => {
   if (!isStreamName(stream)) throw new Error(`${JSON.stringify(stream)} is not the name of a stream`)

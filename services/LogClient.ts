@@ -1,8 +1,9 @@
 /**
  * The client of a logging server.
- * Owns: sending one reading, or up to 10,000 together, once. Does not own: retries.
+ * Owns: sending one reading, or up to 10,000 readings or events of a stream together, once. Does not own: retries.
  */
 import { Context, type Effect, Schema } from "effect"
+import type { StreamDescription } from "./Api.ts"
 import type { PositionRun } from "./EventLog.ts"
 import type { WeatherReading } from "./Weather.ts"
 
@@ -30,12 +31,22 @@ export class ReadingRejected extends Schema.TaggedError<ReadingRejected>()("Read
   }
 }
 
-export interface Acknowledged {
-  /** In the order of the readings. */
+/** The server has no stream of this name; its sentence names the nearest. */
+export class StreamUnknown extends Schema.TaggedError<StreamUnknown>()("StreamUnknown", { reason: Schema.String }) {
+  override get message() {
+    return this.reason
+  }
+}
+
+interface EventsAcknowledged {
+  /** In the order of the readings or events. */
   readonly positions: ReadonlyArray<PositionRun>
-  readonly ts: string
-  /** The key was used before for the same readings: nothing was logged this time. */
+  /** The key was used before for the same readings or events: nothing was logged this time. */
   readonly repeated: boolean
+}
+
+export interface Acknowledged extends EventsAcknowledged {
+  readonly ts: string
 }
 
 export class LogClient extends Context.Service<
@@ -51,5 +62,15 @@ export class LogClient extends Context.Service<
       readings: ReadonlyArray<WeatherReading>,
       idempotencyKey: string
     ) => Effect.Effect<Acknowledged, ServerUnavailable | ReadingRejected>
+    /** Sends one or more events of a stream, each as JSON; the server logs all or none. */
+    readonly sendEvents: (
+      stream: string,
+      events: ReadonlyArray<string>,
+      idempotencyKey: string
+    ) => Effect.Effect<EventsAcknowledged, ServerUnavailable | ReadingRejected>
+    /** The definition of a stream that the server has now. */
+    readonly describe: (
+      stream: string
+    ) => Effect.Effect<typeof StreamDescription.Type, ServerUnavailable | ReadingRejected | StreamUnknown>
   }
 >()("floe/services/LogClient") {}

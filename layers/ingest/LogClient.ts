@@ -4,8 +4,8 @@ import * as HttpClient from "effect/http/HttpClient"
 import type * as HttpClientError from "effect/http/HttpClientError"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
-import { EventsLogged } from "../../services/Api.ts"
-import { LogClient, ReadingRejected, ServerUnavailable } from "../../services/LogClient.ts"
+import { EventsLogged, StreamEventsLogged, StreamFound } from "../../services/Api.ts"
+import { LogClient, ReadingRejected, ServerUnavailable, StreamUnknown } from "../../services/LogClient.ts"
 import { LogTarget } from "../../services/LogTarget.ts"
 import type { WeatherReading } from "../../services/Weather.ts"
 import { transportReason } from "../runtime/transportReason.ts"
@@ -16,6 +16,8 @@ const timeLimit = "10 seconds"
 
 const Acknowledged = Schema.fromJsonString(Schema.Struct({ status: Schema.Literal("success") }))
 const AllAcknowledged = Schema.fromJsonString(EventsLogged)
+const EventsAcknowledged = Schema.fromJsonString(StreamEventsLogged)
+const Found = Schema.fromJsonString(StreamFound)
 const Explained = Schema.fromJsonString(
   Schema.Struct({
     message: Schema.String,
@@ -40,6 +42,8 @@ const failure = (server: string, status: number, body: string) => {
   return Effect.fail(new ServerUnavailable({ server, reason, cause: status }))
 }
 
+const streamPath = (name: string) => `/streams/${encodeURIComponent(name)}`
+
 const acknowledged = Effect.fnUntraced(function* (server: string, response: HttpClientResponse.HttpClientResponse) {
   const body = yield* response.text
   if (response.status !== 200 || !isAcknowledged(body)) yield* failure(server, response.status, body)
@@ -53,20 +57,39 @@ const allAcknowledged = Effect.fnUntraced(function* (server: string, response: H
   return { positions, ts, repeated: response.headers["floe-repeated"] === "true" }
 })
 
+const eventsAcknowledged = Effect.fnUntraced(function* (
+  server: string,
+  response: HttpClientResponse.HttpClientResponse
+) {
+  const body = yield* response.text
+  const logged = Schema.decodeUnknownOption(EventsAcknowledged)(body)
+  if (response.status !== 200 || Option.isNone(logged)) return yield* failure(server, response.status, body)
+  return { positions: logged.value.data.positions, repeated: response.headers["floe-repeated"] === "true" }
+})
+
+const found = Effect.fnUntraced(function* (server: string, response: HttpClientResponse.HttpClientResponse) {
+  const body = yield* response.text
+  const stream = Schema.decodeUnknownOption(Found)(body)
+  if (response.status === 404) return yield* new StreamUnknown({ reason: explanation(body).message })
+  if (response.status !== 200 || Option.isNone(stream)) return yield* failure(server, response.status, body)
+  return stream.value.data
+})
+
 const make = Effect.gen(function* () {
   const client = yield* HttpClient.HttpClient
   const target = yield* LogTarget
-  const execute = <A>(
+  const execute = <A, E>(
     requestTo: (base: string) => HttpClientRequest.HttpClientRequest,
-    key: string,
+    key: string | undefined,
     decode: (
       server: string,
       response: HttpClientResponse.HttpClientResponse
-    ) => Effect.Effect<A, ServerUnavailable | ReadingRejected | HttpClientError.HttpClientError>
+    ) => Effect.Effect<A, E | HttpClientError.HttpClientError>
   ) =>
     Effect.flatMap(target.find, (current) => {
       const server = `at ${current.label}`
-      const request = HttpClientRequest.setHeader(requestTo(addressOf(current.url)), "idempotency-key", key)
+      const unkeyed = requestTo(addressOf(current.url))
+      const request = key === undefined ? unkeyed : HttpClientRequest.setHeader(unkeyed, "idempotency-key", key)
       // Checked for each request: the address may belong to another server by now.
       return confirm(current).pipe(
         Effect.provideService(HttpClient.HttpClient, client),
@@ -97,7 +120,20 @@ const make = Effect.gen(function* () {
       HttpClientRequest.bodyText(HttpClientRequest.post(`${base}/events`), body, "application/json")
     return execute(requestTo, key, allAcknowledged)
   })
-  return LogClient.of({ send, sendAll })
+  const sendEvents = Effect.fn("LogClient.sendEvents")((stream: string, events: ReadonlyArray<string>, key: string) => {
+    const body = `[${events.join(",")}]`
+    const requestTo = (base: string) =>
+      HttpClientRequest.bodyText(
+        HttpClientRequest.post(`${base}${streamPath(stream)}/events`),
+        body,
+        "application/json"
+      )
+    return execute(requestTo, key, eventsAcknowledged)
+  })
+  const describe = Effect.fn("LogClient.describe")((stream: string) =>
+    execute((base) => HttpClientRequest.get(`${base}${streamPath(stream)}`), undefined, found)
+  )
+  return LogClient.of({ send, sendAll, sendEvents, describe })
 })
 
 /** For the current target at the time of each request. */

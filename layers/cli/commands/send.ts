@@ -87,6 +87,7 @@ const interrupted = (acknowledged: number, readOnce: boolean, again: boolean) =>
 const bulk = Effect.fnUntraced(function* (
   name: string,
   options: {
+    readonly stream: Option.Option<string>
     readonly format: Option.Option<Format>
     readonly complete: boolean
     readonly again: boolean
@@ -97,6 +98,9 @@ const bulk = Effect.fnUntraced(function* (
   const started = yield* monotonicMillis
   const source = yield* open(name)
   const { logId, url } = yield* (yield* LogTarget).find
+  const log = logId === null ? url.href : `log ${logId}`
+  const wanted = Option.filter(options.stream, (stream) => stream !== "weather")
+  const stream = Option.isNone(wanted) ? undefined : yield* (yield* LogClient).describe(wanted.value)
   const line = (sent: Sent, millis: number) => {
     const share =
       sent.ofBytes === null ? "" : `, ${Math.floor((100 * sent.bytes) / Math.max(1, sent.ofBytes))} % of the file`
@@ -107,9 +111,10 @@ const bulk = Effect.fnUntraced(function* (
   const sent = yield* withProgress(({ show }) =>
     sendFile({
       source,
+      stream,
       format: Option.getOrUndefined(options.format),
       complete: options.complete,
-      target: logId === null ? url.href : `log ${logId}`,
+      target: stream === undefined ? log : `stream ${stream.name} of ${log}`,
       again: options.again,
       doubtful: Option.getOrUndefined(options.doubtful),
       progress: (sent) => {
@@ -149,6 +154,11 @@ export const send = Command.make(
       Argument.withSchema(Temperature),
       Argument.optional
     ),
+    stream: Flag.String("stream").pipe(
+      Flag.withDescription("Send the file to this stream, by its columns; weather by default"),
+      Flag.withMetavar("name"),
+      Flag.optional
+    ),
     file: Flag.String("file").pipe(
       Flag.withAlias("f"),
       Flag.withDescription("Send the records in this file: NDJSON, or CSV with a header; - for standard input"),
@@ -180,6 +190,9 @@ export const send = Command.make(
       if (Option.isSome(city)) return yield* usageError(["floe", "send"], "Give a record or --file, not both.")
       return yield* bulk(file.value, { ...options, json })
     }
+    if (Option.isSome(options.stream) && options.stream.value !== "weather") {
+      return yield* usageError(["floe", "send"], "Give --file with --stream, for example --stream readings --file -.")
+    }
     if (Option.isNone(city) || Option.isNone(temperature)) {
       return yield* usageError(
         ["floe", "send"],
@@ -190,7 +203,7 @@ export const send = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Send records to the logging server of the data folder, or to FLOE_TARGET. Each line of a file is either acknowledged or reported in <file>.refused.ndjson, and Floe prints the counts. Exit code 1 if a line was reported, or if the last line has no newline and was held back (see --complete). If sending is interrupted, or the file has grown, run the same command again: it resumes where it stopped, and nothing is logged twice. Floe records its progress beside the file, in <file>.floe-send.json. Standard input and other pipes cannot be resumed: rejected lines are reported on standard error, and sending the same input again logs it again."
+    "Send records to the logging server of the data folder, or to FLOE_TARGET. Each line of a file is either acknowledged or reported in <file>.refused.ndjson, and Floe prints the counts. Exit code 1 if a line was reported, or if the last line has no newline and was held back (see --complete). If sending is interrupted, or the file has grown, run the same command again: it resumes where it stopped, and nothing is logged twice. Floe records its progress beside the file, in <file>.floe-send.json. With --stream, each line is an event of that stream: in CSV, an empty field without quotes is left out, and lists, maps and nested fields are JSON. Standard input and other pipes cannot be resumed: rejected lines are reported on standard error, and sending the same input again logs it again."
   ),
   Command.withShortDescription("Send records to the logging server"),
   Command.withExamples([
@@ -200,6 +213,10 @@ export const send = Command.make(
     {
       command: "floe send --file readings.ndjson",
       description: 'Send a file with one {"city":"Oslo","temperature":"41.5"} per line'
+    },
+    {
+      command: "floe send --stream readings --file readings.csv",
+      description: "Send a CSV file with columns of the stream readings"
     }
   ]),
   Command.provide(LogClientLayer.layer),

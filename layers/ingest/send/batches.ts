@@ -1,27 +1,29 @@
 /** Splits a file into batches: the same ones each time while the file stays the same. */
 import { createHash } from "node:crypto"
 import { Schema, Stream } from "effect"
-import type { WeatherReading } from "../../../services/Weather.ts"
 import { carriageReturn, type Format, isLineEnd, isTooLong, type Line, splitter } from "./lines.ts"
-import { parser, type Rejected } from "./records.ts"
+import type { LineParser, Rejected } from "./records.ts"
 import { FileUnreadable, formatOf, magicBytes, problemOf, reasonOf, type Source } from "./Source.ts"
 
 /** About 10 ms of work for the server, and at most 2 MiB of its 5. */
 const maxRecords = 1000
 
-export interface Numbered {
+/** The server takes 5 MiB; the last reading of a batch can have one more. */
+const maxBytes = 1024 * 1024
+
+export interface Numbered<R> {
   readonly line: number
-  readonly reading: WeatherReading
+  readonly reading: R
 }
 
-export interface Batch {
+export interface Batch<R> {
   readonly _tag: "Batch"
   /** Byte range in the file; `end` is exclusive. */
   readonly from: number
   readonly end: number
   /** SHA-256 of the file up to `end`. */
   readonly digest: string
-  readonly readings: ReadonlyArray<Numbered>
+  readonly readings: ReadonlyArray<Numbered<R>>
   readonly rejected: ReadonlyArray<Rejected>
 }
 
@@ -40,7 +42,10 @@ export interface Checkpoint {
   readonly done: boolean
 }
 
-export interface BatchOptions {
+export interface BatchOptions<R> {
+  readonly parser: LineParser<R>
+  /** What a reading adds to a request; 0 for those that are small, as a batch has at most 1,000. */
+  readonly bytesOf: (reading: R) => number
   readonly format: Format | undefined
   /** Send the last line even if it has no line end. */
   readonly complete: boolean
@@ -56,10 +61,10 @@ class FileChanged extends Schema.TaggedError<FileChanged>()("FileChanged", { pat
 const isBegin = ({ part }: Line) => part === "first" || part === "whole"
 const isBlank = ({ raw }: Line) => /^\s*$/.test(raw.toString("latin1", 0, 1000))
 
-interface Reading {
+interface Reading<R> {
   readonly format: Format
   readonly split: ReturnType<typeof splitter>
-  readonly parse: ReturnType<typeof parser>
+  readonly parse: ReturnType<LineParser<R>>
 }
 
 async function* piecesOf(chunks: AsyncIterable<Buffer>, place = 0): AsyncGenerator<Buffer> {
@@ -75,22 +80,31 @@ async function* piecesOf(chunks: AsyncIterable<Buffer>, place = 0): AsyncGenerat
   }
 }
 
-async function* read(
+async function* read<R>(
   source: Source,
-  { complete, checkpoint, ...options }: BatchOptions
-): AsyncGenerator<Batch | Waiting> {
+  { complete, checkpoint, bytesOf, ...options }: BatchOptions<R>
+): AsyncGenerator<Batch<R> | Waiting> {
   const hash = createHash("sha256")
   const begin = checkpoint === undefined ? 0 : checkpoint.done ? checkpoint.end : checkpoint.from
   let position = 0
   let from = begin
   let confirmed = checkpoint === undefined
-  let readings: Array<Numbered> = []
+  let readings: Array<Numbered<R>> = []
+  let bytes = 0
   let rejected: Array<Rejected> = []
 
-  const cut = (): Batch => {
-    const batch: Batch = { _tag: "Batch", from, end: position, digest: hash.copy().digest("hex"), readings, rejected }
+  const cut = (): Batch<R> => {
+    const batch: Batch<R> = {
+      _tag: "Batch",
+      from,
+      end: position,
+      digest: hash.copy().digest("hex"),
+      readings,
+      rejected
+    }
     from = position
     readings = []
+    bytes = 0
     rejected = []
     return batch
   }
@@ -103,7 +117,7 @@ async function* read(
     return true
   }
 
-  function* take(parse: Reading["parse"], line: Line): Generator<Batch> {
+  function* take(parse: Reading<R>["parse"], line: Line): Generator<Batch<R>> {
     // The line may turn out to have no end yet, so it starts a new batch.
     if (isTooLong(line) && isBegin(line) && confirmed && position > from) yield cut()
     hash.update(line.raw)
@@ -112,15 +126,18 @@ async function* read(
     position = line.end
     if (parsed._tag === "BadHeader") throw new FileUnreadable({ path: source.name, reason: parsed.reason })
     if (position > begin) {
-      if (parsed._tag === "Reading") readings.push({ line: line.number, reading: parsed.reading })
+      if (parsed._tag === "Reading") {
+        readings.push({ line: line.number, reading: parsed.reading })
+        bytes += bytesOf(parsed.reading)
+      }
       if (parsed._tag === "Rejected") rejected.push(parsed.rejected)
     }
     const isReached = confirm()
-    const isFull = confirmed && readings.length + rejected.length >= maxRecords
+    const isFull = confirmed && (readings.length + rejected.length >= maxRecords || bytes >= maxBytes)
     if (position > begin && (isReached || isFull)) yield cut()
   }
 
-  function* each({ parse }: Reading, lines: Iterable<Line>): Generator<Batch | Waiting> {
+  function* each({ parse }: Reading<R>, lines: Iterable<Line>): Generator<Batch<R> | Waiting> {
     for (const line of lines) {
       if (line.open && !complete && confirmed) {
         if (!isBlank(line)) yield { _tag: "Waiting", line: line.number }
@@ -135,7 +152,7 @@ async function* read(
    * Continues after the checkpoint, where the file ended in an earlier run. If --complete sent a line without its end,
    * only that line end may follow.
    */
-  function* resume(reading: Reading, chunk: Buffer, before: number | undefined) {
+  function* resume(reading: Reading<R>, chunk: Buffer, before: number | undefined) {
     yield* each(reading, reading.split.end())
     const end = /^(?:\r?\n|\r)?/.exec(chunk.toString("latin1", 0, 2))?.[0] ?? ""
     if (isLineEnd(before, reading.format)) {
@@ -152,9 +169,9 @@ async function* read(
     const format = options.format ?? formatOf(source.name, head)
     const reason = problemOf(format, head)
     if (reason !== undefined) throw new FileUnreadable({ path: source.name, reason })
-    return { format: format ?? "csv", split: splitter(format ?? "csv"), parse: parser(format ?? "csv") }
+    return { format: format ?? "csv", split: splitter(format ?? "csv"), parse: options.parser(format ?? "csv") }
   }
-  let reading: Reading | undefined
+  let reading: Reading<R> | undefined
   let offset = 0
   let before: number | undefined
   for await (const piece of piecesOf(source.chunks(), checkpoint?.end)) {
@@ -181,7 +198,7 @@ async function* read(
 }
 
 /** The batches after the checkpoint. One batch is prepared while another is sent. */
-export const batches = (source: Source, options: BatchOptions) =>
+export const batches = <R>(source: Source, options: BatchOptions<R>) =>
   Stream.fromAsyncIterable(read(source, options), (cause) =>
     cause instanceof FileChanged || cause instanceof FileUnreadable
       ? cause

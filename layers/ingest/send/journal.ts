@@ -32,7 +32,7 @@ interface Journal {
   readonly checkpoint: Checkpoint | undefined
   readonly before: Counts
   readonly record: (
-    batch: Batch,
+    batch: Pick<Batch<unknown>, "from" | "end" | "digest">,
     counts: Counts,
     acknowledged: boolean
   ) => Effect.Effect<void, SendState.StateUnusable | FileUnreadable>

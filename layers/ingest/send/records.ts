@@ -1,4 +1,4 @@
-/** Parses lines of NDJSON and records of CSV into readings. */
+/** Parses lines of NDJSON and records of CSV into readings, or into whatever a file has lines of. */
 import { Option, Result } from "effect"
 import { WeatherReading } from "../../../services/Weather.ts"
 import { plural } from "../../runtime/plural.ts"
@@ -15,8 +15,8 @@ export interface Rejected {
   readonly text: string
 }
 
-export type Parsed =
-  | { readonly _tag: "Reading"; readonly reading: WeatherReading }
+export type Parsed<R> =
+  | { readonly _tag: "Reading"; readonly reading: R }
   | { readonly _tag: "Rejected"; readonly rejected: Rejected }
   /** An empty line, the header, or part of a line that is too long. */
   | { readonly _tag: "Nothing" }
@@ -35,83 +35,111 @@ const textOf = (bytes: Buffer) => {
 
 const field = /(?:"((?:[^"]|"")*)"|([^",][^,]*|))(,|$)/y
 
-const fieldsOf = (text: string): Option.Option<ReadonlyArray<string>> => {
-  const fields: Array<string> = []
+export interface Cell {
+  readonly text: string
+  readonly isQuoted: boolean
+}
+
+const cellsOf = (text: string): Option.Option<ReadonlyArray<Cell>> => {
+  const fields: Array<Cell> = []
   field.lastIndex = 0
   for (;;) {
     const match = field.exec(text)
     if (match === null) return Option.none()
-    fields.push(match[1]?.replaceAll('""', '"') ?? match[2] ?? "")
+    fields.push({ text: match[1]?.replaceAll('""', '"') ?? match[2] ?? "", isQuoted: match[1] !== undefined })
     if (match[3] === "") return Option.some(fields)
   }
 }
 
+/** How the lines of a file become what is sent. The errors are predicates or sentences without their end. */
+export interface LineKind<R> {
+  /** Why the first line of a CSV file is no header; undefined if it is one. */
+  readonly headerProblem: (names: ReadonlyArray<string>) => string | undefined
+  readonly ofCells: (names: ReadonlyArray<string>, cells: ReadonlyArray<Cell>) => Result.Result<R, string>
+  /** A line of NDJSON. */
+  readonly ofText: (text: string) => Result.Result<R, string>
+}
+
 const fieldNames = Object.keys(WeatherReading.fields)
 
-const headerProblem = (names: ReadonlyArray<string>) => {
-  const unknown = names.find((name) => !fieldNames.includes(name))
-  if (unknown !== undefined) {
-    return `its first line names ${JSON.stringify(unknown.slice(0, 50))}, but a record has only ${fieldNames.join(" and ")}`
-  }
-  const missing = fieldNames.find((name) => !names.includes(name))
-  if (missing !== undefined) return `its first line does not name ${missing}`
-  return new Set(names).size < names.length ? "its first line names a field twice" : undefined
+export const namesTwice = (names: ReadonlyArray<string>) =>
+  new Set(names).size < names.length ? "its first line names a field twice" : undefined
+
+const weather: LineKind<WeatherReading> = {
+  headerProblem: (names) => {
+    const unknown = names.find((name) => !fieldNames.includes(name))
+    if (unknown !== undefined) {
+      return `its first line names ${JSON.stringify(unknown.slice(0, 50))}, but a record has only ${fieldNames.join(" and ")}`
+    }
+    const missing = fieldNames.find((name) => !names.includes(name))
+    return missing === undefined ? namesTwice(names) : `its first line does not name ${missing}`
+  },
+  ofCells: (names, cells) => decodeRecordOrReason(Object.fromEntries(names.map((name, i) => [name, cells[i]?.text]))),
+  ofText: (text) =>
+    Result.flatMap(
+      Result.mapError(parseRecord(text), (failure) => `it ${failure}`),
+      decodeRecordOrReason
+    )
 }
 
 const blank = /^[ \t\r\n]*$/
 const lineEnd = /\r\n$|\n$|\r$/
 
-export const parser = (format: Format) => {
-  let header: ReadonlyArray<string> | undefined
-  let startOfLong = ""
-  const reject = ({ number, lines }: Line, text: string, reason: string): Parsed => ({
-    _tag: "Rejected",
-    rejected: { line: number, ...(lines > 1 && { lines }), reason, text: text.slice(0, longestText).toWellFormed() }
-  })
-  const reading = (line: Line, text: string, value: unknown): Parsed => {
-    const decoded = decodeRecordOrReason(value)
-    return Result.isSuccess(decoded)
-      ? { _tag: "Reading", reading: decoded.success }
-      : reject(line, text, decoded.failure)
-  }
-  const ofCsv = (line: Line, text: string): Parsed => {
-    const fields = line.unclosed ? Option.none() : fieldsOf(text)
-    if (header === undefined) {
-      if (Option.isNone(fields)) return { _tag: "BadHeader", reason: "the quotes in its first line are wrong" }
-      const reason = headerProblem(fields.value)
-      if (reason !== undefined) return { _tag: "BadHeader", reason }
-      header = fields.value
-      return { _tag: "Nothing" }
+/** A parser for the lines of a file, in their order. */
+export type LineParser<R> = (format: Format) => (line: Line) => Parsed<R>
+
+export const parserOf =
+  <R>(kind: LineKind<R>): LineParser<R> =>
+  (format) => {
+    let header: ReadonlyArray<string> | undefined
+    let startOfLong = ""
+    const reject = ({ number, lines }: Line, text: string, reason: string): Parsed<R> => ({
+      _tag: "Rejected",
+      rejected: { line: number, ...(lines > 1 && { lines }), reason, text: text.slice(0, longestText).toWellFormed() }
+    })
+    const reading = (line: Line, text: string, decoded: Result.Result<R, string>): Parsed<R> =>
+      Result.isSuccess(decoded) ? { _tag: "Reading", reading: decoded.success } : reject(line, text, decoded.failure)
+    const ofCsv = (line: Line, text: string): Parsed<R> => {
+      const fields = line.unclosed ? Option.none() : cellsOf(text)
+      if (header === undefined) {
+        if (Option.isNone(fields)) return { _tag: "BadHeader", reason: "the quotes in its first line are wrong" }
+        const names = fields.value.map(({ text }) => text)
+        const reason = kind.headerProblem(names)
+        if (reason !== undefined) return { _tag: "BadHeader", reason }
+        header = names
+        return { _tag: "Nothing" }
+      }
+      if (line.unclosed) return reject(line, text, "a quote in it is not closed")
+      if (Option.isNone(fields)) return reject(line, text, "it has text after a closing quote")
+      if (fields.value.length !== header.length) {
+        return reject(
+          line,
+          text,
+          `it has ${plural(fields.value.length, "field")}, and the first line has ${header.length}`
+        )
+      }
+      return reading(line, text, kind.ofCells(header, fields.value))
     }
-    if (line.unclosed) return reject(line, text, "a quote in it is not closed")
-    if (Option.isNone(fields)) return reject(line, text, "it has text after a closing quote")
-    if (fields.value.length !== header.length) {
-      return reject(
-        line,
-        text,
-        `it has ${plural(fields.value.length, "field")}, and the first line has ${header.length}`
-      )
+
+    return (line: Line): Parsed<R> => {
+      if (line.part === "first") startOfLong = line.raw.toString("latin1", 0, longestText)
+      if (line.part === "first" || line.part === "next") return { _tag: "Nothing" }
+      const unreadable = (text: string, reason: string): Parsed<R> =>
+        format === "csv" && header === undefined
+          ? { _tag: "BadHeader", reason: `its first line ${reason}` }
+          : reject(line, text, `it ${reason}`)
+      if (isTooLong(line)) {
+        const text = line.part === "last" ? startOfLong : line.raw.toString("latin1", 0, longestText)
+        return unreadable(text, `is longer than ${maxLineBytes} bytes`)
+      }
+      const decoded = textOf(line.raw)
+      if (Option.isNone(decoded)) return unreadable(line.raw.toString("latin1"), "is not valid UTF-8")
+      const text = (line.number === 1 ? decoded.value.replace(/^\ufeff/, "") : decoded.value).replace(lineEnd, "")
+      if (blank.test(text)) return { _tag: "Nothing" }
+      if (format === "csv") return ofCsv(line, text)
+      return reading(line, text, kind.ofText(text))
     }
-    return reading(line, text, Object.fromEntries(header.map((name, i) => [name, fields.value[i]])))
   }
 
-  return (line: Line): Parsed => {
-    if (line.part === "first") startOfLong = line.raw.toString("latin1", 0, longestText)
-    if (line.part === "first" || line.part === "next") return { _tag: "Nothing" }
-    const unreadable = (text: string, reason: string): Parsed =>
-      format === "csv" && header === undefined
-        ? { _tag: "BadHeader", reason: `its first line ${reason}` }
-        : reject(line, text, `it ${reason}`)
-    if (isTooLong(line)) {
-      const text = line.part === "last" ? startOfLong : line.raw.toString("latin1", 0, longestText)
-      return unreadable(text, `is longer than ${maxLineBytes} bytes`)
-    }
-    const decoded = textOf(line.raw)
-    if (Option.isNone(decoded)) return unreadable(line.raw.toString("latin1"), "is not valid UTF-8")
-    const text = (line.number === 1 ? decoded.value.replace(/^\ufeff/, "") : decoded.value).replace(lineEnd, "")
-    if (blank.test(text)) return { _tag: "Nothing" }
-    if (format === "csv") return ofCsv(line, text)
-    const value = parseRecord(text)
-    return Result.isSuccess(value) ? reading(line, text, value.success) : reject(line, text, `it ${value.failure}`)
-  }
-}
+/** For the readings of weather. */
+export const parser = parserOf(weather)

@@ -4,18 +4,24 @@
  */
 import { hash } from "node:crypto"
 import { Effect, Option, Schedule, Stream } from "effect"
-import { LogClient, type ServerUnavailable } from "../../../services/LogClient.ts"
+import { LogClient, type ReadingRejected, type ServerUnavailable } from "../../../services/LogClient.ts"
+import type { WeatherReading } from "../../../services/Weather.ts"
 import { monotonic } from "../../runtime/elapsed.ts"
 import { type Batch, batches, type Numbered } from "./batches.ts"
+import { type EventStream, eventParser } from "./events.ts"
 import * as Journal from "./journal.ts"
 import type { Format } from "./lines.ts"
-import type { Rejected } from "./records.ts"
+import { type LineParser, parser, type Rejected } from "./records.ts"
 import type { Source } from "./Source.ts"
 
+/** Of the text in a report. */
+const longestText = 1000
 const retryLimit = "15 seconds"
 
 export interface SendOptions extends Journal.JournalOptions {
   readonly source: Source
+  /** Weather by default. */
+  readonly stream?: EventStream | undefined
   /** By default detected from the name or the content. */
   readonly format: Format | undefined
   /** Send the last line even if it has no line end. */
@@ -40,11 +46,33 @@ export interface Sent {
   readonly ofBytes: number | null
 }
 
+/** What becomes of the lines of a file. */
+interface Recipient<R> {
+  readonly parser: LineParser<R>
+  readonly bytesOf: (reading: R) => number
+  readonly send: (
+    readings: ReadonlyArray<R>,
+    key: string
+  ) => Effect.Effect<{ readonly repeated: boolean }, ServerUnavailable | ReadingRejected>
+}
+
+const weatherOf = ({ sendAll }: LogClient["Service"]): Recipient<WeatherReading> => ({
+  parser,
+  bytesOf: () => 0,
+  send: sendAll
+})
+
+const streamOf = ({ sendEvents }: LogClient["Service"], stream: EventStream): Recipient<string> => ({
+  parser: eventParser(stream),
+  bytesOf: Buffer.byteLength,
+  send: (events, key) => sendEvents(stream.name, events, key)
+})
+
 const indexed = /^\[(\d+)\](?:\.(.*))?$/s
 
 /** Separates the readings that the server names; undefined if it names none. */
-const withoutRejected = (
-  readings: ReadonlyArray<Numbered>,
+const withoutRejected = <R>(
+  readings: ReadonlyArray<Numbered<R>>,
   errors: ReadonlyArray<{ readonly field: string; readonly message: string }>
 ) => {
   const reasons = new Map<number, string>()
@@ -55,16 +83,17 @@ const withoutRejected = (
   if (reasons.size === 0) return undefined
   const rejected = readings.flatMap(({ line, reading }, i): ReadonlyArray<Rejected> => {
     const reason = reasons.get(i)
-    return reason === undefined ? [] : [{ line, reason, text: JSON.stringify(reading) }]
+    return reason === undefined
+      ? []
+      : [{ line, reason, text: typeof reading === "string" ? reading.slice(0, longestText) : JSON.stringify(reading) }]
   })
   return { rest: readings.filter((_, i) => !reasons.has(i)), rejected }
 }
 
 const linesOf = (rejected: ReadonlyArray<Rejected>) => rejected.reduce((sum, { lines = 1 }) => sum + lines, 0)
 
-export const sendFile = Effect.fn("sendFile")(function* (options: SendOptions) {
+const sendTo = Effect.fnUntraced(function* <R>(options: SendOptions, recipient: Recipient<R>) {
   const { source } = options
-  const client = yield* LogClient
   const journal =
     source.file === undefined
       ? yield* Journal.none(options.onRejected)
@@ -76,12 +105,12 @@ export const sendFile = Effect.fn("sendFile")(function* (options: SendOptions) {
   let waiting: number | null = null
   let bytes = journal.checkpoint?.end ?? 0
 
-  const keyOf = ({ from, digest }: Batch) =>
+  const keyOf = ({ from, digest }: Batch<R>) =>
     `floe-send-${hash("sha256", `${journal.round}\n${from}\n${digest}`).slice(0, 40)}`
 
-  const send = (readings: ReadonlyArray<Numbered>, key: string) =>
-    client
-      .sendAll(
+  const send = (readings: ReadonlyArray<Numbered<R>>, key: string) =>
+    recipient
+      .send(
         readings.map(({ reading }) => reading),
         key
       )
@@ -96,7 +125,7 @@ export const sendFile = Effect.fn("sendFile")(function* (options: SendOptions) {
         })
       )
 
-  const deliver = Effect.fnUntraced(function* (batch: Batch) {
+  const deliver = Effect.fnUntraced(function* (batch: Batch<R>) {
     const all = [...batch.rejected]
     let readings = batch.readings
     while (readings.length > 0) {
@@ -131,9 +160,11 @@ export const sendFile = Effect.fn("sendFile")(function* (options: SendOptions) {
     bytes,
     ofBytes: source.file?.size ?? null
   })
-  let last: Batch | undefined
+  let last: Batch<R> | undefined
   yield* Stream.runForEach(
     batches(source, {
+      parser: recipient.parser,
+      bytesOf: recipient.bytesOf,
       format: options.format,
       complete: options.complete || source.file === undefined,
       checkpoint: journal.checkpoint
@@ -154,3 +185,9 @@ export const sendFile = Effect.fn("sendFile")(function* (options: SendOptions) {
   else yield* journal.skipped
   return sent()
 }, Effect.scoped)
+
+export const sendFile = Effect.fn("sendFile")(function* (options: SendOptions) {
+  const client = yield* LogClient
+  const { stream } = options
+  return yield* stream === undefined ? sendTo(options, weatherOf(client)) : sendTo(options, streamOf(client, stream))
+})

@@ -15,7 +15,7 @@ export interface Rejected {
   readonly text: string
 }
 
-export type Parsed<R> =
+type Parsed<R> =
   | { readonly _tag: "Reading"; readonly reading: R }
   | { readonly _tag: "Rejected"; readonly rejected: Rejected }
   /** An empty line, the header, or part of a line that is too long. */

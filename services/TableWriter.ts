@@ -4,6 +4,7 @@
  */
 import { Context, type Effect, type Option, Schema } from "effect"
 import type { LogRecord } from "./EventLog.ts"
+import type { AppliedStream } from "./StreamDefinition.ts"
 
 /** How much of the log the table holds; committed together with the rows. */
 export interface Progress {
@@ -84,6 +85,11 @@ export class TableWriter extends Context.Service<
     readonly staged: Effect.Effect<number>
     /** Makes the staged rows and the progress durable and visible atomically. On failure nothing is visible and the rows stay staged. */
     readonly commit: (progress: Progress) => Effect.Effect<Committed, TableUnavailable | TableBroken | TableChanged>
+    /**
+     * Gives the table the columns of a later version of its stream. Rows that are staged already, and those of earlier
+     * versions that are staged later, are written under these columns. The same call again completes an interrupted one.
+     */
+    readonly evolve: (stream: AppliedStream) => Effect.Effect<void, TableUnavailable | TableBroken | TableChanged>
     /** Loads what other programs have committed since. */
     readonly refresh: Effect.Effect<void, TableUnavailable | TableBroken | TableChanged>
     /** Drops the rows staged since the last commit. */

@@ -30,7 +30,7 @@ const { layerToRead } = DataFolder
 const leases = Leases.layer.pipe(Layer.provide(layerToRead))
 const logToRead = EventLogReader.layer.pipe(Layer.provide(layerToRead))
 const streamsToRead = Streams.layer.pipe(Layer.provide(layerToRead))
-const query = Query.layer.pipe(Layer.provide([leases, layerToRead]))
+const query = Query.layer.pipe(Layer.provide([leases, streamsToRead, layerToRead]))
 const tableReader = (table: string) => TableReader.at(table).pipe(Layer.provide([leases, layerToRead]))
 
 const noConnect = "the sink is a program of its own, which floe connector can show, pause and resume"

@@ -300,7 +300,12 @@ describe("floe rebuild --promote", () => {
           Layer.provide(TableWriterLayer.layer)
         )
       ),
-      Layer.provideMerge(Layer.merge(RebuildLayer.layer.pipe(Layer.provide(weatherOnly)), QueryLayer.layer)),
+      Layer.provideMerge(
+        Layer.merge(
+          RebuildLayer.layer.pipe(Layer.provide(weatherOnly)),
+          QueryLayer.layer.pipe(Layer.provide(weatherOnly))
+        )
+      ),
       Layer.provideMerge(Layer.mergeAll(EventLogLayer.layer, LeasesLayer.layer, announcingControl)),
       Layer.provideMerge(Layer.merge(at(root), Announcements.layer))
     )

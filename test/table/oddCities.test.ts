@@ -17,9 +17,10 @@ import { hourOf, type WeatherRecord } from "../../services/Weather.ts"
 import { environment, filesUnder, readAvro } from "../support/icebergTable.ts"
 import { icebirdRows, sorted } from "../support/icebirdReader.ts"
 import { oddCities, oddCity } from "../support/oddCities.ts"
+import { weatherOnly } from "../support/weatherOnly.ts"
 
 const live = Layer.mergeAll(
-  QueryLayer.layer,
+  QueryLayer.layer.pipe(Layer.provide(weatherOnly)),
   TableChecksumsLayer.layer,
   TableWriterLayer.layer,
   EventLogLayer.layer,

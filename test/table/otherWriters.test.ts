@@ -1,4 +1,5 @@
 /** What Floe makes of tables on which Spark has worked. Rows are judged by those that Spark read in them. */
+
 import { readdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
@@ -18,6 +19,7 @@ import { add, environmentAt, maintainAll, openWriter, someRows } from "../suppor
 import { floe } from "../support/program.ts"
 import { listSnapshots } from "../support/readTable.ts"
 import { unpacked } from "../support/recordedTables.ts"
+import { weatherOnly } from "../support/weatherOnly.ts"
 
 const select = "SELECT * FROM iceberg.default.weather"
 
@@ -27,7 +29,9 @@ const query = (root: string, sql = select) =>
     return { columns: columns.map(({ name }) => name), rows: yield* Stream.runCollect(rows) }
   }).pipe(
     Effect.scoped,
-    Effect.provide(QueryLayer.layer.pipe(Layer.provide(LeasesLayer.layer), Layer.provide(at(root))))
+    Effect.provide(
+      QueryLayer.layer.pipe(Layer.provide(weatherOnly)).pipe(Layer.provide(LeasesLayer.layer), Layer.provide(at(root)))
+    )
   )
 
 const audited = (root: string) =>

@@ -6,6 +6,7 @@ import type { TableFile } from "../iceberg/readManifests.ts"
 import type { Column, PairedFile, TableScan } from "../iceberg/TableScan.ts"
 import { filename, list, pattern, quoted } from "../parquet/literals.ts"
 import { duckType, hasRenamedField, named } from "../schema/duckTypes.ts"
+import type { TableField } from "../schema/fields.ts"
 
 /** A table for the engine: the files to read, and a SELECT of its rows. */
 export interface TableRows {
@@ -58,6 +59,13 @@ const deletedRows = (touched: ReadonlyArray<PairedFile>, deletes: ReadonlyArray<
     JOIN (VALUES ${values(touched)}) AS data(path, recorded, sequence, part)
       ON deleted.file_path = data.recorded AND data.part = file.part AND data.sequence <= file.sequence`
 }
+
+/** A table with these columns and no rows. */
+export const emptyRows = (fields: ReadonlyArray<TableField>): TableRows => ({
+  files: [],
+  byId: [],
+  select: noRows(fields.map(({ id, name, type }) => ({ id, name, as: name, type, types: [] })))
+})
 
 const noRows = (columns: ReadonlyArray<Selected>) =>
   `SELECT ${columns.map(({ as, type }) => `NULL::${duckType(type)} AS ${named(as)}`).join(", ")} WHERE false`

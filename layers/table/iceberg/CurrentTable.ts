@@ -56,9 +56,12 @@ export const missingProgress = (file: string) =>
     unsupported: true
   })
 
-export const make = (tableFolder: string, store: ManifestStore, spec: () => TableSpec) => {
+/** The spec of the table with this metadata, or of a table without metadata. */
+export type SpecOf = (metadata: Metadata.TableMetadata | undefined) => TableSpec
+
+export const make = (tableFolder: string, store: ManifestStore, specOf: SpecOf) => {
   const metadataFolder = join(tableFolder, "metadata")
-  let active = new ActiveFiles(spec())
+  let active = new ActiveFiles(specOf(undefined))
   let current: TableVersion | undefined
   let foreignCommits = 0
   let dropped: ReadonlyArray<Dropped> = []
@@ -76,7 +79,8 @@ export const make = (tableFolder: string, store: ManifestStore, spec: () => Tabl
     for (const { file: path, reason } of torn) {
       yield* Effect.logWarning(`${path} ${reason}: it is ignored, and its version number is not used again.`)
     }
-    const unwritable = Metadata.whyUnwritable(metadata, spec())
+    const spec = specOf(metadata)
+    const unwritable = Metadata.whyUnwritable(metadata, spec)
     if (unwritable !== undefined) return yield* new TableBroken({ file, reason: unwritable, unsupported: true })
     if (pathOf(metadata.location).replace(/\/$/, "") !== tableFolder) {
       return yield* new TableBroken({
@@ -88,7 +92,7 @@ export const make = (tableFolder: string, store: ManifestStore, spec: () => Tabl
     const manifests = yield* readList(tableFolder, metadata.location, snapshot["manifest-list"])
     const next: TableVersion = { version, highest, name, identity, metadata, manifests }
     if (Option.isNone(committedOf(next))) return yield* missingProgress(file)
-    active = new ActiveFiles(spec())
+    active = new ActiveFiles(spec)
     frozen.clear()
     store.forgetAllBut(new Set(manifests.map((manifest) => manifest.manifest_path)))
     for (const manifest of manifests) {

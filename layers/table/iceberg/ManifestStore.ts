@@ -18,7 +18,7 @@ export interface NewManifest extends FormedEntries {
 /** Entries in the cache, over all manifests: enough that a compaction in several pieces reads each manifest once. */
 const maxCachedEntries = fullManifest * 2
 
-export const make = (tableFolder: string, writer: string, spec: TableSpec) => {
+export const make = (tableFolder: string, writer: string, spec: () => TableSpec) => {
   const cache = new Map<string, FormedEntries>()
   let cachedEntries = 0
   let created = 0
@@ -33,7 +33,7 @@ export const make = (tableFolder: string, writer: string, spec: TableSpec) => {
     prepare: (snapshotId: bigint, sequenceNumber: number, { entries, form }: FormedEntries): NewManifest => {
       const bytes = encodeEntries(entries, form)
       const path = join(tableFolder, "metadata", `${writer}-m${created++}.avro`)
-      const described = Manifest.describe(path, bytes.length, snapshotId, sequenceNumber, entries, form, spec)
+      const described = Manifest.describe(path, bytes.length, snapshotId, sequenceNumber, entries, form, spec())
       return { described, file: { path, bytes }, form, entries }
     },
     remember: ({ described, entries, form }: NewManifest) => {

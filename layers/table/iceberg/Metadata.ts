@@ -146,8 +146,15 @@ export const hasOwnColumns = (metadata: TableMetadata, { schema }: Pick<TableSpe
   metadata["current-schema-id"] === schema["schema-id"] &&
   metadata.schemas.every((one) => hasFields(one, schema.fields))
 
-const currentSchema = (metadata: TableMetadata) =>
+export const currentSchema = (metadata: TableMetadata) =>
   metadata.schemas.find((one) => one["schema-id"] === metadata["current-schema-id"])
+
+/** Whether the table has always had the same columns, so that all files have these columns. */
+export const hasFirstColumns = (metadata: TableMetadata) => {
+  const [first] = metadata.schemas
+  const fields = JSON.stringify(first?.fields)
+  return metadata["current-schema-id"] === 0 && metadata.schemas.every((one) => JSON.stringify(one.fields) === fields)
+}
 
 /** The id that the table's metadata gives to these columns. */
 export const schemaIdOf = (metadata: TableMetadata | undefined, { schema }: TableSpec) =>
@@ -183,8 +190,11 @@ export const whyUnwritable = (metadata: TableMetadata, { partitionSpec, schema }
     : `is not partitioned by ${columns} in its first partition spec, as Floe requires`
 }
 
+/** Holds the applied definition of the table's stream. */
+export const streamProperty = "floe.stream"
+
 /** The parts that no commit of Floe changes. */
-export const fixedParts = ({ nameMapping, partitionSpec, schema, stream }: TableSpec) => ({
+export const fixedParts = ({ hasHiveLayout, nameMapping, partitionSpec, schema, stream }: TableSpec) => ({
   "format-version": 2 as const,
   "last-column-id": stream.lastId,
   "current-schema-id": schema["schema-id"],
@@ -197,7 +207,8 @@ export const fixedParts = ({ nameMapping, partitionSpec, schema, stream }: Table
   properties: {
     "write.format.default": "parquet",
     "write.parquet.compression-codec": "zstd",
-    "schema.name-mapping.default": JSON.stringify(nameMapping)
+    "schema.name-mapping.default": JSON.stringify(nameMapping),
+    ...(!hasHiveLayout && { [streamProperty]: JSON.stringify(stream) })
   }
 })
 

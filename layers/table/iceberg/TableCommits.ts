@@ -16,6 +16,7 @@ import type { TableSpec } from "../schema/TableSpec.ts"
 import type { ActiveFile } from "./ActiveFiles.ts"
 import * as CurrentTable from "./CurrentTable.ts"
 import { commitMetadata, type Failpoint, VersionTaken } from "./commitMetadata.ts"
+import { evolved, specIn } from "./evolveSchema.ts"
 import { type ContentFile, content, type ManifestEntry, type ManifestFile } from "./Manifest.ts"
 import * as ManifestStore from "./ManifestStore.ts"
 import * as Metadata from "./Metadata.ts"
@@ -33,6 +34,8 @@ export interface CommitOptions {
   /** Part of the name of every file that this writer creates. */
   readonly writer: string
   readonly spec: TableSpec
+  /** Is called when the table turns out to be of another version of the stream, or becomes so. */
+  readonly onSpec: (spec: TableSpec) => void
   readonly retention: Snapshots.Retention
   readonly failpoint?: Failpoint | undefined
 }
@@ -57,12 +60,20 @@ export const make = Effect.fn("TableCommits.make")(function* (
   options: CommitOptions,
   opened: Option.Option<CurrentMetadata>
 ) {
-  const { failpoint, retention, spec, tableFolder, writer } = options
+  const { failpoint, retention, tableFolder, writer } = options
+  let { spec } = options
   const metadataFolder = join(tableFolder, "metadata")
   const oneAtATime = yield* Semaphore.make(1)
   const random = yield* SecureRandom.SecureRandom
-  const store = ManifestStore.make(tableFolder, writer, spec)
-  const table = CurrentTable.make(tableFolder, store, () => spec)
+  const store = ManifestStore.make(tableFolder, writer, () => spec)
+  const adopt = (next: TableSpec) => {
+    spec = next
+    options.onSpec(next)
+    return next
+  }
+  const table = CurrentTable.make(tableFolder, store, (metadata) =>
+    metadata === undefined ? spec : adopt(specIn(metadata, spec))
+  )
   if (Option.isSome(opened)) yield* table.load(opened.value)
 
   const onNewest = <A, E>(step: Effect.Effect<A, E | VersionTaken>) =>
@@ -219,7 +230,26 @@ export const make = Effect.fn("TableCommits.make")(function* (
     table.advance({ version, highest: version, name: Metadata.fileName(version), identity, metadata, manifests }, [])
   }).pipe(onNewest)
 
+  /** Gives the table the columns of a later version of its stream; a table without metadata gets them with its first. */
+  const evolve = Effect.fn("TableCommits.evolve")(function* (after: TableSpec) {
+    if (table.version === undefined) return void adopt(after)
+    const { highest, manifests, metadata: before, name } = table.version
+    const change = evolved(before, spec, after)
+    if (change._tag === "Unchanged") return
+    if (change._tag === "Refused") {
+      return yield* new TableBroken({ file: join(metadataFolder, name), reason: change.reason, unsupported: true })
+    }
+    const now = Math.max(yield* Clock.currentTimeMillis, before["last-updated-ms"])
+    const metadata = Snapshots.withoutSnapshot({ ...change.metadata, "last-updated-ms": now }, before, name, retention)
+    const version = highest + 1
+    const next = { tableFolder, writer, version, metadata, files: [], dataFiles: [], failpoint }
+    const identity = yield* commitMetadata(next)
+    table.advance({ version, highest: version, name: Metadata.fileName(version), identity, metadata, manifests }, [])
+    adopt(specIn(metadata, after))
+  }, onNewest)
+
   return {
+    evolve,
     get active() {
       return table.active
     },

@@ -3,6 +3,7 @@ import { Effect, Layer, Option, Stream } from "effect"
 import { DataFolder } from "../../../services/DataFolder.ts"
 import { Leases } from "../../../services/Leases.ts"
 import { type DataFile, TableReader, type TableSnapshot } from "../../../services/TableReader.ts"
+import { partitionText } from "../schema/partitionKey.ts"
 import * as LogProgress from "./logProgress.ts"
 import * as Manifest from "./Manifest.ts"
 import * as Metadata from "./Metadata.ts"
@@ -47,20 +48,24 @@ const partitioningOf = (metadata: Metadata.TableMetadata) => {
   const spec = metadata["partition-specs"].find((one) => one["spec-id"] === metadata["default-spec-id"])
   return (spec?.fields ?? []).map(({ transform, "source-id": source }) => {
     const column = names.get(source) ?? String(source)
+    const [, name, width] = /^(\w+)\[(\d+)\]$/.exec(transform) ?? []
+    if (name !== undefined) return `${name}(${width}, ${column})`
     return transform === "identity" ? column : `${transform}(${column})`
   })
 }
 
-const partitionOf = (partition: Manifest.ContentFile["partition"]) =>
-  Object.entries(partition)
-    .map(([name, value]) => `${name}=${value}`)
+const partitionOf = (metadata: Metadata.TableMetadata, { entry, manifest }: LiveEntry) => {
+  const spec = metadata["partition-specs"].find((one) => one["spec-id"] === manifest.partition_spec_id)
+  return Object.entries(entry.data_file.partition)
+    .map(([name, value], i) => `${name}=${partitionText(spec?.fields[i]?.transform ?? "identity", value)}`)
     .join("/")
+}
 
-const toFile = (tableFolder: string, { entry, path }: LiveEntry): DataFile => ({
-  path: relative(tableFolder, path),
-  partition: partitionOf(entry.data_file.partition),
-  rows: entry.data_file.record_count,
-  bytes: entry.data_file.file_size_in_bytes
+const toFile = (tableFolder: string, metadata: Metadata.TableMetadata, live: LiveEntry): DataFile => ({
+  path: relative(tableFolder, live.path),
+  partition: partitionOf(metadata, live),
+  rows: live.entry.data_file.record_count,
+  bytes: live.entry.data_file.file_size_in_bytes
 })
 
 /** Reads the table of this name in the warehouse. */
@@ -117,7 +122,7 @@ export const at = (name: string) =>
               Stream.mapEffect((manifest) => readLive(tableFolder, location, manifest)),
               Stream.flattenIterable,
               Stream.filter(({ entry }) => entry.data_file.content === Manifest.content.data),
-              Stream.map((live) => toFile(tableFolder, live))
+              Stream.map((live) => toFile(tableFolder, metadata, live))
             )
           }).pipe(Effect.provideService(Leases, leases), Stream.unwrap)
       })

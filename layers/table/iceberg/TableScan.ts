@@ -132,7 +132,7 @@ export const scanOf = Effect.fnUntraced(function* (
   const { deletes, files, touched } = yield* split(entries)
   return {
     columns: columnsOf(metadata, snapshot),
-    changed: !Metadata.hasOwnColumns(metadata),
+    changed: !Metadata.hasFirstColumns(metadata),
     files: files.map(toTableFile),
     touched: touched.map(paired),
     deletes: deletes.map(paired)

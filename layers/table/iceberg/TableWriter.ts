@@ -55,7 +55,12 @@ const metadataKeep = 100
 
 /** A writer for a table's folder, which it creates if there is none. */
 export const make = Effect.fn("TableWriter.make")(function* (options: TableWriterOptions) {
-  const { spec = weather, tableFolder } = options
+  const { tableFolder } = options
+  const wanted = options.spec ?? weather
+  let spec = wanted
+  const onSpec = (next: TableSpec) => {
+    spec = next
+  }
   const dataFolder = join(tableFolder, "data")
   yield* Files.makeFolder(dataFolder)
   yield* Files.makeFolder(join(tableFolder, "metadata"))
@@ -63,7 +68,7 @@ export const make = Effect.fn("TableWriter.make")(function* (options: TableWrite
   const writer = (yield* random.uuidV4()).slice(0, 13)
   const onDisk = yield* readMetadata(tableFolder)
   const engine = options.engine ?? (yield* ParquetEngine.make({ memoryMegabytes, tempFolder: options.tempFolder }))
-  const parquet = yield* ParquetWriter.make({ spec, engine })
+  const parquet = yield* ParquetWriter.make({ spec: () => spec, engine })
   const opened = Option.isNone(onDisk)
     ? onDisk
     : Option.some(yield* relocate(tableFolder, writer, onDisk.value, parquet, options.failpoint))
@@ -73,8 +78,10 @@ export const make = Effect.fn("TableWriter.make")(function* (options: TableWrite
     metadataFiles: options.metadataKeep ?? options.snapshotKeep
   }
   const { failpoint } = options
-  const commits = yield* TableCommits.make({ tableFolder, writer, spec, retention, failpoint }, opened)
+  const commits = yield* TableCommits.make({ tableFolder, writer, spec, onSpec, retention, failpoint }, opened)
   if (Option.isSome(opened)) yield* repairHint(tableFolder, writer, opened.value.version)
+  // For a stream that was changed while its table could not be, as after a restore.
+  if (!wanted.hasHiveLayout) yield* commits.evolve(wanted)
 
   const staging = yield* Semaphore.make(1)
   const committing = yield* Semaphore.make(1)
@@ -180,7 +187,20 @@ export const make = Effect.fn("TableWriter.make")(function* (options: TableWrite
     maintaining.withPermit
   )
 
+  /** Neither staged rows nor merges are written meanwhile. */
+  const evolve: TableWriter["Service"]["evolve"] = Effect.fn("TableWriter.evolve")(
+    function* (stream) {
+      yield* ensureUsable
+      yield* commits.evolve(specOf(stream))
+    },
+    Effect.uninterruptible,
+    staging.withPermit,
+    committing.withPermit,
+    maintaining.withPermit
+  )
+
   return TableWriter.of({
+    evolve,
     committed: Effect.sync(commits.committed),
     stage,
     staged: Effect.sync(() => staged),

@@ -127,6 +127,14 @@ export interface Before {
   readonly name: string | undefined
 }
 
+/** Changed metadata with the same snapshots, recorded as the version after `before`. */
+export const withoutSnapshot = (
+  changed: Metadata.TableMetadata,
+  before: Metadata.TableMetadata,
+  name: string,
+  retention: Retention
+): Metadata.TableMetadata => ({ ...changed, "metadata-log": metadataLog(before, name, retention.metadataFiles) })
+
 /** The metadata with one more snapshot, without the snapshots that retention no longer keeps. */
 export const withSnapshot = (
   { metadata: before, name }: Before,

@@ -34,6 +34,7 @@ const maxOpenPartitions = 100
 
 interface Copy {
   readonly operation: string
+  readonly spec: TableSpec
   readonly sources: ReadonlyArray<string>
   readonly folder: string
   /** Part of the name of every file that this writer creates. */
@@ -55,7 +56,8 @@ const inGroups = (files: ReadonlyArray<Mergeable>) => {
 }
 
 export interface ParquetWriterOptions {
-  readonly spec: TableSpec
+  /** The table as it is now: a new version of its stream may have more columns. */
+  readonly spec: () => TableSpec
   readonly engine: ParquetEngine.ParquetEngine
 }
 
@@ -64,12 +66,11 @@ export const make = Effect.fn("ParquetWriter.make")(function* ({ engine, spec }:
   const random = yield* SecureRandom.SecureRandom
   const connection = yield* engine.connect
   const merging = yield* engine.connect
-  if (!spec.hasHiveLayout) yield* execute(connection, "starting DuckDB", sql.memoryForJson)
-  const staging = spec.hasHiveLayout
+  if (!spec().hasHiveLayout) yield* execute(connection, "starting DuckDB", sql.memoryForJson)
+  const staging = spec().hasHiveLayout
     ? yield* StagedWeather.make(connection, maxOpenPartitions)
     : yield* StagedLines.make({
         connection,
-        spec: () => spec,
         tempFolder: engine.tempFolder,
         name: `staged-${yield* random.uuidV4()}`,
         maxPartitions: maxOpenPartitions
@@ -78,7 +79,7 @@ export const make = Effect.fn("ParquetWriter.make")(function* ({ engine, spec }:
   /** The COPY has reported only digests of long texts. */
   const withWholeTexts = Effect.fnUntraced(function* (
     on: DuckDBConnection,
-    operation: string,
+    { operation, spec }: Pick<Copy, "operation" | "spec">,
     file: WrittenFile.CopiedFile
   ) {
     if (![...file.texts.values()].some((text) => text !== null && isDigest(text))) return file.in(file.texts)
@@ -87,12 +88,12 @@ export const make = Effect.fn("ParquetWriter.make")(function* ({ engine, spec }:
     return file.in(new Map(Object.entries(texts)))
   })
 
-  const copy = Effect.fnUntraced(function* (on: DuckDBConnection, { folder, operation, sources, writer }: Copy) {
+  const copy = Effect.fnUntraced(function* (on: DuckDBConnection, { folder, operation, sources, spec, writer }: Copy) {
     const prefix = `${writer}-${(yield* random.uuidV4()).slice(0, 8)}`
     const copyOne = (source: string) =>
       execute(on, operation, sql.copyTo(spec, source, folder, prefix)).pipe(
         Effect.flatMap((rows) => Effect.mapError(WrittenFile.decode(spec, rows), unavailable(operation))),
-        Effect.flatMap((files) => Effect.forEach(files, (file) => withWholeTexts(on, operation, file)))
+        Effect.flatMap((files) => Effect.forEach(files, (file) => withWholeTexts(on, { operation, spec }, file)))
       )
     const files = yield* Effect.forEach(sources, copyOne).pipe(Effect.onError(() => removePartial(folder, prefix)))
     return files.flat()
@@ -108,8 +109,9 @@ export const make = Effect.fn("ParquetWriter.make")(function* ({ engine, spec }:
     flush: Effect.fn("ParquetWriter.flush")(function* (folder: string, writer: string) {
       if (staging.staged().rows === 0) return []
       const operation = "writing Parquet files"
-      const copying = Effect.flatMap(staging.sources, (sources) =>
-        copy(connection, { operation, sources, folder, writer })
+      const now = spec()
+      const copying = Effect.flatMap(staging.sources(now), (sources) =>
+        copy(connection, { operation, spec: now, sources, folder, writer })
       )
       const files = yield* engine.flushing.withPermit(copying)
       yield* staging.clear(operation)
@@ -135,7 +137,7 @@ export const make = Effect.fn("ParquetWriter.make")(function* ({ engine, spec }:
       files: ReadonlyArray<F>
     ) {
       const operation = "reading the columns of Parquet files"
-      const rows = yield* execute(merging, operation, sql.ownColumnsOnly(spec, files))
+      const rows = yield* execute(merging, operation, sql.ownColumnsOnly(spec(), files))
       const decoded = yield* Effect.mapError(decodeNames(rows), unavailable(operation))
       const names = new Set(decoded.map(({ file_name }) => file_name))
       return files.filter(({ path }) => names.has(filename(path)))
@@ -145,15 +147,18 @@ export const make = Effect.fn("ParquetWriter.make")(function* ({ engine, spec }:
      * a table whose columns were renamed. On failure or interruption no new file is left.
      */
     merge: Effect.fn("ParquetWriter.merge")(
-      (folder: string, writer: string, files: ReadonlyArray<Mergeable>, byId: boolean) =>
-        engine.merging.withPermit(
+      (folder: string, writer: string, files: ReadonlyArray<Mergeable>, byId: boolean) => {
+        const now = spec()
+        return engine.merging.withPermit(
           copy(merging, {
             operation: "merging Parquet files",
-            sources: inGroups(files).map((group) => sql.readFiles(spec, group, byId)),
+            spec: now,
+            sources: inGroups(files).map((group) => sql.readFiles(now, group, byId)),
             folder,
             writer
           })
         )
+      }
     )
   }
 })

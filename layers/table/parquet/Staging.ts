@@ -2,6 +2,7 @@
 import type { Effect } from "effect"
 import type { LogRecord } from "../../../services/EventLog.ts"
 import type { TableUnavailable } from "../../../services/TableWriter.ts"
+import type { TableSpec } from "../schema/TableSpec.ts"
 
 export interface Staging {
   /** Stages all of the records or, on failure, none. */
@@ -9,7 +10,7 @@ export interface Staging {
   /** How many rows, and about how many bytes, are staged. */
   readonly staged: () => { readonly rows: number; readonly bytes: number }
   /** Parts of a FROM clause that together give all staged rows, each those of a bounded number of partitions. */
-  readonly sources: Effect.Effect<ReadonlyArray<string>, TableUnavailable>
+  readonly sources: (spec: TableSpec) => Effect.Effect<ReadonlyArray<string>, TableUnavailable>
   /** Drops the staged rows. */
   readonly clear: (operation: string) => Effect.Effect<void, TableUnavailable>
 }

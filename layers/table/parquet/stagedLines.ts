@@ -11,7 +11,6 @@ import { execute, unavailable } from "./statements.ts"
 
 export interface StagedLinesOptions {
   readonly connection: DuckDBConnection
-  readonly spec: () => TableSpec
   readonly tempFolder: string
   /** Part of the file's name. */
   readonly name: string
@@ -32,7 +31,7 @@ const writeAll = async (file: FileHandle, bytes: Buffer, position: number) => {
 
 /** The file is removed when the scope closes. */
 export const make = Effect.fnUntraced(function* (options: StagedLinesOptions) {
-  const { connection, maxPartitions, spec, tempFolder } = options
+  const { connection, maxPartitions, tempFolder } = options
   const path = join(tempFolder, `${options.name}.ndjson`)
   let file: FileHandle | undefined
   let rows = 0
@@ -65,16 +64,14 @@ export const make = Effect.fnUntraced(function* (options: StagedLinesOptions) {
     longest = Math.max(longest, Math.min(most * 3, all.length))
   }
 
-  const sources = Effect.gen(function* () {
+  const sources = Effect.fnUntraced(function* (spec: TableSpec) {
     const operation = "writing Parquet files"
     yield* Effect.tryPromise({ try: () => file?.truncate(bytes) ?? Promise.resolve(), catch: unavailable(operation) })
-    const source = readLines(spec(), path, Math.max(minLineLimit, longest))
-    if (spec().partitions.length === 0) return [source]
-    const counted = yield* execute(connection, operation, countPartitions(spec(), source))
+    const source = readLines(spec, path, Math.max(minLineLimit, longest))
+    if (spec.partitions.length === 0) return [source]
+    const counted = yield* execute(connection, operation, countPartitions(spec, source))
     const [{ partitions }] = yield* Effect.mapError(decodeCount(counted), unavailable(operation))
-    return partitions <= maxPartitions
-      ? [source]
-      : inParts(spec(), source, Math.ceil((partitions * 1.5) / maxPartitions))
+    return partitions <= maxPartitions ? [source] : inParts(spec, source, Math.ceil((partitions * 1.5) / maxPartitions))
   })
 
   const staging: Staging = {

@@ -47,13 +47,14 @@ export const make = Effect.fnUntraced(function* (connection: DuckDBConnection, m
   const staging: Staging = {
     append,
     staged: () => ({ rows, bytes }),
-    sources: Effect.sync(() => {
-      const ordered = [...hours].sort()
-      return Array.from({ length: Math.ceil(ordered.length / maxPartitions) }, (_, i) => {
-        const group = ordered.slice(i * maxPartitions, (i + 1) * maxPartitions)
-        return rowsBetween(group[0] ?? "", group.at(-1) ?? "")
-      })
-    }),
+    sources: () =>
+      Effect.sync(() => {
+        const ordered = [...hours].sort()
+        return Array.from({ length: Math.ceil(ordered.length / maxPartitions) }, (_, i) => {
+          const group = ordered.slice(i * maxPartitions, (i + 1) * maxPartitions)
+          return rowsBetween(group[0] ?? "", group.at(-1) ?? "")
+        })
+      }),
     clear: Effect.fnUntraced(function* (operation: string) {
       yield* execute(connection, operation, create)
       rows = 0

@@ -2,7 +2,7 @@
 import type { AppliedStream, ColumnType, PartitionField } from "../../../services/StreamDefinition.ts"
 import { weatherStream } from "../../../services/Weather.ts"
 import { fieldsOf, nameMapping, type TableField } from "./fields.ts"
-import { type PartitionColumn, partitionColumn, whyNoPartition } from "./transforms.ts"
+import { namesOf, type PartitionColumn, partitionColumn, whyNoPartition } from "./transforms.ts"
 
 export interface TableSpec {
   readonly stream: AppliedStream
@@ -106,6 +106,16 @@ export const make = (stream: AppliedStream): TableSpec => {
     hasHiveLayout
   }
 }
+
+/** A partition field keeps its name when its source column is renamed. */
+export const withPartitionNames = (spec: TableSpec, names: ReadonlyArray<string>): TableSpec => ({
+  ...spec,
+  partitionSpec: {
+    ...spec.partitionSpec,
+    fields: spec.partitionSpec.fields.map((field, i) => ({ ...field, name: names[i] ?? field.name }))
+  },
+  partitions: spec.partitions.map((column, i) => ({ ...column, ...namesOf(names[i] ?? column.name) }))
+})
 
 /** Of the built-in stream. */
 export const weather = make(weatherStream)

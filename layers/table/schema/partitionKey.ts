@@ -57,3 +57,24 @@ export const mayGrow = ({ hasHiveLayout, partitions }: TableSpec, key: string, m
   })
   return times.length > 0 && times.every(({ now, of }) => of >= now)
 }
+
+const textOfMonths = (months: number) =>
+  `${1970 + Math.floor(months / 12)}-${String((((months % 12) + 12) % 12) + 1).padStart(2, "0")}`
+
+/** A partition's value for a person: `2026-11-27` for a day. */
+export const partitionText = (transform: string, value: unknown) => {
+  if (value instanceof Uint8Array) return Buffer.from(value).toString("hex")
+  if (typeof value !== "number") return String(value)
+  switch (transform) {
+    case "year":
+      return String(1970 + value)
+    case "month":
+      return textOfMonths(value)
+    case "day":
+      return new Date(value * 86_400_000).toISOString().slice(0, 10)
+    case "hour":
+      return new Date(value * 3_600_000).toISOString().slice(0, 13).replace("T", "-")
+    default:
+      return String(value)
+  }
+}

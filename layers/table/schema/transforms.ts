@@ -120,6 +120,9 @@ const lengthy = (text: PartitionColumn["text"]) => ({ text: (value: string) => s
 const avroName = (name: string) =>
   name.replace(/^[0-9]/, "_$&").replace(/[^A-Za-z0-9_]/g, (one) => `_x${one.charCodeAt(0).toString(16).toUpperCase()}`)
 
+/** The names of a partition field: in the partition spec, and in manifests. */
+export const namesOf = (name: string) => ({ name, avro: avroName(name) })
+
 /** `name` is the field's name in the partition spec. */
 export const partitionColumn = (
   { transform, width = 1 }: PartitionField,
@@ -129,8 +132,7 @@ export const partitionColumn = (
   const type = primitiveOf(source.type)
   const own = (text: string) => SingleValue.parse(type, text)
   const named = {
-    name,
-    avro: avroName(name),
+    ...namesOf(name),
     source,
     folder: /^[a-z0-9_]{1,60}$/i.test(name)
       ? `${name}${transform === "identity" ? "_identity" : ""}`

@@ -11,10 +11,11 @@ import { Leases } from "../../../services/Leases.ts"
 import { Query } from "../../../services/Query.ts"
 import { temporary, temporaryFolder } from "../../support/dataFolder.ts"
 import { readTable } from "../../support/readTable.ts"
+import { weatherOnly } from "../../support/weatherOnly.ts"
 import { commitRows, reading } from "../../support/weatherTable.ts"
 
 const over = <E>(folder: Layer.Layer<DataFolder, E>) =>
-  Layer.mergeAll(QueryLayer.layer, TableWriterLayer.layer).pipe(
+  Layer.mergeAll(QueryLayer.layer.pipe(Layer.provide(weatherOnly)), TableWriterLayer.layer).pipe(
     Layer.provideMerge(LeasesLayer.layer),
     Layer.provideMerge(folder)
   )

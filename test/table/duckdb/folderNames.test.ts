@@ -1,4 +1,5 @@
 /** A data folder may have any name, and have a neighbour that its name, taken for a pattern, would match. */
+
 import { cpSync } from "node:fs"
 import { join } from "node:path"
 import { assert, it } from "@effect/vitest"
@@ -13,9 +14,10 @@ import { TableChecksums } from "../../../services/TableChecksums.ts"
 import { weatherStream } from "../../../services/Weather.ts"
 import { temporaryFolder } from "../../support/dataFolder.ts"
 import { add, assertRows, hour, maintainAll, openWriter, someRows } from "../../support/icebergTable.ts"
+import { weatherOnly } from "../../support/weatherOnly.ts"
 
 const layers = (folder: string) =>
-  Layer.mergeAll(QueryLayer.layer, TableChecksumsLayer.layer).pipe(
+  Layer.mergeAll(QueryLayer.layer.pipe(Layer.provide(weatherOnly)), TableChecksumsLayer.layer).pipe(
     Layer.provideMerge(LeasesLayer.layer),
     Layer.provideMerge(at(folder))
   )

@@ -9,9 +9,10 @@ import { DataFolder } from "../../../services/DataFolder.ts"
 import { Query } from "../../../services/Query.ts"
 import { temporary } from "../../support/dataFolder.ts"
 import { readTable } from "../../support/readTable.ts"
+import { weatherOnly } from "../../support/weatherOnly.ts"
 import { commitRows, reading } from "../../support/weatherTable.ts"
 
-const live = Layer.mergeAll(QueryLayer.layer, TableWriterLayer.layer).pipe(
+const live = Layer.mergeAll(QueryLayer.layer.pipe(Layer.provide(weatherOnly)), TableWriterLayer.layer).pipe(
   Layer.provideMerge(LeasesLayer.layer),
   Layer.provideMerge(temporary)
 )

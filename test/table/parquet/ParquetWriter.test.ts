@@ -15,7 +15,7 @@ import { exists } from "../../support/waiting.ts"
 
 const openWriter = (tempFolder: string) =>
   ParquetEngine.make({ memoryMegabytes: 96, tempFolder }).pipe(
-    Effect.flatMap((engine) => ParquetWriter.make({ spec: weather, engine })),
+    Effect.flatMap((engine) => ParquetWriter.make({ spec: () => weather, engine })),
     Effect.provide(SecureRandom.layerWebCrypto)
   )
 

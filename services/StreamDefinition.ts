@@ -149,7 +149,7 @@ export const AppliedStream = Schema.Struct({
   definition: StreamDefinition,
   /** 1 for the first; each change adds 1. */
   version: Schema.Int,
-  /** Of all columns that the stream ever had, by path. A renamed column keeps its id under the new path. */
+  /** Of all columns that the stream ever had, by path. A renamed column has the same id under each of its names. */
   ids: Schema.Record(Schema.String, Schema.Int),
   /** The highest id that was ever given. */
   lastId: Schema.Int,

@@ -8,7 +8,7 @@ import { sentenceOf } from "./Fault.ts"
 import { loadModule } from "./loadModule.ts"
 import { validateStream } from "./validateStream.ts"
 
-class DeclarationInvalid extends Schema.TaggedError<DeclarationInvalid>()("DeclarationInvalid", {
+export class DeclarationInvalid extends Schema.TaggedError<DeclarationInvalid>()("DeclarationInvalid", {
   file: Schema.String,
   sentences: Schema.Array(Schema.String)
 }) {

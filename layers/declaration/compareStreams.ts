@@ -8,7 +8,7 @@ import { narrowed } from "./compareRules.ts"
 import { inOneOrder } from "./compileRules.ts"
 import type { Fault } from "./Fault.ts"
 
-interface Change {
+export interface Change {
   readonly kind: "add" | "change" | "rename" | "retire"
   readonly path: string
   /** What changes, without the path: `int → long`. */
@@ -24,7 +24,7 @@ interface Comparison {
 }
 
 /** `decimal(12,2)`, `list of int`, `struct`. */
-const typeText = (type: ColumnType): string => {
+export const typeText = (type: ColumnType): string => {
   if (type.type === "list") return `list of ${typeText(type.element)}`
   return type.type === "map" ? `map to ${typeText(type.value)}` : type.type
 }
@@ -172,11 +172,19 @@ export const compareStreams = (history: ReadonlyArray<AppliedStream>, wanted: St
   return { definition: { ...wanted, columns: merged }, changes, refusals }
 }
 
+/** The former name stays too: events of the log have it as a key. */
 const renamed = (ids: AppliedStream["ids"], renames: ReadonlyMap<string, string>) =>
   Object.fromEntries(
-    Object.entries(ids).map(([path, id]) => {
+    Object.entries(ids).flatMap(([path, id]) => {
       const [first = "", ...rest] = path.split(".")
-      return [[renames.get(first) ?? first, ...rest].join("."), id]
+      const name = renames.get(first)
+      if (name === undefined) return [[path, id]]
+      return rest.length > 0
+        ? [[[name, ...rest].join("."), id]]
+        : [
+            [path, id],
+            [name, id]
+          ]
     })
   )
 

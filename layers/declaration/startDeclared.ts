@@ -18,16 +18,6 @@ class StreamChanged extends Schema.TaggedError<StreamChanged>()("StreamChanged",
   }
 }
 
-/** Some changes are not possible. */
-class ChangeRefused extends Schema.TaggedError<ChangeRefused>()("ChangeRefused", {
-  file: Schema.String,
-  sentences: Schema.Array(Schema.String)
-}) {
-  override get message() {
-    return this.sentences.map((sentence) => `${this.file}: ${sentence}.`).join("\n")
-  }
-}
-
 class OnlyEmbedded extends Schema.TaggedError<OnlyEmbedded>()("OnlyEmbedded", { file: Schema.String }) {
   override get message() {
     return `${this.file} declares streams, which need the embedded profile, but FLOE_PROFILE is distributed; start without the file there.`
@@ -47,7 +37,7 @@ const assertUnchanged = Effect.fnUntraced(function* (
 ) {
   const { changes, refusals } = compareStreams(history, wanted)
   const sentences = refusals.map((fault) => sentenceOf(wanted.name, fault))
-  if (sentences.length > 0) return yield* new ChangeRefused({ file, sentences })
+  if (sentences.length > 0) return yield* new Declaration.DeclarationInvalid({ file, sentences })
   if (changes.length > 0) return yield* new StreamChanged({ file, stream: wanted.name, changes: changes.map(textOf) })
 })
 

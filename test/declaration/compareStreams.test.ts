@@ -188,7 +188,7 @@ describe("allowed", () => {
     const applied = given(before)
       .when(after)
       .thenChanges("rename sensor: renamed from id", "rename place: renamed from s")
-    assert.deepStrictEqual(applied.ids, { sensor: 1, place: 2, "place.x": 3 })
+    assert.deepStrictEqual(applied.ids, { id: 1, sensor: 1, s: 2, place: 2, "place.x": 3 })
     given(before, after).when(after).thenChanges()
   })
 

@@ -76,18 +76,42 @@ it.live(
   "a server that is started with a changed declaration names the change and the command, and changes nothing",
   () =>
     Effect.gen(function* () {
-      const { write, start } = yield* project
+      const { write, start, floe } = yield* project
       write(module(fields))
       const first = yield* start("server")
       yield* Effect.promise(() => first.printed(/listens on/))
       first.signal("SIGTERM")
       yield* Effect.promise(() => first.ended)
 
+      const listed = yield* floe("streams", "list", "--json")
+      assert.deepStrictEqual(
+        JSON.parse(listed.out).map((one: Record<string, unknown>) => [one.stream, one.version, one["partitioned by"]]),
+        [
+          ["weather", 1, "ts"],
+          ["readings", 1, "day(taken)"]
+        ]
+      )
+      const described = JSON.parse((yield* floe("streams", "describe", "readings", "--json")).out)
+      assert.deepInclude(described, { version: 1, ids: { taken: 1, celsius: 2, price: 3 }, lastId: 3 })
+      assert.match(
+        (yield* floe("streams", "describe", "readings")).out,
+        /^ price +\| +3 \| decimal\(12,2\) +\| optional/m
+      )
+      const unknown = yield* floe("streams", "describe", "reading")
+      assert.deepStrictEqual([unknown.code, unknown.err], [1, "There is no stream reading; did you mean readings?\n"])
+      assert.include((yield* floe("streams", "plan")).out, "readings: no changes")
+
       write(
         module(`${fields}, more: Schema.optionalKey(Column.int)`) +
           module("taken: Column.date", "another")
             .replace(/import.*\n/g, "")
             .replace("Some", "Other")
+      )
+      const plan = yield* floe("streams", "plan")
+      assert.deepStrictEqual([plan.code, plan.err], [0, ""])
+      assert.match(
+        plan.out,
+        /^another: new\n[\s\S]*^readings: version 1 → 2\n {2}\+ more {2}int\n[\s\S]*Run floe streams apply/m
       )
       const changed = yield* result(yield* start("server"))
       assert.strictEqual(changed.code, 1)
@@ -98,6 +122,9 @@ it.live(
       assert.notInclude(changed.out + changed.err, "created")
 
       write(module(fields.replace("Schema.Finite", "Column.int")))
+      const impossible = yield* floe("streams", "plan")
+      assert.strictEqual(impossible.code, 1)
+      assert.match(impossible.err, /^floe\.streams\.ts: stream readings, column celsius: its type cannot change/)
       const refused = yield* result(yield* start("server"))
       assert.strictEqual(refused.code, 1)
       assert.match(

@@ -2,7 +2,7 @@ import { Effect, Stream } from "effect"
 import { Command } from "effect/cli"
 import type { StreamDefinition } from "../../../services/StreamDefinition.ts"
 import * as Declaration from "../../declaration/Declaration.ts"
-import { partitionText } from "../terminal/columnText.ts"
+import { partitionsText } from "../terminal/columnText.ts"
 import { count, list, text } from "../terminal/listing.ts"
 import { json } from "../terminal/printJson.ts"
 
@@ -16,7 +16,7 @@ export const check = Command.make(
         text("stream", ({ name }: StreamDefinition) => name),
         count("columns", ({ columns }: StreamDefinition) => columns.length),
         text("key", ({ key }: StreamDefinition) => key),
-        text("partitioned by", ({ partitionBy }: StreamDefinition) => partitionBy.map(partitionText).join(", ") || null)
+        text("partitioned by", ({ partitionBy }: StreamDefinition) => partitionsText(partitionBy) || null)
       ],
       Stream.fromIterable(streams),
       json

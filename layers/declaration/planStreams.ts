@@ -1,0 +1,81 @@
+/** What a declaration would change in a log that has these streams. Pure. */
+import type { AppliedStream, CompiledStreams, StreamDefinition } from "../../services/StreamDefinition.ts"
+import { type Change, compareStreams } from "./compareStreams.ts"
+import { sentenceOf } from "./Fault.ts"
+
+export interface StreamPlan {
+  readonly stream: string
+  readonly action: "create" | "change" | "none"
+  /** The version that would be in force. */
+  readonly version: number
+  readonly changes: ReadonlyArray<Change>
+  /** What it means for each; empty for nothing. */
+  readonly log: ReadonlyArray<string>
+  readonly table: ReadonlyArray<string>
+  readonly door: ReadonlyArray<string>
+  /** Why the change is not possible; nothing is applied then. */
+  readonly refusals: ReadonlyArray<string>
+}
+
+const tableEffects = ({ kind, path, what }: Change): ReadonlyArray<string> => {
+  switch (kind) {
+    case "add":
+      return [`gets the column ${path} (${what}), NULL in earlier rows`]
+    case "retire":
+      return [`loses the column ${path}; snapshots until then still have it`]
+    case "rename":
+      return [`${path} is ${what}, with the same id`]
+    case "change":
+      return what.includes("→") && !what.startsWith("required") ? [`${path}: ${what}, without rewriting files`] : []
+  }
+}
+
+const doorEffects = ({ kind, path, what }: Change): ReadonlyArray<string> => {
+  switch (kind) {
+    case "add":
+      return what === "accepted" ? [`sets ${path}`] : [`takes ${path}`]
+    case "retire":
+      return [`refuses ${path}`]
+    case "rename":
+      return [`takes ${path}, and refuses its former name`]
+    case "change":
+      return what === "another description" ? [] : [`${path}: ${what}`]
+  }
+}
+
+const created = (wanted: StreamDefinition): StreamPlan => ({
+  stream: wanted.name,
+  action: "create",
+  version: 1,
+  changes: compareStreams([{ definition: { ...wanted, columns: [] }, version: 0, ids: {}, lastId: 0, appliedAt: 0 }], {
+    ...wanted,
+    columns: wanted.columns.map((column) => ({ ...column, required: false }))
+  }).changes,
+  log: ["keeps its events"],
+  table: [`default.${wanted.name} is created with the first commit`],
+  door: [`takes events at POST /streams/${wanted.name}/events`],
+  refusals: []
+})
+
+/** In the order of the declaration. `histories` has every version of each applied stream. */
+export const planStreams = (
+  { streams }: CompiledStreams,
+  histories: ReadonlyMap<string, ReadonlyArray<AppliedStream>>
+): ReadonlyArray<StreamPlan> =>
+  streams.map((wanted) => {
+    const history = histories.get(wanted.name) ?? []
+    const applied = history.at(-1)
+    if (applied === undefined) return created(wanted)
+    const { changes, refusals } = compareStreams(history, wanted)
+    const isChanged = changes.length > 0 || refusals.length > 0
+    return {
+      stream: wanted.name,
+      action: isChanged ? "change" : "none",
+      version: applied.version + (isChanged ? 1 : 0),
+      changes,
+      log: isChanged ? [`keeps the events of version ${applied.version} as they are`] : [],
+      table: changes.flatMap(tableEffects),
+      door: changes.flatMap(doorEffects),
+      refusals: refusals.map((fault) => sentenceOf(wanted.name, fault))
+    }
+  })

@@ -3,7 +3,7 @@ import type { Column, ColumnType, PartitionField, Rules } from "../../../service
 import { plural } from "../../runtime/plural.ts"
 
 /** `day(at)`, `bucket(device, 16)`; for identity the column alone. */
-export const partitionText = ({ column, transform, width }: PartitionField) => {
+const partitionText = ({ column, transform, width }: PartitionField) => {
   if (transform === "identity") return column
   return width === undefined ? `${transform}(${column})` : `${transform}(${column}, ${width})`
 }

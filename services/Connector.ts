@@ -7,6 +7,9 @@ import { Context, type Effect, Schema } from "effect"
 /** The connector that writes the topic into the table. */
 export const sinkConnector = "iceberg-sink"
 
+/** The connector of a stream: weather's has the name above. */
+export const connectorOf = (stream: string) => (stream === "weather" ? sinkConnector : `${sinkConnector}-${stream}`)
+
 /** Settings of a connector by their names in Kafka Connect. */
 export const ConnectorConfig = Schema.Record(Schema.String, Schema.String)
 export type ConnectorConfig = typeof ConnectorConfig.Type
@@ -45,12 +48,12 @@ export class ConnectUnavailable extends Schema.TaggedError<ConnectUnavailable>()
 export class ConnectorMissing extends Schema.TaggedError<ConnectorMissing>()("ConnectorMissing", {
   name: Schema.String,
   task: Schema.optionalKey(Schema.Int),
-  /** The only connector, in a profile where no other can be registered. */
-  only: Schema.optionalKey(Schema.String)
+  /** The only connectors, in a profile where no other can be registered. */
+  only: Schema.optionalKey(Schema.Array(Schema.String))
 }) {
   override get message() {
     if (this.only !== undefined) {
-      return `There is no connector ${this.name}: the embedded profile has only its sink, ${this.only}.`
+      return `There is no connector ${this.name}: the embedded profile has only its sink, ${this.only.join(", ")}.`
     }
     return this.task === undefined
       ? `There is no connector ${this.name}; create it with floe connector register.`

@@ -14,6 +14,7 @@ import type { Query } from "../../services/Query.ts"
 import type { Rebuild } from "../../services/Rebuild.ts"
 import type { SinkCommits } from "../../services/SinkCommits.ts"
 import type { Storage } from "../../services/Storage.ts"
+import type { StreamSinks } from "../../services/StreamSinks.ts"
 import type { Streams } from "../../services/Streams.ts"
 import type { TableChecksums } from "../../services/TableChecksums.ts"
 import type { TableReader } from "../../services/TableReader.ts"
@@ -48,7 +49,7 @@ export interface ProfileLayers {
   /** Of the table of a stream. */
   readonly maintenance: (stream: string) => Layer.Layer<Maintenance, unknown>
   readonly rebuild: Layer.Layer<Rebuild, unknown>
-  readonly status: Layer.Layer<Components | EventLogReader | TableReader, unknown>
+  readonly status: Layer.Layer<Components | EventLogReader | Streams | StreamSinks | TableReader, unknown>
   readonly checks: Layer.Layer<Checks, unknown>
   /** The files of the table. */
   readonly storage: Layer.Layer<Storage, unknown>

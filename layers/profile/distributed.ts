@@ -1,5 +1,6 @@
 /** The layers of the distributed profile: Kafka, Kafka Connect, an object store and Trino. */
 import { Layer } from "effect"
+import { StreamSinks } from "../../services/StreamSinks.ts"
 import * as LogTarget from "../ingest/LogTarget.ts"
 import * as ConsumerGroups from "../log/kafka/ConsumerGroups.ts"
 import * as DeadLetters from "../log/kafka/DeadLetters.ts"
@@ -68,7 +69,7 @@ export const layers = {
   ),
   status: Components.layer.pipe(
     Layer.provide([Connector.layer, Metastore.layer, Storage.layer]),
-    Layer.provideMerge([KafkaClientFallback.logReader, weatherReader])
+    Layer.provideMerge([KafkaClientFallback.logReader, weatherReader, Streams.layer, StreamSinks.weatherOnly])
   ),
   checks: checksWithin({}),
   storage: Storage.layer,

@@ -10,6 +10,7 @@ import * as Streams from "../log/sqlite/Streams.ts"
 import * as Backup from "../operate/backup/Backup.ts"
 import * as Checks from "../operate/doctor/embedded.ts"
 import * as Components from "../operate/status/embedded.ts"
+import * as StreamSinks from "../operate/status/StreamSinks.ts"
 import * as Storage from "../operate/storage/folder.ts"
 import * as ClockSteps from "../runtime/ClockSteps.ts"
 import * as DataFolder from "../runtime/DataFolder.ts"
@@ -59,12 +60,17 @@ export const layers = {
   rebuild: Rebuild.layer.pipe(Layer.provide([leases, logToRead, streamsToRead, layerToRead])),
   status: Components.layer.pipe(
     Layer.provide([query, layerToRead]),
-    Layer.provideMerge([logToRead, tableReader("weather")])
+    Layer.provideMerge([
+      logToRead,
+      tableReader("weather"),
+      streamsToRead,
+      StreamSinks.layer.pipe(Layer.provide([leases, layerToRead]))
+    ])
   ),
   checks: Checks.layer.pipe(Layer.provide([logToRead, tableReader("weather"), layerToRead])),
   storage: Storage.layer.pipe(Layer.provide(layerToRead)),
   backup: Backup.layer.pipe(Layer.provide([leases, layerToRead])),
-  connector: Connector.layer.pipe(Layer.provide(SinkControl.layer), Layer.provide(layerToRead)),
+  connector: Connector.layer.pipe(Layer.provide([SinkControl.layer, Streams.layer]), Layer.provide(layerToRead)),
   kafkaConnect: onlyDistributed(noConnect),
   registration: onlyDistributed(noConnect),
   tableCreation: onlyDistributed("the sink creates the table with its first commit (npm start)"),

@@ -6,9 +6,12 @@ import {
   ConnectorMissing,
   ConnectRejected,
   ConnectUnavailable,
+  connectorOf,
   sinkConnector
 } from "../../services/Connector.ts"
 import { DataFolder } from "../../services/DataFolder.ts"
+import { Streams } from "../../services/Streams.ts"
+import { weather } from "../../services/TableReader.ts"
 import { acquire } from "../runtime/ProcessLock.ts"
 import { livenessOf } from "./heartbeat.ts"
 import * as SinkCommand from "./SinkCommand.ts"
@@ -23,17 +26,32 @@ const unavailable = (operation: string) =>
       new ConnectUnavailable({ operation, reason: cause.message.replace(/\.$/, ""), cause })
   )
 
-const requireSink = (name: string) =>
-  name === sinkConnector ? Effect.void : Effect.fail(new ConnectorMissing({ name, only: sinkConnector }))
+const streamsOf = Effect.gen(function* () {
+  const all = yield* unavailable("streams")((yield* Streams).all)
+  return all.map(({ definition }) => definition.name)
+})
+
+/** The stream of a connector. */
+const streamOf = Effect.fnUntraced(function* (name: string) {
+  if (name === sinkConnector) return weather
+  const streams = yield* streamsOf
+  const stream = streams.find((stream) => connectorOf(stream) === name)
+  return stream ?? (yield* new ConnectorMissing({ name, only: streams.map(connectorOf) }))
+})
 
 const status = Effect.fn("Connector.status")(function* (name: string) {
-  yield* requireSink(name)
+  const stream = yield* streamOf(name)
   const control = yield* SinkControl
   const report = Option.getOrUndefined(yield* unavailable("status")(control.status))
   const isAlive = report !== undefined && (yield* unavailable("status")(livenessOf(report))) === "alive"
-  const paused = yield* unavailable("status")(control.paused)
+  const paused = yield* unavailable("status")(
+    stream === weather ? control.paused : Effect.map(control.pausedStreams, (paused) => paused.includes(stream))
+  )
   const last: SinkStatus["state"] = report?.state === "failed" ? "failed" : "stopped"
-  const state = states[isAlive ? report.state : last]
+  // What the sink reports is about weather.
+  const isOther = stream !== weather && report !== undefined && report.state !== "failed"
+  const current = isOther ? (paused ? "paused" : "running") : report?.state
+  const state = states[isAlive && current !== undefined ? current : last]
   const worker = isAlive ? `${hostname()}, process ${report.processId}` : null
   const trace = report?.reason ?? null
   return {
@@ -44,14 +62,14 @@ const status = Effect.fn("Connector.status")(function* (name: string) {
 })
 
 const setPaused = Effect.fnUntraced(function* (name: string, paused: boolean) {
-  yield* requireSink(name)
+  const stream = yield* streamOf(name)
   const control = yield* SinkControl
   const { sinkLock } = yield* DataFolder
   const command = paused ? "pause" : "resume"
   const runLocally = Effect.scoped(
-    Effect.andThen(acquire(sinkLock, "sink"), Effect.as(control.setPaused(paused), "Done."))
+    Effect.andThen(acquire(sinkLock, "sink"), Effect.as(control.setPaused(paused, stream), "Done."))
   )
-  yield* unavailable(command)(SinkCommand.dispatch({ command, runLocally, onProgress: () => Effect.void }))
+  yield* unavailable(command)(SinkCommand.dispatch({ command, stream, runLocally, onProgress: () => Effect.void }))
 })
 
 const restart = unsupported("restart", "the embedded sink is its own program; stop it and start it again (npm start)")
@@ -59,15 +77,18 @@ const restart = unsupported("restart", "the embedded sink is its own program; st
 export const layer = Layer.effect(
   Connector,
   Effect.gen(function* () {
-    const services = yield* Effect.context<DataFolder | SinkControl>()
+    const services = yield* Effect.context<DataFolder | SinkControl | Streams>()
     return Connector.of({
       register: (name) =>
         name === sinkConnector
           ? Effect.succeed("unchanged")
-          : unsupported("register", `${sinkConnector} is the only connector`),
+          : unsupported("register", "the embedded sink writes every stream by itself"),
       validate: () => Effect.succeed([]),
-      names: Effect.succeed([sinkConnector]),
-      config: (name) => Effect.as(requireSink(name), {}),
+      names: streamsOf.pipe(
+        Effect.map((streams) => streams.map(connectorOf)),
+        Effect.provide(services)
+      ),
+      config: (name) => streamOf(name).pipe(Effect.as({}), Effect.provide(services)),
       status: (name) => Effect.provide(status(name), services),
       pause: Effect.fn("Connector.pause")((name) => setPaused(name, true), Effect.provide(services)),
       resume: Effect.fn("Connector.resume")((name) => setPaused(name, false), Effect.provide(services)),

@@ -28,10 +28,12 @@ class StatusUnavailable extends Schema.TaggedError<StatusUnavailable>()("StatusU
   }
 }
 
-const failureOf = ({ components, unread }: Status) => {
+const failureOf = ({ components, unread, streams = [] }: Status) => {
   const names = components.filter(({ state }) => state === "down").map(({ name }) => name)
   if (names.length > 0) return Effect.fail(new ComponentsDown({ names }))
-  const reasons = [unread.log, unread.table].filter((reason) => reason !== null)
+  const reasons = [unread, ...streams.map(({ unread }) => unread)]
+    .flatMap(({ log, table }) => [log, table])
+    .filter((reason) => reason !== null)
   return reasons.length > 0 ? Effect.fail(new StatusUnavailable({ reasons })) : Effect.void
 }
 
@@ -71,7 +73,7 @@ export const status = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Show the state of each component, the positions of the log and the table, and the lag between them. In the distributed profile, the table's position comes from the sink's control topic; if it is not there, Floe shows the table's rows and the age of its newest snapshot instead. Exit code 1 if a component is down, or if the log or the table cannot be read."
+    "Show the state of each component, the positions of the log and the table, and the lag between them. Streams of your own follow, a line each. In the distributed profile, the table's position comes from the sink's control topic; if it is not there, Floe shows the table's rows and the age of its newest snapshot instead. Exit code 1 if a component is down, or if the log or the table cannot be read."
   ),
   Command.withShortDescription("Show components, positions and lag"),
   Command.withExamples([

@@ -1,9 +1,11 @@
 /** The status of a pipeline: components, log, table, and the lag between the two. */
 import { Clock, type Duration, Effect, Option, Schema, Stream } from "effect"
 import { Components } from "../../../services/Components.ts"
-import { EventLogReader, type LogBounds } from "../../../services/EventLog.ts"
+import { EventLogReader, type LogBounds, type LogReader } from "../../../services/EventLog.ts"
 import { profile as profileSetting } from "../../../services/Settings.ts"
-import { TableReader, type TableSnapshot } from "../../../services/TableReader.ts"
+import { StreamSinks } from "../../../services/StreamSinks.ts"
+import { Streams } from "../../../services/Streams.ts"
+import { TableReader, type TableSnapshot, weather } from "../../../services/TableReader.ts"
 import { time } from "./listing.ts"
 
 const logLimit = "5 seconds"
@@ -35,9 +37,8 @@ const backlogs = ({ partitions }: LogBounds, current: TableSnapshot | null) => {
 type Backlog = NonNullable<ReturnType<typeof backlogs>>[number]
 
 /** Seconds since the oldest event that is not in the table was accepted; null if it cannot be read. */
-const ageOf = (backlogs: ReadonlyArray<Backlog>) =>
+const ageOf = (log: LogReader, backlogs: ReadonlyArray<Backlog>) =>
   Effect.gen(function* () {
-    const log = yield* EventLogReader
     const oldest = yield* Effect.forEach(
       backlogs.filter(({ offset, end }) => offset < end),
       ({ partition, offset }) => Stream.runHead(log.read({ partition, offset }, { until: "end" })),
@@ -72,34 +73,62 @@ const tableOf = (current: TableSnapshot, now: number) => {
   }
 }
 
-/** Parts that cannot be read are null, and `unread` has the reason. */
+/** Of one stream. Parts that cannot be read are null, and `unread` has the reason. */
+const streamStatus = Effect.fnUntraced(function* (
+  log: LogReader,
+  snapshot: Effect.Effect<Option.Option<TableSnapshot>, { readonly message: string }>,
+  limit: Duration.Input & string
+) {
+  // The table first, so that the log is never behind it.
+  const read = yield* Effect.result(within(limit)(snapshot))
+  const bounds = yield* Effect.result(within(logLimit)(log.bounds))
+  const current = read._tag === "Success" ? Option.getOrNull(read.success) : null
+  const behind = bounds._tag === "Success" && read._tag === "Success" ? backlogs(bounds.success, current) : null
+  const now = yield* Clock.currentTimeMillis
+  return {
+    log: bounds._tag === "Success" ? logOf(bounds.success) : null,
+    table: current === null ? null : tableOf(current, now),
+    lag: {
+      events: behind === null ? null : behind.reduce((sum, { offset, end }) => sum + end - offset, 0),
+      seconds: behind === null ? null : yield* ageOf(log, behind)
+    },
+    unread: {
+      log: bounds._tag === "Success" ? null : bounds.failure.message,
+      table: read._tag === "Success" ? null : read.failure.message
+    }
+  }
+})
+
+/** Every stream but weather. Streams that cannot be read are none: then weather's log cannot be read either. */
+const otherStreams = Effect.fnUntraced(function* (limit: Duration.Input & string) {
+  const logs = yield* EventLogReader
+  const { current, paused } = yield* StreamSinks
+  const applied = yield* Effect.orElseSucceed((yield* Streams).all, () => [])
+  const others = applied.map(({ definition: { name } }) => name).filter((name) => name !== weather)
+  if (others.length === 0) return []
+  const pausedNames = yield* paused
+  return yield* Effect.forEach(others, (name) =>
+    Effect.map(streamStatus(logs.of(name), current(name), limit), (status) => ({
+      name,
+      paused: pausedNames.includes(name),
+      ...status
+    }))
+  )
+})
+
+/** Weather first, and `streams` if there are others. */
 export const collectStatus = Effect.gen(function* () {
   const log = yield* EventLogReader
   const table = yield* TableReader
   // Not concurrently with the queries below, which would distort the response times.
   const components = yield* (yield* Components).probe
   const limit = components.some(({ state }) => state === "down") ? tableLimitDegraded : tableLimit
-  // The table first, so that the log is never behind it.
-  const data = Effect.gen(function* () {
-    const read = yield* Effect.result(within(limit)(table.current))
-    const bounds = yield* Effect.result(within(logLimit)(log.bounds))
-    const current = read._tag === "Success" ? Option.getOrNull(read.success) : null
-    const behind = bounds._tag === "Success" && read._tag === "Success" ? backlogs(bounds.success, current) : null
-    const now = yield* Clock.currentTimeMillis
-    return {
-      log: bounds._tag === "Success" ? logOf(bounds.success) : null,
-      table: current === null ? null : tableOf(current, now),
-      lag: {
-        events: behind === null ? null : behind.reduce((sum, { offset, end }) => sum + end - offset, 0),
-        seconds: behind === null ? null : yield* ageOf(behind)
-      },
-      unread: {
-        log: bounds._tag === "Success" ? null : bounds.failure.message,
-        table: read._tag === "Success" ? null : read.failure.message
-      }
-    }
-  })
-  return { profile: yield* profileSetting, at: time(yield* Clock.currentTimeMillis), components, ...(yield* data) }
+  const profile = yield* profileSetting
+  const at = time(yield* Clock.currentTimeMillis)
+  const status = yield* streamStatus(log, table.current, limit)
+  const streams = yield* otherStreams(limit)
+  return { profile, at, components, ...status, ...(streams.length === 0 ? {} : { streams }) }
 }).pipe(Effect.withSpan("Status.collect"))
 
 export type Status = Effect.Success<typeof collectStatus>
+export type StreamStatus = NonNullable<Status["streams"]>[number]

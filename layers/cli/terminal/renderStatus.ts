@@ -1,7 +1,7 @@
 /** The status as text. */
 import type { Component } from "../../../services/Components.ts"
 import { plural } from "../../runtime/plural.ts"
-import type { Status } from "./collectStatus.ts"
+import type { Status, StreamStatus } from "./collectStatus.ts"
 import type { Colorize } from "./colorize.ts"
 import { reasonOf } from "./errorReason.ts"
 import { size } from "./listing.ts"
@@ -73,9 +73,17 @@ const factsOf = (status: Status): ReadonlyArray<readonly [name: string, value: s
   ]
 }
 
+const streamLine = ({ lag, log, name, paused, table, unread }: StreamStatus) => {
+  const failure = unread.log ?? unread.table
+  if (failure !== null) return `  ${name.padEnd(12)} ${failure}`
+  const rows = table?.rows == null ? [] : [plural(table.rows, "row")]
+  const facts = [`log end ${counted(log?.end ?? 0)}`, `lag ${lagOf(lag)}`, ...rows, ...(paused ? ["paused"] : [])]
+  return `  ${name.padEnd(12)} ${facts.join(", ")}`
+}
+
 /** Lines are at most `width` columns, except for text that can be neither cut nor wrapped. */
 export const renderStatus = (status: Status, paint: Colorize, width: number) => {
-  const { profile, at, components } = status
+  const { profile, at, components, streams = [] } = status
   const column = Math.max(8, ...components.map(({ name }) => name.length))
   return [
     `${paint("bold", `Floe, ${profile} profile`)}  ${paint("gray", at)}`,
@@ -83,6 +91,7 @@ export const renderStatus = (status: Status, paint: Colorize, width: number) => 
     ...components.flatMap((one) => linesOf(one, column, paint, width)),
     "",
     ...factsOf(status).map(([name, value]) => `  ${name.padEnd(12)} ${value}`),
+    ...(streams.length === 0 ? [] : ["", ...streams.map(streamLine)]),
     ""
   ].join("\n")
 }

@@ -11,8 +11,10 @@ import { addressOf } from "../../../layers/runtime/tcpExchange.ts"
 import { type Component, Components } from "../../../services/Components.ts"
 import type { ConnectorStatus } from "../../../services/Connector.ts"
 import { EventLogReader, LogUnavailable } from "../../../services/EventLog.ts"
+import { StreamSinks } from "../../../services/StreamSinks.ts"
 import { TableReader, type TableSnapshot } from "../../../services/TableReader.ts"
 import { listening } from "../../support/tcpService.ts"
+import { weatherOnly } from "../../support/weatherOnly.ts"
 
 const named = (name: string, of: Partial<Component> = {}): Component => ({
   name,
@@ -162,6 +164,8 @@ const looked = (current: Option.Option<TableSnapshot>, log: Partial<EventLogRead
     Effect.provide(
       Layer.mergeAll(
         Layer.succeed(Components, Components.of({ probe: Effect.succeed([]) })),
+        weatherOnly,
+        StreamSinks.weatherOnly,
         Layer.mock(TableReader, { current: Effect.succeed(current) }),
         Layer.mock(EventLogReader, {
           bounds: Effect.succeed({ logId: "x", partitions }),

@@ -1,0 +1,129 @@
+import { randomUUID } from "node:crypto"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Effect, Layer, Schedule, Schema } from "effect"
+import { HttpServer } from "../../layers/ingest/http/HttpServer.ts"
+import * as StreamsLayer from "../../layers/log/sqlite/Streams.ts"
+import { at } from "../../layers/runtime/DataFolder.ts"
+import { Streams } from "../../services/Streams.ts"
+import { temporaryFolder } from "../support/dataFolder.ts"
+import { icebirdValues } from "../support/icebirdReader.ts"
+import { inProcess, programs } from "../support/inProcess.ts"
+import { applied } from "../support/typedStream.ts"
+
+const readings = applied(
+  "readings",
+  [
+    { name: "device", type: "string", required: true },
+    { name: "celsius", type: "double", required: true },
+    { name: "at", type: "timestamptz", required: true }
+  ],
+  [{ column: "at", transform: "day" }]
+)
+
+const StatusJson = Schema.Struct({
+  lag: Schema.Struct({ events: Schema.NullOr(Schema.Int) }),
+  streams: Schema.Array(
+    Schema.Struct({
+      name: Schema.String,
+      paused: Schema.Boolean,
+      lag: Schema.Struct({ events: Schema.NullOr(Schema.Int) }),
+      table: Schema.NullOr(Schema.Struct({ rows: Schema.NullOr(Schema.Int) }))
+    })
+  )
+})
+const decodeStatus = Schema.decodeUnknownSync(Schema.fromJsonString(StatusJson))
+
+const running = Effect.gen(function* () {
+  const data = yield* temporaryFolder
+  const env = { FLOE_DATA: data, FLOE_PORT: "0", FLOE_COMMIT_INTERVAL: "50 millis" }
+  const { url } = Context.get(yield* programs(env), HttpServer)
+  yield* Effect.flatMap(Streams, ({ record }) => record(readings)).pipe(
+    Effect.provide(StreamsLayer.layer.pipe(Layer.provide(at(data))))
+  )
+  const floe = (...args: ReadonlyArray<string>) => inProcess(args, env)
+  const send = (from: number, count: number) =>
+    Effect.promise(async () => {
+      const events = Array.from({ length: count }, (_, i) => ({
+        device: `d${from + i}`,
+        celsius: (from + i) / 4,
+        at: "2026-01-02T03:04:05Z"
+      }))
+      const headers = { "content-type": "application/json", "idempotency-key": randomUUID() }
+      const response = await fetch(`${url}/streams/readings/events`, {
+        method: "POST",
+        headers,
+        body: JSON.stringify(events)
+      })
+      return { status: response.status, body: await response.text() }
+    }).pipe(
+      // The server reads the streams again after a second.
+      Effect.repeat({ schedule: Schedule.spaced("100 millis"), until: ({ status }) => status !== 404 }),
+      Effect.tap(({ body, status }) => Effect.sync(() => assert.strictEqual(status, 200, body)))
+    )
+  const status = Effect.map(floe("status", "--json"), ({ out }) => decodeStatus(out))
+  const committed = (rows: number) =>
+    status.pipe(
+      Effect.repeat({
+        schedule: Schedule.spaced("50 millis"),
+        until: ({ streams: [one] }) => one?.table?.rows === rows
+      }),
+      Effect.timeout("20 seconds")
+    )
+  return { data, floe, send, status, committed }
+})
+
+describe("the commands on a stream beside weather", () => {
+  it.live(
+    "status, tail, audit, connector, maintain and rebuild",
+    () =>
+      Effect.gen(function* () {
+        const { committed, data, floe, send, status } = yield* running
+        yield* send(0, 10)
+        yield* committed(10)
+        assert.match((yield* floe("status")).out, /\n {2}readings +log end 10, lag none, 10 rows\n$/)
+
+        const paused = yield* floe("connector", "pause", "iceberg-sink-readings")
+        assert.deepStrictEqual([paused.code, paused.err], [0, ""])
+        yield* send(10, 5)
+        const [stream] = (yield* status).streams
+        assert.deepStrictEqual(stream, { name: "readings", paused: true, lag: { events: 5 }, table: { rows: 10 } })
+        assert.include((yield* floe("connector", "status", "iceberg-sink-readings")).err, "it is PAUSED")
+        assert.strictEqual((yield* floe("connector", "status")).code, 0)
+        assert.strictEqual((yield* floe("connector", "resume", "iceberg-sink-readings")).code, 0)
+        yield* committed(15)
+
+        const audit = yield* floe("audit", "--stream", "readings", "--json")
+        assert.deepStrictEqual([audit.code, audit.err], [0, ""])
+        assert.include(audit.out, `"logged": 15`)
+
+        const maintained = yield* floe("maintain", "--stream", "readings")
+        assert.deepStrictEqual([maintained.code, maintained.err], [0, ""])
+
+        const rebuilt = yield* floe("rebuild", "--stream", "readings", "--into", "again", "--promote")
+        assert.deepStrictEqual([rebuilt.code, rebuilt.err], [0, ""])
+        assert.include(rebuilt.out, "default.again is in place of default.readings: 15 rows")
+        yield* send(15, 1)
+        yield* committed(16)
+        const rows = yield* icebirdValues(join(data, "warehouse", "default", "readings"))
+        assert.deepStrictEqual(
+          rows.map(({ celsius, device }) => `${device} ${celsius}`).sort(),
+          Array.from({ length: 16 }, (_, i) => `d${i} ${i / 4}`).sort()
+        )
+      }),
+    60_000
+  )
+
+  it.live("a stream that does not exist is named, with the nearest one", () =>
+    Effect.gen(function* () {
+      const { floe } = yield* running
+      for (const args of [["audit"], ["tail"], ["maintain"], ["rebuild", "--into", "x"]]) {
+        const { code, err } = yield* floe(...args, "--stream", "reading")
+        assert.strictEqual(code, 1, args[0])
+        assert.include(err, "There is no stream reading; did you mean readings?", args[0])
+      }
+      const connector = yield* floe("connector", "pause", "iceberg-sink-nosuch")
+      assert.include(connector.err, "has only its sink, iceberg-sink, iceberg-sink-readings.")
+    })
+  )
+})

@@ -21,6 +21,7 @@ import type { TableReader } from "../../services/TableReader.ts"
 import type { Topics } from "../../services/Topics.ts"
 import type { HttpServer } from "../ingest/http/HttpServer.ts"
 import type { Sink } from "../sink/Sink.ts"
+import type { TableEvolution } from "../sink/TableEvolution.ts"
 
 /** Except for `log`, `logReader` and `sink`, no layer creates anything on disk. */
 export interface ProfileLayers {
@@ -51,6 +52,8 @@ export interface ProfileLayers {
   readonly rebuild: Layer.Layer<Rebuild, unknown>
   readonly status: Layer.Layer<Components | EventLogReader | Streams | StreamSinks | TableReader, unknown>
   readonly checks: Layer.Layer<Checks, unknown>
+  /** The columns of streams' tables, to change them, and the streams. */
+  readonly evolution: Layer.Layer<Streams | TableEvolution, unknown>
   /** The files of the table. */
   readonly storage: Layer.Layer<Storage, unknown>
   /** Copies of the data folder. */

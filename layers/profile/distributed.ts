@@ -72,6 +72,7 @@ export const layers = {
     Layer.provideMerge([KafkaClientFallback.logReader, weatherReader, Streams.layer, StreamSinks.weatherOnly])
   ),
   checks: checksWithin({}),
+  evolution: onlyEmbedded(),
   storage: Storage.layer,
   backup: noBackup,
   connector: Connector.layer,

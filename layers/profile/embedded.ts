@@ -19,6 +19,7 @@ import * as Maintenance from "../sink/Maintenance.ts"
 import * as Rebuild from "../sink/Rebuild.ts"
 import { Sink } from "../sink/Sink.ts"
 import { SinkControl } from "../sink/SinkControl.ts"
+import { TableEvolution } from "../sink/TableEvolution.ts"
 import * as Query from "../table/duckdb/Query.ts"
 import * as TableChecksums from "../table/duckdb/TableChecksums.ts"
 import * as Leases from "../table/iceberg/Leases.ts"
@@ -68,6 +69,7 @@ export const layers = {
     ])
   ),
   checks: Checks.layer.pipe(Layer.provide([logToRead, tableReader("weather"), layerToRead])),
+  evolution: Layer.merge(streamsToRead, TableEvolution.layer.pipe(Layer.provide([leases, layerToRead]))),
   storage: Storage.layer.pipe(Layer.provide(layerToRead)),
   backup: Backup.layer.pipe(Layer.provide([leases, layerToRead])),
   connector: Connector.layer.pipe(Layer.provide([SinkControl.layer, Streams.layer]), Layer.provide(layerToRead)),

@@ -1,18 +1,22 @@
 /** Carries out requests of other programs to the sink, and reports the sink's status to them. */
-import { Effect, Option, Schedule } from "effect"
+import { Effect, Option, Schedule, Schema } from "effect"
 import { DataFolder } from "../../services/DataFolder.ts"
 import type { Leases } from "../../services/Leases.ts"
+import { AppliedStream } from "../../services/StreamDefinition.ts"
 import { weather } from "../../services/TableReader.ts"
 import { plural } from "../runtime/plural.ts"
 import * as Promote from "./promote.ts"
 import {
   type ControlUnavailable,
+  evolveCommand,
   promoteCommand,
   SinkControl,
   type SinkRequest,
   type SinkStatus
 } from "./SinkControl.ts"
 import { folderOf, type StreamSink } from "./StreamSink.ts"
+
+const decodeStream = Schema.decodeUnknownEffect(Schema.fromJsonString(AppliedStream))
 
 const pollInterval = "250 millis"
 const heartbeatInterval = "1 second"
@@ -92,6 +96,8 @@ export const make = Effect.fnUntraced(function* ({ find, paused }: RequestsOptio
         return resume(sink)
       case "maintain":
         return sink.upkeep.now
+      case evolveCommand:
+        return Effect.as(Effect.flatMap(decodeStream(argument), sink.evolve), "Done.")
       case promoteCommand:
         return inFolderOf(stream)(Promote.promote(sink.loop.promote, argument ?? "", stream))
     }

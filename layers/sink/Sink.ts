@@ -6,6 +6,7 @@ import { Cause, Context, Deferred, Effect, Fiber, Layer, Option, Scope } from "e
 import type { DataFolder } from "../../services/DataFolder.ts"
 import type { EventLogReader, LogCorrupt, LogUnavailable } from "../../services/EventLog.ts"
 import { commitInterval, topic } from "../../services/Settings.ts"
+import type { AppliedStream } from "../../services/StreamDefinition.ts"
 import { Streams } from "../../services/Streams.ts"
 import { weather } from "../../services/TableReader.ts"
 import { TableWriter } from "../../services/TableWriter.ts"
@@ -48,6 +49,7 @@ export class Sink extends Context.Service<
       const services = yield* Effect.context<EventLogReader | DataFolder>()
       const scope = yield* Effect.scope
       const sinks = new Map<string, StreamSink.StreamSink>()
+      const versions = new Map<string, number>()
       const failure = yield* Deferred.make<never, SinkStopped>()
       // Closed after the last commit, as it is made before that one's finalizer.
       const tables = yield* Scope.fork(scope)
@@ -99,18 +101,27 @@ export class Sink extends Context.Service<
         )
       const start = (sink: StreamSink.StreamSink) => Effect.forEach(sink.run, background, { discard: true })
 
-      const takeUp = Effect.gen(function* () {
-        for (const stream of yield* streams.all) {
+      const takeUpOne = Effect.fnUntraced(
+        function* (stream: AppliedStream) {
           const { name } = stream.definition
-          if (sinks.has(name)) continue
-          const table = yield* Scope.provide(writers.open(stream), tables).pipe(
-            Effect.catchTag("TableBroken", ({ message }) =>
-              Effect.fail(new SinkStopped({ reason: `The stream ${name}: ${message}` }))
-            )
-          )
-          yield* start(yield* add({ stream: name, topic: name, interval, table }, pausedStreams.includes(name)))
-        }
-      })
+          const sink = sinks.get(name)
+          if (sink === undefined) {
+            const table = yield* Scope.provide(writers.open(stream), tables)
+            yield* start(yield* add({ stream: name, topic: name, interval, table }, pausedStreams.includes(name)))
+          } else if ((versions.get(name) ?? stream.version) < stream.version) {
+            // Usually done already, as the table comes first.
+            yield* sink.evolve(stream)
+          }
+          versions.set(name, stream.version)
+        },
+        (effect, { definition: { name } }) =>
+          Effect.catchTags(effect, {
+            TableBroken: ({ message }) => Effect.fail(new SinkStopped({ reason: `The stream ${name}: ${message}` })),
+            // The next commit finds it too, and reads the log again.
+            TableChanged: () => Effect.void
+          })
+      )
+      const takeUp = Effect.flatMap(streams.all, (all) => Effect.forEach(all, takeUpOne, { discard: true }))
       const retries = RetryReporter.make("The streams can be read again.")
       const takeUpAll = Effect.andThen(takeUp, retries.recovered).pipe(
         Effect.catchTags({

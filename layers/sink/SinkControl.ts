@@ -10,8 +10,14 @@ import { open } from "../runtime/ControlDatabase.ts"
 /** The command that promotes the rebuilt table named in its argument. Stored in the control database, so it keeps the old word. */
 export const promoteCommand = "swap"
 
-/** `pause` and `resume` a stream; `maintain` its table until nothing is left to do; or promote a rebuilt table. */
-export const SinkCommand = Schema.Literals(["pause", "resume", "maintain", promoteCommand])
+/** The command that gives a stream's table the columns of the version in its argument. */
+export const evolveCommand = "evolve"
+
+/**
+ * `pause` and `resume` a stream; `maintain` its table until nothing is left to do; promote a rebuilt table; or change the
+ * table's columns.
+ */
+export const SinkCommand = Schema.Literals(["pause", "resume", "maintain", promoteCommand, evolveCommand])
 export type SinkCommand = typeof SinkCommand.Type
 
 export const SinkRequest = Schema.Struct({

@@ -46,6 +46,8 @@ export const make = Effect.fnUntraced(function* ({ stream, topic, interval, tabl
     stream,
     loop,
     upkeep,
+    /** Gives the table the columns of a later version of the stream. */
+    evolve: table.evolve,
     /** Reads, commits and maintains, and fails when one of these stops. */
     run: [upkeep.run, loop.tick, loop.read].map((effect) => named(effect)),
     /** Waits until the events that the log has now are committed or staged. */

@@ -32,6 +32,7 @@ const { layerToRead } = DataFolder
 const leases = Leases.layer.pipe(Layer.provide(layerToRead))
 const logToRead = EventLogReader.layer.pipe(Layer.provide(layerToRead))
 const streamsToRead = Streams.layer.pipe(Layer.provide(layerToRead))
+const streamSinks = StreamSinks.layer.pipe(Layer.provide([leases, layerToRead]))
 const query = Query.layer.pipe(Layer.provide([leases, streamsToRead, layerToRead]))
 const tableReader = (table: string) => TableReader.at(table).pipe(Layer.provide([leases, layerToRead]))
 
@@ -61,14 +62,11 @@ export const layers = {
   rebuild: Rebuild.layer.pipe(Layer.provide([leases, logToRead, streamsToRead, layerToRead])),
   status: Components.layer.pipe(
     Layer.provide([query, layerToRead]),
-    Layer.provideMerge([
-      logToRead,
-      tableReader("weather"),
-      streamsToRead,
-      StreamSinks.layer.pipe(Layer.provide([leases, layerToRead]))
-    ])
+    Layer.provideMerge([logToRead, tableReader("weather"), streamsToRead, streamSinks])
   ),
-  checks: Checks.layer.pipe(Layer.provide([logToRead, tableReader("weather"), layerToRead])),
+  checks: Checks.layer.pipe(
+    Layer.provide([logToRead, tableReader("weather"), streamsToRead, streamSinks, layerToRead])
+  ),
   evolution: Layer.merge(streamsToRead, TableEvolution.layer.pipe(Layer.provide([leases, layerToRead]))),
   storage: Storage.layer.pipe(Layer.provide(layerToRead)),
   backup: Backup.layer.pipe(Layer.provide([leases, layerToRead])),

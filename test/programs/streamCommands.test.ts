@@ -10,6 +10,7 @@ import { temporaryFolder } from "../support/dataFolder.ts"
 import { icebirdValues } from "../support/icebirdReader.ts"
 import { inProcess, programs } from "../support/inProcess.ts"
 import { applied } from "../support/typedStream.ts"
+import { poll } from "../support/waiting.ts"
 
 const readings = applied(
   "readings",
@@ -97,6 +98,10 @@ describe("the commands on a stream beside weather", () => {
         assert.deepStrictEqual([audit.code, audit.err], [0, ""])
         assert.include(audit.out, `"logged": 15`)
 
+        const examined = yield* floe("doctor", "--json")
+        for (const check of ["log", "sink", "table"]) assert.include(examined.out, `"${check} of readings"`)
+        assert.notInclude(examined.out, `"finding"`, examined.out)
+
         const maintained = yield* floe("maintain", "--stream", "readings")
         assert.deepStrictEqual([maintained.code, maintained.err], [0, ""])
 
@@ -105,7 +110,11 @@ describe("the commands on a stream beside weather", () => {
         assert.include(rebuilt.out, "default.again is in place of default.readings: 15 rows")
         yield* send(15, 1)
         yield* committed(16)
-        const rows = yield* icebirdValues(join(data, "warehouse", "default", "readings"))
+        // The hint that icebird follows is written after the metadata.
+        const rows = yield* poll(
+          icebirdValues(join(data, "warehouse", "default", "readings")),
+          ({ length }) => length === 16
+        )
         assert.deepStrictEqual(
           rows.map(({ celsius, device }) => `${device} ${celsius}`).sort(),
           Array.from({ length: 16 }, (_, i) => `d${i} ${i / 4}`).sort()

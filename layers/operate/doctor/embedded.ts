@@ -3,15 +3,16 @@ import { Duration, Effect, Layer, Result } from "effect"
 import { Checks } from "../../../services/Checks.ts"
 import { DataFolder } from "../../../services/DataFolder.ts"
 import { commitInterval, host, port } from "../../../services/Settings.ts"
-import { TableReader } from "../../../services/TableReader.ts"
+import { Streams } from "../../../services/Streams.ts"
+import { TableReader, weather } from "../../../services/TableReader.ts"
 import * as LogTarget from "../../ingest/embeddedTarget.ts"
 import * as ClockSteps from "../../runtime/ClockSteps.ts"
 import { clock } from "./clock.ts"
 import * as FolderChecks from "./embedded/folder.ts"
-import { log } from "./embedded/log.ts"
+import { log, logOf } from "./embedded/log.ts"
 import * as ServerChecks from "./embedded/server.ts"
-import { sink } from "./embedded/sink.ts"
-import { table } from "./embedded/table.ts"
+import { sink, sinkOf } from "./embedded/sink.ts"
+import { table, tableOf } from "./embedded/table.ts"
 import { files } from "./files.ts"
 import { provideChecks } from "./runChecks.ts"
 
@@ -32,26 +33,34 @@ export const make = Effect.fnUntraced(function* (limits: Partial<Limits> = {}) {
   const interval = Duration.fromInputUnsafe(yield* commitInterval)
   const { roomBytes = 2 ** 30, smallFilesEnded = 32, smallFilesGrowing = 200, snapshots = 1000 } = limits
   const commitLagLimit = limits.commitLagLimit ?? longest(Duration.seconds(30), Duration.times(interval, 5))
+  const applied = yield* Effect.orElseSucceed((yield* Streams).all, () => [])
+  const streams = applied.map(({ definition: { name } }) => name).filter((name) => name !== weather)
+  const ofStreams = yield* Effect.forEach(streams, (stream) =>
+    provideChecks([logOf(stream), sinkOf(stream, commitLagLimit), tableOf(stream)])
+  )
   return Checks.of({
-    all: yield* provideChecks([
-      ServerChecks.port(yield* host, yield* port),
-      ServerChecks.server(target),
-      FolderChecks.data(folder.root),
-      FolderChecks.disk(folder.root, roomBytes),
-      FolderChecks.folder(folder),
-      clock(Result.isSuccess(target) ? target.success.url : undefined, yield* ClockSteps.last),
-      log,
-      sink(commitLagLimit),
-      table,
-      files({
-        ended: smallFilesEnded,
-        growing: smallFilesGrowing,
-        total: Number.POSITIVE_INFINITY,
-        snapshots,
-        kept: Effect.flatMap(TableReader, (table) => Effect.map(table.snapshots, ({ length }) => length)),
-        fewer: "Set FLOE_SNAPSHOT_KEEP lower (100 is the default), start the sink again, and run floe maintain."
-      })
-    ])
+    all: [
+      ...(yield* provideChecks([
+        ServerChecks.port(yield* host, yield* port),
+        ServerChecks.server(target),
+        FolderChecks.data(folder.root),
+        FolderChecks.disk(folder.root, roomBytes),
+        FolderChecks.folder(folder),
+        clock(Result.isSuccess(target) ? target.success.url : undefined, yield* ClockSteps.last),
+        log,
+        sink(commitLagLimit),
+        table,
+        files({
+          ended: smallFilesEnded,
+          growing: smallFilesGrowing,
+          total: Number.POSITIVE_INFINITY,
+          snapshots,
+          kept: Effect.flatMap(TableReader, (table) => Effect.map(table.snapshots, ({ length }) => length)),
+          fewer: "Set FLOE_SNAPSHOT_KEEP lower (100 is the default), start the sink again, and run floe maintain."
+        })
+      ])),
+      ...ofStreams.flat()
+    ]
   })
 })
 

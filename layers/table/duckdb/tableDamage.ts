@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { type QueryFailed, QueryUnavailable } from "../../../services/Query.ts"
 import { faultOf } from "../iceberg/inspectFile.ts"
 import type { TableFile } from "../iceberg/readManifests.ts"
-import { rebuildCommand } from "../iceberg/repairAdvice.ts"
+import { rebuildOf } from "../iceberg/repairAdvice.ts"
 import { pattern } from "../parquet/literals.ts"
 
 const parquetError = /TProtocolException|TTransportException|parquet|thrift/i
@@ -23,6 +23,9 @@ const damagedFile = Effect.fnUntraced(function* ({ files, sql = "", isReadable }
   return undefined
 })
 
+/** A table's folder, in which `data` is, has the name of its stream. */
+const streamOf = ({ path }: TableFile) => /.*\/([^/]+)\/data\//.exec(path)?.[1] ?? "weather"
+
 /** Turns a failure that a damaged file caused into one that names the file and what to do. */
 export const explainDamage =
   (damage: Damage) =>
@@ -34,7 +37,7 @@ export const explainDamage =
         if (file === undefined) return yield* error
         const fault = (yield* faultOf(file.path, file.bytes)) ?? "is damaged: its rows cannot be read"
         return yield* new QueryUnavailable({
-          reason: `its data file ${file.path} ${fault}; floe doctor checks all files of the table, and ${rebuildCommand} recreates the table from the log`,
+          reason: `its data file ${file.path} ${fault}; floe doctor checks all files of the table, and ${rebuildOf(streamOf(file))} recreates the table from the log`,
           cause: error
         })
       })

@@ -1,7 +1,8 @@
 import type { TableBroken } from "../../../services/TableWriter.ts"
 
-/** Repairs a table with unreadable rows from the log. */
-export const rebuildCommand = "floe rebuild --into weather_again --promote"
+/** Repairs a stream's table with unreadable rows from the log. */
+export const rebuildOf = (stream: string) =>
+  `floe rebuild ${stream === "weather" ? "" : `--stream ${stream} `}--into ${stream}_again --promote`
 
 /** The end of a sentence about a broken table; empty if the table is valid and only unsupported. */
 export const repairAdvice = ({ unsupported }: TableBroken) =>

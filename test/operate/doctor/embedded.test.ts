@@ -7,7 +7,9 @@ import { ConfigProvider, Duration, Effect, Layer, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import * as EventLogLayer from "../../../layers/log/sqlite/EventLog.ts"
 import * as EventLogReaderLayer from "../../../layers/log/sqlite/EventLogReader.ts"
+import * as StreamsLayer from "../../../layers/log/sqlite/Streams.ts"
 import { type Limits, make } from "../../../layers/operate/doctor/embedded.ts"
+import * as StreamSinks from "../../../layers/operate/status/StreamSinks.ts"
 import { sinkState } from "../../../layers/operate/status/sinkState.ts"
 import { at } from "../../../layers/runtime/DataFolder.ts"
 import { SinkControl } from "../../../layers/sink/SinkControl.ts"
@@ -40,7 +42,11 @@ const checkOf = (name: string, { data, env }: Pick<Place, "data" | "env">, limit
     return { findings: yield* check.run, ok: check.ok }
   }).pipe(
     Effect.provide(
-      Layer.merge(EventLogReaderLayer.layer, TableReaderLayer.at("weather").pipe(Layer.provide(LeasesLayer.layer)))
+      Layer.mergeAll(
+        EventLogReaderLayer.layer,
+        StreamsLayer.layer,
+        Layer.merge(TableReaderLayer.at("weather"), StreamSinks.layer).pipe(Layer.provide(LeasesLayer.layer))
+      )
     ),
     Effect.provide(at(data)),
     Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env }))

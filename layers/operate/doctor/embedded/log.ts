@@ -3,8 +3,10 @@ import { existsSync } from "node:fs"
 import { Effect, Option, Stream } from "effect"
 import type { Finding } from "../../../../services/Checks.ts"
 import { DataFolder } from "../../../../services/DataFolder.ts"
-import { EventLogReader, isSameLog, type LogCorrupt } from "../../../../services/EventLog.ts"
-import { TableReader } from "../../../../services/TableReader.ts"
+import { EventLogReader, isSameLog, type LogCorrupt, type LogReader } from "../../../../services/EventLog.ts"
+import { StreamSinks } from "../../../../services/StreamSinks.ts"
+import { TableReader, type TableSnapshot } from "../../../../services/TableReader.ts"
+import { folderOf } from "../../../sink/StreamSink.ts"
 import { shellQuoted } from "./shellQuoted.ts"
 
 /** The newest events; some 300 ms. */
@@ -19,15 +21,12 @@ const broken = ({ message }: LogCorrupt): Finding => ({
   fix: `${restore} The rows that are already in the table stay there (floe query).`
 })
 
-export const log = {
-  name: "log",
-  needs: ["data"],
-  ok: "The newest 100,000 events of the log are intact, and the table was built from this log (floe audit reads all of it).",
-  run: Effect.gen(function* () {
+/** Of a stream's log. The folder's table is that of the stream. */
+const check = <E, R>(log: LogReader, snapshot: Effect.Effect<Option.Option<TableSnapshot>, E, R>) =>
+  Effect.gen(function* () {
     const folder = yield* DataFolder
-    const log = yield* EventLogReader
     // A table that cannot be read is another check's finding.
-    const current = Option.flatten(yield* Effect.option((yield* TableReader).current))
+    const current = Option.flatten(yield* Effect.option(snapshot))
     const committed = Option.getOrUndefined(current)?.log
     if (!existsSync(folder.log) && !existsSync(folder.logHighWaterMark) && committed == null) return []
     const bounds = yield* log.bounds
@@ -67,4 +66,24 @@ export const log = {
       (error) => Effect.succeed([broken(error)])
     )
   )
+
+export const log = {
+  name: "log",
+  needs: ["data"],
+  ok: "The newest 100,000 events of the log are intact, and the table was built from this log (floe audit reads all of it).",
+  run: Effect.gen(function* () {
+    return yield* check(yield* EventLogReader, (yield* TableReader).current)
+  })
 }
+
+/** Of a stream beside weather. */
+export const logOf = (stream: string) => ({
+  name: `log of ${stream}`,
+  needs: ["data"],
+  ok: `The newest 100,000 events of the stream ${stream} are intact, and its table was built from this log (floe audit --stream ${stream} reads all of it).`,
+  run: Effect.gen(function* () {
+    return yield* check((yield* EventLogReader).of(stream), (yield* StreamSinks).current(stream)).pipe(
+      Effect.provideService(DataFolder, folderOf(yield* DataFolder, stream))
+    )
+  })
+})

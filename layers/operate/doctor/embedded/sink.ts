@@ -2,8 +2,10 @@
 import { statSync } from "node:fs"
 import { Clock, Duration, Effect, Option, Stream } from "effect"
 import type { Finding } from "../../../../services/Checks.ts"
+import { connectorOf } from "../../../../services/Connector.ts"
 import { DataFolder } from "../../../../services/DataFolder.ts"
-import { EventLogReader } from "../../../../services/EventLog.ts"
+import { EventLogReader, type LogReader } from "../../../../services/EventLog.ts"
+import { StreamSinks } from "../../../../services/StreamSinks.ts"
 import { TableReader } from "../../../../services/TableReader.ts"
 import { isDamage } from "../../../log/sqlite/logFailures.ts"
 import type { ControlUnavailable } from "../../../sink/SinkControl.ts"
@@ -67,6 +69,49 @@ const damagedControl = ({ controlDatabase }: DataFolder["Service"], { reason }: 
   fix: `Stop the sink, remove the file, and start the sink again; it creates a new one, and a pause is lost: rm -rf ${["", "-wal", "-shm"].map((end) => shellQuoted(`${controlDatabase}${end}`)).join(" ")}`
 })
 
+/** Of a stream that the sink is behind with; `committed` is the offset up to which its table has the log. */
+const behind = Effect.fnUntraced(function* (log: LogReader, committed: number, limit: Duration.Duration) {
+  const { end = 0 } = (yield* log.bounds).partitions[0] ?? {}
+  if (committed >= end) return undefined
+  const oldest = yield* Stream.runHead(log.read({ partition: 0, offset: committed }, { until: "end" }))
+  const now = yield* Clock.currentTimeMillis
+  const waiting = Option.match(oldest, { onNone: () => 0, onSome: ({ acceptedAt }) => now - acceptedAt })
+  return waiting <= Duration.toMillis(limit) ? undefined : { end, seconds: Math.round(waiting / 1000) }
+})
+
+const lookAtOutput =
+  "Read the sink's output, which names the reason; if it is only catching up, floe status --watch shows the lag shrink."
+
+/** Of a stream beside weather; whether the sink runs at all is the sink's own check. */
+export const sinkOf = (stream: string, commitLagLimit: Duration.Duration) => ({
+  name: `sink of ${stream}`,
+  needs: ["sink"],
+  ok: `No event of the stream ${stream} has waited for the sink for more than ${Duration.format(commitLagLimit)}.`,
+  run: Effect.gen(function* () {
+    const sinks = yield* StreamSinks
+    if ((yield* sinks.paused).includes(stream)) {
+      const paused: Finding = {
+        finding: `The stream ${stream} is paused.`,
+        consequence: notWritten,
+        fix: `floe connector resume ${connectorOf(stream)}`
+      }
+      return [paused]
+    }
+    const current = yield* Effect.option(sinks.current(stream))
+    // A table that cannot be read is another check's finding.
+    if (Option.isNone(current)) return []
+    const committed = Option.getOrUndefined(current.value)?.log?.positions[0]?.offset ?? 0
+    const late = yield* behind((yield* EventLogReader).of(stream), committed, commitLagLimit)
+    if (late === undefined) return []
+    const finding: Finding = {
+      finding: `The sink commits nothing of the stream ${stream}: event ${committed} has been in the log for ${late.seconds} s; events not in the table: ${late.end - committed}.`,
+      consequence: "Queries do not see the events logged since then.",
+      fix: lookAtOutput
+    }
+    return [finding]
+  })
+})
+
 /** `commitLagLimit`: how long an event may be in the log but not in the table. */
 export const sink = (commitLagLimit: Duration.Duration) => ({
   name: "sink",
@@ -78,18 +123,13 @@ export const sink = (commitLagLimit: Duration.Duration) => ({
     const current = yield* Effect.option((yield* TableReader).current)
     // A table that cannot be read is another check's finding.
     if (Option.isNone(current)) return []
-    const log = yield* EventLogReader
     const committed = Option.getOrUndefined(current.value)?.log?.positions[0]?.offset ?? 0
-    const { end = 0 } = (yield* log.bounds).partitions[0] ?? {}
-    if (committed >= end) return []
-    const oldest = yield* Stream.runHead(log.read({ partition: 0, offset: committed }, { until: "end" }))
-    const now = yield* Clock.currentTimeMillis
-    const waiting = Option.match(oldest, { onNone: () => 0, onSome: ({ acceptedAt }) => now - acceptedAt })
-    if (waiting <= Duration.toMillis(commitLagLimit)) return []
+    const late = yield* behind(yield* EventLogReader, committed, commitLagLimit)
+    if (late === undefined) return []
     const finding: Finding = {
-      finding: `The sink is running but commits nothing: event ${committed} has been in the log for ${Math.round(waiting / 1000)} s; events not in the table: ${end - committed}.`,
+      finding: `The sink is running but commits nothing: event ${committed} has been in the log for ${late.seconds} s; events not in the table: ${late.end - committed}.`,
       consequence: "Queries do not see the events logged since then.",
-      fix: "Read the sink's output, which names the reason; if it is only catching up, floe status --watch shows the lag shrink."
+      fix: lookAtOutput
     }
     return [finding]
   }).pipe(

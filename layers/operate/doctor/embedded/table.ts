@@ -1,15 +1,16 @@
 /** Check of the table's files: each one exists and is intact. */
 import { existsSync } from "node:fs"
-import { join } from "node:path"
+import { basename, join } from "node:path"
 import { Effect, Option } from "effect"
 import type { Finding } from "../../../../services/Checks.ts"
 import { DataFolder } from "../../../../services/DataFolder.ts"
 import * as Files from "../../../runtime/files.ts"
 import { plural } from "../../../runtime/plural.ts"
+import { folderOf } from "../../../sink/StreamSink.ts"
 import { describeUndone, discardFlag, undoneByRebuild } from "../../../table/duckdb/undoneByRebuild.ts"
 import * as Leases from "../../../table/iceberg/Leases.ts"
 import { readMetadata } from "../../../table/iceberg/MetadataFiles.ts"
-import { rebuildCommand } from "../../../table/iceberg/repairAdvice.ts"
+import { rebuildOf } from "../../../table/iceberg/repairAdvice.ts"
 import { readScan } from "../../../table/iceberg/TableScan.ts"
 import { type Fault, type VerifiedTable, verifyTable } from "../../../table/iceberg/verifyTable.ts"
 import { shellQuoted } from "./shellQuoted.ts"
@@ -34,16 +35,20 @@ const freeName = (path: string) => {
   }
 }
 
+/** A table's folder has the name of its stream. */
+const streamOf = DataFolder.useSync(({ table }) => basename(table))
+
 /** Names what a rebuild undoes if other programs have written to the table. */
 const rebuild = Effect.gen(function* () {
   const undone = yield* undoneByRebuild((yield* DataFolder).table).pipe(Effect.provide(Leases.layerNone))
-  if (undone === undefined) return rebuildCommand
-  return `${rebuildCommand} ${discardFlag} rebuilds the table from the log and undoes what other programs changed; without ${discardFlag} it changes nothing. ${describeUndone(undone)}`
+  const command = rebuildOf(yield* streamOf)
+  if (undone === undefined) return command
+  return `${command} ${discardFlag} rebuilds the table from the log and undoes what other programs changed; without ${discardFlag} it changes nothing. ${describeUndone(undone)}`
 })
 
 /** For a table that cannot be opened. Nothing is deleted. */
 const startOver = ({ root, table }: Folder) =>
-  `Stop the sink, move the table away, and start the sink again; it rebuilds the table from the log, without what other programs have written to it or deleted from it: mv ${shellQuoted(table)} ${shellQuoted(freeName(join(root, "weather-broken")))}`
+  `Stop the sink, move the table away, and start the sink again; it rebuilds the table from the log, without what other programs have written to it or deleted from it: mv ${shellQuoted(table)} ${shellQuoted(freeName(join(root, `${basename(table)}-broken`)))}`
 
 const unreadable = (folder: Folder, finding: string): Finding => ({
   finding,
@@ -100,6 +105,7 @@ const ofTable = Effect.fnUntraced(function* ({
 /** Deletes and columns of other engines that Floe cannot apply. */
 const beyondFloe = Effect.gen(function* () {
   const { table } = yield* DataFolder
+  const stream = yield* streamOf
   const current = yield* readMetadata(table)
   if (Option.isNone(current)) return []
   return yield* Effect.as(readScan(table, current.value), []).pipe(
@@ -111,7 +117,7 @@ const beyondFloe = Effect.gen(function* () {
             finding: message,
             consequence:
               "floe query and floe audit fail, because they would show rows that another engine deleted, or miss rows.",
-            fix: "Let the engine that wrote it rewrite the table's data files: in Spark, CALL system.rewrite_data_files(table => 'default.weather', options => map('rewrite-all', 'true')) with write.format.default = parquet."
+            fix: `Let the engine that wrote it rewrite the table's data files: in Spark, CALL system.rewrite_data_files(table => 'default.${stream}', options => map('rewrite-all', 'true')) with write.format.default = parquet.`
           }
         ])
     )
@@ -151,19 +157,29 @@ const check = Effect.gen(function* () {
   return verified.value.manifests.length > 0 ? findings : [...findings, ...(yield* beyondFloe)]
 })
 
+const checked = Effect.flatMap(DataFolder, (folder) =>
+  check.pipe(
+    Effect.catchTag("TableBroken", ({ file, reason }) =>
+      Effect.succeed([unreadable(folder, `The table's metadata cannot be used: ${file} ${reason}.`)])
+    ),
+    Effect.catchIf(
+      (error) => error._tag === "TableUnavailable" && ["EISDIR", "ENOTDIR"].includes(Files.codeOf(error.cause) ?? ""),
+      (error) => Effect.succeed([unreadable(folder, `The table's metadata cannot be used. ${error.message}`)])
+    )
+  )
+)
+
 export const table = {
   name: "table",
   needs: ["data"],
   ok: "Every file that the table needs exists, with the right size and the right first and last bytes (floe audit reads the rest).",
-  run: Effect.flatMap(DataFolder, (folder) =>
-    check.pipe(
-      Effect.catchTag("TableBroken", ({ file, reason }) =>
-        Effect.succeed([unreadable(folder, `The table's metadata cannot be used: ${file} ${reason}.`)])
-      ),
-      Effect.catchIf(
-        (error) => error._tag === "TableUnavailable" && ["EISDIR", "ENOTDIR"].includes(Files.codeOf(error.cause) ?? ""),
-        (error) => Effect.succeed([unreadable(folder, `The table's metadata cannot be used. ${error.message}`)])
-      )
-    )
-  )
+  run: checked
 }
+
+/** Of a stream beside weather. */
+export const tableOf = (stream: string) => ({
+  name: `table of ${stream}`,
+  needs: ["data"],
+  ok: `Every file that the table of ${stream} needs exists, with the right size and the right first and last bytes (floe audit --stream ${stream} reads the rest).`,
+  run: Effect.flatMap(DataFolder, (folder) => Effect.provideService(checked, DataFolder, folderOf(folder, stream)))
+})

@@ -1,5 +1,6 @@
 /**
- * Dead letters: messages of the log's topic that the connector rejected.
+ * Dead letters: messages of the log's topic that the connector rejected; in the embedded profile, events that the server
+ * rejected with `invalid=dead-letter`.
  * Owns: reading them, the reasons, which were sent again. Does not own: sending them (LogClient).
  */
 import { Context, type Effect, Schema, type Stream } from "effect"
@@ -24,9 +25,9 @@ export interface Rejection {
 }
 
 export interface DeadLetter {
-  /** In the dead-letter topic. */
+  /** In the dead-letter topic; in the embedded profile 0 and an id, over all streams. */
   readonly position: Position
-  /** The message's timestamp in the log, in milliseconds since 1970. */
+  /** The message's timestamp in the log, or when the server rejected it; in milliseconds since 1970. */
   readonly loggedAt: number
   /** Its position in the log, for example `weather/0/12`. */
   readonly source: string | null
@@ -61,7 +62,7 @@ export class NoSuchDeadLetter extends Schema.TaggedError<NoSuchDeadLetter>()("No
   }
 }
 
-/** The embedded profile has no dead letters. */
+/** The embedded profile has no dead letters of weather. */
 export class NoDeadLetters extends Schema.TaggedError<NoDeadLetters>()("NoDeadLetters", {}) {
   override get message() {
     return "The embedded profile has no dead letters: its log accepts only valid records."
@@ -71,21 +72,24 @@ export class NoDeadLetters extends Schema.TaggedError<NoDeadLetters>()("NoDeadLe
 /** The dead letters at one point in time. */
 export interface DeadLettersSnapshot {
   readonly topic: string
-  /** The topic id; a recreated topic has another. */
+  /** The topic id, or the log's id; a recreated topic or log has another. */
   readonly topicId: string
   readonly waiting: number
   readonly redriven: number
   /** All dead letters, in the order in which they were rejected. */
   readonly letters: Stream.Stream<DeadLetter, DeadLettersUnavailable>
   readonly find: (position: Position) => Effect.Effect<DeadLetter, DeadLettersUnavailable | NoSuchDeadLetter>
-  readonly redrivesOf: (position: Position) => Effect.Effect<ReadonlyArray<string>, NoSuchDeadLetter>
+  readonly redrivesOf: (
+    position: Position
+  ) => Effect.Effect<ReadonlyArray<string>, DeadLettersUnavailable | NoSuchDeadLetter>
 }
 
 export class DeadLetters extends Context.Service<
   DeadLetters,
   {
-    /** Reads the whole topic once. `onProgress` gets the messages read so far and their total. */
+    /** Those of a stream. Kafka's are read once as a whole; `onProgress` gets the messages read so far and their total. */
     readonly now: (
+      stream: string,
       onProgress: (read: number, total: number) => Effect.Effect<void>
     ) => Effect.Effect<DeadLettersSnapshot, DeadLettersUnavailable | NoDeadLetters>
     /** Records durably that a dead letter was sent again, and its new position in the log. */

@@ -1,9 +1,9 @@
 /** The layers of the embedded profile: npm alone, one data folder. */
 import { Layer } from "effect"
 import { weatherStream } from "../../services/Weather.ts"
-import * as DeadLetters from "../ingest/deadletters/embedded.ts"
 import * as LogTarget from "../ingest/embeddedTarget.ts"
 import * as ServerAddress from "../ingest/ServerAddress.ts"
+import * as DeadLetters from "../log/sqlite/DeadLetters.ts"
 import * as EventLog from "../log/sqlite/EventLog.ts"
 import * as EventLogReader from "../log/sqlite/EventLogReader.ts"
 import * as Streams from "../log/sqlite/Streams.ts"
@@ -76,5 +76,5 @@ export const layers = {
   tableCreation: onlyDistributed("the sink creates the table with its first commit (npm start)"),
   topics: onlyDistributed("the log is a file and needs no topic"),
   consumerGroups: onlyDistributed("the log is a file and has no groups"),
-  deadLetters: DeadLetters.layer
+  deadLetters: DeadLetters.layer.pipe(Layer.provide(layerToRead))
 } satisfies ProfileLayers

@@ -2,8 +2,10 @@ import { Console, Effect, Exit, Option, Result, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import type { DeadLettersSnapshot, DeadLettersUnavailable } from "../../../services/DeadLetters.ts"
 import type { Position } from "../../../services/EventLog.ts"
-import { City, Temperature } from "../../../services/Weather.ts"
-import { type Correction, readingOf } from "../../ingest/deadletters/Correction.ts"
+import { weather } from "../../../services/TableReader.ts"
+import { City, Temperature, type WeatherReading } from "../../../services/Weather.ts"
+import { correctionLine, readingOf } from "../../ingest/deadletters/Correction.ts"
+import { eventLine, eventOf } from "../../ingest/deadletters/EventCorrection.ts"
 import { readCorrections } from "../../ingest/deadletters/readCorrections.ts"
 import { redrive as sendAgain, type Wanted } from "../../ingest/deadletters/redrive.ts"
 import * as LogClientLayer from "../../ingest/LogClient.ts"
@@ -14,27 +16,30 @@ import { print } from "../terminal/Output.ts"
 import { ticking, withProgress } from "../terminal/Progress.ts"
 import { json } from "../terminal/printJson.ts"
 import { jsonLine, makeSummary } from "../terminal/renderRedrive.ts"
+import { streamFlag } from "../terminal/streamFlag.ts"
 import { usageError } from "../terminal/usageError.ts"
 
-const waiting = ({ letters }: DeadLettersSnapshot) =>
+type ReadingOf = (value: Uint8Array | null) => Wanted["reading"]
+
+const waiting = ({ letters }: DeadLettersSnapshot, reading: ReadingOf) =>
   letters.pipe(
     Stream.filter(({ redrives }) => redrives.length === 0),
-    Stream.map(({ position, value }): Wanted => ({ position, reading: readingOf(value) }))
+    Stream.map(({ position, value }): Wanted => ({ position, reading: reading(value) }))
   )
 
-const someOf = (snapshot: DeadLettersSnapshot, positions: ReadonlyArray<Position>, correction: Correction) =>
+const someOf = (snapshot: DeadLettersSnapshot, positions: ReadonlyArray<Position>, reading: ReadingOf) =>
   Stream.mapEffect(Stream.fromIterable(positions), (position) =>
     snapshot.find(position).pipe(
-      Effect.map(({ value }): Wanted => ({ position, reading: readingOf(value, correction) })),
+      Effect.map(({ value }): Wanted => ({ position, reading: reading(value) })),
       Effect.catchTag("NoSuchDeadLetter", ({ reason }) =>
         Effect.succeed<Wanted>({ position, reading: Result.fail(reason) })
       )
     )
   )
 
-const ofFile = (path: string) =>
+const ofFile = (path: string, stream: string) =>
   Stream.map(
-    readCorrections(path),
+    readCorrections<WeatherReading | string>(path, stream === weather ? correctionLine : eventLine),
     ({ line, correction }): Wanted =>
       Result.isSuccess(correction)
         ? { ...correction.success, line }
@@ -69,6 +74,12 @@ const command = <const Name extends string>(name: Name) =>
         Flag.withSchema(Temperature),
         Flag.optional
       ),
+      event: Flag.String("event").pipe(
+        Flag.withDescription("With --stream: send this event, as JSON, instead of the value"),
+        Flag.withMetavar("json"),
+        Flag.optional
+      ),
+      stream: streamFlag,
       again: Flag.Boolean("again").pipe(
         Flag.withDescription("Send those that were already sent once more"),
         Flag.withDefault(false),
@@ -77,7 +88,7 @@ const command = <const Name extends string>(name: Name) =>
       json
     },
     Effect.fn(`floe dlq ${name}`)(
-      function* ({ again, all, city, file, json, positions, temperature }) {
+      function* ({ again, all, city, event, file, json, positions, stream, temperature }) {
         const misused = (message: string) => usageError(["floe", "dlq", name], message)
         const correction = { city: Option.getOrUndefined(city), temperature: Option.getOrUndefined(temperature) }
         const isCorrected = Option.isSome(city) || Option.isSome(temperature)
@@ -89,20 +100,35 @@ const command = <const Name extends string>(name: Name) =>
         if (isCorrected && positions.length !== 1) {
           return yield* misused("--city and --temperature correct one dead letter; give one position.")
         }
+        if (stream === weather ? Option.isSome(event) : isCorrected) {
+          return yield* misused(
+            "--city and --temperature correct weather, and --event a dead letter of another --stream."
+          )
+        }
+        if (Option.isSome(event) && positions.length !== 1) {
+          return yield* misused("--event corrects one dead letter; give one position.")
+        }
         if (all && again) {
           return yield* misused(
             "--all covers only dead letters that were not sent again yet; with --again, give their positions."
           )
         }
 
-        const snapshot = yield* opened
+        const reading: ReadingOf =
+          stream === weather
+            ? (value) => readingOf(value, correction)
+            : (value) => eventOf(Option.match(event, { onNone: () => value, onSome: Buffer.from }))
+        const snapshot = yield* opened(stream)
         const wanted: Stream.Stream<Wanted, DeadLettersUnavailable | FileUnreadable> = all
-          ? waiting(snapshot)
-          : Option.match(file, { onSome: ofFile, onNone: () => someOf(snapshot, positions, correction) })
+          ? waiting(snapshot, reading)
+          : Option.match(file, {
+              onSome: (path) => ofFile(path, stream),
+              onNone: () => someOf(snapshot, positions, reading)
+            })
         const total = all ? snapshot.waiting : positions.length > 0 ? positions.length : undefined
         const outcomes = makeSummary(Option.isSome(file))
         yield* withProgress(({ show }) => {
-          const sent = sendAgain(snapshot, wanted, again).pipe(
+          const sent = sendAgain(snapshot, wanted, again, stream).pipe(
             Stream.tap((outcome) => {
               outcomes.take(outcome)
               return show(() => outcomes.progress(total))
@@ -134,17 +160,22 @@ const command = <const Name extends string>(name: Name) =>
     )
   ).pipe(
     Command.withDescription(
-      "Send dead letters again, to the logging server at FLOE_TARGET. The server assigns the current hour; any ts in the value is ignored, as are other surplus fields. A value that is a valid reading is sent as it is. Correct other values with --city and --temperature, or in a file: run floe dlq list --json > corrected.ndjson, edit city and temperature, and pass the file with --file. Each dead letter that cannot be sent is listed with the reason, and the exit code is 1. Floe records what was sent in the dead-letter topic and sends it again only with --again. If the command is interrupted, run it again to continue: within 24 hours, nothing is logged twice."
+      "Send dead letters again, to the logging server at FLOE_TARGET. The server assigns the current hour; any ts in the value is ignored, as are other surplus fields. A value that is a valid reading is sent as it is. Correct other values with --city and --temperature, or in a file: run floe dlq list --json > corrected.ndjson, edit city and temperature, and pass the file with --file. Each dead letter that cannot be sent is listed with the reason, and the exit code is 1. Floe records what was sent in the dead-letter topic and sends it again only with --again. With --stream, dead letters of that stream are sent as they are, corrected by --event, or by the event of each line of a file. If the command is interrupted, run it again to continue: within 24 hours, nothing is logged twice."
     ),
     Command.withShortDescription("Send dead letters again, with corrections"),
     Command.withExamples([
       { command: "floe dlq redrive 0/12 --temperature 41.5", description: "Send one with a corrected temperature" },
       { command: "floe dlq redrive --file corrected.ndjson", description: "Send the ones in a file of corrections" },
-      { command: "floe dlq redrive --all", description: "Send all that are valid as they are" }
+      { command: "floe dlq redrive --all", description: "Send all that are valid as they are" },
+      {
+        command: "floe dlq redrive --stream readings --file corrected.ndjson",
+        description: "Send corrected events of the stream readings"
+      }
     ]),
     Command.provide(LogClientLayer.layer),
     Command.provide(Profile.layer("logTarget")),
-    Command.provide(Profile.layer("deadLetters"))
+    Command.provide(Profile.layer("deadLetters")),
+    Command.provide(Profile.layer("streams"))
   )
 
 export const redrive = command("redrive")

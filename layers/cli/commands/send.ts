@@ -3,6 +3,7 @@ import { Argument, Command, Flag } from "effect/cli"
 import * as SecureRandom from "effect/crypto/SecureRandom"
 import { LogClient } from "../../../services/LogClient.ts"
 import { LogTarget } from "../../../services/LogTarget.ts"
+import { weather } from "../../../services/TableReader.ts"
 import { City, Temperature } from "../../../services/Weather.ts"
 import * as LogClientLayer from "../../ingest/LogClient.ts"
 import { reportOf } from "../../ingest/send/journal.ts"
@@ -15,6 +16,7 @@ import { plural } from "../../runtime/plural.ts"
 import { print } from "../terminal/Output.ts"
 import { counted, withProgress } from "../terminal/Progress.ts"
 import { json, printJson } from "../terminal/printJson.ts"
+import { streamFlag } from "../terminal/streamFlag.ts"
 import { usageError } from "../terminal/usageError.ts"
 
 class LinesRejected extends Schema.TaggedError<LinesRejected>()("LinesRejected", {
@@ -87,7 +89,7 @@ const interrupted = (acknowledged: number, readOnce: boolean, again: boolean) =>
 const bulk = Effect.fnUntraced(function* (
   name: string,
   options: {
-    readonly stream: Option.Option<string>
+    readonly stream: string
     readonly format: Option.Option<Format>
     readonly complete: boolean
     readonly again: boolean
@@ -99,8 +101,7 @@ const bulk = Effect.fnUntraced(function* (
   const source = yield* open(name)
   const { logId, url } = yield* (yield* LogTarget).find
   const log = logId === null ? url.href : `log ${logId}`
-  const wanted = Option.filter(options.stream, (stream) => stream !== "weather")
-  const stream = Option.isNone(wanted) ? undefined : yield* (yield* LogClient).describe(wanted.value)
+  const stream = options.stream === weather ? undefined : yield* (yield* LogClient).describe(options.stream)
   const line = (sent: Sent, millis: number) => {
     const share =
       sent.ofBytes === null ? "" : `, ${Math.floor((100 * sent.bytes) / Math.max(1, sent.ofBytes))} % of the file`
@@ -154,11 +155,7 @@ export const send = Command.make(
       Argument.withSchema(Temperature),
       Argument.optional
     ),
-    stream: Flag.String("stream").pipe(
-      Flag.withDescription("Send the file to this stream, by its columns; weather by default"),
-      Flag.withMetavar("name"),
-      Flag.optional
-    ),
+    stream: streamFlag,
     file: Flag.String("file").pipe(
       Flag.withAlias("f"),
       Flag.withDescription("Send the records in this file: NDJSON, or CSV with a header; - for standard input"),
@@ -190,7 +187,7 @@ export const send = Command.make(
       if (Option.isSome(city)) return yield* usageError(["floe", "send"], "Give a record or --file, not both.")
       return yield* bulk(file.value, { ...options, json })
     }
-    if (Option.isSome(options.stream) && options.stream.value !== "weather") {
+    if (options.stream !== weather) {
       return yield* usageError(["floe", "send"], "Give --file with --stream, for example --stream readings --file -.")
     }
     if (Option.isNone(city) || Option.isNone(temperature)) {

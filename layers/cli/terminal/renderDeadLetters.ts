@@ -1,6 +1,8 @@
 /** Dead letters for people, without control characters, and for programs. */
+import { Result } from "effect"
 import type { DeadLetter, Rejection } from "../../../services/DeadLetters.ts"
 import { draftOf, formatPosition, textOf } from "../../ingest/deadletters/Correction.ts"
+import { eventOf } from "../../ingest/deadletters/EventCorrection.ts"
 import { cell } from "./formatTable.ts"
 import { text, time } from "./listing.ts"
 import { counted } from "./Progress.ts"
@@ -66,6 +68,38 @@ export const entriesOf = (letter: DeadLetter, topic: string): ReadonlyArray<read
     ...(value === null ? [] : [["", shown(value)] as const]),
     ["trace", trace === null ? "none" : traceOf(trace)]
   ]
+}
+
+/** The same for an event that the server did not accept. */
+export const eventEntriesOf = (letter: DeadLetter, topic: string): ReadonlyArray<readonly [string, string]> => {
+  const { loggedAt, position, reason, redrives, value } = letter
+  return [
+    ["dead letter", `${topic}/${formatPosition(position)}`],
+    ["received", time(loggedAt)],
+    ["reason", cell(reason)],
+    ["sent again", redrives.length === 0 ? "no" : redrives.map(cell).join(", ")],
+    ["value", `${counted(value?.length ?? 0)} bytes`],
+    ["", value === null ? "" : shown(value)]
+  ]
+}
+
+export const eventColumnsOf = (all: boolean, terminal: number | undefined) => {
+  const room = terminal === undefined ? maxPreview : Math.max(narrowest, terminal - otherColumns)
+  return [
+    text<DeadLetter>("dlq", ({ position }) => formatPosition(position)),
+    all
+      ? text<DeadLetter>("sent again", ({ redrives }) => redrives.at(-1) ?? "no")
+      : text<DeadLetter>("received (UTC)", ({ loggedAt }) => time(loggedAt).slice(0, 16).replace("T", " ")),
+    text<DeadLetter>("reason", ({ reason }) => reason),
+    text<DeadLetter>("value", ({ value }) => preview(value, room))
+  ]
+}
+
+/** Position and event come first, for editing; the event is null if the value is none. Its numbers keep their digits. */
+export const eventJsonLine = ({ loggedAt, position, reason, redrives, value }: DeadLetter) => {
+  const event = Result.getOrElse(eventOf(value), () => "null")
+  const rest = JSON.stringify({ reason, receivedAt: time(loggedAt), ...readable("value", value), redrives })
+  return `{"position":"${formatPosition(position)}","event":${event},${rest.slice(1)}\n`
 }
 
 const readable = (name: string, bytes: Uint8Array | null) => {

@@ -24,7 +24,8 @@ export const jsonLine = ({ wanted: { line, position }, result }: Outcome) => {
   switch (result._tag) {
     case "Sent": {
       const { at, reading, repeated, ts } = result
-      return `${JSON.stringify({ ...place, outcome: "sent", ...reading, ts, at, repeated })}\n`
+      const fields = typeof reading === "string" ? {} : reading
+      return `${JSON.stringify({ ...place, outcome: "sent", ...fields, ts, at, repeated })}\n`
     }
     case "SentBefore":
       return `${JSON.stringify({ ...place, outcome: "sent before", at: result.at })}\n`
@@ -55,7 +56,7 @@ export const makeSummary = (isFile: boolean) => {
       else if (result._tag === "Sent") {
         sent++
         if (result.repeated) repeated++
-        last = `${wanted.position === null ? "" : formatPosition(wanted.position)} is logged at ${result.at}, hour ${result.ts}.`
+        last = `${wanted.position === null ? "" : formatPosition(wanted.position)} is logged at ${result.at}${result.ts === undefined ? "" : `, hour ${result.ts}`}.`
       } else if (isFile) before++
       else fail(wanted, `it was already sent and is at ${result.at}; use --again to send it once more`)
     },

@@ -165,3 +165,27 @@ export class NodeReader {
     }
   }
 }
+
+/** The node as JSON in one line. */
+export const textOfNode = (node: JsonNode): string => {
+  switch (node.kind) {
+    case "null":
+      return "null"
+    case "number":
+      return node.source
+    case "boolean":
+    case "string":
+      return JSON.stringify(node.value)
+    case "array":
+      return `[${node.elements.map(textOfNode).join(",")}]`
+    case "object":
+      return `{${node.members.map(({ name, value }) => `${JSON.stringify(name)}:${textOfNode(value)}`).join(",")}}`
+  }
+}
+
+/** A JSON text without loss; undefined for any other text, and past the limits of an event. */
+export const nodeOf = (text: string): JsonNode | undefined => {
+  const reader = new NodeReader(text, skipSpace(text, 0))
+  const node = reader.value(0)
+  return node !== undefined && skipSpace(text, reader.at) === text.length ? node : undefined
+}

@@ -68,9 +68,9 @@ export const draftOf = (value: Uint8Array | null) => {
 const Line = Schema.Struct({ position: Schema.String, city: Schema.Unknown, temperature: Schema.Unknown })
 const decodeLine = Schema.decodeUnknownResult(Line)
 
-export interface CorrectionLine {
+export interface CorrectionLine<R = WeatherReading> {
   readonly position: Position
-  readonly reading: Result.Result<WeatherReading, string>
+  readonly reading: Result.Result<R, string>
 }
 
 /** The error is the end of a sentence. */

@@ -2,22 +2,24 @@
 import { Result, Stream } from "effect"
 import { isTooLong, lines, maxLineBytes } from "../send/lines.ts"
 import { FileUnreadable, reasonOf } from "../send/Source.ts"
-import { type CorrectionLine, correctionLine } from "./Correction.ts"
+import type { CorrectionLine } from "./Correction.ts"
 
-export interface Numbered {
+interface Numbered<R> {
   readonly line: number
-  readonly correction: Result.Result<CorrectionLine, string>
+  readonly correction: Result.Result<CorrectionLine<R>, string>
 }
 
-async function* read(path: string): AsyncGenerator<Numbered> {
+type Parse<R> = (line: Uint8Array) => Result.Result<CorrectionLine<R>, string>
+
+async function* read<R>(path: string, parse: Parse<R>): AsyncGenerator<Numbered<R>> {
   for await (const line of lines(path)) {
     if (line.part === "next" || line.part === "last" || /^\s*$/.test(line.raw.toString("latin1", 0, 100))) continue
     yield {
       line: line.number,
-      correction: isTooLong(line) ? Result.fail(`it is longer than ${maxLineBytes} bytes`) : correctionLine(line.raw)
+      correction: isTooLong(line) ? Result.fail(`it is longer than ${maxLineBytes} bytes`) : parse(line.raw)
     }
   }
 }
 
-export const readCorrections = (path: string) =>
-  Stream.fromAsyncIterable(read(path), (cause) => new FileUnreadable({ path, reason: reasonOf(cause) }))
+export const readCorrections = <R>(path: string, parse: Parse<R>) =>
+  Stream.fromAsyncIterable(read(path, parse), (cause) => new FileUnreadable({ path, reason: reasonOf(cause) }))

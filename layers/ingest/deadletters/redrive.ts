@@ -7,6 +7,7 @@ import { DeadLetters, type DeadLettersSnapshot } from "../../../services/DeadLet
 import type { Position } from "../../../services/EventLog.ts"
 import { type Acknowledged, LogClient } from "../../../services/LogClient.ts"
 import { topic } from "../../../services/Settings.ts"
+import { weather } from "../../../services/TableReader.ts"
 import type { WeatherReading } from "../../../services/Weather.ts"
 import { monotonic } from "../../runtime/elapsed.ts"
 import { formatPosition } from "./Correction.ts"
@@ -19,15 +20,16 @@ export interface Wanted {
   readonly position: Position | null
   /** Line of the corrections file. */
   readonly line?: number
-  /** The reading, or why there is none. */
-  readonly reading: Result.Result<WeatherReading, string>
+  /** The reading, or the event as JSON, or why there is none. */
+  readonly reading: Result.Result<WeatherReading | string, string>
 }
 
 interface Sent {
   readonly _tag: "Sent"
-  readonly reading: WeatherReading
+  readonly reading: WeatherReading | string
   readonly at: string
-  readonly ts: string
+  /** The hour of a reading. */
+  readonly ts?: string | undefined
   /** An earlier run sent it but could not record that. */
   readonly repeated: boolean
 }
@@ -61,27 +63,35 @@ class NotRecorded extends Schema.TaggedError<NotRecorded>()("NotRecorded", {
 const otherReading =
   "an earlier run sent it with another city or temperature and could not record that; use the same values, or send it once more with --again"
 
+const otherEvent =
+  "an earlier run sent it with other values and could not record that; use the same values, or send it once more with --again"
+
 const notSent = (reason: string): NotSent => ({ _tag: "NotSent", reason })
 
 /** Sends the wanted dead letters; those that were sent before only with `again`. */
 export const redrive = Effect.fnUntraced(function* <E, R>(
   snapshot: DeadLettersSnapshot,
   wanted: Stream.Stream<Wanted, E, R>,
-  again: boolean
+  again: boolean,
+  stream: string
 ) {
   const client = yield* LogClient
   const letters = yield* DeadLetters
-  const log = yield* topic
+  const log = stream === weather ? yield* topic : stream
   const taken = new Set<string>()
 
   /** With `again` it is a new request, which stays the same if the run is interrupted and repeated. */
   const keyOf = (position: Position, before: number) =>
     `floe-dlq-${snapshot.topicId}-${position.partition}-${position.offset}${again ? `-again-${before}` : ""}`
 
-  const positionsIn = ({ positions }: Acknowledged) =>
+  const positionsIn = ({ positions }: Pick<Acknowledged, "positions">) =>
     positions.map(({ partition, offset }) => `${log}/${partition}/${offset}`).join(", ")
 
-  const record = Effect.fnUntraced(function* (position: Position, reading: WeatherReading, answer: Acknowledged) {
+  const record = Effect.fnUntraced(function* (
+    position: Position,
+    reading: WeatherReading | string,
+    answer: Omit<Acknowledged, "ts"> & { readonly ts?: string }
+  ) {
     const at = positionsIn(answer)
     yield* Effect.mapError(
       letters.remember(position, at),
@@ -90,9 +100,12 @@ export const redrive = Effect.fnUntraced(function* <E, R>(
     return { _tag: "Sent", reading, at, ts: answer.ts, repeated: answer.repeated } satisfies Sent
   })
 
-  const send = (position: Position, reading: WeatherReading, key: string) =>
+  const request = (reading: WeatherReading | string, key: string) =>
+    typeof reading === "string" ? client.sendEvents(stream, [reading], key) : client.sendAll([reading], key)
+
+  const send = (position: Position, reading: WeatherReading | string, key: string) =>
     Effect.uninterruptibleMask((restore) =>
-      client.sendAll([reading], key).pipe(
+      request(reading, key).pipe(
         Effect.retry({
           schedule: Schedule.exponential("100 millis").pipe(
             Schedule.jittered,
@@ -104,7 +117,8 @@ export const redrive = Effect.fnUntraced(function* <E, R>(
         restore,
         Effect.flatMap((answer) => record(position, reading, answer)),
         Effect.catchTag("ReadingRejected", (error) => {
-          if (error.status === 422) return Effect.succeed(notSent(otherReading))
+          if (error.status === 422)
+            return Effect.succeed(notSent(typeof reading === "string" ? otherEvent : otherReading))
           return error.status === 400 || error.status === 413
             ? Effect.succeed(notSent(error.reason))
             : Effect.fail(error)
@@ -117,7 +131,10 @@ export const redrive = Effect.fnUntraced(function* <E, R>(
     if (taken.has(formatPosition(position))) return notSent("it is a duplicate of an earlier one")
     taken.add(formatPosition(position))
     const before = yield* Effect.result(snapshot.redrivesOf(position))
-    if (Result.isFailure(before)) return notSent(before.failure.reason)
+    if (Result.isFailure(before)) {
+      if (before.failure._tag === "DeadLettersUnavailable") return yield* before.failure
+      return notSent(before.failure.reason)
+    }
     const at = before.success.at(-1)
     if (at !== undefined && !again) return { _tag: "SentBefore", at } satisfies SentBefore
     if (Result.isFailure(reading)) return notSent(reading.failure)

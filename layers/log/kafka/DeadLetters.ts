@@ -4,6 +4,7 @@ import { DeadLetters, DeadLettersUnavailable, NoSuchDeadLetter } from "../../../
 import type { PartitionBounds, Position } from "../../../services/EventLog.ts"
 import { topic } from "../../../services/Settings.ts"
 import { deadLettersOf } from "../../../services/Topics.ts"
+import { weatherStream } from "../../../services/Weather.ts"
 import { Cluster } from "./Cluster.ts"
 import * as Consumer from "./Consumer.ts"
 import { folding, letterOf, noteHeaders, noteValue, placeOf } from "./deadLetterRecords.ts"
@@ -12,6 +13,12 @@ import * as Producer from "./Producer.ts"
 
 const unavailable = (operation: string) => (cause: KafkaFailure) =>
   new DeadLettersUnavailable({ operation, reason: cause.reason.message, cause })
+
+const onlyWeather = new DeadLettersUnavailable({
+  operation: "read",
+  reason: "in the distributed profile, only weather has dead letters",
+  cause: undefined
+})
 
 const make = Effect.gen(function* () {
   const cluster = yield* Cluster
@@ -47,7 +54,8 @@ const make = Effect.gen(function* () {
     )
 
   const now = Effect.fn("DeadLetters.now")(
-    function* (onProgress: (read: number, total: number) => Effect.Effect<void>) {
+    function* (stream: string, onProgress: (read: number, total: number) => Effect.Effect<void>) {
+      if (stream !== weatherStream.definition.name) return yield* onlyWeather
       const { id, parts } = yield* bounds
       const total = parts.reduce((sum, { start, end }) => sum + end - start, 0)
       const fold = folding(parts)
@@ -101,7 +109,7 @@ const make = Effect.gen(function* () {
         redrivesOf: (position: Position) => Effect.as(within(position), fold.redrivesOf(position))
       }
     },
-    Effect.mapError(unavailable("read"))
+    Effect.mapError((error) => (error._tag === "DeadLettersUnavailable" ? error : unavailable("read")(error)))
   )
 
   const remember = Effect.fn("DeadLetters.remember")(

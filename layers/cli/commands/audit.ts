@@ -2,8 +2,9 @@ import { Effect, Option, Schedule, Schema, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
 import type { Position } from "../../../services/EventLog.ts"
 import { profile } from "../../../services/Settings.ts"
-import { describeChange } from "../../../services/TableChecksums.ts"
-import { Hour } from "../../../services/Weather.ts"
+import type { AppliedStream } from "../../../services/StreamDefinition.ts"
+import { describeChange, groupColumn } from "../../../services/TableChecksums.ts"
+import { Hour, weatherStream } from "../../../services/Weather.ts"
 import { type AuditReport, audit as reconcile } from "../../operate/audit/audit.ts"
 import type { Example } from "../../operate/audit/compareHour.ts"
 import * as Profile from "../../profile/Profile.ts"
@@ -66,19 +67,19 @@ const places = (positions: ReadonlyArray<Position>) =>
 /** Where the log begins in each partition that has lost its first events. */
 const truncated = ({ from }: AuditReport) => from.filter(({ offset }) => offset > 0)
 
-const columns = ["hour", "logged", "in table", "missing", "extra"]
+const columns = (group: string) => [group, "logged", "in table", "missing", "extra"]
 
 const cells = ({ extra, inTable, logged, missing }: Omit<AuditReport["hours"][number], "ts" | "byOthers">) =>
   [logged, inTable, missing, extra].map(counted)
 
-const withOthers = (report: AuditReport) => {
+const withOthers = (report: AuditReport, group: string) => {
   if (report.hours.every(({ byOthers }) => byOthers === 0))
-    return { names: columns, hours: report.hours.map(cells), all: cells(report) }
+    return { names: columns(group), hours: report.hours.map(cells), all: cells(report) }
   const signed = (count: number) => `${count > 0 ? "+" : ""}${counted(count)}`
   const inserted = <A>(row: ReadonlyArray<A>, at: number, value: A) => row.toSpliced(at, 0, value)
   const sum = report.hours.reduce((sum, { byOthers }) => sum + byOthers, 0)
   return {
-    names: inserted(columns, 2, "by others"),
+    names: inserted(columns(group), 2, "by others"),
     hours: report.hours.map((hour) => inserted(cells(hour), 1, signed(hour.byOthers))),
     all: inserted(cells(report), 1, signed(sum))
   }
@@ -86,9 +87,13 @@ const withOthers = (report: AuditReport) => {
 
 const change = (one: AuditReport["changedByOthers"][number]) => `  changed by another writer: ${describeChange(one)}`
 
-const text = (report: AuditReport, millis: number, paint: Colorize) => {
-  const { all, hours, names } = withOthers(report)
-  const shown = hours.map((row, i) => [report.hours[i]?.ts ?? "NULL", ...row])
+/** What groups the rows of a stream; undefined if nothing does. */
+const groupOf = ({ definition }: AppliedStream) =>
+  definition.name === weatherStream.definition.name ? "hour" : groupColumn(definition)?.transform
+
+const text = (report: AuditReport, group: string | undefined, millis: number, paint: Colorize) => {
+  const { all, hours, names } = withOthers(report, group ?? "")
+  const shown = (group === undefined ? [] : hours).map((row, i) => [report.hours[i]?.ts ?? "NULL", ...row])
   const total = ["all", ...all]
   const widths = names.map((name, i) =>
     Math.max(name.length, 13, ...[...shown, total].map((row) => row[i]?.length ?? 0))
@@ -133,6 +138,13 @@ export const audit = Command.make(
     if (Option.isSome(from) && Option.isSome(to) && from.value > to.value) {
       return yield* usageError(["floe", "audit"], "--from must not be later than --to.")
     }
+    const group = groupOf(stream)
+    if (group === undefined && (Option.isSome(from) || Option.isSome(to))) {
+      return yield* usageError(
+        ["floe", "audit"],
+        `--from and --to need a table that is partitioned by a time, which that of ${stream.definition.name} is not.`
+      )
+    }
     const started = yield* monotonicMillis
     const result = yield* withProgress(
       Effect.fnUntraced(function* ({ show }) {
@@ -154,7 +166,7 @@ export const audit = Command.make(
     const report = result.value
     const millis = Math.round((yield* monotonicMillis) - started)
     if (json) yield* printJson({ ...report, millis })
-    else yield* print(Stream.make(text(report, millis, yield* painter)))
+    else yield* print(Stream.make(text(report, group, millis, yield* painter)))
     if (report.missing + report.extra > 0) {
       const whole = report.changedByOthers.length === 0 ? "whole" : "others"
       const advice = advices[truncated(report).length === 0 ? whole : "cut"]
@@ -163,7 +175,7 @@ export const audit = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Compare the log with the table, hour by hour: the table must hold each event once and nothing else. Floe counts and checksums both sides independently and, where they differ, lists missing and extra records. Exit code 1 if they differ."
+    "Compare the log with the table, hour by hour: the table must hold each event once and nothing else. A stream of your own is compared by the year, month, day or hour of the column that its table is partitioned by. Floe counts and checksums both sides independently and, where they differ, lists missing and extra records. Exit code 1 if they differ."
   ),
   Command.withShortDescription("Prove that the table holds each event exactly once"),
   Command.withExamples([

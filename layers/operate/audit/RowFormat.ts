@@ -10,6 +10,8 @@ export interface RowFormat {
   readonly group: (record: LogRecord) => TableHour
   readonly text: (record: LogRecord) => string
   readonly shown: (record: LogRecord) => ShownRow
+  /** The group of an hour (`YYYY-MM-DD-HH`), to compare with other groups. */
+  readonly groupOfHour: (hour: string) => string
 }
 
 const wrongStream = (): never => {
@@ -23,7 +25,8 @@ const weather: RowFormat = {
     if (typeof record === "string") return wrongStream()
     const { city, temperature } = record
     return { city, temperature }
-  }
+  },
+  groupOfHour: (hour) => hour
 }
 
 const decode = Schema.decodeUnknownSync(Schema.Record(Schema.String, Schema.Unknown))
@@ -53,7 +56,8 @@ const typed = (definition: StreamDefinition): RowFormat => {
   return {
     group: (record) => groupOf(parse(record)),
     text: (record) => textOf(parse(record)),
-    shown: (record) => ({ row: String(record) })
+    shown: (record) => ({ row: String(record) }),
+    groupOfHour: (hour) => `${hour.slice(0, 10)}T${hour.slice(11)}`.slice(0, groupColumn(definition)?.length)
   }
 }
 

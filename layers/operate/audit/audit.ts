@@ -48,7 +48,7 @@ class AuditImpossible extends Schema.TaggedError<AuditImpossible>()("AuditImposs
 export interface AuditOptions {
   /** Weather by default. */
   readonly stream?: AppliedStream | undefined
-  /** First and last hour, `YYYY-MM-DD-HH`. */
+  /** First and last hour, `YYYY-MM-DD-HH`; the groups of a stream that they are in count as a whole. */
   readonly from?: string | undefined
   readonly to?: string | undefined
   /** Receives how many events of the log have been read, and how many there are. */
@@ -125,7 +125,8 @@ export const audit = Effect.fn("Audit.audit")(function* (options: AuditOptions) 
   yield* requireSameLog(bounds, table, runs)
   const now = yield* Clock.currentTimeMillis
   const settledBefore = Option.isSome(table.committed) ? null : hourOf(now - settlingMillis)
-  const { from = "", to } = options
+  const from = options.from === undefined ? "" : format.groupOfHour(options.from)
+  const to = options.to === undefined ? undefined : format.groupOfHour(options.to)
   const isWanted = (ts: TableHour) => {
     if (ts === null) return options.from === undefined && to === undefined
     return ts >= from && (to === undefined || ts <= to) && (settledBefore === null || ts < settledBefore)

@@ -25,7 +25,8 @@ const events = edges.map((event) => JSON.stringify(event))
 const audited = Effect.fnUntraced(function* (
   stream: AppliedStream,
   logged: ReadonlyArray<string>,
-  inTable: ReadonlyArray<string>
+  inTable: ReadonlyArray<string>,
+  range: { readonly from?: string; readonly to?: string } = {}
 ) {
   const folder = at(join(yield* temporaryFolder, "data"))
   const fill = Effect.gen(function* () {
@@ -42,7 +43,7 @@ const audited = Effect.fnUntraced(function* (
     yield* table.stage(inTable)
     yield* table.commit({ logId, offset: logged.length })
   }).pipe(Effect.scoped, Effect.provide(EventLogLayer.layer), Effect.provide(LeasesLayer.layer))
-  const report = audit({ stream }).pipe(
+  const report = audit({ stream, ...range }).pipe(
     Effect.provide(
       Layer.merge(EventLogReaderLayer.layer, TableChecksumsLayer.layer.pipe(Layer.provide(LeasesLayer.layer)))
     )
@@ -82,6 +83,17 @@ describe("an audit of a typed stream", () => {
       assert.sameMembers(
         extra.map((one) => ("row" in one ? String(JSON.parse(one.row).id) : "")),
         ["1", "2"]
+      )
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("given a range of hours, compares the days that they are in", () =>
+    Effect.gen(function* () {
+      const range = { from: "1969-12-31-23", to: "9999-12-30-00" }
+      const report = yield* audited(byDay, events, events.slice(1), range)
+      assert.deepStrictEqual(
+        report.hours.map(({ ts, inTable }) => [ts, inTable]),
+        [["1969-12-31", 1]]
       )
     }).pipe(Effect.scoped)
   )

@@ -2,11 +2,13 @@
  * Gives the table of a stream the columns of the stream's next version: the running sink does it between commits, or this
  * process if no sink runs. The log and the door are told afterwards.
  */
-import { Context, Effect, Layer, Schema } from "effect"
-import type { DataFolder } from "../../services/DataFolder.ts"
+import { Context, Effect, Layer, Option, Schema } from "effect"
+import { DataFolder } from "../../services/DataFolder.ts"
 import type { Leases } from "../../services/Leases.ts"
 import { AppliedStream } from "../../services/StreamDefinition.ts"
 import { TableWriter } from "../../services/TableWriter.ts"
+import { appliedIn } from "../table/iceberg/evolveSchema.ts"
+import { readMetadata } from "../table/iceberg/MetadataFiles.ts"
 import * as TableWriterLayer from "../table/iceberg/TableWriter.ts"
 import * as SinkCommand from "./SinkCommand.ts"
 import { evolveCommand, SinkControl } from "./SinkControl.ts"
@@ -38,13 +40,26 @@ export class TableEvolution extends Context.Service<
       stream: AppliedStream,
       onProgress: (step: string) => Effect.Effect<void>
     ) => Effect.Effect<void, EvolutionFailed>
+    /** The last field id that the table has given, and the version that it follows; 0 and none before its first commit. */
+    readonly inTable: (
+      stream: string
+    ) => Effect.Effect<{ readonly lastId: number; readonly follows: AppliedStream | undefined }, EvolutionFailed>
   }
 >()("floe/layers/sink/TableEvolution") {
   static readonly layer = Layer.effect(
     TableEvolution,
     Effect.gen(function* () {
       const services = yield* Effect.context<DataFolder | Leases>()
+      const folder = yield* DataFolder
       return TableEvolution.of({
+        inTable: Effect.fn("TableEvolution.inTable")(
+          function* (stream: string) {
+            const table = Option.getOrUndefined(yield* readMetadata(folder.tableAt(stream)))
+            if (table === undefined) return { lastId: 0, follows: undefined }
+            return { lastId: table.metadata["last-column-id"], follows: appliedIn(table.metadata) }
+          },
+          Effect.mapError((cause) => new EvolutionFailed({ reason: cause.message, cause }))
+        ),
         evolve: Effect.fn("TableEvolution.evolve")(
           function* (stream: AppliedStream, onProgress: (step: string) => Effect.Effect<void>) {
             yield* SinkCommand.dispatch({

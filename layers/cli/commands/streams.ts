@@ -1,4 +1,5 @@
 import { Command } from "effect/cli"
+import { apply } from "./streamsApply.ts"
 import { check } from "./streamsCheck.ts"
 import { compile } from "./streamsCompile.ts"
 import { describe } from "./streamsDescribe.ts"
@@ -10,6 +11,6 @@ export const streams = Command.make("streams").pipe(
   Command.withDescription(
     "Your own streams: each is an endpoint, a durable log and a typed table. A TypeScript module declares them with Effect schemas: FLOE_STREAMS, or else floe.streams.ts or floe.streams.json in the working folder. docs/streams.md has a guide."
   ),
-  Command.withShortDescription("Declare, check and inspect your own streams"),
-  Command.withSubcommands([init, check, compile, plan, list, describe])
+  Command.withShortDescription("Declare, change and inspect your own streams"),
+  Command.withSubcommands([init, check, compile, plan, apply, list, describe])
 )

@@ -1,29 +1,16 @@
-import { Effect, Stream } from "effect"
+import { Effect } from "effect"
 import { Command } from "effect/cli"
-import { Streams } from "../../../services/Streams.ts"
-import * as Declaration from "../../declaration/Declaration.ts"
-import { planStreams } from "../../declaration/planStreams.ts"
 import * as Profile from "../../profile/Profile.ts"
-import { colorize } from "../terminal/colorize.ts"
-import { print } from "../terminal/Output.ts"
 import { json, printJson } from "../terminal/printJson.ts"
-import { renderPlan } from "../terminal/renderPlan.ts"
+import { planned } from "./streamsApply.ts"
 
 export const plan = Command.make(
   "plan",
   { json },
   Effect.fn("floe streams plan")(function* ({ json }) {
-    const file = yield* Declaration.required
-    const compiled = yield* Declaration.read(file)
-    const streams = yield* Streams
-    const histories = yield* Effect.forEach(compiled.streams, ({ name }) =>
-      Effect.map(streams.history(name), (history) => [name, history] as const)
-    )
-    const plans = planStreams(compiled, new Map(histories))
+    const { plans, possible } = yield* planned(json)
     if (json) yield* printJson(plans)
-    else yield* print(Stream.make(renderPlan(plans, yield* colorize)))
-    const sentences = plans.flatMap(({ refusals }) => refusals)
-    if (sentences.length > 0) return yield* new Declaration.DeclarationInvalid({ file, sentences })
+    yield* possible
   })
 ).pipe(
   Command.withDescription(

@@ -9,7 +9,7 @@ import * as Metadata from "./Metadata.ts"
 const decodeStream = Schema.decodeUnknownOption(Schema.fromJsonString(AppliedStream))
 
 /** The stream's definition that the table has; undefined for weather. */
-const appliedIn = ({ properties }: Metadata.TableMetadata) =>
+export const appliedIn = ({ properties }: Metadata.TableMetadata) =>
   Option.getOrUndefined(decodeStream(properties[Metadata.streamProperty]))
 
 /** The spec to write with: of the version that the table has, with the table's names of partition fields. */

@@ -49,7 +49,7 @@ export const readLines = (spec: TableSpec, path: string, maxLine: number) => {
     return `${decoded(field.type, value)} AS ${named(field.name)}`
   })
   return `(SELECT ${select.join(", ")} FROM read_json(${quoted(path)}, columns = {${columns.join(", ")}},
-    format = 'newline_delimited', auto_detect = false, compression = 'uncompressed', maximum_object_size = ${maxLine}))`
+    format = 'newline_delimited', records = true, auto_detect = false, compression = 'uncompressed', maximum_object_size = ${maxLine}))`
 }
 
 const texts = ({ partitions }: TableSpec) => partitions.map(({ source, text }) => text(named(source.name)))

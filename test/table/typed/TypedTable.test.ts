@@ -60,6 +60,21 @@ it.effect("values of every type are in the files as they were staged, and after 
   }).pipe(Effect.provide(environment))
 )
 
+it.effect("given a stream of one struct, an event without it and one with it empty differ", () =>
+  Effect.gen(function* () {
+    const [place] = nestedColumns
+    assert.isDefined(place)
+    const stream = applied("typed", [place])
+    for (const events of [[{}], [{}, { place: {} }], [{ place: {} }, {}]]) {
+      const writer = yield* openTyped(stream)
+      yield* writer.stage(lines(events))
+      yield* writer.commit({ logId: "a-log", offset: 1 })
+      const files = yield* activeFiles(stream)
+      assert.sameDeepMembers([...(yield* plainRows(files.slice(-1), [place]))], events)
+    }
+  }).pipe(Effect.scoped, Effect.provide(environment))
+)
+
 it.effect("an event that does not fit fails the commit, and stays staged", () =>
   Effect.gen(function* () {
     const stream = applied("typed", columns)

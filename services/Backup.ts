@@ -13,6 +13,9 @@ const BackupFile = Schema.Struct({
 })
 export type BackupFile = typeof BackupFile.Type
 
+/** `offset`: how far the log is in the table, if it records that. */
+const BackedUpTable = Schema.NullOr(Schema.Struct({ snapshotId: Schema.String, offset: Schema.NullOr(Schema.Int) }))
+
 export const BackupManifest = Schema.Struct({
   format: Schema.Literal(1),
   /** The version of Floe that made it. */
@@ -21,8 +24,10 @@ export const BackupManifest = Schema.Struct({
   createdAt: Schema.String,
   /** `end`: the offset that the next event would get. */
   log: Schema.Struct({ id: Schema.String, end: Schema.Int }),
-  /** Null if there was no table, or only the log was backed up. `offset`: how far the log is in it, if it records that. */
-  table: Schema.NullOr(Schema.Struct({ snapshotId: Schema.String, offset: Schema.NullOr(Schema.Int) })),
+  /** Of weather. Null if there was no table, or only the log was backed up. */
+  table: BackedUpTable,
+  /** The same of the other streams, by name; absent if there are none. */
+  streams: Schema.optionalKey(Schema.Record(Schema.String, Schema.Struct({ end: Schema.Int, table: BackedUpTable }))),
   /** Whether the sink was paused on request. */
   paused: Schema.Boolean,
   files: Schema.Array(BackupFile)
@@ -62,7 +67,7 @@ export class RestoreUnverified extends Schema.TaggedError<RestoreUnverified>()("
   }
 }
 
-/** The copy's log compared with its table, up to the table's position in the log. */
+/** The copy's log compared with its table, up to the table's position in the log: the sums of all streams. */
 export interface CopyAudit {
   readonly logged: number
   readonly inTable: number

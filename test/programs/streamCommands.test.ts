@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto"
+import { existsSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer, Schedule, Schema } from "effect"
@@ -35,13 +36,10 @@ const StatusJson = Schema.Struct({
 })
 const decodeStatus = Schema.decodeUnknownSync(Schema.fromJsonString(StatusJson))
 
-const running = Effect.gen(function* () {
-  const data = yield* temporaryFolder
+/** Server and sink on a folder, and what a client does there. */
+const inFolder = Effect.fnUntraced(function* (data: string) {
   const env = { FLOE_DATA: data, FLOE_PORT: "0", FLOE_COMMIT_INTERVAL: "50 millis" }
   const { url } = Context.get(yield* programs(env), HttpServer)
-  yield* Effect.flatMap(Streams, ({ record }) => record(readings)).pipe(
-    Effect.provide(StreamsLayer.layer.pipe(Layer.provide(at(data))))
-  )
   const floe = (...args: ReadonlyArray<string>) => inProcess(args, env)
   const send = (from: number, count: number) =>
     Effect.promise(async () => {
@@ -72,6 +70,14 @@ const running = Effect.gen(function* () {
       Effect.timeout("20 seconds")
     )
   return { data, floe, send, status, committed }
+})
+
+const running = Effect.gen(function* () {
+  const here = yield* Effect.flatMap(temporaryFolder, inFolder)
+  yield* Effect.flatMap(Streams, ({ record }) => record(readings)).pipe(
+    Effect.provide(StreamsLayer.layer.pipe(Layer.provide(at(here.data))))
+  )
+  return here
 })
 
 describe("the commands on a stream beside weather", () => {
@@ -118,6 +124,43 @@ describe("the commands on a stream beside weather", () => {
         assert.deepStrictEqual(
           rows.map(({ celsius, device }) => `${device} ${celsius}`).sort(),
           Array.from({ length: 16 }, (_, i) => `d${i} ${i / 4}`).sort()
+        )
+      }),
+    60_000
+  )
+
+  it.live(
+    "backup and restore: log and table of the stream, after which the sink goes on",
+    () =>
+      Effect.gen(function* () {
+        const { committed, data, floe, send } = yield* running
+        yield* send(0, 10)
+        yield* committed(10)
+        const folder = `${data}-backup`
+        yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(folder, { recursive: true, force: true })))
+        const made = yield* floe("backup", folder)
+        assert.deepStrictEqual([made.code, made.err], [0, ""])
+        assert.isTrue(existsSync(join(folder, "warehouse", "default", "readings", "metadata")))
+        // The backup lacks these, and what follows in the restored log has their positions.
+        yield* send(10, 3)
+        yield* committed(13)
+
+        const restored = yield* temporaryFolder
+        const outcome = yield* floe("restore", folder, "--into", restored)
+        assert.deepStrictEqual([outcome.code, outcome.err], [0, ""])
+        const there = yield* inFolder(restored)
+        yield* there.send(50, 2)
+        yield* there.committed(12)
+        const audit = yield* there.floe("audit", "--stream", "readings", "--json")
+        assert.deepStrictEqual([audit.code, audit.err], [0, ""])
+        assert.include(audit.out, `"logged": 12`)
+        const rows = yield* poll(
+          icebirdValues(join(restored, "warehouse", "default", "readings")),
+          ({ length }) => length === 12
+        )
+        assert.deepStrictEqual(
+          rows.map(({ device }) => device).sort(),
+          [...Array.from({ length: 10 }, (_, i) => `d${i}`), "d50", "d51"].sort()
         )
       }),
     60_000

@@ -14,12 +14,13 @@ export class CopyDiffers extends Schema.TaggedError<CopyDiffers>()("CopyDiffers"
   }
 }
 
-export const contents = ({ files, log, table }: BackupManifest) => {
+export const contents = ({ files, log, streams, table }: BackupManifest) => {
   const events = plural(log.end, "event")
   const share = table?.offset == null ? "" : ` with ${counted(table.offset)} of them`
   const ofTable = table === null ? "no table" : `the table${share} (snapshot ${table.snapshotId})`
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
-  return `${events}, ${ofTable}, ${plural(files.length, "file")}, ${size(bytes)}`
+  const others = Object.entries(streams ?? {}).map(([name, { end }]) => `${name} (${plural(end, "event")}), `)
+  return `${events}, ${ofTable}, ${others.join("")}${plural(files.length, "file")}, ${size(bytes)}`
 }
 
 export const audited = (audit: CopyAudit) =>

@@ -21,6 +21,7 @@ import { acquire, isHeld } from "../../runtime/ProcessLock.ts"
 import { plural } from "../../runtime/plural.ts"
 import { SinkControl } from "../../sink/SinkControl.ts"
 import { heldFiles } from "../../table/iceberg/heldFiles.ts"
+import { appliedIn } from "./appliedIn.ts"
 import { auditCopy } from "./auditCopy.ts"
 import { attempt, CopyFailed, copyFiles, describeFile, requireRoom, sizes, syncFolders } from "./copyFiles.ts"
 import * as ManifestFile from "./manifestFile.ts"
@@ -73,13 +74,15 @@ const isPaused = Effect.gen(function* () {
 
 const share = (part: number, whole: number) => `${whole === 0 ? 100 : Math.floor((part / whole) * 100)} %`
 
-/** Its path in the data folder, and so in a backup. */
-const tablePath = (folder: DataFolder["Service"]) => relative(folder.root, folder.table)
+/** The path of a stream's table in the data folder, and so in a backup. */
+const pathOf = (folder: DataFolder["Service"], stream: string) => relative(folder.root, folder.tableAt(stream))
 
 const copyTable = Effect.fnUntraced(
-  function* (partial: string, onProgress: BackupOptions["onProgress"]) {
+  function* (stream: string, partial: string, onProgress: BackupOptions["onProgress"]) {
     const folder = yield* DataFolder
-    const held = yield* heldFiles(folder.table)
+    const tableFolder = folder.tableAt(stream)
+    const tablePath = pathOf(folder, stream)
+    const held = yield* heldFiles(tableFolder)
     if (Option.isNone(held)) return undefined
     const { files, leftOut, metadata, offset, snapshotId, version } = held.value
     if (leftOut > 0) {
@@ -87,13 +90,13 @@ const copyTable = Effect.fnUntraced(
         `${plural(leftOut, "file")} that only older snapshots need ${leftOut === 1 ? "is" : "are"} missing, so the backup lacks ${leftOut === 1 ? "it" : "them"}; floe doctor names the snapshots.`
       )
     }
-    const total = yield* sizes(folder.table, files)
+    const total = yield* sizes(tableFolder, files)
     yield* requireRoom(partial, total)
-    const to = join(partial, tablePath(folder))
+    const to = join(partial, tablePath)
     let copied = 0
-    const all = yield* copyFiles(folder.table, to, files, ({ bytes }) => {
+    const all = yield* copyFiles(tableFolder, to, files, ({ bytes }) => {
       copied += bytes
-      onProgress(`copying the table, ${share(copied, total)}`)
+      onProgress(`copying the table${stream === weather ? "" : ` of ${stream}`}, ${share(copied, total)}`)
     })
     const write = (path: string, content: Buffer | string) =>
       Effect.andThen(
@@ -105,7 +108,7 @@ const copyTable = Effect.fnUntraced(
       yield* write(join("metadata", "version-hint.text"), String(version))
     ]
     return {
-      files: [...all, ...own].map((file) => ({ ...file, path: join(tablePath(folder), file.path) })),
+      files: [...all, ...own].map((file) => ({ ...file, path: join(tablePath, file.path) })),
       at: { snapshotId, offset }
     }
   },
@@ -125,7 +128,12 @@ const create = Effect.fnUntraced(function* (target: string, { logOnly, onProgres
   const copy = placesIn(partial)
 
   // The table first, so that the log's copy is at the table's position or beyond.
-  const table = logOnly ? undefined : yield* copyTable(partial, onProgress)
+  const applied = yield* appliedIn(folder)
+  const names = logOnly ? [] : applied.map(({ definition }) => definition.name)
+  const copies = yield* Effect.forEach(names, (name) =>
+    Effect.map(copyTable(name, partial, onProgress), (copied) => [name, copied] as const)
+  )
+  const tables = new Map(copies)
   yield* requireRoom(partial, (yield* attempt(folder.log, () => stat(folder.log))).size)
   const { ends, logId } = yield* copyLog(folder, copy, (part) => onProgress(`copying the log, ${share(part, 1)}`)).pipe(
     // The log is only read, so the full disk is that of the copy.
@@ -136,7 +144,7 @@ const create = Effect.fnUntraced(function* (target: string, { logOnly, onProgres
     )
   )
   const audit = verify
-    ? yield* auditCopy(copy, (events, of) => onProgress(`verifying the copy, ${share(events, of)}`))
+    ? yield* auditCopy(copy, applied, (events, of) => onProgress(`verifying the copy, ${share(events, of)}`))
     : null
   tidy(copy)
   if (audit !== null && audit.missing + audit.extra > 0) {
@@ -154,9 +162,18 @@ const create = Effect.fnUntraced(function* (target: string, { logOnly, onProgres
     version: packageJson.version,
     createdAt,
     log: { id: logId, end: ends.get(weather) ?? 0 },
-    table: table?.at ?? null,
+    table: tables.get(weather)?.at ?? null,
+    ...(ends.size === 1
+      ? {}
+      : {
+          streams: Object.fromEntries(
+            [...ends].flatMap(([name, end]) =>
+              name === weather ? [] : [[name, { end, table: tables.get(name)?.at ?? null }]]
+            )
+          )
+        }),
     paused: yield* isPaused,
-    files: [...ofLog, ...(table?.files ?? [])]
+    files: [...ofLog, ...copies.flatMap(([, copied]) => copied?.files ?? [])]
   }
   yield* syncFolders(
     partial,

@@ -19,6 +19,7 @@ import * as LogFile from "../../log/sqlite/LogFile.ts"
 import { placesIn } from "../../runtime/DataFolder.ts"
 import { acquire } from "../../runtime/ProcessLock.ts"
 import { SinkControl } from "../../sink/SinkControl.ts"
+import { appliedIn } from "./appliedIn.ts"
 import { auditCopy } from "./auditCopy.ts"
 import { attempt, CopyFailed, copyFiles, describeFile, parallel, requireRoom, syncFolders } from "./copyFiles.ts"
 import * as ManifestFile from "./manifestFile.ts"
@@ -133,7 +134,11 @@ const restore = Effect.fnUntraced(function* (source: string, onProgress: Progres
       markEnds(staged, renewed.logId, renewed.ends)
       return renewed
     })
-    if (ends.get(weather) !== manifest.log.end)
+    const expected = [
+      [weather, manifest.log.end] as const,
+      ...Object.entries(manifest.streams ?? {}).map(([name, { end }]) => [name, end] as const)
+    ]
+    if (expected.some(([name, end]) => ends.get(name) !== end))
       return yield* failure(staged.log, "it does not end where the backup's manifest does")
     if (manifest.paused) yield* pause(staged)
     tidy(staged)
@@ -150,7 +155,10 @@ const restore = Effect.fnUntraced(function* (source: string, onProgress: Progres
     return logId
   })
   const logId = yield* copied.pipe(Effect.onError(() => Effect.ignore(clear(folder))))
-  const audit = yield* auditCopy(folder, (events, of) =>
+  const applied = yield* appliedIn(folder).pipe(
+    Effect.mapError((cause) => new RestoreUnverified({ folder: folder.root, reason: cause.message, cause }))
+  )
+  const audit = yield* auditCopy(folder, applied, (events, of) =>
     onProgress(`the backup is in place; comparing log and table, ${share(events, of)}`)
   ).pipe(Effect.mapError((cause) => new RestoreUnverified({ folder: folder.root, reason: cause.message, cause })))
   tidy(folder)

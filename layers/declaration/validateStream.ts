@@ -109,7 +109,7 @@ const fits: Record<PartitionField["transform"], ReadonlyArray<string>> = {
   day: dates,
   hour: ["timestamp", "timestamptz", "accepted"],
   bucket: ["int", "long", "decimal", "string", "uuid", "binary", "time", ...dates],
-  truncate: ["int", "long", "decimal", "string", "binary"]
+  truncate: ["int", "long", "string", "binary"]
 }
 const isTime = ({ transform }: PartitionField) => ["year", "month", "day", "hour"].includes(transform)
 

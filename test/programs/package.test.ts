@@ -50,6 +50,43 @@ describe("the installed package", () => {
   )
 
   it.live(
+    "starts Floe with the project's streams, by npx floe start, and ends with it",
+    () =>
+      Effect.gen(function* () {
+        const env = { FLOE_PORT: "0", FLOE_INTERVAL: "1 hour", FLOE_COMMIT_INTERVAL: "100 millis" }
+        const program = yield* run(process.execPath, [join(installed, "bin", "floe.js"), "start"], env, {
+          cwd: project
+        })
+        const [, url = ""] = yield* Effect.promise(() => program.printed(/Floe runs at (\S+)/))
+        const event = {
+          device: "8f14e45f-ceea-467f-9f0a-5e8f3d6a1b2c",
+          measured_at: "2026-11-27T10:11:12Z",
+          celsius: 21.5
+        }
+        const answer = yield* Effect.promise(() =>
+          fetch(`${url}/streams/readings/events`, {
+            method: "POST",
+            headers: { "content-type": "application/json" },
+            body: JSON.stringify([event])
+          })
+        )
+        assert.strictEqual(answer.status, 200)
+        yield* Effect.promise(() => program.printed(/committed 1 row up to readings\/0\/0/))
+        const queried = yield* inProject("npx", [
+          "floe",
+          "query",
+          "--format",
+          "json",
+          "SELECT date_trunc('hour', measured_at) AS hour, avg(celsius) AS mean FROM readings GROUP BY 1"
+        ])
+        assert.deepStrictEqual(JSON.parse(queried.out), [{ hour: "2026-11-27T10:00:00Z", mean: 21.5 }], queried.err)
+        program.signal("SIGTERM")
+        assert.deepStrictEqual(yield* Effect.promise(() => program.ended), { code: 0, signal: null })
+      }),
+    60_000
+  )
+
+  it.live(
     "has types for the editor: the user's module type-checks, with the types that user code sees",
     () =>
       Effect.gen(function* () {

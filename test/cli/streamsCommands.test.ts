@@ -25,7 +25,7 @@ const check = (cwd: string, env: Record<string, string> = {}) => floe(["streams"
 
 const declared = (out: string) => JSON.parse(out).map(({ stream }: { stream: string }) => stream)
 
-it.live("init writes an example that check accepts, beside a package.json if there is none, and never overwrites", () =>
+it.live("init writes an example that check accepts, with a package.json outside of a project, and never overwrites", () =>
   Effect.gen(function* () {
     const cwd = yield* folderOf({})
     assert.strictEqual((yield* floe(["streams", "init"], {}, { cwd })).code, 0)
@@ -44,6 +44,12 @@ it.live("init writes an example that check accepts, beside a package.json if the
     assert.strictEqual((yield* floe(["streams", "init"], {}, { cwd: own })).code, 0)
     assert.strictEqual(readFileSync(join(own, "package.json"), "utf8"), '{"name":"own"}')
     assert.deepStrictEqual(yield* check(own), { code, out, err })
+
+    const inner = join(own, "inner")
+    mkdirSync(inner)
+    assert.strictEqual((yield* floe(["streams", "init"], {}, { cwd: inner })).code, 0)
+    assert.deepStrictEqual(readdirSync(inner), ["floe.streams.ts"])
+    assert.deepStrictEqual(yield* check(inner), { code, out, err })
   })
 )
 

@@ -1,4 +1,5 @@
 import { existsSync, writeFileSync } from "node:fs"
+import { dirname, join } from "node:path"
 import { Effect, Schema, Stream } from "effect"
 import { Command } from "effect/cli"
 import { example } from "../../declaration/example.ts"
@@ -15,6 +16,10 @@ class NotInitialised extends Schema.TaggedError<NotInitialised>()("NotInitialise
 
 const packageJson = `${JSON.stringify({ private: true, type: "module" }, null, 2)}\n`
 
+/** Whether the folder, or one above it, has a package.json. A second one would hide the packages of the first from npx. */
+const isInProject = (folder: string): boolean =>
+  existsSync(join(folder, "package.json")) || (dirname(folder) !== folder && isInProject(dirname(folder)))
+
 /** Fails if the file exists. */
 const write = (path: string, text: string) =>
   Effect.try({
@@ -27,9 +32,9 @@ export const init = Command.make(
   {},
   Effect.fn("floe streams init")(function* () {
     if (existsSync(file)) {
-      return yield* new NotInitialised({ reason: "it exists already; floe streams check tells what it declares" })
+      return yield* new NotInitialised({ reason: "it exists already; floe streams check shows what it declares" })
     }
-    const alone = !existsSync("package.json")
+    const alone = !isInProject(process.cwd())
     yield* write(file, example)
     if (alone) yield* write("package.json", packageJson)
     yield* print(
@@ -40,7 +45,7 @@ export const init = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Write floe.streams.ts into the working folder: an example with comments, ready to run. Also writes a package.json if the folder has none. Never overwrites a file."
+    "Write floe.streams.ts into the working folder: an example with comments, ready to run. Outside of a project, it also writes a package.json. It never overwrites a file."
   ),
   Command.withShortDescription("Write an example of floe.streams.ts"),
   Command.withExamples([{ command: "floe streams init", description: "Write floe.streams.ts" }])

@@ -25,32 +25,34 @@ const check = (cwd: string, env: Record<string, string> = {}) => floe(["streams"
 
 const declared = (out: string) => JSON.parse(out).map(({ stream }: { stream: string }) => stream)
 
-it.live("init writes an example that check accepts, with a package.json outside of a project, and never overwrites", () =>
-  Effect.gen(function* () {
-    const cwd = yield* folderOf({})
-    assert.strictEqual((yield* floe(["streams", "init"], {}, { cwd })).code, 0)
-    assert.deepStrictEqual(readdirSync(cwd).sort(), ["floe.streams.ts", "package.json"])
-    assert.strictEqual(JSON.parse(readFileSync(join(cwd, "package.json"), "utf8")).type, "module")
-    const { code, out, err } = yield* check(cwd)
-    assert.deepStrictEqual([code, err], [0, ""])
-    assert.deepStrictEqual(JSON.parse(out), [
-      { stream: "readings", columns: 8, key: "device", "partitioned by": "day(measured_at)" }
-    ])
-    const again = yield* floe(["streams", "init"], {}, { cwd })
-    assert.strictEqual(again.code, 1)
-    assert.match(again.err, /^floe\.streams\.ts was not written: it exists already;.*\n$/)
+it.live(
+  "init writes an example that check accepts, with a package.json outside of a project, and never overwrites",
+  () =>
+    Effect.gen(function* () {
+      const cwd = yield* folderOf({})
+      assert.strictEqual((yield* floe(["streams", "init"], {}, { cwd })).code, 0)
+      assert.deepStrictEqual(readdirSync(cwd).sort(), ["floe.streams.ts", "package.json"])
+      assert.strictEqual(JSON.parse(readFileSync(join(cwd, "package.json"), "utf8")).type, "module")
+      const { code, out, err } = yield* check(cwd)
+      assert.deepStrictEqual([code, err], [0, ""])
+      assert.deepStrictEqual(JSON.parse(out), [
+        { stream: "readings", columns: 8, key: "device", "partitioned by": "day(measured_at)" }
+      ])
+      const again = yield* floe(["streams", "init"], {}, { cwd })
+      assert.strictEqual(again.code, 1)
+      assert.match(again.err, /^floe\.streams\.ts was not written: it exists already;.*\n$/)
 
-    const own = yield* folderOf({ "package.json": '{"name":"own"}' })
-    assert.strictEqual((yield* floe(["streams", "init"], {}, { cwd: own })).code, 0)
-    assert.strictEqual(readFileSync(join(own, "package.json"), "utf8"), '{"name":"own"}')
-    assert.deepStrictEqual(yield* check(own), { code, out, err })
+      const own = yield* folderOf({ "package.json": '{"name":"own"}' })
+      assert.strictEqual((yield* floe(["streams", "init"], {}, { cwd: own })).code, 0)
+      assert.strictEqual(readFileSync(join(own, "package.json"), "utf8"), '{"name":"own"}')
+      assert.deepStrictEqual(yield* check(own), { code, out, err })
 
-    const inner = join(own, "inner")
-    mkdirSync(inner)
-    assert.strictEqual((yield* floe(["streams", "init"], {}, { cwd: inner })).code, 0)
-    assert.deepStrictEqual(readdirSync(inner), ["floe.streams.ts"])
-    assert.deepStrictEqual(yield* check(inner), { code, out, err })
-  })
+      const inner = join(own, "inner")
+      mkdirSync(inner)
+      assert.strictEqual((yield* floe(["streams", "init"], {}, { cwd: inner })).code, 0)
+      assert.deepStrictEqual(readdirSync(inner), ["floe.streams.ts"])
+      assert.deepStrictEqual(yield* check(inner), { code, out, err })
+    })
 )
 
 it.live("the declaration is FLOE_STREAMS, else floe.streams.ts, else floe.streams.json", () =>

@@ -9,7 +9,7 @@ import { inOneOrder } from "./compileRules.ts"
 import type { Fault } from "./Fault.ts"
 
 export interface Change {
-  readonly kind: "add" | "change" | "rename" | "retire"
+  readonly kind: "add" | "change" | "rename" | "remove"
   readonly path: string
   /** What changes, without the path: `int → long`. */
   readonly what: string
@@ -119,7 +119,7 @@ const compare = (used: ReadonlySet<string>) => {
       )
       const after = rest.get(before.name) ?? alias
       if (after === undefined) {
-        changes.push({ kind: "retire", path: join(before.name), what: typeText(before) })
+        changes.push({ kind: "remove", path: join(before.name), what: typeText(before) })
         return []
       }
       rest.delete(after.name)

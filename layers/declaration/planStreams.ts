@@ -12,7 +12,7 @@ export interface StreamPlan {
   /** What it means for each; empty for nothing. */
   readonly log: ReadonlyArray<string>
   readonly table: ReadonlyArray<string>
-  readonly door: ReadonlyArray<string>
+  readonly endpoint: ReadonlyArray<string>
   /** Why the change is not possible; nothing is applied then. */
   readonly refusals: ReadonlyArray<string>
 }
@@ -21,8 +21,8 @@ const tableEffects = ({ kind, path, what }: Change): ReadonlyArray<string> => {
   switch (kind) {
     case "add":
       return [`gets the column ${path} (${what}), NULL in earlier rows`]
-    case "retire":
-      return [`loses the column ${path}; snapshots until then still have it`]
+    case "remove":
+      return [`loses the column ${path}; earlier snapshots still have it`]
     case "rename":
       return [`${path} is ${what}, with the same id`]
     case "change":
@@ -30,14 +30,14 @@ const tableEffects = ({ kind, path, what }: Change): ReadonlyArray<string> => {
   }
 }
 
-const doorEffects = ({ kind, path, what }: Change): ReadonlyArray<string> => {
+const endpointEffects = ({ kind, path, what }: Change): ReadonlyArray<string> => {
   switch (kind) {
     case "add":
-      return what === "accepted" ? [`sets ${path}`] : [`takes ${path}`]
-    case "retire":
-      return [`refuses ${path}`]
+      return what === "accepted" ? [`sets ${path}`] : [`accepts ${path}`]
+    case "remove":
+      return [`rejects ${path}`]
     case "rename":
-      return [`takes ${path}, and refuses its former name`]
+      return [`accepts ${path}, and rejects its former name`]
     case "change":
       return what === "another description" ? [] : [`${path}: ${what}`]
   }
@@ -53,7 +53,7 @@ const created = (wanted: StreamDefinition): StreamPlan => ({
   }).changes,
   log: ["keeps its events"],
   table: [`default.${wanted.name} is created with the first commit`],
-  door: [`takes events at POST /streams/${wanted.name}/events`],
+  endpoint: [`accepts events at POST /streams/${wanted.name}/events`],
   refusals: []
 })
 
@@ -75,7 +75,7 @@ export const planStreams = (
       changes,
       log: isChanged ? [`keeps the events of version ${applied.version} as they are`] : [],
       table: changes.flatMap(tableEffects),
-      door: changes.flatMap(doorEffects),
+      endpoint: changes.flatMap(endpointEffects),
       refusals: refusals.map((fault) => sentenceOf(wanted.name, fault))
     }
   })

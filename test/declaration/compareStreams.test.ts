@@ -171,10 +171,10 @@ describe("allowed", () => {
       .thenChanges("change c: required → optional")
   })
 
-  it("a column retired; its id is not used again", () => {
+  it("a column removed; its id is not used again", () => {
     const applied = given(declared({ a: Schema.String, s: Struct({ x: Finite, y: Finite }) }))
       .when(declared({ s: Struct({ x: Finite }), n: NullOr(Finite) }))
-      .thenChanges("retire a: string", "retire s.y: double", "add n: double")
+      .thenChanges("remove a: string", "remove s.y: double", "add n: double")
     assert.deepStrictEqual(applied.ids, { a: 1, s: 2, "s.x": 3, "s.y": 4, n: 5 })
   })
 
@@ -250,7 +250,7 @@ describe("refused, with what to do", () => {
     for (const [from, to, sentence] of pairs) given(one(from)).when(one(to)).thenRefuses("c", sentence)
   })
 
-  it("a name that a column had before, retired or renamed", () => {
+  it("a name that a column had before, removed or renamed", () => {
     const both = declared({ a: Schema.String, c: optionalKey(Finite) })
     const without = declared({ a: Schema.String })
     given(both, without)

@@ -39,12 +39,12 @@ it("a stream that the log does not have is created, with all its columns", () =>
     ],
     log: ["keeps its events"],
     table: ["default.clicks is created with the first commit"],
-    door: ["takes events at POST /streams/clicks/events"],
+    endpoint: ["accepts events at POST /streams/clicks/events"],
     refusals: []
   })
 })
 
-it("a change has its effects on log, table and door", () => {
+it("a change has its effects on log, table and endpoint", () => {
   const before = stream("clicks", [column("a", "int"), column("b", "string"), column("c", "string")])
   const after = stream("clicks", [column("a", "long"), column("d", "string", { renamedFrom: "b" }), column("n", "int")])
   const [plan] = given(before).when(after)
@@ -55,10 +55,10 @@ it("a change has its effects on log, table and door", () => {
     table: [
       "a: int → long, without rewriting files",
       "d is renamed from b, with the same id",
-      "loses the column c; snapshots until then still have it",
+      "loses the column c; earlier snapshots still have it",
       "gets the column n (int), NULL in earlier rows"
     ],
-    door: ["a: int → long", "takes d, and refuses its former name", "refuses c", "takes n"]
+    endpoint: ["a: int → long", "accepts d, and rejects its former name", "rejects c", "accepts n"]
   })
 })
 
@@ -66,13 +66,13 @@ it("what does not concern the table is no change of it", () => {
   const [plan] = given(stream("clicks", [column("a", "int", { required: true })])).when(
     stream("clicks", [column("a", "int")])
   )
-  assert.deepInclude(plan, { action: "change", table: [], door: ["a: required → optional"] })
+  assert.deepInclude(plan, { action: "change", table: [], endpoint: ["a: required → optional"] })
 })
 
 it("an unchanged stream has no effects, and one that is not declared any more is left alone", () => {
   const same = stream("clicks", [column("a", "int")])
   assert.deepStrictEqual(given(same, stream("other", [column("a", "int")])).when(same), [
-    { stream: "clicks", action: "none", version: 1, changes: [], log: [], table: [], door: [], refusals: [] }
+    { stream: "clicks", action: "none", version: 1, changes: [], log: [], table: [], endpoint: [], refusals: [] }
   ])
 })
 

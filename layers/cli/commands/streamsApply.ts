@@ -12,7 +12,7 @@ import { renderPlan } from "../terminal/renderPlan.ts"
 import { withWorkProgress } from "../terminal/WorkProgress.ts"
 
 /** The declaration, and what it would change in this log. `possible` fails if it is not. */
-export const planned = Effect.fnUntraced(function* (json: boolean) {
+export const planned = Effect.fnUntraced(function* (json: boolean, isApplied: boolean) {
   const file = yield* Declaration.required
   const compiled = yield* Declaration.read(file)
   const streams = yield* Streams
@@ -20,7 +20,7 @@ export const planned = Effect.fnUntraced(function* (json: boolean) {
     Effect.map(streams.history(name), (history) => [name, history] as const)
   )
   const plans = planStreams(compiled, new Map(histories))
-  if (!json) yield* print(Stream.make(renderPlan(plans, yield* colorize)))
+  if (!json) yield* print(Stream.make(renderPlan(plans, yield* colorize, isApplied)))
   const sentences = plans.flatMap(({ refusals }) => refusals)
   const possible =
     sentences.length > 0 ? Effect.fail(new Declaration.DeclarationInvalid({ file, sentences })) : Effect.void
@@ -31,7 +31,7 @@ export const apply = Command.make(
   "apply",
   { json },
   Effect.fn("floe streams apply")(function* ({ json }) {
-    const { compiled, plans, possible } = yield* planned(json)
+    const { compiled, plans, possible } = yield* planned(json, true)
     yield* possible
     const applied = []
     for (const [index, wanted] of compiled.streams.entries()) {

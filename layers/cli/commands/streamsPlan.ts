@@ -8,7 +8,7 @@ export const plan = Command.make(
   "plan",
   { json },
   Effect.fn("floe streams plan")(function* ({ json }) {
-    const { plans, possible } = yield* planned(json)
+    const { plans, possible } = yield* planned(json, false)
     if (json) yield* printJson(plans)
     yield* possible
   })

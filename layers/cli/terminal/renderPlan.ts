@@ -2,7 +2,7 @@
 import type { StreamPlan } from "../../declaration/planStreams.ts"
 import type { Colorize } from "./colorize.ts"
 
-const signs = { add: "+", retire: "-", change: "~", rename: "~" } as const
+const signs = { add: "+", remove: "-", change: "~", rename: "~" } as const
 const styles = { "+": "green", "-": "red", "~": "yellow" } as const
 
 const heading = ({ action, stream, version }: StreamPlan) => {
@@ -14,10 +14,10 @@ const render = (plan: StreamPlan, paint: Colorize) => {
   const width = Math.max(0, ...plan.changes.map(({ path }) => path.length)) + 2
   const changes = plan.changes.map(({ kind, path, what }) => {
     const sign = signs[kind]
-    return `  ${paint(styles[sign], sign)} ${path.padEnd(width)}${kind === "retire" ? `retired (${what})` : what}`
+    return `  ${paint(styles[sign], sign)} ${path.padEnd(width)}${kind === "remove" ? `removed (${what})` : what}`
   })
-  const effects = (["log", "table", "door"] as const).flatMap((name) =>
-    plan[name].map((effect, index) => `  ${index === 0 ? name.padEnd(5) : "     "}  ${effect}`)
+  const effects = (["log", "table", "endpoint"] as const).flatMap((name) =>
+    plan[name].map((effect, index) => `  ${index === 0 ? name.padEnd(8) : "        "}  ${effect}`)
   )
   return [
     heading(plan),
@@ -26,13 +26,15 @@ const render = (plan: StreamPlan, paint: Colorize) => {
   ].join("\n")
 }
 
-const summary = (plans: ReadonlyArray<StreamPlan>) => {
+/** Of `plan`; `apply` goes on to make the changes. */
+const summary = (plans: ReadonlyArray<StreamPlan>, isApplied: boolean) => {
   if (plans.some(({ refusals }) => refusals.length > 0)) return "Not possible:"
   const changed = plans.some(({ action }) => action === "change")
   const created = plans.some(({ action }) => action === "create")
+  if (isApplied && (changed || created)) return "Applying these changes."
   if (changed) return "Run floe streams apply to make these changes."
-  return created ? "The server creates new streams when it starts." : "Nothing to do: the log has what is declared."
+  return created ? "The server creates new streams when it starts." : "Nothing to do: the log matches the declaration."
 }
 
-export const renderPlan = (plans: ReadonlyArray<StreamPlan>, paint: Colorize) =>
-  `${[...plans.map((plan) => render(plan, paint)), summary(plans)].join("\n\n")}\n`
+export const renderPlan = (plans: ReadonlyArray<StreamPlan>, paint: Colorize, isApplied: boolean) =>
+  `${[...plans.map((plan) => render(plan, paint)), summary(plans, isApplied)].join("\n\n")}\n`

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto"
-import { readFileSync } from "node:fs"
+import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer, Schema } from "effect"
@@ -9,8 +9,9 @@ import type { Column, PartitionField } from "../../services/StreamDefinition.ts"
 import { Streams } from "../../services/Streams.ts"
 import { temporaryFolder } from "../support/dataFolder.ts"
 import { icebirdValues } from "../support/icebirdReader.ts"
-import { freePort, type Program, start } from "../support/program.ts"
+import { freePort, type Program, start, startFloe } from "../support/program.ts"
 import { applied } from "../support/typedStream.ts"
+import { onDisk, poll } from "../support/waiting.ts"
 
 const rounds = 5
 /** Acknowledged events between two kills, so that kills hit a commit, or a merge of files, at different moments. */
@@ -40,7 +41,11 @@ const Metadata = Schema.Struct({
 })
 const decodeMetadata = Schema.decodeUnknownSync(Schema.fromJsonString(Metadata))
 
-const textOf = (event: Readonly<Record<string, unknown>>) => JSON.stringify([event.id, event.n, event.tags ?? null])
+/** Columns that are added while events come. */
+const added = ["c1", "c2", "c3"]
+
+const textOf = (event: Readonly<Record<string, unknown>>) =>
+  JSON.stringify([event.id, event.n, event.tags ?? null, ...added.map((name) => event[name] ?? null)])
 
 /** Sends batches to each stream, every one under its key until it is acknowledged, and keeps what was acknowledged. */
 const makeLoad = (base: string) => {
@@ -49,15 +54,17 @@ const makeLoad = (base: string) => {
   let failures = 0
   let stopping = false
   let made = 0
+  let known = 0
   const total = () => [...acknowledged.values()].reduce((sum, { length }) => sum + length, 0)
 
+  const more = (block: number) => Object.fromEntries(added.slice(0, known).map((name) => [name, block]))
   const event = () => {
     const n = made++
     // Every event occurs twice, so that the number of copies must be right.
     const block = Math.floor(n / 2)
     const day = String(1 + (block % 3)).padStart(2, "0")
     const tags = block % 4 === 0 ? {} : { tags: [`t${block % 7}`, "😀"] }
-    return { id: `${block}`, n: block % 20, at: `2026-0${1 + (block % 2)}-${day}T10:11:12.5Z`, ...tags }
+    return { id: `${block}`, n: block % 20, at: `2026-0${1 + (block % 2)}-${day}T10:11:12.5Z`, ...tags, ...more(block) }
   }
 
   const batch = (name: string) =>
@@ -91,6 +98,10 @@ const makeLoad = (base: string) => {
     stop: () => {
       stopping = true
     },
+    /** From now on the events have so many of the added columns. */
+    addColumns: (count: number) => {
+      known = count
+    },
     /** Waits for this many more acknowledged events. */
     more: (count: number) =>
       Effect.suspend(() => {
@@ -118,6 +129,55 @@ const killed = (...programs: ReadonlyArray<Program>) =>
     for (const program of programs) assert.deepStrictEqual(await program.ended, { code: null, signal: "SIGKILL" })
   })
 
+/** Waits until the sink has everything, stops the programs, and reads each table with icebird. */
+const judge = Effect.fnUntraced(function* (
+  data: string,
+  { acknowledged }: ReturnType<typeof makeLoad>,
+  server: Program,
+  sink: Program
+) {
+  const logged = (name: string) => acknowledged.get(name)?.length ?? 0
+  yield* Effect.promise(() => sink.until((output) => names.every((name) => inTable(output, name) >= logged(name))))
+  for (const program of [server, sink]) {
+    program.signal("SIGTERM")
+    assert.deepStrictEqual(yield* Effect.promise(() => program.ended), { code: 0, signal: null }, program.output())
+  }
+  for (const name of names) {
+    const rows = yield* icebirdValues(join(data, "warehouse", "default", name))
+    assert.deepStrictEqual(rows.map(textOf).sort(), acknowledged.get(name)?.sort(), name)
+  }
+})
+
+/** Waits until the server has this version of each stream. */
+const untilServed = (base: string, version: number) =>
+  Effect.forEach(names, (name) =>
+    poll(
+      Effect.promise(() =>
+        fetch(`${base}/streams/${name}`).then(
+          (response) => response.text(),
+          () => ""
+        )
+      ),
+      (text) => text.includes(`"version":${version}`)
+    )
+  )
+
+const declare = (file: string, count: number) => {
+  const more = added.slice(0, count).map((name) => ({ name, type: "int", required: false }))
+  const definitions = streams.map(({ definition }) => ({ ...definition, columns: [...columns, ...more] }))
+  writeFileSync(file, JSON.stringify({ format: 1, streams: definitions }))
+}
+
+/** Waits until the table of a stream has a column. */
+const untilInTable = (data: string, stream: string, column: string) => {
+  const metadata = join(data, "warehouse", "default", stream, "metadata")
+  const has = Effect.sync(() => {
+    const version = readFileSync(join(metadata, "version-hint.text"), "utf8").trim()
+    return readFileSync(join(metadata, `v${version}.metadata.json`), "utf8").includes(`"${column}"`)
+  })
+  return onDisk(join(metadata, "version-hint.text"), has, Boolean)
+}
+
 describe("three streams at once", () => {
   it.live(
     "each table holds every acknowledged event exactly once and nothing else, whatever is killed",
@@ -138,12 +198,7 @@ describe("three streams at once", () => {
         yield* Effect.flatMap(Streams, ({ record }) => Effect.forEach(streams, record)).pipe(
           Effect.provide(StreamsLayer.layer.pipe(Layer.provide(at(data))))
         )
-        // Until the server has read them again.
-        for (const name of names) {
-          while ((yield* Effect.promise(() => fetch(`http://127.0.0.1:${port}/streams/${name}`))).status !== 200) {
-            yield* Effect.sleep("50 millis")
-          }
-        }
+        yield* untilServed(`http://127.0.0.1:${port}`, 1)
         const sending = yield* Effect.forkChild(load.run)
 
         for (let round = 0; round < rounds; round++) {
@@ -165,24 +220,58 @@ describe("three streams at once", () => {
         yield* Fiber.join(sending)
         assert.isAbove(load.failures(), rounds, "the kills came in the middle of the load")
 
-        const logged = (name: string) => load.acknowledged.get(name)?.length ?? 0
-        yield* Effect.promise(() =>
-          sink.until((output) => names.every((name) => inTable(output, name) >= logged(name)))
-        )
-        for (const program of [server, sink]) {
-          program.signal("SIGTERM")
+        yield* judge(data, load, server, sink)
+        const merged = yield* Effect.forEach(names, (name) => snapshotsOf(join(data, "warehouse", "default", name)))
+        assert.include(merged.flat(), "replace", "files were merged meanwhile")
+      }),
+    120_000
+  )
+
+  it.live(
+    "and so they do when a change of all of them is killed between its steps, with server and sink",
+    () =>
+      Effect.gen(function* () {
+        const data = yield* temporaryFolder
+        const port = yield* freePort
+        const base = `http://127.0.0.1:${port}`
+        const env = { FLOE_DATA: data, FLOE_PORT: `${port}`, FLOE_COMMIT_INTERVAL: "50 millis" }
+        const declaration = join(data, "declared.json")
+        const apply = startFloe(["streams", "apply"], { ...env, FLOE_STREAMS: declaration })
+        const load = makeLoad(base)
+        let server = yield* start("server", env)
+        let sink = yield* start("sink", env)
+        yield* Effect.promise(() => server.printed(/listens on/))
+        const applyAll = Effect.gen(function* () {
+          const program = yield* apply
           assert.deepStrictEqual(
             yield* Effect.promise(() => program.ended),
             { code: 0, signal: null },
             program.output()
           )
+        })
+        declare(declaration, 0)
+        yield* applyAll
+        yield* untilServed(base, 1)
+        const sending = yield* Effect.forkChild(load.run)
+
+        for (const [i, column] of added.entries()) {
+          yield* load.more(300)
+          yield* Effect.promise(() => sink.until((output) => names.every((name) => inTable(output, name) > 0)))
+          declare(declaration, i + 1)
+          const applying = yield* apply
+          yield* untilInTable(data, names[i % names.length] ?? "", column)
+          yield* killed(applying, server, sink)
+          server = yield* start("server", env)
+          sink = yield* start("sink", env)
+          yield* load.more(100)
+          yield* applyAll
+          yield* untilServed(base, i + 2)
+          load.addColumns(i + 1)
         }
-        for (const name of names) {
-          const rows = yield* icebirdValues(join(data, "warehouse", "default", name))
-          assert.deepStrictEqual(rows.map(textOf).sort(), load.acknowledged.get(name)?.sort(), name)
-        }
-        const merged = yield* Effect.forEach(names, (name) => snapshotsOf(join(data, "warehouse", "default", name)))
-        assert.include(merged.flat(), "replace", "files were merged meanwhile")
+        yield* load.more(500)
+        load.stop()
+        yield* Fiber.join(sending)
+        yield* judge(data, load, server, sink)
       }),
     120_000
   )

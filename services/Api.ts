@@ -207,7 +207,7 @@ class EventsGroup extends HttpApiGroup.make("events", { topLevel: true })
 const StreamName = Schema.String.annotate({ description: "Name of the stream" })
 const Event = Schema.Record(Schema.String, Schema.Json).annotate({ identifier: "Event" })
 
-/** The path of a stream's events; the document has one with the columns of each stream beside it. */
+/** The path of a stream's events; the document has one with the columns of each stream in its place. */
 export const streamEventsPath = "/streams/{name}/events"
 
 class StreamsGroup extends HttpApiGroup.make("streams", { topLevel: true })

@@ -4,8 +4,31 @@ import { maxElements } from "../checker/limits.ts"
 
 type JsonSchema = Readonly<Record<string, unknown>>
 
-const long = "-?(0|[1-9]\\d*)"
-const digits = "^-?\\d+(\\.\\d+)?([eE][+-]?\\d+)?$"
+/** The largest 64-bit integer that is also a double, rounded towards 0. */
+const int64 = 2 ** 63 - 1024
+const largestFloat = 3.4028234663852886e38
+const smallestFloat = 1.401298464324817e-45
+
+/** 29 February is left out; which years have one is too long to say. */
+const day =
+  "(?!0000)\\d{4}-((0[13578]|1[02])-(0[1-9]|[12]\\d|3[01])|(0[469]|11)-(0[1-9]|[12]\\d|30)|02-(0[1-9]|1\\d|2[0-8]))"
+const clock = "([01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(\\.\\d{1,6})?"
+const sextet = "[A-Za-z0-9+/]"
+const base64 = `^(${sextet}{4})*(${sextet}[AQgw]==|${sextet}{2}[AEIMQUYcgkosw048]=)?$`
+
+const decimal = (precision: number, scale: number): JsonSchema => {
+  const whole = precision - scale
+  const before = whole === 0 ? "0" : `(0|[1-9]\\d{0,${whole - 1}})`
+  const after = scale === 0 ? "(\\.0+)?" : `(\\.\\d{1,${scale}}0*)?`
+  const limit = 10 ** Math.min(whole, 15) - 1
+  return {
+    description: `A decimal number with at most ${whole} digits before the point and ${scale} after it`,
+    anyOf: [
+      { type: "number", multipleOf: Number(`1e-${scale}`), minimum: -limit, maximum: limit },
+      { type: "string", pattern: `^-?${before}${after}$` }
+    ]
+  }
+}
 
 const typed = (type: Exclude<ColumnType["type"], "struct" | "list" | "map">): JsonSchema => {
   switch (type) {
@@ -16,19 +39,26 @@ const typed = (type: Exclude<ColumnType["type"], "struct" | "list" | "map">): Js
     case "long":
       return {
         anyOf: [
-          { type: "integer", format: "int64" },
-          { type: "string", pattern: `^${long}$` }
+          { type: "integer", format: "int64", minimum: -int64, maximum: int64 },
+          { type: "string", pattern: "^-?(0|[1-9]\\d{0,17})$" }
         ]
       }
     case "float":
+      return {
+        anyOf: [
+          { const: 0 },
+          { type: "number", format: "float", minimum: smallestFloat, maximum: largestFloat },
+          { type: "number", format: "float", minimum: -largestFloat, maximum: -smallestFloat }
+        ]
+      }
     case "double":
-      return { type: "number", format: type }
+      return { type: "number", format: "double" }
     case "date":
-      return { type: "string", format: "date" }
+      return { type: "string", format: "date", pattern: `^${day}$` }
     case "time":
-      return { type: "string", pattern: "^\\d\\d:\\d\\d:\\d\\d(\\.\\d{1,6})?$" }
+      return { type: "string", pattern: `^${clock}$` }
     case "timestamp":
-      return { type: "string", pattern: "^\\d{4}-\\d\\d-\\d\\d[Tt]\\d\\d:\\d\\d:\\d\\d(\\.\\d{1,6})?$" }
+      return { type: "string", pattern: `^${day}T${clock}$` }
     case "timestamptz":
     case "accepted":
       return { type: "string", format: "date-time" }
@@ -37,13 +67,12 @@ const typed = (type: Exclude<ColumnType["type"], "struct" | "list" | "map">): Js
     case "uuid":
       return { type: "string", format: "uuid" }
     case "binary":
-      return { type: "string", contentEncoding: "base64" }
+      return { type: "string", contentEncoding: "base64", pattern: base64 }
     case "json":
       return {}
     default: {
-      const [precision = "", scale = ""] = type.match(/\d+/g) ?? []
-      const description = `A decimal number with at most ${precision} digits, ${scale} of them after the point`
-      return { description, anyOf: [{ type: "number" }, { type: "string", pattern: digits }] }
+      const [precision = 0, scale = 0] = (type.match(/\d+/g) ?? []).map(Number)
+      return decimal(precision, scale)
     }
   }
 }

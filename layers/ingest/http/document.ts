@@ -7,16 +7,18 @@ import { objectOf } from "./columnSchema.ts"
 /** Components are named in ASCII letters, as stream names are. */
 const componentOf = (name: string) => `Event_${name}`
 
+const operationIdOf = (name: string) => `streamEvents_${name}`
+
 const eventsOf = (
   template: OpenApi.OpenAPISpecOperation,
   { definition: { name, doc } }: AppliedStream
 ): OpenApi.OpenAPISpecOperation => {
   const event = { $ref: `#/components/schemas/${componentOf(name)}` }
   const array = { type: "array", items: event, minItems: 1, maxItems: maxRecords }
-  const lines = Object.fromEntries(ndjsonTypes.map((type) => [type, { schema: { type: "string" } }]))
+  const lines = Object.fromEntries(ndjsonTypes.map((type) => [type, { schema: event }]))
   return {
     ...template,
-    operationId: `streamEvents_${name}`,
+    operationId: operationIdOf(name),
     parameters: template.parameters.filter((parameter) => parameter.in !== "path"),
     summary: `Log up to ${maxRecords.toLocaleString("en-US")} events of ${name}, all or none`,
     description: [doc, template.description].filter((text) => text !== undefined).join("\n\n"),
@@ -27,19 +29,24 @@ const eventsOf = (
   }
 }
 
-/** Beside the paths of every server, one with the columns of each stream but weather, which has `POST /events`. */
+/** With a path for the events of each stream instead of one for all. */
 export const documentOf = (streams: ReadonlyArray<AppliedStream>): OpenApi.OpenAPISpec => {
   const base = OpenApi.fromApi(Api)
-  const template = base.paths[streamEventsPath]?.post
-  const others = template === undefined ? [] : streams.filter(({ definition }) => definition.name !== "weather")
-  const paths = others.map((stream) => [
+  const { [streamEventsPath]: template, ...paths } = base.paths
+  const weather = base.paths["/events"]
+  const operationOf = (stream: AppliedStream): OpenApi.OpenAPISpecPathItem => {
+    if (stream.definition.name !== "weather") return template?.post ? { post: eventsOf(template.post, stream) } : {}
+    return weather?.post ? { post: { ...weather.post, operationId: operationIdOf("weather") } } : {}
+  }
+  const others = streams.filter(({ definition }) => definition.name !== "weather")
+  const typed = streams.map((stream) => [
     streamEventsPath.replace("{name}", stream.definition.name),
-    template === undefined ? {} : { post: eventsOf(template, stream) }
+    operationOf(stream)
   ])
   const schemas = others.map(({ definition }) => [componentOf(definition.name), objectOf(definition.columns)])
   return {
     ...base,
-    paths: { ...base.paths, ...Object.fromEntries(paths) },
+    paths: { ...paths, ...Object.fromEntries(typed) },
     components: { ...base.components, schemas: { ...base.components.schemas, ...Object.fromEntries(schemas) } }
   }
 }

@@ -67,7 +67,7 @@ layer(HttpServer.at("127.0.0.1", 0).pipe(Layer.provide(Streams.layer)).pipe(Laye
           "/events",
           "/streams",
           "/streams/{name}",
-          "/streams/{name}/events",
+          "/streams/weather/events",
           "/health",
           "/ready"
         ])

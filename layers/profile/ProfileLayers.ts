@@ -17,11 +17,11 @@ import type { Storage } from "../../services/Storage.ts"
 import type { StreamSinks } from "../../services/StreamSinks.ts"
 import type { Streams } from "../../services/Streams.ts"
 import type { TableChecksums } from "../../services/TableChecksums.ts"
+import type { TableEvolution } from "../../services/TableEvolution.ts"
 import type { TableReader } from "../../services/TableReader.ts"
 import type { Topics } from "../../services/Topics.ts"
 import type { HttpServer } from "../ingest/http/HttpServer.ts"
 import type { Sink } from "../sink/Sink.ts"
-import type { TableEvolution } from "../sink/TableEvolution.ts"
 
 /** Except for `log`, `logReader` and `sink`, no layer creates anything on disk. */
 export interface ProfileLayers {

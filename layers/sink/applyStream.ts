@@ -2,10 +2,10 @@
 import { Clock, Effect, Schema } from "effect"
 import type { StreamDefinition } from "../../services/StreamDefinition.ts"
 import { Streams } from "../../services/Streams.ts"
+import { TableEvolution } from "../../services/TableEvolution.ts"
 import { firstVersion } from "../declaration/assignIds.ts"
 import { compareStreams, nextVersion } from "../declaration/compareStreams.ts"
 import { sentenceOf } from "../declaration/Fault.ts"
-import { TableEvolution } from "./TableEvolution.ts"
 
 class ChangeFailed extends Schema.TaggedError<ChangeFailed>()("ChangeFailed", {
   stream: Schema.String,

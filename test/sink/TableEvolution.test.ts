@@ -6,11 +6,12 @@ import * as StreamsLayer from "../../layers/log/sqlite/Streams.ts"
 import { at } from "../../layers/runtime/DataFolder.ts"
 import { Sink } from "../../layers/sink/Sink.ts"
 import { SinkControl } from "../../layers/sink/SinkControl.ts"
-import { TableEvolution } from "../../layers/sink/TableEvolution.ts"
+import * as TableEvolutionLayer from "../../layers/sink/TableEvolution.ts"
 import * as LeasesLayer from "../../layers/table/iceberg/Leases.ts"
 import * as TableWriterLayer from "../../layers/table/iceberg/TableWriter.ts"
 import { EventLog } from "../../services/EventLog.ts"
 import { Streams } from "../../services/Streams.ts"
+import { TableEvolution } from "../../services/TableEvolution.ts"
 import { weatherStream } from "../../services/Weather.ts"
 import { temporaryFolder } from "../support/dataFolder.ts"
 import { icebirdValues } from "../support/icebirdReader.ts"
@@ -21,7 +22,7 @@ const first = applied("readings", [id])
 const second = applied("readings", [id, { name: "note", type: "string", required: false }], [], first)
 
 const services = (folder: string) =>
-  TableEvolution.layer.pipe(
+  TableEvolutionLayer.layer.pipe(
     Layer.provideMerge([EventLogLayer.layer, StreamsLayer.layer, LeasesLayer.layer, SinkControl.layer]),
     Layer.provideMerge(at(folder))
   )

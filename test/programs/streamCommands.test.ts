@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto"
-import { existsSync, rmSync } from "node:fs"
+import { existsSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Layer, Schedule, Schema } from "effect"
@@ -10,6 +10,7 @@ import { Streams } from "../../services/Streams.ts"
 import { temporaryFolder } from "../support/dataFolder.ts"
 import { icebirdValues } from "../support/icebirdReader.ts"
 import { inProcess, programs } from "../support/inProcess.ts"
+import { start } from "../support/program.ts"
 import { applied } from "../support/typedStream.ts"
 import { poll } from "../support/waiting.ts"
 
@@ -164,6 +165,32 @@ describe("the commands on a stream beside weather", () => {
         )
       }),
     60_000
+  )
+
+  it.live("npm start names them, and creates those that are declared", () =>
+    Effect.gen(function* () {
+      const data = yield* temporaryFolder
+      const declaration = join(data, "declared.json")
+      writeFileSync(declaration, JSON.stringify({ format: 1, streams: [readings.definition] }))
+      const env = { FLOE_DATA: join(data, "data"), FLOE_PORT: "0", FLOE_INTERVAL: "1 hour", FLOE_STREAMS: declaration }
+      const program = yield* start("standalone", env)
+      const [, url] = yield* Effect.promise(() => program.printed(/your streams +readings: POST .* to (\S+)\n/))
+      const request = {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify([{ device: "d1", celsius: 1, at: "2026-01-02T03:04:05Z" }])
+      }
+      const { status } = yield* Effect.promise(() => fetch(url ?? "", request))
+      assert.strictEqual(status, 200)
+      program.signal("SIGTERM")
+      assert.deepStrictEqual(yield* Effect.promise(() => program.ended), { code: 0, signal: null })
+      // It stops only once the event is in the table.
+      const rows = yield* icebirdValues(join(data, "data", "warehouse", "default", "readings"))
+      assert.deepStrictEqual(
+        rows.map((row) => row.device),
+        ["d1"]
+      )
+    })
   )
 
   it.live("a stream that does not exist is named, with the nearest one", () =>

@@ -18,7 +18,10 @@ registerHooks({
     if (specifier === "floe") return { url: floe, shortCircuit: true }
     const ours = specifier === "effect" || specifier.startsWith("effect/")
     return next(specifier, ours ? { ...context, parentURL: import.meta.url } : context)
-  }
+  },
+  // `npm init` writes "type": "commonjs", which would make `import` a syntax error in a .ts file.
+  load: (url, context, next) =>
+    next(url, context.format === "commonjs-typescript" ? { ...context, format: "module-typescript" } : context)
 })
 // Node warns about a package.json without "type", which is of no concern here.
 process.removeAllListeners("warning")

@@ -83,6 +83,18 @@ it.live("the declaration is FLOE_STREAMS, else floe.streams.ts, else floe.stream
   })
 )
 
+it.live("a module and what it imports may be in a package of type commonjs, as npm init writes it", () =>
+  Effect.gen(function* () {
+    const cwd = yield* folderOf({
+      "package.json": '{"type":"commonjs"}',
+      "floe.streams.ts": `export { Some } from "./some.ts"`,
+      "some.ts": stream("inner", "Schema.String")
+    })
+    const { code, out, err } = yield* check(cwd)
+    assert.deepStrictEqual([code, declared(out), err], [0, ["inner"], ""])
+  })
+)
+
 it.live("a module may import its own files, and prints to standard error alone", () =>
   Effect.gen(function* () {
     const cwd = yield* folderOf({

@@ -187,7 +187,7 @@ it.live(
         for (const script of [bash, zsh, fish]) assert.include(script?.out, word)
       }
       const complete = (words: string) => {
-        const ask = `COMP_LINE='${words} '; COMP_WORDS=(${words} ''); COMP_CWORD=$((\${#COMP_WORDS[@]} - 1)); _floe; printf '%s\\n' "\${COMPREPLY[@]}"`
+        const ask = `floe() { [[ "$*" == 'streams list --names' ]] && printf 'weather\\nreadings\\n'; }; COMP_LINE='${words} '; COMP_WORDS=(${words} ''); COMP_CWORD=$((\${#COMP_WORDS[@]} - 1)); _floe; printf '%s\\n' "\${COMPREPLY[@]}"`
         const shell = spawnSync("bash", ["--norc", "-c", `${bash?.out}\n${ask}`], { encoding: "utf8" })
         return { code: shell.status, err: shell.stderr, words: lines(shell.stdout) }
       }
@@ -195,6 +195,8 @@ it.live(
       assert.deepStrictEqual([commands.code, commands.err], [0, ""])
       assert.includeMembers(commands.words, ["audit", "doctor", "tail"])
       assert.includeMembers(complete("floe completions").words, ["bash", "zsh", "fish"])
+      assert.deepStrictEqual(complete("floe audit --stream").words, ["weather", "readings"])
+      for (const script of [zsh, fish]) assert.include(script?.out, "floe streams list --names")
     }),
   60_000
 )

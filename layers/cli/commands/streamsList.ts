@@ -1,10 +1,11 @@
 import { Effect, Stream } from "effect"
-import { Command } from "effect/cli"
+import { Command, Flag } from "effect/cli"
 import type { AppliedStream } from "../../../services/StreamDefinition.ts"
 import { Streams } from "../../../services/Streams.ts"
 import * as Profile from "../../profile/Profile.ts"
 import { partitionsText } from "../terminal/columnText.ts"
 import { count, list as print, text, time } from "../terminal/listing.ts"
+import { print as write } from "../terminal/Output.ts"
 import { json } from "../terminal/printJson.ts"
 
 const columns = [
@@ -18,9 +19,14 @@ const columns = [
 
 export const list = Command.make(
   "list",
-  { json },
-  Effect.fn("floe streams list")(function* ({ json }) {
+  {
+    json,
+    // For the completion scripts.
+    names: Flag.Boolean("names").pipe(Flag.withDefault(false), Flag.withHidden)
+  },
+  Effect.fn("floe streams list")(function* ({ json, names }) {
     const streams = yield* (yield* Streams).all
+    if (names) return yield* write(Stream.fromIterable(streams.map(({ definition }) => `${definition.name}\n`)))
     yield* print(columns, Stream.fromIterable(streams), json)
   })
 ).pipe(

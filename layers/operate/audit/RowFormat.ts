@@ -4,7 +4,8 @@ import type { LogRecord } from "../../../services/EventLog.ts"
 import type { AppliedStream, StreamDefinition } from "../../../services/StreamDefinition.ts"
 import { groupColumn, type ShownRow, type TableHour, weatherText } from "../../../services/TableChecksums.ts"
 import { weatherStream } from "../../../services/Weather.ts"
-import { rowText } from "./rowText.ts"
+import { make as specOf } from "../../table/schema/TableSpec.ts"
+import { rowText, type ValueOf } from "./rowText.ts"
 
 export interface RowFormat {
   readonly group: (record: LogRecord) => TableHour
@@ -31,20 +32,32 @@ const weather: RowFormat = {
 
 const decode = Schema.decodeUnknownSync(Schema.Record(Schema.String, Schema.Unknown))
 
-const grouping = (definition: StreamDefinition) => {
+/** Looks under the earlier names of a column too, which older records have. */
+const valueIn = (stream: AppliedStream): ValueOf => {
+  const { earlierNames } = specOf(stream)
+  return (record, column) => {
+    const value = record[column]
+    if (value !== undefined) return value
+    const name = earlierNames.get(stream.ids[column] ?? 0)?.find((name) => record[name] !== undefined)
+    return name === undefined ? undefined : record[name]
+  }
+}
+
+const grouping = (definition: StreamDefinition, valueOf: ValueOf) => {
   const by = groupColumn(definition)
   if (by === undefined) return () => null
-  const before = definition.columns.find(({ name }) => name === by.column)?.renamedFrom ?? by.column
   return (record: Readonly<Record<string, unknown>>) => {
-    const value = record[by.column] ?? record[before]
+    const value = valueOf(record, by.column)
     return typeof value === "string" ? value.slice(0, by.length) : null
   }
 }
 
 /** Group and text of one record are asked for in turn, so it is parsed once. */
-const typed = (definition: StreamDefinition): RowFormat => {
-  const groupOf = grouping(definition)
-  const textOf = rowText(definition)
+const typed = (stream: AppliedStream): RowFormat => {
+  const { definition } = stream
+  const valueOf = valueIn(stream)
+  const groupOf = grouping(definition, valueOf)
+  const textOf = rowText(definition, valueOf)
   let last: LogRecord | undefined
   let parsed: Readonly<Record<string, unknown>> = {}
   const parse = (record: LogRecord) => {
@@ -61,5 +74,5 @@ const typed = (definition: StreamDefinition): RowFormat => {
   }
 }
 
-export const rowFormat = ({ definition }: AppliedStream): RowFormat =>
-  definition.name === weatherStream.definition.name ? weather : typed(definition)
+export const rowFormat = (stream: AppliedStream): RowFormat =>
+  stream.definition.name === weatherStream.definition.name ? weather : typed(stream)

@@ -3,6 +3,10 @@ import { Schema } from "effect"
 import type { Column, ColumnType, StreamDefinition } from "../../../services/StreamDefinition.ts"
 
 type Encode = (value: unknown) => string
+type Parsed = Readonly<Record<string, unknown>>
+
+/** The value of a top-level column, whatever its name was when the record was logged. */
+export type ValueOf = (record: Parsed, column: string) => unknown
 
 const absent = "~"
 const isRecord = Schema.is(Schema.Record(Schema.String, Schema.Unknown))
@@ -58,16 +62,11 @@ const encoder = (column: ColumnType): Encode => {
   return primitive(column.type)
 }
 
-const columnsOf = (columns: ReadonlyArray<Column>) => {
-  const parts = columns.map((column) => ({
-    names: [column.name, column.renamedFrom ?? column.name],
-    encode: encoder(column)
-  }))
-  return (record: Readonly<Record<string, unknown>>) =>
-    parts
-      .map(({ encode, names: [name = "", before = ""] }) => orAbsent(record[name] ?? record[before], encode))
-      .join(",")
+const columnsOf = (columns: ReadonlyArray<Column>, valueOf: ValueOf = (record, name) => record[name]) => {
+  const parts = columns.map((column) => ({ name: column.name, encode: encoder(column) }))
+  return (record: Parsed) => parts.map(({ encode, name }) => orAbsent(valueOf(record, name), encode)).join(",")
 }
 
 /** Gives the text of a parsed record of this stream, which must be canonical. */
-export const rowText = ({ columns }: Pick<StreamDefinition, "columns">) => columnsOf(columns)
+export const rowText = ({ columns }: Pick<StreamDefinition, "columns">, valueOf?: ValueOf) =>
+  columnsOf(columns, valueOf)

@@ -7,6 +7,7 @@ import { TestClock } from "effect/testing"
 import * as Sqlite from "../../layers/log/sqlite/EventLog.ts"
 import * as SqliteReader from "../../layers/log/sqlite/EventLogReader.ts"
 import * as StreamsLayer from "../../layers/log/sqlite/Streams.ts"
+import { upgrade } from "../../layers/log/sqlite/schema.ts"
 import { at } from "../../layers/runtime/DataFolder.ts"
 import { EventLog, EventLogReader } from "../../services/EventLog.ts"
 import { Streams } from "../../services/Streams.ts"
@@ -95,6 +96,17 @@ describe("A folder that Floe 0.1.0 wrote", () => {
       }).pipe(Effect.provide(server(folder)))
       assert.deepStrictEqual({ ...formatIn(folder) }, { log_id: before?.log_id, format: 3 })
       assert.deepStrictEqual(yield* recordsIn.pipe(Effect.provide(reader(folder))), [...all, recordOf(40)])
+    })
+  )
+
+  it.effect("is upgraded once by two programs that found it at the same time", () =>
+    Effect.gen(function* () {
+      const folder = yield* unpacked
+      const connections = [1, 2].map(() => new DatabaseSync(join(folder, "log.db")))
+      for (const database of connections) upgrade(database, 1)
+      for (const database of connections) database.close()
+      assert.strictEqual(formatIn(folder)?.format, 3)
+      assert.deepStrictEqual(yield* recordsIn.pipe(Effect.provide(server(folder))), all)
     })
   )
 

@@ -7,8 +7,8 @@ export interface DeadLetterTable {
   /** The highest id that was given, 0 before the first. */
   readonly last: () => number
   readonly add: (stream: string, rejected: ReadonlyArray<Rejected>, acceptedAt: number) => void
-  /** Keeps the key of an append without records. */
-  readonly remember: (stream: string, idempotency: IdempotencyKey, acceptedAt: number) => void
+  /** Keeps the key of an append without records, and removes expired ones. `now` is used for the age of keys. */
+  readonly remember: (stream: string, idempotency: IdempotencyKey, acceptedAt: number, now: number) => void
   /** The digest of the append without records that used the key, while the key is kept. */
   readonly find: (stream: string, key: string, now: number) => string | undefined
 }
@@ -31,8 +31,8 @@ export const make = (database: DatabaseSync): DeadLetterTable => {
     add: (stream, rejected, acceptedAt) => {
       for (const { value, reason } of rejected) insert.run(stream, value, reason, acceptedAt)
     },
-    remember: (stream, { key, digest }, acceptedAt) => {
-      removeKeys.run(acceptedAt - kept)
+    remember: (stream, { key, digest }, acceptedAt, now) => {
+      removeKeys.run(now - kept)
       addKey.run(stream, key, digest, acceptedAt)
     },
     find: (stream, key, now) => {

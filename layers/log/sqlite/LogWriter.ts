@@ -218,7 +218,7 @@ const make = (
     if (answer !== undefined) return answer
     if (rejected.length > 0) deadLetters.add(stream, rejected, acceptedAt)
     if (records.length === 0) {
-      if (idempotency !== undefined) deadLetters.remember(stream, idempotency, acceptedAt)
+      if (idempotency !== undefined) deadLetters.remember(stream, idempotency, acceptedAt, now)
       return Effect.succeed({ positions: [], repeated: false })
     }
     const from = tailOf(stream)

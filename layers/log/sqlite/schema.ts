@@ -121,8 +121,11 @@ export const upgrade = (database: DatabaseSync, actual: number) => {
   if (actual >= streamsFormat) return
   database.exec("BEGIN IMMEDIATE")
   try {
-    database.exec(streamsTables)
-    database.prepare("UPDATE meta SET format = ?").run(format)
+    // Another program may have upgraded it while this one waited.
+    if (!hasStreams(database)) {
+      database.exec(streamsTables)
+      database.prepare("UPDATE meta SET format = ?").run(format)
+    }
     database.exec("COMMIT")
   } catch (cause) {
     if (database.isTransaction) database.exec("ROLLBACK")

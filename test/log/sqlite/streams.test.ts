@@ -13,6 +13,7 @@ import type { AppliedStream } from "../../../services/StreamDefinition.ts"
 import { Streams } from "../../../services/Streams.ts"
 import { weatherStream } from "../../../services/Weather.ts"
 import { temporaryFolder } from "../../support/dataFolder.ts"
+import * as wallClock from "../../support/wallClock.ts"
 import { record } from "../eventLogContract.ts"
 
 const server = (folder: string) => Sqlite.layer.pipe(Layer.provide(at(folder)))
@@ -181,6 +182,20 @@ describe("Dead letters", () => {
         yield* TestClock.adjust("24 hours")
         assert.isFalse((yield* append("readings", [event(1)], { key: "one", digest: "other" })).repeated)
       }).pipe(Effect.provide(server(folder)))
+    })
+  )
+
+  it.effect("keep the key of such an append though the clock jumps ahead", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      yield* Effect.gen(function* () {
+        yield* append("readings", [], { rejected, key: "one" })
+        yield* (yield* wallClock.WallClock).step(25 * 3_600_000)
+        // Removes keys that have expired.
+        yield* append("readings", [], { rejected, key: "two" })
+        assert.isTrue((yield* append("readings", [], { rejected, key: "one" })).repeated)
+        assert.strictEqual(deadLettersIn(folder).length, 2)
+      }).pipe(Effect.provide(server(folder).pipe(Layer.provideMerge(wallClock.layer))))
     })
   )
 })

@@ -4,6 +4,7 @@ import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Exit, Fiber, Layer, Option, Scope, Stream } from "effect"
 import * as EventLogLayer from "../../layers/log/sqlite/EventLog.ts"
+import * as StreamsLayer from "../../layers/log/sqlite/Streams.ts"
 import { at } from "../../layers/runtime/DataFolder.ts"
 import * as RebuildLayer from "../../layers/sink/Rebuild.ts"
 import { Sink } from "../../layers/sink/Sink.ts"
@@ -15,12 +16,14 @@ import * as TableWriterLayer from "../../layers/table/iceberg/TableWriter.ts"
 import { EventLog, EventLogReader } from "../../services/EventLog.ts"
 import { Query } from "../../services/Query.ts"
 import { Rebuild } from "../../services/Rebuild.ts"
+import { Streams } from "../../services/Streams.ts"
 import { TableWriter } from "../../services/TableWriter.ts"
-import type { WeatherRecord } from "../../services/Weather.ts"
+import { type WeatherRecord, weatherStream } from "../../services/Weather.ts"
 import { temporaryFolder } from "../support/dataFolder.ts"
 import { filesUnder, maintainAll, namedFiles, tableFiles } from "../support/icebergTable.ts"
-import { icebirdRows, sorted } from "../support/icebirdReader.ts"
+import { icebirdRows, icebirdValues, sorted } from "../support/icebirdReader.ts"
 import { floe, startFloe } from "../support/program.ts"
+import { applied } from "../support/typedStream.ts"
 import { Announcements, announcingControl, announcingWriter, exists, onDisk, until } from "../support/waiting.ts"
 import { weatherOnly } from "../support/weatherOnly.ts"
 
@@ -188,6 +191,33 @@ describe("floe rebuild", () => {
       assert.isFalse(existsSync(join(root, "nowhere")))
       assert.deepStrictEqual([name.code, none.code], [2, 2])
       assert.deepStrictEqual(readdirSync(join(tableAt("taken"), "metadata")), ["v1.metadata.json"])
+    }).pipe(Effect.scoped)
+  )
+})
+
+describe("a table that a rebuild made, and a stream of the same name", () => {
+  it.live("stops the sink with a sentence until the table is removed", () =>
+    Effect.gen(function* () {
+      const { root, tableAt } = yield* filled(records(3, "a"), records(3, "a"))
+      assert.strictEqual((yield* floe(["rebuild", "--into", "visits"], { FLOE_DATA: root })).code, 0)
+      const server = Layer.merge(EventLogLayer.layer, StreamsLayer.layer).pipe(Layer.provideMerge(at(root)))
+      const sink = Sink.layer.pipe(
+        Layer.provide(TableWriterLayer.layerOf(weatherStream)),
+        Layer.provide(TableWriterLayer.writersLayer),
+        Layer.provide([SinkControl.layer, LeasesLayer.layer])
+      )
+      yield* Effect.gen(function* () {
+        yield* (yield* Streams).record(applied("visits", [{ name: "id", type: "string", required: true }]))
+        yield* (yield* EventLog).append({ stream: "visits", schemaVersion: 1, records: [`{"id":"a"}`] })
+        const stopped = yield* Effect.flip(Effect.scoped(Layer.build(Layer.fresh(sink))))
+        assert.strictEqual(
+          stopped.message,
+          `The stream visits: The table cannot be used: ${tableAt("visits")} is where floe rebuild put a table of weather, before this name was a stream's; remove this folder, or move it away.`
+        )
+        rmSync(tableAt("visits"), { recursive: true })
+        yield* Effect.scoped(Effect.flatMap(Sink, ({ drained }) => drained).pipe(Effect.provide(Layer.fresh(sink))))
+        assert.deepStrictEqual(yield* icebirdValues(tableAt("visits")), [{ id: "a" }])
+      }).pipe(Effect.provide(server))
     }).pipe(Effect.scoped)
   )
 })

@@ -20,6 +20,7 @@ import { type Failpoint, repairHint } from "./commitMetadata.ts"
 import { importDataFiles, removeLinks } from "./importDataFiles.ts"
 import * as LeftFiles from "./LeftFiles.ts"
 import { readMetadata } from "./MetadataFiles.ts"
+import * as RebuildMarker from "./RebuildMarker.ts"
 import * as Removal from "./Removal.ts"
 import { relocate } from "./relocate.ts"
 import * as TableCommits from "./TableCommits.ts"
@@ -215,6 +216,17 @@ export const make = Effect.fn("TableWriter.make")(function* (options: TableWrite
   })
 }, Effect.provide(SecureRandom.layerWebCrypto))
 
+/** A rebuild may have made a table of this name before there was such a stream. */
+const requireNotRebuilt = Effect.fnUntraced(function* (tableFolder: string) {
+  const state = yield* RebuildMarker.read(tableFolder)
+  if (state._tag !== "Rebuilt") return
+  return yield* new TableBroken({
+    file: tableFolder,
+    reason: `is where floe rebuild put a table of ${state.stream}, before this name was a stream's; remove this folder, or move it away`,
+    unsupported: true
+  })
+})
+
 /** Opens the writers of this process: one for each table, over one engine. Holds the sink's lock. */
 export class TableWriters extends Context.Service<
   TableWriters,
@@ -239,17 +251,20 @@ export const writersLayer = Layer.effect(
     const engine = yield* ParquetEngine.make({ memoryMegabytes, tempFolder })
     const services = yield* Effect.context<Leases>()
     return TableWriters.of({
-      open: (stream) =>
-        make({
+      open: Effect.fnUntraced(function* (stream) {
+        const tableFolder = folder.tableAt(stream.definition.name)
+        if (stream.definition.name !== weather.stream.definition.name) yield* requireNotRebuilt(tableFolder)
+        return yield* make({
           spec: specOf(stream),
           engine,
-          tableFolder: folder.tableAt(stream.definition.name),
+          tableFolder,
           tempFolder,
           snapshotKeep: keep,
           timeTravel: Duration.toMillis(travel),
           fileGrace: Duration.toMillis(grace),
           metadataKeep
-        }).pipe(Effect.provideContext(services))
+        })
+      }, Effect.provideContext(services))
     })
   })
 )

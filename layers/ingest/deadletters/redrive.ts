@@ -5,12 +5,18 @@
 import { Effect, Result, Schedule, Schema, Stream } from "effect"
 import { DeadLetters, type DeadLettersSnapshot } from "../../../services/DeadLetters.ts"
 import type { Position } from "../../../services/EventLog.ts"
-import { type Acknowledged, LogClient } from "../../../services/LogClient.ts"
+import { type Acknowledged, LogClient, type ReadingRejected } from "../../../services/LogClient.ts"
 import { topic } from "../../../services/Settings.ts"
 import { weather } from "../../../services/TableReader.ts"
 import type { WeatherReading } from "../../../services/Weather.ts"
 import { monotonic } from "../../runtime/elapsed.ts"
 import { formatPosition } from "./Correction.ts"
+
+/** The end of a sentence. The request holds one event, so its index says nothing. */
+const whyRejected = ({ errors, reason }: ReadingRejected) =>
+  errors.length === 0
+    ? reason.replace(/\.$/, "")
+    : errors.map(({ field, message }) => `${field.replace(/^\[0\]\.?/, "") || "it"} ${message}`).join("; ")
 
 const retryLimit = "15 seconds"
 const concurrency = 16
@@ -120,7 +126,7 @@ export const redrive = Effect.fnUntraced(function* <E, R>(
           if (error.status === 422)
             return Effect.succeed(notSent(typeof reading === "string" ? otherEvent : otherReading))
           return error.status === 400 || error.status === 413
-            ? Effect.succeed(notSent(error.reason))
+            ? Effect.succeed(notSent(typeof reading === "string" ? whyRejected(error) : error.reason))
             : Effect.fail(error)
         })
       )

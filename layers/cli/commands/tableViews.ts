@@ -21,6 +21,10 @@ const table = Argument.String("table").pipe(
   Argument.withDefault(weather)
 )
 
+const maxProperty = 200
+/** --json prints properties in full. */
+const shortened = (value: string) => (value.length > maxProperty ? `${value.slice(0, maxProperty)}…` : value)
+
 const describe = Command.make(
   "describe",
   { table, json },
@@ -42,7 +46,7 @@ const describe = Command.make(
       ["format", `Iceberg v${formatVersion}`],
       ["columns", lines(columns.map(({ name, required, type }) => `${name} ${type}${required ? " not null" : ""}`))],
       ["partitioned by", lines(partitioning)],
-      ["properties", lines(Object.entries(properties).map(([key, value]) => `${key} = ${value}`))],
+      ["properties", lines(Object.entries(properties).map(([key, value]) => `${key} = ${shortened(value)}`))],
       ["snapshot", current === null ? "none" : `${current.id} of ${time(current.committedAt)}`],
       ["rows", current?.rows == null ? "unknown" : counted(current.rows)],
       [
@@ -60,8 +64,14 @@ const describe = Command.make(
     ])
   })
 ).pipe(
-  Command.withDescription("Show a table's columns, partitioning, location and current snapshot."),
-  Command.withExamples([{ command: "floe table describe", description: "Describe default.weather" }]),
+  Command.withDescription(
+    "Show a table's columns, partitioning, location and current snapshot. Long properties are cut; --json prints them in full."
+  ),
+  Command.withShortDescription("Show a table's columns, partitioning, location and current snapshot"),
+  Command.withExamples([
+    { command: "floe table describe", description: "Describe default.weather" },
+    { command: "floe table describe readings", description: "Describe the table of a stream of your own" }
+  ]),
   Command.provide(({ table }) => Profile.tableReader(table))
 )
 

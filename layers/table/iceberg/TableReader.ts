@@ -3,6 +3,7 @@ import { Effect, Layer, Option, Stream } from "effect"
 import { DataFolder } from "../../../services/DataFolder.ts"
 import { Leases } from "../../../services/Leases.ts"
 import { type DataFile, TableReader, type TableSnapshot } from "../../../services/TableReader.ts"
+import { typeText } from "../schema/fields.ts"
 import { partitionText } from "../schema/partitionKey.ts"
 import * as LogProgress from "./logProgress.ts"
 import * as Manifest from "./Manifest.ts"
@@ -84,7 +85,7 @@ export const at = (name: string) =>
           formatVersion: metadata["format-version"],
           columns: fieldsOf(metadata).map(({ name, required, type }) => ({
             name,
-            type: typeof type === "string" ? type : JSON.stringify(type),
+            type: typeText(type),
             required
           })),
           partitioning: partitioningOf(metadata),

@@ -116,14 +116,22 @@ export const leavesOf = (fields: ReadonlyArray<TableField>, path: ReadonlyArray<
     return type.type === "struct" ? leavesOf(type.fields, [...path, name]) : []
   })
 
-/** In the form of the metadata. */
-export const typeText = (type: FieldType) => (typeof type === "string" ? type : JSON.stringify(type))
-
 const withoutSpaces = (type: string) => type.replaceAll(" ", "")
 
 const Nested = Schema.Record(Schema.String, Schema.Unknown)
 const isNested = Schema.is(Nested)
 const isNestedFields = Schema.is(Schema.Array(Nested))
+
+/** A type of the metadata for people: `list<struct<sku: string, price: decimal(12,2)>>`. */
+export const typeText = (type: unknown): string => {
+  if (typeof type === "string") return type
+  if (isNested(type) && type.type === "list") return `list<${typeText(type.element)}>`
+  if (isNested(type) && type.type === "map") return `map<${typeText(type.key)}, ${typeText(type.value)}>`
+  if (isNested(type) && type.type === "struct" && isNestedFields(type.fields)) {
+    return `struct<${type.fields.map(({ name, type }) => `${name}: ${typeText(type)}`).join(", ")}>`
+  }
+  return JSON.stringify(type)
+}
 
 /** Whether a type of the metadata is this one: the same fields, under the same ids and names, in the same order. */
 export const isSameType = (recorded: unknown, type: FieldType): boolean => {

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { typeText } from "../../../layers/table/schema/fields.ts"
 import * as TableSpec from "../../../layers/table/schema/TableSpec.ts"
 import type { AppliedStream } from "../../../services/StreamDefinition.ts"
 
@@ -115,4 +116,19 @@ describe("the table of a stream", () => {
     assert.throws(by("tags", "truncate"), "tags, which is no single value")
     assert.throws(by("nothing", "identity"), "nothing, which is no column")
   })
+})
+
+it("types are shown with their nested types", () => {
+  assert.deepStrictEqual(
+    TableSpec.make(stream).schema.fields.map(({ name, type }) => `${name} ${typeText(type)}`),
+    [
+      "id uuid",
+      "at timestamptz",
+      "price decimal(12,2)",
+      "place struct<lat: double, more: string>",
+      "tags list<string>",
+      "counts map<string, long>",
+      "received timestamptz"
+    ]
+  )
 })

@@ -29,9 +29,9 @@ export const find = Effect.gen(function* () {
   const invalid = (sentence: string) => new DeclarationInvalid({ file, sentences: [sentence] })
   const found = statSync(file, { throwIfNoEntry: false })
   if (found === undefined) return yield* invalid("the file does not exist (FLOE_STREAMS names it)")
-  if (!found.isFile()) return yield* invalid("it is no file; FLOE_STREAMS names a module or a floe.streams.json")
+  if (!found.isFile()) return yield* invalid("it is not a file; FLOE_STREAMS must name a module or a floe.streams.json")
   if (!extensions.includes(extname(file))) {
-    return yield* invalid(`FLOE_STREAMS names a file that ends in ${extensions.join(", ")}`)
+    return yield* invalid(`FLOE_STREAMS must name a file that ends in ${extensions.join(", ")}`)
   }
   return Option.some(file)
 })
@@ -42,7 +42,8 @@ const decode = Schema.decodeUnknownOption(Schema.fromJsonString(CompiledStreams)
 
 const readCompiled = (file: string) => {
   const compiled = Option.getOrUndefined(decode(readFileSync(file, "utf8")))
-  if (compiled === undefined) return { sentences: ["it is no compiled declaration; floe streams compile writes one"] }
+  if (compiled === undefined)
+    return { sentences: ["it is not a compiled declaration; floe streams compile writes one"] }
   const names = compiled.streams.map(({ name }) => name)
   const sentences = [
     ...compiled.streams.flatMap((stream) => validateStream(stream).map((fault) => sentenceOf(stream.name, fault))),

@@ -86,7 +86,11 @@ const compare = (used: ReadonlySet<string>) => {
   }
 
   const nullability = (from: boolean, to: boolean, path: string) => {
-    if (from && !to) refuse(path, `it has been allowed to contain null and must stay so; use Schema.NullOr inside it`)
+    if (from && !to)
+      refuse(
+        path,
+        `it may contain null and must stay so, because earlier events may have one; use Schema.NullOr inside it`
+      )
     if (!from && to) change(path, "may contain null")
   }
 

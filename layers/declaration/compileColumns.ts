@@ -49,7 +49,7 @@ const transformations = (ast: SchemaAST.AST, path: string, seen: ReadonlySet<Sch
       {
         path,
         sentence:
-          "a schema that transforms its input has no column; declare the type that clients send, for example Column.timestamptz or Column.long"
+          "a schema that transforms its input cannot be a column; declare the type that clients send, for example Column.timestamptz or Column.long"
       }
     ]
   }
@@ -77,12 +77,12 @@ const hints: Record<string, string> = {
 }
 
 const unsupported: Partial<Record<Node["_tag"], string>> = {
-  Unknown: "Unknown has no column; use Column.json to keep any JSON value as text",
-  Any: "Any has no column; use Column.json to keep any JSON value as text",
-  ObjectKeyword: "any object has no column; use Column.json to keep any JSON value as text",
-  BigInt: "a BigInt has no largest value; use Column.long",
-  TemplateLiteral: "a template literal has no column; use Schema.String with isPattern",
-  Suspend: "a schema that contains itself has no columns; use Column.json for that part",
+  Unknown: "Unknown cannot be a column; use Column.json, which keeps any JSON value as text",
+  Any: "Any cannot be a column; use Column.json, which keeps any JSON value as text",
+  ObjectKeyword: "any object cannot be a column; use Column.json, which keeps any JSON value as text",
+  BigInt: "Schema.BigInt has no largest value; use Column.long",
+  TemplateLiteral: "a template literal cannot be a column; use Schema.String with isPattern",
+  Suspend: "a schema that contains itself cannot be a column; use Column.json for that part",
   Null: "a column that is always null has no type",
   Undefined: "a column that is always absent has no type"
 }
@@ -156,7 +156,8 @@ export const compileColumns = (schema: Schema.Top): Compiled => {
         return { type }
       default: {
         const [, precision, scale] = /^decimal\((\d+),(\d+)\)$/.exec(type)?.map(Number) ?? []
-        if (precision === undefined || scale === undefined) return void fault(path, `${type} is no type of a column`)
+        if (precision === undefined || scale === undefined)
+          return void fault(path, `${type} is not the type of a column`)
         if (checks.length > 0) {
           fault(path, 'a decimal takes its limits as text: Column.decimal(12, 2, { minimum: "0" })')
         }
@@ -171,8 +172,8 @@ export const compileColumns = (schema: Schema.Top): Compiled => {
     return void fault(
       path,
       texts.every((one) => one !== undefined)
-        ? "literals have a column only if all of them are strings"
-        : "a union has no column; declare a struct with an optional field for each branch, or keep it as Column.json"
+        ? "literals can be a column only if all of them are strings"
+        : "a union cannot be a column; declare a struct with an optional field for each branch, or use Column.json"
     )
   }
 
@@ -198,10 +199,13 @@ export const compileColumns = (schema: Schema.Top): Compiled => {
         const rules = ruled(node.checks, "number", path)
         if (names.includes("isInt")) {
           if (isInt(rules)) return { type: "int", ...withRules(beyondInt(rules)) }
-          return void fault(path, "an Int without a range of 32 bits has no column; use Column.int or Column.long")
+          return void fault(
+            path,
+            "Schema.Int without a range of 32 bits cannot be a column; use Column.int or Column.long"
+          )
         }
         if (!names.includes("isFinite")) {
-          return void fault(path, "Number takes NaN and Infinity, which JSON does not have; use Schema.Finite")
+          return void fault(path, "Schema.Number allows NaN and Infinity, which JSON does not have; use Schema.Finite")
         }
         return { type: "double", ...withRules(rules) }
       }
@@ -218,7 +222,7 @@ export const compileColumns = (schema: Schema.Top): Compiled => {
       case "Arrays": {
         const [rest, ...more] = node.rest
         if (node.elements.length > 0 || rest === undefined || more.length > 0) {
-          return void fault(path, "a tuple has no column; use a struct, or an array of one type")
+          return void fault(path, "a tuple cannot be a column; use a struct, or an array of one type")
         }
         const { node: inner, optional } = nullable(rest)
         const element = typeOf(inner, join(path, "element"))
@@ -233,7 +237,10 @@ export const compileColumns = (schema: Schema.Top): Compiled => {
         }
         const { parameter } = index
         if (node.propertySignatures.length > 0 || more.length > 0 || parameter._tag !== "String") {
-          return void fault(path, "only a record of strings to one type has a column: Schema.Record(Schema.String, …)")
+          return void fault(
+            path,
+            "a record must have string keys and one type of values: Schema.Record(Schema.String, …)"
+          )
         }
         if (parameter.checks.length > 0) fault(path, "the keys of a record take no checks")
         const { node: inner, optional } = nullable(index.type)
@@ -245,10 +252,10 @@ export const compileColumns = (schema: Schema.Top): Compiled => {
         return void fault(
           path,
           hints[node.representation?.id ?? ""] ??
-            "a class or a type of its own has no column; use a Schema.Struct or one of Column's types"
+            "a class or a custom type cannot be a column; use a Schema.Struct or one of Column's types"
         )
       default:
-        return void fault(path, unsupported[node._tag] ?? `${node._tag} has no column`)
+        return void fault(path, unsupported[node._tag] ?? `${node._tag} cannot be a column`)
     }
   }
 

@@ -35,7 +35,10 @@ const compileStream = (stream: Declared): { definition: StreamDefinition; faults
     compiled.faults.length > 0
       ? compiled.faults
       : [
-          ...unknown.map((path) => ({ path, sentence: "renames names no column; write the new name on the left" })),
+          ...unknown.map((path) => ({
+            path,
+            sentence: "renames has a name that is not a column; write the new name on the left"
+          })),
           ...validateStream(definition)
         ]
   return { definition, faults }
@@ -56,7 +59,7 @@ export const compileStreams = (
   const doubled = [...new Set(names.filter((name, index) => names.indexOf(name) !== index))]
   const sentences = [
     ...results.flatMap(({ definition, faults }) => faults.map((fault) => sentenceOf(definition.name, fault))),
-    ...doubled.map((name) => `stream ${name}: the name is used by two streams`)
+    ...doubled.map((name) => `stream ${name}: two streams have this name`)
   ]
   if (sentences.length > 0) return { sentences }
   return { compiled: { format: 1, streams: results.map(({ definition }) => definition).sort(byName) } }

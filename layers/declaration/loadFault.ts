@@ -37,5 +37,5 @@ export const loadFault = (error: unknown, file: string) => {
       return `an import is missing: ${message}; install the package, or write the path with its extension (./units.ts)`
   }
   if (error instanceof SyntaxError) return `syntax error${place}: ${message}`
-  return `it throws while it is loaded${place}: ${message === "" ? error.name : message}`
+  return `it throws an error while it is loaded${place}: ${message === "" ? error.name : message}`
 }

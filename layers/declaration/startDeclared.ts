@@ -20,7 +20,7 @@ class StreamChanged extends Schema.TaggedError<StreamChanged>()("StreamChanged",
 
 class OnlyEmbedded extends Schema.TaggedError<OnlyEmbedded>()("OnlyEmbedded", { file: Schema.String }) {
   override get message() {
-    return `${this.file} declares streams, which need the embedded profile, but FLOE_PROFILE is distributed; start without the file there.`
+    return `${this.file} declares streams, which need the embedded profile, but FLOE_PROFILE is distributed; remove the file, or set FLOE_PROFILE=embedded.`
   }
 }
 

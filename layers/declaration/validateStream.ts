@@ -62,7 +62,10 @@ const columnFaults = (columns: ReadonlyArray<Column>): Array<Fault> => {
     if (decimal !== null) {
       const [precision, scale] = [Number(decimal[1]), Number(decimal[2])]
       if (precision < 1 || precision > 38 || scale < 0 || scale > precision) {
-        faults.push({ path, sentence: `${type.type}: the precision is 1 to 38, and the scale at most the precision` })
+        faults.push({
+          path,
+          sentence: `${type.type}: the precision must be 1 to 38, and the scale at most the precision`
+        })
       }
     }
     if (type.type === "struct") {
@@ -118,7 +121,7 @@ const partitionFaults = ({ partitionBy, columns }: StreamDefinition): Array<Faul
     const { column: path, transform, width } = field
     const one = (sentence: string): Array<Fault> => [{ path, sentence }]
     const column = columns.find(({ name }) => name === path)
-    if (column === undefined) return one(`Partition.${transform} names no top-level column of the stream`)
+    if (column === undefined) return one(`Partition.${transform} needs a top-level column of the stream`)
     const type = column.type.startsWith("decimal") ? "decimal" : column.type
     if (!fits[transform].includes(type)) {
       return one(
@@ -131,7 +134,7 @@ const partitionFaults = ({ partitionBy, columns }: StreamDefinition): Array<Faul
     }
     const before = partitionBy.slice(0, index).filter((other) => other.column === path)
     if (before.some((other) => other.transform === transform)) return one(`Partition.${transform} is used twice`)
-    if (isTime(field) && before.some(isTime)) return one("one of year, month, day and hour is enough for a column")
+    if (isTime(field) && before.some(isTime)) return one("only one of year, month, day and hour can divide a column")
     return []
   })
 

@@ -108,7 +108,7 @@ it.live("a module may import its own files, and prints to standard error alone",
 
 const faults: Array<[name: string, file: string, text: string, sentence: RegExp]> = [
   ["exports no stream", "m.ts", "export const a = 1", /it exports no stream; write: /],
-  ["throws", "m.ts", "\nthrow new Error('out of order')", /it throws while it is loaded \(line 2\): out of order/],
+  ["throws", "m.ts", "\nthrow new Error('out of order')", /it throws an error while it is loaded \(line 2\): out of order/],
   ["throws no error", "m.ts", "throw 'this'", /it throws this/],
   [
     "throws later",
@@ -125,7 +125,7 @@ const faults: Array<[name: string, file: string, text: string, sentence: RegExp]
   ["waits for nothing", "m.ts", "await new Promise(() => {})", /its top-level await never ends/],
   ["ends the process", "m.ts", "process.exit(0)", /it ends the process/],
   ["fills the memory", "m.ts", "const a = []; for (;;) a.push(new Array(1e5).fill({}))", /more than 512 MiB/],
-  ["is no declaration", "m.json", '{"format":2}', /no compiled declaration/],
+  ["is no declaration", "m.json", '{"format":2}', /not a compiled declaration/],
   [
     "is compiled, with a fault",
     "m.json",
@@ -179,6 +179,6 @@ it.live("a file that is not there is named", () =>
       [1, "nowhere.ts: the file does not exist (FLOE_STREAMS names it).\n"]
     )
     const folder = yield* check(cwd, { FLOE_STREAMS: "folder" })
-    assert.match(folder.err, /^folder: it is no file; /)
+    assert.match(folder.err, /^folder: it is not a file; /)
   })
 )

@@ -159,10 +159,10 @@ const fields = (count: number): Fields =>
 
 describe("a declaration with a fault", () => {
   const faults: Array<[name: string, field: Schema.Top, path: string, sentence: RegExp]> = [
-    ["a union", Schema.Union([Schema.String, Schema.Finite]), "c", /^a union has no column/],
-    ["a tuple", Schema.Tuple([Schema.String]), "c", /^a tuple has no column/],
+    ["a union", Schema.Union([Schema.String, Schema.Finite]), "c", /^a union cannot be a column/],
+    ["a tuple", Schema.Tuple([Schema.String]), "c", /^a tuple cannot be a column/],
     ["a number with NaN", Schema.Number, "c", /NaN and Infinity.* use Schema\.Finite/],
-    ["Unknown", Schema.Unknown, "c", /^Unknown has no column; use Column\.json/],
+    ["Unknown", Schema.Unknown, "c", /^Unknown cannot be a column; use Column\.json/],
     ["a bare BigDecimal", Schema.BigDecimal, "c", /use Column\.decimal/],
     ["a bare BigInt", Schema.BigInt, "c", /use Column\.long/],
     ["an integer without a range", Schema.Int, "c", /Column\.int or Column\.long/],
@@ -175,7 +175,7 @@ describe("a declaration with a fault", () => {
     ["a filter function", Schema.String.check(Schema.makeFilter((text: string) => text > "a")), "c", /filter function/],
     ["a check without a rule", Schema.Trimmed, "c", /isTrimmed is not supported/],
     ["checks of a uuid", Column.uuid.check(Schema.isMinLength(1)), "c", /uuid takes no checks/],
-    ["39 digits", Column.decimal(39, 2), "c", /precision is 1 to 38/],
+    ["39 digits", Column.decimal(39, 2), "c", /precision must be 1 to 38/],
     ["a scale above the precision", Column.decimal(3, 4), "c", /at most the precision/],
     ["a nested accepted", Schema.Struct({ at: Column.accepted }), "c.at", /outside structs/],
     ["an empty struct", Schema.Struct({}), "c", /needs a field/],
@@ -214,7 +214,7 @@ describe("a declaration with a fault", () => {
     rejected("some", { partitionBy: [Partition.day("a")] }, /Partition\.day does not fit a column of type string/)
     rejected("some", { partitionBy: [Partition.bucket("a", 0)] }, /whole number/)
     rejected("some", { partitionBy: [Partition.day("at"), Partition.hour("at")] }, /one of year, month, day and hour/)
-    rejected("some", { renames: { b: "a" } }, /column b: renames names no column/)
+    rejected("some", { renames: { b: "a" } }, /column b: renames has a name that is not a column/)
     rejected("some", { renames: { at: "a" } }, /renamed from a, which is still a column/)
     rejected(
       "some",

@@ -142,7 +142,7 @@ export const audit = Command.make(
     if (group === undefined && (Option.isSome(from) || Option.isSome(to))) {
       return yield* usageError(
         ["floe", "audit"],
-        `--from and --to need a table that is partitioned by a time, which that of ${stream.definition.name} is not.`
+        `--from and --to need a table that is partitioned by time; the table of ${stream.definition.name} is not.`
       )
     }
     const started = yield* monotonicMillis

@@ -3,7 +3,7 @@ import { usageError } from "../terminal/usageError.ts"
 
 /** bin/floe.js runs the program itself; this has its help. */
 export const start = Command.make("start", {}, () =>
-  usageError(["floe", "start"], "floe start is run by npx floe start, or node dist/standalone.js")
+  usageError(["floe", "start"], "start Floe with npx floe start, or node dist/standalone.js")
 ).pipe(
   Command.withDescription(
     "Run Floe in this process, on the embedded profile, until Ctrl-C: the logging server, the sink that writes the tables, and the generator of example events. Other commands find it through the data folder."

@@ -39,7 +39,7 @@ const types = {
     isQuoted: false
   },
   double: { expected: "must be a JSON number in the range of a double", ofNumber: doubleOf, isQuoted: false },
-  date: { expected: "must be a date, for example 2026-11-27", ofString: dateOf, isQuoted: true },
+  date: { expected: "must be a date that exists, for example 2026-11-27", ofString: dateOf, isQuoted: true },
   time: {
     expected: "must be a time with at most 6 digits of a second, for example 10:11:12.5",
     ofString: timeOf,
@@ -47,13 +47,13 @@ const types = {
   },
   timestamp: {
     expected:
-      "must be a date and a time without a zone, with at most 6 digits of a second, for example 2026-11-27T10:11:12.5",
+      "must be a date and a time that exist, without a zone and with at most 6 digits of a second, for example 2026-11-27T10:11:12.5",
     ofString: timestampOf,
     isQuoted: true
   },
   timestamptz: {
     expected:
-      "must be an RFC 3339 time with a zone and at most 6 digits of a second, for example 2026-11-27T10:11:12.5Z",
+      "must be a date and a time that exist, with a zone (RFC 3339) and at most 6 digits of a second, for example 2026-11-27T10:11:12.5Z",
     ofString: timestamptzOf,
     isQuoted: true
   },

@@ -129,7 +129,7 @@ const show = Command.make(
 
 export const dlq = Command.make("dlq").pipe(
   Command.withDescription(
-    "Dead letters: records that the connector rejected because they are not weather records. They are stored in the dead-letter topic, with the reason. In the embedded profile: events of a stream of your own that do not fit its columns, sent with invalid=dead-letter."
+    "Dead letters are records that were rejected and kept with the reason. In the distributed profile, the connector rejects what is not a weather record and stores it in the dead-letter topic. In the embedded profile, the server keeps the events of your own streams that do not fit their columns, if they were sent with invalid=dead-letter."
   ),
   Command.withShortDescription("List, show and redrive rejected records"),
   Command.withSubcommands([list, show, redrive, replay])

@@ -53,7 +53,7 @@ const command = <const Name extends string>(name: Name) =>
         Flag.withSchema(TableName)
       ),
       promote: Flag.Boolean("promote").pipe(
-        Flag.withDescription("Put the finished table in place of default.weather"),
+        Flag.withDescription("Put the finished table in place of default.weather, or of the table of --stream"),
         Flag.withDefault(false)
       ),
       stream: streamFlag,
@@ -93,7 +93,7 @@ const command = <const Name extends string>(name: Name) =>
     }, Effect.scoped)
   ).pipe(
     Command.withDescription(
-      "Rebuild a table from the log, each event once, up to the current end of the log. The new table is built beside default.weather and can be queried by its name, even while it is unfinished. After a Ctrl-C or a crash, the same command resumes. With --promote, the new table then replaces default.weather in one step and includes the events that arrived meanwhile: running queries continue, and older snapshots stay available to --as-of. In the distributed profile, a second connector reads the log, the connector of default.weather pauses for some seconds during promotion, and the copy stays until you drop it."
+      "Rebuild a table from the log, each event once, up to the current end of the log. The new table is built beside default.weather and can be queried by its name, even while it is unfinished. After a Ctrl-C or a crash, the same command resumes. With --promote, the new table then replaces default.weather in one step and includes the events that arrived meanwhile: running queries continue, and older snapshots stay available to --as-of. In the distributed profile, a second connector reads the log, the connector of default.weather pauses for some seconds during promotion, and the copy stays until you drop it. With --stream, all of this applies to the log and the table of that stream."
     ),
     Command.withShortDescription("Rebuild a table from the log"),
     Command.withExamples([

@@ -134,8 +134,8 @@ const ls = Command.make(
 )
 
 export const storage = Command.make("storage").pipe(
-  Command.withDescription("The warehouse holds the files of the table."),
-  Command.withShortDescription("List the files of the table"),
+  Command.withDescription("The warehouse holds the files of the tables."),
+  Command.withShortDescription("List the files of the tables"),
   Command.withSubcommands([ls]),
   Command.provide(Profile.layer("storage"))
 )

@@ -44,7 +44,7 @@ export const apply = Command.make(
   }, Effect.scoped)
 ).pipe(
   Command.withDescription(
-    "Make the streams of this log what the declaration says: create new ones, and change others, each first in its table and then in the log, from which a running server takes the change within seconds. Works beside a running server and sink, and without them. It shows the plan first, and changes nothing if a change is not possible. If it is interrupted, run it again."
+    "Apply the declaration: create the streams that are new, and change those that exist. Each stream changes first in its table and then in the log, which a running server follows within seconds. The server and the sink may run or be stopped. Floe shows the plan first, and changes nothing if a change is not possible. If it is interrupted, run it again."
   ),
   Command.withShortDescription("Make the log and the tables follow the declaration"),
   Command.withExamples([

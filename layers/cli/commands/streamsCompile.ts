@@ -40,7 +40,7 @@ export const compile = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Compile the module to floe.streams.json, which Floe can read in its place: without the module's packages, for example in a container. The same module always gives the same bytes."
+    "Compile the module to floe.streams.json, which Floe can read in its place where the module's packages are not installed, for example in a container. The same module always gives the same bytes."
   ),
   Command.withShortDescription("Compile the declaration to floe.streams.json"),
   Command.withExamples([

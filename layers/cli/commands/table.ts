@@ -57,7 +57,9 @@ const create = Command.make(
 )
 
 export const table = Command.make("table").pipe(
-  Command.withDescription("Create the Iceberg table, and inspect it, its snapshots and its files."),
-  Command.withShortDescription("Create and inspect the table"),
+  Command.withDescription(
+    "Create the Iceberg table of weather, and inspect each table, its snapshots and its files. The table of a stream has the stream's name."
+  ),
+  Command.withShortDescription("Create and inspect tables"),
   Command.withSubcommands([create, ...views])
 )

@@ -157,7 +157,9 @@ export const tail = Command.make(
     )
   })
 ).pipe(
-  Command.withDescription("Follow the log: print one line for each event as it is logged, until Ctrl-C."),
+  Command.withDescription(
+    "Follow the log: print one line for each event as it is logged, until Ctrl-C. The events of a stream of your own are printed as JSON."
+  ),
   Command.withShortDescription("Follow the log"),
   Command.withExamples([
     { command: "floe tail", description: "Print new events" },

@@ -108,7 +108,12 @@ it.live("a module may import its own files, and prints to standard error alone",
 
 const faults: Array<[name: string, file: string, text: string, sentence: RegExp]> = [
   ["exports no stream", "m.ts", "export const a = 1", /it exports no stream; write: /],
-  ["throws", "m.ts", "\nthrow new Error('out of order')", /it throws an error while it is loaded \(line 2\): out of order/],
+  [
+    "throws",
+    "m.ts",
+    "\nthrow new Error('out of order')",
+    /it throws an error while it is loaded \(line 2\): out of order/
+  ],
   ["throws no error", "m.ts", "throw 'this'", /it throws this/],
   [
     "throws later",

@@ -160,10 +160,13 @@ export class RecordTooLarge extends Schema.TaggedError<RecordTooLarge>()("Record
 /** The log is damaged from `position` on: a flipped bit, a missing row, an end before the last acknowledged event. A retry does not help. */
 export class LogCorrupt extends Schema.TaggedError<LogCorrupt>()("LogCorrupt", {
   position: Position,
-  reason: Schema.String
+  reason: Schema.String,
+  /** Absent for weather, and for what concerns the whole log. */
+  stream: Schema.optionalKey(Schema.String)
 }) {
   override get message() {
-    return `The event log is corrupt at partition ${this.position.partition}, offset ${this.position.offset}: ${this.reason}.`
+    const stream = this.stream === undefined ? "" : ` in the stream ${this.stream},`
+    return `The event log is corrupt${stream} at partition ${this.position.partition}, offset ${this.position.offset}: ${this.reason}.`
   }
 }
 

@@ -61,7 +61,7 @@ export const make = Effect.fnUntraced(function* (commitsOf?: (stream: string) =>
   const boundsOf = (stream: string) =>
     Effect.try({
       try: () => readBounds(stream),
-      catch: (cause) => whenReading("bounds", position(0), cause)
+      catch: (cause) => whenReading("bounds", position(0), cause, stream)
     }).pipe(Effect.withSpan("EventLogReader.bounds"))
 
   const committed = (commits: Commits, next: number) =>
@@ -123,7 +123,7 @@ export const make = Effect.fnUntraced(function* (commitsOf?: (stream: string) =>
         yield* Effect.yieldNow
         const events = yield* Effect.try({
           try: readEvents,
-          catch: (cause) => whenReading("read", position(next), cause)
+          catch: (cause) => whenReading("read", position(next), cause, stream)
         })
         if (Arr.isReadonlyArrayNonEmpty(events)) return events
         if (next === stop) return yield* Cause.done()

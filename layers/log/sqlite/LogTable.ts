@@ -2,9 +2,14 @@
 import type { DatabaseSync } from "node:sqlite"
 import { LogCorrupt, type LoggedEvent, type LogRecord } from "../../../services/EventLog.ts"
 import { isDamage } from "./logFailures.ts"
-import { eventOf, type LogRow, type LogRows, position } from "./logRows.ts"
+import { eventOf, type LogRow, type LogRows, position, weatherRows } from "./logRows.ts"
 
 export const corrupt = (offset: number, reason: string) => new LogCorrupt({ position: position(offset), reason })
+
+const corruptIn = <R extends LogRecord>({ stream }: LogRows<R>) => {
+  if (stream === weatherRows.stream) return corrupt
+  return (offset: number, reason: string) => new LogCorrupt({ position: position(offset), reason, stream })
+}
 
 export interface Tail {
   /** Offset that the next event gets. */
@@ -21,21 +26,22 @@ export interface LogTable<R extends LogRecord = LogRecord> {
   readonly events: (from: number, limit: number) => ReadonlyArray<LoggedEvent<R>>
 }
 
-const endsBefore = (end: number, from: number) => corrupt(end, `the log ends here, not at offset ${from} or later`)
+const notThere = (from: number) => `the log ends here, not at offset ${from} or later`
 
 /** Of a stream that has no table yet. */
 export const empty = <R extends LogRecord>(chainId: string, rows: LogRows<R>): LogTable<R> => ({
   tail: () => ({ end: 0, checksum: rows.seed(chainId) }),
   row: (offset) => {
-    throw endsBefore(0, offset)
+    throw corruptIn(rows)(0, notThere(offset))
   },
   events: (from) => {
-    if (from > 0) throw endsBefore(0, from)
+    if (from > 0) throw corruptIn(rows)(0, notThere(from))
     return []
   }
 })
 
 export const make = <R extends LogRecord>(database: DatabaseSync, chainId: string, rows: LogRows<R>): LogTable<R> => {
+  const broken = corruptIn(rows)
   const seed = rows.seed(chainId)
   const rowsFrom = database.prepare(
     `SELECT ${rows.columns.join(", ")} FROM ${rows.table} WHERE "offset" >= ? ORDER BY "offset" LIMIT ?`
@@ -46,16 +52,16 @@ export const make = <R extends LogRecord>(database: DatabaseSync, chainId: strin
   const end = () => {
     const last = lastOffset.get()?.offset
     if (last === undefined) return 0
-    if (typeof last !== "number" || last < 0) throw corrupt(0, "the last row is invalid")
+    if (typeof last !== "number" || last < 0) throw broken(0, "the last row is invalid")
     return last + 1
   }
 
   const verified = (value: unknown, offset: number, previous: number) => {
     const row = rows.decode(value)
-    if (row === undefined) throw corrupt(offset, "its row is invalid")
-    if (row.offset !== offset) throw corrupt(offset, `the event is missing; the next one has offset ${row.offset}`)
+    if (row === undefined) throw broken(offset, "its row is invalid")
+    if (row.offset !== offset) throw broken(offset, `the event is missing; the next one has offset ${row.offset}`)
     if (rows.checksum(row, previous) !== row.checksum) {
-      throw corrupt(offset, "its checksum does not match, so the event or the one before it was changed")
+      throw broken(offset, "its checksum does not match, so the event or the one before it was changed")
     }
     return row
   }
@@ -66,7 +72,7 @@ export const make = <R extends LogRecord>(database: DatabaseSync, chainId: strin
     const row = rows.decode(first)
     if (row?.offset === from - 1) return { values: rest, before: row.checksum }
     const last = end()
-    throw last < from ? endsBefore(last, from) : corrupt(from - 1, "the event is missing")
+    throw last < from ? broken(last, notThere(from)) : broken(from - 1, "the event is missing")
   }
 
   const row = (offset: number) => {

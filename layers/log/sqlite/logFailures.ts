@@ -20,12 +20,12 @@ export const whenWriting = (operation: string, cause: unknown) => {
 }
 
 /** Damage becomes LogCorrupt at the current read position. */
-export const whenReading = (operation: string, at: Position, cause: unknown) => {
+export const whenReading = (operation: string, at: Position, cause: unknown, stream = "weather") => {
   if (cause instanceof LogUnavailable || cause instanceof LogCorrupt) return cause
-  const reason = passing(cause)
-  return reason === undefined
-    ? new LogCorrupt({ position: at, reason: `its file cannot be read from here on (${messageOf(cause)})` })
-    : unavailable(operation, reason, cause)
+  const passingReason = passing(cause)
+  if (passingReason !== undefined) return unavailable(operation, passingReason, cause)
+  const reason = `its file cannot be read from here on (${messageOf(cause)})`
+  return new LogCorrupt({ position: at, reason, ...(stream === "weather" ? {} : { stream }) })
 }
 
 export const isDamage = (cause: unknown) => !(cause instanceof LogUnavailable) && passing(cause) === undefined

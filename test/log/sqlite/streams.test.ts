@@ -2,7 +2,7 @@ import { cpSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Stream } from "effect"
+import { Effect, Fiber, Layer, Result, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as Sqlite from "../../../layers/log/sqlite/EventLog.ts"
 import * as SqliteReader from "../../../layers/log/sqlite/EventLogReader.ts"
@@ -308,5 +308,42 @@ describe("Streams on SQLite", () => {
       )
       assert.match(error.message, /there is no log yet at .*; start the logging server\.$/)
     })
+  )
+})
+
+describe("A damaged log of a stream", () => {
+  it.live(
+    "is right or broken for flipped bits of its database and its WAL, never shorter and never different",
+    () =>
+      Effect.gen(function* () {
+        const sent = Array.from({ length: 300 }, (_, i) => event(i))
+        const folder = yield* killed(
+          Effect.forEach([0, 100, 200], (from) => append("readings", sent.slice(from, from + 100), { key: `${from}` }))
+        )
+        const outcomes = { right: 0, broken: 0 }
+        for (const file of ["log.db", "log.db-wal"]) {
+          const path = join(folder, file)
+          const whole = readFileSync(path)
+          // Primes, so that the flips hit every place of a page and every bit.
+          for (let at = 13; at < whole.length; at += 1_009) {
+            const flipped = Buffer.from(whole)
+            flipped[at] = (flipped[at] ?? 0) ^ (1 << (at % 8))
+            writeFileSync(path, flipped)
+            rmSync(join(folder, "log.db-shm"), { force: true })
+            const read = yield* eventsOf("readings").pipe(Effect.provide(reader(folder)), Effect.result)
+            if (Result.isSuccess(read)) {
+              assert.deepStrictEqual(read.success, sent, `${file} ${at}`)
+              outcomes.right++
+            } else {
+              assert.strictEqual(read.failure._tag, "LogCorrupt", `${file} ${at}: ${read.failure.message}`)
+              outcomes.broken++
+            }
+          }
+          writeFileSync(path, whole)
+        }
+        assert.isAbove(outcomes.broken, 10)
+        assert.isAbove(outcomes.right, 10)
+      }),
+    60_000
   )
 })

@@ -31,7 +31,8 @@ export const assignIds = (
   const ids = { ...known.ids }
   let { lastId } = known
   for (const path of pathsOf(columns)) {
-    if (ids[path] === undefined) {
+    // A column may be named toString.
+    if (!Object.hasOwn(ids, path)) {
       lastId += 1
       ids[path] = lastId
     }

@@ -3,14 +3,22 @@
 Requests:
 {"engine": "spark", "warehouse": folder, "sql": text}; the warehouse's catalog and its schema default are current
 {"engine": "pyiceberg", "table": folder, "filter": text or null}
+{"engine": "pyiceberg", "table": folder, "where": {"column": name, "is": "=" or "<" or ">=", "value": canonical}, "columns": [name]}
 {"engine": "duckdb", "sql": text}
+Spark's and DuckDB's statement may have parameters: "value": text, as :value and as ?. With "exact": true, values are answered in
+the canonical form of Floe's log: numbers as their bits or digits, times with six digits, binary in base64.
 {"engine": "equality-delete", "table": folder, "ts": partition, "column": name, "value": text}; no engine here has SQL for it
 Answers: {"columns": [...], "rows": [[...]]}, or {"error": text}. An equality delete answers without rows.
 """
+import base64
+import datetime
+import decimal
 import json
 import os
+import struct
 import sys
 import tempfile
+import uuid
 
 answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
 # Output of an engine must not mix with the answers.
@@ -59,10 +67,52 @@ def catalog(session, warehouse):
     return catalogs[warehouse]
 
 
+def canonical(value):
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, float):
+        return struct.pack(">d", value).hex()
+    if isinstance(value, (int, uuid.UUID)):
+        return str(value)
+    if isinstance(value, decimal.Decimal):
+        # Spark's client changes the scale.
+        text = format(value, "f")
+        return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
+    if isinstance(value, datetime.datetime):
+        plain = value if value.tzinfo is None else value.astimezone(datetime.timezone.utc).replace(tzinfo=None)
+        return plain.isoformat(timespec="microseconds")
+    if isinstance(value, datetime.time):
+        return value.isoformat(timespec="microseconds")
+    if isinstance(value, datetime.date):
+        return value.isoformat()
+    if isinstance(value, (bytes, bytearray)):
+        return base64.b64encode(bytes(value)).decode()
+    if hasattr(value, "asDict"):
+        return canonical(value.asDict())
+    if isinstance(value, dict):
+        return {key: canonical(one) for key, one in value.items()}
+    return [canonical(one) for one in value]
+
+
+def with_maps(type, value):
+    """Arrow gives a map as a list of pairs."""
+    import pyarrow
+
+    if value is None:
+        return None
+    if pyarrow.types.is_map(type):
+        return {key: with_maps(type.item_type, one) for key, one in value}
+    if pyarrow.types.is_list(type) or pyarrow.types.is_large_list(type):
+        return [with_maps(type.value_type, one) for one in value]
+    if pyarrow.types.is_struct(type):
+        return {field.name: with_maps(field.type, value[field.name]) for field in type}
+    return value
+
+
 def run_spark(request):
     session = spark()
     session.sql(f"USE {catalog(session, request['warehouse'])}.default")
-    frame = session.sql(request["sql"])
+    frame = session.sql(request["sql"], {"value": request["value"]} if "value" in request else {})
     return frame.columns, [list(row) for row in frame.collect()]
 
 
@@ -71,8 +121,34 @@ def run_pyiceberg(request):
 
     table = StaticTable.from_metadata(request["table"])
     chosen = {} if request.get("filter") is None else {"row_filter": request["filter"]}
+    if "where" in request:
+        chosen = {"row_filter": comparison(table, request["where"]), "selected_fields": tuple(request["columns"])}
     arrow = table.scan(**chosen).to_arrow()
-    return arrow.column_names, [list(row.values()) for row in arrow.to_pylist()]
+    rows = [{field.name: with_maps(field.type, row[field.name]) for field in arrow.schema} for row in arrow.to_pylist()]
+    return arrow.column_names, [list(row.values()) for row in rows]
+
+
+def comparison(table, where):
+    from pyiceberg import expressions
+
+    convert = {
+        "boolean": bool,
+        "int": int,
+        "long": int,
+        "float": float,
+        "double": float,
+        "date": datetime.date.fromisoformat,
+        "time": datetime.time.fromisoformat,
+        "timestamp": datetime.datetime.fromisoformat,
+        "timestamptz": datetime.datetime.fromisoformat,
+        "uuid": uuid.UUID,
+        "binary": base64.b64decode,
+        "string": str,
+    }
+    type = str(table.schema().find_field(where["column"]).field_type)
+    value = convert.get(type, decimal.Decimal)(where["value"])
+    kinds = {"=": expressions.EqualTo, "<": expressions.LessThan, ">=": expressions.GreaterThanOrEqual}
+    return kinds[where["is"]](where["column"], value)
 
 
 def run_duckdb(request):
@@ -84,8 +160,9 @@ def run_duckdb(request):
             package = __import__(f"duckdb_extension_{name}")
             folder = os.path.join(os.path.dirname(package.__file__), "extensions", f"v{duckdb.__version__}")
             connection.execute(f"LOAD '{folder}/{name}.duckdb_extension'")
+        connection.execute("SET TimeZone = 'UTC'")
         sessions["duckdb"] = connection
-    result = sessions["duckdb"].execute(request["sql"])
+    result = sessions["duckdb"].execute(request["sql"], [request["value"]] if "value" in request else [])
     return [column[0] for column in result.description or []], [list(row) for row in result.fetchall()]
 
 
@@ -118,6 +195,8 @@ for line in sys.stdin:
     request = json.loads(line)
     try:
         columns, rows = engines[request["engine"]](request)
+        if request.get("exact"):
+            rows = [[canonical(value) for value in row] for row in rows]
         answer = {"columns": columns, "rows": rows}
     except Exception as error:
         answer = {"error": f"{type(error).__name__}: {error}"}

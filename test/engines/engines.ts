@@ -17,6 +17,11 @@ interface Rows {
   readonly rows: ReadonlyArray<ReadonlyArray<Schema.Json>>
 }
 
+export interface Comparison {
+  readonly where: { readonly column: string; readonly is: "=" | "<" | ">="; readonly value: unknown }
+  readonly columns: ReadonlyArray<string>
+}
+
 class EngineFailed extends Schema.TaggedError<EngineFailed>()("EngineFailed", { message: Schema.String }) {}
 
 export class Engines extends Context.Service<
@@ -27,6 +32,12 @@ export class Engines extends Context.Service<
     /** The rows of the table in this folder, at its version hint. */
     readonly pyiceberg: (tableFolder: string, filter?: string) => Effect.Effect<Rows, EngineFailed>
     readonly duckdb: (sql: string) => Effect.Effect<Rows, EngineFailed>
+    /** As `spark`, with `:value` for a parameter, and values in canonical form. */
+    readonly exactSpark: (warehouse: string, sql: string, value?: string) => Effect.Effect<Rows, EngineFailed>
+    /** As `pyiceberg`, with values in canonical form: all rows, or some columns of those where a column compares so. */
+    readonly exactPyiceberg: (tableFolder: string, some?: Comparison) => Effect.Effect<Rows, EngineFailed>
+    /** As `duckdb`, with `?` for a parameter, and values in canonical form. */
+    readonly exactDuckdb: (sql: string, value?: string) => Effect.Effect<Rows, EngineFailed>
     /** Deletes the rows of a partition whose column equals the value, with an equality delete file. */
     readonly deleteEqual: (
       tableFolder: string,
@@ -102,6 +113,9 @@ export const layer = Layer.effect(
       spark: (warehouse, sql) => ask({ engine: "spark", warehouse, sql }),
       pyiceberg: (table, filter) => ask({ engine: "pyiceberg", table, filter }),
       duckdb: (sql) => ask({ engine: "duckdb", sql }),
+      exactSpark: (warehouse, sql, value) => ask({ engine: "spark", warehouse, sql, value, exact: true }),
+      exactPyiceberg: (table, some) => ask({ engine: "pyiceberg", table, ...some, exact: true }),
+      exactDuckdb: (sql, value) => ask({ engine: "duckdb", sql, value, exact: true }),
       deleteEqual: (table, row) => ask({ engine: "equality-delete", table, ...row })
     })
   })

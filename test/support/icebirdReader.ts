@@ -15,9 +15,14 @@ const localFetch = async (input: string | URL | Request, init?: RequestInit) => 
   return new Response(bytes.subarray(Number(range[1]), end), { status: 206 })
 }
 
+/** All rows of a table of any columns, at the version in its hint, as icebird gives them. */
+export const icebirdRecords = (tableFolder: string) =>
+  Effect.promise(async () => decodeRecords(await readAll(tableFolder, undefined, undefined)))
+
+const decodeRecords = Schema.decodeUnknownSync(Schema.Array(Schema.Record(Schema.String, Schema.Unknown)))
 const decodeRows = Schema.decodeUnknownSync(Schema.Array(WeatherRecord))
 
-const read = async (tableFolder: string, metadataFileName: string | undefined, snapshotId: string | undefined) => {
+const readAll = async (tableFolder: string, metadataFileName: string | undefined, snapshotId: string | undefined) => {
   const fetched = globalThis.fetch
   globalThis.fetch = localFetch
   try {
@@ -38,7 +43,7 @@ export const icebirdValues = (
   tableFolder: string,
   options: { readonly metadataFileName?: string; readonly snapshotId?: string } = {}
 ): Effect.Effect<ReadonlyArray<Readonly<Record<string, unknown>>>> =>
-  Effect.promise(() => read(tableFolder, options.metadataFileName, options.snapshotId))
+  Effect.promise(async () => decodeRows(await readAll(tableFolder, options.metadataFileName, options.snapshotId)))
 
 /** All rows of the table, at the version in its hint or `metadataFileName`, and at that version's current snapshot or `snapshotId`. */
 export const icebirdRows = (

@@ -42,11 +42,15 @@ const eventOf = (columns: ReadonlyArray<Column>, row: Readonly<Record<string, un
     })
   )
 
+const named = (name: string) => `"${name.replaceAll('"', '""')}"`
+
 const base64 = (column: ColumnType, value: string): string => {
   if (column.type === "binary") return `to_base64(${value})`
   if (column.type === "list") return `list_transform(${value}, lambda x: ${base64(column.element, "x")})`
   if (column.type === "struct") {
-    const fields = column.fields.map((field) => `"${field.name}" := ${base64(field, `${value}."${field.name}"`)}`)
+    const fields = column.fields.map(
+      (field) => `${named(field.name)} := ${base64(field, `${value}.${named(field.name)}`)}`
+    )
     return `CASE WHEN ${value} IS NULL THEN NULL ELSE struct_pack(${fields.join(", ")}) END`
   }
   if (column.type === "map") {
@@ -63,7 +67,9 @@ export const plainRows = (files: ReadonlyArray<string>, columns: ReadonlyArray<C
     const connection = await instance.connect()
     try {
       await connection.run("SET TimeZone = 'UTC'")
-      const listed = columns.map((column) => `${base64(column, `"${column.name}"`)} AS "${column.name}"`).join(", ")
+      const listed = columns
+        .map((column) => `${base64(column, named(column.name))} AS ${named(column.name)}`)
+        .join(", ")
       const paths = files.map((path) => `'${path}'`).join(", ")
       const rows = await connection.runAndReadAll(
         `SELECT ${listed} FROM read_parquet([${paths}], hive_partitioning = false)`

@@ -34,7 +34,7 @@ export const applied = (
   partitionBy: ReadonlyArray<PartitionField> = [],
   before?: AppliedStream
 ): AppliedStream => {
-  const ids: Record<string, number> = { ...before?.ids }
+  const ids: Record<string, number> = Object.assign(Object.create(null), before?.ids)
   let lastId = before?.lastId ?? 0
   for (const column of columns) {
     const former = column.renamedFrom === undefined ? undefined : ids[column.renamedFrom]
@@ -42,7 +42,7 @@ export const applied = (
   }
   for (const path of pathsOf(columns)) ids[path] ??= ++lastId
   const version = (before?.version ?? 0) + 1
-  return { definition: { name, columns, key: null, partitionBy }, version, ids, lastId, appliedAt: 0 }
+  return { definition: { name, columns, key: null, partitionBy }, version, ids: { ...ids }, lastId, appliedAt: 0 }
 }
 
 const optional = { required: false } as const
@@ -103,7 +103,7 @@ export type Event = Readonly<Record<string, unknown>>
 const long = (text: string) => text.repeat(Math.ceil((1024 * 1024) / text.length)).slice(0, 1024 * 1024)
 
 /** Ascending. Each in canonical form. */
-const edges: Readonly<Record<string, ReadonlyArray<unknown>>> = {
+export const edges: Readonly<Record<string, ReadonlyArray<unknown>>> = {
   boolean: [false, true],
   int: [-2147483648, -1, 0, 1, 2147483647],
   long: ["-9223372036854775808", "-1", "0", "9007199254740993", "9223372036854775807"],
@@ -156,7 +156,7 @@ const edges: Readonly<Record<string, ReadonlyArray<unknown>>> = {
     "ffffffff-ffff-ffff-ffff-ffffffffffff"
   ],
   bytes: ["", "AA==", "AAE=", Buffer.alloc(40, 0xfe).toString("base64"), Buffer.alloc(40, 0xff).toString("base64")],
-  any: ["1", "12345678901234567890123", '"2026-11-27"', "[1,null]", "null", '{"a":{"b":[]}}'],
+  any: ['"2026-11-27"', "1", "12345678901234567890123", "[1,null]", "null", '{"a":{"b":[]}}'],
   received: ["2026-11-27T10:11:12.000000Z", "2026-11-27T10:11:13.123000Z"]
 }
 

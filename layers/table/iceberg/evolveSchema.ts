@@ -90,6 +90,16 @@ const foreignFields = (metadata: Metadata.TableMetadata, { stream }: TableSpec.T
   return (Metadata.currentSchema(metadata)?.fields ?? []).filter(({ id }) => !own.has(id))
 }
 
+/**
+ * DuckDB marks a column of Parquet as an int, and Iceberg's vectorized reader for Spark then cannot read it as a long (tried
+ * with Iceberg 1.9.2): Spark must read such a table row by row.
+ */
+const forSpark = (before: TableSpec.TableSpec, after: TableSpec.TableSpec) => {
+  const isPromoted = ({ id, type }: TableField) =>
+    type === "long" && before.schema.fields.some((one) => one.id === id && one.type === "int")
+  return after.schema.fields.some(isPromoted) ? { "read.parquet.vectorization.enabled": "false" } : {}
+}
+
 export type Evolved =
   | { readonly _tag: "Unchanged" }
   | { readonly _tag: "Changed"; readonly metadata: Metadata.TableMetadata }
@@ -123,7 +133,8 @@ export const evolved = (
       properties: {
         ...metadata.properties,
         "schema.name-mapping.default": JSON.stringify(after.nameMapping),
-        [Metadata.streamProperty]: JSON.stringify(after.stream)
+        [Metadata.streamProperty]: JSON.stringify(after.stream),
+        ...forSpark(before, after)
       }
     }
   }

@@ -34,7 +34,7 @@ export interface TableField {
 type Ids = Readonly<Record<string, number>>
 
 const idAt = (ids: Ids, path: string) => {
-  const id = ids[path]
+  const id = Object.hasOwn(ids, path) ? ids[path] : undefined
   if (id === undefined) throw new Error(`the column ${path} has no field id`)
   return id
 }

@@ -210,7 +210,7 @@ describe("a declaration with a fault", () => {
     for (const name of ["a_late", "a_state", "a_by_key"]) rejected(name, {}, /are reserved/)
     rejected("some", { key: "b" }, /^stream some, column b: the key is not a column/)
     rejected("some", { key: "s" }, /column s: the key cannot be a struct/)
-    rejected("some", { partitionBy: [Partition.day("b")] }, /column b: Partition\.day names no top-level column/)
+    rejected("some", { partitionBy: [Partition.day("b")] }, /column b: Partition\.day needs a top-level column/)
     rejected("some", { partitionBy: [Partition.day("a")] }, /Partition\.day does not fit a column of type string/)
     rejected("some", { partitionBy: [Partition.bucket("a", 0)] }, /whole number/)
     rejected("some", { partitionBy: [Partition.day("at"), Partition.hour("at")] }, /one of year, month, day and hour/)

@@ -27,6 +27,8 @@ export interface LoggedEvent<R extends LogRecord = WeatherRecord> {
   readonly record: R
   /** Milliseconds since 1970. */
   readonly acceptedAt: number
+  /** Of the definition that the record was checked against; absent for weather. */
+  readonly schemaVersion?: number
 }
 
 /** An Idempotency-Key and the digest of its request: the same key with another digest is rejected. */

@@ -89,7 +89,7 @@ export class TableWriter extends Context.Service<
      * Gives the table the columns of a later version of its stream. Rows that are staged already, and those of earlier
      * versions that are staged later, are written under these columns. The same call again completes an interrupted one.
      */
-    readonly evolve: (stream: AppliedStream) => Effect.Effect<void, TableUnavailable | TableBroken | TableChanged>
+    readonly evolve: (stream: AppliedStream) => Effect.Effect<void, TableUnavailable | TableBroken>
     /** Loads what other programs have committed since. */
     readonly refresh: Effect.Effect<void, TableUnavailable | TableBroken | TableChanged>
     /** Drops the rows staged since the last commit. */

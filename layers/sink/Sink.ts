@@ -46,7 +46,7 @@ export class Sink extends Context.Service<
       const writers = yield* TableWriters
       const streams = yield* Streams
       const interval = yield* commitInterval
-      const services = yield* Effect.context<EventLogReader | DataFolder>()
+      const services = yield* Effect.context<EventLogReader | DataFolder | Streams>()
       const scope = yield* Effect.scope
       const sinks = new Map<string, StreamSink.StreamSink>()
       const versions = new Map<string, number>()
@@ -115,11 +115,9 @@ export class Sink extends Context.Service<
           versions.set(name, stream.version)
         },
         (effect, { definition: { name } }) =>
-          Effect.catchTags(effect, {
-            TableBroken: ({ message }) => Effect.fail(new SinkStopped({ reason: `The stream ${name}: ${message}` })),
-            // The next commit finds it too, and reads the log again.
-            TableChanged: () => Effect.void
-          })
+          Effect.catchTag(effect, "TableBroken", ({ message }) =>
+            Effect.fail(new SinkStopped({ reason: `The stream ${name}: ${message}` }))
+          )
       )
       const takeUp = Effect.flatMap(streams.all, (all) => Effect.forEach(all, takeUpOne, { discard: true }))
       const retries = RetryReporter.make("The streams can be read again.")

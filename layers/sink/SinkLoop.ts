@@ -8,6 +8,7 @@ import {
   type LogReader,
   type LogRecord
 } from "../../services/EventLog.ts"
+import { Streams } from "../../services/Streams.ts"
 import { weather } from "../../services/TableReader.ts"
 import {
   type Progress,
@@ -38,6 +39,7 @@ const maxStaged = 500_000
 const { partition } = LogMatch
 
 export const make = Effect.fnUntraced(function* ({ stream = weather, topic, interval, onCommit }: SinkLoopOptions) {
+  const streams = yield* Streams
   const logs = yield* EventLogReader
   const log: LogReader = stream === weather ? logs : logs.of(stream)
   const table = yield* TableWriter
@@ -47,6 +49,8 @@ export const make = Effect.fnUntraced(function* ({ stream = weather, topic, inte
   let next = Option.getOrUndefined(start)?.progress.offset ?? 0
   /** Digest of the event before `next`. */
   let lastEvent = Option.getOrUndefined(start)?.progress.lastEvent
+  /** Of the stream: the table has its columns. */
+  let version = 1
   /** When the last commit was due, in milliseconds of the monotonic clock. */
   let last = yield* monotonicMillis
 
@@ -84,6 +88,22 @@ export const make = Effect.fnUntraced(function* ({ stream = weather, topic, inte
     }
   })
 
+  type Chunk = Arr.NonEmptyReadonlyArray<LoggedEvent<LogRecord>>
+
+  /** Stages events, all columns of them: their version may have come into force after the table was opened. */
+  const stageAll = Effect.fnUntraced(function* (chunk: Chunk) {
+    const { position, schemaVersion = 1 } = Arr.lastNonEmpty(chunk)
+    if (schemaVersion > version) {
+      const newest = (yield* streams.history(stream)).at(-1)
+      if (newest === undefined || newest.version < schemaVersion) {
+        return yield* new LogCorrupt({ position, reason: `version ${schemaVersion} of the stream is not recorded` })
+      }
+      yield* table.evolve(newest)
+      version = newest.version
+    }
+    yield* table.stage(chunk.map(({ record }) => record))
+  })
+
   const follow = Effect.fnUntraced(function* (error: TableChanged) {
     yield* Effect.logWarning(error.message)
     const progress = Option.getOrUndefined(yield* table.committed)?.progress
@@ -112,7 +132,7 @@ export const make = Effect.fnUntraced(function* ({ stream = weather, topic, inte
   const commit = persist(commitOnce, commitRetries)
 
   const stageOnce = Effect.fnUntraced(
-    function* (read: Arr.NonEmptyReadonlyArray<LoggedEvent<LogRecord>>) {
+    function* (read: Chunk) {
       // The sink was paused while this waited for its turn.
       if (!gate.isOpen()) return false
       // A table that was just promoted may be ahead of this chunk.
@@ -127,7 +147,7 @@ export const make = Effect.fnUntraced(function* ({ stream = weather, topic, inte
           reason: `offset ${offset} was read instead`
         })
       }
-      yield* table.stage(chunk.map(({ record }) => record))
+      yield* stageAll(chunk)
       next += chunk.length
       lastEvent = LogMatch.digestOf(chunk[chunk.length - 1] ?? chunk[0])
       return true
@@ -136,7 +156,7 @@ export const make = Effect.fnUntraced(function* ({ stream = weather, topic, inte
     turn.withPermit
   )
 
-  const take = Effect.fnUntraced(function* (chunk: Arr.NonEmptyReadonlyArray<LoggedEvent<LogRecord>>) {
+  const take = Effect.fnUntraced(function* (chunk: Chunk) {
     yield* logRetries.recovered
     const staging = gate.whenOpen(stageOnce(chunk))
     while (!(yield* persist(staging, stageRetries)));
@@ -149,7 +169,7 @@ export const make = Effect.fnUntraced(function* ({ stream = weather, topic, inte
   /** Brings in what the log has now, emits the next offset after each chunk, and ends. Fails where `read` would wait. */
   const catchUp = Effect.gen(function* () {
     yield* check
-    const step = Effect.fnUntraced(function* (chunk: Arr.NonEmptyReadonlyArray<LoggedEvent<LogRecord>>) {
+    const step = Effect.fnUntraced(function* (chunk: Chunk) {
       yield* stageOnce(chunk)
       if ((yield* table.staged) >= maxStaged) yield* commitOnce
       if (moved.isOpen()) {
@@ -175,8 +195,8 @@ export const make = Effect.fnUntraced(function* ({ stream = weather, topic, inte
       yield* commitStaged
       const bounds = yield* matchLog(from, progress)
       let { lastEvent: last, offset } = progress
-      const stage = Effect.fnUntraced(function* (chunk: Arr.NonEmptyReadonlyArray<LoggedEvent<LogRecord>>) {
-        yield* table.stage(chunk.map(({ record }) => record))
+      const stage = Effect.fnUntraced(function* (chunk: Chunk) {
+        yield* stageAll(chunk)
         offset += chunk.length
         last = LogMatch.digestOf(chunk[chunk.length - 1] ?? chunk[0])
       })

@@ -94,4 +94,26 @@ describe("A table follows its stream's next version", () => {
       }).pipe(Effect.provide(services(folder)))
     })
   )
+
+  it.live(
+    "in a sink that opened it empty before the version was in force, and reads the first events of that version",
+    () =>
+      Effect.gen(function* () {
+        const folder = yield* temporaryFolder
+        yield* Effect.gen(function* () {
+          const { record } = yield* Streams
+          yield* record(first)
+          yield* evolve
+          yield* Effect.scoped(
+            Effect.gen(function* () {
+              const { drained } = yield* Sink
+              yield* record(second)
+              yield* append(2, `{"id":"d","note":"new"}`)
+              yield* drained
+            }).pipe(Effect.provide(Layer.fresh(sink)))
+          )
+          assert.deepStrictEqual(yield* rowsIn(folder), ["d new"])
+        }).pipe(Effect.provide(services(folder)))
+      })
+  )
 })

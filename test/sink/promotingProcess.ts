@@ -2,6 +2,7 @@
 import { join } from "node:path"
 import { Effect, Layer } from "effect"
 import * as EventLogReaderLayer from "../../layers/log/sqlite/EventLogReader.ts"
+import * as StreamsLayer from "../../layers/log/sqlite/Streams.ts"
 import { at } from "../../layers/runtime/DataFolder.ts"
 import * as Promote from "../../layers/sink/promote.ts"
 import * as SinkLoop from "../../layers/sink/SinkLoop.ts"
@@ -35,6 +36,10 @@ const program = Effect.gen(function* () {
 await Effect.runPromise(
   program.pipe(
     Effect.scoped,
-    Effect.provide(Layer.mergeAll(EventLogReaderLayer.layer, LeasesLayer.layer).pipe(Layer.provideMerge(at(root))))
+    Effect.provide(
+      Layer.mergeAll(EventLogReaderLayer.layer, StreamsLayer.layer, LeasesLayer.layer).pipe(
+        Layer.provideMerge(at(root))
+      )
+    )
   )
 )

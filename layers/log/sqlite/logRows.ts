@@ -36,11 +36,15 @@ export interface LogRows<R extends LogRecord> {
 
 export const position = (offset: number): Position => ({ partition: 0, offset })
 
-export const eventOf = <R extends LogRecord>(row: LogRow<R>): LoggedEvent<R> => ({
-  position: position(row.offset),
-  record: row.record,
-  acceptedAt: row.acceptedAt
-})
+export const eventOf = <R extends LogRecord>({
+  offset,
+  record,
+  acceptedAt,
+  schemaVersion
+}: LogRow<R>): LoggedEvent<R> =>
+  typeof record === "string"
+    ? { position: position(offset), record, acceptedAt, schemaVersion }
+    : { position: position(offset), record, acceptedAt }
 
 const isArray = (row: unknown): row is ReadonlyArray<SQLOutputValue> => Array.isArray(row)
 const isTextOrNull = (value: unknown): value is string | null => value === null || typeof value === "string"

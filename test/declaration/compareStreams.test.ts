@@ -98,6 +98,28 @@ describe("ids", () => {
   })
 })
 
+it("whatever is retired and added, ids stay, new ones follow the last, and none is given twice", () => {
+  fc.assert(
+    fc.property(someColumns, someColumns, fc.array(fc.boolean()), (columns, others, retired) => {
+      const before = firstVersion({ name: "some", columns, key: null, partitionBy: [] }, 1)
+      const added = others.map((column) => ({ ...column, name: `n_${column.name}`, required: false }))
+      const kept = columns.filter((_, index) => retired[index] !== true)
+      const wanted = { ...before.definition, columns: [...added, ...kept.toReversed()] }
+      const next = nextVersion([before], wanted, 2)
+      assert.deepStrictEqual(compareStreams([before], wanted).refusals, [])
+      assert.deepStrictEqual(next.definition.columns, [...kept, ...added])
+      assert.deepInclude(next.ids, before.ids)
+      const given = Object.values(next.ids).filter((id) => id > before.lastId)
+      assert.sameMembers(
+        given,
+        Array.from({ length: next.lastId - before.lastId }, (_, index) => before.lastId + index + 1)
+      )
+      assert.includeMembers(Object.keys(next.ids), pathsOf(next.definition.columns))
+      assert.deepStrictEqual(compareStreams([before, next], wanted).changes, [])
+    })
+  )
+})
+
 describe("allowed", () => {
   it("an optional column more, wherever it is declared; ids are kept and the new one is the next", () => {
     const applied = given(declared({ a: Schema.String, b: Finite }))

@@ -4,7 +4,7 @@ import { maxRecords } from "../../../services/Api.ts"
 import type { StreamDefinition } from "../../../services/StreamDefinition.ts"
 import { Cursor } from "./Cursor.ts"
 import { type Context, eventOf, type FieldError } from "./checkNode.ts"
-import { maxDepth, maxElements, maxErrors, maxEventBytes } from "./limits.ts"
+import { maxDepth, maxElements, maxErrors, maxEventBytes, maxValues } from "./limits.ts"
 import { type Fault, NodeReader, skipSpace } from "./parseNode.ts"
 import { eventReader } from "./readFast.ts"
 
@@ -58,6 +58,8 @@ const limited = (fault: Exclude<Fault, "syntax">, index: number) => {
       return unreadable("Limit", field, `must not be nested deeper than ${maxDepth} levels`)
     case "elements":
       return unreadable("Limit", field, `must not have more than ${whole(maxElements)} elements in one list or object`)
+    case "values":
+      return unreadable("Limit", field, `must not have more than ${whole(maxValues)} values`)
     case "bytes":
       return unreadable("TooLarge", field, `must be at most ${whole(maxEventBytes)} bytes`)
   }
@@ -120,6 +122,7 @@ export const make = ({ columns }: Pick<StreamDefinition, "columns">): Checker =>
     const { text, at: from, options } = reading
     cursor.text = text
     cursor.at = from
+    cursor.values = 0
     cursor.accepted = options.accepted === undefined ? "" : `"${options.accepted}"`
     const plain = read(cursor)
     if (plain !== undefined) {

@@ -4,6 +4,8 @@ export class Cursor {
   at = 0
   /** The canonical JSON of the value that was read last; empty if it stands so in the text. */
   piece = ""
+  /** Elements of lists that were read in this event. */
+  values = 0
   /** The value of the columns that the server sets, as JSON; empty to leave them out. */
   accepted = ""
 }

@@ -1,5 +1,5 @@
 /** JSON without loss: numbers as their digits, every member of an object in its order, also doubled ones; within limits. */
-import { maxDepth, maxElements, maxEventBytes } from "./limits.ts"
+import { maxDepth, maxElements, maxEventBytes, maxValues } from "./limits.ts"
 import { numberEnd } from "./numbers.ts"
 
 interface Member {
@@ -16,7 +16,7 @@ export type JsonNode =
   | { readonly kind: "object"; readonly members: ReadonlyArray<Member> }
 
 /** Why a text has no node: `syntax`, or the limit that it passes. */
-export type Fault = "syntax" | "depth" | "elements" | "bytes"
+export type Fault = "syntax" | "depth" | "elements" | "values" | "bytes"
 
 export const skipSpace = (text: string, at: number) => {
   let i = at
@@ -62,6 +62,7 @@ export class NodeReader {
   fault: Fault | undefined
   /** No character of the value may lie beyond. */
   readonly #limit: number
+  #values = 0
 
   constructor(text: string, at: number) {
     this.text = text
@@ -72,6 +73,7 @@ export class NodeReader {
   /** The value at `at`, without white space before it. `depth` counts the arrays and objects around it. */
   value(depth: number): JsonNode | undefined {
     const { text, at } = this
+    if (++this.#values > maxValues) return this.#fail("values")
     switch (text.charCodeAt(at)) {
       case 0x7b:
         return depth === maxDepth ? this.#fail("depth") : this.#object(depth + 1)
@@ -108,6 +110,7 @@ export class NodeReader {
 
   #string() {
     const end = quoteEnd(this.text, this.at + 1)
+    if (end > this.#limit) return this.#fail("bytes")
     const value = end === -1 ? undefined : unescaped(this.text, this.at + 1, end)
     if (value === undefined) return this.#fail("syntax")
     this.at = end + 1

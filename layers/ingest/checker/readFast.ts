@@ -5,7 +5,7 @@
 import type { Column, ColumnType } from "../../../services/StreamDefinition.ts"
 import { type Cursor, giveUp, type Read } from "./Cursor.ts"
 import { type Check, checkOf, type FieldError } from "./checkNode.ts"
-import { maxDepth, maxElements } from "./limits.ts"
+import { maxDepth, maxElements, maxValues } from "./limits.ts"
 import { NodeReader, skipSpace } from "./parseNode.ts"
 import { primitiveOf } from "./primitives.ts"
 import { readBoolean, readPrimitive, readString } from "./readPrimitive.ts"
@@ -46,7 +46,7 @@ const readList = (element: Read, rule: Rule<number> | undefined): Read => {
     if (run > at) list = "["
     while (text.charCodeAt(i) !== 0x5d) {
       cursor.at = i
-      if (count === maxElements || !element(cursor)) return false
+      if (count === maxElements || ++cursor.values > maxValues || !element(cursor)) return false
       count++
       if (cursor.piece !== "") {
         list += text.slice(run, i) + cursor.piece

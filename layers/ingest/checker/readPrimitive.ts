@@ -1,5 +1,6 @@
 /** Readers of primitive values. */
 import { type Cursor, giveUp, type Read } from "./Cursor.ts"
+import { maxEventBytes } from "./limits.ts"
 import { numberEnd } from "./numbers.ts"
 import { quoteEnd, unescaped } from "./parseNode.ts"
 import type { Convert, PrimitiveType } from "./primitives.ts"
@@ -18,7 +19,7 @@ const plainEnd = (text: string, from: number) => {
 const escaped = (cursor: Cursor, rule: Rule<string> | undefined) => {
   const { text, at } = cursor
   const end = quoteEnd(text, at + 1)
-  const value = end === -1 ? undefined : unescaped(text, at + 1, end)
+  const value = end === -1 || end - at > maxEventBytes ? undefined : unescaped(text, at + 1, end)
   if (value === undefined || !value.isWellFormed() || rule?.(value) !== undefined) return false
   cursor.piece = JSON.stringify(value)
   cursor.at = end + 1

@@ -159,6 +159,13 @@ describe("limits", () => {
     assert.deepStrictEqual(failed(json(`{${fields}}`)), ["Limit", "[0]"])
   })
 
+  it("of values", () => {
+    const wide = (lists: number) =>
+      `{"any":[${Array.from({ length: lists }, () => `[${"0,".repeat(9_998)}0]`).join(",")}]}`
+    assert.strictEqual(taken(json(wide(9))).records.length, 1)
+    assert.deepStrictEqual(failed(json(`[{},${wide(11)}]`)), ["Limit", "[1]"])
+  })
+
   it("of events", () => {
     const many = (count: number) => Array.from({ length: count }, () => "{}")
     assert.strictEqual(taken(json(`[${many(10_000).join(",")}]`)).records.length, 10_000)
@@ -171,7 +178,7 @@ describe("limits", () => {
     assert.strictEqual(Buffer.byteLength(text(1_048_577)), 1_048_577)
     assert.strictEqual(taken(json(text(1_048_575))).records.length, 1)
     assert.deepStrictEqual(failed(json(text(1_048_577))), ["TooLarge", "[0]"])
-    const wide = `{"unknown":[${`[${"0,".repeat(9_998)}0],`.repeat(200)}0]}`
-    assert.deepStrictEqual(failed(json(wide)), ["TooLarge", "[0]"])
+    const long = `{"unknown":["${"x".repeat(600_000)}","${"x".repeat(600_000)}"]}`
+    assert.deepStrictEqual(failed(json(long)), ["TooLarge", "[0]"])
   })
 })

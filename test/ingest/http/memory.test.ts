@@ -22,6 +22,15 @@ const server = Effect.acquireRelease(
     })
 )
 
+const bounded = Effect.fnUntraced(function* (child: ChildProcess, after: string) {
+  const receiving = yield* Effect.forkChild(received(child, Schema.Struct({ peak: Schema.Number })), {
+    startImmediately: true
+  })
+  child.send("peak")
+  const { peak } = yield* Fiber.join(receiving)
+  assert.isBelow(peak / 1024, 512, `MiB after ${after}`)
+})
+
 describe("the memory of the server", () => {
   it.live("stays under 512 MiB, whatever bodies come", () =>
     Effect.gen(function* () {
@@ -30,16 +39,7 @@ describe("the memory of the server", () => {
       const post = (body: Uint8Array, headers = {}) =>
         exchange(port, "POST", "/events", { ...asJson, ...headers }, body)
 
-      const boundedSoFar = (after: string) =>
-        Effect.gen(function* () {
-          const receiving = yield* Effect.forkChild(received(child, Schema.Struct({ peak: Schema.Number })), {
-            startImmediately: true
-          })
-          child.send("peak")
-          const { peak } = yield* Fiber.join(receiving)
-          assert.isBelow(peak / 1024, 512, `MiB after ${after}`)
-        })
-
+      const boundedSoFar = (after: string) => bounded(child, after)
       // Members of gzip follow each other: 3.2 GiB of zeros in 3.2 MB.
       const bomb = Buffer.concat(Array(200).fill(gzipSync(Buffer.alloc(16 * mebibyte))))
       assert.isBelow(bomb.length, 5 * mebibyte)
@@ -80,5 +80,36 @@ describe("the memory of the server", () => {
       assert.strictEqual((yield* exchange(port, "GET", "/health")).status, 200)
       yield* boundedSoFar("slow bodies")
     })
+  )
+
+  it.live(
+    "stays under 512 MiB with typed events that are nested, wide or long",
+    () =>
+      Effect.gen(function* () {
+        const child = yield* server
+        const { port } = yield* received(child, Schema.Struct({ port: Schema.Int }))
+        const typed: ReadonlyArray<readonly [string, number]> = [
+          ["[".repeat(5_000_000), 400],
+          [`{"free":${"[".repeat(5_000_000)}`, 400],
+          [`{"free":${'{"a":'.repeat(1_000_000)}`, 400],
+          [`[${'{"free":[[[],[]]]},'.repeat(250_000)}{}]`, 400],
+          [`{"free":[${`[${"[],".repeat(9_999)}[]],`.repeat(150)}[]]}`, 400],
+          [`{"free":[${`[${"0,".repeat(9_999)}0],`.repeat(200)}0]}`, 400],
+          [`{"s":"${"\\u0000".repeat(800_000)}"}`, 413]
+        ]
+        for (const [body, status] of typed) {
+          for (const path of ["/streams/every_type/events", "/streams/every_type/events?invalid=dead-letter"]) {
+            const answers = yield* Effect.all(
+              Array.from({ length: 2 }, () => exchange(port, "POST", path, asJson, body)),
+              { concurrency: "unbounded" }
+            )
+            for (const answer of answers)
+              assert.isTrue([status, 413].includes(answer.status), answer.body.slice(0, 300))
+          }
+        }
+
+        yield* bounded(child, "typed events")
+      }),
+    { timeout: 60_000 }
   )
 })

@@ -3,13 +3,20 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Layer } from "effect"
 import { HttpServer } from "../../../layers/ingest/http/HttpServer.ts"
 import * as Memory from "../../../layers/log/memory/EventLog.ts"
-import * as Streams from "../../../layers/log/memory/Streams.ts"
+import * as MemoryStreams from "../../../layers/log/memory/Streams.ts"
+import { Streams } from "../../../services/Streams.ts"
+import { everyType } from "../../support/someStreams.ts"
+
+const applied = { definition: everyType, version: 1, ids: {}, lastId: 0, appliedAt: 0 }
+const streams = Layer.effectDiscard(Effect.flatMap(Streams, ({ record }) => record(applied))).pipe(
+  Layer.provideMerge(MemoryStreams.layer)
+)
 
 const announced = Layer.effectDiscard(
   Effect.map(HttpServer, ({ port }) => {
     process.on("message", () => process.send?.({ peak: process.resourceUsage().maxRSS }))
     process.send?.({ port })
   })
-).pipe(Layer.provide(HttpServer.at("127.0.0.1", 0).pipe(Layer.provide(Streams.layer))), Layer.provide(Memory.layer))
+).pipe(Layer.provide(HttpServer.at("127.0.0.1", 0).pipe(Layer.provide(streams))), Layer.provide(Memory.layer))
 
 NodeRuntime.runMain(Layer.launch(announced))

@@ -260,7 +260,10 @@ describe("three streams at once", () => {
           declare(declaration, i + 1)
           const applying = yield* apply
           yield* untilInTable(data, names[i % names.length] ?? "", column)
-          yield* killed(applying, server, sink)
+          applying.signal("SIGKILL")
+          yield* killed(server, sink)
+          // On a busy machine it may have been faster.
+          assert.oneOf((yield* Effect.promise(() => applying.ended)).signal, ["SIGKILL", null])
           server = yield* start("server", env)
           sink = yield* start("sink", env)
           yield* load.more(100)

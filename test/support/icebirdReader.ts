@@ -15,10 +15,6 @@ const localFetch = async (input: string | URL | Request, init?: RequestInit) => 
   return new Response(bytes.subarray(Number(range[1]), end), { status: 206 })
 }
 
-/** All rows of a table of any columns, at the version in its hint, as icebird gives them. */
-export const icebirdRecords = (tableFolder: string) =>
-  Effect.promise(async () => decodeRecords(await readAll(tableFolder, undefined, undefined)))
-
 const decodeRecords = Schema.decodeUnknownSync(Schema.Array(Schema.Record(Schema.String, Schema.Unknown)))
 const decodeRows = Schema.decodeUnknownSync(Schema.Array(WeatherRecord))
 
@@ -43,7 +39,7 @@ export const icebirdValues = (
   tableFolder: string,
   options: { readonly metadataFileName?: string; readonly snapshotId?: string } = {}
 ): Effect.Effect<ReadonlyArray<Readonly<Record<string, unknown>>>> =>
-  Effect.promise(async () => decodeRows(await readAll(tableFolder, options.metadataFileName, options.snapshotId)))
+  Effect.promise(async () => decodeRecords(await readAll(tableFolder, options.metadataFileName, options.snapshotId)))
 
 /** All rows of the table, at the version in its hint or `metadataFileName`, and at that version's current snapshot or `snapshotId`. */
 export const icebirdRows = (

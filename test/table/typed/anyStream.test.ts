@@ -6,7 +6,7 @@ import * as TableSpec from "../../../layers/table/schema/TableSpec.ts"
 import { DataFolder } from "../../../services/DataFolder.ts"
 import type { Column, ColumnType } from "../../../services/StreamDefinition.ts"
 import { environment, maintainAll, openWriter } from "../../support/icebergTable.ts"
-import { icebirdRecords } from "../../support/icebirdReader.ts"
+import { icebirdValues } from "../../support/icebirdReader.ts"
 import { inOrder, plainRows } from "../../support/plainParquet.ts"
 import { readTable } from "../../support/readTable.ts"
 import { typedStream } from "../../support/typedEvents.ts"
@@ -50,7 +50,7 @@ const check = Effect.fnUntraced(function* (columns: ReadonlyArray<Column>, canon
     const paths = files.map(({ path }) => path)
     assert.deepStrictEqual(inOrder(yield* plainRows(paths, columns)), inOrder(events))
     if (!hasPlainNames(columns)) return files.length
-    assert.deepStrictEqual(projected(plain, yield* icebirdRecords(tableFolder)), projected(plain, events))
+    assert.deepStrictEqual(projected(plain, yield* icebirdValues(tableFolder)), projected(plain, events))
     return files.length
   })
   yield* verify

@@ -15,7 +15,7 @@ const announcement = Layer.effectDiscard(
   })
 )
 
-const log = StartDeclared.layer.pipe(Layer.provideMerge(Profile.layer("log")))
+const log = StartDeclared.layer(Profile.layer("evolution")).pipe(Layer.provideMerge(Profile.layer("log")))
 
 const program = announcement.pipe(
   Layer.provide(Profile.layer("serverAddress")),

@@ -12,7 +12,7 @@ import * as Shutdown from "../layers/runtime/Shutdown.ts"
 
 const ownServer = Layer.unwrap(Effect.map(HttpServer, ({ url }) => LogClient.at(new URL(url))))
 
-const log = StartDeclared.layer.pipe(Layer.provideMerge(Profile.layer("log")))
+const log = StartDeclared.layer(Profile.layer("evolution")).pipe(Layer.provideMerge(Profile.layer("log")))
 
 // Layers close in the order listed here, so that each can drain what the ones above it sent.
 const program = Generator.layer.pipe(

@@ -3,10 +3,12 @@ import { Clock, Effect, Layer, Option, Schema } from "effect"
 import * as Settings from "../../services/Settings.ts"
 import type { AppliedStream, StreamDefinition } from "../../services/StreamDefinition.ts"
 import { Streams } from "../../services/Streams.ts"
+import type { TableEvolution } from "../../services/TableEvolution.ts"
 import { firstVersion } from "./assignIds.ts"
 import { compareStreams } from "./compareStreams.ts"
 import * as Declaration from "./Declaration.ts"
 import { sentenceOf } from "./Fault.ts"
+import { tableFault } from "./tableFault.ts"
 
 class StreamChanged extends Schema.TaggedError<StreamChanged>()("StreamChanged", {
   file: Schema.String,
@@ -41,7 +43,7 @@ const assertUnchanged = Effect.fnUntraced(function* (
   if (changes.length > 0) return yield* new StreamChanged({ file, stream: wanted.name, changes: changes.map(textOf) })
 })
 
-const start = Effect.fn("Declaration.start")(function* () {
+const start = Effect.fn("Declaration.start")(function* <E>(tables: Layer.Layer<TableEvolution, E>) {
   const found = yield* Declaration.find
   if (Option.isNone(found)) return
   const file = found.value
@@ -53,11 +55,16 @@ const start = Effect.fn("Declaration.start")(function* () {
   for (const wanted of streams.filter(({ name }) => known.has(name))) {
     yield* assertUnchanged(file, yield* applied.history(wanted.name), wanted)
   }
-  for (const wanted of streams.filter(({ name }) => !known.has(name))) {
+  const created = streams.filter(({ name }) => !known.has(name))
+  for (const { name } of created) {
+    const fault = yield* Effect.provide(tableFault(name), tables)
+    if (fault !== undefined) return yield* new Declaration.DeclarationInvalid({ file, sentences: [fault] })
+  }
+  for (const wanted of created) {
     yield* applied.record(firstVersion(wanted, yield* Clock.currentTimeMillis))
     yield* Effect.log(`created the stream ${wanted.name}`)
   }
 })
 
-/** Runs once the log is open, before the server takes events. */
-export const layer = Layer.effectDiscard(Effect.suspend(start))
+/** Runs once the log is open, before the server takes events. `tables` is built only if there is a declaration. */
+export const layer = <E>(tables: Layer.Layer<TableEvolution, E>) => Layer.effectDiscard(start(tables))

@@ -48,6 +48,12 @@ it.live(
       yield* Effect.promise(() => program.printed(/Floe runs at/))
       const bad = yield* post("/streams/readings/events", [{ taken: "2026-02-30T00:00:00Z", celsius: 1 }])
       assert.strictEqual(bad.status, 400)
+      const example = /your streams +readings\n +send an event +curl http.*readings\/events .* -d '(.*)'/.exec(
+        program.output()
+      )
+      const sent = yield* post("/streams/readings/events", JSON.parse(example?.[1] ?? ""))
+      assert.strictEqual(sent.status, 200)
+      yield* Effect.promise(() => program.printed(/committed 1 row .*readings/))
       const good = yield* post("/streams/readings/events", [
         { taken: "2026-11-27T11:11:12.5+01:00", celsius: -0.5, price: 1.1 },
         { taken: "1969-12-31T23:59:59.999999Z", celsius: 2 }
@@ -64,6 +70,7 @@ it.live(
         JSON.parse(out),
         [
           { taken: "1969-12-31 23:59:59.999999+00", celsius: 2, price: null, day: 31 },
+          { taken: "2026-11-27 10:11:12+00", celsius: 1.5, price: null, day: 27 },
           { taken: "2026-11-27 10:11:12.5+00", celsius: -0.5, price: "1.10", day: 27 }
         ],
         err
@@ -140,6 +147,35 @@ it.live(
       const again = yield* start("server")
       yield* Effect.promise(() => again.printed(/listens on/))
       assert.notInclude(again.output(), "created")
+    }),
+  60_000
+)
+
+it.live(
+  "a stream does not take the table of a rebuild",
+  () =>
+    Effect.gen(function* () {
+      const { write, start, floe, post } = yield* project
+      write(module(fields))
+      const program = yield* start("standalone")
+      yield* Effect.promise(() => program.printed(/Floe runs at/))
+      const logged = yield* post("/streams/readings/events", { taken: "2026-11-27T11:11:12Z", celsius: 1 })
+      assert.strictEqual(logged.status, 200)
+      yield* Effect.promise(() => program.printed(/committed 1 row/))
+      assert.strictEqual((yield* floe("rebuild", "--stream", "readings", "--into", "copy")).code, 0)
+      write(module(fields, "copy"))
+      const sentence =
+        "floe.streams.ts: stream copy: the table default.copy exists already, and floe rebuild or another program made it; choose another name, or move that table away.\n"
+      for (const command of ["plan", "apply"]) {
+        const { code, err } = yield* floe("streams", command)
+        assert.deepStrictEqual([code, err], [1, sentence])
+      }
+      program.signal("SIGTERM")
+      yield* Effect.promise(() => program.ended)
+      const refused = yield* result(yield* start("server"))
+      assert.strictEqual(refused.code, 1)
+      assert.include(refused.err, sentence)
+      assert.notInclude((yield* floe("streams", "list")).out, "copy")
     }),
   60_000
 )

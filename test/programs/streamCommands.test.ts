@@ -174,7 +174,9 @@ describe("the commands on a stream beside weather", () => {
       writeFileSync(declaration, JSON.stringify({ format: 1, streams: [readings.definition] }))
       const env = { FLOE_DATA: join(data, "data"), FLOE_PORT: "0", FLOE_INTERVAL: "1 hour", FLOE_STREAMS: declaration }
       const program = yield* start("standalone", env)
-      const [, url] = yield* Effect.promise(() => program.printed(/your streams +readings: POST .* to (\S+)\n/))
+      const [, url] = yield* Effect.promise(() =>
+        program.printed(/your streams +readings\n +send an event +curl (\S+) /)
+      )
       const request = {
         method: "POST",
         headers: { "content-type": "application/json" },

@@ -3,6 +3,7 @@ import { Command } from "effect/cli"
 import { Streams } from "../../../services/Streams.ts"
 import * as Declaration from "../../declaration/Declaration.ts"
 import { planStreams } from "../../declaration/planStreams.ts"
+import { tableFault } from "../../declaration/tableFault.ts"
 import * as Profile from "../../profile/Profile.ts"
 import { applyStream } from "../../sink/applyStream.ts"
 import { colorize } from "../terminal/colorize.ts"
@@ -19,7 +20,13 @@ export const planned = Effect.fnUntraced(function* (json: boolean, isApplied: bo
   const histories = yield* Effect.forEach(compiled.streams, ({ name }) =>
     Effect.map(streams.history(name), (history) => [name, history] as const)
   )
-  const plans = planStreams(compiled, new Map(histories))
+  const plans = yield* Effect.forEach(
+    planStreams(compiled, new Map(histories)),
+    Effect.fnUntraced(function* (plan) {
+      const fault = plan.action === "create" ? yield* tableFault(plan.stream) : undefined
+      return fault === undefined ? plan : { ...plan, refusals: [fault] }
+    })
+  )
   if (!json) yield* print(Stream.make(renderPlan(plans, yield* colorize, isApplied)))
   const sentences = plans.flatMap(({ refusals }) => refusals)
   const possible =

@@ -21,5 +21,5 @@ export const plan = Command.make(
     { command: "floe streams plan", description: "Compare floe.streams.ts with the log" },
     { command: "floe streams plan --json", description: "As JSON" }
   ]),
-  Command.provide(Profile.layer("streams"))
+  Command.provide(Profile.layer("evolution"))
 )

@@ -11,7 +11,10 @@ const missing = (tableFolder: string) => {
   const name = basename(tableFolder)
   return new TableMissing({
     table: `at ${tableFolder}`,
-    advice: name === weather ? "start the sink (npm start) and log a record" : `floe rebuild --into ${name} creates one`
+    advice:
+      name === weather
+        ? "start the sink (npm start) and log a record"
+        : `if ${name} is a stream, the first event creates it, else floe rebuild --into ${name}`
   })
 }
 

@@ -7,14 +7,18 @@ import { weather } from "../../services/TableReader.ts"
 import { exampleEvent } from "./exampleEvent.ts"
 import { HttpServer } from "./http/HttpServer.ts"
 
+const maxNames = 10
+
 /** Nothing if there are none; else their names, how to send an event to the first, and how to query its table. */
 const streamLines = (url: string, prefix: string, streams: ReadonlyArray<AppliedStream>) => {
   const [first] = streams
   if (first === undefined) return ""
   const { columns, name } = first.definition
+  const names = streams.slice(0, maxNames).map(({ definition }) => definition.name)
+  const more = streams.length > maxNames ? ` and ${streams.length - maxNames} more (npx floe streams list)` : ""
   const event = JSON.stringify(exampleEvent(columns)).replaceAll("'", "'\\''")
   return `
-  your streams    ${streams.map(({ definition }) => definition.name).join(", ")}
+  your streams    ${names.join(", ")}${more}
   send an event   curl ${url}/streams/${name}/events -H 'content-type: application/json' -d '${event}'
   query its table ${prefix}npx floe query "SELECT * FROM ${name}"
 `

@@ -2,7 +2,7 @@
 import type { Schema } from "effect"
 import type { Partition } from "./Partition.ts"
 
-const TypeId = "~floe/Stream"
+export const TypeId = "~floe/Stream"
 
 type Fields = Schema.Struct.Fields
 type Name<F extends Fields> = keyof F & string

@@ -1,4 +1,5 @@
 /** Declared streams as definitions. */
+import { Schema } from "effect"
 import type { CompiledStreams, StreamDefinition } from "../../services/StreamDefinition.ts"
 import * as Stream from "../../streams/Stream.ts"
 import { compileColumns } from "./compileColumns.ts"
@@ -9,6 +10,20 @@ type Declared = ReturnType<typeof declared>[number]
 
 /** The streams among a module's exports, each once. */
 const declared = (exports: object) => [...new Set(Object.values(exports).filter(Stream.isStream))]
+
+const options = ["schema", "key", "partitionBy", "doc", "renames"]
+
+/** What Node would not notice, as it strips the types. */
+const misused = (stream: Declared): ReadonlyArray<Fault> => {
+  const unknown = Object.keys(stream).filter((key) => key !== "name" && key !== Stream.TypeId && !options.includes(key))
+  return [
+    ...unknown.map((key) => ({
+      path: "",
+      sentence: `Stream.make has no option ${key}; its options are ${options.join(", ")}`
+    })),
+    ...(Schema.isSchema(stream.schema) ? [] : [{ path: "", sentence: "its schema is missing; it is a Schema.Struct" }])
+  ]
+}
 
 /** A stream's definition, and its faults. The key order of the result does not depend on the module's. */
 const compileStream = (stream: Declared): { definition: StreamDefinition; faults: ReadonlyArray<Fault> } => {
@@ -51,6 +66,8 @@ export const compileStreams = (
   exports: object
 ): { readonly compiled: CompiledStreams } | { readonly sentences: ReadonlyArray<string> } => {
   const streams = declared(exports)
+  const wrong = streams.flatMap((stream) => misused(stream).map((fault) => sentenceOf(stream.name, fault)))
+  if (wrong.length > 0) return { sentences: wrong }
   if (streams.length === 0) {
     return { sentences: ['it exports no stream; write: export const Readings = Stream.make("readings", { … })'] }
   }

@@ -36,6 +36,10 @@ export const loadFault = (error: unknown, file: string) => {
     case "MODULE_NOT_FOUND":
       return `an import is missing: ${message}; install the package, or write the path with its extension (./units.ts)`
   }
+  // Effect reads `ast` of each schema.
+  if (error instanceof TypeError && /undefined \(reading 'ast'\)/.test(message)) {
+    return `a schema is undefined${place}; Column or Schema may have no such name (a string is Schema.String, a double Schema.Finite)`
+  }
   if (error instanceof SyntaxError) return `syntax error${place}: ${message}`
   return `it throws an error while it is loaded${place}: ${message === "" ? error.name : message}`
 }

@@ -129,6 +129,24 @@ const faults: Array<[name: string, file: string, text: string, sentence: RegExp]
   ["is in node_modules", "node_modules/m/m.ts", "export const a: number = 1", /no TypeScript below node_modules/],
   ["waits for nothing", "m.ts", "await new Promise(() => {})", /its top-level await never ends/],
   ["ends the process", "m.ts", "process.exit(0)", /it ends the process/],
+  [
+    "has no such type",
+    "m.ts",
+    stream("a", "Column.string"),
+    /^m\.ts: a schema is undefined \(line 4\); Column or Schema may have no such name/
+  ],
+  [
+    "has an option that there is not",
+    "m.ts",
+    stream("a", "Column.int").replace("schema", "partitionedBy: [], schema"),
+    /^m\.ts: stream a: Stream.make has no option partitionedBy; its options are schema, key, partitionBy, doc, renames\.\n$/
+  ],
+  [
+    "has no schema",
+    "m.ts",
+    'import { Stream } from "floe"; export const A = Stream.make("a", {})',
+    /stream a: its schema is missing/
+  ],
   ["fills the memory", "m.ts", "const a = []; for (;;) a.push(new Array(1e5).fill({}))", /more than 512 MiB/],
   ["is no declaration", "m.json", '{"format":2}', /not a compiled declaration/],
   [

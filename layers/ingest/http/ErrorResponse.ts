@@ -36,10 +36,10 @@ export const shown = (name: string) => (name.length > 64 ? `${name.slice(0, 64)}
 
 export const invalid = (errors: ReadonlyArray<FieldError>) => {
   const [first] = errors
-  const rest = errors.length > 1 ? `, and ${errors.length - 1} more` : ""
+  const end = errors.length > 1 ? `, and ${errors.length - 1} more.` : first?.message.endsWith("?") ? "" : "."
   return errorResponse(
     400,
-    first === undefined ? "The request is invalid." : `The request is invalid: ${first.field} ${first.message}${rest}.`,
+    first === undefined ? "The request is invalid." : `The request is invalid: ${first.field} ${first.message}${end}`,
     errors
   )
 }

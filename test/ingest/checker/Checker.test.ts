@@ -126,6 +126,32 @@ describe("numbers", () => {
   })
 })
 
+describe("days", () => {
+  it("are those of the Gregorian calendar", () => {
+    const isDay = (day: string) => value({ type: "date" }, `"${day}"`).records.length === 1
+    const real = [
+      "2000-02-29",
+      "1600-02-29",
+      "2024-02-29",
+      "0004-02-29",
+      "2026-01-31",
+      "2026-04-30",
+      "0001-01-01",
+      "9999-12-31"
+    ]
+    const unreal = ["1900-02-29", "2100-02-29", "2026-02-29", "2026-04-31", "2026-00-10", "2026-01-00", "2026-01-32"]
+    assert.deepStrictEqual(real.filter(isDay), real)
+    assert.deepStrictEqual(unreal.filter(isDay), [])
+  })
+
+  it("may change when an offset is turned into UTC", () => {
+    const at = (text: string) => value({ type: "timestamptz" }, `"${text}"`).records
+    assert.deepStrictEqual(at("2024-02-29T23:30:00-01:00"), ['{"x":"2024-03-01T00:30:00.000000Z"}'])
+    assert.deepStrictEqual(at("0001-01-01T00:00:00-00:00"), ['{"x":"0001-01-01T00:00:00.000000Z"}'])
+    assert.deepStrictEqual(at("0099-12-31T23:59:59.9-00:01"), ['{"x":"0100-01-01T00:00:59.900000Z"}'])
+  })
+})
+
 describe("JSON columns", () => {
   it("keep any value as text, with its digits and the order of its fields", () => {
     const { records } = value({ type: "json" }, '{ "b": [1.50, 1e400, -0, 12345678901234567890], "a": "\\u0041\\n" }')

@@ -7,7 +7,7 @@ import { Effect } from "effect"
 import { result, root, run } from "../support/program.ts"
 
 const project = realpathSync(mkdtempSync(join(tmpdir(), "floe-package-")))
-afterAll(() => rmSync(project, { recursive: true, force: true }))
+afterAll(() => rmSync(project, { recursive: true, force: true }), 120_000)
 
 const npm = (args: ReadonlyArray<string>, cwd: string) =>
   Effect.scoped(Effect.flatMap(run("npm", args, { npm_config_loglevel: "error" }, { cwd }), result))

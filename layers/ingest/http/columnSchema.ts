@@ -9,9 +9,10 @@ const int64 = 2 ** 63 - 1024
 const largestFloat = 3.4028234663852886e38
 const smallestFloat = 1.401298464324817e-45
 
-/** 29 February is left out; which years have one is too long to say. */
-const day =
-  "(?!0000)\\d{4}-((0[13578]|1[02])-(0[1-9]|[12]\\d|3[01])|(0[469]|11)-(0[1-9]|[12]\\d|30)|02-(0[1-9]|1\\d|2[0-8]))"
+const ordinaryDay =
+  "\\d{4}-((0[13578]|1[02])-(0[1-9]|[12]\\d|3[01])|(0[469]|11)-(0[1-9]|[12]\\d|30)|02-(0[1-9]|1\\d|2[0-8]))"
+const leapDay = "(\\d\\d(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29"
+export const day = `(?!0000)(${ordinaryDay}|${leapDay})`
 const clock = "([01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(\\.\\d{1,6})?"
 const sextet = "[A-Za-z0-9+/]"
 const base64 = `^(${sextet}{4})*(${sextet}[AQgw]==|${sextet}{2}[AEIMQUYcgkosw048]=)?$`
@@ -40,7 +41,7 @@ const typed = (type: Exclude<ColumnType["type"], "struct" | "list" | "map">): Js
       return {
         anyOf: [
           { type: "integer", format: "int64", minimum: -int64, maximum: int64 },
-          { type: "string", pattern: "^-?(0|[1-9]\\d{0,17})$" }
+          { type: "string", pattern: "^-?(0|[1-9]\\d{0,17}|[1-8]\\d{18})$" }
         ]
       }
     case "float":

@@ -63,13 +63,21 @@ const truncatedInteger = (type: string, value: string, width: number) => {
   const wide = `CAST(${value} AS HUGEINT)`
   const [least, range] =
     type === "int" ? ["-2147483648", "4294967296"] : ["-9223372036854775808", "18446744073709551616"]
-  const multiple = `(${wide} - (((${wide} % ${width}) + ${width}) % ${width}))`
+  const multiple = multipleOf(wide, width)
   return `CASE WHEN ${multiple} < ${least} THEN ${multiple} + ${range} ELSE ${multiple} END`
 }
+
+const multipleOf = (integer: string, width: number) =>
+  `(${integer} - (((${integer} % ${width}) + ${width}) % ${width}))`
+
+/** The width counts units of the last digit; the text is the unscaled number. */
+const truncatedDecimal = (value: string, width: number) =>
+  multipleOf(`CAST(replace(CAST(${value} AS VARCHAR), '.', '') AS HUGEINT)`, width)
 
 const truncated = (type: string, value: string, width: number) => {
   if (type === "string") return `left(${value}, ${width})`
   if (type === "binary") return `left(hex(${value}), ${width * 2})`
+  if (SingleValue.decimalOf(type) !== undefined) return `CAST(${truncatedDecimal(value, width)} AS VARCHAR)`
   return `CAST(${truncatedInteger(type, value, width)} AS VARCHAR)`
 }
 
@@ -108,7 +116,8 @@ export const whyNoPartition = ({ transform, width }: PartitionField, type: Field
   if (needsTime && !["date", "timestamp", "timestamptz"].includes(name)) return `is no time, as ${transform} needs`
   if (transform === "hour" && name === "date") return "is a date, which has no hours"
   if (transform === "bucket" && name === "boolean") return "is a boolean, which has no buckets"
-  if (transform === "truncate" && !["int", "long", "string", "binary"].includes(name)) return "cannot be truncated"
+  const canTruncate = ["int", "long", "string", "binary"].includes(name) || SingleValue.decimalOf(name) !== undefined
+  if (transform === "truncate" && !canTruncate) return "cannot be truncated"
   const hasWidth = transform === "bucket" || transform === "truncate"
   return hasWidth && !(width !== undefined && width > 0) ? `needs a width for ${transform}` : undefined
 }

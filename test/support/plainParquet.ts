@@ -46,7 +46,7 @@ const named = (name: string) => `"${name.replaceAll('"', '""')}"`
 
 const base64 = (column: ColumnType, value: string): string => {
   if (column.type === "binary") return `to_base64(${value})`
-  if (column.type === "list") return `list_transform(${value}, lambda x: ${base64(column.element, "x")})`
+  if (column.type === "list") return `list_transform(${value}, lambda __x: ${base64(column.element, "__x")})`
   if (column.type === "struct") {
     const fields = column.fields.map(
       (field) => `${named(field.name)} := ${base64(field, `${value}.${named(field.name)}`)}`
@@ -54,8 +54,8 @@ const base64 = (column: ColumnType, value: string): string => {
     return `CASE WHEN ${value} IS NULL THEN NULL ELSE struct_pack(${fields.join(", ")}) END`
   }
   if (column.type === "map") {
-    const entry = `struct_pack(k := y.key, v := ${base64(column.value, "y.value")})`
-    return `map_from_entries(list_transform(map_entries(${value}), lambda y: ${entry}))`
+    const entry = `struct_pack(k := __y.key, v := ${base64(column.value, "__y.value")})`
+    return `map_from_entries(list_transform(map_entries(${value}), lambda __y: ${entry}))`
   }
   return value
 }

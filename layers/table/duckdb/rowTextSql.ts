@@ -34,13 +34,13 @@ export const primitiveText = (type: string, value: string) => {
   }
 }
 
-/** `depth` names the variables of nested lambdas. */
+/** `depth` names the variables of nested lambdas; no column begins so, and one of the same name would be read instead. */
 const textOf = (column: ColumnType, value: string, depth: number): string => {
   if (column.type === "struct") {
     const fields = column.fields.map((field) => optionalText(field, `${value}.${named(field.name)}`, depth))
     return `'(' || ${joined(fields)} || ')'`
   }
-  const one = `e${depth}`
+  const one = `__e${depth}`
   if (column.type === "list") {
     const elements = `list_transform(${value}, lambda ${one}: ${optionalText(column.element, one, depth + 1)})`
     return `'[' || array_to_string(${elements}, ',') || ']'`

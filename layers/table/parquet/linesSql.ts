@@ -19,7 +19,7 @@ const asText = (type: FieldType): FieldType => {
   return type.type === "list" ? { ...type, element: asText(type.element) } : { ...type, value: asText(type.value) }
 }
 
-/** `depth` names the variables of nested lambdas. */
+/** `depth` names the variables of nested lambdas; no column begins so, and one of the same name would be read instead. */
 const decoded = (type: FieldType, value: string, depth = 0): string => {
   if (!hasBinary(type)) return value
   if (typeof type === "string") return `from_base64(${value})`
@@ -29,7 +29,7 @@ const decoded = (type: FieldType, value: string, depth = 0): string => {
     )
     return `CASE WHEN ${value} IS NULL THEN NULL ELSE struct_pack(${fields.join(", ")}) END`
   }
-  const one = `e${depth}`
+  const one = `__e${depth}`
   if (type.type === "list") return `list_transform(${value}, lambda ${one}: ${decoded(type.element, one, depth + 1)})`
   const entry = `struct_pack(k := ${one}.key, v := ${decoded(type.value, `${one}.value`, depth + 1)})`
   return `map_from_entries(list_transform(map_entries(${value}), lambda ${one}: ${entry}))`

@@ -1,33 +1,8 @@
 /** A stream with a column of every type, and events in canonical form with the values at the edges of each. */
+import { assignIds } from "../../layers/declaration/assignIds.ts"
 import type { AppliedStream, Column, PartitionField } from "../../services/StreamDefinition.ts"
 
-const pathsOf = (columns: ReadonlyArray<Column>): ReadonlyArray<string> => {
-  const inner = (
-    column: Column | (Column & { readonly type: string }),
-    path: string
-  ): ReadonlyArray<readonly [number, string]> => {
-    if (column.type === "struct") return column.fields.flatMap((field) => nested(field, `${path}.${field.name}`))
-    if (column.type === "list") return nested({ ...column.element, name: "", required: false }, `${path}.element`)
-    if (column.type === "map") {
-      return [
-        [depth(path) + 1, `${path}.key`],
-        ...nested({ ...column.value, name: "", required: false }, `${path}.value`)
-      ]
-    }
-    return []
-  }
-  const depth = (path: string) => path.split(".").length
-  const nested = (column: Column, path: string): ReadonlyArray<readonly [number, string]> => [
-    [depth(path), path],
-    ...inner(column, path)
-  ]
-  return columns
-    .flatMap((column) => nested(column, column.name))
-    .toSorted(([a], [b]) => a - b)
-    .map(([, path]) => path)
-}
-
-/** Ids level by level, as `apply` gives them. `before` keeps those of an earlier version. */
+/** A version with ids as `apply` gives them; it keeps those of `before`, an earlier one. */
 export const applied = (
   name: string,
   columns: ReadonlyArray<Column>,
@@ -35,14 +10,13 @@ export const applied = (
   before?: AppliedStream
 ): AppliedStream => {
   const ids: Record<string, number> = Object.assign(Object.create(null), before?.ids)
-  let lastId = before?.lastId ?? 0
   for (const column of columns) {
     const former = column.renamedFrom === undefined ? undefined : ids[column.renamedFrom]
     if (former !== undefined) ids[column.name] = former
   }
-  for (const path of pathsOf(columns)) ids[path] ??= ++lastId
   const version = (before?.version ?? 0) + 1
-  return { definition: { name, columns, key: null, partitionBy }, version, ids: { ...ids }, lastId, appliedAt: 0 }
+  const definition = { name, columns, key: null, partitionBy }
+  return { definition, version, ...assignIds(definition, { ids, lastId: before?.lastId ?? 0 }), appliedAt: 0 }
 }
 
 const optional = { required: false } as const

@@ -28,8 +28,10 @@ export const BackupManifest = Schema.Struct({
   table: BackedUpTable,
   /** The same of the other streams, by name; absent if there are none. */
   streams: Schema.optionalKey(Schema.Record(Schema.String, Schema.Struct({ end: Schema.Int, table: BackedUpTable }))),
-  /** Whether the sink was paused on request. */
+  /** Whether weather was paused on request. */
   paused: Schema.Boolean,
+  /** The other streams that were; absent if none was. */
+  pausedStreams: Schema.optionalKey(Schema.Array(Schema.String)),
   files: Schema.Array(BackupFile)
 })
 export type BackupManifest = typeof BackupManifest.Type

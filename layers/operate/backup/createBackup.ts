@@ -67,9 +67,11 @@ const claim = Effect.fnUntraced(function* (target: string, partial: string) {
   yield* Effect.addFinalizer(() => Effect.promise(() => rm(partial, { recursive: true, force: true }).catch(() => {})))
 })
 
-const isPaused = Effect.gen(function* () {
-  if (!existsSync((yield* DataFolder).controlDatabase)) return false
-  return yield* Effect.flatMap(SinkControl, ({ paused }) => paused).pipe(Effect.provide(Layer.fresh(SinkControl.layer)))
+const pausedIn = Effect.gen(function* () {
+  if (!existsSync((yield* DataFolder).controlDatabase)) return { paused: false }
+  const all = Effect.flatMap(SinkControl, ({ paused, pausedStreams }) => Effect.all([paused, pausedStreams]))
+  const [paused, pausedStreams] = yield* all.pipe(Effect.provide(Layer.fresh(SinkControl.layer)))
+  return { paused, ...(pausedStreams.length === 0 ? {} : { pausedStreams }) }
 })
 
 const share = (part: number, whole: number) => `${whole === 0 ? 100 : Math.floor((part / whole) * 100)} %`
@@ -172,7 +174,7 @@ const create = Effect.fnUntraced(function* (target: string, { logOnly, onProgres
             )
           )
         }),
-    paused: yield* isPaused,
+    ...(yield* pausedIn),
     files: [...ofLog, ...copies.flatMap(([, copied]) => copied?.files ?? [])]
   }
   yield* syncFolders(

@@ -89,10 +89,10 @@ const clear = (folder: Folder) =>
     await rm(join(folder.root, stagingName), { recursive: true, force: true })
   })
 
-const pause = (folder: Folder) =>
-  Effect.flatMap(SinkControl, ({ setPaused }) => setPaused(true)).pipe(
-    Effect.provide(Layer.fresh(SinkControl.layer).pipe(Layer.provide(Layer.succeed(DataFolder, folder))))
-  )
+const pause = (folder: Folder, streams: ReadonlyArray<string>) =>
+  Effect.flatMap(SinkControl, ({ setPaused }) =>
+    Effect.forEach(streams, (stream) => setPaused(true, stream), { discard: true })
+  ).pipe(Effect.provide(Layer.fresh(SinkControl.layer).pipe(Layer.provide(Layer.succeed(DataFolder, folder)))))
 
 const restore = Effect.fnUntraced(function* (source: string, onProgress: Progress) {
   const folder = yield* DataFolder
@@ -140,7 +140,8 @@ const restore = Effect.fnUntraced(function* (source: string, onProgress: Progres
     ]
     if (expected.some(([name, end]) => ends.get(name) !== end))
       return yield* failure(staged.log, "it does not end where the backup's manifest does")
-    if (manifest.paused) yield* pause(staged)
+    const paused = [...(manifest.paused ? [weather] : []), ...(manifest.pausedStreams ?? [])]
+    if (paused.length > 0) yield* pause(staged, paused)
     tidy(staged)
     yield* syncFolders(
       staged.root,

@@ -170,14 +170,17 @@ describe("floe backup", () => {
   )
 
   it.live(
-    "needs neither the original nor its place, keeps older snapshots and a pause, and shares no bytes with it",
+    "needs neither the original nor its place, keeps older snapshots and pauses, and shares no bytes with it",
     () =>
       Effect.gen(function* () {
         const { folder, home, root } = yield* backedUp(records(50, "first"))
         yield* append(root, records(20, "second"))
         yield* commit(root, records(20, "second"))
         const control = Layer.fresh(SinkControl.layer.pipe(Layer.provide(at(root))))
-        yield* Effect.flatMap(SinkControl, ({ setPaused }) => setPaused(true)).pipe(Effect.provide(control))
+        const pauses = Effect.flatMap(SinkControl, ({ setPaused }) =>
+          Effect.andThen(setPaused(true), setPaused(true, "readings"))
+        )
+        yield* Effect.provide(pauses, control)
         const { manifest } = yield* backUp(root, `${folder}-2`)
         assert.strictEqual(manifest.log.end, 70)
         for (const { path } of manifest.files) {
@@ -189,7 +192,8 @@ describe("floe backup", () => {
         const { audit } = yield* restore(`${folder}-2`, restored)
         assert.deepStrictEqual(audit, { logged: 70, inTable: 70, missing: 0, extra: 0 })
         const paused = Layer.fresh(SinkControl.layer.pipe(Layer.provide(at(restored))))
-        assert.isTrue(yield* Effect.flatMap(SinkControl, ({ paused }) => paused).pipe(Effect.provide(paused)))
+        const both = Effect.flatMap(SinkControl, ({ paused, pausedStreams }) => Effect.all([paused, pausedStreams]))
+        assert.deepStrictEqual(yield* Effect.provide(both, paused), [true, ["readings"]])
         const count = "SELECT count(*) AS n FROM weather"
         const env = { FLOE_DATA: restored }
         const snapshots = yield* floe(["table", "snapshots", "--json"], env)

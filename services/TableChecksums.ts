@@ -75,6 +75,8 @@ export interface OtherChanges {
 /** The table at one snapshot. Checksums and records leave out what other programs are known to have changed. */
 export interface TableView {
   readonly snapshotId: string
+  /** As the table has it: ahead of the log while a change is being applied, or was interrupted. */
+  readonly stream: AppliedStream
   /** The log that the table was written from, if the table records it. */
   readonly logId: Option.Option<string>
   /** The next position of each partition, if the table records it. */

@@ -146,6 +146,10 @@ it.live(
         ({ out }) => JSON.parse(out).version
       )
       assert.strictEqual(yield* versionOf, 1)
+      const audit = yield* one.floe("audit", "--stream", "visits")
+      assert.deepStrictEqual([audit.code, audit.err], [0, ""])
+      const backup = yield* one.floe("backup", join(one.data, "..", "backup"))
+      assert.strictEqual(backup.code, 0, backup.err)
 
       one.write(after.replace("sensor: Schema", "extra: Schema.optionalKey(Column.date), sensor: Schema"))
       const applied = yield* one.floe("streams", "apply")

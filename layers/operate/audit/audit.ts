@@ -119,7 +119,7 @@ export const audit = Effect.fn("Audit.audit")(function* (options: AuditOptions) 
   const table = view.value
   const reader = yield* EventLogReader
   const log: LogReader = stream === weatherStream ? reader : reader.of(stream.definition.name)
-  const format = rowFormat(stream)
+  const format = rowFormat(table.stream)
   const bounds = yield* log.bounds
   const runs = runsOf(bounds, table.committed)
   yield* requireSameLog(bounds, table, runs)

@@ -10,6 +10,7 @@ import {
   weatherColumns
 } from "../../../services/TableChecksums.ts"
 import { weatherStream } from "../../../services/Weather.ts"
+import { appliedIn } from "../iceberg/evolveSchema.ts"
 import * as LogProgress from "../iceberg/logProgress.ts"
 import { repairAdvice } from "../iceberg/repairAdvice.ts"
 import { withLeasedSnapshot } from "../iceberg/SnapshotLease.ts"
@@ -51,6 +52,7 @@ const unavailable = (error: Error) => failing(error)
 
 const readView = (
   { metadata, snapshot }: Effect.Success<ReturnType<typeof withLeasedSnapshot>>,
+  stream: AppliedStream,
   table: TableRows,
   others: otherRows.Others
 ): TableView => {
@@ -80,6 +82,7 @@ const readView = (
 
   return {
     snapshotId: String(snapshot["snapshot-id"]),
+    stream,
     logId: Option.map(progress, ({ logId }) => logId),
     committed: Option.map(progress, ({ offset }) => [{ partition: 0, offset }]),
     others: otherRows.count(others).pipe(
@@ -125,8 +128,9 @@ export const layer = Layer.effect(
         const { name } = stream.definition
         const table = name === weatherStream.definition.name ? folder.table : folder.tableAt(name)
         const held = yield* withLeasedSnapshot(table, undefined)
-        const rows = yield* logRows(table, yield* readScan(table, held), stream)
-        return Option.some(readView(held, rows, yield* otherRows.find(table, held, stream)))
+        const current = appliedIn(held.metadata) ?? stream
+        const rows = yield* logRows(table, yield* readScan(table, held), current)
+        return Option.some(readView(held, current, rows, yield* otherRows.find(table, held, current)))
       },
       Effect.catchTags({
         TableMissing: () => Effect.succeedNone,

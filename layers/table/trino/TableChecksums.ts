@@ -12,6 +12,7 @@ import {
 } from "../../../services/TableChecksums.ts"
 import { type TableMissing, weather } from "../../../services/TableReader.ts"
 import type { TableUnavailable } from "../../../services/TableWriter.ts"
+import { weatherStream } from "../../../services/Weather.ts"
 import * as LogId from "./logId.ts"
 import * as OtherWriters from "./otherWriters.ts"
 import * as Rows from "./rows.ts"
@@ -104,6 +105,7 @@ export const layer = Layer.effect(
         Effect.map(Stream.runCollect(rows), (all): ReadonlyMap<K, A> => new Map(all))
       return {
         snapshotId,
+        stream: weatherStream,
         logId,
         committed,
         others: Effect.succeed({

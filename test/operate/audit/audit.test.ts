@@ -14,7 +14,7 @@ import * as TableWriterLayer from "../../../layers/table/iceberg/TableWriter.ts"
 import { EventLog, EventLogReader } from "../../../services/EventLog.ts"
 import { checksumOf, TableChecksums } from "../../../services/TableChecksums.ts"
 import { TableWriter } from "../../../services/TableWriter.ts"
-import type { WeatherRecord } from "../../../services/Weather.ts"
+import { type WeatherRecord, weatherStream } from "../../../services/Weather.ts"
 import { temporaryFolder } from "../../support/dataFolder.ts"
 import { floe } from "../../support/program.ts"
 import { readTable } from "../../support/readTable.ts"
@@ -195,6 +195,7 @@ describe("audit", () => {
           view: () =>
             Effect.succeedSome({
               snapshotId: "1",
+              stream: weatherStream,
               logId: Option.none(),
               committed: Option.some([{ partition: 0, offset: 1 }]),
               others: Effect.succeed({ changes: [], unknown: [] }),

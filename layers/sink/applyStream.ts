@@ -1,6 +1,6 @@
 /** Makes a declared change of a stream the one in force: the table first, then the log, from which the server takes it. */
 import { Clock, Effect, Schema } from "effect"
-import type { StreamDefinition } from "../../services/StreamDefinition.ts"
+import type { AppliedStream, StreamDefinition } from "../../services/StreamDefinition.ts"
 import { Streams } from "../../services/Streams.ts"
 import { TableEvolution } from "../../services/TableEvolution.ts"
 import { firstVersion } from "../declaration/assignIds.ts"
@@ -17,14 +17,22 @@ class ChangeFailed extends Schema.TaggedError<ChangeFailed>()("ChangeFailed", {
   }
 }
 
-/** The versions of the stream, with the one that its table got from a change that died before it was recorded. */
+/** The version that the stream's table got from a change that died before it was recorded. */
+export const interruptedChange = Effect.fnUntraced(function* (history: ReadonlyArray<AppliedStream>) {
+  const applied = history.at(-1)
+  if (applied === undefined) return undefined
+  const { follows } = yield* (yield* TableEvolution).inTable(applied.definition.name)
+  return follows?.version === applied.version + 1 ? follows : undefined
+})
+
+/** The versions of the stream, with such a change, which is recorded now. */
 const resumed = Effect.fnUntraced(function* (name: string) {
   const streams = yield* Streams
   const history = yield* streams.history(name)
-  const { follows } = yield* (yield* TableEvolution).inTable(name)
-  if (history.length === 0 || follows?.version !== history.length + 1) return history
-  yield* streams.record(follows)
-  return [...history, follows]
+  const interrupted = yield* interruptedChange(history)
+  if (interrupted === undefined) return history
+  yield* streams.record(interrupted)
+  return [...history, interrupted]
 })
 
 /**

@@ -150,6 +150,13 @@ it.live(
       assert.deepStrictEqual([audit.code, audit.err], [0, ""])
       const backup = yield* one.floe("backup", join(one.data, "..", "backup"))
       assert.strictEqual(backup.code, 0, backup.err)
+      one.write(before)
+      const back = yield* one.floe("streams", "plan")
+      assert.strictEqual(back.code, 1)
+      assert.match(
+        back.out,
+        /^visits: an earlier change stopped after its table had it; floe streams apply completes it first, as version 2\.$/m
+      )
 
       one.write(after.replace("sensor: Schema", "extra: Schema.optionalKey(Column.date), sensor: Schema"))
       const applied = yield* one.floe("streams", "apply")

@@ -1,27 +1,43 @@
 import { Effect, Stream } from "effect"
 import { Command } from "effect/cli"
+import type { AppliedStream } from "../../../services/StreamDefinition.ts"
 import { Streams } from "../../../services/Streams.ts"
 import * as Declaration from "../../declaration/Declaration.ts"
 import { planStreams } from "../../declaration/planStreams.ts"
 import { tableFault } from "../../declaration/tableFault.ts"
 import * as Profile from "../../profile/Profile.ts"
-import { applyStream } from "../../sink/applyStream.ts"
+import { applyStream, interruptedChange } from "../../sink/applyStream.ts"
 import { colorize } from "../terminal/colorize.ts"
 import { print } from "../terminal/Output.ts"
 import { json, printJson } from "../terminal/printJson.ts"
 import { renderPlan } from "../terminal/renderPlan.ts"
 import { withWorkProgress } from "../terminal/WorkProgress.ts"
 
-/** The declaration, and what it would change in this log. `possible` fails if it is not. */
+/**
+ * The declaration, and what it would change in this log; `possible` fails if it is not. A change that died half-way counts as
+ * done, as it cannot be undone; with `isApplied` it is completed.
+ */
 export const planned = Effect.fnUntraced(function* (json: boolean, isApplied: boolean) {
   const file = yield* Declaration.required
   const compiled = yield* Declaration.read(file)
   const streams = yield* Streams
-  const histories = yield* Effect.forEach(compiled.streams, ({ name }) =>
-    Effect.map(streams.history(name), (history) => [name, history] as const)
-  )
+  const histories = new Map<string, ReadonlyArray<AppliedStream>>()
+  const completed: Array<{ readonly stream: string; readonly version: number }> = []
+  for (const { name } of compiled.streams) {
+    const history = yield* streams.history(name)
+    const interrupted = yield* interruptedChange(history)
+    histories.set(name, interrupted === undefined ? history : [...history, interrupted])
+    if (interrupted === undefined) continue
+    const { version } = interrupted
+    if (isApplied) yield* streams.record(interrupted)
+    completed.push({ stream: name, version })
+    const sentence = isApplied
+      ? `${name}: an earlier change had stopped after its table had it; it is complete now, as version ${version}.`
+      : `${name}: an earlier change stopped after its table had it; floe streams apply completes it first, as version ${version}.`
+    if (!json) yield* print(Stream.make(`${sentence}\n`))
+  }
   const plans = yield* Effect.forEach(
-    planStreams(compiled, new Map(histories)),
+    planStreams(compiled, histories),
     Effect.fnUntraced(function* (plan) {
       const fault = plan.action === "create" ? yield* tableFault(plan.stream) : undefined
       return fault === undefined ? plan : { ...plan, refusals: [fault] }
@@ -31,16 +47,16 @@ export const planned = Effect.fnUntraced(function* (json: boolean, isApplied: bo
   const sentences = plans.flatMap(({ refusals }) => refusals)
   const possible =
     sentences.length > 0 ? Effect.fail(new Declaration.DeclarationInvalid({ file, sentences })) : Effect.void
-  return { compiled, plans, possible }
+  return { compiled, plans, possible, completed }
 })
 
 export const apply = Command.make(
   "apply",
   { json },
   Effect.fn("floe streams apply")(function* ({ json }) {
-    const { compiled, plans, possible } = yield* planned(json, true)
+    const { compiled, plans, possible, completed } = yield* planned(json, true)
     yield* possible
-    const applied = []
+    const applied = completed.filter(({ stream }) => plans.find((plan) => plan.stream === stream)?.action === "none")
     for (const [index, wanted] of compiled.streams.entries()) {
       if (plans[index]?.action === "none") continue
       const version = yield* withWorkProgress((onProgress) => applyStream(wanted, onProgress))

@@ -36,6 +36,8 @@ export interface SinkLoopOptions {
 }
 
 const maxStaged = 500_000
+/** A chunk of at least this many events shows that the log is far ahead. */
+const backlogChunk = 1_000
 const { partition } = LogMatch
 
 export const make = Effect.fnUntraced(function* ({ stream = weather, topic, interval, onCommit }: SinkLoopOptions) {
@@ -53,6 +55,7 @@ export const make = Effect.fnUntraced(function* ({ stream = weather, topic, inte
   let version = 1
   /** When the last commit was due, in milliseconds of the monotonic clock. */
   let last = yield* monotonicMillis
+  let isBehind = false
 
   const inPlace = yield* folderInPlace
   const moved = yield* Latch.make(false)
@@ -148,6 +151,7 @@ export const make = Effect.fnUntraced(function* ({ stream = weather, topic, inte
         })
       }
       yield* stageAll(chunk)
+      isBehind = chunk.length >= backlogChunk
       next += chunk.length
       lastEvent = LogMatch.digestOf(chunk[chunk.length - 1] ?? chunk[0])
       return true
@@ -241,7 +245,10 @@ export const make = Effect.fnUntraced(function* ({ stream = weather, topic, inte
     Effect.forever
   )
 
-  /** Commits at every interval, counted from when the last commit was due, so that it neither drifts nor waits after a slow commit. */
+  /**
+   * Commits at every interval, counted from when the last commit was due, so that it neither drifts nor waits after a slow
+   * commit. While the log is far ahead it waits after a slow commit too: it would commit one chunk after another.
+   */
   const tick = Effect.gen(function* () {
     const millis = Duration.toMillis(interval)
     const now = yield* monotonicMillis
@@ -249,6 +256,8 @@ export const make = Effect.fnUntraced(function* ({ stream = weather, topic, inte
     if (due > now) return yield* Effect.sleep(due - now)
     last = now - due > millis ? now : due
     yield* commit
+    const end = yield* monotonicMillis
+    if (isBehind && end - last > millis) last = end
   }).pipe(Effect.catchTag("TableBroken", stopped), Effect.forever)
 
   return {

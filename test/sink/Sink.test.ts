@@ -288,6 +288,42 @@ describe("Sink, when to commit", () => {
       assert.deepStrictEqual(yield* commitTimes([1400, 0, 0]), [1000, 2400, 3000])
     })
   )
+
+  it.effect(
+    "far behind the log, after a commit that took longer than the interval, stages for an interval before the next one",
+    () =>
+      Effect.gen(function* () {
+        const times: Array<number> = []
+        const { announce } = yield* Announcements
+        const table = yield* startWith("1 second", () =>
+          Effect.gen(function* () {
+            times.push(yield* Clock.currentTimeMillis)
+            yield* announce
+            yield* Effect.sleep(times.length === 1 ? 1400 : 0)
+          })
+        )
+        const began = (count: number) =>
+          until(
+            Effect.sync(() => times.length),
+            (length) => length === count
+          )
+        const staged = until(table.staged, (staged) => staged > 0)
+        yield* append(2_000)
+        yield* staged
+        yield* TestClock.adjust(1000)
+        yield* began(1)
+        yield* append(2_000)
+        yield* TestClock.adjust(1400)
+        yield* until(
+          table.committed,
+          Option.exists(({ progress }) => progress.offset === 2_000)
+        )
+        yield* staged
+        yield* TestClock.adjust(1000)
+        yield* began(2)
+        assert.deepStrictEqual(times, [1000, 3400])
+      }).pipe(Effect.scoped, Effect.provide(environment))
+  )
 })
 
 describe("Sink, on request", () => {

@@ -65,7 +65,7 @@ export class NoSuchDeadLetter extends Schema.TaggedError<NoSuchDeadLetter>()("No
 /** The embedded profile has no dead letters of weather. */
 export class NoDeadLetters extends Schema.TaggedError<NoDeadLetters>()("NoDeadLetters", {}) {
   override get message() {
-    return "The embedded profile has no dead letters: its log accepts only valid records."
+    return "Weather has no dead letters in the embedded profile, because its log accepts only valid records; --stream names another stream."
   }
 }
 

@@ -234,7 +234,8 @@ describe("the output", () => {
 
 describe("floe dlq in the embedded profile", () => {
   const processes = { timeout: 60_000 }
-  const sentence = "The embedded profile has no dead letters: its log accepts only valid records.\n"
+  const sentence =
+    "Weather has no dead letters in the embedded profile, because its log accepts only valid records; --stream names another stream.\n"
 
   it.live(
     "reports that nothing invalid reaches the log",

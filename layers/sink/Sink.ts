@@ -9,7 +9,7 @@ import { commitInterval, topic } from "../../services/Settings.ts"
 import type { AppliedStream } from "../../services/StreamDefinition.ts"
 import { Streams } from "../../services/Streams.ts"
 import { weather } from "../../services/TableReader.ts"
-import { TableWriter } from "../../services/TableWriter.ts"
+import { type TableUnavailable, TableWriter } from "../../services/TableWriter.ts"
 import * as RetryReporter from "../runtime/RetryReporter.ts"
 import { TableWriters } from "../table/iceberg/TableWriter.ts"
 import { folderInPlace, lockInPlace } from "./folderInPlace.ts"
@@ -119,7 +119,14 @@ export class Sink extends Context.Service<
             Effect.fail(new SinkStopped({ reason: `The stream ${name}: ${message}` }))
           )
       )
-      const takeUp = Effect.flatMap(streams.all, (all) => Effect.forEach(all, takeUpOne, { discard: true }))
+      /** A stream whose table is unavailable does not hold up the others. */
+      const takeUp = Effect.gen(function* () {
+        const failures: Array<TableUnavailable> = []
+        const keep = (error: TableUnavailable) => Effect.sync(() => void failures.push(error))
+        const takeUpEach = (stream: AppliedStream) => Effect.catchTag(takeUpOne(stream), "TableUnavailable", keep)
+        yield* Effect.forEach(yield* streams.all, takeUpEach, { discard: true })
+        if (failures[0] !== undefined) return yield* failures[0]
+      })
       const retries = RetryReporter.make("The streams can be read again.")
       const takeUpAll = Effect.andThen(takeUp, retries.recovered).pipe(
         Effect.catchTags({

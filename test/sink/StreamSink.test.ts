@@ -1,5 +1,5 @@
-import { writeFileSync } from "node:fs"
-import { join } from "node:path"
+import { mkdirSync, rmSync, writeFileSync } from "node:fs"
+import { dirname, join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Context, Effect, Exit, Layer, Option, Scope } from "effect"
@@ -132,6 +132,24 @@ describe("A sink of several streams", () => {
           rows.map(({ id }) => id),
           ["a"]
         )
+      })
+    )
+  )
+
+  it.live("a stream whose table is unavailable does not hold up the others, and is taken up later", () =>
+    inFolder((folder) =>
+      Effect.gen(function* () {
+        yield* record("clicks")
+        yield* record("readings")
+        yield* append("clicks", "a")
+        yield* append("readings", "b")
+        const place = tableOf(folder, "clicks")
+        mkdirSync(dirname(place), { recursive: true })
+        writeFileSync(place, "")
+        yield* Effect.forkScoped(start)
+        yield* until(folder, "readings", 1)
+        rmSync(place)
+        yield* until(folder, "clicks", 1)
       })
     )
   )

@@ -3,7 +3,7 @@
 import { pathToFileURL } from "node:url"
 import { stripVTControlCharacters } from "node:util"
 
-/** The exit code of a thread whose module calls process.exit. */
+/** The exit code of a process whose module calls process.exit. */
 export const exitedEarly = 77
 
 const codeOf = (error: unknown) => (error instanceof Error && "code" in error ? error.code : undefined)

@@ -1,7 +1,7 @@
-/** Loads a module of streams with a deadline, in a thread of its own, so that code that never ends can be stopped. */
+/** Loads a module of streams with a deadline, in a process of its own: V8 ends the whole process that fills its memory. */
+import { type ChildProcess, fork } from "node:child_process"
 import { findPackageJSON } from "node:module"
 import { dirname, join } from "node:path"
-import { Worker } from "node:worker_threads"
 import { Duration, Effect, Option, Schema } from "effect"
 import { CompiledStreams } from "../../services/StreamDefinition.ts"
 import { exitedEarly, loadFault } from "./loadFault.ts"
@@ -23,44 +23,46 @@ const worker = import.meta.filename.endsWith(".ts")
 
 const failed = (sentence: string): Answer => ({ sentences: [sentence] })
 
-const ofError = (error: Error, file: string) =>
-  failed(
-    "code" in error && error.code === "ERR_WORKER_OUT_OF_MEMORY"
-      ? `it uses more than ${megabytes} MiB of memory`
-      : loadFault(error, file)
-  )
+const outOfMemory = "JavaScript heap out of memory"
 
-const startThread = (file: string) => {
-  const thread = new Worker(worker, {
-    workerData: file,
-    stdout: true,
-    stderr: true,
-    execArgv: [],
-    resourceLimits: { maxOldGenerationSizeMb: megabytes }
+/** What the module prints goes to standard error, but not V8's report of a full memory. */
+const startProcess = (file: string) => {
+  const child = fork(worker, [file], {
+    execArgv: [`--max-old-space-size=${megabytes}`],
+    stdio: ["ignore", "pipe", "pipe", "ipc"]
   })
-  thread.stdout.pipe(process.stderr, { end: false })
-  thread.stderr.pipe(process.stderr, { end: false })
-  return thread
+  const printed = { isOutOfMemory: false }
+  child.stdout?.pipe(process.stderr, { end: false })
+  child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    printed.isOutOfMemory ||= text.includes(outOfMemory) || /^\n?<--- Last few GCs/.test(text)
+    if (!printed.isOutOfMemory) process.stderr.write(text)
+  })
+  return { child, printed }
 }
 
-const answerOf = (thread: Worker, file: string) =>
+const exitOf = (child: ChildProcess, code: number | null, isOutOfMemory: boolean) => {
+  if (code === exitedEarly) return "it ends the process while it is loaded"
+  if (isOutOfMemory) return `it uses more than ${megabytes} MiB of memory`
+  const { signalCode } = child
+  return signalCode === null ? "its top-level await never ends" : `the process that loads it was ended by ${signalCode}`
+}
+
+const answerOf = ({ child, printed }: ReturnType<typeof startProcess>, file: string) =>
   Effect.callback<Answer>((resume) => {
     const answer = (value: Answer) => resume(Effect.succeed(value))
-    thread.on("message", (message) =>
+    child.on("message", (message) =>
       answer(Option.getOrElse(decode(message), () => failed("its definitions cannot be read")))
     )
-    thread.on("error", (error) => answer(ofError(error instanceof Error ? error : new Error(String(error)), file)))
-    thread.on("exit", (code) =>
-      answer(failed(code === exitedEarly ? "it ends the process while it is loaded" : "its top-level await never ends"))
-    )
+    child.on("error", (error) => answer(failed(loadFault(error, file))))
+    child.on("close", (code) => answer(failed(exitOf(child, code, printed.isOutOfMemory))))
   })
 
 /** The module's definitions, or a sentence (without the file) for each fault. What the module prints goes to standard error. */
 export const loadModule = (file: string, deadline: Duration.Duration): Effect.Effect<Answer> =>
   Effect.acquireUseRelease(
-    Effect.sync(() => startThread(file)),
-    (thread) =>
-      Effect.timeoutOrElse(answerOf(thread, file), {
+    Effect.sync(() => startProcess(file)),
+    (started) =>
+      Effect.timeoutOrElse(answerOf(started, file), {
         duration: deadline,
         orElse: () =>
           Effect.succeed(
@@ -69,5 +71,5 @@ export const loadModule = (file: string, deadline: Duration.Duration): Effect.Ef
             )
           )
       }),
-    (thread) => Effect.promise(() => thread.terminate())
+    ({ child }) => Effect.sync(() => void child.kill("SIGKILL"))
   )

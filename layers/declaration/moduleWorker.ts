@@ -1,15 +1,14 @@
 /**
- * Loads a module of streams in a thread of its own and answers with its definitions. The module's `effect` and `floe` lead to
+ * Loads a module of streams in a process of its own and answers with its definitions. The module's `effect` and `floe` lead to
  * the copies that this file uses: with two copies of effect, a schema of one is foreign to the other.
  */
 import { registerHooks } from "node:module"
 import { pathToFileURL } from "node:url"
-import { parentPort, workerData } from "node:worker_threads"
 import { Predicate } from "effect"
 import { compileStreams } from "./compileStreams.ts"
 import { exitedEarly, loadFault } from "./loadFault.ts"
 
-const file = String(workerData)
+const file = process.argv[2] ?? ""
 /** Beside this file in a build, in its own folder in the sources. */
 const floe = new URL(import.meta.url.endsWith(".ts") ? "../../streams/index.ts" : "./index.js", import.meta.url).href
 
@@ -38,4 +37,9 @@ const load = async () => {
   }
 }
 
-load().then((answer) => parentPort?.postMessage(answer))
+process.on("uncaughtException", (error) => process.send?.({ sentences: [loadFault(error, file)] }))
+// Nothing else ends it once its parent has died.
+process.on("disconnect", () => exit())
+process.channel?.unref()
+
+load().then((answer) => process.send?.(answer))

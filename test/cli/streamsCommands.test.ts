@@ -147,7 +147,8 @@ const faults: Array<[name: string, file: string, text: string, sentence: RegExp]
     'import { Stream } from "floe"; export const A = Stream.make("a", {})',
     /stream a: its schema is missing/
   ],
-  ["fills the memory", "m.ts", "const a = []; for (;;) a.push(new Array(1e6).fill({}))", /more than 512 MiB/],
+  ["fills the memory", "m.ts", "const a = []; for (;;) a.push(new Array(1e6).fill(0.5))", /more than 512 MiB/],
+  ["fills the memory at once", "m.ts", "const a = []; for (;;) a.push(new Array(1e7).fill(0.5))", /more than 512 MiB/],
   ["is no declaration", "m.json", '{"format":2}', /not a compiled declaration/],
   [
     "is compiled, with a fault",

@@ -26,10 +26,16 @@ class ProbeFailed extends Schema.TaggedError<ProbeFailed>()("ProbeFailed", { rea
   }
 }
 
+const reasonIn = (error: Error) => {
+  const reason = "reason" in error ? error.reason : undefined
+  return reason instanceof Error ? reason.message : reason
+}
+
 /** The component's name stands beside it, so the reason alone is enough. */
-const because = Effect.mapError((error: Error) =>
-  "reason" in error && typeof error.reason === "string" ? new ProbeFailed({ reason: error.reason }) : error
-)
+const because = Effect.mapError((error: Error) => {
+  const reason = reasonIn(error)
+  return typeof reason === "string" ? new ProbeFailed({ reason }) : error
+})
 
 const up = (version: string | null, detail: string): Probed => ({ state: "up", version, detail })
 

@@ -99,12 +99,8 @@ describe("the memory of the server", () => {
         ]
         for (const [body, status] of typed) {
           for (const path of ["/streams/every_type/events", "/streams/every_type/events?invalid=dead-letter"]) {
-            const answers = yield* Effect.all(
-              Array.from({ length: 2 }, () => exchange(port, "POST", path, asJson, body)),
-              { concurrency: "unbounded" }
-            )
-            for (const answer of answers)
-              assert.isTrue([status, 413].includes(answer.status), answer.body.slice(0, 300))
+            const answer = yield* exchange(port, "POST", path, asJson, body)
+            assert.isTrue([status, 413].includes(answer.status), answer.body.slice(0, 300))
           }
         }
 

@@ -5,7 +5,7 @@
 import { Schema } from "effect"
 
 /** Iceberg's primitive types, under its names. A decimal is `decimal(precision,scale)`. */
-const primitives = [
+export const primitives = [
   "boolean",
   "int",
   "long",
@@ -20,6 +20,14 @@ const primitives = [
   "binary"
 ] as const
 type Primitive = (typeof primitives)[number]
+
+const decimalType = /^decimal\((\d+), ?(\d+)\)$/
+
+/** Precision and scale of `decimal(12,2)`; Iceberg's metadata may have a space in it. Undefined for any other type. */
+export const decimalOf = (type: string) => {
+  const [, precision, scale] = decimalType.exec(type) ?? []
+  return precision === undefined ? undefined : { precision: Number(precision), scale: Number(scale) }
+}
 
 const Decimal = Schema.TemplateLiteral(["decimal(", Schema.Int, ",", Schema.Int, ")"])
 

@@ -2,7 +2,13 @@
  * The difference between a stream as it is applied and as it is declared. Allowed is only what lets the newest schema read
  * every event of the log.
  */
-import type { AppliedStream, Column, ColumnType, StreamDefinition } from "../../services/StreamDefinition.ts"
+import {
+  type AppliedStream,
+  type Column,
+  type ColumnType,
+  decimalOf,
+  type StreamDefinition
+} from "../../services/StreamDefinition.ts"
 import { assignIds, pathsOf } from "./assignIds.ts"
 import { narrowed } from "./compareRules.ts"
 import { inOneOrder } from "./compileRules.ts"
@@ -27,13 +33,6 @@ interface Comparison {
 export const typeText = (type: ColumnType): string => {
   if (type.type === "list") return `list of ${typeText(type.element)}`
   return type.type === "map" ? `map to ${typeText(type.value)}` : type.type
-}
-
-const decimalOf = (type: string) => {
-  const [, precision, scale] = /^decimal\((\d+),(\d+)\)$/.exec(type) ?? []
-  return precision === undefined || scale === undefined
-    ? undefined
-    : { precision: Number(precision), scale: Number(scale) }
 }
 
 const isWidened = (from: string, to: string) => {

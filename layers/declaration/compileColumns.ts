@@ -1,6 +1,6 @@
 /** A Schema.Struct as columns, by Effect's own representation of the schema. */
 import { Option, Predicate, Schema, SchemaAST, SchemaRepresentation } from "effect"
-import type { Column, ColumnType, Rules } from "../../services/StreamDefinition.ts"
+import { type Column, type ColumnType, decimalOf, type Rules } from "../../services/StreamDefinition.ts"
 import { annotation } from "../../streams/annotation.ts"
 import { compileRules, flatten, inOneOrder, nameOf } from "./compileRules.ts"
 import type { Fault } from "./Fault.ts"
@@ -107,13 +107,12 @@ export const compileColumns = (schema: Schema.Top): Compiled => {
         if (checks.length > 0) fault(path, `a column of type ${type} takes no checks`)
         return { type }
       default: {
-        const [, precision, scale] = /^decimal\((\d+),(\d+)\)$/.exec(type)?.map(Number) ?? []
-        if (precision === undefined || scale === undefined)
-          return void fault(path, `${type} is not the type of a column`)
+        const decimal = decimalOf(type)
+        if (decimal === undefined) return void fault(path, `${type} is not the type of a column`)
         if (checks.length > 0) {
           fault(path, 'a decimal takes its limits as text: Column.decimal(12, 2, { minimum: "0" })')
         }
-        return { type: `decimal(${precision},${scale})`, ...withRules(rules && inOneOrder(rules)) }
+        return { type: `decimal(${decimal.precision},${decimal.scale})`, ...withRules(rules && inOneOrder(rules)) }
       }
     }
   }

@@ -19,7 +19,7 @@ beforeAll(
   () =>
     Effect.runPromise(
       Effect.gen(function* () {
-        // dist/ is built already; building it anew would take it away from other tests.
+        // dist/ is built already, and another build would remove it while other tests use it.
         const packed = yield* npm(["pack", "--ignore-scripts", "--json", "--pack-destination", project], root)
         assert.strictEqual(packed.code, 0, packed.err)
         const [{ filename }] = JSON.parse(packed.out)

@@ -1,6 +1,6 @@
 /** Stream definitions and canonical events of all types: generated ones, and a fixed one with values at the edges. */
 import fc from "fast-check"
-import type { Column, ColumnType, StreamDefinition } from "../../services/StreamDefinition.ts"
+import { type Column, type ColumnType, primitives, type StreamDefinition } from "../../services/StreamDefinition.ts"
 
 type JsonObject = Readonly<Record<string, unknown>>
 
@@ -97,24 +97,7 @@ const decimals = fc
       .integer({ min: 0, max: precision })
       .map((scale): `decimal(${number},${number})` => `decimal(${precision},${scale})`)
   )
-const primitive = fc.oneof(
-  fc.constantFrom(
-    "boolean",
-    "int",
-    "long",
-    "float",
-    "double",
-    "date",
-    "time",
-    "timestamp",
-    "timestamptz",
-    "string",
-    "uuid",
-    "binary",
-    "json"
-  ),
-  decimals
-)
+const primitive = fc.oneof(fc.constantFrom(...primitives, "json" as const), decimals)
 
 const typeAt = (depth: number): fc.Arbitrary<ColumnType> => {
   const flat = primitive.map((type): ColumnType => ({ type }))

@@ -1,5 +1,5 @@
 /** What a client may send for a column, as JSON Schema. */
-import type { Column, ColumnType, Rules } from "../../../services/StreamDefinition.ts"
+import { type Column, type ColumnType, decimalOf, type Rules } from "../../../services/StreamDefinition.ts"
 import { maxElements } from "../checker/limits.ts"
 
 type JsonSchema = Readonly<Record<string, unknown>>
@@ -72,7 +72,7 @@ const typed = (type: Exclude<ColumnType["type"], "struct" | "list" | "map">): Js
     case "json":
       return {}
     default: {
-      const [precision = 0, scale = 0] = (type.match(/\d+/g) ?? []).map(Number)
+      const { precision = 0, scale = 0 } = decimalOf(type) ?? {}
       return decimal(precision, scale)
     }
   }

@@ -1,4 +1,4 @@
-/** What the door rejected, and the keys of appends of which nothing was logged, in the caller's transaction. */
+/** Rejected events, and the keys of appends that logged no event, in the caller's transaction. */
 import type { DatabaseSync } from "node:sqlite"
 import type { IdempotencyKey, Rejected } from "../../../services/EventLog.ts"
 import { kept } from "./Receipts.ts"

@@ -1,10 +1,15 @@
 /** The text of a row whose checksum an audit compares, as services/TableChecksums.ts defines it, in DuckDB's SQL. */
-import type { Column, ColumnType } from "../../../services/StreamDefinition.ts"
+import { type Column, type ColumnType, decimalOf } from "../../../services/StreamDefinition.ts"
 import { named } from "../schema/duckTypes.ts"
 
 const orAbsent = (value: string, text: string) => `CASE WHEN ${value} IS NULL THEN '~' ELSE ${text} END`
 const framed = (value: string) => `strlen(${value}) || ':' || ${value}`
 const joined = (parts: ReadonlyArray<string>) => parts.join(" || ',' || ")
+
+const isFraction = (type: string) => {
+  const decimal = decimalOf(type)
+  return decimal !== undefined && decimal.precision === decimal.scale
+}
 
 /** DuckDB writes .5 where all digits are after the point. */
 const decimalText = (value: string) => `regexp_replace(${value}::VARCHAR, '^(-?)[.]', '\\10.')`
@@ -30,7 +35,7 @@ export const primitiveText = (type: string, value: string) => {
     case "json":
       return framed(value)
     default:
-      return /^decimal\((\d+),\1\)$/.test(type) ? decimalText(value) : `${value}::VARCHAR`
+      return isFraction(type) ? decimalText(value) : `${value}::VARCHAR`
   }
 }
 

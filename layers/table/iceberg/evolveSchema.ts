@@ -1,8 +1,7 @@
 /** The table metadata of a stream's next version: a new schema over the same snapshots. Pure. */
 import { Option, Schema } from "effect"
-import { AppliedStream } from "../../../services/StreamDefinition.ts"
+import { AppliedStream, decimalOf } from "../../../services/StreamDefinition.ts"
 import { type FieldType, type TableField, typeText } from "../schema/fields.ts"
-import { decimalOf } from "../schema/singleValue.ts"
 import * as TableSpec from "../schema/TableSpec.ts"
 import * as Metadata from "./Metadata.ts"
 

@@ -1,7 +1,8 @@
 /** The Avro schemas of manifests and manifest lists (Iceberg v2), and the form in which a manifest is written. */
+
+import { decimalOf } from "../../../services/StreamDefinition.ts"
 import { leavesOf } from "../schema/fields.ts"
 import { decimalLength } from "../schema/partitionKey.ts"
-import { decimalOf } from "../schema/singleValue.ts"
 import type { TableSpec } from "../schema/TableSpec.ts"
 import * as Avro from "./avro.ts"
 

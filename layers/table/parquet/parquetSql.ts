@@ -89,5 +89,5 @@ export const copyDeletes = (file: string, to: string, moved: { readonly from: st
 export const settings =
   "SET max_temp_directory_size = '64GB'; SET enable_external_file_cache = false; SET GLOBAL TimeZone = 'UTC'"
 
-/** DuckDB's reader of JSON takes 32 MB per buffer, of which two threads hold three. */
+/** DuckDB's JSON reader allocates buffers of 32 MB, three of them with two threads. */
 export const memoryForJson = "SET GLOBAL memory_limit = '224MB'"

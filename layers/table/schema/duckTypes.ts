@@ -1,5 +1,6 @@
 /** Maps Iceberg's column types to DuckDB's. */
 import { Schema } from "effect"
+import { decimalOf } from "../../../services/StreamDefinition.ts"
 
 const primitives: Readonly<Record<string, string>> = {
   boolean: "BOOLEAN",
@@ -30,8 +31,8 @@ export const named = (name: string) => `"${name.replaceAll('"', '""')}"`
 export const duckType = (type: unknown): string | undefined => {
   if (typeof type === "string") {
     if (/^fixed\[\d+\]$/.test(type)) return "BLOB"
-    const decimal = /^decimal\((\d+), ?(\d+)\)$/.exec(type)
-    return decimal === null ? primitives[type] : `DECIMAL(${decimal[1]}, ${decimal[2]})`
+    const decimal = decimalOf(type)
+    return decimal === undefined ? primitives[type] : `DECIMAL(${decimal.precision}, ${decimal.scale})`
   }
   if (isStruct(type)) {
     const fields = type.fields.map(({ name, type }) => ({ name, type: duckType(type) }))

@@ -109,7 +109,7 @@ export interface Leaf {
   readonly type: string
 }
 
-/** The fields of which a manifest records counts and bounds; as in Iceberg's own writers, none within lists and maps. */
+/** The fields whose counts and bounds a manifest records: as in Iceberg's own writers, none within lists and maps. */
 export const leavesOf = (fields: ReadonlyArray<TableField>, path: ReadonlyArray<string> = []): ReadonlyArray<Leaf> =>
   fields.flatMap(({ id, name, type }) => {
     if (typeof type === "string") return [{ id, path: [...path, name], type }]

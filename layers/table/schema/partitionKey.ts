@@ -1,4 +1,6 @@
 /** The partition of a file, as a manifest records it and as a key of a map. Pure. */
+
+import { decimalOf } from "../../../services/StreamDefinition.ts"
 import { hourOf } from "../../../services/Weather.ts"
 import * as SingleValue from "./singleValue.ts"
 import type { TableSpec } from "./TableSpec.ts"
@@ -19,7 +21,7 @@ export const keyOf = ({ partitions }: TableSpec, partition: Partition) =>
 export const decimalLength = (precision: number) => SingleValue.decimalBytes(10n ** BigInt(precision) - 1n).length
 
 const toAvro = (type: string, value: SingleValue.Value) => {
-  const decimal = SingleValue.decimalOf(type)
+  const decimal = decimalOf(type)
   if (decimal !== undefined && typeof value === "bigint") {
     return SingleValue.decimalBytes(value, decimalLength(decimal.precision))
   }
@@ -40,7 +42,7 @@ export const fromTexts = ({ partitions }: TableSpec, texts: ReadonlyMap<string, 
 export const valueOf = (type: string, value: unknown): SingleValue.Value | undefined => {
   if (value instanceof Uint8Array) {
     const bytes = Buffer.from(value)
-    if (SingleValue.decimalOf(type) === undefined) return bytes
+    if (decimalOf(type) === undefined) return bytes
     return BigInt.asIntN(bytes.length * 8, BigInt(`0x${bytes.toString("hex") || "0"}`))
   }
   const isPlain = typeof value === "string" || typeof value === "number" || typeof value === "bigint"

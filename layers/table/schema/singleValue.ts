@@ -1,18 +1,11 @@
 /** Values of Iceberg's primitive types: read from DuckDB's text, and serialized as the specification writes single values. Pure. */
+import { decimalOf } from "../../../services/StreamDefinition.ts"
 
 /**
  * date is days and time, timestamp and timestamptz are microseconds, since 1970; a decimal is its unscaled number; a uuid
  * is its 16 bytes.
  */
 export type Value = boolean | number | bigint | string | Buffer
-
-const decimalType = /^decimal\((\d+), ?(\d+)\)$/
-
-/** Undefined if the type is no decimal. */
-export const decimalOf = (type: string) => {
-  const [, precision, scale] = decimalType.exec(type) ?? []
-  return precision === undefined ? undefined : { precision: Number(precision), scale: Number(scale) }
-}
 
 const dayMillis = 86_400_000
 const timestampText = /^(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?(?:\+00(?::00)?|Z)?$/

@@ -1,5 +1,5 @@
 /** Partition transforms: the text that a COPY computes for a row, and the partition value that it stands for. Pure. */
-import type { PartitionField } from "../../../services/StreamDefinition.ts"
+import { decimalOf, type PartitionField } from "../../../services/StreamDefinition.ts"
 import type { FieldType, TableField } from "./fields.ts"
 import * as SingleValue from "./singleValue.ts"
 
@@ -77,7 +77,7 @@ const truncatedDecimal = (value: string, width: number) =>
 const truncated = (type: string, value: string, width: number) => {
   if (type === "string") return `left(${value}, ${width})`
   if (type === "binary") return `left(hex(${value}), ${width * 2})`
-  if (SingleValue.decimalOf(type) !== undefined) return `CAST(${truncatedDecimal(value, width)} AS VARCHAR)`
+  if (decimalOf(type) !== undefined) return `CAST(${truncatedDecimal(value, width)} AS VARCHAR)`
   return `CAST(${truncatedInteger(type, value, width)} AS VARCHAR)`
 }
 
@@ -89,7 +89,7 @@ const bucketed = (type: string, value: string, buckets: number) => {
   if (type === "string") return call(bucketFunctions.bytes, `encode(${value})`)
   if (type === "binary") return call(bucketFunctions.bytes, value)
   if (type === "uuid") return call(bucketFunctions.bytes, `unhex(replace(CAST(${value} AS VARCHAR), '-', ''))`)
-  if (SingleValue.decimalOf(type) !== undefined) return call(bucketFunctions.decimal, `CAST(${value} AS VARCHAR)`)
+  if (decimalOf(type) !== undefined) return call(bucketFunctions.decimal, `CAST(${value} AS VARCHAR)`)
   if (type === "date") return call(bucketFunctions.long, `CAST(${value} - DATE '1970-01-01' AS BIGINT)`)
   if (type === "int" || type === "long") return call(bucketFunctions.long, `CAST(${value} AS BIGINT)`)
   return call(bucketFunctions.long, `epoch_us(${value})`)
@@ -116,7 +116,7 @@ export const whyNoPartition = ({ transform, width }: PartitionField, type: Field
   if (needsTime && !["date", "timestamp", "timestamptz"].includes(name)) return `is no time, as ${transform} needs`
   if (transform === "hour" && name === "date") return "is a date, which has no hours"
   if (transform === "bucket" && name === "boolean") return "is a boolean, which has no buckets"
-  const canTruncate = ["int", "long", "string", "binary"].includes(name) || SingleValue.decimalOf(name) !== undefined
+  const canTruncate = ["int", "long", "string", "binary"].includes(name) || decimalOf(name) !== undefined
   if (transform === "truncate" && !canTruncate) return "cannot be truncated"
   const hasWidth = transform === "bucket" || transform === "truncate"
   return hasWidth && !(width !== undefined && width > 0) ? `needs a width for ${transform}` : undefined

@@ -4,10 +4,21 @@ import { Effect, Layer } from "effect"
 import { HttpServer } from "../../../layers/ingest/http/HttpServer.ts"
 import * as Memory from "../../../layers/log/memory/EventLog.ts"
 import * as MemoryStreams from "../../../layers/log/memory/Streams.ts"
+import type { StreamDefinition } from "../../../services/StreamDefinition.ts"
 import { Streams } from "../../../services/Streams.ts"
-import { everyType } from "../../support/someStreams.ts"
 
-const applied = { definition: everyType, version: 1, ids: {}, lastId: 0, appliedAt: 0 }
+/** Here, as the generators of test/support would count as the server's memory. */
+const definition: StreamDefinition = {
+  name: "every_type",
+  columns: [
+    { name: "id", type: "long", required: true },
+    { name: "s", type: "string", required: false },
+    { name: "free", type: "json", required: false }
+  ],
+  key: "id",
+  partitionBy: []
+}
+const applied = { definition, version: 1, ids: {}, lastId: 0, appliedAt: 0 }
 const streams = Layer.effectDiscard(Effect.flatMap(Streams, ({ record }) => record(applied))).pipe(
   Layer.provideMerge(MemoryStreams.layer)
 )

@@ -27,5 +27,9 @@ export class Streams extends Context.Service<
     readonly history: (name: string) => Effect.Effect<ReadonlyArray<AppliedStream>, LogUnavailable | LogCorrupt>
     /** Makes a definition the one in force, durably. Its version must be the next one of its stream. */
     readonly record: (stream: AppliedStream) => Effect.Effect<void, LogUnavailable | LogCorrupt>
+    /** Notes durably, before anything else is changed, which version is coming; `record` ends it. A no-op where tables have their version. */
+    readonly begin: (stream: AppliedStream) => Effect.Effect<void, LogUnavailable | LogCorrupt>
+    /** The versions that were begun and not recorded: one is being applied now, or died half-way. */
+    readonly pending: Effect.Effect<ReadonlyArray<AppliedStream>, LogUnavailable | LogCorrupt>
   }
 >()("floe/services/Streams") {}

@@ -1,11 +1,12 @@
 /**
- * Gives the table of a stream the columns of the stream's next version. The log and the door are told afterwards.
- * Owns: the columns of tables. Does not own: which changes are possible, the history (Streams).
+ * What a stream has beside its log and follows its versions: its table and, in the distributed profile, its topics and its
+ * connector. The log and the door are told afterwards.
+ * Owns: bringing them to a version. Does not own: which changes are possible, the history (Streams).
  */
-import { Context, type Effect, Schema } from "effect"
+import { Context, type Effect, Schema, type Scope } from "effect"
 import type { AppliedStream } from "./StreamDefinition.ts"
 
-/** Nothing but the table can have changed; the same call again completes it. */
+/** The stream's version in the log has not changed; the same call again completes what was begun. */
 export class EvolutionFailed extends Schema.TaggedError<EvolutionFailed>()("EvolutionFailed", {
   /** A sentence. */
   reason: Schema.String,
@@ -16,17 +17,32 @@ export class EvolutionFailed extends Schema.TaggedError<EvolutionFailed>()("Evol
   }
 }
 
+/** What a stream has, compared with its newest version in the log. */
+export interface EvolutionState {
+  /** The version that a change which died has begun to bring in, and that must be completed before any other. */
+  readonly begun: AppliedStream | undefined
+  /** When that change stopped, as the end of a sentence: `after its table had it`. */
+  readonly stopped: string
+  /** The last field id that the table has given; 0 if there is no table. */
+  readonly lastId: number
+  /** Why no version can be brought in, as the end of a sentence that begins with the stream. */
+  readonly fault: string | undefined
+}
+
 export class TableEvolution extends Context.Service<
   TableEvolution,
   {
-    /** The table has the columns when this returns. Calls `onProgress` with each step. */
+    /** Until the scope closes no other program can apply a declaration; fails if another does. */
+    readonly exclusive: Effect.Effect<void, EvolutionFailed, Scope.Scope>
+    /** Changes nothing. `applied` is the newest version in the log; undefined for a stream that is new. */
+    readonly inspect: (
+      stream: string,
+      applied: AppliedStream | undefined
+    ) => Effect.Effect<EvolutionState, EvolutionFailed>
+    /** Everything that the stream has is at this version when this returns. Calls `onProgress` with each step. */
     readonly evolve: (
-      stream: AppliedStream,
+      next: AppliedStream,
       onProgress: (step: string) => Effect.Effect<void>
     ) => Effect.Effect<void, EvolutionFailed>
-    /** The last field id that the table has given, and the version that it follows; 0 and none before its first commit. */
-    readonly inTable: (
-      stream: string
-    ) => Effect.Effect<{ readonly lastId: number; readonly follows: AppliedStream | undefined }, EvolutionFailed>
   }
 >()("floe/services/TableEvolution") {}

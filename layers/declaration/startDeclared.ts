@@ -1,4 +1,4 @@
-/** What a server does with the declaration when it starts: it creates the streams that are new, and refuses changed ones. */
+/** What a server does with the declaration when it starts: it refuses changed streams, and creates those that are new in the embedded profile. */
 import { Clock, Effect, Layer, Option, Schema } from "effect"
 import * as Settings from "../../services/Settings.ts"
 import type { AppliedStream, StreamDefinition } from "../../services/StreamDefinition.ts"
@@ -20,9 +20,14 @@ class StreamChanged extends Schema.TaggedError<StreamChanged>()("StreamChanged",
   }
 }
 
-class OnlyEmbedded extends Schema.TaggedError<OnlyEmbedded>()("OnlyEmbedded", { file: Schema.String }) {
+/** The distributed profile's server creates nothing: a stream has topics, a table and a connector before it takes events. */
+class StreamNotApplied extends Schema.TaggedError<StreamNotApplied>()("StreamNotApplied", {
+  file: Schema.String,
+  streams: Schema.Array(Schema.String)
+}) {
   override get message() {
-    return `${this.file} declares streams, which need the embedded profile, but FLOE_PROFILE is distributed; remove the file, or set FLOE_PROFILE=embedded.`
+    const names = this.streams.join(", ")
+    return `${this.file} declares ${this.streams.length === 1 ? `the stream ${names}, which is` : `the streams ${names}, which are`} not applied yet. Run floe streams apply, and start again.`
   }
 }
 
@@ -47,7 +52,6 @@ const start = Effect.fn("Declaration.start")(function* <E>(tables: Layer.Layer<T
   const found = yield* Declaration.find
   if (Option.isNone(found)) return
   const file = found.value
-  if ((yield* Settings.profile) === "distributed") return yield* new OnlyEmbedded({ file })
   const { streams } = yield* Declaration.read(file)
   const applied = yield* Streams
   const known = new Set((yield* applied.all).map(({ definition }) => definition.name))
@@ -56,6 +60,9 @@ const start = Effect.fn("Declaration.start")(function* <E>(tables: Layer.Layer<T
     yield* assertUnchanged(file, yield* applied.history(wanted.name), wanted)
   }
   const created = streams.filter(({ name }) => !known.has(name))
+  if (created.length > 0 && (yield* Settings.profile) === "distributed") {
+    return yield* new StreamNotApplied({ file, streams: created.map(({ name }) => name) })
+  }
   for (const { name } of created) {
     const fault = yield* Effect.provide(tableFault(name), tables)
     if (fault !== undefined) return yield* new Declaration.DeclarationInvalid({ file, sentences: [fault] })

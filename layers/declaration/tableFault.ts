@@ -1,9 +1,9 @@
 import { Effect } from "effect"
+import type { AppliedStream } from "../../services/StreamDefinition.ts"
 import { TableEvolution } from "../../services/TableEvolution.ts"
 
-/** Why a new stream cannot have its table, as the end of a sentence: its name is that of another table. */
-export const tableFault = Effect.fnUntraced(function* (stream: string) {
-  const { lastId, follows } = yield* (yield* TableEvolution).inTable(stream)
-  if (lastId === 0 || follows?.definition.name === stream) return undefined
-  return `stream ${stream}: the table default.${stream} exists already, and floe rebuild or another program made it; choose another name, or move that table away`
+/** Why a stream cannot be created, or changed, for what it has already: a sentence. */
+export const tableFault = Effect.fnUntraced(function* (stream: string, applied?: AppliedStream) {
+  const { fault } = yield* (yield* TableEvolution).inspect(stream, applied)
+  return fault === undefined ? undefined : `stream ${stream}: ${fault}`
 })

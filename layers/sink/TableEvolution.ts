@@ -13,6 +13,11 @@ import { evolveCommand, SinkControl } from "./SinkControl.ts"
 
 const encode = Schema.encodeSync(Schema.fromJsonString(AppliedStream))
 
+const stopped = "after its table had it"
+
+const takenName = (stream: string) =>
+  `the table default.${stream} exists already, and floe rebuild or another program made it; choose another name, or move that table away`
+
 const runLocally = (stream: AppliedStream) =>
   Effect.flatMap(TableWriter, ({ evolve }) => evolve(stream)).pipe(
     Effect.as("Done."),
@@ -24,30 +29,41 @@ export const layer = Layer.effect(
   Effect.gen(function* () {
     const services = yield* Effect.context<DataFolder | Leases>()
     const folder = yield* DataFolder
+    const evolve = Effect.fn("TableEvolution.evolve")(
+      function* (stream: AppliedStream, onProgress: (step: string) => Effect.Effect<void>) {
+        yield* SinkCommand.dispatch({
+          command: evolveCommand,
+          stream: stream.definition.name,
+          argument: encode(stream),
+          runLocally: runLocally(stream),
+          onProgress
+        })
+      },
+      // Built only here, because it creates its database.
+      Effect.provide(SinkControl.layer),
+      Effect.provide(services),
+      Effect.mapError((cause) => new EvolutionFailed({ reason: cause.message, cause }))
+    )
     return TableEvolution.of({
-      inTable: Effect.fn("TableEvolution.inTable")(
-        function* (stream: string) {
+      // The sink's requests are in order, and the log takes only the version that follows the last one.
+      exclusive: Effect.void,
+      inspect: Effect.fn("TableEvolution.inspect")(
+        function* (stream: string, applied: AppliedStream | undefined) {
           const table = Option.getOrUndefined(yield* readMetadata(folder.tableAt(stream)))
-          if (table === undefined) return { lastId: 0, follows: undefined }
-          return { lastId: table.metadata["last-column-id"], follows: appliedIn(table.metadata) }
+          if (table === undefined) return { begun: undefined, stopped, lastId: 0, fault: undefined }
+          const follows = appliedIn(table.metadata)
+          const isTaken = applied === undefined && follows?.definition.name !== stream
+          return {
+            begun: applied !== undefined && follows?.version === applied.version + 1 ? follows : undefined,
+            stopped,
+            lastId: table.metadata["last-column-id"],
+            fault: isTaken ? takenName(stream) : undefined
+          }
         },
         Effect.mapError((cause) => new EvolutionFailed({ reason: cause.message, cause }))
       ),
-      evolve: Effect.fn("TableEvolution.evolve")(
-        function* (stream: AppliedStream, onProgress: (step: string) => Effect.Effect<void>) {
-          yield* SinkCommand.dispatch({
-            command: evolveCommand,
-            stream: stream.definition.name,
-            argument: encode(stream),
-            runLocally: runLocally(stream),
-            onProgress
-          })
-        },
-        // Built only here, because it creates its database.
-        Effect.provide(SinkControl.layer),
-        Effect.provide(services),
-        Effect.mapError((cause) => new EvolutionFailed({ reason: cause.message, cause }))
-      )
+      // The first commit creates the table.
+      evolve: (next, onProgress) => (next.version === 1 ? Effect.void : evolve(next, onProgress))
     })
   })
 )

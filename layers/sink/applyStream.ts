@@ -1,4 +1,4 @@
-/** Makes a declared change of a stream the one in force: the table first, then the log, from which the server takes it. */
+/** Makes a declared change of a stream the one in force: the table and what else it has first, then the log, from which the server takes it. */
 import { Clock, Effect, Schema } from "effect"
 import type { AppliedStream, StreamDefinition } from "../../services/StreamDefinition.ts"
 import { Streams } from "../../services/Streams.ts"
@@ -6,6 +6,8 @@ import { TableEvolution } from "../../services/TableEvolution.ts"
 import { firstVersion } from "../declaration/assignIds.ts"
 import { compareStreams, nextVersion } from "../declaration/compareStreams.ts"
 import { sentenceOf } from "../declaration/Fault.ts"
+
+type OnProgress = (step: string) => Effect.Effect<void>
 
 class ChangeFailed extends Schema.TaggedError<ChangeFailed>()("ChangeFailed", {
   stream: Schema.String,
@@ -17,53 +19,47 @@ class ChangeFailed extends Schema.TaggedError<ChangeFailed>()("ChangeFailed", {
   }
 }
 
-/** The version that the stream's table got from a change that died before it was recorded. */
-export const interruptedChange = Effect.fnUntraced(function* (history: ReadonlyArray<AppliedStream>) {
-  const applied = history.at(-1)
-  if (applied === undefined) return undefined
-  const { follows } = yield* (yield* TableEvolution).inTable(applied.definition.name)
-  return follows?.version === applied.version + 1 ? follows : undefined
+/** Everything that the stream has gets this version, then the log. If this dies, the same call completes it. */
+export const bringIn = Effect.fnUntraced(function* (next: AppliedStream, onProgress: OnProgress) {
+  yield* (yield* TableEvolution).evolve(next, onProgress)
+  yield* (yield* Streams).record(next)
 })
 
-/** The versions of the stream, with such a change, which is recorded now. */
-const resumed = Effect.fnUntraced(function* (name: string) {
-  const streams = yield* Streams
-  const history = yield* streams.history(name)
-  const interrupted = yield* interruptedChange(history)
-  if (interrupted === undefined) return history
-  yield* streams.record(interrupted)
-  return [...history, interrupted]
+const current = Effect.fnUntraced(function* (name: string) {
+  const history = yield* (yield* Streams).history(name)
+  return { history, ...(yield* (yield* TableEvolution).inspect(name, history.at(-1))) }
 })
 
 /**
  * Creates the stream, or changes it; returns the version in force. `wanted` must be a change that is possible. If this dies,
  * the same call completes it.
  */
-export const applyStream = Effect.fn("applyStream")(function* (
-  wanted: StreamDefinition,
-  onProgress: (step: string) => Effect.Effect<void>
-) {
+export const applyStream = Effect.fn("applyStream")(function* (wanted: StreamDefinition, onProgress: OnProgress) {
   const { name } = wanted
-  const streams = yield* Streams
-  const { evolve, inTable } = yield* TableEvolution
-  const history = yield* resumed(name)
+  const failed = (reason: string) => new ChangeFailed({ stream: name, reason })
+  let { begun, fault, history, lastId } = yield* current(name)
+  if (begun !== undefined) {
+    yield* bringIn(begun, onProgress)
+    ;({ fault, history, lastId } = yield* current(name))
+  }
+  if (fault !== undefined) return yield* failed(`${sentenceOf(name, { path: "", sentence: fault })}.`)
   const now = yield* Clock.currentTimeMillis
   const applied = history.at(-1)
   if (applied === undefined) {
-    yield* streams.record(firstVersion(wanted, now))
+    yield* bringIn(firstVersion(wanted, now), onProgress)
     return 1
   }
   const { changes, refusals } = compareStreams(history, wanted)
   const [refusal] = refusals
   if (refusal !== undefined) {
-    const reason = `An earlier change is complete now, and this one cannot follow it: ${sentenceOf(name, refusal)}.`
-    return yield* new ChangeFailed({ stream: name, reason })
+    return yield* failed(
+      `An earlier change is complete now, and this one cannot follow it: ${sentenceOf(name, refusal)}.`
+    )
   }
   if (changes.length === 0) return applied.version
   // Another program may have added columns to the table.
-  const lastId = Math.max(applied.lastId, (yield* inTable(name)).lastId)
-  const next = nextVersion([...history.slice(0, -1), { ...applied, lastId }], wanted, now)
-  yield* evolve(next, onProgress)
-  yield* streams.record(next)
+  const known = { ...applied, lastId: Math.max(applied.lastId, lastId) }
+  const next = nextVersion([...history.slice(0, -1), known], wanted, now)
+  yield* bringIn(next, onProgress)
   return next.version
 })

@@ -2,16 +2,20 @@ import { Effect, Stream } from "effect"
 import { Command } from "effect/cli"
 import type { AppliedStream } from "../../../services/StreamDefinition.ts"
 import { Streams } from "../../../services/Streams.ts"
+import { TableEvolution } from "../../../services/TableEvolution.ts"
 import * as Declaration from "../../declaration/Declaration.ts"
+import { sentenceOf } from "../../declaration/Fault.ts"
 import { planStreams } from "../../declaration/planStreams.ts"
-import { tableFault } from "../../declaration/tableFault.ts"
 import * as Profile from "../../profile/Profile.ts"
-import { applyStream, interruptedChange } from "../../sink/applyStream.ts"
+import { applyStream, bringIn } from "../../sink/applyStream.ts"
 import { colorize } from "../terminal/colorize.ts"
 import { print } from "../terminal/Output.ts"
 import { json, printJson } from "../terminal/printJson.ts"
 import { renderPlan } from "../terminal/renderPlan.ts"
 import { withWorkProgress } from "../terminal/WorkProgress.ts"
+
+/** Streams that are read, or applied, at the same time. */
+const concurrency = 4
 
 /**
  * The declaration, and what it would change in this log; `possible` fails if it is not. A change that died half-way counts as
@@ -21,28 +25,34 @@ export const planned = Effect.fnUntraced(function* (json: boolean, isApplied: bo
   const file = yield* Declaration.required
   const compiled = yield* Declaration.read(file)
   const streams = yield* Streams
+  const { inspect } = yield* TableEvolution
+  const read = yield* Effect.forEach(
+    compiled.streams,
+    Effect.fnUntraced(function* ({ name }) {
+      const history = yield* streams.history(name)
+      return { name, history, state: yield* inspect(name, history.at(-1)) }
+    }),
+    { concurrency }
+  )
+  const faults = new Map(read.map(({ name, state }) => [name, state.fault]))
   const histories = new Map<string, ReadonlyArray<AppliedStream>>()
   const completed: Array<{ readonly stream: string; readonly version: number }> = []
-  for (const { name } of compiled.streams) {
-    const history = yield* streams.history(name)
-    const interrupted = yield* interruptedChange(history)
-    histories.set(name, interrupted === undefined ? history : [...history, interrupted])
-    if (interrupted === undefined) continue
-    const { version } = interrupted
-    if (isApplied) yield* streams.record(interrupted)
+  for (const { name, history, state } of read) {
+    const { begun } = state
+    histories.set(name, begun === undefined ? history : [...history, begun])
+    if (begun === undefined || state.fault !== undefined) continue
+    const { version } = begun
+    if (isApplied) yield* Effect.scoped(withWorkProgress((onProgress) => bringIn(begun, onProgress)))
     completed.push({ stream: name, version })
     const sentence = isApplied
-      ? `${name}: an earlier change had stopped after its table had it; it is complete now, as version ${version}.`
-      : `${name}: an earlier change stopped after its table had it; floe streams apply completes it first, as version ${version}.`
+      ? `${name}: an earlier change had stopped ${state.stopped}; it is complete now, as version ${version}.`
+      : `${name}: an earlier change stopped ${state.stopped}; floe streams apply completes it first, as version ${version}.`
     if (!json) yield* print(Stream.make(`${sentence}\n`))
   }
-  const plans = yield* Effect.forEach(
-    planStreams(compiled, histories),
-    Effect.fnUntraced(function* (plan) {
-      const fault = plan.action === "create" ? yield* tableFault(plan.stream) : undefined
-      return fault === undefined ? plan : { ...plan, refusals: [fault] }
-    })
-  )
+  const plans = planStreams(compiled, histories).map((plan) => {
+    const fault = faults.get(plan.stream)
+    return fault === undefined ? plan : { ...plan, refusals: [sentenceOf(plan.stream, { path: "", sentence: fault })] }
+  })
   if (!json) yield* print(Stream.make(renderPlan(plans, yield* colorize, isApplied)))
   const sentences = plans.flatMap(({ refusals }) => refusals)
   const possible =
@@ -50,22 +60,26 @@ export const planned = Effect.fnUntraced(function* (json: boolean, isApplied: bo
   return { compiled, plans, possible, completed }
 })
 
-export const apply = Command.make(
-  "apply",
-  { json },
-  Effect.fn("floe streams apply")(function* ({ json }) {
-    const { compiled, plans, possible, completed } = yield* planned(json, true)
-    yield* possible
-    const applied = completed.filter(({ stream }) => plans.find((plan) => plan.stream === stream)?.action === "none")
-    for (const [index, wanted] of compiled.streams.entries()) {
-      if (plans[index]?.action === "none") continue
+/** Applies the declaration, and prints the plan and what was applied. */
+const applyDeclared = Effect.fn("floe streams apply")(function* ({ json }: { readonly json: boolean }) {
+  yield* (yield* TableEvolution).exclusive
+  const { compiled, plans, possible, completed } = yield* planned(json, true)
+  yield* possible
+  const applied = completed.filter(({ stream }) => plans.find((plan) => plan.stream === stream)?.action === "none")
+  const changed = compiled.streams.filter((_, index) => plans[index]?.action !== "none")
+  yield* Effect.forEach(
+    changed,
+    Effect.fnUntraced(function* (wanted) {
       const version = yield* withWorkProgress((onProgress) => applyStream(wanted, onProgress))
       applied.push({ stream: wanted.name, version })
       if (!json) yield* print(Stream.make(`Applied: ${wanted.name} is at version ${version}.\n`))
-    }
-    if (json) yield* printJson(applied)
-  }, Effect.scoped)
-).pipe(
+    }),
+    { concurrency }
+  )
+  if (json) yield* printJson(applied)
+}, Effect.scoped)
+
+export const apply = Command.make("apply", { json }, applyDeclared).pipe(
   Command.withDescription(
     "Apply the declaration: create the streams that are new, and change those that exist. Each stream changes first in its table and then in the log, which a running server follows within seconds. The server and the sink may run or be stopped. Floe shows the plan first, and changes nothing if a change is not possible. If it is interrupted, run it again."
   ),

@@ -13,6 +13,8 @@ export const layer = Layer.succeed(
     find: (name) =>
       name === weather ? Effect.succeed(weatherStream) : Effect.fail(new NoSuchStream({ name, nearest: null })),
     history: (name) => Effect.succeed(name === weather ? [weatherStream] : []),
+    begin: ({ definition: { name } }) => Effect.fail(onlyWeather("streams", name)),
+    pending: Effect.succeed([]),
     record: ({ definition: { name } }) => Effect.fail(onlyWeather("streams", name))
   })
 )

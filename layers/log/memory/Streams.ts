@@ -8,8 +8,11 @@ import { nearest } from "../../runtime/nearest.ts"
 export const layer = Layer.sync(Streams, () => {
   const histories = new Map<string, ReadonlyArray<AppliedStream>>([["weather", [weatherStream]]])
   const all = Effect.sync(() => [...histories.values()].flatMap((history) => history.at(-1) ?? []))
+  const begun = new Map<string, AppliedStream>()
   return Streams.of({
     all,
+    begin: (stream) => Effect.sync(() => void begun.set(stream.definition.name, stream)),
+    pending: Effect.sync(() => [...begun.values()]),
     find: Effect.fnUntraced(function* (name) {
       const found = histories.get(name)?.at(-1)
       if (found !== undefined) return found
@@ -20,6 +23,7 @@ export const layer = Layer.sync(Streams, () => {
       Effect.sync(() => {
         const { name } = stream.definition
         histories.set(name, [...(histories.get(name) ?? []), stream])
+        begun.delete(name)
       })
   })
 })

@@ -85,6 +85,8 @@ export const layer = Layer.effect(
 
     return Streams.of({
       all,
+      begin: () => Effect.void,
+      pending: Effect.succeed([]),
       find: Effect.fn("Streams.find")(function* (name: string) {
         const streams = yield* all
         const found = streams.find(({ definition }) => definition.name === name)

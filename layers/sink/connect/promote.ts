@@ -12,6 +12,7 @@ import type { Position } from "../../../services/EventLog.ts"
 import { type Discards, RebuildRefused, RebuildUnavailable } from "../../../services/Rebuild.ts"
 import { weather } from "../../../services/TableReader.ts"
 import { controlTopic, coordinator, Topics } from "../../../services/Topics.ts"
+import { weatherStream } from "../../../services/Weather.ts"
 import { monotonic, monotonicMillis } from "../../runtime/elapsed.ts"
 import { plural } from "../../runtime/plural.ts"
 import * as RebuildTable from "../../table/trino/rebuildTable.ts"
@@ -44,7 +45,7 @@ const isStopped = Effect.map(
 
 /** An earlier statement that is still running would undo what the sink commits later. */
 const waitForOtherReplacement = Effect.gen(function* () {
-  const running = yield* Effect.repeat(retryWhileUnavailable(RebuildTable.isReplacing), {
+  const running = yield* Effect.repeat(retryWhileUnavailable(RebuildTable.isReplacing(weather)), {
     schedule: abandonedStatement,
     until: (running) => !running
   })
@@ -118,7 +119,7 @@ const replace = Effect.fnUntraced(function* <E, R>(
 ) {
   const before = yield* currentState
   const { id } = yield* RebuildRun.logTopic(topic)
-  yield* RebuildTable.replaceWeather(table, bucket, id).pipe(
+  yield* RebuildTable.replace(weatherStream, table, bucket, id).pipe(
     Effect.catch(
       Effect.fnUntraced(function* (error) {
         yield* waitForOtherReplacement

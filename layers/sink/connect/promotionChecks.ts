@@ -29,7 +29,7 @@ export const requirePromotable = Effect.fnUntraced(function* ({ connector, table
     )
   }
   if (!(yield* RebuildTable.exists(weather)) || discard.otherWriters === true) return
-  const others = yield* OtherWriters.find
+  const others = yield* OtherWriters.find(weather)
   if (others.length === 0) return
   const changes = [
     ...others.slice(0, shownChanges).map(describeChange),
@@ -51,7 +51,7 @@ export const requireNoLostRows = Effect.fnUntraced(function* (
   const lost = yield* retryWhileUnavailable(LostRows.count(table))
   const written =
     discard.otherWriters === true
-      ? (yield* retryWhileUnavailable(OtherWriters.find)).reduce((sum, { added }) => sum + added, 0)
+      ? (yield* retryWhileUnavailable(OtherWriters.find(weather))).reduce((sum, { added }) => sum + added, 0)
       : 0
   if (lost <= written) return
   return yield* refuse(

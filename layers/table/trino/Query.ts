@@ -35,6 +35,10 @@ const advices: ReadonlyArray<readonly [message: RegExp, advice: string]> = [
     /Illegal keys in extra_properties/,
     "add the line iceberg.allowed-extra-properties=floe.log.id from deploy/trino/etc to Trino's catalog, and restart Trino (docker compose restart trino)"
   ],
+  [
+    /types incompatible with the existing columns/,
+    "set metastore.disallow.incompatible.col.type.changes to false in the metastore's metastore-site.xml, as deploy/hive-metastore does, and restart it"
+  ],
   [/Table 'iceberg\.default\.weather' does not exist$/, "run floe table create"]
 ]
 

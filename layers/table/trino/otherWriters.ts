@@ -1,7 +1,6 @@
-/** Finds the snapshots of `default.weather` that neither the sink nor maintenance committed. */
+/** Finds the snapshots of a stream's table that neither the sink nor maintenance committed. */
 import { Effect } from "effect"
 import type { OtherChange } from "../../../services/TableChecksums.ts"
-import { weather } from "../../../services/TableReader.ts"
 import { isSinkCommit } from "./sinkCommit.ts"
 import * as Snapshots from "./snapshots.ts"
 
@@ -25,6 +24,6 @@ export const among = (chain: ReadonlyArray<Snapshots.Snapshot>): ReadonlyArray<O
     return added + deleted === 0 ? [] : [{ snapshotId: id, parentId, by, added, deleted }]
   })
 
-export const find = Effect.map(Snapshots.read(weather), (snapshots) => among(Snapshots.currentChain(snapshots))).pipe(
-  Effect.withSpan("OtherWriters.find")
+export const find = Effect.fn("OtherWriters.find")((table: string) =>
+  Effect.map(Snapshots.read(table), (snapshots) => among(Snapshots.currentChain(snapshots)))
 )

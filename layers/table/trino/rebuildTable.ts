@@ -2,12 +2,14 @@
 import { Effect, Option, Schema, Stream } from "effect"
 import { Query, type QueryError, QueryFailed } from "../../../services/Query.ts"
 import type { SinkCommit } from "../../../services/SinkCommits.ts"
-import { columns } from "../../../services/Weather.ts"
+import type { AppliedStream } from "../../../services/StreamDefinition.ts"
+import { weatherStream } from "../../../services/Weather.ts"
 import * as LogId from "./logId.ts"
 import { parseShowCreate } from "./parseShowCreate.ts"
-import { metadataTable, Whole } from "./rows.ts"
+import { literal, metadataTable, Whole } from "./rows.ts"
 import { commitOf } from "./sinkCommit.ts"
-import { createStatement, propertiesAt, name as weather } from "./weatherTable.ts"
+import { columnNames, createStatement, propertiesOf, nameOf as streamTable } from "./streamTable.ts"
+import { quoted } from "./trinoTypes.ts"
 
 const nameOf = (table: string) => `iceberg.default."${table}"`
 
@@ -30,22 +32,28 @@ export interface State {
   readonly commit: Option.Option<SinkCommit>
 }
 
-const replacing = `CREATE OR REPLACE TABLE ${weather} `
+const replacing = (stream: string) => `CREATE OR REPLACE TABLE ${streamTable(stream)} `
 
 /**
- * The statement that replaces `default.weather` with the rows of another table. It keeps what else `SHOW CREATE TABLE`
+ * The statement that replaces a stream's table with the rows of another table. It keeps what else `SHOW CREATE TABLE`
  * shows, for example a comment or a sort order. `current` is the output of that statement, or empty without a table.
  */
-export const replaceStatement = (current: string, table: string, bucket: string, logId: string) => {
+export const replaceStatement = (
+  current: string,
+  table: string,
+  bucket: string,
+  logId: string,
+  { definition }: AppliedStream = weatherStream
+) => {
   const properties = {
     ...Object.fromEntries(parseShowCreate(current).properties),
-    ...propertiesAt(bucket),
+    ...propertiesOf(definition, bucket),
     extra_properties: LogId.assignment(logId)
   }
   const comment = /\n\)\n(COMMENT '(?:[^']|'')*'\n)/.exec(current)?.[1] ?? ""
-  const names = columns.join(", ")
+  const names = columnNames(definition)
   const lines = Object.entries(properties).map(([key, value]) => `   ${key} = ${value}`)
-  return `${replacing}(${names})\n${comment}WITH (\n${lines.join(",\n")}\n)\nAS SELECT ${names} FROM ${nameOf(table)}`
+  return `${replacing(definition.name)}(${names})\n${comment}WITH (\n${lines.join(",\n")}\n)\nAS SELECT ${names} FROM ${nameOf(table)}`
 }
 
 const run = Effect.fnUntraced(
@@ -89,9 +97,12 @@ export const exists = Effect.fn("RebuildTable.exists")(function* (table: string)
   return (yield* all(Name, sql)).length > 0
 })
 
-export const create = Effect.fn("RebuildTable.create")((table: string) => run(createStatement(nameOf(table))))
+/** With the columns and partitions of a stream. */
+export const create = Effect.fn("RebuildTable.create")((table: string, stream: AppliedStream = weatherStream) =>
+  run(createStatement(stream, nameOf(table)))
+)
 
-/** How many hours the table has, and how many Trino writes in one statement. */
+/** How many partitions the table has, and how many Trino writes in one statement. */
 export const hours = Effect.fn("RebuildTable.hours")(function* (table: string) {
   const [count] = yield* all(Count, `SELECT count(*) FROM ${metadataTable(table, "partitions")}`)
   const [limit] = yield* all(Property, "SHOW SESSION LIKE 'iceberg.max$_partitions$_per$_writer' ESCAPE '$'")
@@ -99,18 +110,25 @@ export const hours = Effect.fn("RebuildTable.hours")(function* (table: string) {
 })
 
 /** Whether Trino is running such a statement; it drops one whose client is gone after 5 minutes. */
-export const isReplacing = Effect.gen(function* () {
-  const sql = `SELECT count(*) FROM system.runtime.queries WHERE state NOT IN ('FINISHED', 'FAILED') AND starts_with(query, '${replacing}')`
+export const isReplacing = Effect.fn("RebuildTable.isReplacing")(function* (stream: string) {
+  const sql = `SELECT count(*) FROM system.runtime.queries WHERE state NOT IN ('FINISHED', 'FAILED') AND starts_with(query, '${replacing(stream)}')`
   const [running] = yield* all(Count, sql)
   return running?.[0] !== 0
-}).pipe(Effect.withSpan("RebuildTable.isReplacing"))
+})
 
-/** One commit: readers see the old rows or the new ones, and older snapshots stay. */
-export const replaceWeather = Effect.fn("RebuildTable.replaceWeather")(function* (
+/** One commit: readers see the old rows or the new ones, and older snapshots stay. Comments of columns are set again. */
+export const replace = Effect.fn("RebuildTable.replace")(function* (
+  stream: AppliedStream,
   table: string,
   bucket: string,
   logId: string
 ) {
-  const [shown] = (yield* exists("weather")) ? yield* all(Name, `SHOW CREATE TABLE ${weather}`) : []
-  yield* run(replaceStatement(shown?.[0] ?? "", table, bucket, logId))
+  const { columns, name } = stream.definition
+  const [shown] = (yield* exists(name)) ? yield* all(Name, `SHOW CREATE TABLE ${streamTable(name)}`) : []
+  yield* run(replaceStatement(shown?.[0] ?? "", table, bucket, logId, stream))
+  for (const column of columns) {
+    if (column.doc !== undefined) {
+      yield* run(`COMMENT ON COLUMN ${streamTable(name)}.${quoted(column.name)} IS ${literal(column.doc)}`)
+    }
+  }
 })

@@ -15,7 +15,7 @@ export const metadataTable = (table: string, kind: string) => `iceberg.default."
 /** SQL for a time as milliseconds since 1970. */
 export const millisOf = (time: string) => `CAST(round(to_unixtime(${time}) * 1000) AS bigint)`
 
-const isMissing = (error: QueryError) => error._tag === "QueryFailed" && error.reason._tag === "RelationMissing"
+export const isMissing = (error: QueryError) => error._tag === "QueryFailed" && error.reason._tag === "RelationMissing"
 
 const reasonOf = (error: QueryError) => (error._tag === "QueryFailed" ? error.message : error.reason)
 

@@ -2,6 +2,7 @@
 import { Effect } from "effect"
 import type { Finding } from "../../../../services/Checks.ts"
 import { describeChange } from "../../../../services/TableChecksums.ts"
+import { weather } from "../../../../services/TableReader.ts"
 import { find } from "../../../table/trino/otherWriters.ts"
 import type { RebuildAdvice } from "./rebuildAdvice.ts"
 
@@ -12,7 +13,7 @@ export const writers = (advice: Effect.Effect<RebuildAdvice>) => ({
   ok: "No other writer has changed rows of the table since its oldest snapshot.",
   needs: ["table", "origin"],
   run: Effect.gen(function* () {
-    const others = yield* find
+    const others = yield* find(weather)
     if (others.length === 0) return []
     const more = others.length > most ? [`${others.length - most} more`] : []
     const finding: Finding = {

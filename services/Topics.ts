@@ -6,6 +6,8 @@ import { Context, type Effect, type Option, Schema } from "effect"
 
 /** The dead-letter topic of a topic: rejected messages, with the reason in their headers. */
 export const deadLettersOf = (topic: string) => `${topic}-dlq`
+/** The compacted topic with the definitions of all streams. */
+export const streamsTopic = "floe-streams"
 /** The control topic, through which the connector's tasks coordinate commits. */
 export const controlTopic = "control-iceberg"
 /** The consumer group of the coordinator on the control topic. */

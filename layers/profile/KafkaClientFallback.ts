@@ -1,10 +1,14 @@
-/** Replace the log, the topics and the sink's commits if the native Kafka client is missing: each call fails and names it. */
+/** Replace the log, its streams, the topics and the sink's commits if the native Kafka client is missing: each call fails and names it. */
 import { Effect, Layer, Stream } from "effect"
 import { EventLogReader, LogUnavailable } from "../../services/EventLog.ts"
 import { SinkCommits, SinkCommitsUnavailable } from "../../services/SinkCommits.ts"
+import { Streams } from "../../services/Streams.ts"
+import { weather } from "../../services/TableReader.ts"
 import { Topics, TopicsUnavailable } from "../../services/Topics.ts"
+import { weatherStream } from "../../services/Weather.ts"
 import type { KafkaClientMissing } from "../log/kafka/client.ts"
 import * as EventLogReaderLayer from "../log/kafka/EventLogReader.ts"
+import * as StreamsLayer from "../log/kafka/Streams.ts"
 import * as TopicsLayer from "../log/kafka/Topics.ts"
 import * as SinkCommitsLayer from "../sink/connect/SinkCommits.ts"
 
@@ -19,6 +23,23 @@ export const logReader = EventLogReaderLayer.layer.pipe(
       firstAt: () => missing("firstAt")
     }
     return Layer.succeed(EventLogReader, EventLogReader.of({ ...reader, of: () => reader }))
+  })
+)
+
+export const streams = StreamsLayer.layer.pipe(
+  Layer.catchTag("KafkaClientMissing", (cause) => {
+    const missing = Effect.fail(LogUnavailable.because("streams", reasonOf(cause), cause))
+    return Layer.succeed(
+      Streams,
+      Streams.of({
+        all: missing,
+        find: (name) => (name === weather ? Effect.succeed(weatherStream) : missing),
+        history: (name) => (name === weather ? Effect.succeed([weatherStream]) : missing),
+        pending: missing,
+        begin: () => missing,
+        record: () => missing
+      })
+    )
   })
 )
 

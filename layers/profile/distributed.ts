@@ -49,7 +49,7 @@ export const layers = {
   log: Layer.merge(EventLog.layer, Streams.layer),
   logReader: EventLogReader.layer,
   existingLog: EventLogReader.layer,
-  streams: Streams.layer,
+  streams: KafkaClientFallback.streams,
   logTarget: LogTarget.layer,
   // Its address is in its settings.
   serverAddress: Layer.empty,
@@ -69,7 +69,12 @@ export const layers = {
   ),
   status: Components.layer.pipe(
     Layer.provide([Connector.layer, Metastore.layer, Storage.layer]),
-    Layer.provideMerge([KafkaClientFallback.logReader, weatherReader, Streams.layer, StreamSinks.weatherOnly])
+    Layer.provideMerge([
+      KafkaClientFallback.logReader,
+      weatherReader,
+      KafkaClientFallback.streams,
+      StreamSinks.weatherOnly
+    ])
   ),
   checks: checksWithin({}),
   evolution: onlyEmbedded(),

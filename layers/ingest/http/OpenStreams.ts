@@ -1,11 +1,13 @@
 /** The streams that the server takes events of. A request reads them again after a second, so that an applied change needs no restart. */
-import { Clock, Effect } from "effect"
+import { Clock, Effect, Result } from "effect"
+import type { LogUnavailable } from "../../../services/EventLog.ts"
 import type { AppliedStream } from "../../../services/StreamDefinition.ts"
 import { Streams } from "../../../services/Streams.ts"
+import { weatherStream } from "../../../services/Weather.ts"
 import { monotonicMillisUnsafe } from "../../runtime/elapsed.ts"
 import { nearest } from "../../runtime/nearest.ts"
 import * as Checker from "../checker/Checker.ts"
-import { errorResponse, shown } from "./ErrorResponse.ts"
+import { errorResponse, fromLog, shown } from "./ErrorResponse.ts"
 
 export interface OpenStream {
   readonly applied: AppliedStream
@@ -25,9 +27,12 @@ export const make = Effect.fnUntraced(function* () {
   let changes = 0
   let readAt = Number.NEGATIVE_INFINITY
   let isBehind = false
+  /** Until they are read for the first time. */
+  let unread: LogUnavailable | undefined
 
   const openAll = (all: ReadonlyArray<AppliedStream>) => {
     isBehind = false
+    unread = undefined
     if (all.length === open.size && all.every((one) => isSame(one, open.get(one.definition.name)?.applied))) return
     open = new Map(
       all.map((applied) => {
@@ -48,7 +53,7 @@ export const make = Effect.fnUntraced(function* () {
     if (isBehind) return
     isBehind = true
     yield* Effect.logWarning(
-      "The definitions of the streams cannot be read; the server goes on with those that it read before.",
+      "The definitions of the streams cannot be read; the server goes on with those that it knows.",
       error
     )
   })
@@ -59,7 +64,14 @@ export const make = Effect.fnUntraced(function* () {
     readAt = now
     return Effect.matchEffect(streams.all, { onFailure: goOn, onSuccess: (all) => Effect.sync(() => openAll(all)) })
   })
-  openAll(yield* streams.all)
+  const first = yield* Effect.result(streams.all)
+  if (Result.isSuccess(first)) openAll(first.success)
+  else {
+    if (first.failure._tag === "LogCorrupt") return yield* first.failure
+    openAll([weatherStream])
+    unread = first.failure
+    yield* goOn(first.failure)
+  }
 
   return {
     /** Reads the definitions again, unless they were read less than a second ago. */
@@ -68,8 +80,9 @@ export const make = Effect.fnUntraced(function* () {
     changes: () => changes,
     all: () => [...open.values()],
     get: (name: string) => open.get(name),
-    /** The response for a name that no stream has. */
+    /** The response for a name that no stream has, or that is not known because they could not be read yet. */
     missing: (name: string) => {
+      if (unread !== undefined) return fromLog(unread)
       const similar = name.length > 64 ? undefined : nearest(name, [...open.keys()])
       const hint = similar === undefined ? "GET /streams lists them all" : `the nearest name is ${similar}`
       return errorResponse(404, `There is no stream ${shown(name)}; ${hint}.`)

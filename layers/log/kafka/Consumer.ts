@@ -10,7 +10,7 @@ import type { KafkaFailure } from "./failures.ts"
 const batchSize = 2_000
 const prefetchKilobytes = 16_384
 /** Milliseconds that a broker holds an empty fetch; a consumer that seeks waits for the fetch before. */
-const fetchWait = 50
+const seekingFetchWait = 50
 /** Messages wake a consumer; it also polls at this interval (ms), to notice that the brokers are down. */
 const pollInterval = 500
 /** Consumers kept for the next reader, because creating one takes 60 ms. */
@@ -42,7 +42,11 @@ interface Idle {
   downSince: number | undefined
 }
 
-export const make = Effect.fnUntraced(function* (topic: string, isolation: Isolation = "read_uncommitted") {
+export const make = Effect.fnUntraced(function* (
+  topic: string,
+  isolation: Isolation = "read_uncommitted",
+  fetchWait = seekingFetchWait
+) {
   const { kafka, config, failure, timeout, describe } = yield* Cluster
   const clock = yield* Clock.Clock
   const idle: Array<Idle> = []

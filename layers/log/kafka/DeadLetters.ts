@@ -1,5 +1,5 @@
 import type { Message } from "@confluentinc/kafka-javascript"
-import { Array as Arr, Cause, Clock, Effect, Layer, Scope, Stream } from "effect"
+import { Array as Arr, Cause, Effect, Layer, Scope, Stream } from "effect"
 import { DeadLetters, DeadLettersUnavailable, NoSuchDeadLetter } from "../../../services/DeadLetters.ts"
 import type { PartitionBounds, Position } from "../../../services/EventLog.ts"
 import { topic } from "../../../services/Settings.ts"
@@ -10,6 +10,7 @@ import * as Consumer from "./Consumer.ts"
 import { folding, letterOf, noteHeaders, noteValue, placeOf } from "./deadLetterRecords.ts"
 import type { KafkaFailure } from "./failures.ts"
 import * as Producer from "./Producer.ts"
+import { sendOne } from "./sendOne.ts"
 
 const unavailable = (operation: string) => (cause: KafkaFailure) =>
   new DeadLettersUnavailable({ operation, reason: cause.reason.message, cause })
@@ -115,23 +116,8 @@ const make = Effect.gen(function* () {
   const remember = Effect.fn("DeadLetters.remember")(
     function* (position: Position, at: string) {
       const note = { position, at }
-      const { send, seen } = yield* producer
-      const millis = yield* Clock.currentTimeMillis
-      yield* Effect.callback<void, KafkaFailure>((resume) => {
-        const failed = (cause: unknown) => resume(Effect.fail(cluster.failure(cause, name, seen())))
-        const batch: Producer.Batch = {
-          open: 0,
-          failure: undefined,
-          tooLarge: 0,
-          delivered: () => {},
-          done: () => (batch.failure === undefined ? resume(Effect.void) : failed(batch.failure))
-        }
-        try {
-          send(batch, 0, noteValue(name, note), null, millis, noteHeaders(note))
-        } catch (cause) {
-          failed(cause)
-        }
-      })
+      const message = { key: null, value: noteValue(name, note), headers: noteHeaders(note) }
+      yield* Effect.provideService(sendOne(name, yield* producer, message), Cluster, cluster)
     },
     Effect.mapError(unavailable("remember"))
   )

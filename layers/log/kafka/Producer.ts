@@ -25,11 +25,11 @@ export interface Batch {
 }
 
 export interface Producer {
-  /** Enqueues a message; throws if the client does not accept it. */
+  /** Enqueues a message, without a value a tombstone; throws if the client does not accept it. */
   readonly send: (
     batch: Batch,
     index: number,
-    value: Buffer,
+    value: Buffer | null,
     key: string | null,
     acceptedAt: number,
     headers?: ReadonlyArray<Header>

@@ -43,7 +43,7 @@ declare module "@confluentinc/kafka-javascript" {
     produce(
       topic: string,
       partition: number | null,
-      value: Buffer,
+      value: Buffer | null,
       key: string | null,
       timestamp: number,
       opaque: Opaque,

@@ -1,0 +1,68 @@
+/**
+ * The records of the topic of streams. `readings/2` is a version of a stream; `readings/pending` the version that an apply
+ * is bringing in, with a tombstone once it is recorded.
+ */
+import type { Message } from "@confluentinc/kafka-javascript"
+import { Option, Schema } from "effect"
+import { LogCorrupt } from "../../../services/EventLog.ts"
+import { AppliedStream } from "../../../services/StreamDefinition.ts"
+
+const decode = Schema.decodeUnknownOption(Schema.fromJsonString(AppliedStream))
+const encode = Schema.encodeSync(Schema.fromJsonString(AppliedStream))
+
+export const valueOf = (stream: AppliedStream) => Buffer.from(encode(stream))
+export const versionKey = ({ definition, version }: AppliedStream) => `${definition.name}/${version}`
+export const pendingKey = (name: string) => `${name}/pending`
+
+export interface StreamHistories {
+  /** Every version of each stream, oldest first, by name. */
+  readonly histories: ReadonlyMap<string, ReadonlyArray<AppliedStream>>
+  /** The versions that were begun and not recorded. */
+  readonly pending: ReadonlyArray<AppliedStream>
+  /** The first record that cannot be read. */
+  readonly corrupt: LogCorrupt | undefined
+}
+
+export const noStreams: StreamHistories = { histories: new Map(), pending: [], corrupt: undefined }
+
+const byName = (a: string, b: string) => (a < b ? -1 : 1)
+
+/** Folds the topic into the streams; messages with other keys are left out. */
+export const folding = () => {
+  const applied = new Map<string, AppliedStream>()
+  const pending = new Map<string, AppliedStream>()
+  const corrupt = new Map<string, LogCorrupt>()
+
+  const take = ({ key, value, partition, offset }: Message) => {
+    const text = key?.toString() ?? ""
+    const [, name, what] = /^([^/]+)\/(\d+|pending)$/.exec(text) ?? []
+    if (name === undefined) return
+    const records = what === "pending" ? pending : applied
+    records.delete(text)
+    corrupt.delete(text)
+    if (value === null) return
+    const stream = Option.getOrUndefined(decode(value.toString()))
+    if (stream?.definition.name === name && (what === "pending" || String(stream.version) === what)) {
+      records.set(text, stream)
+    } else {
+      const reason = `the definition of the stream ${name} is unreadable`
+      corrupt.set(text, new LogCorrupt({ position: { partition, offset }, reason }))
+    }
+  }
+
+  const histories = () => {
+    const versions = [...applied.values()].toSorted((a, b) => a.version - b.version)
+    const grouped = [...Map.groupBy(versions, ({ definition }) => definition.name)]
+    return new Map(grouped.toSorted(([a], [b]) => byName(a, b)))
+  }
+
+  return {
+    take,
+    state: (): StreamHistories => {
+      const known = histories()
+      const isComing = ({ definition, version }: AppliedStream) =>
+        version > (known.get(definition.name)?.at(-1)?.version ?? 0)
+      return { histories: known, pending: [...pending.values()].filter(isComing), corrupt: [...corrupt.values()][0] }
+    }
+  }
+}

@@ -1,6 +1,5 @@
 /** The layers of the embedded profile: npm alone, one data folder. */
 import { Layer } from "effect"
-import { weatherStream } from "../../services/Weather.ts"
 import * as LogTarget from "../ingest/embeddedTarget.ts"
 import * as ServerAddress from "../ingest/ServerAddress.ts"
 import * as DeadLetters from "../log/sqlite/DeadLetters.ts"
@@ -49,7 +48,6 @@ export const layers = {
   onlyEmbedded: Layer.empty,
   sink: DrainOnShutdown.layer.pipe(
     Layer.provideMerge(Sink.layer),
-    Layer.provide(TableWriter.layerOf(weatherStream)),
     Layer.provide(TableWriter.writersLayer),
     Layer.provide([Leases.layer, SinkControl.layer, Streams.layer]),
     Layer.provideMerge(DataFolder.layer)

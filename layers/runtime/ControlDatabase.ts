@@ -33,6 +33,10 @@ const tables = `
     stream TEXT PRIMARY KEY,
     since INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS failed_streams (
+    stream TEXT PRIMARY KEY,
+    reason TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
 `
 
 /** How long a statement waits for another process; this blocks the event loop. */

@@ -48,12 +48,15 @@ const status = Effect.fn("Connector.status")(function* (name: string) {
     stream === weather ? control.paused : Effect.map(control.pausedStreams, (paused) => paused.includes(stream))
   )
   const last: SinkStatus["state"] = report?.state === "failed" ? "failed" : "stopped"
+  const failures = isAlive ? yield* unavailable("status")(control.failures) : []
+  const failure = failures.find((failure) => failure.stream === stream)
   // What the sink reports is about weather.
   const isOther = stream !== weather && report !== undefined && report.state !== "failed"
-  const current = isOther ? (paused ? "paused" : "running") : report?.state
+  const running = isOther ? (paused ? "paused" : "running") : report?.state
+  const current = failure === undefined ? running : "failed"
   const state = states[isAlive && current !== undefined ? current : last]
   const worker = isAlive ? `${hostname()}, process ${report.processId}` : null
-  const trace = report?.reason ?? null
+  const trace = failure?.reason ?? report?.reason ?? null
   return {
     name,
     connector: { state: state === "STOPPED" && paused ? "PAUSED" : state, worker, trace: null },

@@ -24,6 +24,8 @@ const heartbeatInterval = "1 second"
 export interface RequestsOptions {
   /** The sink of a stream. */
   readonly find: (stream: string) => StreamSink | undefined
+  /** Why the sink cannot write a stream; undefined if it can. */
+  readonly reasonOf: (stream: string) => string | undefined
   /** Whether weather starts paused. */
   readonly paused: boolean
 }
@@ -46,7 +48,7 @@ const tolerating = () => {
     )
 }
 
-export const make = Effect.fnUntraced(function* ({ find, paused }: RequestsOptions) {
+export const make = Effect.fnUntraced(function* ({ find, paused, reasonOf }: RequestsOptions) {
   const control = yield* SinkControl
   const folder = yield* DataFolder
   const services = yield* Effect.context<DataFolder | Leases>()
@@ -86,9 +88,12 @@ export const make = Effect.fnUntraced(function* ({ find, paused }: RequestsOptio
     (stream: string) =>
     <A, E>(effect: Effect.Effect<A, E, DataFolder | Leases>) =>
       Effect.provideService(effect, DataFolder, folderOf(folder, stream)).pipe(Effect.provide(services))
-  const workOf = ({ argument, command, stream = weather }: SinkRequest): Work => {
-    const sink = find(stream)
-    if (sink === undefined) return Effect.fail({ message: `The sink does not write the stream ${stream}.` })
+  const missing = (stream: string) => {
+    const reason = reasonOf(stream)
+    const failed = `The sink cannot write the stream ${stream} at the moment. ${reason}`
+    return { message: reason === undefined ? `The sink does not write the stream ${stream}.` : failed }
+  }
+  const workOf = ({ argument, command, stream = weather }: SinkRequest, sink: StreamSink): Work => {
     switch (command) {
       case "pause":
         return pause(sink)
@@ -110,8 +115,13 @@ export const make = Effect.fnUntraced(function* ({ find, paused }: RequestsOptio
       Effect.forever
     )
     const failIfStopped = Effect.suspend(() => (reason === undefined ? Effect.void : Effect.fail({ message: reason })))
+    const work = Effect.suspend(() => {
+      const { stream = weather } = request
+      const sink = find(stream)
+      return sink === undefined ? Effect.fail(missing(stream)) : sink.using(workOf(request, sink))
+    })
     yield* failIfStopped.pipe(
-      Effect.andThen(workOf(request)),
+      Effect.andThen(work),
       Effect.raceFirst(heartbeat),
       Effect.matchEffect({
         onSuccess: (outcome) =>

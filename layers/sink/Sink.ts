@@ -2,20 +2,22 @@
  * The one sink: brings the log of every applied stream into its table for as long as its layer lives.
  * Owns: which streams it takes up, and its own end. Does not own: one stream (StreamSink), the log (EventLogReader), the tables (TableWriter), requests (SinkControl).
  */
-import { Cause, Context, Deferred, Effect, Fiber, Layer, Option, Scope } from "effect"
+import { Cause, Context, Deferred, Effect, Exit, Fiber, Layer, Option, Scope } from "effect"
 import type { DataFolder } from "../../services/DataFolder.ts"
 import type { EventLogReader, LogCorrupt, LogUnavailable } from "../../services/EventLog.ts"
 import { commitInterval, topic } from "../../services/Settings.ts"
 import type { AppliedStream } from "../../services/StreamDefinition.ts"
 import { Streams } from "../../services/Streams.ts"
 import { weather } from "../../services/TableReader.ts"
-import { type TableUnavailable, TableWriter } from "../../services/TableWriter.ts"
+import type { TableUnavailable } from "../../services/TableWriter.ts"
+import { weatherStream } from "../../services/Weather.ts"
 import * as RetryReporter from "../runtime/RetryReporter.ts"
 import { TableWriters } from "../table/iceberg/TableWriter.ts"
 import { folderInPlace, lockInPlace } from "./folderInPlace.ts"
 import { limitHeapGrowth } from "./limitHeapGrowth.ts"
 import * as Requests from "./Requests.ts"
 import { SinkControl } from "./SinkControl.ts"
+import * as SinkFailures from "./SinkFailures.ts"
 import { SinkStopped } from "./SinkStopped.ts"
 import * as StreamSink from "./StreamSink.ts"
 
@@ -35,8 +37,8 @@ export class Sink extends Context.Service<
   }
 >()("floe/layers/sink/Sink") {
   /**
-   * When the layer closes, the sink commits what is staged. A stream that cannot go on stops the whole sink, as a sink that
-   * runs on without one of its tables would look healthy; the sentence names the stream, and the log keeps the events of all.
+   * When the layer closes, the sink commits what is staged. A stream that cannot go on is stopped alone, reported to other
+   * programs, and tried again; the sink ends once no stream can go on.
    */
   static readonly layer = Layer.effect(
     Sink,
@@ -46,10 +48,13 @@ export class Sink extends Context.Service<
       const writers = yield* TableWriters
       const streams = yield* Streams
       const interval = yield* commitInterval
+      const weatherTopic = yield* topic
       const services = yield* Effect.context<EventLogReader | DataFolder | Streams>()
       const scope = yield* Effect.scope
       const sinks = new Map<string, StreamSink.StreamSink>()
       const versions = new Map<string, number>()
+      /** Of every stream whose table is open. */
+      const open = new Map<string, { readonly sink: StreamSink.StreamSink; readonly scope: Scope.Closeable }>()
       const failure = yield* Deferred.make<never, SinkStopped>()
       // Closed after the last commit, as it is made before that one's finalizer.
       const tables = yield* Scope.fork(scope)
@@ -59,20 +64,12 @@ export class Sink extends Context.Service<
           Effect.as(Effect.logWarning(`${error.message} The sink continues without it.`), otherwise)
         )
       const paused = yield* tolerated(control.paused, false)
-      const pausedStreams = yield* tolerated(control.pausedStreams, [])
-
-      const add = Effect.fnUntraced(function* (options: StreamSink.StreamSinkOptions, isPaused: boolean) {
-        const sink = yield* Effect.provideContext(StreamSink.make(options), services)
-        sinks.set(sink.stream, sink)
-        if (!isPaused) return sink
-        yield* sink.loop.pause
-        yield* Effect.log(
-          sink.stream === weather ? "still paused on request" : `${sink.stream}: still paused on request`
-        )
-        return sink
+      const failures = yield* SinkFailures.make
+      const requests = yield* Requests.make({
+        find: (stream) => sinks.get(stream),
+        reasonOf: failures.reasonOf,
+        paused
       })
-      const first = yield* add({ stream: weather, topic: yield* topic, interval, table: yield* TableWriter }, paused)
-      const requests = yield* Requests.make({ find: (stream) => sinks.get(stream), paused })
 
       // Finalizers run last to first, so the fibers below have ended when this one commits what they staged.
       yield* Effect.addFinalizer(() =>
@@ -99,33 +96,92 @@ export class Sink extends Context.Service<
           Effect.onError((cause) => (Cause.hasInterruptsOnly(cause) ? Effect.void : stop(cause))),
           Effect.forkIn(scope)
         )
-      const start = (sink: StreamSink.StreamSink) => Effect.forEach(sink.run, background, { discard: true })
 
-      const takeUpOne = Effect.fnUntraced(
-        function* (stream: AppliedStream) {
-          const { name } = stream.definition
-          const sink = sinks.get(name)
-          if (sink === undefined) {
-            const table = yield* Scope.provide(writers.open(stream), tables)
-            yield* start(yield* add({ stream: name, topic: name, interval, table }, pausedStreams.includes(name)))
-          } else if ((versions.get(name) ?? stream.version) < stream.version) {
-            // Usually done already, as the table comes first.
-            yield* sink.evolve(stream)
-          }
-          versions.set(name, stream.version)
-        },
-        (effect, { definition: { name } }) =>
-          Effect.catchTag(effect, "TableBroken", ({ message }) =>
-            Effect.fail(new SinkStopped({ reason: `The stream ${name}: ${message}` }))
-          )
-      )
-      /** A stream whose table is unavailable does not hold up the others. */
+      const inPlace = Effect.andThen(yield* folderInPlace, yield* lockInPlace)
+      /** The streams that were looked at; it is too early to judge before the first of them have all been. */
+      const known = new Set<string>()
+      let isJudging = false
+      const failIfNoneWorks = Effect.suspend(() => {
+        if (!isJudging) return Effect.void
+        return [...known].every((stream) => failures.reasonOf(stream) !== undefined)
+          ? Effect.fail(new SinkStopped({ reason: failures.sentence() }))
+          : failures.log
+      })
+      const failed = Effect.fnUntraced(function* (stream: string, reason: string) {
+        yield* inPlace
+        const sink = sinks.get(stream)
+        sinks.delete(stream)
+        // What was staged before a fault in the log.
+        if (sink !== undefined) yield* Effect.ignore(sink.loop.commitOnce)
+        yield* failures.stopped(stream, reason)
+        yield* failIfNoneWorks
+      })
+
+      /** Opens the table and starts to read the stream's log. */
+      const start = Effect.fnUntraced(function* (stream: AppliedStream) {
+        const { name } = stream.definition
+        const own = yield* Scope.fork(tables)
+        const sink = yield* Effect.gen(function* () {
+          const table = yield* Scope.provide(writers.open(stream), own)
+          return yield* StreamSink.make({
+            stream: name,
+            topic: name === weather ? weatherTopic : name,
+            interval,
+            table,
+            reports: {
+              onRead: failures.resumed(name),
+              onBroken: (message) => failures.unmaintained(name, message),
+              onMaintained: failures.maintained(name)
+            }
+          }).pipe(Effect.provideContext(services))
+        }).pipe(Effect.onError(() => Scope.close(own, Exit.void)))
+        open.set(name, { sink, scope: own })
+        const wanted =
+          name === weather ? control.paused : Effect.map(control.pausedStreams, (paused) => paused.includes(name))
+        const isPaused = yield* tolerated(wanted, false)
+        if (isPaused) {
+          yield* sink.loop.pause
+          yield* Effect.log(name === weather ? "still paused on request" : `${name}: still paused on request`)
+        }
+        sinks.set(name, sink)
+        yield* background(Effect.catch(sink.run, ({ message }) => failed(name, message)))
+      })
+
+      /** Closes the table of a stream that failed, once no request uses it any more. */
+      const close = Effect.fnUntraced(function* (name: string) {
+        const before = open.get(name)
+        if (before === undefined) return
+        yield* before.sink.using(Scope.close(before.scope, Exit.void))
+        open.delete(name)
+      })
+
+      const takeUpOne = Effect.fnUntraced(function* (stream: AppliedStream) {
+        const { name } = stream.definition
+        known.add(name)
+        const sink = sinks.get(name)
+        if (sink === undefined) {
+          if (!(yield* failures.isDue(name))) return
+          yield* close(name)
+          yield* start(stream)
+        } else if ((versions.get(name) ?? stream.version) < stream.version) {
+          // Usually done already, as the table comes first.
+          yield* sink.evolve(stream)
+        }
+        versions.set(name, stream.version)
+      })
+      /** A stream whose table is unavailable, or broken, does not hold up the others. */
       const takeUp = Effect.gen(function* () {
-        const failures: Array<TableUnavailable> = []
-        const keep = (error: TableUnavailable) => Effect.sync(() => void failures.push(error))
-        const takeUpEach = (stream: AppliedStream) => Effect.catchTag(takeUpOne(stream), "TableUnavailable", keep)
-        yield* Effect.forEach(yield* streams.all, takeUpEach, { discard: true })
-        if (failures[0] !== undefined) return yield* failures[0]
+        const unavailable: Array<TableUnavailable> = []
+        const takeUpEach = (stream: AppliedStream) =>
+          Effect.catchTags(takeUpOne(stream), {
+            TableUnavailable: (error) => Effect.sync(() => void unavailable.push(error)),
+            TableBroken: ({ message }) => failed(stream.definition.name, message)
+          })
+        // Weather needs no log to be known.
+        yield* takeUpEach(weatherStream)
+        const others = (yield* streams.all).filter(({ definition: { name } }) => name !== weather)
+        yield* Effect.forEach(others, takeUpEach, { discard: true })
+        if (unavailable[0] !== undefined) return yield* unavailable[0]
       })
       const retries = RetryReporter.make("The streams can be read again.")
       const takeUpAll = Effect.andThen(takeUp, retries.recovered).pipe(
@@ -137,13 +193,13 @@ export class Sink extends Context.Service<
         })
       )
 
-      const inPlace = Effect.andThen(yield* folderInPlace, yield* lockInPlace)
       yield* background(Effect.forever(Effect.andThen(inPlace, Effect.sleep(watchInterval))))
       yield* background(requests.heartbeat)
       yield* background(requests.poll)
-      yield* start(first)
       // Before the layer is ready, so that an orderly end right after the start commits every stream.
       yield* Effect.uninterruptible(takeUpAll)
+      isJudging = true
+      yield* failIfNoneWorks.pipe(Effect.tapError(({ message }) => requests.failed(message)))
       yield* background(
         Effect.forever(Effect.andThen(Effect.sleep(streamsInterval), Effect.uninterruptible(takeUpAll)))
       )

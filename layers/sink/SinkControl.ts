@@ -47,6 +47,14 @@ export const SinkStatus = Schema.Struct({
 })
 export type SinkStatus = typeof SinkStatus.Type
 
+/** A stream that the sink cannot write, or whose table it cannot maintain. */
+export const StreamFailure = Schema.Struct({
+  stream: Schema.String,
+  /** Sentences: why, and what to do. */
+  reason: Schema.String
+})
+export type StreamFailure = typeof StreamFailure.Type
+
 export class ControlUnavailable extends Schema.TaggedError<ControlUnavailable>()("ControlUnavailable", {
   operation: Schema.String,
   reason: Schema.String,
@@ -106,6 +114,10 @@ export class SinkControl extends Context.Service<
     /** The stream is weather by default. */
     readonly setPaused: (paused: boolean, stream?: string) => Effect.Effect<void, ControlUnavailable>
     readonly report: (state: SinkStatus["state"], reason?: string) => Effect.Effect<void, ControlUnavailable>
+    /** What the sink that reported last could not write. Means nothing once that sink has ended. */
+    readonly failures: Effect.Effect<ReadonlyArray<StreamFailure>, ControlUnavailable>
+    /** Replaces what the sink cannot write. */
+    readonly setFailures: (failures: ReadonlyArray<StreamFailure>) => Effect.Effect<void, ControlUnavailable>
   }
 >()("floe/layers/sink/SinkControl") {
   static readonly layer = Layer.effect(
@@ -184,18 +196,40 @@ export class SinkControl extends Context.Service<
         .rows(Schema.Struct({ since: Schema.Int }), "SELECT since FROM pause")
         .pipe(Effect.map(Array.isReadonlyArrayNonEmpty), unavailable("paused"))
 
-      // A database that an older version made and that can only be read lacks the table.
-      const pausedStreams = control
-        .rows(Schema.Struct({ name: Schema.String }), "SELECT name FROM sqlite_schema WHERE name = 'paused_streams'")
-        .pipe(
-          Effect.flatMap((tables) =>
-            tables.length === 0
-              ? Effect.succeed([])
-              : control.rows(Schema.Struct({ stream: Schema.String }), "SELECT stream FROM paused_streams")
-          ),
-          Effect.map((rows) => rows.map(({ stream }) => stream)),
-          unavailable("pausedStreams")
+      /** A database that an older version made and that can only be read lacks the table. */
+      const rowsIn = <A>(table: string, schema: Schema.Codec<A, unknown>, sql: string) =>
+        control
+          .rows(Schema.Struct({ name: Schema.String }), "SELECT name FROM sqlite_schema WHERE name = ?", table)
+          .pipe(Effect.flatMap((tables) => (tables.length === 0 ? Effect.succeed([]) : control.rows(schema, sql))))
+
+      const pausedStreams = rowsIn(
+        "paused_streams",
+        Schema.Struct({ stream: Schema.String }),
+        "SELECT stream FROM paused_streams"
+      ).pipe(
+        Effect.map((rows) => rows.map(({ stream }) => stream)),
+        unavailable("pausedStreams")
+      )
+
+      const failures = rowsIn(
+        "failed_streams",
+        StreamFailure,
+        "SELECT stream, reason FROM failed_streams ORDER BY stream"
+      ).pipe(unavailable("failures"))
+
+      const setFailures = Effect.fn("SinkControl.setFailures")(function* (failures: ReadonlyArray<StreamFailure>) {
+        yield* control.change(
+          "DELETE FROM failed_streams WHERE stream NOT IN (SELECT value FROM json_each(?))",
+          JSON.stringify(failures.map(({ stream }) => stream))
         )
+        for (const { reason, stream } of failures) {
+          yield* control.change(
+            "INSERT INTO failed_streams VALUES (?, ?) ON CONFLICT (stream) DO UPDATE SET reason = excluded.reason",
+            stream,
+            reason
+          )
+        }
+      }, unavailable("setFailures"))
 
       const setPaused = Effect.fn("SinkControl.setPaused")(function* (paused: boolean, stream = weather) {
         const now = yield* Clock.currentTimeMillis
@@ -208,7 +242,19 @@ export class SinkControl extends Context.Service<
         } else yield* control.change("DELETE FROM pause")
       }, unavailable("setPaused"))
 
-      return SinkControl.of({ request, find, next, mark, status, paused, pausedStreams, setPaused, report })
+      return SinkControl.of({
+        request,
+        find,
+        next,
+        mark,
+        status,
+        paused,
+        pausedStreams,
+        setPaused,
+        report,
+        failures,
+        setFailures
+      })
     })
   )
 }

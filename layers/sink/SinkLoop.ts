@@ -33,6 +33,8 @@ export interface SinkLoopOptions {
   readonly interval: Duration.Input
   /** Runs after every commit. */
   readonly onCommit: Effect.Effect<unknown>
+  /** Runs each time the log is about to be read, once the table is known to come from it. */
+  readonly onRead?: Effect.Effect<unknown>
 }
 
 const maxStaged = 500_000
@@ -40,7 +42,13 @@ const maxStaged = 500_000
 const backlogChunk = 1_000
 const { partition } = LogMatch
 
-export const make = Effect.fnUntraced(function* ({ stream = weather, topic, interval, onCommit }: SinkLoopOptions) {
+export const make = Effect.fnUntraced(function* ({
+  stream = weather,
+  topic,
+  interval,
+  onCommit,
+  onRead = Effect.void
+}: SinkLoopOptions) {
   const streams = yield* Streams
   const logs = yield* EventLogReader
   const log: LogReader = stream === weather ? logs : logs.of(stream)
@@ -223,6 +231,7 @@ export const make = Effect.fnUntraced(function* ({ stream = weather, topic, inte
   const readOnce = Effect.gen(function* () {
     yield* moved.close
     yield* check
+    yield* onRead
     const taken = log.read({ partition, offset: next }).pipe(Stream.chunks, Stream.runForEach(take))
     yield* Effect.raceFirst(taken, moved.await)
   })

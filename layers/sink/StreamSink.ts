@@ -1,11 +1,10 @@
 /** The sink of one stream: its loop and the upkeep of its table. */
-import { type Duration, Effect, Option } from "effect"
+import { type Duration, Effect, Option, Semaphore } from "effect"
 import { DataFolder } from "../../services/DataFolder.ts"
 import { EventLogReader } from "../../services/EventLog.ts"
 import { weather } from "../../services/TableReader.ts"
 import { TableWriter } from "../../services/TableWriter.ts"
 import * as SinkLoop from "./SinkLoop.ts"
-import { SinkStopped } from "./SinkStopped.ts"
 import * as Upkeep from "./Upkeep.ts"
 
 const pollInterval = "5 millis"
@@ -16,27 +15,24 @@ export interface StreamSinkOptions {
   readonly topic: string
   readonly interval: Duration.Input
   readonly table: TableWriter["Service"]
+  readonly reports: Upkeep.UpkeepReports & {
+    /** The log is about to be read, and the table is known to come from it. */
+    readonly onRead: Effect.Effect<void>
+  }
 }
 
 /** The data folder as the sink of a stream sees it: `table` is the stream's own. */
 export const folderOf = (folder: DataFolder["Service"], stream: string) =>
   DataFolder.of({ ...folder, table: folder.tableAt(stream) })
 
-/** Names the stream, unless it is weather. */
-const naming =
-  (stream: string) =>
-  <A, R>(effect: Effect.Effect<A, SinkStopped, R>) =>
-    stream === weather
-      ? effect
-      : Effect.mapError(effect, ({ reason }) => new SinkStopped({ reason: `The stream ${stream}: ${reason}` }))
-
-export const make = Effect.fnUntraced(function* ({ stream, topic, interval, table }: StreamSinkOptions) {
+export const make = Effect.fnUntraced(function* ({ stream, topic, interval, reports, table }: StreamSinkOptions) {
   const logs = yield* EventLogReader
   const log = stream === weather ? logs : logs.of(stream)
-  const named = naming(stream)
+  const { onRead } = reports
+  const use = yield* Semaphore.make(1)
   const { loop, upkeep } = yield* Effect.gen(function* () {
     const upkeep = yield* Upkeep.make
-    return { upkeep, loop: yield* SinkLoop.make({ stream, topic, interval, onCommit: upkeep.request }) }
+    return { upkeep, loop: yield* SinkLoop.make({ stream, topic, interval, onCommit: upkeep.request, onRead }) }
   }).pipe(
     Effect.provideService(TableWriter, table),
     Effect.provideService(DataFolder, folderOf(yield* DataFolder, stream))
@@ -48,8 +44,10 @@ export const make = Effect.fnUntraced(function* ({ stream, topic, interval, tabl
     upkeep,
     /** Gives the table the columns of a later version of the stream. */
     evolve: table.evolve,
-    /** Reads, commits and maintains, and fails when one of these stops. */
-    run: [upkeep.run, loop.tick, loop.read].map((effect) => named(effect)),
+    /** Reads, commits and maintains, and fails when it cannot read or commit any more. */
+    run: Effect.all([upkeep.run(reports), loop.tick, loop.read], { concurrency: "unbounded", discard: true }),
+    /** Whoever uses the table beside `run`, or closes it, does so one after the other. */
+    using: use.withPermit,
     /** Waits until the events that the log has now are committed or staged. */
     drained: Effect.gen(function* () {
       const { partitions } = yield* log.bounds

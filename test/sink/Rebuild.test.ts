@@ -18,14 +18,14 @@ import { Query } from "../../services/Query.ts"
 import { Rebuild } from "../../services/Rebuild.ts"
 import { Streams } from "../../services/Streams.ts"
 import { TableWriter } from "../../services/TableWriter.ts"
-import { type WeatherRecord, weatherStream } from "../../services/Weather.ts"
+import type { WeatherRecord } from "../../services/Weather.ts"
 import { temporaryFolder } from "../support/dataFolder.ts"
 import { filesUnder, maintainAll, namedFiles, tableFiles } from "../support/icebergTable.ts"
 import { icebirdRows, icebirdValues, sorted } from "../support/icebirdReader.ts"
 import { floe, startFloe } from "../support/program.ts"
 import { applied } from "../support/typedStream.ts"
-import { Announcements, announcingControl, announcingWriter, exists, onDisk, until } from "../support/waiting.ts"
-import { weatherOnly } from "../support/weatherOnly.ts"
+import { Announcements, announcingControl, announcingWriter, exists, onDisk, poll, until } from "../support/waiting.ts"
+import { weatherOnly, weatherWriter } from "../support/weatherOnly.ts"
 
 const records = (count: number, label: string): ReadonlyArray<WeatherRecord> =>
   Array.from({ length: count }, (_, i) => ({
@@ -196,26 +196,31 @@ describe("floe rebuild", () => {
 })
 
 describe("a table that a rebuild made, and a stream of the same name", () => {
-  it.live("stops the sink with a sentence until the table is removed", () =>
+  it.live("is reported with a sentence until the table is removed", () =>
     Effect.gen(function* () {
       const { root, tableAt } = yield* filled(records(3, "a"), records(3, "a"))
       assert.strictEqual((yield* floe(["rebuild", "--into", "visits"], { FLOE_DATA: root })).code, 0)
       const server = Layer.merge(EventLogLayer.layer, StreamsLayer.layer).pipe(Layer.provideMerge(at(root)))
       const sink = Sink.layer.pipe(
-        Layer.provide(TableWriterLayer.layerOf(weatherStream)),
         Layer.provide(TableWriterLayer.writersLayer),
-        Layer.provide([SinkControl.layer, LeasesLayer.layer])
+        Layer.provide(LeasesLayer.layer),
+        Layer.provideMerge(SinkControl.layer)
       )
       yield* Effect.gen(function* () {
         yield* (yield* Streams).record(applied("visits", [{ name: "id", type: "string", required: true }]))
         yield* (yield* EventLog).append({ stream: "visits", schemaVersion: 1, records: [`{"id":"a"}`] })
-        const stopped = yield* Effect.flip(Effect.scoped(Layer.build(Layer.fresh(sink))))
-        assert.strictEqual(
-          stopped.message,
-          `The stream visits: The table cannot be used: ${tableAt("visits")} is where floe rebuild put a table of weather, before this name was a stream's; remove this folder, or move it away.`
-        )
-        rmSync(tableAt("visits"), { recursive: true })
-        yield* Effect.scoped(Effect.flatMap(Sink, ({ drained }) => drained).pipe(Effect.provide(Layer.fresh(sink))))
+        yield* Effect.gen(function* () {
+          const { failures } = yield* SinkControl
+          assert.deepStrictEqual(yield* failures, [
+            {
+              stream: "visits",
+              reason: `The table cannot be used: ${tableAt("visits")} is where floe rebuild put a table of weather, before this name was a stream's; remove this folder, or move it away.`
+            }
+          ])
+          rmSync(tableAt("visits"), { recursive: true })
+          yield* poll(failures, ({ length }) => length === 0)
+          yield* (yield* Sink).drained
+        }).pipe(Effect.provide(Layer.fresh(sink)), Effect.scoped)
         assert.deepStrictEqual(yield* icebirdValues(tableAt("visits")), [{ id: "a" }])
       }).pipe(Effect.provide(server))
     }).pipe(Effect.scoped)
@@ -324,7 +329,7 @@ describe("floe rebuild --promote", () => {
 
   const running = (root: string) =>
     Sink.layer.pipe(
-      Layer.provide(weatherOnly),
+      Layer.provide([weatherOnly, weatherWriter]),
       Layer.provideMerge(
         Layer.effect(TableWriter, Effect.flatMap(TableWriter, announcingWriter)).pipe(
           Layer.provide(TableWriterLayer.layer)

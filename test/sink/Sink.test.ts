@@ -17,7 +17,7 @@ import { temporary } from "../support/dataFolder.ts"
 import { icebirdRows, sorted } from "../support/icebirdReader.ts"
 import { Announcements, announcingControl, announcingWriter, until } from "../support/waiting.ts"
 import * as wallClock from "../support/wallClock.ts"
-import { weatherOnly } from "../support/weatherOnly.ts"
+import { weatherOnly, weatherWriter } from "../support/weatherOnly.ts"
 
 const settings = (interval: string) =>
   ConfigProvider.layer(ConfigProvider.fromUnknown({ FLOE_COMMIT_INTERVAL: interval, FLOE_SNAPSHOT_KEEP: "5" }))
@@ -31,7 +31,11 @@ const writerLayer = Layer.effect(TableWriter, Effect.flatMap(TableWriter, announ
 )
 
 const sinkLayer = (interval: string) =>
-  Sink.layer.pipe(Layer.provide(weatherOnly), Layer.provideMerge(writerLayer), Layer.provide(settings(interval)))
+  Sink.layer.pipe(
+    Layer.provide([weatherOnly, weatherWriter]),
+    Layer.provideMerge(writerLayer),
+    Layer.provide(settings(interval))
+  )
 
 /** A sink as a program runs it; `stop` is its orderly end. */
 const start = Effect.fnUntraced(function* (interval = "20 millis") {
@@ -170,7 +174,7 @@ describe("Sink, when to commit", () => {
     }).pipe(Effect.flatMap(announcingWriter))
     yield* Layer.build(
       Sink.layer.pipe(
-        Layer.provide([weatherOnly, Layer.succeed(TableWriter, writer)]),
+        Layer.provide([weatherOnly, weatherWriter.pipe(Layer.provide(Layer.succeed(TableWriter, writer)))]),
         Layer.provide(settings(interval))
       )
     )

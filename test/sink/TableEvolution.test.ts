@@ -12,7 +12,6 @@ import * as TableWriterLayer from "../../layers/table/iceberg/TableWriter.ts"
 import { EventLog } from "../../services/EventLog.ts"
 import { Streams } from "../../services/Streams.ts"
 import { TableEvolution } from "../../services/TableEvolution.ts"
-import { weatherStream } from "../../services/Weather.ts"
 import { temporaryFolder } from "../support/dataFolder.ts"
 import { icebirdValues } from "../support/icebirdReader.ts"
 import { applied } from "../support/typedStream.ts"
@@ -27,10 +26,7 @@ const services = (folder: string) =>
     Layer.provideMerge(at(folder))
   )
 
-const sink = Sink.layer.pipe(
-  Layer.provide(TableWriterLayer.layerOf(weatherStream)),
-  Layer.provide(TableWriterLayer.writersLayer)
-)
+const sink = Sink.layer.pipe(Layer.provide(TableWriterLayer.writersLayer))
 
 const append = Effect.fnUntraced(function* (schemaVersion: number, ...records: ReadonlyArray<string>) {
   yield* (yield* EventLog).append({ stream: "readings", schemaVersion, records })

@@ -19,6 +19,15 @@ class ComponentsDown extends Schema.TaggedError<ComponentsDown>()("ComponentsDow
   }
 }
 
+/** The sink runs, and cannot write some of the streams. */
+class StreamsFailed extends Schema.TaggedError<StreamsFailed>()("StreamsFailed", {
+  names: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    return `The sink cannot write ${this.names.join(", ")}; run floe doctor to see what to do.`
+  }
+}
+
 /** All components are up, but the log or the table cannot be read. */
 class StatusUnavailable extends Schema.TaggedError<StatusUnavailable>()("StatusUnavailable", {
   reasons: Schema.Array(Schema.String)
@@ -31,6 +40,8 @@ class StatusUnavailable extends Schema.TaggedError<StatusUnavailable>()("StatusU
 const failureOf = ({ components, unread, streams = [] }: Status) => {
   const names = components.filter(({ state }) => state === "down").map(({ name }) => name)
   if (names.length > 0) return Effect.fail(new ComponentsDown({ names }))
+  const failed = streams.filter(({ failed }) => failed !== null).map(({ name }) => name)
+  if (failed.length > 0) return Effect.fail(new StreamsFailed({ names: failed }))
   const reasons = [unread, ...streams.map(({ unread }) => unread)]
     .flatMap(({ log, table }) => [log, table])
     .filter((reason) => reason !== null)
@@ -73,7 +84,7 @@ export const status = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Show the state of each component, the positions of the log and the table, and the lag between them. Streams of your own follow, a line each. In the distributed profile, the table's position comes from the sink's control topic; if it is not there, Floe shows the table's rows and the age of its newest snapshot instead. Exit code 1 if a component is down, or if the log or the table cannot be read."
+    "Show the state of each component, the positions of the log and the table, and the lag between them. Streams of your own follow, a line each. In the distributed profile, the table's position comes from the sink's control topic; if it is not there, Floe shows the table's rows and the age of its newest snapshot instead. Exit code 1 if a component is down, if the sink cannot write a stream, or if the log or the table cannot be read."
   ),
   Command.withShortDescription("Show components, positions and lag"),
   Command.withExamples([

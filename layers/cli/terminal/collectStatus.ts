@@ -102,15 +102,18 @@ const streamStatus = Effect.fnUntraced(function* (
 /** Every stream but weather. Streams that cannot be read are none: then weather's log cannot be read either. */
 const otherStreams = Effect.fnUntraced(function* (limit: Duration.Input & string) {
   const logs = yield* EventLogReader
-  const { current, paused } = yield* StreamSinks
+  const { current, failures, paused } = yield* StreamSinks
   const applied = yield* Effect.orElseSucceed((yield* Streams).all, () => [])
   const others = applied.map(({ definition: { name } }) => name).filter((name) => name !== weather)
   if (others.length === 0) return []
   const pausedNames = yield* paused
+  const reasons = yield* failures
   return yield* Effect.forEach(others, (name) =>
     Effect.map(streamStatus(logs.of(name), current(name), limit), (status) => ({
       name,
       paused: pausedNames.includes(name),
+      /** Why the sink cannot write it. */
+      failed: reasons.get(name) ?? null,
       ...status
     }))
   )

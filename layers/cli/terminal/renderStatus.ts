@@ -73,8 +73,8 @@ const factsOf = (status: Status): ReadonlyArray<readonly [name: string, value: s
   ]
 }
 
-const streamLine = ({ lag, log, name, paused, table, unread }: StreamStatus) => {
-  const failure = unread.log ?? unread.table
+const streamLine = ({ failed, lag, log, name, paused, table, unread }: StreamStatus) => {
+  const failure = failed ?? unread.log ?? unread.table
   if (failure !== null) return `  ${name.padEnd(12)} ${failure}`
   const rows = table?.rows == null ? [] : [plural(table.rows, "row")]
   const facts = [`log end ${counted(log?.end ?? 0)}`, `lag ${lagOf(lag)}`, ...rows, ...(paused ? ["paused"] : [])]

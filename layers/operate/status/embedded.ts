@@ -16,6 +16,8 @@ const ofSink = (state: SinkState, now: number): Probed => {
       return { state: "up", detail: `process ${state.processId}` }
     case "Paused":
       return { state: "paused", detail: `process ${state.processId}, paused on request` }
+    case "Impaired":
+      return { state: "down", detail: `process ${state.processId}, weather: ${state.reason}` }
     case "Failed":
       return { state: "down", detail: `failed: ${state.reason}` }
     case "Stopped":

@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs"
 import { Effect, Layer, Option } from "effect"
 import { DataFolder } from "../../../services/DataFolder.ts"
+import { weather } from "../../../services/TableReader.ts"
 import type { LockUnusable } from "../../runtime/ProcessLock.ts"
 import { probeFolder } from "../../runtime/probeFolder.ts"
 import { livenessOf } from "../../sink/heartbeat.ts"
@@ -9,6 +10,8 @@ import { type ControlUnavailable, SinkControl } from "../../sink/SinkControl.ts"
 
 export type SinkState =
   | { readonly _tag: "Running" | "Paused" | "Never"; readonly processId: number; readonly heartbeatAt: number }
+  /** It runs, and cannot write or maintain weather's table. */
+  | { readonly _tag: "Impaired"; readonly processId: number; readonly reason: string; readonly heartbeatAt: number }
   | { readonly _tag: "Failed"; readonly reason: string; readonly heartbeatAt: number }
   | { readonly _tag: "Stopped" | "Died"; readonly heartbeatAt: number }
   /** It holds its lock and sends no heartbeat. */
@@ -24,14 +27,18 @@ const reported = Effect.fnUntraced(function* (): Effect.fn.Return<
   DataFolder | SinkControl
 > {
   const { root } = yield* DataFolder
-  const status = yield* (yield* SinkControl).status
+  const control = yield* SinkControl
+  const status = yield* control.status
   if (Option.isNone(status)) return never
   const { state, heartbeatAt, processId, reason } = status.value
   if (state === "stopped") return { _tag: "Stopped", heartbeatAt }
   if (state === "failed") return { _tag: "Failed", reason: reason ?? "", heartbeatAt }
   switch (yield* livenessOf(status.value)) {
-    case "alive":
+    case "alive": {
+      const failure = (yield* control.failures).find(({ stream }) => stream === weather)
+      if (failure !== undefined) return { _tag: "Impaired", processId, reason: failure.reason, heartbeatAt }
       return { _tag: state === "paused" ? "Paused" : "Running", processId, heartbeatAt }
+    }
     case "silent": {
       const fault = probeFolder(root)
       // A user who may only read cannot know.

@@ -35,7 +35,7 @@ const check = <E, R>(log: LogReader, snapshot: Effect.Effect<Option.Option<Table
     if (committed != null && !isSameLog(bounds, committed.logId ?? "", committed.positions[0]?.offset ?? 0)) {
       const finding: Finding = {
         finding: `The table was written from another log (id ${committed.logId}) than the one at ${folder.log} (id ${logId}).`,
-        consequence: "The sink does not run, and the table gets no new events.",
+        consequence: "The sink does not write the table, which gets no new events.",
         fix: `Restore that log, or move ${folder.table} away: the sink then builds a new table from this log.`
       }
       return [finding]
@@ -44,7 +44,7 @@ const check = <E, R>(log: LogReader, snapshot: Effect.Effect<Option.Option<Table
     if (committedTo > end) {
       const finding: Finding = {
         finding: `The log ends at offset ${end}, and the table holds it up to ${committedTo}: events were lost from the log.`,
-        consequence: "The sink does not run, and the table gets no new events.",
+        consequence: "The sink does not write the table, which gets no new events.",
         fix: restore
       }
       return [finding]

@@ -13,6 +13,7 @@ import { type SinkState, sinkState } from "../../status/sinkState.ts"
 import { shellQuoted } from "./shellQuoted.ts"
 
 const notWritten = "New events stay in the log and do not reach the table."
+const retries = "Fix the cause. The sink tries again by itself, at most 30 s later, and continues where it stopped."
 const start = "Start it: npm start, or node dist/sink.js"
 
 const since = (millis: number) => new Date(millis).toISOString()
@@ -23,6 +24,12 @@ const ofState = (state: SinkState): Finding | undefined => {
       return undefined
     case "Paused":
       return { finding: "The sink is paused.", consequence: notWritten, fix: "floe connector resume" }
+    case "Impaired":
+      return {
+        finding: `The sink (process ${state.processId}) reports for weather: ${state.reason}`,
+        consequence: "Other streams are written. New events of weather stay in the log until the cause is fixed.",
+        fix: retries
+      }
     case "Failed":
       return {
         finding: `The sink has failed: ${state.reason}`,
@@ -96,6 +103,15 @@ export const sinkOf = (stream: string, commitLagLimit: Duration.Duration) => ({
         fix: `floe connector resume ${connectorOf(stream)}`
       }
       return [paused]
+    }
+    const reason = (yield* sinks.failures).get(stream)
+    if (reason !== undefined) {
+      const failing: Finding = {
+        finding: `The sink reports for the stream ${stream}: ${reason}`,
+        consequence: "Other streams are written. New events of this one stay in the log until the cause is fixed.",
+        fix: retries
+      }
+      return [failing]
     }
     const current = yield* Effect.option(sinks.current(stream))
     // A table that cannot be read is another check's finding.

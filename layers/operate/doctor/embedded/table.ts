@@ -52,7 +52,7 @@ const startOver = ({ root, table }: Folder) =>
 
 const unreadable = (folder: Folder, finding: string): Finding => ({
   finding,
-  consequence: "The table cannot be queried, and a sink does not start on it. The log has its rows.",
+  consequence: "The table cannot be queried, and the sink does not write it. The log has its rows.",
   fix: startOver(folder)
 })
 

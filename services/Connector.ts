@@ -10,6 +10,11 @@ export const sinkConnector = "iceberg-sink"
 /** The connector of a stream: weather's has the name above. */
 export const connectorOf = (stream: string) => (stream === "weather" ? sinkConnector : `${sinkConnector}-${stream}`)
 
+const ofStream = new RegExp(`^${sinkConnector}-([a-z][a-z0-9_]*)$`)
+
+/** The stream other than weather whose connector may have this name; undefined for any other name. */
+export const streamOfConnector = (connector: string) => ofStream.exec(connector)?.[1]
+
 /** Settings of a connector by their names in Kafka Connect. */
 export const ConnectorConfig = Schema.Record(Schema.String, Schema.String)
 export type ConnectorConfig = typeof ConnectorConfig.Type
@@ -55,8 +60,9 @@ export class ConnectorMissing extends Schema.TaggedError<ConnectorMissing>()("Co
     if (this.only !== undefined) {
       return `There is no connector ${this.name}: the embedded profile has only its sink, ${this.only.join(", ")}.`
     }
+    const register = `floe connector register${streamOfConnector(this.name) === undefined ? "" : ` ${this.name}`}`
     return this.task === undefined
-      ? `There is no connector ${this.name}; create it with floe connector register.`
+      ? `There is no connector ${this.name}; create it with ${register}.`
       : `The connector ${this.name} has no task ${this.task}; floe connector status lists them.`
   }
 }

@@ -29,11 +29,12 @@ export class SinkCommits extends Context.Service<
   SinkCommits,
   {
     /**
-     * For each commit id, the next position of every partition of the log that is not in the table after the commit.
+     * For each commit id, the next position of every partition of the stream's log (weather's by default) that is not in the table after the commit.
      * Omits a commit whose positions the control topic does not show, for example one from before a partition's first event.
      */
     readonly positions: (
-      commits: ReadonlyArray<SinkCommit>
+      commits: ReadonlyArray<SinkCommit>,
+      stream?: string
     ) => Effect.Effect<ReadonlyMap<string, ReadonlyArray<Position>>, SinkCommitsUnavailable>
   }
 >()("floe/services/SinkCommits") {}

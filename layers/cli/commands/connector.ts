@@ -5,9 +5,11 @@ import {
   type ConnectorConfig,
   ConnectorInvalid,
   type ConnectorStatus,
-  sinkConnector
+  sinkConnector,
+  streamOfConnector
 } from "../../../services/Connector.ts"
 import { profile } from "../../../services/Settings.ts"
+import { Streams } from "../../../services/Streams.ts"
 import * as Profile from "../../profile/Profile.ts"
 import * as IcebergSink from "../../sink/connect/icebergSink.ts"
 import { register as registerSink } from "../../sink/connect/register.ts"
@@ -27,9 +29,20 @@ const config = Flag.FileSchema("config", Given, { format: "json" }).pipe(
   Flag.optional
 )
 
-const configOf = Effect.fnUntraced(function* (given: Option.Option<typeof Given.Type>) {
+/** The versions of the stream whose connector has this name; of weather for any other name. */
+const historyOf = Effect.fnUntraced(function* (name: string) {
+  const stream = streamOfConnector(name)
+  if (stream === undefined) return []
+  return yield* Effect.gen(function* () {
+    const streams = yield* Streams
+    yield* streams.find(stream)
+    return yield* streams.history(stream)
+  }).pipe(Effect.provide(Profile.layer("streams")))
+})
+
+const configOf = Effect.fnUntraced(function* (name: string, given: Option.Option<typeof Given.Type>) {
   const added = Object.entries(Option.getOrElse(given, () => ({})))
-  const base = IcebergSink.config(yield* IcebergSink.settings)
+  const base = IcebergSink.configOf(yield* IcebergSink.settings, yield* historyOf(name))
   return { ...base, ...Object.fromEntries(added.map(([key, value]) => [key, String(value)])) } satisfies ConnectorConfig
 })
 
@@ -76,7 +89,7 @@ const register = Command.make(
   "register",
   { name, config, wait },
   Effect.fn("floe connector register")(function* ({ name, config, wait }) {
-    const outcome = yield* registerSink(name, yield* configOf(config)).pipe(
+    const outcome = yield* registerSink(name, yield* configOf(name, config)).pipe(
       retryWhileStarting(wait, (error) => error._tag === "ConnectUnavailable" || error._tag === "GroupsUnavailable")
     )
     const report = {
@@ -88,13 +101,17 @@ const register = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Register the connector that brings the topic into the table, or change its settings. Kafka Connect validates the settings first; invalid ones are listed by field. To change the settings of a running connector, Floe stops it and starts it again once its consumers have left, so that it never has two coordinators. The log keeps accepting events."
+    "Register the connector that brings the topic of a stream into its table, or change its settings. The connector of the stream readings is iceberg-sink-readings. Kafka Connect validates the settings first; invalid ones are listed by field. To change the settings of a running connector, Floe stops it and starts it again once its consumers have left, so that it never has two coordinators. The log keeps accepting events."
   ),
   Command.withShortDescription("Register the connector, or change its settings"),
   Command.withExamples([
     {
       command: "floe connector register",
       description: "Register iceberg-sink, waiting up to a minute for Kafka Connect"
+    },
+    {
+      command: "floe connector register iceberg-sink-readings",
+      description: "Register the connector of the stream readings again, with the columns of all its versions"
     },
     { command: "floe connector register --config more.json", description: 'Add or override settings: {"tasks.max": 2}' }
   ]),
@@ -105,7 +122,7 @@ const validate = Command.make(
   "validate",
   { name, config, json },
   Effect.fn("floe connector validate")(function* ({ name, config, json }) {
-    const errors = yield* (yield* Connector).validate(name, yield* configOf(config))
+    const errors = yield* (yield* Connector).validate(name, yield* configOf(name, config))
     if (json) yield* printJson(errors)
     if (errors.length > 0) return yield* new ConnectorInvalid({ name, errors })
     if (!json) yield* Console.log(`The settings of the connector ${name} are valid.`)

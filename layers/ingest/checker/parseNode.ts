@@ -15,6 +15,23 @@ export type JsonNode =
   | { readonly kind: "array"; readonly elements: ReadonlyArray<JsonNode> }
   | { readonly kind: "object"; readonly members: ReadonlyArray<Member> }
 
+interface Limits {
+  readonly depth: number
+  readonly elements: number
+  readonly values: number
+  readonly bytes: number
+}
+
+const ofEvents: Limits = { depth: maxDepth, elements: maxElements, values: maxValues, bytes: maxEventBytes }
+
+/** Of depth alone: for a text that is in the log, where no other limit holds. */
+export const ofLogged: Limits = {
+  depth: maxDepth,
+  elements: Number.POSITIVE_INFINITY,
+  values: Number.POSITIVE_INFINITY,
+  bytes: Number.POSITIVE_INFINITY
+}
+
 /** Why a text has no node: `syntax`, or the limit that it passes. */
 export type Fault = "syntax" | "depth" | "elements" | "values" | "bytes"
 
@@ -62,23 +79,25 @@ export class NodeReader {
   fault: Fault | undefined
   /** No character of the value may lie beyond. */
   readonly #limit: number
+  readonly #limits: Limits
   #values = 0
 
-  constructor(text: string, at: number) {
+  constructor(text: string, at: number, limits = ofEvents) {
     this.text = text
     this.at = at
-    this.#limit = at + maxEventBytes
+    this.#limits = limits
+    this.#limit = at + limits.bytes
   }
 
   /** The value at `at`, without white space before it. `depth` counts the arrays and objects around it. */
   value(depth: number): JsonNode | undefined {
     const { text, at } = this
-    if (++this.#values > maxValues) return this.#fail("values")
+    if (++this.#values > this.#limits.values) return this.#fail("values")
     switch (text.charCodeAt(at)) {
       case 0x7b:
-        return depth === maxDepth ? this.#fail("depth") : this.#object(depth + 1)
+        return depth === this.#limits.depth ? this.#fail("depth") : this.#object(depth + 1)
       case 0x5b:
-        return depth === maxDepth ? this.#fail("depth") : this.#array(depth + 1)
+        return depth === this.#limits.depth ? this.#fail("depth") : this.#array(depth + 1)
       case 0x22: {
         const value = this.#string()
         return value === undefined ? undefined : { kind: "string", value }
@@ -139,7 +158,7 @@ export class NodeReader {
     const elements: Array<JsonNode> = []
     if (this.#isEmpty(0x5d)) return { kind: "array", elements }
     for (;;) {
-      if (elements.length === maxElements) return this.#fail("elements")
+      if (elements.length === this.#limits.elements) return this.#fail("elements")
       const element = this.value(depth)
       if (element === undefined) return undefined
       elements.push(element)
@@ -153,7 +172,7 @@ export class NodeReader {
     const members: Array<Member> = []
     if (this.#isEmpty(0x7d)) return { kind: "object", members }
     for (;;) {
-      if (members.length === maxElements) return this.#fail("elements")
+      if (members.length === this.#limits.elements) return this.#fail("elements")
       const name = this.text.charCodeAt(this.at) === 0x22 ? this.#string() : this.#fail("syntax")
       if (name === undefined) return undefined
       this.at = skipSpace(this.text, this.at)
@@ -186,9 +205,9 @@ export const textOfNode = (node: JsonNode): string => {
   }
 }
 
-/** A JSON text without loss; undefined for any other text, and past the limits of an event. */
-export const nodeOf = (text: string): JsonNode | undefined => {
-  const reader = new NodeReader(text, skipSpace(text, 0))
+/** A JSON text without loss; undefined for any other text, and past the limits, which are an event's by default. */
+export const nodeOf = (text: string, limits = ofEvents): JsonNode | undefined => {
+  const reader = new NodeReader(text, skipSpace(text, 0), limits)
   const node = reader.value(0)
   return node !== undefined && skipSpace(text, reader.at) === text.length ? node : undefined
 }

@@ -3,6 +3,8 @@ import { Effect, Layer, Option, Scope } from "effect"
 import type { Position } from "../../../services/EventLog.ts"
 import { topic } from "../../../services/Settings.ts"
 import { type SinkCommit, SinkCommits, SinkCommitsUnavailable } from "../../../services/SinkCommits.ts"
+import { weather } from "../../../services/TableReader.ts"
+import { topicOf } from "../../../services/Topics.ts"
 import { Cluster } from "../../log/kafka/Cluster.ts"
 import * as Consumer from "../../log/kafka/Consumer.ts"
 import { because, KafkaFailure } from "../../log/kafka/failures.ts"
@@ -24,7 +26,7 @@ export const layer = Layer.effect(
   SinkCommits,
   Effect.gen(function* () {
     const cluster = yield* Cluster
-    const log = yield* topic
+    const weatherTopic = yield* topic
     const scope = yield* Effect.scope
     const consumers = new Map<string, Consumer.Consumers>()
     const cached = new Map<string, ReadonlyArray<Position> | undefined>()
@@ -57,6 +59,7 @@ export const layer = Layer.effect(
     }, Effect.scoped)
 
     const lookUp = Effect.fnUntraced(function* (
+      log: string,
       controlTopic: string,
       from: number,
       commits: ReadonlyArray<SinkCommit>,
@@ -79,7 +82,11 @@ export const layer = Layer.effect(
       return results
     })
 
-    const ofControl = Effect.fnUntraced(function* (controlTopic: string, asked: ReadonlyArray<SinkCommit>) {
+    const ofControl = Effect.fnUntraced(function* (
+      log: string,
+      controlTopic: string,
+      asked: ReadonlyArray<SinkCommit>
+    ) {
       const [topicOfLog, topicOfSink] = yield* Effect.all([cluster.find(log), cluster.find(controlTopic)])
       if (topicOfLog === undefined || topicOfSink === undefined) return new Map()
       const partitions = topicOfLog.partitions.length
@@ -95,7 +102,7 @@ export const layer = Layer.effect(
         for (const [i, back] of lookBack.entries()) {
           const from = Math.max(start, (open[0]?.end ?? 0) - back)
           const isLast = from === start || i === lookBack.length - 1
-          const results = yield* lookUp(controlTopic, from, open, partitions)
+          const results = yield* lookUp(log, controlTopic, from, open, partitions)
           for (const [commit, result] of results) {
             if (result === "unknown" && !isLast) continue
             const value = typeof result === "string" ? undefined : result
@@ -112,10 +119,10 @@ export const layer = Layer.effect(
     })
 
     const positions = Effect.fn("SinkCommits.positions")(
-      function* (commits: ReadonlyArray<SinkCommit>) {
+      function* (commits: ReadonlyArray<SinkCommit>, stream = weather) {
         const all = new Map<string, ReadonlyArray<Position>>()
         for (const [controlTopic, asked] of Map.groupBy(commits, ({ controlTopic }) => controlTopic)) {
-          const byId: PositionsById = yield* ofControl(controlTopic, asked)
+          const byId: PositionsById = yield* ofControl(topicOf(stream, weatherTopic), controlTopic, asked)
           for (const [id, positions] of byId) all.set(id, positions)
         }
         return all

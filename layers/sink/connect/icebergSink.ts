@@ -1,10 +1,14 @@
-/** Settings of the connector that writes the topic into the table. */
+/** Settings of the connector that writes a stream's topic into its table. */
 import { Config, Duration } from "effect"
 import type { ConnectorConfig } from "../../../services/Connector.ts"
 import { commitInterval, replication, topic } from "../../../services/Settings.ts"
-import { controlTopic, deadLettersOf } from "../../../services/Topics.ts"
+import type { AppliedStream } from "../../../services/StreamDefinition.ts"
+import { weather } from "../../../services/TableReader.ts"
+import { controlTopic, controlTopicOf, deadLettersOf } from "../../../services/Topics.ts"
+import { recordColumns } from "./recordColumns.ts"
 
 export interface SinkSettings {
+  /** Weather's. */
   readonly topic: string
   readonly commitInterval: Duration.Input
   /** Replicas of the dead-letter topic. */
@@ -13,8 +17,11 @@ export interface SinkSettings {
 
 export const settings: Config.Config<SinkSettings> = Config.all({ topic, commitInterval, replication })
 
+const bytes = "org.apache.kafka.connect.converters.ByteArrayConverter"
+
 const worker = (variable: string) => `\${env:${variable}}`
 
+/** Of weather's connector. */
 export const config = ({ topic, commitInterval, replication }: SinkSettings): ConnectorConfig => ({
   "connector.class": "org.apache.iceberg.connect.IcebergSinkConnector",
   "tasks.max": "1",
@@ -73,3 +80,33 @@ export const config = ({ topic, commitInterval, replication }: SinkSettings): Co
   "consumer.override.session.timeout.ms": "10000",
   "consumer.override.heartbeat.interval.ms": "2000"
 })
+
+/** Of the connector of a stream other than weather, of which `history` has every version, oldest first. */
+const streamConfig = (settings: SinkSettings, stream: string, history: ReadonlyArray<AppliedStream>) => {
+  const {
+    transforms: _,
+    "transforms.weather.type": __,
+    "value.converter.schemas.enable": ___,
+    ...shared
+  } = config({ ...settings, topic: stream })
+  return {
+    ...shared,
+    "iceberg.tables": `default.${stream}`,
+    "iceberg.control.topic": controlTopicOf(stream),
+    // Trino creates columns in lower case; a name that differed would be an unknown field, whose value the sink drops.
+    "iceberg.tables.schema-case-insensitive": "true",
+    // The transform reads the bytes, because JsonConverter would have lost what tells a canonical event from another one.
+    "value.converter": bytes,
+    // SimpleHeaderConverter parses each header, and deeply nested brackets in one of them end the task.
+    "header.converter": bytes,
+    transforms: "record",
+    "transforms.record.type": "floe.connect.RequireRecord",
+    "transforms.record.columns": JSON.stringify(recordColumns(history))
+  } satisfies ConnectorConfig
+}
+
+/** `history` has every version of the stream, oldest first, at least one. */
+export const configOf = (settings: SinkSettings, history: ReadonlyArray<AppliedStream>): ConnectorConfig => {
+  const stream = history.at(-1)?.definition.name ?? weather
+  return stream === weather ? config(settings) : streamConfig(settings, stream, history)
+}

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { eventOf } from "../../../layers/sink/connect/connectorFilter.ts"
+import { firstVersion } from "../../../layers/declaration/assignIds.ts"
+import { eventOf, recordReader } from "../../../layers/sink/connect/connectorFilter.ts"
 
 /** What Kafka Connect 3.5.2 did with each of these messages when it received them. */
 describe("messages that the connector accepts", () => {
@@ -48,4 +49,17 @@ describe("messages that the connector accepts", () => {
     assert.isUndefined(cityOf(Buffer.from(`{"city":"\xff",${rest}`, "latin1")))
     assert.isUndefined(eventOf({ partition: 0, offset: 0, key: null, value: null }))
   })
+})
+
+it("reads the records of a stream, and leaves out what becomes a dead letter", () => {
+  const columns = [
+    { name: "n", type: "int", required: true },
+    { name: "s", type: "string", required: false }
+  ] as const
+  const read = recordReader([firstVersion({ name: "x", columns, key: null, partitionBy: [] }, 0)])
+  const recordOf = (value: Buffer | string) => read({ value: Buffer.from(value) })
+  assert.strictEqual(recordOf('{ "s": "\\u00e9", "n": 1 }'), '{"n":1,"s":"é"}')
+  assert.isUndefined(recordOf('{"n":1.0}'))
+  assert.isUndefined(recordOf(Buffer.from('{"n":1,"s":"é"}', "latin1")))
+  assert.isUndefined(read({ value: null }))
 })

@@ -1,7 +1,10 @@
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { config, settings } from "../../../layers/sink/connect/icebergSink.ts"
+import { firstVersion } from "../../../layers/declaration/assignIds.ts"
+import { nextVersion } from "../../../layers/declaration/compareStreams.ts"
+import { config, configOf, settings } from "../../../layers/sink/connect/icebergSink.ts"
 import { sinkConnector } from "../../../services/Connector.ts"
+import { weatherStream } from "../../../services/Weather.ts"
 
 const sink = config({ topic: "weather", commitInterval: "10 seconds", replication: 1 })
 
@@ -47,3 +50,29 @@ it.effect("follows the settings", () =>
     assert.strictEqual((yield* settings).topic, "weather")
   })
 )
+
+it("a stream has its own names, and the transform gets the columns of all its versions", () => {
+  const column = { name: "n", type: "int", required: true } as const
+  const first = firstVersion({ name: "readings", columns: [column], key: null, partitionBy: [] }, 0)
+  const second = nextVersion([first], { ...first.definition, columns: [{ ...column, type: "long" }] }, 0)
+  const settings = { topic: "weather", commitInterval: "10 seconds", replication: 1 } as const
+  const stream = configOf(settings, [first, second])
+  const differing = Object.entries(stream).filter(([key, value]) => sink[key] !== value)
+  assert.deepStrictEqual(Object.fromEntries(differing), {
+    topics: "readings",
+    "value.converter": "org.apache.kafka.connect.converters.ByteArrayConverter",
+    "header.converter": "org.apache.kafka.connect.converters.ByteArrayConverter",
+    transforms: "record",
+    "transforms.record.type": "floe.connect.RequireRecord",
+    "transforms.record.columns": '[{"name":"n","type":"long","earlierTypes":["int"],"required":true}]',
+    "errors.deadletterqueue.topic.name": "readings-dlq",
+    "iceberg.tables": "default.readings",
+    "iceberg.tables.schema-case-insensitive": "true",
+    "iceberg.control.topic": "control-iceberg-readings"
+  })
+  const missing = Object.keys(sink).filter((key) => !(key in stream))
+  assert.deepStrictEqual(missing, ["value.converter.schemas.enable", "transforms.weather.type"])
+  assert.deepStrictEqual(configOf(settings, [weatherStream]), sink)
+  // With a default format, the sink writes a uuid as bytes, and its Parquet writer fails on them.
+  assert.isUndefined(stream["iceberg.tables.write-props.write.format.default"])
+})

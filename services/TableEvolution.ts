@@ -17,12 +17,18 @@ export class EvolutionFailed extends Schema.TaggedError<EvolutionFailed>()("Evol
   }
 }
 
+/** A change that died before its version was in the log. */
+export interface BegunChange {
+  readonly next: AppliedStream
+  /** When it stopped, as the end of a sentence: `after its table had it`. */
+  readonly stopped: string
+  /** Whether its table has something of it, so that it must be completed before any other change. */
+  readonly isBinding: boolean
+}
+
 /** What a stream has, compared with its newest version in the log. */
 export interface EvolutionState {
-  /** The version that a change which died has begun to bring in, and that must be completed before any other. */
-  readonly begun: AppliedStream | undefined
-  /** When that change stopped, as the end of a sentence: `after its table had it`. */
-  readonly stopped: string
+  readonly begun: BegunChange | undefined
   /** The last field id that the table has given; 0 if there is no table. */
   readonly lastId: number
   /** Why no version can be brought in, as the end of a sentence that begins with the stream. */

@@ -3,6 +3,7 @@
  * Owns: listing, creating, describing and deleting them. Does not own: their content (EventLog, the sink).
  */
 import { Context, type Effect, type Option, Schema } from "effect"
+import { connectorOf } from "./Connector.ts"
 
 /** The dead-letter topic of a topic: rejected messages, with the reason in their headers. */
 export const deadLettersOf = (topic: string) => `${topic}-dlq`
@@ -17,6 +18,8 @@ export const coordinator = "connect-iceberg-sink-coord"
 export const topicOf = (stream: string, weatherTopic: string) => (stream === "weather" ? weatherTopic : stream)
 /** The control topic of a stream's connector. */
 export const controlTopicOf = (stream: string) => (stream === "weather" ? controlTopic : `${controlTopic}-${stream}`)
+/** The consumer group of its coordinator. */
+export const coordinatorOf = (stream: string) => `connect-${connectorOf(stream)}-coord`
 
 export interface WantedTopic {
   readonly name: string

@@ -1,5 +1,7 @@
 /** What a declaration would change in a log that has these streams. Pure. */
+import { connectorOf } from "../../services/Connector.ts"
 import type { AppliedStream, CompiledStreams, StreamDefinition } from "../../services/StreamDefinition.ts"
+import { controlTopicOf, deadLettersOf } from "../../services/Topics.ts"
 import { type Change, compareStreams } from "./compareStreams.ts"
 import { sentenceOf } from "./Fault.ts"
 
@@ -12,6 +14,8 @@ export interface StreamPlan {
   /** What it means for each; empty for nothing. */
   readonly log: ReadonlyArray<string>
   readonly table: ReadonlyArray<string>
+  /** Only in the distributed profile. */
+  readonly connector?: ReadonlyArray<string>
   readonly endpoint: ReadonlyArray<string>
   /** Why the change is not possible; nothing is applied then. */
   readonly refusals: ReadonlyArray<string>
@@ -43,7 +47,18 @@ const endpointEffects = ({ kind, path, what }: Change): ReadonlyArray<string> =>
   }
 }
 
-const created = (wanted: StreamDefinition): StreamPlan => ({
+type Profile = "embedded" | "distributed"
+
+const made = ({ name }: StreamDefinition, profile: Profile) =>
+  profile === "embedded"
+    ? { log: ["keeps its events"], table: [`default.${name} is created with the first commit`] }
+    : {
+        log: [`gets the topics ${name}, ${deadLettersOf(name)} and ${controlTopicOf(name)}`],
+        table: [`default.${name} is created`],
+        connector: [`${connectorOf(name)} is registered`]
+      }
+
+const created = (wanted: StreamDefinition, profile: Profile): StreamPlan => ({
   stream: wanted.name,
   action: "create",
   version: 1,
@@ -51,8 +66,7 @@ const created = (wanted: StreamDefinition): StreamPlan => ({
     ...wanted,
     columns: wanted.columns.map((column) => ({ ...column, required: false }))
   }).changes,
-  log: ["keeps its events"],
-  table: [`default.${wanted.name} is created with the first commit`],
+  ...made(wanted, profile),
   endpoint: [`accepts events at POST /streams/${wanted.name}/events`],
   refusals: []
 })
@@ -60,12 +74,13 @@ const created = (wanted: StreamDefinition): StreamPlan => ({
 /** In the order of the declaration. `histories` has every version of each applied stream. */
 export const planStreams = (
   { streams }: CompiledStreams,
-  histories: ReadonlyMap<string, ReadonlyArray<AppliedStream>>
+  histories: ReadonlyMap<string, ReadonlyArray<AppliedStream>>,
+  profile: Profile = "embedded"
 ): ReadonlyArray<StreamPlan> =>
   streams.map((wanted) => {
     const history = histories.get(wanted.name) ?? []
     const applied = history.at(-1)
-    if (applied === undefined) return created(wanted)
+    if (applied === undefined) return created(wanted, profile)
     const { changes, refusals } = compareStreams(history, wanted)
     const isChanged = changes.length > 0 || refusals.length > 0
     return {
@@ -75,6 +90,9 @@ export const planStreams = (
       changes,
       log: isChanged ? [`keeps the events of version ${applied.version} as they are`] : [],
       table: changes.flatMap(tableEffects),
+      ...(profile === "distributed" && {
+        connector: isChanged ? [`${connectorOf(wanted.name)} restarts with the new columns`] : []
+      }),
       endpoint: changes.flatMap(endpointEffects),
       refusals: refusals.map((fault) => sentenceOf(wanted.name, fault))
     }

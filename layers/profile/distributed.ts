@@ -17,6 +17,7 @@ import * as Connector from "../sink/connect/Connector.ts"
 import * as ConnectorFilter from "../sink/connect/connectorFilter.ts"
 import * as Rebuild from "../sink/connect/Rebuild.ts"
 import * as SinkCommits from "../sink/connect/SinkCommits.ts"
+import * as TableEvolution from "../sink/connect/TableEvolution.ts"
 import * as Maintenance from "../table/trino/Maintenance.ts"
 import * as Query from "../table/trino/Query.ts"
 import * as TableChecksums from "../table/trino/TableChecksums.ts"
@@ -77,7 +78,10 @@ export const layers = {
     ])
   ),
   checks: checksWithin({}),
-  evolution: onlyEmbedded(),
+  evolution: TableEvolution.layer.pipe(
+    Layer.provideMerge(KafkaClientFallback.streams),
+    Layer.provide([KafkaClientFallback.topics, ConsumerGroups.layer, Connector.layer, Query.layer])
+  ),
   storage: Storage.layer,
   backup: noBackup,
   connector: Connector.layer,

@@ -13,8 +13,6 @@ import { evolveCommand, SinkControl } from "./SinkControl.ts"
 
 const encode = Schema.encodeSync(Schema.fromJsonString(AppliedStream))
 
-const stopped = "after its table had it"
-
 const takenName = (stream: string) =>
   `the table default.${stream} exists already, and floe rebuild or another program made it; choose another name, or move that table away`
 
@@ -50,12 +48,14 @@ export const layer = Layer.effect(
       inspect: Effect.fn("TableEvolution.inspect")(
         function* (stream: string, applied: AppliedStream | undefined) {
           const table = Option.getOrUndefined(yield* readMetadata(folder.tableAt(stream)))
-          if (table === undefined) return { begun: undefined, stopped, lastId: 0, fault: undefined }
+          if (table === undefined) return { begun: undefined, lastId: 0, fault: undefined }
           const follows = appliedIn(table.metadata)
           const isTaken = applied === undefined && follows?.definition.name !== stream
           return {
-            begun: applied !== undefined && follows?.version === applied.version + 1 ? follows : undefined,
-            stopped,
+            begun:
+              applied !== undefined && follows?.version === applied.version + 1
+                ? { next: follows, stopped: "after its table had it", isBinding: true }
+                : undefined,
             lastId: table.metadata["last-column-id"],
             fault: isTaken ? takenName(stream) : undefined
           }

@@ -38,8 +38,8 @@ export const applyStream = Effect.fn("applyStream")(function* (wanted: StreamDef
   const { name } = wanted
   const failed = (reason: string) => new ChangeFailed({ stream: name, reason })
   let { begun, fault, history, lastId } = yield* current(name)
-  if (begun !== undefined) {
-    yield* bringIn(begun, onProgress)
+  if (begun?.isBinding) {
+    yield* bringIn(begun.next, onProgress)
     ;({ fault, history, lastId } = yield* current(name))
   }
   if (fault !== undefined) return yield* failed(`${sentenceOf(name, { path: "", sentence: fault })}.`)

@@ -1,8 +1,9 @@
 import { Effect, Stream } from "effect"
 import { Command } from "effect/cli"
+import { profile } from "../../../services/Settings.ts"
 import type { AppliedStream } from "../../../services/StreamDefinition.ts"
 import { Streams } from "../../../services/Streams.ts"
-import { TableEvolution } from "../../../services/TableEvolution.ts"
+import { type BegunChange, TableEvolution } from "../../../services/TableEvolution.ts"
 import * as Declaration from "../../declaration/Declaration.ts"
 import { sentenceOf } from "../../declaration/Fault.ts"
 import { planStreams } from "../../declaration/planStreams.ts"
@@ -13,6 +14,13 @@ import { print } from "../terminal/Output.ts"
 import { json, printJson } from "../terminal/printJson.ts"
 import { renderPlan } from "../terminal/renderPlan.ts"
 import { withWorkProgress } from "../terminal/WorkProgress.ts"
+
+const begunText = ({ next: { version }, stopped }: BegunChange, isCompleted: boolean, isApplied: boolean) => {
+  if (!isCompleted) return `an earlier change to version ${version} stopped ${stopped}.`
+  return isApplied
+    ? `an earlier change had stopped ${stopped}; it is complete now, as version ${version}.`
+    : `an earlier change stopped ${stopped}; floe streams apply completes it first, as version ${version}.`
+}
 
 /** Streams that are read, or applied, at the same time. */
 const concurrency = 4
@@ -38,18 +46,18 @@ export const planned = Effect.fnUntraced(function* (json: boolean, isApplied: bo
   const histories = new Map<string, ReadonlyArray<AppliedStream>>()
   const completed: Array<{ readonly stream: string; readonly version: number }> = []
   for (const { name, history, state } of read) {
-    const { begun } = state
-    histories.set(name, begun === undefined ? history : [...history, begun])
-    if (begun === undefined || state.fault !== undefined) continue
-    const { version } = begun
-    if (isApplied) yield* Effect.scoped(withWorkProgress((onProgress) => bringIn(begun, onProgress)))
-    completed.push({ stream: name, version })
-    const sentence = isApplied
-      ? `${name}: an earlier change had stopped ${state.stopped}; it is complete now, as version ${version}.`
-      : `${name}: an earlier change stopped ${state.stopped}; floe streams apply completes it first, as version ${version}.`
-    if (!json) yield* print(Stream.make(`${sentence}\n`))
+    const { begun, fault } = state
+    const isCompleted = begun?.isBinding === true && fault === undefined
+    histories.set(name, isCompleted ? [...history, begun.next] : history)
+    if (begun === undefined) continue
+    const { next } = begun
+    if (isCompleted) {
+      if (isApplied) yield* Effect.scoped(withWorkProgress((onProgress) => bringIn(next, onProgress)))
+      completed.push({ stream: name, version: next.version })
+    }
+    if (!json) yield* print(Stream.make(`${name}: ${begunText(begun, isCompleted, isApplied)}\n`))
   }
-  const plans = planStreams(compiled, histories).map((plan) => {
+  const plans = planStreams(compiled, histories, yield* profile).map((plan) => {
     const fault = faults.get(plan.stream)
     return fault === undefined ? plan : { ...plan, refusals: [sentenceOf(plan.stream, { path: "", sentence: fault })] }
   })

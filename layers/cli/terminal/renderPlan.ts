@@ -16,8 +16,9 @@ const render = (plan: StreamPlan, paint: Colorize) => {
     const sign = signs[kind]
     return `  ${paint(styles[sign], sign)} ${path.padEnd(width)}${kind === "remove" ? `removed (${what})` : what}`
   })
-  const effects = (["log", "table", "endpoint"] as const).flatMap((name) =>
-    plan[name].map((effect, index) => `  ${index === 0 ? name.padEnd(8) : "        "}  ${effect}`)
+  const column = plan.connector === undefined ? 8 : 9
+  const effects = (["log", "table", "connector", "endpoint"] as const).flatMap((name) =>
+    (plan[name] ?? []).map((effect, index) => `  ${(index === 0 ? name : "").padEnd(column)}  ${effect}`)
   )
   return [
     heading(plan),
@@ -32,7 +33,8 @@ const summary = (plans: ReadonlyArray<StreamPlan>, isApplied: boolean) => {
   const changed = plans.some(({ action }) => action === "change")
   const created = plans.some(({ action }) => action === "create")
   if (isApplied && (changed || created)) return "Applying these changes."
-  if (changed) return "Run floe streams apply to make these changes."
+  const isDistributed = plans.some(({ connector }) => connector !== undefined)
+  if (changed || (created && isDistributed)) return "Run floe streams apply to make these changes."
   return created ? "The server creates new streams when it starts." : "Nothing to do: the log matches the declaration."
 }
 

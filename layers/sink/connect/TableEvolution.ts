@@ -1,0 +1,161 @@
+/**
+ * Brings what a stream has in the distributed profile to a version, in this order: its pending version in the log, its topics,
+ * its table, its connector. Each step may be repeated, so the same call completes one that was interrupted.
+ */
+import { Effect, Layer, Option, Schema } from "effect"
+import { Connector, connectorOf } from "../../../services/Connector.ts"
+import { ConsumerGroups } from "../../../services/ConsumerGroups.ts"
+import type { Query } from "../../../services/Query.ts"
+import * as Settings from "../../../services/Settings.ts"
+import type { AppliedStream } from "../../../services/StreamDefinition.ts"
+import { Streams } from "../../../services/Streams.ts"
+import { EvolutionFailed, TableEvolution } from "../../../services/TableEvolution.ts"
+import { controlTopicOf, coordinatorOf, deadLettersOf, Topics } from "../../../services/Topics.ts"
+import * as EvolveTable from "../../table/trino/evolveTable.ts"
+import * as Rows from "../../table/trino/rows.ts"
+import * as StreamTable from "../../table/trino/streamTable.ts"
+import * as IcebergSink from "./icebergSink.ts"
+import { tableOf } from "./rebuildConnector.ts"
+import { register } from "./register.ts"
+
+type OnProgress = (step: string) => Effect.Effect<void>
+
+const lockGroup = "floe-streams-apply"
+
+const running =
+  "Another floe streams apply is running. Wait until it ends, then run it again. (Kafka forgets one that was killed within 10 seconds.)"
+
+const asFailure = Effect.mapError(
+  (cause: { readonly message: string }) => new EvolutionFailed({ reason: cause.message, cause })
+)
+
+/** A comment of a column that somebody changed is no reason to refuse a change. */
+const isShape = ({ statement }: { readonly statement: string }) => !statement.startsWith("COMMENT ")
+
+const Row = Schema.Tuple([Rows.Whole])
+
+const tableExists = Effect.fnUntraced(function* (table: string) {
+  const rows = yield* Rows.all(
+    { table, operation: "looking for it", row: Row },
+    `SELECT count(*) FROM iceberg.information_schema.tables WHERE table_schema = 'default' AND table_name = ${Rows.literal(table)}`
+  )
+  return rows.some(([count]) => count > 0)
+})
+
+const make = Effect.gen(function* () {
+  const services = yield* Effect.context<Connector | ConsumerGroups | Query | Streams | Topics>()
+  const streams = yield* Streams
+  const topics = yield* Topics
+  const connector = yield* Connector
+  const groups = yield* ConsumerGroups
+  const { bucket } = yield* Settings.s3
+  const weatherTopic = yield* Settings.topic
+  const partitions = yield* Settings.partitions
+  const replication = yield* Settings.replication
+  const sink = yield* IcebergSink.settings
+
+  const exclusive = groups.lock(lockGroup).pipe(
+    asFailure,
+    Effect.flatMap((isHeld) =>
+      isHeld ? Effect.void : Effect.fail(new EvolutionFailed({ reason: running, cause: lockGroup }))
+    )
+  )
+
+  const pendingOf = (stream: string) =>
+    Effect.map(streams.pending, (all) => all.find(({ definition }) => definition.name === stream))
+
+  /** Why a stream that is new cannot be created: something of its name is there already. */
+  const taken = Effect.fnUntraced(function* (stream: string) {
+    if (stream === weatherTopic) {
+      return `its topic would be that of weather, as FLOE_TOPIC is ${weatherTopic}; choose another name, or set FLOE_TOPIC`
+    }
+    if (yield* tableExists(stream)) {
+      return `the table default.${stream} exists already, and floe rebuild or another program made it; choose another name, or rename that table in Trino`
+    }
+    const topic = Option.getOrUndefined(yield* topics.describe(stream))
+    if (topic?.partitions.some(({ start, end }) => end > start)) {
+      return `the topic ${stream} exists already and has records of another program; choose another name, or delete that topic`
+    }
+    return undefined
+  })
+
+  const inspectPending = Effect.fnUntraced(function* (next: AppliedStream, applied: AppliedStream | undefined) {
+    const { name } = next.definition
+    const before = applied === undefined ? Option.none() : yield* StreamTable.compare(applied, bucket)
+    const after = Option.getOrUndefined(yield* StreamTable.compare(next, bucket))
+    const isTouched = Option.match(before, {
+      onNone: () => after !== undefined,
+      onSome: ({ steps, conflicts, foreign }) => steps.length + conflicts.length + foreign.length > 0
+    })
+    if (after === undefined || !isTouched) {
+      const fault = after === undefined && applied !== undefined ? missing(name) : undefined
+      return { begun: { next, stopped: "before its table had any of it", isBinding: false }, fault }
+    }
+    const stopped = after.steps.length > 0 ? "while its table was changed" : "after its table had it"
+    const fault = after.conflicts.length > 0 ? differs(name, after.conflicts) : undefined
+    return { begun: { next, stopped, isBinding: true }, fault }
+  })
+
+  const inspect = Effect.fn("TableEvolution.inspect")(
+    function* (stream: string, applied: AppliedStream | undefined) {
+      const pending = yield* pendingOf(stream)
+      const state = { begun: undefined, lastId: applied?.lastId ?? 0, fault: undefined }
+      if (pending !== undefined) return { ...state, ...(yield* inspectPending(pending, applied)) }
+      if (applied === undefined) return { ...state, fault: yield* taken(stream) }
+      const table = Option.getOrUndefined(yield* StreamTable.compare(applied, bucket))
+      if (table === undefined) return { ...state, fault: missing(stream) }
+      const differences = [...table.conflicts, ...table.steps.filter(isShape).map(({ what }) => `it needs ${what}`)]
+      return { ...state, fault: differences.length > 0 ? differs(stream, differences) : undefined }
+    },
+    Effect.provide(services),
+    asFailure
+  )
+
+  const createTopics = Effect.fnUntraced(function* (stream: string, onProgress: OnProgress) {
+    const wanted = [
+      { name: stream, partitions, replication },
+      { name: deadLettersOf(stream), partitions: 1, replication },
+      { name: controlTopicOf(stream), partitions: 1, replication }
+    ]
+    yield* onProgress(`${stream}: creating its topics`)
+    yield* Effect.forEach(wanted, topics.create, { concurrency: wanted.length })
+    // A sink without an offset would start at the end of its control topic and skip what it wrote before.
+    yield* topics.begin(coordinatorOf(stream), controlTopicOf(stream))
+  })
+
+  /** An earlier call may have died between the connector's stop and its start. */
+  const resume = Effect.fnUntraced(function* (name: string, stream: string) {
+    if ((yield* connector.status(name)).connector.state !== "STOPPED") return
+    // A promotion stops it too, and starts it when it is complete.
+    for (const other of (yield* connector.names).filter((other) => tableOf(other).length > 0)) {
+      if ((yield* connector.config(other)).topics === stream) return
+    }
+    yield* connector.resume(name)
+  })
+
+  const evolve = Effect.fn("TableEvolution.evolve")(
+    function* (next: AppliedStream, onProgress: OnProgress) {
+      const { name } = next.definition
+      const before = yield* pendingOf(name)
+      const history = yield* streams.history(name)
+      yield* streams.begin(next)
+      yield* createTopics(name, onProgress)
+      const topic = Option.getOrUndefined(yield* topics.describe(name))
+      yield* EvolveTable.bringTo(next, { bucket, logId: topic?.id }, (step) => onProgress(`${name}: ${step}`))
+      yield* onProgress(`${name}: registering its connector`)
+      yield* register(connectorOf(name), IcebergSink.configOf(sink, [...history, next]))
+      if (before !== undefined) yield* resume(connectorOf(name), name)
+    },
+    Effect.provide(services),
+    asFailure
+  )
+
+  return TableEvolution.of({ exclusive, inspect, evolve })
+})
+
+const missing = (stream: string) => `its table default.${stream} is not there any more; floe doctor shows what to do`
+
+const differs = (stream: string, differences: ReadonlyArray<string>) =>
+  `somebody altered its table default.${stream}: ${differences.join("; ")}; floe doctor shows how to undo that`
+
+export const layer = Layer.effect(TableEvolution, make)

@@ -31,10 +31,22 @@ export interface LoggedEvent<R extends LogRecord = WeatherRecord> {
   readonly schemaVersion?: number
 }
 
-/** An Idempotency-Key and the digest of its request: the same key with another digest is rejected. */
+/** An Idempotency-Key and the digest of its request: the same key with another request is rejected. */
 export interface IdempotencyKey {
   readonly key: string
   readonly digest: string
+  /**
+   * The digests that the same request had under earlier definitions of its stream, newest first: the canonical form of a
+   * value depends on its type. They are computed as they are iterated.
+   */
+  readonly earlier?: Iterable<string> | undefined
+}
+
+/** Whether the request is the one that used its key first, which had the digest `first`. */
+export const isSameRequest = ({ digest, earlier = [] }: IdempotencyKey, first: string | null) => {
+  if (first === digest) return true
+  for (const one of earlier) if (first === one) return true
+  return false
 }
 
 /** What the door did not accept, kept with the log as a dead letter. */

@@ -12,6 +12,27 @@ import { errorResponse, fromLog, shown } from "./ErrorResponse.ts"
 export interface OpenStream {
   readonly applied: AppliedStream
   readonly checker: Checker.Checker
+  /** The checkers of earlier versions, newest first; a repeated request may have been accepted by one of them. */
+  readonly earlier: () => ReadonlyArray<Checker.Checker>
+}
+
+/** So many changes of a stream may lie between a request and its repeat. */
+const maxEarlier = 20
+
+const openOne = (applied: AppliedStream, history: ReadonlyArray<AppliedStream>): OpenStream => {
+  let earlier: ReadonlyArray<Checker.Checker> | undefined
+  return {
+    applied,
+    checker: Checker.make(applied.definition),
+    earlier: () => {
+      earlier ??= history
+        .filter(({ version }) => version < applied.version)
+        .slice(-maxEarlier)
+        .reverse()
+        .map(({ definition }) => Checker.make(definition))
+      return earlier
+    }
+  }
 }
 
 /** Milliseconds. */
@@ -30,24 +51,21 @@ export const make = Effect.fnUntraced(function* () {
   /** Until they are read for the first time. */
   let unread: LogUnavailable | undefined
 
-  const openAll = (all: ReadonlyArray<AppliedStream>) => {
+  const openAll = Effect.fnUntraced(function* (all: ReadonlyArray<AppliedStream>) {
+    const opened = new Map<string, OpenStream>()
+    for (const applied of all) {
+      const { name } = applied.definition
+      const known = open.get(name)
+      const isKnown = known !== undefined && isSame(applied, known.applied)
+      const history = isKnown || applied.version === 1 ? [] : yield* streams.history(name)
+      opened.set(name, isKnown ? known : openOne(applied, history))
+    }
     isBehind = false
     unread = undefined
-    if (all.length === open.size && all.every((one) => isSame(one, open.get(one.definition.name)?.applied))) return
-    open = new Map(
-      all.map((applied) => {
-        const { name } = applied.definition
-        const known = open.get(name)
-        return [
-          name,
-          known !== undefined && isSame(applied, known.applied)
-            ? known
-            : { applied, checker: Checker.make(applied.definition) }
-        ]
-      })
-    )
+    if (all.length === open.size && all.every(({ definition: { name } }) => opened.get(name) === open.get(name))) return
+    open = opened
     changes++
-  }
+  })
 
   const goOn = Effect.fnUntraced(function* (error: unknown) {
     if (isBehind) return
@@ -62,13 +80,12 @@ export const make = Effect.fnUntraced(function* () {
     const now = monotonicMillisUnsafe(clock)
     if (now - readAt < interval) return Effect.void
     readAt = now
-    return Effect.matchEffect(streams.all, { onFailure: goOn, onSuccess: (all) => Effect.sync(() => openAll(all)) })
+    return Effect.catch(Effect.flatMap(streams.all, openAll), goOn)
   })
-  const first = yield* Effect.result(streams.all)
-  if (Result.isSuccess(first)) openAll(first.success)
-  else {
+  const first = yield* Effect.result(Effect.flatMap(streams.all, openAll))
+  if (Result.isFailure(first)) {
     if (first.failure._tag === "LogCorrupt") return yield* first.failure
-    openAll([weatherStream])
+    open.set(weatherStream.definition.name, openOne(weatherStream, []))
     unread = first.failure
     yield* goOn(first.failure)
   }

@@ -61,7 +61,7 @@ export const make = (
     const stream = streams.get(name)
     if (stream === undefined) return yield* Effect.fail(streams.missing(name))
     if (responses.hour() === undefined) return yield* Effect.fail(noHour)
-    const { checker, applied } = stream
+    const { checker, applied, earlier } = stream
     const checked = (accepted: string | undefined) =>
       Result.mapError(checker[format](text, { accepted, all: keeps }), unreadable)
     const accepted = timeOf((yield* Clock.Clock).currentTimeMillisUnsafe())
@@ -69,10 +69,26 @@ export const make = (
     if (rejected.length > 0 && !keeps) {
       return yield* Effect.fail(invalid(rejected.flatMap(({ errors }) => errors).slice(0, maxErrors)))
     }
+    let answered = { count: records.length, rejected }
+    /** The iteration ends with the one that the first request had: its answer is repeated. */
+    const earlierDigests = function* () {
+      for (const checker of earlier()) {
+        const before = Result.getOrUndefined(checker[format](text, { accepted: undefined, all: keeps }))
+        if (before === undefined || (before.rejected.length > 0 && !keeps)) continue
+        answered = { count: before.records.length, rejected: before.rejected }
+        yield digestOf(name, query, before.records, before.rejected)
+      }
+    }
     const { key } = context.headers
     const digested = () => Effect.fromResult(checked(undefined))
     const idempotency =
-      key === undefined ? undefined : { key, digest: digestOf(name, query, (yield* digested()).records, rejected) }
+      key === undefined
+        ? undefined
+        : {
+            key,
+            digest: digestOf(name, query, (yield* digested()).records, rejected),
+            earlier: { [Symbol.iterator]: earlierDigests }
+          }
     const appended = yield* responses.append({
       stream: name,
       schemaVersion: applied.version,
@@ -80,7 +96,7 @@ export const make = (
       rejected: rejected.length === 0 ? undefined : rejected,
       idempotency
     })
-    return { ...appended, count: records.length, rejected: keeps ? rejected : undefined }
+    return { ...appended, count: answered.count, rejected: keeps ? answered.rejected : undefined }
   })
 
   return (context: RequestContext, query: string, name: string) =>

@@ -9,6 +9,7 @@ import {
   EventLog,
   EventLogReader,
   type IdempotencyKey,
+  isSameRequest,
   KeyInFlight,
   KeyReused,
   type LogUnavailable,
@@ -129,12 +130,12 @@ const make = Effect.gen(function* () {
 
   const knownResult = (
     receipt: IdempotencyIndex.Receipt | undefined,
-    { digest }: IdempotencyKey,
+    idempotency: IdempotencyKey,
     count: number
   ): Effect.Effect<Appended, KeyInFlight | KeyReused> | undefined => {
     if (receipt === undefined) return undefined
     if (receipt.busy) return Effect.fail(new KeyInFlight())
-    if (receipt.digest !== digest || receipt.count !== count) return Effect.fail(new KeyReused())
+    if (!isSameRequest(idempotency, receipt.digest) || receipt.count !== count) return Effect.fail(new KeyReused())
     if (receipt.parts !== undefined) return undefined
     return Effect.succeed({ positions: receipt.positions, ts: receipt.ts, repeated: true })
   }

@@ -6,6 +6,7 @@ import {
   type Appended,
   EventLog,
   EventLogReader,
+  isSameRequest,
   KeyInFlight,
   KeyReused,
   LogCorrupt,
@@ -107,8 +108,8 @@ const make = Effect.gen(function* () {
   ): Effect.Effect<Appended, KeyReused> => {
     const acceptedAt = clock.currentTimeMillisUnsafe()
     const known = idempotency && receipts.get(idempotency.key)
-    if (known !== undefined && now() - known.acceptedAt < kept) {
-      if (known.digest !== idempotency?.digest) return Effect.fail(new KeyReused())
+    if (known !== undefined && idempotency !== undefined && now() - known.acceptedAt < kept) {
+      if (!isSameRequest(idempotency, known.digest)) return Effect.fail(new KeyReused())
       return Effect.succeed({ positions: known.positions, ts: known.ts, repeated: true })
     }
     const positions = records.length === 0 ? [] : [{ partition: 0, offset: events.length, count: records.length }]

@@ -7,6 +7,7 @@ import {
   type Appended,
   AppendOutcomeUnknown,
   type IdempotencyKey,
+  isSameRequest,
   KeyReused,
   LogCorrupt,
   type LogRecord,
@@ -141,8 +142,8 @@ const make = (
     }
   }
 
-  const answerOf = (row: LogRow, { digest }: IdempotencyKey): Outcome => {
-    if (row.digest !== digest) return Effect.fail(new KeyReused())
+  const answerOf = (row: LogRow, idempotency: IdempotencyKey): Outcome => {
+    if (!isSameRequest(idempotency, row.digest)) return Effect.fail(new KeyReused())
     return Effect.succeed({
       positions: [{ ...position(row.offset), count: row.records ?? 0 }],
       ts: typeof row.record === "string" ? undefined : row.record.ts,
@@ -161,7 +162,7 @@ const make = (
       if (row !== undefined) return answerOf(row, idempotency)
       const digest = deadLetters.find(stream, idempotency.key, now)
       if (digest === undefined) return undefined
-      if (digest !== idempotency.digest) return Effect.fail(new KeyReused())
+      if (!isSameRequest(idempotency, digest)) return Effect.fail(new KeyReused())
       return Effect.succeed({ positions: [], repeated: true })
     } catch (cause) {
       if (cause instanceof LogCorrupt) return Effect.fail(whenWriting("append", cause))

@@ -1,66 +1,22 @@
 import { Array as Arr, Effect, Layer, Option, Schema, Stream } from "effect"
-import { type Query, type QueryError, QueryUnavailable } from "../../../services/Query.ts"
+import { Query, type QueryError, QueryUnavailable } from "../../../services/Query.ts"
 import { SinkCommits } from "../../../services/SinkCommits.ts"
-import {
-  checksumDigits,
-  nullText,
-  separator,
-  TableChecksums,
-  type TableHour,
-  type TableView,
-  weatherText
-} from "../../../services/TableChecksums.ts"
+import type { AppliedStream } from "../../../services/StreamDefinition.ts"
+import { TableChecksums, type TableHour, type TableView } from "../../../services/TableChecksums.ts"
 import { type TableMissing, weather } from "../../../services/TableReader.ts"
 import type { TableUnavailable } from "../../../services/TableWriter.ts"
-import { weatherStream } from "../../../services/Weather.ts"
+import * as ChecksumSql from "./checksumSql.ts"
 import * as LogId from "./logId.ts"
 import * as OtherWriters from "./otherWriters.ts"
 import * as Rows from "./rows.ts"
+import { findColumn } from "./rowTextSql.ts"
 import * as Snapshots from "./snapshots.ts"
-
-const character = (text: string) => `U&'\\${text.charCodeAt(0).toString(16).padStart(4, "0")}'`
-const orNull = (column: string) => `coalesce(${column}, ${character(nullText)})`
-const text = `${orNull("city")} || ${character(separator)} || ${orNull("temperature")}`
-export const checksum = `from_base(substr(to_hex(md5(to_utf8(${text}))), 1, ${checksumDigits}), 16)`
-/** A sum of bigints overflows after some thousand rows. */
-export const sum = `sum(CAST(${checksum} AS decimal(38, 0)))`
-export const hourIs = (ts: TableHour) => (ts === null ? "ts IS NULL" : `ts = ${Rows.literal(ts)}`)
+import * as TableColumns from "./tableColumns.ts"
+import { parseType } from "./trinoTypes.ts"
 
 const Digits = Schema.String.check(Schema.isPattern(/^-?\d+$/))
 const HourRow = Schema.Tuple([Schema.NullOr(Schema.String), Rows.Whole, Digits, Rows.Whole])
 const SliceRow = Schema.Tuple([Rows.Whole, Rows.Whole, Digits])
-const RecordRow = Schema.Tuple([Schema.NullOr(Schema.String), Schema.NullOr(Schema.String), Rows.Whole])
-
-const table = weather
-
-const onlyWeather = (stream: string) =>
-  Effect.fail(
-    new QueryUnavailable({ reason: `the distributed profile has no stream ${stream}, only weather`, cause: undefined })
-  )
-
-const weighted = {
-  count: "sum(n)",
-  sum: `sum(CAST(n * ${checksum} AS decimal(38, 0)))`,
-  byOthers: "coalesce(-sum(n) FILTER (WHERE other), 0)"
-}
-const plain = { count: "count(*)", sum, byOthers: "bigint '0'" }
-
-const rowsAt = (snapshotId: string) => `iceberg.default.${table} FOR VERSION AS OF BIGINT '${snapshotId}'`
-
-/** SQL for a snapshot's rows without the changes of other writers: for each of their snapshots, adds its parent's rows and subtracts its own. */
-const withoutOthers = (others: ReadonlyArray<OtherWriters.OtherSnapshot>, snapshotId: string) => {
-  const times = new Map<string, number>()
-  const add = (id: string, n: number) => times.set(id, (times.get(id) ?? 0) + n)
-  for (const other of others) {
-    add(other.parentId, 1)
-    add(other.snapshotId, -1)
-  }
-  const select = (id: string, n: number, other: boolean) =>
-    `SELECT city, temperature, ts, ${n} AS n, ${other} AS other FROM ${rowsAt(id)}`
-  // Where one of their snapshots follows another, the rows cancel out.
-  const undoing = [...times].filter(([, n]) => n !== 0).map(([id, n]) => select(id, n, true))
-  return `(${[select(snapshotId, 1, false), ...undoing].join("\nUNION ALL ")})`
-}
 
 const unknownOf = (chain: ReadonlyArray<Snapshots.Snapshot>) =>
   chain
@@ -76,7 +32,11 @@ export const layer = Layer.effect(
   Effect.gen(function* () {
     const services = yield* Effect.context<Query | SinkCommits>()
 
-    const reasonOf = Effect.fnUntraced(function* (snapshotId: string, error: TableUnavailable | TableMissing) {
+    const reasonOf = Effect.fnUntraced(function* (
+      table: string,
+      snapshotId: string,
+      error: TableUnavailable | TableMissing
+    ) {
       const isKept = yield* Snapshots.read(table).pipe(
         Effect.map((snapshots) => snapshots.some(({ id }) => id === snapshotId)),
         Effect.orElseSucceed(() => true)
@@ -85,27 +45,56 @@ export const layer = Layer.effect(
       return yield* isKept ? Rows.asQueryError(error) : new QueryUnavailable({ reason, cause: error })
     })
 
-    const viewOf = (
+    /** The columns of a snapshot, which need not be those that the table has now. */
+    const columnsAt = Effect.fnUntraced(function* (table: string, snapshotId: string) {
+      const { columns, rows } = yield* (yield* Query).execute(
+        `SELECT * FROM ${ChecksumSql.rowsAt(table, snapshotId)} LIMIT 0`
+      )
+      yield* Stream.runDrain(rows)
+      return columns.map(({ name, type }) => ({ name, type: parseType(type) }))
+    }, Effect.scoped)
+
+    /** While a change is being applied, the table may have columns under names that the log does not know yet. */
+    const requireColumns = Effect.fnUntraced(function* (stream: AppliedStream) {
+      const { columns, name } = stream.definition
+      const actual = yield* TableColumns.read(name)
+      const missing = columns.find((column) => findColumn(stream, column, actual) === undefined)
+      if (missing === undefined) return
+      const reason = `its table has no column ${missing.name}: a change of the stream is being applied or was interrupted, or somebody altered the table; run floe streams apply`
+      return yield* new QueryUnavailable({ reason, cause: missing })
+    })
+
+    const viewOf = Effect.fnUntraced(function* (
+      stream: AppliedStream,
       chain: Arr.NonEmptyReadonlyArray<Snapshots.Snapshot>,
       logId: TableView["logId"],
       committed: TableView["committed"]
-    ): TableView => {
+    ) {
+      const table = stream.definition.name
       const snapshotId = chain[0].id
       const changes = OtherWriters.among(chain)
       const kept = new Set(chain.map(({ id }) => id))
       const others = changes.filter(({ parentId }) => kept.has(parentId))
-      const { byOthers, count, sum } = others.length === 0 ? plain : weighted
-      const from = `FROM ${others.length === 0 ? rowsAt(snapshotId) : withoutOthers(others, snapshotId)}`
-      const read = <A>(row: Schema.Codec<A, unknown>, sql: string) =>
-        Rows.stream({ table, operation: "comparing it with the log", row }, sql).pipe(
-          Stream.catch((error) => Stream.fromEffect(reasonOf(snapshotId, error))),
+      const parts = ChecksumSql.parts(others, snapshotId)
+      const sql =
+        table === weather
+          ? ChecksumSql.ofWeather(parts)
+          : ChecksumSql.ofStream(
+              stream,
+              yield* Effect.forEach(parts, (part) =>
+                Effect.map(columnsAt(table, part.id), (columns) => ({ ...part, columns }))
+              ).pipe(Effect.catchTag("SnapshotMissing", Effect.die))
+            )
+      const read = <A>(row: Schema.Codec<A, unknown>, statement: string) =>
+        Rows.stream({ table, operation: "comparing it with the log", row }, statement).pipe(
+          Stream.catch((error) => Stream.fromEffect(reasonOf(table, snapshotId, error))),
           Stream.provideContext(services)
         )
       const collect = <K, A>(rows: Stream.Stream<readonly [K, A], QueryError>) =>
         Effect.map(Stream.runCollect(rows), (all): ReadonlyMap<K, A> => new Map(all))
-      return {
+      const view: TableView = {
         snapshotId,
-        stream: weatherStream,
+        stream,
         logId,
         committed,
         others: Effect.succeed({
@@ -113,7 +102,7 @@ export const layer = Layer.effect(
           unknown: unknownOf(chain)
         }),
         hours: collect(
-          read(HourRow, `SELECT ts, ${count}, ${sum}, ${byOthers} ${from} GROUP BY ts`).pipe(
+          read(HourRow, sql.hours).pipe(
             Stream.map(
               ([ts, rows, checksum, more]) => [ts, { rows, checksum: BigInt(checksum), byOthers: more }] as const
             )
@@ -121,42 +110,36 @@ export const layer = Layer.effect(
         ),
         slices: (ts, of) =>
           collect(
-            read(SliceRow, `SELECT ${checksum} % ${of}, ${count}, ${sum} ${from} WHERE ${hourIs(ts)} GROUP BY 1`).pipe(
+            read(SliceRow, sql.slices(ts, of)).pipe(
               Stream.map(([slice, rows, checksum]) => [slice, { rows, checksum: BigInt(checksum) }] as const)
             )
           ),
-        records: (ts, { of, slices }) =>
-          read(
-            RecordRow,
-            `SELECT city, temperature, ${count} ${from} WHERE ${hourIs(ts)} AND ${checksum} % ${of} IN (${slices.join()}) GROUP BY city, temperature HAVING ${count} <> 0`
-          ).pipe(
-            Stream.map(([city, temperature, rows]) => ({
-              text: weatherText({ city, temperature }),
-              shown: { city, temperature },
-              rows
-            }))
-          )
+        records: (ts: TableHour, slices) =>
+          read(ChecksumSql.RecordRow, sql.records(ts, slices)).pipe(Stream.map(sql.record))
       }
-    }
+      return view
+    })
 
-    const view = Effect.gen(function* () {
-      const chain = Snapshots.currentChain(yield* Snapshots.read(table))
-      if (!Arr.isReadonlyArrayNonEmpty(chain)) return Option.none<TableView>()
-      // The audit finds what other writers changed after the sink's last commit.
-      const commit = Snapshots.lastSinkCommit(chain)
-      const logId = yield* LogId.read(table)
-      if (Option.isNone(commit)) return Option.some(viewOf(chain, logId, Option.none()))
-      const positions = yield* SinkCommits.use((service) => service.positions([commit.value]))
-      return Option.some(viewOf(chain, logId, Option.fromUndefinedOr(positions.get(commit.value.id))))
-    }).pipe(
+    const view = Effect.fn("TableChecksums.view")(
+      function* (stream: AppliedStream) {
+        const { name } = stream.definition
+        const chain = Snapshots.currentChain(yield* Snapshots.read(name))
+        if (!Arr.isReadonlyArrayNonEmpty(chain)) return Option.none<TableView>()
+        if (name !== weather) yield* requireColumns(stream)
+        // The audit finds what other writers changed after the sink's last commit.
+        const commit = Snapshots.lastSinkCommit(chain)
+        const logId = yield* LogId.read(name)
+        if (Option.isNone(commit)) return Option.some(yield* viewOf(stream, chain, logId, Option.none()))
+        const positions = yield* SinkCommits.use((service) => service.positions([commit.value]))
+        return Option.some(yield* viewOf(stream, chain, logId, Option.fromUndefinedOr(positions.get(commit.value.id))))
+      },
       Effect.catchTags({
         TableMissing: () => Effect.succeedNone,
         TableUnavailable: (error) => Effect.fail(Rows.asQueryError(error))
       }),
-      Effect.withSpan("TableChecksums.view"),
       Effect.provide(services)
     )
 
-    return TableChecksums.of({ view: ({ definition: { name } }) => (name === table ? view : onlyWeather(name)) })
+    return TableChecksums.of({ view })
   })
 )

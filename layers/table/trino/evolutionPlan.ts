@@ -3,7 +3,7 @@ import type { AppliedStream, Column } from "../../../services/StreamDefinition.t
 import { decimalOf } from "../../../services/StreamDefinition.ts"
 import { literal } from "./rows.ts"
 import type { TableColumn } from "./tableColumns.ts"
-import { quoted, sameName, type TrinoType, trinoType, typeSql, typeText } from "./trinoTypes.ts"
+import { earlierNames, quoted, sameName, type TrinoType, trinoType, typeSql, typeText } from "./trinoTypes.ts"
 
 interface Step {
   /** What it does, for a person. */
@@ -78,12 +78,6 @@ const planner = (table: string) => {
     }
   }
   return { alter, conflicts, steps, type }
-}
-
-/** The names that a top-level column had in earlier versions. */
-const earlierNames = ({ ids }: AppliedStream, { name, renamedFrom }: Column) => {
-  const sameId = Object.keys(ids).filter((path) => path !== name && ids[path] === ids[name] && !path.includes("."))
-  return [...(renamedFrom === undefined ? [] : [renamedFrom]), ...sameId]
 }
 
 const fieldsOf = (type: TrinoType): ReadonlyArray<string> => {

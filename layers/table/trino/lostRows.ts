@@ -3,8 +3,8 @@ import { Effect, Schema } from "effect"
 import type { TableHour } from "../../../services/TableChecksums.ts"
 import { weather } from "../../../services/TableReader.ts"
 import { columns } from "../../../services/Weather.ts"
+import { checksum, hourIs, sum } from "./checksumSql.ts"
 import * as Rows from "./rows.ts"
-import { checksum, hourIs, sum } from "./TableChecksums.ts"
 
 /** Rows that Trino groups in one statement; each takes about 200 bytes of its heap. */
 const maxGroupedRows = 500_000
@@ -16,14 +16,14 @@ const Hour = Schema.Tuple([Schema.NullOr(Schema.String), Rows.Whole, Schema.Null
 const Count = Schema.Tuple([Rows.Whole])
 
 const differing = (other: string) => {
-  const hours = (table: string) => `SELECT ts, count(*) AS n, ${sum} AS s FROM ${nameOf(table)} GROUP BY ts`
+  const hours = (table: string) => `SELECT ts, count(*) AS n, ${sum()} AS s FROM ${nameOf(table)} GROUP BY ts`
   return `SELECT a.ts, a.n, b.n FROM (${hours(weather)}) a LEFT JOIN (${hours(other)}) b ON a.ts IS NOT DISTINCT FROM b.ts
 WHERE b.n IS NULL OR a.n <> b.n OR a.s <> b.s`
 }
 
 const excess = (other: string, ts: TableHour, slice: number, of: number) => {
   const rows = (table: string, weight: number) =>
-    `SELECT city, temperature, ${weight} AS weight FROM ${nameOf(table)} WHERE ${hourIs(ts)} AND ${checksum} % ${of} = ${slice}`
+    `SELECT city, temperature, ${weight} AS weight FROM ${nameOf(table)} WHERE ${hourIs(ts)} AND ${checksum()} % ${of} = ${slice}`
   return `SELECT coalesce(sum(greatest(n, 0)), 0) FROM (
   SELECT sum(weight) AS n FROM (${rows(weather, 1)} UNION ALL ${rows(other, -1)}) GROUP BY city, temperature)`
 }

@@ -1,5 +1,5 @@
 /** Column types as Trino writes them, and the types that it reports. Pure. */
-import { type ColumnType, decimalOf } from "../../../services/StreamDefinition.ts"
+import { type AppliedStream, type Column, type ColumnType, decimalOf } from "../../../services/StreamDefinition.ts"
 
 const primitives: Readonly<Record<string, string>> = {
   int: "integer",
@@ -91,3 +91,9 @@ export const parseType = (text: string): TrinoType => {
 
 /** Trino does not distinguish names by case. */
 export const sameName = (a: string, b: string) => a.toLowerCase() === b.toLowerCase()
+
+/** The names that a top-level column had in earlier versions. */
+export const earlierNames = ({ ids }: AppliedStream, { name, renamedFrom }: Column) => {
+  const sameId = Object.keys(ids).filter((path) => path !== name && ids[path] === ids[name] && !path.includes("."))
+  return [...(renamedFrom === undefined ? [] : [renamedFrom]), ...sameId]
+}

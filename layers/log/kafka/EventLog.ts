@@ -19,6 +19,7 @@ import {
 import { keysMax, keysShared, topic } from "../../../services/Settings.ts"
 import * as ageClock from "../../runtime/ageClock.ts"
 import { Admin } from "./Admin.ts"
+import * as BatchProducer from "./BatchProducer.ts"
 import { Cluster } from "./Cluster.ts"
 import * as Consumer from "./Consumer.ts"
 import * as Reader from "./EventLogReader.ts"
@@ -53,7 +54,10 @@ const make = Effect.gen(function* () {
   const consumers = yield* Consumer.make(name)
   const keys = IdempotencyIndex.make(max, ageClock.make(clock, IdempotencyIndex.kept))
   const indexer = yield* KeyIndexer.make(consumers, name, keys, max, now)
-  const supervisor = yield* ProducerSupervisor.make(name, indexer, shared, yield* RecordLimit.make(name))
+  const admin = yield* Admin
+  const supervisor = yield* ProducerSupervisor.make(name, indexer, shared, yield* RecordLimit.make(name), (...args) =>
+    Effect.provideService(BatchProducer.connect(...args), Admin, admin)
+  )
   const { sender } = supervisor
 
   const reached = (_: number, { partition, offset }: Position) => keys.reached(partition, offset + 1)

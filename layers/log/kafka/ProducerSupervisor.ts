@@ -33,7 +33,10 @@ export const make = Effect.fnUntraced(function* (
   indexer: KeyIndexer,
   shared: boolean,
   /** The largest record of the topic in bytes; undefined if unknown. */
-  readLimit: Effect.Effect<number | undefined> = Effect.undefined
+  readLimit: Effect.Effect<number | undefined> = Effect.undefined,
+  connectProducer: (
+    ...args: Parameters<typeof Producer.connect>
+  ) => Effect.Effect<Producer.Producer, KafkaFailure, Cluster | Scope.Scope> = Producer.connect
 ) {
   const cluster = yield* Cluster
   const clock = yield* Clock.Clock
@@ -100,7 +103,7 @@ export const make = Effect.fnUntraced(function* (
   const open = Effect.gen(function* () {
     const scope = yield* Scope.make()
     limit = yield* readLimit
-    const producer = yield* Producer.connect(topic, onTrouble, limit).pipe(
+    const producer = yield* connectProducer(topic, onTrouble, limit).pipe(
       Scope.provide(scope),
       Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
     )

@@ -191,7 +191,7 @@ export const connect = Effect.fnUntraced(function* (
     send: (batch, index, value, key, timestamp, headers = noHeaders) => {
       if (ended !== undefined) throw Object.assign(new Error(ended.message), { code: ended.code })
       if (queued >= queueMessages) throw Object.assign(new Error("Local: Queue full"), { code: codes.queueFull })
-      const bytes = key === null ? null : Buffer.from(key)
+      const bytes = typeof key === "string" ? Buffer.from(key) : key
       const queue = partitions[bytes === null ? sticky : partitionOf(bytes, partitions.length)]
       queue?.add({ batch, index, value, key: bytes, headers, timestamp, deadline: now() + timeout })
       batch.open++

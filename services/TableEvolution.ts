@@ -10,6 +10,8 @@ import type { AppliedStream } from "./StreamDefinition.ts"
 export class EvolutionFailed extends Schema.TaggedError<EvolutionFailed>()("EvolutionFailed", {
   /** A sentence. */
   reason: Schema.String,
+  /** Something that it needs is away, so a retry can help. */
+  isTemporary: Schema.optionalKey(Schema.Boolean),
   cause: Schema.Defect()
 }) {
   override get message() {
@@ -50,5 +52,10 @@ export class TableEvolution extends Context.Service<
       next: AppliedStream,
       onProgress: (step: string) => Effect.Effect<void>
     ) => Effect.Effect<void, EvolutionFailed>
+    /**
+     * Brings back what is missing of a version that is in the log, except for its table, and brings settings up to date.
+     * Returns what it did, as ends of sentences that begin with the stream. `history` has every version, oldest first.
+     */
+    readonly restore: (history: ReadonlyArray<AppliedStream>) => Effect.Effect<ReadonlyArray<string>, EvolutionFailed>
   }
 >()("floe/services/TableEvolution") {}

@@ -85,21 +85,26 @@ const notRunning = ({ name, connector, tasks }: ConnectorStatus, profile: string
     : Option.none()
 }
 
-const register = Command.make(
-  "register",
-  { name, config, wait },
-  Effect.fn("floe connector register")(function* ({ name, config, wait }) {
-    const outcome = yield* registerSink(name, yield* configOf(name, config)).pipe(
-      retryWhileStarting(wait, (error) => error._tag === "ConnectUnavailable" || error._tag === "GroupsUnavailable")
-    )
-    const report = {
-      created: "is registered",
-      updated: "has its new settings",
-      unchanged: "already has these settings"
-    }
-    yield* Console.log(`The connector ${name} ${report[outcome]}.`)
-  })
-).pipe(
+interface Registration {
+  readonly name: string
+  readonly config: Option.Option<typeof Given.Type>
+  readonly wait: number
+}
+
+/** Registers the connector, and prints what there was to do. */
+export const registerConnector = Effect.fn("floe connector register")(function* ({ name, config, wait }: Registration) {
+  const outcome = yield* registerSink(name, yield* configOf(name, config)).pipe(
+    retryWhileStarting(wait, (error) => error._tag === "ConnectUnavailable" || error._tag === "GroupsUnavailable")
+  )
+  const report = {
+    created: "is registered",
+    updated: "has its new settings",
+    unchanged: "already has these settings"
+  }
+  yield* Console.log(`The connector ${name} ${report[outcome]}.`)
+})
+
+const register = Command.make("register", { name, config, wait }, registerConnector).pipe(
   Command.withDescription(
     "Register the connector that brings the topic of a stream into its table, or change its settings. The connector of the stream readings is iceberg-sink-readings. Kafka Connect validates the settings first; invalid ones are listed by field. To change the settings of a running connector, Floe stops it and starts it again once its consumers have left, so that it never has two coordinators. The log keeps accepting events."
   ),

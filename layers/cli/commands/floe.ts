@@ -13,6 +13,7 @@ import { query } from "./query.ts"
 import { rebuild, replay } from "./rebuild.ts"
 import { restore } from "./restore.ts"
 import { send } from "./send.ts"
+import { setup } from "./setup.ts"
 import { start } from "./start.ts"
 import { status } from "./status.ts"
 import { storage } from "./storage.ts"
@@ -40,6 +41,7 @@ export const floe = Command.make("floe").pipe(
     streams,
     tail,
     send,
+    setup,
     topics,
     connector,
     dlq,

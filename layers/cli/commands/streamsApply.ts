@@ -3,7 +3,7 @@ import { Command } from "effect/cli"
 import { profile } from "../../../services/Settings.ts"
 import type { AppliedStream } from "../../../services/StreamDefinition.ts"
 import { Streams } from "../../../services/Streams.ts"
-import { type BegunChange, TableEvolution } from "../../../services/TableEvolution.ts"
+import { type BegunChange, type EvolutionFailed, TableEvolution } from "../../../services/TableEvolution.ts"
 import * as Declaration from "../../declaration/Declaration.ts"
 import { sentenceOf } from "../../declaration/Fault.ts"
 import { planStreams } from "../../declaration/planStreams.ts"
@@ -13,6 +13,7 @@ import { colorize } from "../terminal/colorize.ts"
 import { print } from "../terminal/Output.ts"
 import { json, printJson } from "../terminal/printJson.ts"
 import { renderPlan } from "../terminal/renderPlan.ts"
+import { retryWhileStarting } from "../terminal/retryWhileStarting.ts"
 import { withWorkProgress } from "../terminal/WorkProgress.ts"
 
 const begunText = ({ next: { version }, stopped }: BegunChange, isCompleted: boolean, isApplied: boolean) => {
@@ -22,6 +23,8 @@ const begunText = ({ next: { version }, stopped }: BegunChange, isCompleted: boo
     : `an earlier change stopped ${stopped}; floe streams apply completes it first, as version ${version}.`
 }
 
+const retried = (wait: number) => retryWhileStarting<EvolutionFailed>(wait, ({ isTemporary }) => isTemporary === true)
+
 /** Streams that are read, or applied, at the same time. */
 const concurrency = 4
 
@@ -29,7 +32,7 @@ const concurrency = 4
  * The declaration, and what it would change in this log; `possible` fails if it is not. A change that died half-way counts as
  * done, as it cannot be undone; with `isApplied` it is completed.
  */
-export const planned = Effect.fnUntraced(function* (json: boolean, isApplied: boolean) {
+export const planned = Effect.fnUntraced(function* (json: boolean, isApplied: boolean, wait = 0) {
   const file = yield* Declaration.required
   const compiled = yield* Declaration.read(file)
   const streams = yield* Streams
@@ -38,7 +41,7 @@ export const planned = Effect.fnUntraced(function* (json: boolean, isApplied: bo
     compiled.streams,
     Effect.fnUntraced(function* ({ name }) {
       const history = yield* streams.history(name)
-      return { name, history, state: yield* inspect(name, history.at(-1)) }
+      return { name, history, state: yield* retried(wait)(inspect(name, history.at(-1))) }
     }),
     { concurrency }
   )
@@ -65,20 +68,35 @@ export const planned = Effect.fnUntraced(function* (json: boolean, isApplied: bo
   const sentences = plans.flatMap(({ refusals }) => refusals)
   const possible =
     sentences.length > 0 ? Effect.fail(new Declaration.DeclarationInvalid({ file, sentences })) : Effect.void
-  return { compiled, plans, possible, completed }
+  return { compiled, plans, possible, completed, histories }
 })
 
+interface Options {
+  readonly json: boolean
+  /** Seconds to wait for what is starting. */
+  readonly wait?: number
+}
+
 /** Applies the declaration, and prints the plan and what was applied. */
-const applyDeclared = Effect.fn("floe streams apply")(function* ({ json }: { readonly json: boolean }) {
-  yield* (yield* TableEvolution).exclusive
-  const { compiled, plans, possible, completed } = yield* planned(json, true)
+export const applyDeclared = Effect.fn("floe streams apply")(function* ({ json, wait = 0 }: Options) {
+  yield* retried(wait)((yield* TableEvolution).exclusive)
+  const { compiled, plans, possible, completed, histories } = yield* planned(json, true, wait)
   yield* possible
   const applied = completed.filter(({ stream }) => plans.find((plan) => plan.stream === stream)?.action === "none")
-  const changed = compiled.streams.filter((_, index) => plans[index]?.action !== "none")
+  const { restore } = yield* TableEvolution
   yield* Effect.forEach(
-    changed,
-    Effect.fnUntraced(function* (wanted) {
-      const version = yield* withWorkProgress((onProgress) => applyStream(wanted, onProgress))
+    compiled.streams.entries(),
+    Effect.fnUntraced(function* ([index, wanted]) {
+      if (plans[index]?.action === "none") {
+        const restored = yield* retried(wait)(restore(histories.get(wanted.name) ?? []))
+        if (!json) yield* print(Stream.fromIterable(restored.map((what) => `${wanted.name}: ${what}.\n`)))
+        return
+      }
+      const version = yield* withWorkProgress((onProgress) =>
+        applyStream(wanted, onProgress).pipe(
+          retryWhileStarting(wait, (error) => error._tag === "EvolutionFailed" && error.isTemporary === true)
+        )
+      )
       applied.push({ stream: wanted.name, version })
       if (!json) yield* print(Stream.make(`Applied: ${wanted.name} is at version ${version}.\n`))
     }),

@@ -25,26 +25,23 @@ const recordTopic = Effect.gen(function* () {
   )
 })
 
-const create = Command.make(
-  "create",
-  { wait },
-  Effect.fn("floe table create")(function* ({ wait }) {
-    const { bucket } = yield* s3
-    const outcome = yield* createTable(bucket).pipe(
-      retryWhileStarting(wait, (error) => error._tag === "QueryUnavailable")
-    )
-    yield* Console.log(
-      outcome === "created"
-        ? `The table iceberg.default.weather was created at s3a://${bucket}/default/weather.`
-        : "The table iceberg.default.weather already exists and matches the expected definition."
-    )
-    yield* recordTopic.pipe(
-      Effect.catch(({ message }) =>
-        Console.error(`The topic that the table is built from was not recorded. ${message}`)
-      )
-    )
-  })
-).pipe(
+/** Creates the table of weather, and prints what there was to do. */
+export const createWeatherTable = Effect.fn("floe table create")(function* ({ wait }: { readonly wait: number }) {
+  const { bucket } = yield* s3
+  const outcome = yield* createTable(bucket).pipe(
+    retryWhileStarting(wait, (error) => error._tag === "QueryUnavailable")
+  )
+  yield* Console.log(
+    outcome === "created"
+      ? `The table iceberg.default.weather was created at s3a://${bucket}/default/weather.`
+      : "The table iceberg.default.weather already exists and matches the expected definition."
+  )
+  yield* recordTopic.pipe(
+    Effect.catch(({ message }) => Console.error(`The topic that the table is built from was not recorded. ${message}`))
+  )
+})
+
+const create = Command.make("create", { wait }, createWeatherTable).pipe(
   Command.withDescription(
     "Create the table iceberg.default.weather through Trino. If it already exists, Floe compares it and lists the differences; it never alters a table."
   ),

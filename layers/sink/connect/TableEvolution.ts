@@ -25,8 +25,18 @@ const lockGroup = "floe-streams-apply"
 const running =
   "Another floe streams apply is running. Wait until it ends, then run it again. (Kafka forgets one that was killed within 10 seconds.)"
 
+const temporary = new Set([
+  "ConnectUnavailable",
+  "GroupsUnavailable",
+  "LogUnavailable",
+  "QueryUnavailable",
+  "TableUnavailable",
+  "TopicsUnavailable"
+])
+
 const asFailure = Effect.mapError(
-  (cause: { readonly message: string }) => new EvolutionFailed({ reason: cause.message, cause })
+  (cause: { readonly _tag: string; readonly message: string }) =>
+    new EvolutionFailed({ reason: cause.message, isTemporary: temporary.has(cause._tag), cause })
 )
 
 /** A comment of a column that somebody changed is no reason to refuse a change. */
@@ -111,16 +121,17 @@ const make = Effect.gen(function* () {
     asFailure
   )
 
-  const createTopics = Effect.fnUntraced(function* (stream: string, onProgress: OnProgress) {
+  /** The names of those that were not there. */
+  const createTopics = Effect.fnUntraced(function* (stream: string) {
     const wanted = [
       { name: stream, partitions, replication },
       { name: deadLettersOf(stream), partitions: 1, replication },
       { name: controlTopicOf(stream), partitions: 1, replication }
     ]
-    yield* onProgress(`${stream}: creating its topics`)
-    yield* Effect.forEach(wanted, topics.create, { concurrency: wanted.length })
+    const outcomes = yield* Effect.forEach(wanted, topics.create, { concurrency: wanted.length })
     // A sink without an offset would start at the end of its control topic and skip what it wrote before.
     yield* topics.begin(coordinatorOf(stream), controlTopicOf(stream))
+    return outcomes.flatMap(({ name, made }) => (made ? [name] : []))
   })
 
   /** An earlier call may have died between the connector's stop and its start. */
@@ -139,7 +150,8 @@ const make = Effect.gen(function* () {
       const before = yield* pendingOf(name)
       const history = yield* streams.history(name)
       yield* streams.begin(next)
-      yield* createTopics(name, onProgress)
+      yield* onProgress(`${name}: creating its topics`)
+      yield* createTopics(name)
       const topic = Option.getOrUndefined(yield* topics.describe(name))
       yield* EvolveTable.bringTo(next, { bucket, logId: topic?.id }, (step) => onProgress(`${name}: ${step}`))
       yield* onProgress(`${name}: registering its connector`)
@@ -150,7 +162,23 @@ const make = Effect.gen(function* () {
     asFailure
   )
 
-  return TableEvolution.of({ exclusive, inspect, evolve })
+  const restore = Effect.fn("TableEvolution.restore")(
+    function* (history: ReadonlyArray<AppliedStream>) {
+      const stream = history.at(-1)?.definition.name
+      if (stream === undefined) return []
+      const made = yield* createTopics(stream)
+      const outcome = yield* register(connectorOf(stream), IcebergSink.configOf(sink, history))
+      const registered = { created: "was registered again", updated: "has its new settings" }
+      return [
+        ...made.map((topic) => `the topic ${topic} was created again`),
+        ...(outcome === "unchanged" ? [] : [`the connector ${connectorOf(stream)} ${registered[outcome]}`])
+      ]
+    },
+    Effect.provide(services),
+    asFailure
+  )
+
+  return TableEvolution.of({ exclusive, inspect, evolve, restore })
 })
 
 const missing = (stream: string) => `its table default.${stream} is not there any more; floe doctor shows what to do`

@@ -1,0 +1,44 @@
+import { Effect, Layer, Option } from "effect"
+import { Command } from "effect/cli"
+import { sinkConnector } from "../../../services/Connector.ts"
+import * as Declaration from "../../declaration/Declaration.ts"
+import * as Profile from "../../profile/Profile.ts"
+import { wait } from "../terminal/retryWhileStarting.ts"
+import { registerConnector } from "./connector.ts"
+import { applyDeclared } from "./streamsApply.ts"
+import { createWeatherTable } from "./table.ts"
+import { createTopics } from "./topics.ts"
+
+const ofWeather = Effect.fnUntraced(function* (wait: number) {
+  yield* createTopics({ wait, json: false })
+  yield* createWeatherTable({ wait })
+  yield* registerConnector({ name: sinkConnector, config: Option.none(), wait })
+})
+
+const ofStreams = Effect.fnUntraced(function* (wait: number) {
+  const file = yield* Declaration.find
+  if (Option.isSome(file)) yield* applyDeclared({ wait, json: false })
+})
+
+export const setup = Command.make(
+  "setup",
+  { wait },
+  Effect.fn("floe setup")(function* ({ wait }) {
+    yield* Effect.all([ofWeather(wait), ofStreams(wait)], { concurrency: 2, discard: true })
+  })
+).pipe(
+  Command.withDescription(
+    "Prepare the distributed profile: create the topics, the table and the connector of weather, and apply the declaration of streams, if there is one. It does what floe topics create, floe table create, floe connector register and floe streams apply do, in one process. The service setup of compose.yaml runs it. You can run it again at any time; what exists is compared, and an interrupted run is completed."
+  ),
+  Command.withShortDescription("Prepare the distributed profile: topics, tables, connectors"),
+  Command.withExamples([
+    {
+      command: "docker compose run --rm setup",
+      description: "Apply floe.streams.ts beside compose.yaml, while everything runs"
+    },
+    { command: "floe setup --wait 300", description: "Wait up to five minutes for the services" }
+  ]),
+  Command.provide(
+    Layer.mergeAll(Profile.layer("tableCreation"), Profile.layer("registration"), Profile.layer("evolution"))
+  )
+)

@@ -28,12 +28,17 @@ export const freePort = () =>
 export const start = (program: string, args: ReadonlyArray<string>, env: Record<string, string>) =>
   spawned(process.execPath, [program, ...args], env)
 
+const children = new Set<ChildProcess>()
+process.on("exit", () => {
+  for (const child of children) child.kill("SIGKILL")
+})
+
 export const spawned = (command: string, args: ReadonlyArray<string>, env: Record<string, string>) => {
   const child = spawn(command, args, {
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "inherit"]
   })
-  process.on("exit", () => child.kill("SIGKILL"))
+  children.add(child)
   return child
 }
 

@@ -150,7 +150,7 @@ declare module "@confluentinc/kafka-javascript" {
         connect(): Promise<void>
         send(batch: {
           readonly topic: string
-          readonly messages: ReadonlyArray<{ readonly value: string }>
+          readonly messages: ReadonlyArray<{ readonly value: string; readonly key?: string }>
         }): Promise<unknown>
         disconnect(): Promise<void>
       }

@@ -1,5 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { DuckDBInstance } from "@duckdb/node-api"
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { temporaryFolder } from "../support/dataFolder.ts"
@@ -204,5 +205,47 @@ it.live("a file that is not there is named", () =>
     )
     const folder = yield* check(cwd, { FLOE_STREAMS: "folder" })
     assert.match(folder.err, /^folder: it is not a file; /)
+  })
+)
+
+it.live("check warns of each column whose name SQL reserves, and only of those, as DuckDB itself judges", () =>
+  Effect.gen(function* () {
+    const keywords = yield* Effect.promise(async () => {
+      const connection = await (await DuckDBInstance.create(":memory:")).connect()
+      const names = await connection.runAndReadAll("SELECT DISTINCT keyword_name FROM duckdb_keywords()")
+      const judged: Array<readonly [name: string, isReserved: boolean]> = []
+      for (const [name] of names.getRowsJS()) {
+        const read = connection.runAndReadAll(`SELECT ${name} FROM (SELECT 1 AS "${name}") ORDER BY ${name}`)
+        judged.push([
+          String(name),
+          await read.then(
+            (result) => result.getRowsJS()[0]?.[0] !== 1,
+            () => true
+          )
+        ])
+      }
+      return judged.sort(([a], [b]) => (a < b ? -1 : 1))
+    })
+    const columns = keywords.map(([name]) => ({ name, type: "int", required: true }))
+    const compiled = { format: 1, streams: [{ name: "some", columns, key: null, partitionBy: [] }] }
+    const cwd = yield* folderOf({ "floe.streams.json": JSON.stringify(compiled) })
+    const { code, err } = yield* check(cwd)
+    assert.strictEqual(code, 0)
+    const sentence =
+      /^Warning: floe\.streams\.json: stream some, column (\w+): (.*) reserves? this name, so that a query must quote it \("\1"\); choose another name, for example \1_value\.$/
+    const warnings = err
+      .trim()
+      .split("\n")
+      .map((line) => sentence.exec(line)?.slice(1) ?? [line])
+    const ofDuckDB = warnings.filter(([, engines]) => engines?.includes("DuckDB")).map(([name]) => name)
+    assert.deepStrictEqual(
+      ofDuckDB,
+      keywords.filter(([, isReserved]) => isReserved).map(([name]) => name)
+    )
+    // In Trino's documentation, and not reserved by DuckDB.
+    const trino = warnings.filter(([, engines]) => engines === "Trino").map(([name]) => name)
+    assert.includeMembers(trino, ["alter", "values", "skip", "escape"])
+    assert.notInclude(trino, "at")
+    assert.include(err, "column order: DuckDB (floe query) and Trino reserve this name")
   })
 )

@@ -1,7 +1,8 @@
-import { Effect, Stream } from "effect"
+import { Console, Effect, Stream } from "effect"
 import { Command } from "effect/cli"
 import type { StreamDefinition } from "../../../services/StreamDefinition.ts"
 import * as Declaration from "../../declaration/Declaration.ts"
+import { reservedNames } from "../../declaration/reservedWords.ts"
 import { partitionsText } from "../terminal/columnText.ts"
 import { count, list, text } from "../terminal/listing.ts"
 import { json } from "../terminal/printJson.ts"
@@ -10,7 +11,11 @@ export const check = Command.make(
   "check",
   { json },
   Effect.fn("floe streams check")(function* ({ json }) {
-    const { streams } = yield* Declaration.declared
+    const file = yield* Declaration.required
+    const { streams } = yield* Declaration.read(file)
+    for (const sentence of streams.flatMap(reservedNames)) {
+      yield* Console.error(`Warning: ${file}: ${sentence}.`)
+    }
     yield* list(
       [
         text("stream", ({ name }: StreamDefinition) => name),
@@ -24,7 +29,7 @@ export const check = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Check the declaration and list the streams that it declares. Every fault is reported in one sentence with the file, the stream and the column; exit code 1 if there is one. Nothing is changed, and no server is needed."
+    "Check the declaration and list the streams that it declares. Every fault is reported in one sentence with the file, the stream and the column; exit code 1 if there is one. A column whose name SQL reserves gets a warning. Nothing is changed, and no server is needed."
   ),
   Command.withShortDescription("Check the declaration of your streams"),
   Command.withExamples([

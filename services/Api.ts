@@ -73,7 +73,12 @@ export const StreamEventsLogged = Schema.Struct({
 
 export const StreamDescription = Schema.Struct({
   ...StreamDefinition.fields,
-  version: Schema.Int.annotate({ description: "1 for the first definition; each change adds 1" })
+  version: Schema.Int.annotate({ description: "1 for the first definition; each change adds 1" }),
+  events: Schema.optionalKey(
+    Schema.Int.annotate({
+      description: "How many events the log has; absent where the log is on Kafka, which does not count them"
+    })
+  )
 }).annotate({ identifier: "Stream" })
 
 export const StreamFound = Schema.Struct({

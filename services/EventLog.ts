@@ -234,5 +234,7 @@ export class EventLog extends Context.Service<
     ) => Effect.Effect<Appended, LogUnavailable | AppendOutcomeUnknown | RecordTooLarge | KeyReused | KeyInFlight>
     /** Succeeds if the log accepts appends now; after a failed write it tests one that leaves no event. */
     readonly ready: Effect.Effect<void, LogUnavailable>
+    /** How many events the log has of a stream that exists; absent where offsets have gaps (Kafka). */
+    readonly count?: ((stream: string) => number) | undefined
   }
 >()("floe/services/EventLog") {}

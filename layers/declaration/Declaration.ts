@@ -75,6 +75,3 @@ export const required = Effect.flatMap(
   find,
   Option.match({ onNone: () => Effect.fail(new NoDeclaration()), onSome: Effect.succeed })
 )
-
-/** What the declaration declares; fails if there is none. */
-export const declared = Effect.flatMap(required, read)

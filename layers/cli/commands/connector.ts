@@ -5,7 +5,7 @@ import {
   type ConnectorConfig,
   ConnectorInvalid,
   type ConnectorStatus,
-  sinkConnector,
+  connectorOf,
   streamOfConnector
 } from "../../../services/Connector.ts"
 import { profile } from "../../../services/Settings.ts"
@@ -16,11 +16,16 @@ import { register as registerSink } from "../../sink/connect/register.ts"
 import { reasonOf } from "../terminal/errorReason.ts"
 import { json, printJson } from "../terminal/printJson.ts"
 import { retryWhileStarting, wait } from "../terminal/retryWhileStarting.ts"
+import { ownedName, ownerFlag } from "../terminal/streamFlag.ts"
 
 const name = Argument.String("name").pipe(
-  Argument.withDescription("Name of the connector"),
-  Argument.withDefault(sinkConnector)
+  Argument.withDescription("Name of the connector; iceberg-sink by default"),
+  Argument.optional
 )
+const stream = ownerFlag
+type Named = { readonly name: Option.Option<string>; readonly stream: Option.Option<string> }
+const named = (command: string, { name, stream }: Named) =>
+  ownedName(`floe connector ${command}`, name, stream, connectorOf)
 
 const Given = Schema.Record(Schema.String, Schema.Union([Schema.String, Schema.Number, Schema.Boolean]))
 
@@ -104,7 +109,9 @@ export const registerConnector = Effect.fn("floe connector register")(function* 
   yield* Console.log(`The connector ${name} ${report[outcome]}.`)
 })
 
-const register = Command.make("register", { name, config, wait }, registerConnector).pipe(
+const register = Command.make("register", { name, stream, config, wait }, ({ config, wait, ...given }) =>
+  Effect.flatMap(named("register", given), (name) => registerConnector({ name, config, wait }))
+).pipe(
   Command.withDescription(
     "Register the connector that brings the topic of a stream into its table, or change its settings. The connector of the stream readings is iceberg-sink-readings. Kafka Connect validates the settings first; invalid ones are listed by field. To change the settings of a running connector, Floe stops it and starts it again once its consumers have left, so that it never has two coordinators. The log keeps accepting events."
   ),
@@ -125,8 +132,9 @@ const register = Command.make("register", { name, config, wait }, registerConnec
 
 const validate = Command.make(
   "validate",
-  { name, config, json },
-  Effect.fn("floe connector validate")(function* ({ name, config, json }) {
+  { name, stream, config, json },
+  Effect.fn("floe connector validate")(function* ({ config, json, ...given }) {
+    const name = yield* named("validate", given)
     const errors = yield* (yield* Connector).validate(name, yield* configOf(name, config))
     if (json) yield* printJson(errors)
     if (errors.length > 0) return yield* new ConnectorInvalid({ name, errors })
@@ -142,8 +150,9 @@ const validate = Command.make(
 
 const status = Command.make(
   "status",
-  { name, json },
-  Effect.fn("floe connector status")(function* ({ name, json }) {
+  { name, stream, json },
+  Effect.fn("floe connector status")(function* ({ json, ...given }) {
+    const name = yield* named("status", given)
     const status = yield* (yield* Connector).status(name)
     yield* json ? printJson(status) : Console.log(linesOf(status).join("\n"))
     const failure = notRunning(status, yield* profile)
@@ -153,6 +162,7 @@ const status = Command.make(
   Command.withDescription("Show the state of the connector and its tasks. Exit code 1 if any of them is not running."),
   Command.withExamples([
     { command: "floe connector status", description: "Show the state of iceberg-sink" },
+    { command: "floe connector status --stream readings", description: "Show the state of iceberg-sink-readings" },
     { command: "floe connector status --json", description: "Show it as JSON, with full traces" }
   ]),
   Command.provide(Profile.layer("connector"))
@@ -162,13 +172,15 @@ const restart = Command.make(
   "restart",
   {
     name,
+    stream,
     task: Flag.Int("task").pipe(Flag.withDescription("Restart only this task"), Flag.optional),
     onlyFailed: Flag.Boolean("only-failed").pipe(
       Flag.withDescription("Restart only failed instances"),
       Flag.withDefault(false)
     )
   },
-  Effect.fn("floe connector restart")(function* ({ name, task, onlyFailed }) {
+  Effect.fn("floe connector restart")(function* ({ task, onlyFailed, ...given }) {
+    const name = yield* named("restart", given)
     const connector = yield* Connector
     if (Option.isSome(task)) {
       yield* connector.restartTask(name, task.value)
@@ -192,8 +204,9 @@ const restart = Command.make(
 const simple = (command: "pause" | "resume" | "delete", description: string, outcome: string) =>
   Command.make(
     command,
-    { name },
-    Effect.fn(`floe connector ${command}`)(function* ({ name }) {
+    { name, stream },
+    Effect.fn(`floe connector ${command}`)(function* (given) {
+      const name = yield* named(command, given)
       const connector = yield* Connector
       yield* { pause: connector.pause, resume: connector.resume, delete: connector.remove }[command](name)
       yield* Console.log(`The connector ${name} ${outcome}.`)

@@ -1,5 +1,5 @@
-import { Effect, Stream } from "effect"
-import { Argument, Command } from "effect/cli"
+import { Effect, Option, Stream } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
 import type { AppliedStream } from "../../../services/StreamDefinition.ts"
 import { typeText } from "../../declaration/compareStreams.ts"
 import * as Profile from "../../profile/Profile.ts"
@@ -7,7 +7,8 @@ import { partitionsText, pathsIn, rulesText } from "../terminal/columnText.ts"
 import { count, facts, list, text, time } from "../terminal/listing.ts"
 import { print } from "../terminal/Output.ts"
 import { json, printJson } from "../terminal/printJson.ts"
-import { streamNamed } from "../terminal/streamFlag.ts"
+import { ownedName, ownerFlag, streamNamed } from "../terminal/streamFlag.ts"
+import { usageError } from "../terminal/usageError.ts"
 
 type Row = ReturnType<typeof pathsIn>[number] & { readonly id: number }
 
@@ -21,9 +22,16 @@ const rowsOf = ({ definition, ids }: AppliedStream) =>
 
 export const describe = Command.make(
   "describe",
-  { name: Argument.String("name").pipe(Argument.withDescription("Name of the stream")), json },
-  Effect.fn("floe streams describe")(function* ({ name, json }) {
-    const applied = yield* streamNamed(name)
+  {
+    name: Argument.String("name").pipe(Argument.withDescription("Name of the stream"), Argument.optional),
+    stream: ownerFlag.pipe(Flag.withDescription("The same as the name")),
+    json
+  },
+  Effect.fn("floe streams describe")(function* ({ name, stream, json }) {
+    if (Option.isNone(name) && Option.isNone(stream)) {
+      return yield* usageError(["floe", "streams", "describe"], "Name the stream; floe streams list lists them all")
+    }
+    const applied = yield* streamNamed(yield* ownedName("floe streams describe", name, stream, (one) => one))
     if (json) return yield* printJson(applied)
     const { definition, version, appliedAt } = applied
     yield* facts([

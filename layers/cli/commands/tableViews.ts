@@ -1,25 +1,34 @@
 /** A table's description, snapshots, history and files. */
-import { Effect, Option, Stream } from "effect"
-import { Argument, Command } from "effect/cli"
+import { Effect, Layer, Option, Stream } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
 import {
   type DataFile,
   type HistoryEntry,
   TableName,
   TableReader,
-  type TableSnapshot,
-  weather
+  type TableSnapshot
 } from "../../../services/TableReader.ts"
 import * as Profile from "../../profile/Profile.ts"
 import { asOfFlag } from "../terminal/asOfFlag.ts"
 import { count, facts, list, size, text, time, whole } from "../terminal/listing.ts"
 import { counted } from "../terminal/Progress.ts"
 import { json, printJson } from "../terminal/printJson.ts"
+import { ownedName, ownerFlag } from "../terminal/streamFlag.ts"
 
 const table = Argument.String("table").pipe(
   Argument.withDescription("Name of the table, in the schema default"),
   Argument.withSchema(TableName),
-  Argument.withDefault(weather)
+  Argument.optional
 )
+const stream = ownerFlag.pipe(Flag.withDescription("The stream whose table it is, which has the same name"))
+
+interface Given {
+  readonly table: Option.Option<string>
+  readonly stream: Option.Option<string>
+}
+
+const readerOf = (command: string, { stream, table }: Given) =>
+  Layer.unwrap(Effect.map(ownedName(`floe table ${command}`, table, stream, String), Profile.tableReader))
 
 const maxProperty = 200
 /** --json prints properties in full. */
@@ -27,7 +36,7 @@ const shortened = (value: string) => (value.length > maxProperty ? `${value.slic
 
 const describe = Command.make(
   "describe",
-  { table, json },
+  { table, stream, json },
   Effect.fn("floe table describe")(function* ({ json }) {
     const reader = yield* TableReader
     const description = yield* reader.describe
@@ -72,7 +81,7 @@ const describe = Command.make(
     { command: "floe table describe", description: "Describe default.weather" },
     { command: "floe table describe readings", description: "Describe the table of a stream of your own" }
   ]),
-  Command.provide(({ table }) => Profile.tableReader(table))
+  Command.provide((given) => readerOf("describe", given))
 )
 
 const seconds = (millis: number) => time(millis).slice(0, 19).replace("T", " ")
@@ -106,7 +115,7 @@ const everySnapshotColumn = [
 
 const snapshots = Command.make(
   "snapshots",
-  { table, json },
+  { table, stream, json },
   Effect.fn("floe table snapshots")(function* ({ json }) {
     const all = Stream.fromIterable(yield* (yield* TableReader).snapshots)
     yield* list(json ? everySnapshotColumn : snapshotColumns, all, json)
@@ -123,7 +132,7 @@ const snapshots = Command.make(
       description: "Query one of them by its id"
     }
   ]),
-  Command.provide(({ table }) => Profile.tableReader(table))
+  Command.provide((given) => readerOf("snapshots", given))
 )
 
 const historyColumns = [
@@ -142,7 +151,7 @@ const everyHistoryColumn = [
 
 const history = Command.make(
   "history",
-  { table, json },
+  { table, stream, json },
   Effect.fn("floe table history")(function* ({ json }) {
     yield* list(
       json ? everyHistoryColumn : historyColumns,
@@ -158,7 +167,7 @@ const history = Command.make(
   Command.withExamples([
     { command: "floe table history", description: "List how the table reached its current state" }
   ]),
-  Command.provide(({ table }) => Profile.tableReader(table))
+  Command.provide((given) => readerOf("history", given))
 )
 
 const fileColumns = [
@@ -170,7 +179,7 @@ const fileColumns = [
 
 const files = Command.make(
   "files",
-  { table, json, asOf: asOfFlag },
+  { table, stream, json, asOf: asOfFlag },
   Effect.fn("floe table files")(function* ({ asOf, json }) {
     yield* list(fileColumns, (yield* TableReader).files(Option.getOrUndefined(asOf)), json)
   })
@@ -181,7 +190,7 @@ const files = Command.make(
     { command: "floe table files", description: "List the files of the current snapshot" },
     { command: "floe table files --as-of 2026-01-08T14:30", description: "List the files of an older one" }
   ]),
-  Command.provide(({ table }) => Profile.tableReader(table))
+  Command.provide((given) => readerOf("files", given))
 )
 
 export const views = [describe, snapshots, history, files] as const

@@ -1,14 +1,15 @@
-import { Effect, Layer, Option, Schema } from "effect"
+import { Effect, Layer, Schema } from "effect"
 import { Argument, Command } from "effect/cli"
 import { type ConsumerGroup, ConsumerGroups } from "../../../services/ConsumerGroups.ts"
 import { topic as ofLog } from "../../../services/Settings.ts"
-import { type TopicDescription, Topics } from "../../../services/Topics.ts"
+import { type TopicDescription, Topics, topicOf } from "../../../services/Topics.ts"
 import * as Profile from "../../profile/Profile.ts"
 import { plural } from "../../runtime/plural.ts"
 import { formatRetention } from "../terminal/formatRetention.ts"
 import { facts } from "../terminal/listing.ts"
 import { counted, withActivity } from "../terminal/Progress.ts"
 import { json, printJson } from "../terminal/printJson.ts"
+import { ownedName, ownerFlag } from "../terminal/streamFlag.ts"
 
 class NoSuchTopic extends Schema.TaggedError<NoSuchTopic>()("NoSuchTopic", { name: Schema.String }) {
   override get message() {
@@ -45,11 +46,13 @@ export const describe = Command.make(
       Argument.withDescription("Name of the topic; FLOE_TOPIC by default"),
       Argument.optional
     ),
+    stream: ownerFlag,
     json
   },
-  Effect.fn("floe topics describe")(function* ({ name, json }) {
+  Effect.fn("floe topics describe")(function* ({ name, stream, json }) {
     const topics = yield* Topics
-    const wanted = Option.isSome(name) ? name.value : yield* ofLog
+    const weatherTopic = yield* ofLog
+    const wanted = yield* ownedName("floe topics describe", name, stream, (one) => topicOf(one, weatherTopic))
     const missing = () => new NoSuchTopic({ name: wanted })
     const consumers = yield* ConsumerGroups
     const { retention, readers, description } = yield* Effect.gen(function* () {

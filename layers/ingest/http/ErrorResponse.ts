@@ -46,8 +46,9 @@ export const invalid = (errors: ReadonlyArray<FieldError>) => {
 
 export const notFound = errorResponse(404, "There is nothing at this path; GET /docs lists the API.")
 
-export const methodNotAllowed = (method: string, allow: string) =>
-  errorResponse(405, `The method ${method} is not allowed here; use ${allow}.`, [], { Allow: allow })
+/** `hint`, if there is one, continues the sentence. */
+export const methodNotAllowed = (method: string, allow: string, hint = "") =>
+  errorResponse(405, `The method ${method} is not allowed here; use ${allow}${hint}.`, [], { Allow: allow })
 
 export const draining = errorResponse(503, "The server is shutting down; nothing was logged. Try again.", [], {
   "Retry-After": "1"

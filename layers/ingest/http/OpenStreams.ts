@@ -101,8 +101,8 @@ export const make = Effect.fnUntraced(function* () {
     missing: (name: string) => {
       if (unread !== undefined) return fromLog(unread)
       const similar = name.length > 64 ? undefined : nearest(name, [...open.keys()])
-      const hint = similar === undefined ? "GET /streams lists them all" : `the nearest name is ${similar}`
-      return errorResponse(404, `There is no stream ${shown(name)}; ${hint}.`)
+      const hint = similar === undefined ? "GET /streams lists them all." : `did you mean ${similar}?`
+      return errorResponse(404, `There is no stream ${shown(name)}; ${hint}`)
     }
   }
 })

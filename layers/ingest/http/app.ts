@@ -44,8 +44,7 @@ const rejected = (error: ErrorResponse, headers: Headers = {}) =>
   })
 
 const methods = ["GET", "HEAD"]
-
-const described = ({ definition, version }: AppliedStream) => ({ ...definition, version })
+const streamPath = /^\/streams\/([^/]+)$/
 
 const contentPolicy =
   "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -91,6 +90,10 @@ export const make = Effect.fnUntraced(function* (contexts: RequestContexts, stre
     return yield* documented.page
   })
 
+  const described = ({ definition, version }: AppliedStream) => {
+    const events = log.count?.(definition.name)
+    return { ...definition, version, ...(events === undefined ? {} : { events }) }
+  }
   const list = Effect.map(streams.fresh, () => {
     const all = streams.all().map(({ applied }) => described(applied))
     const body: typeof StreamsFound.Type = { status: "success", message: plural(all.length, "stream"), data: all }
@@ -105,11 +108,19 @@ export const make = Effect.fnUntraced(function* (contexts: RequestContexts, stre
       return json({ status: "success", message, data: described(applied) } satisfies typeof StreamFound.Type)
     })
 
+  /** Events that are sent to the stream instead of to its events. */
+  const posted = (name: string) =>
+    Effect.map(streams.fresh, () => {
+      if (streams.get(name) === undefined) return rejected(streams.missing(name))
+      const hint = `, and send events to /streams/${name}/events`
+      return rejected(methodNotAllowed("POST", methods.join(", "), hint))
+    })
+
   const handlerOf = (path: string) => {
     if (path === "/openapi.json" || path === "/docs") return documentation
     if (path === "/health" || path === "/ready") return system
     if (path === "/streams") return list
-    const [, name] = /^\/streams\/([^/]+)$/.exec(path) ?? []
+    const [, name] = streamPath.exec(path) ?? []
     return name === undefined ? undefined : describe(name)
   }
 
@@ -117,8 +128,10 @@ export const make = Effect.fnUntraced(function* (contexts: RequestContexts, stre
   const routed = Effect.flatMap(HttpServerRequest, ({ method, url }) => {
     const handler = handlerOf(url.split("?", 1)[0] ?? "")
     if (handler === undefined) return Effect.succeed(rejected(notFound))
-    if (!methods.includes(method)) return Effect.succeed(rejected(methodNotAllowed(method, methods.join(", "))))
-    return handler
+    if (methods.includes(method)) return handler
+    const [, name] = streamPath.exec(url.split("?", 1)[0] ?? "") ?? []
+    if (method === "POST" && name !== undefined) return posted(name)
+    return Effect.succeed(rejected(methodNotAllowed(method, methods.join(", "))))
   })
 
   return routed.pipe(

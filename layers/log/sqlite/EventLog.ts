@@ -168,8 +168,9 @@ const make = Effect.gen(function* () {
     )
   }).pipe(Effect.withSpan("EventLog.ready"))
 
+  const count = (stream: string) => writer.end(stream) ?? 0
   const reader = yield* Reader.make(commitsOf)
-  return Context.make(EventLog, EventLog.of({ logId: writer.logId, append, ready })).pipe(
+  return Context.make(EventLog, EventLog.of({ logId: writer.logId, append, ready, count })).pipe(
     Context.add(EventLogReader, reader)
   )
 })

@@ -131,7 +131,7 @@ export const assertRejected = (answer: Answer, status: number, field?: string) =
   assert.strictEqual(answer.status, status, answer.body)
   assert.strictEqual(answer.headers.get("content-type"), "application/json")
   const body = Schema.decodeUnknownSync(RefusedBody, { onExcessProperty: "error" })(answer.body)
-  assert.match(body.message, /^[A-Z].*\.$/s, "the message is a sentence")
+  assert.match(body.message, /^[A-Z].*[.?]$/s, "the message is a sentence")
   if (field !== undefined) {
     assert.include(
       body.errors.map((error) => error.field),

@@ -161,10 +161,22 @@ layer(server)("POST /streams/{name}/events", (it) => {
     })
   )
 
+  it.effect("names the path of the events where they are sent to the stream itself", () =>
+    Effect.gen(function* () {
+      const answer = yield* post([good], {}, "/streams/readings")
+      assert.deepStrictEqual([answer.status, answer.headers.get("allow")], [405, "GET, HEAD"])
+      assert.include(
+        answer.body,
+        "The method POST is not allowed here; use GET, HEAD, and send events to /streams/readings/events."
+      )
+      assert.include((yield* post([good], {}, "/streams/raedings")).body, "did you mean readings?")
+    })
+  )
+
   it.effect("names the nearest stream for one that there is not", () =>
     Effect.gen(function* () {
       const { message } = assertRejected(yield* post([good], {}, "/streams/raedings/events"), 404)
-      assert.strictEqual(message, "There is no stream raedings; the nearest name is readings.")
+      assert.strictEqual(message, "There is no stream raedings; did you mean readings?")
       const other = assertRejected(yield* get("/streams/orders"), 404)
       assert.strictEqual(other.message, "There is no stream orders; GET /streams lists them all.")
       assertRejected(yield* post([good], {}, "/streams/readings/events/"), 404)
@@ -251,6 +263,7 @@ layer(server)("POST /streams/{name}/events", (it) => {
         json(yield* get("/streams/orders2"))
       )
       assert.strictEqual(one.data.version, 2)
+      assert.strictEqual(one.data.events, 2)
       assert.deepStrictEqual(one.data.columns.at(-1), { name: "note", type: "string", required: false })
       const list = Schema.decodeUnknownSync(Schema.Struct({ data: Schema.Array(StreamDescription) }))(
         json(yield* get("/streams"))
@@ -259,6 +272,12 @@ layer(server)("POST /streams/{name}/events", (it) => {
         list.data.map(({ name }) => name),
         ["weather", "clicks", "orders2", "readings"]
       )
+      for (const { events, name } of list.data) {
+        const logged = yield* Stream.runCount(
+          (yield* EventLogReader).of(name).read({ partition: 0, offset: 0 }, { until: "end" })
+        )
+        assert.strictEqual(events, logged, name)
+      }
       const Paths = Schema.Struct({ paths: Schema.Record(Schema.String, Schema.Unknown) })
       const { paths } = Schema.decodeUnknownSync(Paths)(json(yield* get("/openapi.json")))
       assert.property(paths, events)

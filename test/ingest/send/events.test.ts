@@ -153,7 +153,7 @@ describe("a file for a stream", () => {
   it.live("needs a stream that the server has", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip((yield* LogClient).describe("reading"))
-      assert.strictEqual(error.message, "There is no stream reading; the nearest name is readings.")
+      assert.strictEqual(error.message, "There is no stream reading; did you mean readings?")
     }).pipe(Effect.provide(server))
   )
 })

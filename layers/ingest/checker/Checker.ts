@@ -13,9 +13,9 @@ export interface RejectedEvent {
   readonly index: number
   /** As it was sent. */
   readonly value: string
-  /** At least one; the fields begin with `[index]`. */
+  /** At least one, unless earlier events of the request have `maxErrors`; the fields begin with `[index]`. */
   readonly errors: ReadonlyArray<FieldError>
-  /** All errors in one text. */
+  /** The errors in one text; of very many, the first ones. */
   readonly reason: string
 }
 
@@ -68,6 +68,26 @@ const limited = (fault: Exclude<Fault, "syntax">, index: number) => {
 const isTooLong = (text: string, from: number, to: number) =>
   to - from > maxEventBytes / 3 && Buffer.byteLength(text.slice(from, to)) > maxEventBytes
 
+/** Characters of a reason; ten thousand of them stay in memory until the request has its response. */
+const maxReason = 500
+
+/** As many errors as fit, at least one. */
+const reasonOf = (errors: ReadonlyArray<FieldError>) => {
+  let reason = ""
+  for (const [i, { field, message }] of errors.entries()) {
+    const sentence = `${field || "it"} ${message}`
+    if (i > 0 && reason.length + sentence.length > maxReason) return `${reason}; and ${errors.length - i} more`
+    reason += i === 0 ? sentence : `; ${sentence}`
+  }
+  return reason
+}
+
+/** V8 keeps a concatenation as a tree, of 64 bytes for each part, until a character is read. */
+const flat = (text: string) => {
+  text.charCodeAt(0)
+  return text
+}
+
 const at = (index: number, { field, message }: FieldError): FieldError => ({
   field: field === "" || field.startsWith("[") ? `[${index}]${field}` : `[${index}].${field}`,
   message
@@ -98,8 +118,9 @@ class Reading {
 
   reject(value: string, errors: ReadonlyArray<FieldError>) {
     const { index } = this
-    const reason = errors.map(({ field, message }) => `${field || "it"} ${message}`).join("; ")
-    this.rejected.push({ index, value, errors: errors.map((error) => at(index, error)), reason })
+    const reason = reasonOf(errors)
+    const named = this.errors < maxErrors ? errors.map((error) => at(index, error)) : []
+    this.rejected.push({ index, value, errors: named, reason: flat(reason) })
     this.errors += errors.length
   }
 }
@@ -109,6 +130,8 @@ export interface Checker {
   readonly json: (text: string, options: CheckOptions) => Outcome
   /** One event a line. */
   readonly ndjson: (text: string, options: CheckOptions) => Outcome
+  /** Whether the time of acceptance is part of an event. */
+  readonly setsColumns: boolean
 }
 
 /** A checker for the events of a stream. */
@@ -127,7 +150,7 @@ export const make = ({ columns }: Pick<StreamDefinition, "columns">): Checker =>
     const plain = read(cursor)
     if (plain !== undefined) {
       if (isTooLong(text, from, cursor.at)) return "bytes"
-      reading.records.push(plain)
+      reading.records.push(flat(plain))
       reading.at = cursor.at
       return undefined
     }
@@ -137,7 +160,7 @@ export const make = ({ columns }: Pick<StreamDefinition, "columns">): Checker =>
     if (isTooLong(text, from, nodes.at)) return "bytes"
     const context: Context = { accepted: options.accepted, errors: [] }
     const canonical = check(node, "", context)
-    if (context.errors.length === 0) reading.records.push(canonical)
+    if (context.errors.length === 0) reading.records.push(flat(canonical))
     else reading.reject(text.slice(from, nodes.at), context.errors)
     reading.at = nodes.at
     return undefined
@@ -204,5 +227,5 @@ export const make = ({ columns }: Pick<StreamDefinition, "columns">): Checker =>
     return Result.succeed(reading)
   }
 
-  return { json, ndjson }
+  return { json, ndjson, setsColumns: columns.some(({ type }) => type === "accepted") }
 }

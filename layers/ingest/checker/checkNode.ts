@@ -159,12 +159,12 @@ const structOf = (columns: ReadonlyArray<Column>): Check => {
     const parts: Array<string> = []
     for (const { name, type, required, check, key } of fields) {
       const value = given.get(name)
-      const at = within(path, name)
       if (type === "accepted") {
-        if (value !== undefined) fail(context, at, "is set by the server")
+        if (value !== undefined) fail(context, within(path, name), "is set by the server")
         if (context.accepted !== undefined) parts.push(`${key}"${context.accepted}"`)
-      } else if (value !== undefined && value.kind !== "null") parts.push(key + check(value, at, context))
-      else if (required) fail(context, at, value === undefined ? "is required" : "must not be null")
+      } else if (value !== undefined && value.kind !== "null") {
+        parts.push(key + check(value, within(path, name), context))
+      } else if (required) fail(context, within(path, name), value === undefined ? "is required" : "must not be null")
     }
     return `{${parts.join(",")}}`
   }

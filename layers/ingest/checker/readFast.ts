@@ -8,6 +8,7 @@ import { type Check, checkOf, type FieldError } from "./checkNode.ts"
 import { maxDepth, maxElements, maxValues } from "./limits.ts"
 import { NodeReader, skipSpace } from "./parseNode.ts"
 import { primitiveOf } from "./primitives.ts"
+import { readJson } from "./readJson.ts"
 import { readBoolean, readPrimitive, readString } from "./readPrimitive.ts"
 import { type Rule, sizeRule, valueRule } from "./rules.ts"
 
@@ -20,7 +21,6 @@ const orNull = (read: Read): Read => {
   }
 }
 
-/** For values of any shape. */
 const throughNode = (check: Check, depth: number): Read => {
   return (cursor) => {
     const reader = new NodeReader(cursor.text, cursor.at)
@@ -205,8 +205,9 @@ const readOf = (column: ColumnType, depth: number): Read => {
       const element = readOf(column.element, depth + 1)
       return readList(column.nullable ? orNull(element) : element, sizeRule(column.rules))
     }
-    case "map":
     case "json":
+      return readJson(depth)
+    case "map":
       return throughNode(checkOf(column), depth)
     case "accepted":
       return giveUp

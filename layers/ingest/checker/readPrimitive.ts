@@ -48,6 +48,10 @@ export const readBoolean: Read = (cursor) => {
   return true
 }
 
+/** Whether the canonical value stands in the text as it is. */
+const isThere = (value: string, text: string, from: number, to: number) =>
+  value.length === to - from && text.startsWith(value, from)
+
 const ofString = (convert: Convert, rule: Rule<string> | undefined): Read => {
   return (cursor) => {
     const { text, at } = cursor
@@ -55,7 +59,7 @@ const ofString = (convert: Convert, rule: Rule<string> | undefined): Read => {
     const end = text.indexOf('"', at + 1)
     const value = end === -1 ? undefined : convert(text, at + 1, end)
     if (value === undefined || (rule !== undefined && rule(value) !== undefined)) return false
-    cursor.piece = text.startsWith(value, at + 1) && value.length === end - at - 1 ? "" : `"${value}"`
+    cursor.piece = isThere(value, text, at + 1, end) ? "" : `"${value}"`
     cursor.at = end + 1
     return true
   }
@@ -67,7 +71,7 @@ const ofNumber = (convert: Convert, isQuoted: boolean, rule: Rule<string> | unde
     const end = numberEnd(text, at)
     const value = end === -1 ? undefined : convert(text, at, end)
     if (value === undefined || (rule !== undefined && rule(value) !== undefined)) return false
-    cursor.piece = isQuoted ? `"${value}"` : value
+    cursor.piece = isQuoted ? `"${value}"` : isThere(value, text, at, end) ? "" : value
     cursor.at = end
     return true
   }

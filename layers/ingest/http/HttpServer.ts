@@ -2,6 +2,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import { Context, Effect, Fiber, Layer, Schema } from "effect"
 import * as Settings from "../../../services/Settings.ts"
+import { limitHeapGrowth } from "../../runtime/limitHeapGrowth.ts"
 import { plural } from "../../runtime/plural.ts"
 import { dispatcher } from "./dispatch.ts"
 import { badExpectation, connectionError, noTunnels } from "./ErrorResponse.ts"
@@ -79,6 +80,7 @@ const reachable = (address: string) => {
 }
 
 const make = Effect.fnUntraced(function* (host: string, port: number) {
+  yield* limitHeapGrowth
   const limits = yield* Limits
   const contexts = new RequestContexts()
   const fibers = Fibers.make(contexts, yield* Effect.context<never>())

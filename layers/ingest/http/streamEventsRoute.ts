@@ -80,13 +80,14 @@ export const make = (
       }
     }
     const { key } = context.headers
-    const digested = () => Effect.fromResult(checked(undefined))
+    const sent = () =>
+      checker.setsColumns ? Result.map(checked(undefined), (all) => all.records) : Result.succeed(records)
     const idempotency =
       key === undefined
         ? undefined
         : {
             key,
-            digest: digestOf(name, query, (yield* digested()).records, rejected),
+            digest: digestOf(name, query, yield* Effect.fromResult(sent()), rejected),
             earlier: { [Symbol.iterator]: earlierDigests }
           }
     const appended = yield* responses.append({

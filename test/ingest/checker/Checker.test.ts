@@ -159,9 +159,28 @@ describe("JSON columns", () => {
     assert.deepStrictEqual(JSON.parse(record), { x: '{"b":[1.50,1e400,-0,12345678901234567890],"a":"A\\n"}' })
   })
 
+  it("have the same text whichever of the two readers takes the event, and with any white space", () => {
+    const columns: ReadonlyArray<Column> = [{ name: "x", type: "json", required: true }]
+    fc.assert(
+      fc.property(fc.jsonValue({ depthSize: "medium" }), fc.constantFrom(0, 1, 3), (any, indent) => {
+        const text = JSON.stringify([any], null, indent)
+        const expected = [JSON.stringify({ x: JSON.stringify(JSON.parse(text)) })]
+        fc.pre(!text.includes("e+") && !text.includes("__proto__") && text.isWellFormed())
+        assert.deepStrictEqual(checked(columns, `{"x":${text}}`).records, expected)
+        // An escaped name goes through the other reader.
+        assert.deepStrictEqual(checked(columns, `{"\\u0078" : ${text} }`).records, expected)
+      }),
+      { numRuns: 300 }
+    )
+    for (const broken of ["[1,]", "[,1]", "{,}", '{"a"}', '{"a":}', "[1 2]", "{1:2}", '"\\x"', "01", "[", '{"a":1,}']) {
+      assert.isTrue(Result.isFailure(Checker.make(definitionOf(columns)).json(`{"x":${broken}}`, options)), broken)
+    }
+  })
+
   it("refuse a doubled name, __proto__ and a lone surrogate at any depth", () => {
     const fields = (json: string) => value({ type: "json" }, json).rejected.flatMap(({ errors }) => errors)
     assert.deepStrictEqual(fields('{"a":[{"b":1,"b":2}]}'), [{ field: "[0].x.a[0].b", message: "is given twice" }])
+    assert.deepStrictEqual(fields('{"b":1,"\\u0062":2}'), [{ field: "[0].x.b", message: "is given twice" }])
     assert.deepStrictEqual(
       fields('{"a":{"__proto__":{}}}').map(({ field }) => field),
       ["[0].x.a.__proto__"]

@@ -1,6 +1,5 @@
 /** The layers of the distributed profile: Kafka, Kafka Connect, an object store and Trino. */
 import { Layer } from "effect"
-import { StreamSinks } from "../../services/StreamSinks.ts"
 import * as LogTarget from "../ingest/LogTarget.ts"
 import * as ConsumerGroups from "../log/kafka/ConsumerGroups.ts"
 import * as DeadLetters from "../log/kafka/DeadLetters.ts"
@@ -10,6 +9,7 @@ import * as Streams from "../log/kafka/Streams.ts"
 import * as Topics from "../log/kafka/Topics.ts"
 import * as Checks from "../operate/doctor/distributed.ts"
 import * as Metastore from "../operate/probes/Metastore.ts"
+import * as ConnectSinks from "../operate/status/connectSinks.ts"
 import * as Components from "../operate/status/distributed.ts"
 import * as Storage from "../operate/storage/s3.ts"
 import * as WatchClock from "../runtime/watchClock.ts"
@@ -30,6 +30,15 @@ const filteredLog = EventLogReader.layerOf(ConnectorFilter.eventOf)
 /** Without the Kafka client it does not know how far the log is in the table. */
 const weatherReader = TableReader.at("weather").pipe(Layer.provide([Query.layer, KafkaClientFallback.sinkCommits]))
 
+const evolution = TableEvolution.layer.pipe(
+  Layer.provideMerge(KafkaClientFallback.streams),
+  Layer.provide([KafkaClientFallback.topics, ConsumerGroups.layer, Connector.layer, Query.layer])
+)
+
+const streamSinks = ConnectSinks.layer.pipe(
+  Layer.provide([KafkaClientFallback.streams, Connector.layer, Query.layer, KafkaClientFallback.sinkCommits])
+)
+
 export const checksWithin = (limits: Checks.Limits) =>
   Checks.within(limits).pipe(
     Layer.provide(Components.layer),
@@ -42,7 +51,9 @@ export const checksWithin = (limits: Checks.Limits) =>
       Query.layer,
       KafkaClientFallback.logReader,
       KafkaClientFallback.sinkCommits,
-      weatherReader
+      weatherReader,
+      evolution,
+      streamSinks
     ])
   )
 
@@ -70,18 +81,10 @@ export const layers = {
   ),
   status: Components.layer.pipe(
     Layer.provide([Connector.layer, Metastore.layer, Storage.layer]),
-    Layer.provideMerge([
-      KafkaClientFallback.logReader,
-      weatherReader,
-      KafkaClientFallback.streams,
-      StreamSinks.weatherOnly
-    ])
+    Layer.provideMerge([KafkaClientFallback.logReader, weatherReader, KafkaClientFallback.streams, streamSinks])
   ),
   checks: checksWithin({}),
-  evolution: TableEvolution.layer.pipe(
-    Layer.provideMerge(KafkaClientFallback.streams),
-    Layer.provide([KafkaClientFallback.topics, ConsumerGroups.layer, Connector.layer, Query.layer])
-  ),
+  evolution,
   storage: Storage.layer,
   backup: noBackup,
   connector: Connector.layer,

@@ -32,6 +32,7 @@ const leases = Leases.layer.pipe(Layer.provide(layerToRead))
 const logToRead = EventLogReader.layer.pipe(Layer.provide(layerToRead))
 const streamsToRead = Streams.layer.pipe(Layer.provide(layerToRead))
 const streamSinks = StreamSinks.layer.pipe(Layer.provide([leases, layerToRead]))
+const tableEvolution = TableEvolution.layer.pipe(Layer.provide([leases, layerToRead]))
 const query = Query.layer.pipe(Layer.provide([leases, streamsToRead, layerToRead]))
 const tableReader = (table: string) => TableReader.at(table).pipe(Layer.provide([leases, layerToRead]))
 
@@ -63,9 +64,9 @@ export const layers = {
     Layer.provideMerge([logToRead, tableReader("weather"), streamsToRead, streamSinks])
   ),
   checks: Checks.layer.pipe(
-    Layer.provide([logToRead, tableReader("weather"), streamsToRead, streamSinks, layerToRead])
+    Layer.provide([logToRead, tableReader("weather"), streamsToRead, streamSinks, tableEvolution, layerToRead])
   ),
-  evolution: Layer.merge(streamsToRead, TableEvolution.layer.pipe(Layer.provide([leases, layerToRead]))),
+  evolution: Layer.merge(streamsToRead, tableEvolution),
   storage: Storage.layer.pipe(Layer.provide(layerToRead)),
   backup: Backup.layer.pipe(Layer.provide([leases, layerToRead])),
   connector: Connector.layer.pipe(Layer.provide([SinkControl.layer, Streams.layer]), Layer.provide(layerToRead)),

@@ -14,6 +14,9 @@ const tableLimit = "15 seconds"
 /** With a component down, a query is likely to hang: Trino retries for minutes. */
 const tableLimitDegraded = "4 seconds"
 
+/** Each asks the brokers and Trino a few times. */
+const streamsAtOnce = 8
+
 class ProbeTimeout extends Schema.TaggedError<ProbeTimeout>()("ProbeTimeout", { limit: Schema.String }) {
   override get message() {
     return `No answer within ${this.limit}.`
@@ -108,14 +111,17 @@ const otherStreams = Effect.fnUntraced(function* (limit: Duration.Input & string
   if (others.length === 0) return []
   const pausedNames = yield* paused
   const reasons = yield* failures
-  return yield* Effect.forEach(others, (name) =>
-    Effect.map(streamStatus(logs.of(name), current(name), limit), (status) => ({
-      name,
-      paused: pausedNames.includes(name),
-      /** Why the sink cannot write it. */
-      failed: reasons.get(name) ?? null,
-      ...status
-    }))
+  return yield* Effect.forEach(
+    others,
+    (name) =>
+      Effect.map(streamStatus(logs.of(name), current(name), limit), (status) => ({
+        name,
+        paused: pausedNames.includes(name),
+        /** Why the sink cannot write it. */
+        failed: reasons.get(name) ?? null,
+        ...status
+      })),
+    { concurrency: streamsAtOnce }
   )
 })
 

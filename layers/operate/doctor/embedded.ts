@@ -14,6 +14,7 @@ import * as ServerChecks from "./embedded/server.ts"
 import { sink, sinkOf } from "./embedded/sink.ts"
 import { table, tableOf } from "./embedded/table.ts"
 import { files } from "./files.ts"
+import { halfDone } from "./halfDone.ts"
 import { provideChecks } from "./runChecks.ts"
 
 /** Thresholds beyond which a check reports a finding. */
@@ -59,7 +60,16 @@ export const make = Effect.fnUntraced(function* (limits: Partial<Limits> = {}) {
           fewer: "Set FLOE_SNAPSHOT_KEEP lower (100 is the default), start the sink again, and run floe maintain."
         })
       ])),
-      ...ofStreams.flat()
+      ...ofStreams.flat(),
+      ...(streams.length === 0
+        ? []
+        : yield* provideChecks([
+            halfDone({
+              names: streams,
+              isRunning: Effect.succeed(false),
+              needs: ["data", ...streams.map((stream) => `table of ${stream}`)]
+            })
+          ]))
     ]
   })
 })

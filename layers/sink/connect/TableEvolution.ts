@@ -14,13 +14,12 @@ import { controlTopicOf, coordinatorOf, deadLettersOf, Topics } from "../../../s
 import * as EvolveTable from "../../table/trino/evolveTable.ts"
 import * as Rows from "../../table/trino/rows.ts"
 import * as StreamTable from "../../table/trino/streamTable.ts"
+import { applyLock } from "./applyLock.ts"
 import * as IcebergSink from "./icebergSink.ts"
 import { tableOf } from "./rebuildConnector.ts"
 import { register } from "./register.ts"
 
 type OnProgress = (step: string) => Effect.Effect<void>
-
-const lockGroup = "floe-streams-apply"
 
 const running =
   "Another floe streams apply is running. Wait until it ends, then run it again. (Kafka forgets one that was killed within 10 seconds.)"
@@ -64,10 +63,10 @@ const make = Effect.gen(function* () {
   const replication = yield* Settings.replication
   const sink = yield* IcebergSink.settings
 
-  const exclusive = groups.lock(lockGroup).pipe(
+  const exclusive = groups.lock(applyLock).pipe(
     asFailure,
     Effect.flatMap((isHeld) =>
-      isHeld ? Effect.void : Effect.fail(new EvolutionFailed({ reason: running, cause: lockGroup }))
+      isHeld ? Effect.void : Effect.fail(new EvolutionFailed({ reason: running, cause: applyLock }))
     )
   )
 

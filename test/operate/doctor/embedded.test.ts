@@ -13,6 +13,7 @@ import * as StreamSinks from "../../../layers/operate/status/StreamSinks.ts"
 import { sinkState } from "../../../layers/operate/status/sinkState.ts"
 import { at } from "../../../layers/runtime/DataFolder.ts"
 import { SinkControl } from "../../../layers/sink/SinkControl.ts"
+import * as TableEvolutionLayer from "../../../layers/sink/TableEvolution.ts"
 import * as LeasesLayer from "../../../layers/table/iceberg/Leases.ts"
 import * as TableReaderLayer from "../../../layers/table/iceberg/TableReader.ts"
 import * as TableWriterLayer from "../../../layers/table/iceberg/TableWriter.ts"
@@ -45,7 +46,9 @@ const checkOf = (name: string, { data, env }: Pick<Place, "data" | "env">, limit
       Layer.mergeAll(
         EventLogReaderLayer.layer,
         StreamsLayer.layer,
-        Layer.merge(TableReaderLayer.at("weather"), StreamSinks.layer).pipe(Layer.provide(LeasesLayer.layer))
+        Layer.mergeAll(TableReaderLayer.at("weather"), StreamSinks.layer, TableEvolutionLayer.layer).pipe(
+          Layer.provide(LeasesLayer.layer)
+        )
       )
     ),
     Effect.provide(at(data)),

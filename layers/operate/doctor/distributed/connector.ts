@@ -1,11 +1,31 @@
 /** Check of the connector: it is registered with the right settings, and it and its tasks run. */
 import { Effect, Option } from "effect"
 import type { Finding } from "../../../../services/Checks.ts"
-import { Connector, type ConnectorConfig, sinkConnector as name } from "../../../../services/Connector.ts"
+import { Connector, type ConnectorConfig, connectorOf } from "../../../../services/Connector.ts"
 import { ConsumerGroups } from "../../../../services/ConsumerGroups.ts"
-import { coordinator } from "../../../../services/Topics.ts"
+import type { AppliedStream } from "../../../../services/StreamDefinition.ts"
+import { weather } from "../../../../services/TableReader.ts"
+import { coordinatorOf } from "../../../../services/Topics.ts"
 import * as IcebergSink from "../../../sink/connect/icebergSink.ts"
 import { tableOf } from "../../../sink/connect/rebuildConnector.ts"
+
+/** A stream's connector, and how the commands name it: weather's is their default. */
+interface Sink {
+  readonly name: string
+  readonly coordinator: string
+  /** The command's argument, with a space before it. */
+  readonly argument: string
+  /** What registers it. */
+  readonly register: string
+}
+
+const sinkOf = (stream: string): Sink => {
+  const name = connectorOf(stream)
+  const coordinator = coordinatorOf(stream)
+  return stream === weather
+    ? { name, coordinator, argument: "", register: "floe connector register" }
+    : { name, coordinator, argument: ` ${name}`, register: "floe streams apply" }
+}
 
 const notLanding = "New events stay in the topic and do not reach the table."
 
@@ -34,31 +54,35 @@ export const reasonOf = (trace: string | null) => {
 }
 
 /** While a promotion is unfinished, the sink's position in the log may not be that of its table any more. */
-const interrupted = (table: string): Finding => ({
+const interrupted = ({ name }: Sink, table: string): Finding => ({
   finding: `The connector ${name} is STOPPED by floe rebuild --promote, which is still promoting ${table} or was interrupted.`,
   consequence: `${notLanding} After floe connector resume, the table could have rows twice.`,
   fix: `\`floe rebuild --into ${table} --promote\` continues; give it the same flags as before.`
 })
 
-const outlived: Finding = {
+const outlived = ({ name, argument }: Sink): Finding => ({
   finding: `The connector ${name} is STOPPED, but the coordinator of one of its tasks is still running.`,
   consequence: `${notLanding} With floe connector resume alone, two coordinators would commit.`,
-  fix: "`docker compose restart kafka-connect` ends it; then `docker compose up --detach --wait kafka-connect` and `floe connector resume`."
-}
+  fix: `\`docker compose restart kafka-connect\` ends it; then \`docker compose up --detach --wait kafka-connect\` and \`floe connector resume${argument}\`.`
+})
 
-const ofState = (what: string, { state, trace }: { readonly state: string; readonly trace: string | null }) => {
+const ofState = (
+  { argument }: Sink,
+  what: string,
+  { state, trace }: { readonly state: string; readonly trace: string | null }
+) => {
   switch (state) {
     case "RUNNING":
       return []
     case "PAUSED":
     case "STOPPED":
-      return [{ finding: `${what} is ${state}.`, consequence: notLanding, fix: "floe connector resume" }]
+      return [{ finding: `${what} is ${state}.`, consequence: notLanding, fix: `floe connector resume${argument}` }]
     case "FAILED":
       return [
         {
           finding: `${what} has failed: ${reasonOf(trace)}`,
           consequence: notLanding,
-          fix: "Fix the cause, then run `floe connector restart --only-failed`; docker compose logs kafka-connect has more."
+          fix: `Fix the cause, then run \`floe connector restart${argument} --only-failed\`; docker compose logs kafka-connect has more.`
         }
       ]
     default:
@@ -72,56 +96,97 @@ const ofState = (what: string, { state, trace }: { readonly state: string; reado
   }
 }
 
-const ofStatus = Effect.gen(function* () {
+/** The tables that a rebuild of this connector's topic is filling. */
+const rebuilt = Effect.fnUntraced(function* (topic: string | undefined) {
+  const connector = yield* Connector
+  const others = (yield* connector.names).filter((other) => tableOf(other).length > 0)
+  const ofTopic = yield* Effect.filter(others, (other) =>
+    connector.config(other).pipe(
+      Effect.map(({ topics }) => topics === topic),
+      Effect.catchTag("ConnectorMissing", () => Effect.succeed(false))
+    )
+  )
+  return ofTopic.flatMap(tableOf)
+})
+
+const ofStatus = Effect.fnUntraced(function* (sink: Sink, topic: string | undefined) {
+  const { name, coordinator } = sink
   const connector = yield* Connector
   const status = yield* connector.status(name)
   const isStopped = status.connector.state === "STOPPED"
-  const promoted = isStopped ? (yield* connector.names).flatMap(tableOf) : []
+  const promoted = isStopped ? yield* rebuilt(topic) : []
   const isLeft =
     isStopped && Option.exists(yield* (yield* ConsumerGroups).find(coordinator), ({ members }) => members.length > 0)
   const ofConnector =
     promoted.length > 0
-      ? promoted.map(interrupted)
+      ? promoted.map((table) => interrupted(sink, table))
       : isLeft
-        ? [outlived]
-        : ofState(`The connector ${name}`, status.connector)
+        ? [outlived(sink)]
+        : ofState(sink, `The connector ${name}`, status.connector)
   // The tasks of a paused connector are paused, and those of a stopped one are gone.
   if (ofConnector.length > 0) return ofConnector
   if (status.tasks.length === 0) {
     const finding: Finding = {
       finding: `The connector ${name} has no task.`,
       consequence: notLanding,
-      fix: "Check again in a few seconds; if nothing has changed, `floe connector restart`."
+      fix: `Check again in a few seconds; if nothing has changed, \`floe connector restart${sink.argument}\`.`
     }
     return [finding]
   }
-  return status.tasks.flatMap((task) => ofState(`Task ${task.id} of the connector ${name}`, task))
+  return status.tasks.flatMap((task) => ofState(sink, `Task ${task.id} of the connector ${name}`, task))
 })
 
-export const connector = (settings: IcebergSink.SinkSettings) => ({
-  name: "connector",
-  ok: `The connector ${name} runs with the settings that floe connector register gives it.`,
+const check = (label: string, sink: Sink, wanted: ConnectorConfig) => ({
+  name: label,
+  ok: `The connector ${sink.name} runs with the settings that ${sink.register} gives it.`,
   needs: ["kafka", "connect"],
   run: Effect.gen(function* () {
-    const actual = yield* (yield* Connector).config(name)
-    const differences = differencesOf(actual, IcebergSink.config(settings))
+    const actual = yield* (yield* Connector).config(sink.name)
+    const differences = differencesOf(actual, wanted)
     const more = differences.length > 3 ? `; and ${differences.length - 3} more` : ""
     const changed: Finding = {
-      finding: `The connector ${name} does not have the expected settings: ${differences.slice(0, 3).join("; ")}${more}.`,
+      finding: `The connector ${sink.name} does not have the expected settings: ${differences.slice(0, 3).join("; ")}${more}.`,
       consequence: "Exactly-once delivery to the table depends on these settings.",
-      fix: "floe connector register"
+      fix: sink.register
     }
-    const findings: ReadonlyArray<Finding> = yield* ofStatus
+    const findings: ReadonlyArray<Finding> = yield* ofStatus(sink, actual.topics)
     return differences.length > 0 ? [changed, ...findings] : findings
   }).pipe(
     Effect.catchTag("ConnectorMissing", () =>
       Effect.succeed<ReadonlyArray<Finding>>([
         {
-          finding: `There is no connector ${name}.`,
+          finding: `There is no connector ${sink.name}.`,
           consequence: notLanding,
-          fix: "floe connector register"
+          fix: sink.register
         }
       ])
     )
   )
 })
+
+export const connector = (settings: IcebergSink.SinkSettings) =>
+  check("connector", sinkOf(weather), IcebergSink.config(settings))
+
+/** Of a stream beside weather, whose versions are `history`. It must have one coordinator too. */
+export const connectorOfStream = (
+  stream: string,
+  settings: IcebergSink.SinkSettings,
+  history: ReadonlyArray<AppliedStream>
+) => {
+  const sink = sinkOf(stream)
+  const one = check(`connector of ${stream}`, sink, IcebergSink.configOf(settings, history))
+  const coordinators = Effect.gen(function* () {
+    const group = Option.getOrUndefined(yield* (yield* ConsumerGroups).find(sink.coordinator))
+    if (group === undefined || group.members.length < 2) return []
+    const finding: Finding = {
+      finding: `The group ${sink.coordinator} has ${group.members.length} members.`,
+      consequence: "Two committing members can lose or duplicate rows.",
+      fix: "`docker compose restart kafka-connect` leaves one."
+    }
+    return [finding]
+  })
+  return {
+    ...one,
+    run: Effect.zipWith(one.run, coordinators, (a, b) => [...a, ...b], { concurrent: true })
+  }
+}

@@ -22,7 +22,7 @@ const days = (millis: number) =>
     : `${Math.round(millis / 86_400_000)} days`
 
 /** `consequence`: what it leads to when something expires. */
-const expiring = (
+export const expiring = (
   name: string,
   { millis, bytes, cleanup }: TopicRetention,
   consequence: string

@@ -1,0 +1,91 @@
+/** Check of the topics of a stream beside weather. */
+import { Effect, Option } from "effect"
+import type { Finding } from "../../../../services/Checks.ts"
+import type { AppliedStream } from "../../../../services/StreamDefinition.ts"
+import { controlTopicOf, deadLettersOf, type TopicDescription, Topics } from "../../../../services/Topics.ts"
+import { plural } from "../../../runtime/plural.ts"
+import { expiring } from "./topics.ts"
+
+const consequences = (stream: string): Readonly<Record<string, string>> => ({
+  [stream]: "Its events cannot be logged, and none reaches its table.",
+  [deadLettersOf(stream)]: "A record that the sink rejects stops it instead of being stored there.",
+  [controlTopicOf(stream)]: "The sink cannot coordinate a commit: nothing reaches the table."
+})
+
+const missing = (stream: string, name: string): Finding => ({
+  finding: `There is no topic ${name}.`,
+  consequence: consequences(stream)[name] ?? "",
+  fix: "`floe streams apply` creates it again, empty. What it held is gone, unless the volumes of Kafka are restored from a copy."
+})
+
+const manyControls = (name: string, count: number): Finding => ({
+  finding: `The topic ${name} has ${plural(count, "partition")}, but should have 1.`,
+  consequence: "The messages of the sink's tasks arrive out of order: it may commit without some of the files.",
+  fix: `\`floe connector delete iceberg-sink-${name.replace(/^control-iceberg-/, "")}\`, \`docker exec kafka kafka-topics --bootstrap-server localhost:9092 --delete --topic ${name}\` and \`floe streams apply\` recreate it with one.`
+})
+
+/** Kafka gives the events of a key to a partition by the number of partitions. */
+const added = ({ definition: { key, name } }: AppliedStream, count: number, wanted: number): ReadonlyArray<Finding> =>
+  key === null || count <= wanted
+    ? []
+    : [
+        {
+          finding: `The topic ${name} has ${plural(count, "partition")}, but FLOE_PARTITIONS is ${wanted}.`,
+          consequence: `If partitions were added after its first event, events of one ${key} are in several partitions, and their order is not kept.`,
+          fix: "If it was created with so many, set FLOE_PARTITIONS to that number. Otherwise declare a new stream.",
+          warning: true
+        }
+      ]
+
+const rejected = (stream: string, { partitions }: TopicDescription): ReadonlyArray<Finding> =>
+  partitions.every(({ start, end }) => start === end)
+    ? []
+    : [
+        {
+          finding: `The topic ${deadLettersOf(stream)} has records that the sink rejected.`,
+          consequence: "They are not in the table, unless they were sent again.",
+          fix: `floe dlq list --stream ${stream}`,
+          warning: true
+        }
+      ]
+
+/** That they exist, that nothing expires, how they are partitioned, and whether there are dead letters. */
+export const topicsOf = (applied: AppliedStream, partitions: number) => {
+  const { name } = applied.definition
+  const names = [name, deadLettersOf(name), controlTopicOf(name)] as const
+  return {
+    name: `topics of ${name}`,
+    ok: `The topics ${names.join(", ")} exist, and no record in them expires or was rejected.`,
+    needs: ["kafka"],
+    run: Effect.gen(function* () {
+      const topics = yield* Topics
+      const [described, retained] = yield* Effect.all(
+        [
+          Effect.forEach(names, topics.describe, { concurrency: "unbounded" }),
+          Effect.forEach(names, topics.retention, { concurrency: "unbounded" })
+        ],
+        { concurrency: 2 }
+      )
+      const [log, dead, control] = described.map(Option.getOrUndefined)
+      const lost = [
+        "Events vanish from the log, which is the only source of truth.",
+        "Records that the sink rejected vanish before somebody corrects them.",
+        "After a pause the sink misses files that it has written, and their rows."
+      ]
+      return [
+        ...names.flatMap((one, i) => (Option.isNone(described[i] ?? Option.none()) ? [missing(name, one)] : [])),
+        ...names.flatMap((one, i) =>
+          Option.match(retained[i] ?? Option.none(), {
+            onNone: () => [],
+            onSome: (limits) => expiring(one, limits, lost[i] ?? "")
+          })
+        ),
+        ...(log === undefined ? [] : added(applied, log.partitions.length, partitions)),
+        ...(dead === undefined ? [] : rejected(name, dead)),
+        ...(control !== undefined && control.partitions.length > 1
+          ? [manyControls(names[2], control.partitions.length)]
+          : [])
+      ]
+    })
+  }
+}

@@ -71,10 +71,14 @@ export const layers = {
   query: Query.layer,
   tableReader: (table: string) => TableReader.at(table).pipe(Layer.provide([Query.layer, SinkCommits.layer])),
   audit: Layer.merge(filteredLog, TableChecksums.layer.pipe(Layer.provide([Query.layer, SinkCommits.layer]))),
-  // The command finds the stream before, and weather is the only one.
-  maintenance: (_stream: string) =>
-    Maintenance.layer.pipe(
-      Layer.provide([Storage.layer, KafkaClientFallback.logReader, KafkaClientFallback.sinkCommits])
+  maintenance: (stream: string) =>
+    Maintenance.layerOf(stream).pipe(
+      Layer.provide([
+        Storage.layer,
+        KafkaClientFallback.logReader,
+        KafkaClientFallback.sinkCommits,
+        KafkaClientFallback.streams
+      ])
     ),
   rebuild: Rebuild.layer.pipe(
     Layer.provide([filteredLog, Topics.layer, ConsumerGroups.layer, SinkCommits.layer, Connector.layer, Query.layer])

@@ -40,6 +40,13 @@ const makesTable = {
   distributed: "run floe table create, then floe connector register"
 }
 
+const creation = (profile: "embedded" | "distributed", { definition: { name } }: AppliedStream) => {
+  if (name === weatherStream.definition.name) return makesTable[profile]
+  return profile === "distributed"
+    ? `run floe table create --stream ${name}`
+    : "start the sink (npm start) and log an event"
+}
+
 /** The table may hold the only copy of events that the log has lost. */
 const advices = {
   whole: "Run floe rebuild --into <table> to rebuild it from the log.",
@@ -91,7 +98,10 @@ const change = (one: AuditReport["changedByOthers"][number]) => `  changed by an
 const groupOf = ({ definition }: AppliedStream) =>
   definition.name === weatherStream.definition.name ? "hour" : groupColumn(definition)?.transform
 
-const text = (report: AuditReport, group: string | undefined, millis: number, paint: Colorize) => {
+const text = (report: AuditReport, stream: AppliedStream, millis: number, paint: Colorize) => {
+  const { name } = stream.definition
+  const isWeather = name === weatherStream.definition.name
+  const group = groupOf(stream)
   const { all, hours, names } = withOthers(report, group ?? "")
   const shown = (group === undefined ? [] : hours).map((row, i) => [report.hours[i]?.ts ?? "NULL", ...row])
   const total = ["all", ...all]
@@ -111,7 +121,7 @@ const text = (report: AuditReport, group: string | undefined, millis: number, pa
     report.settledBefore === null
       ? `Compared the log up to ${places(report.upTo)} (partition/offset), which is where snapshot ${report.snapshotId} ends.`
       : `Compared the hours before ${report.settledBefore}; the table does not record its position in the log.`
-  const leftOut = `Log positions without a weather record: ${counted(report.leftOut)}. Run floe dlq list to see what the connector rejected.`
+  const leftOut = `Log positions without ${isWeather ? "a weather record" : `an event of ${name}`}: ${counted(report.leftOut)}. Run floe dlq list${isWeather ? "" : ` --stream ${name}`} to see what the connector rejected.`
   const begins = `The log begins at ${places(truncated(report))}: earlier events have expired or were deleted, and their rows count as extra.`
   const seconds = (millis / 1000).toFixed(1)
   const changes = report.changedByOthers.length === 0 ? [] : ["", ...report.changedByOthers.map(change)]
@@ -162,11 +172,11 @@ export const audit = Command.make(
         })
       }, Effect.scoped)
     )
-    if (Option.isNone(result)) return yield* new NoTable({ advice: makesTable[yield* profile] })
+    if (Option.isNone(result)) return yield* new NoTable({ advice: creation(yield* profile, stream) })
     const report = result.value
     const millis = Math.round((yield* monotonicMillis) - started)
     if (json) yield* printJson({ ...report, millis })
-    else yield* print(Stream.make(text(report, group, millis, yield* painter)))
+    else yield* print(Stream.make(text(report, stream, millis, yield* painter)))
     if (report.missing + report.extra > 0) {
       const whole = report.changedByOthers.length === 0 ? "whole" : "others"
       const advice = advices[truncated(report).length === 0 ? whole : "cut"]

@@ -60,7 +60,7 @@ export const query = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Query the tables with SQL: iceberg.default.weather (city, temperature, ts), and the table of each stream of your own, under the stream's name. Each statement reads one snapshot of each table from start to end. Without a statement, on a terminal, floe query prompts for statements. With --as-of, the distributed profile accepts only queries (SELECT, WITH, VALUES or TABLE), and only on the table weather."
+    "Query the tables with SQL: iceberg.default.weather (city, temperature, ts), and the table of each stream of your own, under the stream's name. Each statement reads one snapshot of each table from start to end. Without a statement, on a terminal, floe query prompts for statements. With --as-of, the distributed profile accepts only queries (SELECT, WITH, VALUES or TABLE)."
   ),
   Command.withShortDescription("Query the tables with SQL"),
   Command.withExamples([
@@ -73,10 +73,6 @@ export const query = Command.make(
       command:
         'floe query --format csv "SELECT city, AVG(CAST(temperature AS DOUBLE)) FROM weather GROUP BY city" > avg.csv',
       description: "Write averages to a file"
-    },
-    {
-      command: 'floe query "SELECT device, avg(celsius) FROM readings GROUP BY device"',
-      description: "Query the table of a stream of your own"
     },
     {
       command: 'floe query "SELECT device, avg(celsius) FROM readings GROUP BY device"',

@@ -1,12 +1,15 @@
-import { Console, Effect, Option } from "effect"
+import { Console, Effect, Option, Schema } from "effect"
 import { Command } from "effect/cli"
 import { s3, topic } from "../../../services/Settings.ts"
 import { weather } from "../../../services/TableReader.ts"
+import { Topics } from "../../../services/Topics.ts"
 import * as Profile from "../../profile/Profile.ts"
 import { judge } from "../../sink/connect/TableOrigin.ts"
 import * as LogId from "../../table/trino/logId.ts"
+import * as StreamTable from "../../table/trino/streamTable.ts"
 import { create as createTable } from "../../table/trino/weatherTable.ts"
 import { retryWhileStarting, wait } from "../terminal/retryWhileStarting.ts"
+import { streamFlag, streamNamed } from "../terminal/streamFlag.ts"
 import { views } from "./tableViews.ts"
 
 /** Records the id of the topic in a table that records none, if both hold the same events. */
@@ -41,16 +44,57 @@ export const createWeatherTable = Effect.fn("floe table create")(function* ({ wa
   )
 })
 
-const create = Command.make("create", { wait }, createWeatherTable).pipe(
+class TableDiffers extends Schema.TaggedError<TableDiffers>()("TableDiffers", {
+  stream: Schema.String,
+  differences: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    return `The table iceberg.default.${this.stream} exists but differs from the stream: ${this.differences.join("; ")}. Nothing was changed.`
+  }
+}
+
+/** Creates the table of a stream other than weather, or compares it. */
+const createStreamTable = Effect.fnUntraced(function* (name: string, wait: number) {
+  const { bucket } = yield* s3
+  const stream = yield* streamNamed(name)
+  const state = yield* StreamTable.compare(stream, bucket).pipe(
+    retryWhileStarting(wait, (error) => error._tag === "QueryUnavailable")
+  )
+  if (Option.isNone(state)) {
+    const described = yield* (yield* Topics).describe(name)
+    yield* StreamTable.create(stream, bucket, Option.getOrUndefined(described)?.id)
+    return yield* Console.log(
+      `The table iceberg.default.${name} was created at s3a://${bucket}/default/${name}. If the stream has events, floe rebuild --stream ${name} brings them in.`
+    )
+  }
+  const { conflicts, foreign, steps } = state.value
+  const differences = [
+    ...conflicts,
+    ...steps.map(({ what }) => `it needs ${what}`),
+    ...foreign.map((column) => `another program added ${column}`)
+  ]
+  if (differences.length > 0) return yield* new TableDiffers({ stream: name, differences })
+  yield* Console.log(`The table iceberg.default.${name} already exists and matches the stream.`)
+})
+
+const create = Command.make(
+  "create",
+  { stream: streamFlag, wait },
+  Effect.fnUntraced(function* ({ stream, wait }) {
+    yield* stream === weather ? createWeatherTable({ wait }) : createStreamTable(stream, wait)
+  })
+).pipe(
   Command.withDescription(
-    "Create the table iceberg.default.weather through Trino. If it already exists, Floe compares it and lists the differences; it never alters a table."
+    "Create the table iceberg.default.weather through Trino. If it already exists, Floe compares it and lists the differences; it never alters a table. floe streams apply creates and changes the tables of your own streams; with --stream, this command creates one again that was dropped, or compares it."
   ),
   Command.withShortDescription("Create the table, or compare the existing one"),
   Command.withExamples([
     { command: "floe table create", description: "Create the table, waiting up to a minute for Trino" },
-    { command: "floe table create --wait 300", description: "Wait up to five minutes" }
+    { command: "floe table create --wait 300", description: "Wait up to five minutes" },
+    { command: "floe table create --stream readings", description: "Compare the table of a stream of your own" }
   ]),
-  Command.provide(Profile.layer("tableCreation"))
+  Command.provide(Profile.layer("tableCreation")),
+  Command.provide(Profile.layer("streams"))
 )
 
 export const table = Command.make("table").pipe(

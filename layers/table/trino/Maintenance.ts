@@ -1,4 +1,4 @@
-/** Maintains the table through Trino while the sink keeps committing. */
+/** Maintains the table of a stream through Trino while the sink keeps committing. */
 import { Duration, Effect, Layer, Option, Schema } from "effect"
 import type { EventLogReader } from "../../../services/EventLog.ts"
 import { Maintenance, MaintenanceFailed, type MaintenancePlan } from "../../../services/Maintenance.ts"
@@ -6,13 +6,17 @@ import type { Query } from "../../../services/Query.ts"
 import { s3, snapshotKeep } from "../../../services/Settings.ts"
 import type { SinkCommits } from "../../../services/SinkCommits.ts"
 import type { Storage } from "../../../services/Storage.ts"
+import type { AppliedStream } from "../../../services/StreamDefinition.ts"
+import { Streams } from "../../../services/Streams.ts"
 import { weather } from "../../../services/TableReader.ts"
+import { weatherStream } from "../../../services/Weather.ts"
 import { plural } from "../../runtime/plural.ts"
 import * as QueryLayer from "./Query.ts"
 import * as RetryOnConflict from "./retryOnConflict.ts"
 import * as Rows from "./rows.ts"
 import * as SnapshotChain from "./SnapshotChain.ts"
 import * as SmallFiles from "./smallFiles.ts"
+import { layoutDifferences, nameOf } from "./streamTable.ts"
 import * as TableFiles from "./tableFiles.ts"
 import * as UncommittedFiles from "./uncommittedFiles.ts"
 import * as WeatherTable from "./weatherTable.ts"
@@ -34,24 +38,44 @@ const defaultLimits: Limits = {
 
 const CreateStatement = Schema.Tuple([Schema.String])
 
-const make = Effect.fnUntraced(function* (overrides: Partial<Limits> = {}) {
+/** How the table differs from the stream's; its columns may be those of a newer version. */
+const differencesOf = Effect.fnUntraced(function* (stream: AppliedStream, bucket: string) {
+  const table = stream.definition.name
+  const [[shown] = [""]] = yield* Rows.all(
+    { table, operation: "describing it", row: CreateStatement },
+    `SHOW CREATE TABLE ${nameOf(table)}`
+  )
+  return table === weather
+    ? WeatherTable.differences(shown, bucket)
+    : layoutDifferences(shown, stream.definition, bucket)
+})
+
+const streamNamed = (name: string) =>
+  Streams.use(({ find }) => find(name)).pipe(
+    Effect.mapError((cause) => new MaintenanceFailed({ reason: cause.message, cause }))
+  )
+
+const make = Effect.fnUntraced(function* <R>(
+  table: string,
+  find: Effect.Effect<AppliedStream, MaintenanceFailed, R>,
+  overrides: Partial<Limits>
+) {
   const limits = { ...defaultLimits, ...overrides }
-  const services = yield* Effect.context<Query | Storage | EventLogReader | SinkCommits>()
+  const services = yield* Effect.context<Query | Storage | EventLogReader | SinkCommits | R>()
   const keep = yield* snapshotKeep
   const { bucket } = yield* s3
-  const table = weather
 
   /** In an altered table Trino would rewrite all rows, for which it may lack the memory. */
   const requireUnaltered = Effect.gen(function* () {
-    const [[shown] = [""]] = yield* Rows.all(
-      { table, operation: "describing it", row: CreateStatement },
-      `SHOW CREATE TABLE iceberg.default.${table}`
-    )
-    const differences = WeatherTable.differences(shown, bucket)
-    if (differences.length === 0) return
+    const stream = yield* find
+    const differences = yield* differencesOf(stream, bucket)
+    if (differences.length === 0) return stream
     const reason = `The table default.${table} differs from what Floe needs: ${differences.join("; ")}. Nothing was done; floe doctor shows the fix.`
     return yield* new MaintenanceFailed({ reason, cause: differences })
   })
+
+  const findSmall = (stream: AppliedStream) =>
+    table === weather ? SmallFiles.mergeByHour(table) : SmallFiles.mergeByFile(stream)
 
   const readState = Effect.fnUntraced(function* (upcoming: number) {
     const { folder, now } = yield* TableFiles.place(table)
@@ -74,7 +98,11 @@ const make = Effect.fnUntraced(function* (overrides: Partial<Limits> = {}) {
       orphansBefore
     })
     if (files.orphans.files === 0) return { ...files, held: Option.none<string>() }
-    const held = yield* UncommittedFiles.uncommittedSince(expiry.sink, now - Duration.toMillis(limits.uncommitted))
+    const held = yield* UncommittedFiles.uncommittedSince(
+      expiry.sink,
+      now - Duration.toMillis(limits.uncommitted),
+      table
+    )
     const count = files.orphans.files
     return Option.match(held, {
       onNone: () => ({ ...files, held }),
@@ -89,13 +117,12 @@ const make = Effect.fnUntraced(function* (overrides: Partial<Limits> = {}) {
   })
 
   const plan = Effect.gen(function* () {
-    yield* requireUnaltered
-    const small = yield* SmallFiles.find(table)
-    const state = yield* readState(SmallFiles.statementCount(small))
+    const small = yield* findSmall(yield* requireUnaltered)
+    const state = yield* readState(small.statements)
     const { expired, orphans, held } = yield* removable(state)
     const left = [state.expiry.held, held].flatMap(Option.toArray)
     const plan: MaintenancePlan = {
-      compact: SmallFiles.total(small),
+      compact: SmallFiles.total(small.partitions),
       expire: { snapshots: state.expiry.expiring.length, ...expired },
       remove: orphans,
       ...(left.length === 0 ? {} : { left })
@@ -104,24 +131,19 @@ const make = Effect.fnUntraced(function* (overrides: Partial<Limits> = {}) {
   }).pipe(Effect.withSpan("Maintenance.plan"), Effect.provide(services))
 
   const orphanAge = Math.ceil(Duration.toMillis(limits.orphanAge))
-  const removeOrphans = `ALTER TABLE iceberg.default.${table} EXECUTE remove_orphan_files(retention_threshold => '${orphanAge}ms')`
+  const removeOrphans = `ALTER TABLE ${nameOf(table)} EXECUTE remove_orphan_files(retention_threshold => '${orphanAge}ms')`
 
   const run = Effect.fn("Maintenance.run")(function* (onProgress: RetryOnConflict.OnProgress) {
     const change = RetryOnConflict.make(onProgress)
     const step = <A, E, R>(name: string, effect: Effect.Effect<A, E, R>) =>
       RetryOnConflict.withProgress(onProgress, name, effect)
-    yield* requireUnaltered
+    const stream = yield* requireUnaltered
 
     const before = yield* step("reading the table's metadata", readState(0))
     const files = TableFiles.count(before.folder, before.young)
     const filesBefore = yield* step("listing its files", files)
 
-    const small = yield* SmallFiles.find(table)
-    for (const [i, hour] of small.entries()) {
-      for (const statement of yield* SmallFiles.mergeStatements(table, hour)) {
-        yield* change(`merging small files of ${hour.ts}, hour ${i + 1} of ${small.length}`, statement)
-      }
-    }
+    yield* (yield* findSmall(stream)).merge(change)
 
     const merged = yield* step("reading the table's metadata", readState(0))
     const { expiring, before: time } = merged.expiry
@@ -151,9 +173,13 @@ const session = ({ snapshotAge, orphanAge }: Limits) => ({
   "iceberg.remove_orphan_files_min_retention": `${Math.floor(Duration.toMillis(orphanAge))}ms`
 })
 
-export const within = (limits: Partial<Limits>) =>
-  Layer.effect(Maintenance, make(limits)).pipe(
+export const within = (limits: Partial<Limits>, stream = weatherStream) =>
+  Layer.effect(Maintenance, make(stream.definition.name, Effect.succeed(stream), limits)).pipe(
     Layer.provide(QueryLayer.withSession(session({ ...defaultLimits, ...limits })))
   )
 
-export const layer = within({})
+/** Of a stream of the log. */
+export const layerOf = (stream: string) =>
+  Layer.effect(Maintenance, make(stream, streamNamed(stream), {})).pipe(
+    Layer.provide(QueryLayer.withSession(session(defaultLimits)))
+  )

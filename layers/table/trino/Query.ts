@@ -13,14 +13,14 @@ import {
   WriteConflict
 } from "../../../services/Query.ts"
 import { trinoUrl, trinoUser } from "../../../services/Settings.ts"
-import { type AsOf, weather } from "../../../services/TableReader.ts"
-import { find } from "./asOf.ts"
+import type { AsOf } from "../../../services/TableReader.ts"
+import { bindingsOf } from "./asOf.ts"
 import { type Column, type Failure, type Page, rootOf } from "./Page.ts"
 import * as Protocol from "./protocol.ts"
 import { converter, UnreadableValue } from "./queryValues.ts"
 import { asQueryError } from "./rows.ts"
 import { trimStatement } from "./statement.ts"
-import { atSnapshot, withOriginalLines } from "./timeTravel.ts"
+import { atSnapshots, withOriginalLines } from "./timeTravel.ts"
 
 const cancelledErrors = ["ADMINISTRATIVELY_KILLED", "ADMINISTRATIVELY_PREEMPTED", "USER_CANCELED"]
 const startingErrors = ["SERVER_STARTING_UP", "SERVER_SHUTTING_DOWN", "NO_NODES_AVAILABLE"]
@@ -127,11 +127,13 @@ export const at = (base: URL, user: string, properties?: Protocol.Session["prope
       })
 
       const runAsOf = Effect.fnUntraced(function* (statement: string, asOf: AsOf) {
-        const snapshotId = yield* find(weather, asOf).pipe(
+        const bindings = yield* bindingsOf(statement, asOf).pipe(
           Effect.provideService(Query, { execute: run }),
-          Effect.mapError((error) => (error._tag === "SnapshotMissing" ? error : asQueryError(error)))
+          Effect.mapError((error) =>
+            error._tag === "TableMissing" || error._tag === "TableUnavailable" ? asQueryError(error) : error
+          )
         )
-        const query = yield* Effect.fromResult(Result.mapError(atSnapshot(statement, snapshotId), QueryFailed.because))
+        const query = yield* Effect.fromResult(Result.mapError(atSnapshots(statement, bindings), QueryFailed.because))
         return yield* run(query).pipe(
           Effect.catchTag("QueryFailed", ({ message }) => Effect.fail(QueryFailed.because(withOriginalLines(message))))
         )

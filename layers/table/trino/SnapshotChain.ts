@@ -1,14 +1,15 @@
 /** Decides how far back Trino may expire the snapshots of a table, and builds the statement for it. */
 import { Effect, Option, Schema } from "effect"
-import { sinkConnector } from "../../../services/Connector.ts"
+import { connectorOf } from "../../../services/Connector.ts"
 import type { SinkCommit } from "../../../services/SinkCommits.ts"
-import { controlTopic } from "../../../services/Topics.ts"
+import { controlTopicOf } from "../../../services/Topics.ts"
 import { expireBefore, expiring, type Limits } from "./retention.ts"
 import * as Rows from "./rows.ts"
 import * as Snapshots from "./snapshots.ts"
+import { nameOf } from "./streamTable.ts"
 
 const offsets = "kafka.connect.offsets."
-const sinkOffsets = `${offsets}${controlTopic}.connect-${sinkConnector}`
+const sinkOffsetsOf = (stream: string) => `${offsets}${controlTopicOf(stream)}.connect-${connectorOf(stream)}`
 
 const holdsOffsets = ({ summary }: Snapshots.Snapshot) =>
   Object.keys(summary).some((property) => property.startsWith(offsets))
@@ -31,6 +32,7 @@ export interface Expiry {
 
 const longAgo = 0
 
+/** Of the table of a stream. */
 export const expiryOf = Effect.fn("SnapshotChain.expiryOf")(function* (table: string, limits: Omit<Limits, "needed">) {
   const refs = yield* Rows.all(
     { table, operation: "reading its branches", row: RefRow },
@@ -45,6 +47,7 @@ export const expiryOf = Effect.fn("SnapshotChain.expiryOf")(function* (table: st
     const held = `Snapshots are kept, because the table has branches, tags or snapshot ages of its own (${others.join(", ")}): expire them with the tool that created these.`
     return { before: longAgo, expiring: [], replaced: false, snapshots, sink, held: Option.some(held) } satisfies Expiry
   }
+  const sinkOffsets = sinkOffsetsOf(table)
   const own = chain.findIndex(({ summary }) => sinkOffsets in summary)
   // A rebuilt table may hold only the offsets of the rebuild's connector.
   const withOffsets = own === -1 ? chain.findIndex(holdsOffsets) : own
@@ -75,5 +78,5 @@ export const expiredSince = (earlier: Expiry, later: Expiry) => {
 /** Takes an absolute time, because the statement starts some time after the snapshots were read. */
 export const expire = (table: string, before: number) => {
   const age = `to_milliseconds(current_timestamp - TIMESTAMP ${Rows.literal(new Date(before).toISOString().replace("T", " ").replace("Z", " UTC"))})`
-  return `ALTER TABLE iceberg.default.${table} EXECUTE expire_snapshots(retention_threshold => CAST(${age} AS varchar) || 'ms')`
+  return `ALTER TABLE ${nameOf(table)} EXECUTE expire_snapshots(retention_threshold => CAST(${age} AS varchar) || 'ms')`
 }

@@ -130,7 +130,7 @@ export const layer = Layer.effect(
         const commit = Snapshots.lastSinkCommit(chain)
         const logId = yield* LogId.read(name)
         if (Option.isNone(commit)) return Option.some(yield* viewOf(stream, chain, logId, Option.none()))
-        const positions = yield* SinkCommits.use((service) => service.positions([commit.value]))
+        const positions = yield* SinkCommits.use((service) => service.positions([commit.value], name))
         return Option.some(yield* viewOf(stream, chain, logId, Option.fromUndefinedOr(positions.get(commit.value.id))))
       },
       Effect.catchTags({

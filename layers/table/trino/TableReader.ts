@@ -1,11 +1,12 @@
 import { Effect, Layer, Option, Schema, Stream } from "effect"
 import type { Position } from "../../../services/EventLog.ts"
 import type { Query } from "../../../services/Query.ts"
-import { SinkCommits } from "../../../services/SinkCommits.ts"
+import type { SinkCommits } from "../../../services/SinkCommits.ts"
 import { TableReader, type TableSnapshot } from "../../../services/TableReader.ts"
 import * as AsOf from "./asOf.ts"
 import * as DataFiles from "./dataFiles.ts"
 import * as Description from "./description.ts"
+import { positionsIn } from "./logPositions.ts"
 import * as Rows from "./rows.ts"
 import * as Snapshots from "./snapshots.ts"
 
@@ -57,7 +58,7 @@ export const at = (table: string) =>
       ) {
         const commits = Snapshots.sinkCommits(all)
         const asked = new Set(wanted.flatMap(({ id }) => commits.get(id) ?? []))
-        const positions = yield* SinkCommits.use((service) => service.positions([...asked])).pipe(
+        const positions = yield* positionsIn(table, [...asked]).pipe(
           Effect.catch((error) =>
             Effect.as(
               Effect.logWarning(`${error.message} Log positions are left out.`),
@@ -110,7 +111,7 @@ FROM ${Rows.metadataTable(table, "history")} ORDER BY made_current_at DESC`
           Effect.gen(function* () {
             const snapshotId = asOf === undefined ? undefined : yield* AsOf.find(table, asOf)
             const { location, partitioning } = yield* Description.read(table)
-            return DataFiles.read({ table, location, isPartitioned: partitioning.length > 0 }, snapshotId)
+            return DataFiles.read({ table, location, partitioning }, snapshotId)
           }).pipe(Stream.unwrap, Stream.provideContext(services))
       })
     })

@@ -22,7 +22,10 @@ const reasonOf = (error: QueryError) => (error._tag === "QueryFailed" ? error.me
 const missing = (table: string) =>
   new TableMissing({
     table: `default.${table}`,
-    advice: table === weather ? "run floe table create" : `floe rebuild --into ${table} creates it`
+    advice:
+      table === weather
+        ? "run floe table create"
+        : `floe table create --stream ${table} creates that of a stream, and floe rebuild --into ${table} a copy of one`
   })
 
 /** The same failure as a QueryUnavailable, for callers that declare query errors only. */

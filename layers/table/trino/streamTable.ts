@@ -13,7 +13,9 @@ import { quoted, trinoType, typeSql } from "./trinoTypes.ts"
 /** Weather's names are plain; those of other streams and their columns may be reserved words. */
 const identifier = ({ name }: StreamDefinition, text: string) => (name === weather ? text : quoted(text))
 
-export const nameOf = (stream: string) => `iceberg.default.${stream === weather ? stream : quoted(stream)}`
+/** The table's name without its schema. */
+export const identifierOf = (stream: string) => (stream === weather ? stream : quoted(stream))
+export const nameOf = (stream: string) => `iceberg.default.${identifierOf(stream)}`
 
 /** As SQL lists them. */
 export const columnNames = (definition: StreamDefinition) =>
@@ -70,9 +72,15 @@ export const propertyDifferences = (shown: string, wanted: Readonly<Record<strin
     .map(([key, value]) => `its ${key} is ${properties.get(key) ?? "not set"} instead of ${value}`)
 }
 
-const withoutPartitions = (shown: string) => {
+/** How the table's format, location and partitions differ from the stream's, as ends of sentences. */
+export const layoutDifferences = (shown: string, definition: StreamDefinition, bucket: string) => {
   const partitioning = parseShowCreate(shown).properties.get("partitioning")
-  return partitioning === undefined ? [] : [`its partitioning is ${partitioning}, and the stream has none`]
+  return [
+    ...propertyDifferences(shown, propertiesOf(definition, bucket)),
+    ...(definition.partitionBy.length === 0 && partitioning !== undefined
+      ? [`its partitioning is ${partitioning}, and the stream has none`]
+      : [])
+  ]
 }
 
 const Shown = Schema.Tuple([Schema.String])
@@ -106,10 +114,7 @@ export const compare = Effect.fn("StreamTable.compare")(function* (stream: Appli
   if (Option.isNone(shown)) return Option.none<TableState>()
   const columns = yield* TableColumns.read(definition.name)
   const plan = evolutionPlan(stream, columns, name)
-  const other = [
-    ...propertyDifferences(shown.value, propertiesOf(definition, bucket)),
-    ...(definition.partitionBy.length === 0 ? withoutPartitions(shown.value) : [])
-  ]
+  const other = layoutDifferences(shown.value, definition, bucket)
   return Option.some<TableState>({ ...plan, conflicts: [...plan.conflicts, ...other] })
 })
 

@@ -1,7 +1,7 @@
 /** Compares the files below a table's location with the files that its metadata names. */
 import { Effect, Schema, Stream } from "effect"
 import { Storage, type StoredFile } from "../../../services/Storage.ts"
-import { TableMissing } from "../../../services/TableReader.ts"
+import { TableMissing, weather } from "../../../services/TableReader.ts"
 import { TableUnavailable } from "../../../services/TableWriter.ts"
 import * as Rows from "./rows.ts"
 
@@ -16,7 +16,10 @@ export const place = Effect.fn("TableFiles.place")(function* (table: string) {
     `SELECT file, ${Rows.millisOf("current_timestamp")} FROM ${Rows.metadataTable(table, "metadata_log_entries")} ORDER BY timestamp DESC LIMIT 1`
   )
   if (newest === undefined) {
-    return yield* new TableMissing({ table: `iceberg.default.${table}`, advice: "run floe table create" })
+    return yield* new TableMissing({
+      table: `iceberg.default.${table}`,
+      advice: `run floe table create${table === weather ? "" : ` --stream ${table}`}`
+    })
   }
   const [file, now] = newest
   const path = /^s3a?:\/\/(.*)\/metadata\/[^/]*$/.exec(file)?.[1]

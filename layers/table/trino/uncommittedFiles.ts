@@ -1,17 +1,19 @@
 /** Files that the sink has written but not yet committed look like orphans; this checks whether there may be any. */
 import { Effect, Option, Stream } from "effect"
-import { EventLogReader } from "../../../services/EventLog.ts"
+import { EventLogReader, type LogReader } from "../../../services/EventLog.ts"
 import { type SinkCommit, SinkCommits } from "../../../services/SinkCommits.ts"
+import { weather } from "../../../services/TableReader.ts"
 
 const unknown = "it is unknown what the sink has committed"
 
 /** Why an orphan may still be the sink's, as the end of a sentence; none if all events from before `before` are committed. */
 export const uncommittedSince = Effect.fn("UncommittedFiles.uncommittedSince")(
-  function* (newest: Option.Option<SinkCommit>, before: number) {
-    const log = yield* EventLogReader
+  function* (newest: Option.Option<SinkCommit>, before: number, stream = weather) {
+    const reader = yield* EventLogReader
+    const log: LogReader = stream === weather ? reader : reader.of(stream)
     const commits = yield* SinkCommits
     if (Option.isNone(newest)) return Option.some(unknown)
-    const positions = (yield* commits.positions([newest.value])).get(newest.value.id)
+    const positions = (yield* commits.positions([newest.value], stream)).get(newest.value.id)
     if (positions === undefined) return Option.some(unknown)
     const { partitions } = yield* log.bounds
     for (const { partition, start, end } of partitions) {

@@ -4,12 +4,35 @@ import * as MemoryLog from "../../../layers/log/memory/EventLog.ts"
 import * as QueryLayer from "../../../layers/table/trino/Query.ts"
 import * as RetryOnConflict from "../../../layers/table/trino/retryOnConflict.ts"
 import * as SnapshotChain from "../../../layers/table/trino/SnapshotChain.ts"
-import { mergeStatements, statementCount } from "../../../layers/table/trino/smallFiles.ts"
+import { mergeAll, mergeStatements, statementCount } from "../../../layers/table/trino/smallFiles.ts"
 import * as UncommittedFiles from "../../../layers/table/trino/uncommittedFiles.ts"
 import { EventLog } from "../../../services/EventLog.ts"
 import { Query } from "../../../services/Query.ts"
 import { SinkCommits } from "../../../services/SinkCommits.ts"
 import { type Answer, serving } from "../../support/httpService.ts"
+
+it("given the small files of partitions of a stream, when they are merged, then a statement takes as many as it may, by their paths", () => {
+  const paths = (from: number, count: number) => Array.from({ length: count }, (_, i) => `s3a://w/it's/${from + i}`)
+  const partitions = [paths(0, 2), paths(2, 499), paths(501, 1_001), paths(1_502, 3)].map((some) => ({
+    paths: some,
+    files: some.length,
+    bytes: 1
+  }))
+  const statements = mergeAll("order", partitions)
+  assert.strictEqual(
+    mergeAll("order", partitions.slice(0, 1))[0],
+    `ALTER TABLE iceberg.default."order" EXECUTE optimize(file_size_threshold => '33554432B') WHERE "$path" IN ('s3a://w/it''s/0', 's3a://w/it''s/1')`
+  )
+  const merged = statements.map((statement) => [...statement.matchAll(/it''s\/(\d+)/g)].map(([, at]) => Number(at)))
+  assert.deepStrictEqual(
+    merged.flat(),
+    Array.from({ length: 1_505 }, (_, i) => i)
+  )
+  assert.deepStrictEqual(
+    merged.map(({ length }) => length),
+    [2, 499, 500, 500, 4]
+  )
+})
 
 describe("statements of maintenance", () => {
   it("expiry names a time, not an age that grows until the statement starts", () => {

@@ -20,7 +20,8 @@ const batchBytes = 1_000_000
 const requestBytes = 8_000_000
 /** More than the log ever has in flight (see Sender). */
 const queueMessages = 200_000
-const checkInterval = "100 millis"
+/** Milliseconds. */
+const checkInterval = 100
 /** New partitions are used after this time. */
 const metadataInterval = "5 seconds"
 
@@ -160,17 +161,22 @@ export const connect = Effect.fnUntraced(function* (
     setImmediate(flush)
   }
 
-  const check = Effect.sync(() => {
-    if (queued === 0) return
+  let checking: NodeJS.Timeout | undefined
+  /** While messages wait: ends the producer when one is late, and tries again what was paused. */
+  const check = () => {
+    checking = undefined
+    if (queued === 0 || ended !== undefined) return
     const oldest = Math.min(...partitions.map((queue) => queue.deadline() ?? Number.POSITIVE_INFINITY))
-    if (oldest < now()) end({ message: "Local: Message timed out", code: codes.messageTimedOut })
-    else schedule()
-  })
+    if (oldest < now()) return end({ message: "Local: Message timed out", code: codes.messageTimedOut })
+    schedule()
+    checking = setTimeout(check, checkInterval)
+  }
 
   yield* locate
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {
       ended ??= { message: "the producer is closed", code: codes.fatal }
+      clearTimeout(checking)
     })
   )
   const connection = yield* brokers.first
@@ -178,7 +184,6 @@ export const connect = Effect.fnUntraced(function* (
   if (code !== 0) return yield* failure(errorOf(code), topic)
   const mostBytes = Math.min(batchBytes, limit ?? batchBytes)
   encoding = { producerId, epoch, mostBytes, checksum: client.crc32c }
-  yield* check.pipe(Effect.andThen(Effect.sleep(checkInterval)), Effect.forever, Effect.forkScoped)
   yield* Effect.timeoutOption(stale.await, metadataInterval).pipe(
     Effect.andThen(stale.close),
     Effect.andThen(Effect.ignore(locate)),
@@ -196,6 +201,7 @@ export const connect = Effect.fnUntraced(function* (
       queue?.add({ batch, index, value, key: bytes, headers, timestamp, deadline: now() + timeout })
       batch.open++
       queued++
+      checking ??= setTimeout(check, checkInterval)
       schedule()
     },
     seen: () => seen

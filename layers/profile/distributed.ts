@@ -81,7 +81,15 @@ export const layers = {
       ])
     ),
   rebuild: Rebuild.layer.pipe(
-    Layer.provide([filteredLog, Topics.layer, ConsumerGroups.layer, SinkCommits.layer, Connector.layer, Query.layer])
+    Layer.provide([
+      filteredLog,
+      Streams.layer,
+      Topics.layer,
+      ConsumerGroups.layer,
+      SinkCommits.layer,
+      Connector.layer,
+      Query.layer
+    ])
   ),
   status: Components.layer.pipe(
     Layer.provide([Connector.layer, Metastore.layer, Storage.layer]),

@@ -1,23 +1,18 @@
 /** The connector of a rebuild: creates it with all that it needs, reads its progress, stops it, removes it. Each step may be repeated. */
 import { Effect, Option } from "effect"
-import { Connector, sinkConnector } from "../../../services/Connector.ts"
+import { Connector } from "../../../services/Connector.ts"
 import { ConsumerGroups } from "../../../services/ConsumerGroups.ts"
 import { RebuildRefused, RebuildUnavailable } from "../../../services/Rebuild.ts"
 import { SinkCommits } from "../../../services/SinkCommits.ts"
+import { weather } from "../../../services/TableReader.ts"
 import { Topics } from "../../../services/Topics.ts"
 import * as RebuildTable from "../../table/trino/rebuildTable.ts"
 import * as Readers from "./readers.ts"
 import { configOf, type Names } from "./rebuildConnector.ts"
 import { retryWhileUnavailable } from "./rebuildFailures.ts"
+import type { RebuildTarget } from "./rebuildTarget.ts"
 
-export interface RebuildSettings {
-  /** The log's topic. */
-  readonly topic: string
-  /** Replicas of the control topic. */
-  readonly replication: number
-  /** The bucket of the warehouse. */
-  readonly bucket: string
-}
+const recordColumns = "transforms.record.columns"
 
 const lockGroup = "floe-replay"
 
@@ -64,13 +59,13 @@ export const moveReaders = Effect.fnUntraced(function* (
 })
 
 /** The table's rows, and the next position of each partition of the log; no positions if there is no commit or they are unknown. */
-export const state = Effect.fnUntraced(function* ({ table, controlTopic }: Names) {
+export const state = Effect.fnUntraced(function* ({ name }: RebuildTarget, { table, controlTopic }: Names) {
   const current = yield* RebuildTable.state(table)
   if (Option.isNone(current)) return { rows: 0, positions: Option.none() }
   const { commit, rows } = current.value
   if (Option.isNone(commit) || commit.value.controlTopic !== controlTopic) return { rows, positions: Option.none() }
   const { positions } = yield* SinkCommits
-  const known = yield* positions([commit.value])
+  const known = yield* positions([commit.value], name)
   return { rows, positions: Option.fromUndefinedOr(known.get(commit.value.id)) }
 })
 
@@ -86,7 +81,29 @@ export const discard = Effect.fnUntraced(function* ({ connector: name, group, co
 
 const another = (table: string) => `choose another name, or drop the table with floe query "DROP TABLE ${table}"`
 
-const continueWith = Effect.fnUntraced(function* (topic: string, names: Names, finished: boolean) {
+const changed = (name: string, table: string) =>
+  new RebuildRefused({
+    reason: `The stream ${name} has changed since the rebuild into ${table} began, so default.${table} is not its table. Drop it with floe query "DROP TABLE ${table}", and start again.`
+  })
+
+/** The rebuild's connector must know the columns that the sink knows: it would leave out events that have newer ones. */
+export const requireSameColumns = Effect.fnUntraced(function* (target: RebuildTarget, names: Names) {
+  const { name, sink } = target
+  const { config } = yield* Connector
+  const [ofSink, ofRebuild] = yield* retryWhileUnavailable(
+    Effect.all([config(sink.connector), config(names.connector)])
+  )
+  if (ofSink[recordColumns] !== target.recordColumns) {
+    const reason = `The connector ${sink.connector} does not have the columns of its stream; run floe streams apply, or floe connector register ${sink.connector}.`
+    return yield* new RebuildRefused({ reason })
+  }
+  if (ofSink.topics !== ofRebuild.topics || ofSink[recordColumns] !== ofRebuild[recordColumns]) {
+    return yield* changed(name, names.table)
+  }
+})
+
+const continueWith = Effect.fnUntraced(function* (target: RebuildTarget, names: Names, finished: boolean) {
+  const { name, stream, topic } = target
   const { connector, controlTopic, table } = names
   const current = yield* RebuildTable.state(table)
   const commit = Option.flatMap(current, ({ commit }) => commit)
@@ -104,12 +121,14 @@ const continueWith = Effect.fnUntraced(function* (topic: string, names: Names, f
     Effect.as(true),
     Effect.catchTag("ConnectorMissing", () => Effect.succeed(false))
   )
-  if (isRegistered || Option.isNone(commit)) return
+  if (isRegistered) return yield* requireSameColumns(target, names)
+  if (name !== weather && !(yield* RebuildTable.fits(table, stream))) return yield* changed(name, table)
+  if (Option.isNone(commit)) return
   if (!finished) {
     const reason = `The rebuild into ${table} is already complete: --promote puts it in place. Or ${another(table)}.`
     return yield* new RebuildRefused({ reason })
   }
-  const { positions } = yield* state(names)
+  const { positions } = yield* state(target, names)
   if (Option.isNone(positions)) {
     const reason = `The topic ${controlTopic} no longer shows how much of the log is in default.${table}; ${another(table)}.`
     return yield* new RebuildRefused({ reason })
@@ -119,18 +138,15 @@ const continueWith = Effect.fnUntraced(function* (topic: string, names: Names, f
 })
 
 /** Starts the connector, and creates it if it is missing; with `finished`, also after the rebuild is complete. */
-export const start = Effect.fnUntraced(function* (
-  { topic, replication }: RebuildSettings,
-  names: Names,
-  finished: boolean
-) {
+export const start = Effect.fnUntraced(function* (target: RebuildTarget, names: Names, finished: boolean) {
+  const { replication, stream } = target
   const { controlTopic, table } = names
   const connector = yield* Connector
   const topics = yield* Topics
   const sink = yield* connector
-    .config(sinkConnector)
+    .config(target.sink.connector)
     .pipe(Effect.catchTag("ConnectorMissing", (error) => Effect.fail(new RebuildRefused({ reason: error.message }))))
-  if (yield* RebuildTable.exists(table)) yield* continueWith(topic, names, finished)
+  if (yield* RebuildTable.exists(table)) yield* continueWith(target, names, finished)
   else {
     // An earlier rebuild, whose table was dropped, may have left these.
     yield* discard(names)
@@ -140,7 +156,7 @@ export const start = Effect.fnUntraced(function* (
   yield* topics.create({ name: controlTopic, partitions: 1, replication })
   // For a moment, not every broker knows a new topic.
   yield* retryWhileUnavailable(topics.begin(names.coordinator, controlTopic))
-  yield* RebuildTable.create(table)
+  yield* RebuildTable.create(table, stream)
   yield* connector.register(names.connector, configOf(sink, names))
   yield* connector.resume(names.connector)
 })

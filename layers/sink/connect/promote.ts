@@ -1,28 +1,27 @@
 /**
- * Puts a rebuilt table in place of `default.weather`.
+ * Puts a rebuilt table in place of the stream's.
  *
- * Stops the sink of `default.weather`, lets the rebuild catch up with it, and stops the rebuild too; then makes the one
+ * Stops the stream's sink, lets the rebuild catch up with it, and stops the rebuild too; then makes the one
  * commit, and the sink continues from the new table's position. After a crash at any point the same command is safe: the
  * rebuild continues, and the sink stays stopped until both its table and its place in the log are the new ones.
  */
 import { Effect, Option, Schedule } from "effect"
-import { Connector, sinkConnector } from "../../../services/Connector.ts"
+import { Connector } from "../../../services/Connector.ts"
 import { ConsumerGroups } from "../../../services/ConsumerGroups.ts"
 import type { Position } from "../../../services/EventLog.ts"
 import { type Discards, RebuildRefused, RebuildUnavailable } from "../../../services/Rebuild.ts"
 import { weather } from "../../../services/TableReader.ts"
-import { controlTopic, coordinator, Topics } from "../../../services/Topics.ts"
-import { weatherStream } from "../../../services/Weather.ts"
+import { Topics } from "../../../services/Topics.ts"
 import { monotonic, monotonicMillis } from "../../runtime/elapsed.ts"
 import { plural } from "../../runtime/plural.ts"
 import * as RebuildTable from "../../table/trino/rebuildTable.ts"
+import { applyLock } from "./applyLock.ts"
 import { requireNoLostRows, requirePromotable } from "./promotionChecks.ts"
 import * as RebuildRun from "./RebuildRun.ts"
 import { type Names, namesOf } from "./rebuildConnector.ts"
 import { continues, leaving, retryWhileUnavailable } from "./rebuildFailures.ts"
 import { remaining, startingPositions } from "./rebuildProgress.ts"
-
-const sink = { group: `connect-${sinkConnector}`, coordinator, controlTopic }
+import { type RebuildSettings, type RebuildTarget, targetOf } from "./rebuildTarget.ts"
 
 /** A commit takes 5 seconds, or half a minute after a worker was killed. */
 const stalledMillis = 180_000
@@ -30,32 +29,36 @@ const pollSchedule = Schedule.spaced("1 second")
 /** Trino drops a statement whose client is gone after 5 minutes. */
 const abandonedStatement = Schedule.spaced("2 seconds").pipe(Schedule.upTo({ duration: "6 minutes" }), monotonic)
 
-const sinkStopped = `The connector ${sinkConnector} stays stopped, and the log keeps accepting events; do not resume the connector by hand: ${continues}.`
+const sinkStopped = ({ sink }: RebuildTarget) =>
+  `The connector ${sink.connector} stays stopped, and the log keeps accepting events; do not resume the connector by hand: ${continues}.`
 
-const wasStopped = `The connector ${sinkConnector} was already stopped and stays so. If a promotion was interrupted, do not resume the connector by hand: ${continues}.`
+const wasStopped = ({ sink }: RebuildTarget) =>
+  `The connector ${sink.connector} was already stopped and stays so. If a promotion was interrupted, do not resume the connector by hand: ${continues}.`
 
-type OnProgress = (step: string) => Effect.Effect<void>
+export type OnProgress = (step: string) => Effect.Effect<void>
 
-const resume = Connector.use((connector) => retryWhileUnavailable(connector.resume(sinkConnector)))
+const resumeOf = ({ sink }: RebuildTarget) =>
+  Connector.use((connector) => retryWhileUnavailable(connector.resume(sink.connector)))
 
-const isStopped = Effect.map(
-  Connector.use((connector) => retryWhileUnavailable(connector.status(sinkConnector))),
-  (status) => status.connector.state === "STOPPED"
-)
+const isStopped = ({ sink }: RebuildTarget) =>
+  Effect.map(
+    Connector.use((connector) => retryWhileUnavailable(connector.status(sink.connector))),
+    (status) => status.connector.state === "STOPPED"
+  )
 
 /** An earlier statement that is still running would undo what the sink commits later. */
-const waitForOtherReplacement = Effect.gen(function* () {
-  const running = yield* Effect.repeat(retryWhileUnavailable(RebuildTable.isReplacing(weather)), {
+const waitForOtherReplacement = Effect.fnUntraced(function* ({ name }: RebuildTarget) {
+  const running = yield* Effect.repeat(retryWhileUnavailable(RebuildTable.isReplacing(name)), {
     schedule: abandonedStatement,
     until: (running) => !running
   })
   if (!running) return
-  const reason = "Trino is still replacing default.weather for an earlier command; check its running queries."
+  const reason = `Trino is still replacing default.${name} for an earlier command; check its running queries.`
   return yield* new RebuildUnavailable({ reason, cause: running })
 })
 
 const sinkPositions = Effect.fnUntraced(function* (
-  topic: string,
+  { sink, topic }: RebuildTarget,
   partitions: ReadonlyArray<{ readonly partition: number; readonly end: number }>
 ) {
   const groups = yield* ConsumerGroups
@@ -69,17 +72,23 @@ const sinkPositions = Effect.fnUntraced(function* (
 })
 
 /** Stops both connectors once the rebuilt table has all that the sink's table has. Returns its positions and rows. */
-const catchUp = Effect.fnUntraced(function* (topic: string, names: Names, discard: Discards, onProgress: OnProgress) {
+const catchUp = Effect.fnUntraced(function* (
+  target: RebuildTarget,
+  names: Names,
+  discard: Discards,
+  onProgress: OnProgress
+) {
+  const { sink } = target
   const rebuildGroups = [names.group, names.coordinator]
   yield* onProgress("stopping the connector")
-  yield* RebuildRun.stopAndWait(sinkConnector, [sink.group, sink.coordinator])
-  const { partitions } = yield* RebuildRun.logTopic(topic)
-  const wanted = yield* sinkPositions(topic, partitions)
+  yield* RebuildRun.stopAndWait(sink.connector, [sink.group, sink.coordinator])
+  const { partitions } = yield* RebuildRun.logTopic(target.topic)
+  const wanted = yield* sinkPositions(target, partitions)
   const isEmpty = partitions.every(({ start, end }) => start === end)
   const startedAt = yield* monotonicMillis
   const caughtUp = Effect.gen(function* () {
     yield* onProgress("waiting for the rest of the log")
-    const { positions, rows } = yield* retryWhileUnavailable(RebuildRun.state(names))
+    const { positions, rows } = yield* retryWhileUnavailable(RebuildRun.state(target, names))
     const reached = Option.orElse(positions, () => (isEmpty && rows === 0 ? Option.some([]) : Option.none()))
     if (Option.isSome(reached)) {
       const current = startingPositions(reached.value, partitions)
@@ -94,10 +103,10 @@ const catchUp = Effect.fnUntraced(function* (topic: string, names: Names, discar
     yield* RebuildRun.stopAndWait(names.connector, rebuildGroups)
     const last = yield* caughtUp
     if (Option.isSome(last)) {
-      yield* waitForOtherReplacement
-      yield* requireNoLostRows(names.table, discard, onProgress)
-      if (yield* isStopped) return last.value
-      const reason = `The connector ${sinkConnector} was resumed during the promotion; ${continues}.`
+      yield* waitForOtherReplacement(target)
+      yield* requireNoLostRows(target, names.table, discard, onProgress)
+      if (yield* isStopped(target)) return last.value
+      const reason = `The connector ${sink.connector} was resumed during the promotion; ${continues}.`
       return yield* new RebuildUnavailable({ reason, cause: last.value })
     }
     // The very last commit does not show its position; the next one does.
@@ -106,24 +115,24 @@ const catchUp = Effect.fnUntraced(function* (topic: string, names: Names, discar
   }
 })
 
-const currentState = Effect.gen(function* () {
-  if (!(yield* retryWhileUnavailable(RebuildTable.exists(weather)))) return undefined
-  return Option.getOrUndefined(yield* retryWhileUnavailable(RebuildTable.state(weather)))
+const currentState = Effect.fnUntraced(function* ({ name }: RebuildTarget) {
+  if (!(yield* retryWhileUnavailable(RebuildTable.exists(name)))) return undefined
+  return Option.getOrUndefined(yield* retryWhileUnavailable(RebuildTable.state(name)))
 })
 
 /** If the statement fails, the table shows whether it was carried out: a replaced table begins with a snapshot without a parent. */
 const replace = Effect.fnUntraced(function* <E, R>(
-  { bucket, topic }: RebuildRun.RebuildSettings,
+  target: RebuildTarget,
   table: string,
   resumeSink: Effect.Effect<void, E, R>
 ) {
-  const before = yield* currentState
-  const { id } = yield* RebuildRun.logTopic(topic)
-  yield* RebuildTable.replace(weatherStream, table, bucket, id).pipe(
+  const before = yield* currentState(target)
+  const { id } = yield* RebuildRun.logTopic(target.topic)
+  yield* RebuildTable.replace(target.stream, table, target.bucket, id).pipe(
     Effect.catch(
       Effect.fnUntraced(function* (error) {
-        yield* waitForOtherReplacement
-        const now = yield* currentState
+        yield* waitForOtherReplacement(target)
+        const now = yield* currentState(target)
         if (now !== undefined && now.snapshot !== before?.snapshot && now.parent === null) return
         yield* resumeSink
         return yield* new RebuildRefused({
@@ -143,32 +152,47 @@ const removeRebuild = Effect.fnUntraced(
   Effect.catch((error) => Effect.logWarning(`Some of what the rebuild used could not be removed. ${error.message}`))
 )
 
+/** While a stream changes, its table cannot be replaced by one of an earlier version. */
+const keepUnchanged = Effect.fnUntraced(function* (name: string) {
+  if (name === weather) return
+  const { lock } = yield* ConsumerGroups
+  if (yield* retryWhileUnavailable(lock(applyLock))) return
+  const reason = `floe streams apply is running (it is in Kafka's group ${applyLock}); when it has ended, ${continues}.`
+  return yield* new RebuildUnavailable({ reason, cause: applyLock })
+})
+
 export const promote = Effect.fnUntraced(function* (
-  settings: RebuildRun.RebuildSettings,
+  settings: RebuildSettings,
+  name: string,
   table: string,
   onProgress: OnProgress,
   discard: Discards
 ) {
   const names = namesOf(table)
   yield* RebuildRun.lock
-  yield* Effect.tapError(requirePromotable(names, discard), () => RebuildRun.stop(names))
+  yield* keepUnchanged(name)
+  const target = yield* targetOf(settings, name, table)
+  const resume = resumeOf(target)
+  yield* Effect.tapError(requirePromotable(target, names, discard), () => RebuildRun.stop(names))
   // If an earlier promotion died after its commit, a resumed sink would bring again what the new table already has.
-  const resumeSink = (yield* isStopped) ? Effect.logWarning(wasStopped) : resume
+  const resumeSink = (yield* isStopped(target)) ? Effect.logWarning(wasStopped(target)) : resume
   return yield* Effect.uninterruptibleMask(
     Effect.fnUntraced(function* (restore) {
-      const { positions, rows } = yield* restore(catchUp(settings.topic, names, discard, onProgress)).pipe(
+      const { positions, rows } = yield* restore(catchUp(target, names, discard, onProgress)).pipe(
         Effect.onInterrupt(() => Effect.andThen(Effect.ignore(resumeSink), RebuildRun.stop(names))),
-        Effect.catch((error) => Effect.andThen(Effect.mapError(resumeSink, leaving(sinkStopped)), Effect.fail(error)))
+        Effect.catch((error) =>
+          Effect.andThen(Effect.mapError(resumeSink, leaving(sinkStopped(target))), Effect.fail(error))
+        )
       )
       yield* Effect.gen(function* () {
         yield* onProgress("putting the table in place")
-        yield* replace(settings, table, resumeSink)
-        yield* RebuildRun.moveReaders(settings.topic, sink, positions)
+        yield* replace(target, table, resumeSink)
+        yield* RebuildRun.moveReaders(target.topic, target.sink, positions)
         yield* resume
-      }).pipe(Effect.mapError(leaving(sinkStopped)))
+      }).pipe(Effect.mapError(leaving(sinkStopped(target))))
       yield* removeRebuild(names)
       const upTo = positions.map(({ partition, offset }) => `${partition}/${offset}`).join(", ")
-      return `default.${table} is in place of default.weather: ${plural(rows, "row")}, the log up to ${upTo} (partition/offset). The copy default.${table} stays; remove it with floe query "DROP TABLE ${table}".`
+      return `default.${table} is in place of default.${target.name}: ${plural(rows, "row")}, the log up to ${upTo} (partition/offset). The copy default.${table} stays; remove it with floe query "DROP TABLE ${table}".`
     })
   )
 }, Effect.scoped)

@@ -4,11 +4,13 @@ import { Query, type QueryError, QueryFailed } from "../../../services/Query.ts"
 import type { SinkCommit } from "../../../services/SinkCommits.ts"
 import type { AppliedStream } from "../../../services/StreamDefinition.ts"
 import { weatherStream } from "../../../services/Weather.ts"
+import { evolutionPlan } from "./evolutionPlan.ts"
 import * as LogId from "./logId.ts"
 import { parseShowCreate } from "./parseShowCreate.ts"
 import { literal, metadataTable, Whole } from "./rows.ts"
 import { commitOf } from "./sinkCommit.ts"
 import { columnNames, createStatement, propertiesOf, nameOf as streamTable } from "./streamTable.ts"
+import * as TableColumns from "./tableColumns.ts"
 import { quoted } from "./trinoTypes.ts"
 
 const nameOf = (table: string) => `iceberg.default."${table}"`
@@ -101,6 +103,14 @@ export const exists = Effect.fn("RebuildTable.exists")(function* (table: string)
 export const create = Effect.fn("RebuildTable.create")((table: string, stream: AppliedStream = weatherStream) =>
   run(createStatement(stream, nameOf(table)))
 )
+
+/** Whether the table has exactly the columns of a stream. */
+export const fits = Effect.fn("RebuildTable.fits")(function* (table: string, stream: AppliedStream) {
+  const { conflicts, foreign, steps } = evolutionPlan(stream, yield* TableColumns.read(table), nameOf(table))
+  return (
+    conflicts.length + foreign.length + steps.filter(({ statement }) => !statement.startsWith("COMMENT")).length === 0
+  )
+})
 
 /** How many partitions the table has, and how many Trino writes in one statement. */
 export const hours = Effect.fn("RebuildTable.hours")(function* (table: string) {

@@ -54,7 +54,7 @@ export const requireNoLostRows = Effect.fnUntraced(function* (
 ) {
   if (discard.missingRows === true || !(yield* retryWhileUnavailable(RebuildTable.exists(name)))) return
   yield* onProgress(`looking for rows that only default.${name} has`)
-  const lost = yield* retryWhileUnavailable(name === weather ? LostRows.count(table) : LostRows.countOf(stream, table))
+  const lost = yield* retryWhileUnavailable(LostRows.count(table, stream))
   const written =
     discard.otherWriters === true
       ? (yield* retryWhileUnavailable(OtherWriters.find(name))).reduce((sum, { added }) => sum + added, 0)

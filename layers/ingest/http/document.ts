@@ -1,7 +1,10 @@
 /** The OpenAPI document of the server with its streams. */
+
 import * as OpenApi from "effect/http-api/OpenApi"
+import type * as JsonSchema from "effect/JsonSchema"
 import { Api, maxRecords, ndjsonTypes, streamEventsPath } from "../../../services/Api.ts"
 import type { AppliedStream } from "../../../services/StreamDefinition.ts"
+import { exampleEvent } from "../exampleEvent.ts"
 import { objectOf } from "./columnSchema.ts"
 
 /** Components are named in ASCII letters, as stream names are. */
@@ -9,13 +12,20 @@ const componentOf = (name: string) => `Event_${name}`
 
 const operationIdOf = (name: string) => `streamEvents_${name}`
 
+const media = (schema: JsonSchema.JsonSchema, example: unknown) => ({ schema, example })
+
 const eventsOf = (
   template: OpenApi.OpenAPISpecOperation,
-  { definition: { name, doc } }: AppliedStream
+  { definition: { name, doc, columns } }: AppliedStream
 ): OpenApi.OpenAPISpecOperation => {
   const event = { $ref: `#/components/schemas/${componentOf(name)}` }
   const array = { type: "array", items: event, minItems: 1, maxItems: maxRecords }
-  const lines = Object.fromEntries(ndjsonTypes.map((type) => [type, { schema: event }]))
+  // The page sends the example as it is; one that it makes itself from the schema has numbers that are not exact.
+  const example = exampleEvent(columns)
+  const line = JSON.stringify(example)
+  // Of a single line the page makes several.
+  const twoLines = media(event, `${line}\n${line}`)
+  const lines = Object.fromEntries(ndjsonTypes.map((type) => [type, twoLines]))
   return {
     ...template,
     operationId: operationIdOf(name),
@@ -24,7 +34,7 @@ const eventsOf = (
     description: [doc, template.description].filter((text) => text !== undefined).join("\n\n"),
     requestBody: {
       required: true,
-      content: { ...lines, "application/json": { schema: { anyOf: [array, event] } } }
+      content: { "application/json": media({ anyOf: [array, event] }, [example]), ...lines }
     }
   }
 }

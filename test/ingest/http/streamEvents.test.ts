@@ -282,6 +282,14 @@ layer(server)("POST /streams/{name}/events", (it) => {
       const { paths } = Schema.decodeUnknownSync(Paths)(json(yield* get("/openapi.json")))
       assert.property(paths, events)
       assert.include((yield* get("/docs")).body, "Event_orders2")
+      // What the page proposes can be sent as it is; JSON comes first, as the page chooses that.
+      const Content = Schema.Record(Schema.String, Schema.Struct({ example: Schema.Unknown }))
+      const Post = Schema.Struct({ post: Schema.Struct({ requestBody: Schema.Struct({ content: Content }) }) })
+      const { content } = Schema.decodeUnknownSync(Post)(paths[events]).post.requestBody
+      assert.strictEqual(Object.keys(content)[0], "application/json")
+      for (const [type, { example }] of Object.entries(content)) {
+        assert.strictEqual((yield* post(example, { "Content-Type": type }, events)).status, 200, type)
+      }
     })
   )
 })

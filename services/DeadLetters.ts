@@ -1,6 +1,6 @@
 /**
- * Dead letters: messages of the log's topic that the connector rejected; in the embedded profile, events that the server
- * rejected with `invalid=dead-letter`.
+ * Dead letters: messages of a stream's topic that its connector rejected, and events that the server rejected with
+ * `invalid=dead-letter`.
  * Owns: reading them, the reasons, which were sent again. Does not own: sending them (LogClient).
  */
 import { Context, type Effect, Schema, type Stream } from "effect"
@@ -92,7 +92,11 @@ export class DeadLetters extends Context.Service<
       stream: string,
       onProgress: (read: number, total: number) => Effect.Effect<void>
     ) => Effect.Effect<DeadLettersSnapshot, DeadLettersUnavailable | NoDeadLetters>
-    /** Records durably that a dead letter was sent again, and its new position in the log. */
-    readonly remember: (position: Position, at: string) => Effect.Effect<void, DeadLettersUnavailable | NoDeadLetters>
+    /** Records durably that a dead letter of a stream was sent again, and its new position in the log. */
+    readonly remember: (
+      stream: string,
+      position: Position,
+      at: string
+    ) => Effect.Effect<void, DeadLettersUnavailable | NoDeadLetters>
   }
 >()("floe/services/DeadLetters") {}

@@ -6,6 +6,7 @@ import { Streams } from "../../services/Streams.ts"
 import { weather } from "../../services/TableReader.ts"
 import { Topics, TopicsUnavailable } from "../../services/Topics.ts"
 import { weatherStream } from "../../services/Weather.ts"
+import { recognizing } from "../ingest/checker/LoggedEvents.ts"
 import type { KafkaClientMissing } from "../log/kafka/client.ts"
 import * as EventLogReaderLayer from "../log/kafka/EventLogReader.ts"
 import * as StreamsLayer from "../log/kafka/Streams.ts"
@@ -13,18 +14,6 @@ import * as TopicsLayer from "../log/kafka/Topics.ts"
 import * as SinkCommitsLayer from "../sink/connect/SinkCommits.ts"
 
 const reasonOf = ({ message }: KafkaClientMissing) => message.replace(/\.$/, "")
-
-export const logReader = EventLogReaderLayer.layer.pipe(
-  Layer.catchTag("KafkaClientMissing", (cause) => {
-    const missing = (operation: string) => Effect.fail(LogUnavailable.because(operation, reasonOf(cause), cause))
-    const reader = {
-      bounds: missing("bounds"),
-      read: () => Stream.fromEffect(missing("read")),
-      firstAt: () => missing("firstAt")
-    }
-    return Layer.succeed(EventLogReader, EventLogReader.of({ ...reader, of: () => reader }))
-  })
-)
 
 export const streams = StreamsLayer.layer.pipe(
   Layer.catchTag("KafkaClientMissing", (cause) => {
@@ -41,6 +30,19 @@ export const streams = StreamsLayer.layer.pipe(
       })
     )
   })
+)
+
+export const logReader = EventLogReaderLayer.layer(recognizing).pipe(
+  Layer.catchTag("KafkaClientMissing", (cause) => {
+    const missing = (operation: string) => Effect.fail(LogUnavailable.because(operation, reasonOf(cause), cause))
+    const reader = {
+      bounds: missing("bounds"),
+      read: () => Stream.fromEffect(missing("read")),
+      firstAt: () => missing("firstAt")
+    }
+    return Layer.succeed(EventLogReader, EventLogReader.of({ ...reader, of: () => reader }))
+  }),
+  Layer.provide(streams)
 )
 
 export const topics = TopicsLayer.layer.pipe(

@@ -1,5 +1,6 @@
 /** The layers of the distributed profile: Kafka, Kafka Connect, an object store and Trino. */
 import { Layer } from "effect"
+import { recognizing } from "../ingest/checker/LoggedEvents.ts"
 import * as LogTarget from "../ingest/LogTarget.ts"
 import * as ConsumerGroups from "../log/kafka/ConsumerGroups.ts"
 import * as DeadLetters from "../log/kafka/DeadLetters.ts"
@@ -25,7 +26,10 @@ import * as TableReader from "../table/trino/TableReader.ts"
 import * as KafkaClientFallback from "./KafkaClientFallback.ts"
 import { noBackup, onlyEmbedded, type ProfileLayers } from "./ProfileLayers.ts"
 
-const filteredLog = EventLogReader.layerOf(ConnectorFilter.eventOf)
+const filteredLog = EventLogReader.layerOf(ConnectorFilter.eventOf, recognizing).pipe(
+  Layer.provide(KafkaClientFallback.streams)
+)
+const logReader = EventLogReader.layer(recognizing).pipe(Layer.provide(KafkaClientFallback.streams))
 
 /** Without the Kafka client it does not know how far the log is in the table. */
 const weatherReader = TableReader.at("weather").pipe(Layer.provide([Query.layer, KafkaClientFallback.sinkCommits]))
@@ -58,9 +62,9 @@ export const checksWithin = (limits: Checks.Limits) =>
   )
 
 export const layers = {
-  log: Layer.merge(EventLog.layer, Streams.layer),
-  logReader: EventLogReader.layer,
-  existingLog: EventLogReader.layer,
+  log: EventLog.layer(recognizing).pipe(Layer.provideMerge(Streams.layer)),
+  logReader,
+  existingLog: logReader,
   streams: KafkaClientFallback.streams,
   logTarget: LogTarget.layer,
   // Its address is in its settings.

@@ -1,17 +1,33 @@
-/** A stream of the log as if it was weather, so that one contract suite judges both: each record is kept as a JSON array. */
+/** A stream of the log as if it was weather, so that one contract suite judges both. */
 import { assert } from "@effect/vitest"
 import { Context, Effect, Layer, Option, Stream } from "effect"
-import { type Append, EventLog, EventLogReader, type LoggedEvent, type LogReader } from "../../services/EventLog.ts"
-import type { WeatherRecord } from "../../services/Weather.ts"
+import {
+  type Append,
+  EventLog,
+  EventLogReader,
+  type LoggedEvent,
+  type LogReader,
+  type Position
+} from "../../services/EventLog.ts"
+import type { AppliedStream } from "../../services/StreamDefinition.ts"
+import { type WeatherRecord, weatherStream } from "../../services/Weather.ts"
 
 const encode = (record: WeatherRecord | string) =>
-  typeof record === "string" ? record : JSON.stringify([record.city, record.temperature, record.ts])
+  typeof record === "string"
+    ? record
+    : JSON.stringify({ city: record.city, temperature: record.temperature, ts: record.ts })
 
 const decode = (event: LoggedEvent<WeatherRecord | string>): LoggedEvent => {
   assert.isString(event.record)
-  const [city, temperature, ts] = JSON.parse(String(event.record))
+  const { city, temperature, ts } = JSON.parse(String(event.record))
   return { ...event, record: { city, temperature, ts } }
 }
+
+/** The definition of such a stream: weather's columns. */
+export const likeWeather = (name: string): AppliedStream => ({
+  ...weatherStream,
+  definition: { ...weatherStream.definition, name, key: "city", partitionBy: [] }
+})
 
 export const streamAsWeather = <E>(stream: string, log: Layer.Layer<EventLog | EventLogReader, E>) =>
   Layer.effectContext(
@@ -19,8 +35,8 @@ export const streamAsWeather = <E>(stream: string, log: Layer.Layer<EventLog | E
       const { append, ...log } = yield* EventLog
       const events = (yield* EventLogReader).of(stream)
       const read: LogReader<WeatherRecord>["read"] = (from, options) => Stream.map(events.read(from, options), decode)
-      const hourAt = (offset: number) =>
-        read({ partition: 0, offset }, { until: "end" }).pipe(
+      const hourAt = (position: Position) =>
+        read(position, { until: "end" }).pipe(
           Stream.runHead,
           Effect.map((event) => Option.getOrUndefined(event)?.record.ts),
           Effect.orDie
@@ -28,7 +44,9 @@ export const streamAsWeather = <E>(stream: string, log: Layer.Layer<EventLog | E
       const appended = ({ idempotency, records }: Append) =>
         append({ stream, schemaVersion: 1, records: records.map(encode), idempotency }).pipe(
           Effect.tap(({ ts }) => Effect.sync(() => assert.isUndefined(ts))),
-          Effect.flatMap((result) => Effect.map(hourAt(result.positions[0]?.offset ?? 0), (ts) => ({ ...result, ts })))
+          Effect.flatMap((result) =>
+            Effect.map(hourAt(result.positions[0] ?? { partition: 0, offset: 0 }), (ts) => ({ ...result, ts }))
+          )
         )
       return Context.make(EventLog, EventLog.of({ ...log, append: appended })).pipe(
         Context.add(EventLogReader, EventLogReader.of({ ...events, read, of: () => assert.fail("one stream only") }))

@@ -1,8 +1,10 @@
 /** `floe audit` is exact while events arrive, and after others changed the topic and the table; and it detects faults. */
 import { randomUUID } from "node:crypto"
-import { ConfigProvider, Effect, Stream } from "effect"
+import { ConfigProvider, Effect, Layer, Stream } from "effect"
 import { afterAll, assert, beforeAll, test, vi } from "vitest"
+import { recognizing } from "../../layers/ingest/checker/LoggedEvents.ts"
 import * as EventLogReaderLayer from "../../layers/log/kafka/EventLogReader.ts"
+import * as MemoryStreams from "../../layers/log/memory/Streams.ts"
 import type { AuditReport } from "../../layers/operate/audit/audit.ts"
 import { eventOf } from "../../layers/sink/connect/connectorFilter.ts"
 import { EventLogReader } from "../../services/EventLog.ts"
@@ -181,7 +183,7 @@ test("reads no further than to another program's open transaction, and does not 
     Effect.runPromise(
       EventLogReader.use((log) => Stream.runCount(log.read({ partition: 0, offset: 0 }, { until: "end" }))).pipe(
         Effect.timeout("20 seconds"),
-        Effect.provide(EventLogReaderLayer.layerOf(eventOf)),
+        Effect.provide(EventLogReaderLayer.layerOf(eventOf, recognizing).pipe(Layer.provide(MemoryStreams.layer))),
         Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ FLOE_TOPIC: topic })))
       )
     )

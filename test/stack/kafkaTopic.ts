@@ -2,12 +2,16 @@
 import { randomUUID } from "node:crypto"
 import type { Header } from "@confluentinc/kafka-javascript"
 import { ConfigProvider, Deferred, Effect, Exit, Layer, Schedule } from "effect"
+import { recognizing } from "../../layers/ingest/checker/LoggedEvents.ts"
 import { Cluster } from "../../layers/log/kafka/Cluster.ts"
 import { ask } from "../../layers/log/kafka/client.ts"
 import * as EventLog from "../../layers/log/kafka/EventLog.ts"
 import * as Producer from "../../layers/log/kafka/Producer.ts"
 import * as Topics from "../../layers/log/kafka/Topics.ts"
-import { Topics as TopicsService } from "../../services/Topics.ts"
+import * as MemoryStreams from "../../layers/log/memory/Streams.ts"
+import type { AppliedStream } from "../../services/StreamDefinition.ts"
+import { Streams as StreamsService } from "../../services/Streams.ts"
+import { deadLettersOf, Topics as TopicsService } from "../../services/Topics.ts"
 
 interface Written {
   readonly value: Buffer
@@ -44,7 +48,11 @@ export const openTransaction = (topic: string, value: Buffer) =>
     )
     yield* Effect.acquireRelease(
       ask((answer) => producer.connect({ timeout: 5_000 }, answer)),
-      () => ask((answer) => producer.disconnect(1, answer)).pipe(Effect.ignore)
+      () =>
+        ask<void>((answer) => producer.abortTransaction(10_000, answer)).pipe(
+          Effect.ignore,
+          Effect.andThen(Effect.ignore(ask((answer) => producer.disconnect(1, answer))))
+        )
     )
     producer.setPollInBackground(true)
     yield* ask<void>((answer) => producer.initTransactions(30_000, answer))
@@ -84,9 +92,32 @@ export const remove = (name: string) =>
     cluster.admin<void>(name, (admin, answer) => admin.deleteTopic(name, 5_000, answer))
   ).pipe(Effect.provide(Cluster.layer))
 
-export const logOn = (topic: string, values: Readonly<Record<string, string>> = {}) =>
-  EventLog.layer.pipe(Layer.provide(settings({ FLOE_TOPIC: topic, ...values })))
+export const logOn = (
+  topic: string,
+  values: Readonly<Record<string, string>> = {},
+  streams: Layer.Layer<StreamsService, unknown> = Layer.fresh(MemoryStreams.layer)
+) =>
+  EventLog.layer(recognizing).pipe(
+    Layer.provide(settings({ FLOE_TOPIC: topic, ...values })),
+    // Not those of the broker, so that the log does not open the topics of other tests.
+    Layer.provide(streams)
+  )
 
 /** The log on its own topic. */
 export const temporaryLog = (partitions: number) =>
   Layer.unwrap(Effect.map(temporaryTopic(partitions), (topic) => logOn(topic)))
+
+/** Streams of these definitions, in memory. */
+export const streamsOf = (...applied: ReadonlyArray<AppliedStream>) =>
+  Layer.effectDiscard(
+    Effect.flatMap(StreamsService, ({ record }) => Effect.forEach(applied, record, { discard: true }))
+  ).pipe(Layer.provideMerge(Layer.fresh(MemoryStreams.layer)))
+
+/** A stream with topics of its own, and weather's topic; its name begins with `x_`. */
+export const temporaryStream = Effect.fnUntraced(function* (partitions = 1) {
+  const stream = `x_${randomUUID().replaceAll("-", "_")}`
+  for (const topic of [stream, deadLettersOf(stream)]) {
+    yield* Effect.acquireRelease(create(topic, topic === stream ? partitions : 1), () => Effect.ignore(remove(topic)))
+  }
+  return { stream, topic: yield* temporaryTopic() }
+})

@@ -2,8 +2,8 @@
 import { randomUUID } from "node:crypto"
 import { ConfigProvider, Duration, Effect, Layer } from "effect"
 import { afterAll, assert, beforeAll, test } from "vitest"
-import * as EventLogReader from "../../layers/log/kafka/EventLogReader.ts"
 import * as Storage from "../../layers/operate/storage/s3.ts"
+import { layers } from "../../layers/profile/distributed.ts"
 import * as SinkCommits from "../../layers/sink/connect/SinkCommits.ts"
 import * as MaintenanceLayer from "../../layers/table/trino/Maintenance.ts"
 import { Maintenance, type MaintenancePlan } from "../../services/Maintenance.ts"
@@ -34,7 +34,7 @@ const within = <A, E>(
     Maintenance.use(use).pipe(
       Effect.provide(
         MaintenanceLayer.within(limits).pipe(
-          Layer.provide([Storage.layer, EventLogReader.layer, SinkCommits.layer]),
+          Layer.provide([Storage.layer, layers.logReader, SinkCommits.layer]),
           Layer.provide(
             ConfigProvider.layerAdd(ConfigProvider.fromUnknown({ FLOE_SNAPSHOT_KEEP: "2" }), { asPrimary: true })
           )

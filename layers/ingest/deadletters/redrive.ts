@@ -100,7 +100,7 @@ export const redrive = Effect.fnUntraced(function* <E, R>(
   ) {
     const at = positionsIn(answer)
     yield* Effect.mapError(
-      letters.remember(position, at),
+      letters.remember(stream, position, at),
       (cause) => new NotRecorded({ position: formatPosition(position), at, cause })
     )
     return { _tag: "Sent", reading, at, ts: answer.ts, repeated: answer.repeated } satisfies Sent

@@ -15,58 +15,65 @@ import { sendOne } from "./sendOne.ts"
 const unavailable = (operation: string) => (cause: KafkaFailure) =>
   new DeadLettersUnavailable({ operation, reason: cause.reason.message, cause })
 
-const onlyWeather = new DeadLettersUnavailable({
-  operation: "read",
-  reason: "in the distributed profile, only weather has dead letters",
-  cause: undefined
-})
-
 const make = Effect.gen(function* () {
   const cluster = yield* Cluster
-  const name = deadLettersOf(yield* topic)
-  const consumers = yield* Consumer.make(name)
+  const weatherTopic = yield* topic
   const scope = yield* Effect.scope
-  const producer = yield* Effect.cached(
-    Producer.connect(name, () => {}).pipe(Effect.provideService(Cluster, cluster), Scope.provide(scope))
-  )
+  const context = yield* Effect.context<Scope.Scope>()
+  const topicOf = (stream: string) => deadLettersOf(stream === weatherStream.definition.name ? weatherTopic : stream)
 
-  const bounds = Effect.gen(function* () {
+  const boundsOf = Effect.fnUntraced(function* (name: string) {
     const { id, partitions } = yield* cluster.describe(name)
     return { id, parts: yield* cluster.bounds(name, partitions.length) }
   })
 
-  const messages = ({ partition, start, end }: PartitionBounds) =>
-    Stream.unwrap(
-      Effect.gen(function* () {
-        if (start >= end) return Stream.empty
-        const cursor = yield* consumers.open([{ partition, offset: start }])
-        let next = start
-        const more = Effect.gen(function* () {
-          while (next < end) {
-            const batch: ReadonlyArray<Message> = yield* cursor.next
-            next = Math.max((batch.at(-1)?.offset ?? -1) + 1, cursor.ended.get(partition) ?? 0, next)
-            const wanted = batch.filter(({ offset }) => offset < end)
-            if (Arr.isReadonlyArrayNonEmpty(wanted)) return wanted
-          }
-          return yield* Cause.done()
+  const consumersOf = (name: string) =>
+    Consumer.make(name).pipe(Effect.provideService(Cluster, cluster), Effect.provideContext(context))
+  const producerOf = (name: string) =>
+    Producer.connect(name, () => {}).pipe(Effect.provideService(Cluster, cluster), Scope.provide(scope))
+  const producers = new Map<string, Effect.Effect<Producer.Producer, KafkaFailure>>()
+
+  const messagesOf =
+    (consumers: Consumer.Consumers) =>
+    ({ partition, start, end }: PartitionBounds) =>
+      Stream.unwrap(
+        Effect.gen(function* () {
+          if (start >= end) return Stream.empty
+          const cursor = yield* consumers.open([{ partition, offset: start }])
+          let next = start
+          const more = Effect.gen(function* () {
+            while (next < end) {
+              const batch: ReadonlyArray<Message> = yield* cursor.next
+              next = Math.max((batch.at(-1)?.offset ?? -1) + 1, cursor.ended.get(partition) ?? 0, next)
+              const wanted = batch.filter(({ offset }) => offset < end)
+              if (Arr.isReadonlyArrayNonEmpty(wanted)) return wanted
+            }
+            return yield* Cause.done()
+          })
+          return Stream.fromPull(Effect.succeed(more))
         })
-        return Stream.fromPull(Effect.succeed(more))
-      })
-    )
+      )
 
   const now = Effect.fn("DeadLetters.now")(
     function* (stream: string, onProgress: (read: number, total: number) => Effect.Effect<void>) {
-      if (stream !== weatherStream.definition.name) return yield* onlyWeather
-      const { id, parts } = yield* bounds
+      const name = topicOf(stream)
+      const { id, parts } = yield* boundsOf(name)
+      const messages = messagesOf(yield* consumersOf(name))
       const total = parts.reduce((sum, { start, end }) => sum + end - start, 0)
       const fold = folding(parts)
-      let read = 0
+      const places = new Map<number, number>()
+      const readIn = ({ partition, start }: PartitionBounds) => (places.get(partition) ?? start) - start
       yield* Stream.fromIterable(parts).pipe(
         Stream.flatMap(messages),
         Stream.runForEachArray((some) => {
-          for (const message of some) fold.take(message)
-          read += some.length
-          return onProgress(read, total)
+          for (const message of some) {
+            fold.take(message)
+            places.set(message.partition, message.offset + 1)
+          }
+          return onProgress(
+            parts.reduce((sum, part) => sum + readIn(part), 0),
+            total
+          )
         })
       )
 
@@ -110,14 +117,17 @@ const make = Effect.gen(function* () {
         redrivesOf: (position: Position) => Effect.as(within(position), fold.redrivesOf(position))
       }
     },
-    Effect.mapError((error) => (error._tag === "DeadLettersUnavailable" ? error : unavailable("read")(error)))
+    Effect.mapError(unavailable("read"))
   )
 
   const remember = Effect.fn("DeadLetters.remember")(
-    function* (position: Position, at: string) {
+    function* (stream: string, position: Position, at: string) {
+      const name = topicOf(stream)
       const note = { position, at }
+      const known = producers.get(name) ?? (yield* Effect.cached(producerOf(name)))
+      producers.set(name, known)
       const message = { key: null, value: noteValue(name, note), headers: noteHeaders(note) }
-      yield* Effect.provideService(sendOne(name, yield* producer, message), Cluster, cluster)
+      yield* Effect.provideService(sendOne(name, yield* known, message), Cluster, cluster)
     },
     Effect.mapError(unavailable("remember"))
   )

@@ -1,38 +1,44 @@
 /** Reads the topic; each running read has a consumer of its own. */
 import type { Message } from "@confluentinc/kafka-javascript"
-import { Array as Arr, Cause, Effect, Layer, Stream } from "effect"
+import { Array as Arr, Cause, Effect, Layer, type Scope, Stream } from "effect"
 import {
   EventLogReader,
   LogCorrupt,
   type LoggedEvent,
   type LogReader,
+  type LogRecord,
+  type LogUnavailable,
   type PartitionBounds,
   type Position
 } from "../../../services/EventLog.ts"
 import { topic } from "../../../services/Settings.ts"
-import type { WeatherRecord } from "../../../services/Weather.ts"
+import { Streams } from "../../../services/Streams.ts"
+import { weatherStream } from "../../../services/Weather.ts"
 import { plural } from "../../runtime/plural.ts"
 import { Cluster, type Isolation } from "./Cluster.ts"
 import * as Consumer from "./Consumer.ts"
 import { codes, type KafkaFailure, unavailable } from "./failures.ts"
-import { readerOf } from "./onlyWeather.ts"
 import { eventOf as weatherEventOf } from "./records.ts"
+import * as StreamEvents from "./streamEvents.ts"
 
 type EventOf = (message: Message) => LoggedEvent | undefined
 
-interface ReadOptions {
-  readonly eventOf: EventOf
-  /** Without a warning about messages that are left out. */
-  readonly silent: boolean
+interface ReadOptions<R extends LogRecord> {
+  /** The events among messages, in order. */
+  readonly eventsOf: (
+    messages: ReadonlyArray<Message>
+  ) => Effect.Effect<ReadonlyArray<LoggedEvent<R>>, LogUnavailable | LogCorrupt>
+  /** Warns of messages that are left out because they are not this; without it there is no warning. */
+  readonly what: string | undefined
   readonly isolation: Isolation
+  /** Named in errors; weather is not. */
+  readonly stream?: string
 }
 
-const defaults: ReadOptions = { eventOf: weatherEventOf, silent: false, isolation: "read_uncommitted" }
-
-export const make = Effect.fnUntraced(function* (
+const readerOf = Effect.fnUntraced(function* <R extends LogRecord>(
   consumers: Consumer.Consumers,
   topic: string,
-  { eventOf, silent, isolation } = defaults
+  { eventsOf, what, isolation, stream }: ReadOptions<R>
 ) {
   const cluster = yield* Cluster
   const bounds = Effect.gen(function* () {
@@ -43,7 +49,8 @@ export const make = Effect.fnUntraced(function* (
   const within = Effect.fnUntraced(function* (from: Position) {
     const { partitions } = yield* bounds
     const partition = partitions[from.partition]
-    const broken = (position: Position, reason: string) => Effect.fail(new LogCorrupt({ position, reason }))
+    const broken = (position: Position, reason: string) =>
+      Effect.fail(new LogCorrupt({ position, reason, ...(stream === undefined ? {} : { stream }) }))
     if (partition === undefined) {
       return yield* broken({ ...from, offset: 0 }, `the topic ${topic} has no partition ${from.partition}`)
     }
@@ -69,11 +76,11 @@ export const make = Effect.fnUntraced(function* (
     return yield* unavailable("read")(failure)
   })
 
-  const warnForeign = (messages: ReadonlyArray<Message>, events: ReadonlyArray<LoggedEvent>) => {
+  const warnForeign = (messages: ReadonlyArray<Message>, events: ReadonlyArray<LoggedEvent<R>>) => {
     const known = new Set(events.map(({ position }) => position.offset))
     const first = messages.find(({ offset }) => !known.has(offset))
     return Effect.logWarning(
-      `Left out ${plural(messages.length - events.length, "message")} of the topic ${topic} that are not weather records (another program wrote them); the first is at partition ${first?.partition}, offset ${first?.offset}.`
+      `Left out ${plural(messages.length - events.length, "message")} of the topic ${topic} that are not ${what} (another program wrote them); the first is at partition ${first?.partition}, offset ${first?.offset}.`
     )
   }
 
@@ -89,8 +96,8 @@ export const make = Effect.fnUntraced(function* (
         const messages = yield* cursor.next
         const wanted = messages.filter(({ offset }) => offset < stop)
         next = Math.max((messages.at(-1)?.offset ?? -1) + 1, cursor.ended.get(from.partition) ?? 0, next)
-        const events = wanted.flatMap((message) => eventOf(message) ?? [])
-        if (events.length < wanted.length && !silent) yield* warnForeign(wanted, events)
+        const events = yield* eventsOf(wanted)
+        if (events.length < wanted.length && what !== undefined) yield* warnForeign(wanted, events)
         if (Arr.isReadonlyArrayNonEmpty(events)) return events
       }
       return yield* Cause.done()
@@ -115,7 +122,7 @@ export const make = Effect.fnUntraced(function* (
     Effect.mapError(unavailable("firstAt"))
   )
 
-  const reader: LogReader<WeatherRecord> = {
+  return {
     firstAt,
     bounds: bounds.pipe(Effect.mapError(unavailable("bounds")), Effect.withSpan("EventLogReader.bounds")),
     read: (from, options) =>
@@ -124,20 +131,80 @@ export const make = Effect.fnUntraced(function* (
           Effect.mapError((error) => (error._tag === "LogCorrupt" ? error : unavailable("read")(error)))
         )
       )
-  }
-  return EventLogReader.of({ ...reader, of: readerOf(reader) })
+  } satisfies LogReader<R>
 })
 
-const layerWith = (options: ReadOptions) =>
+const { name: weather } = weatherStream.definition
+
+interface Options {
+  /** Weather's events among the messages of its topic. */
+  readonly eventOf: EventOf
+  readonly recognizing: StreamEvents.Recognizing
+  /** Without warnings, and without what another program's open transaction has. */
+  readonly asConnector: boolean
+}
+
+/** `consumers` read weather's topic, `topic`. */
+export const make = Effect.fnUntraced(function* (
+  consumers: Consumer.Consumers,
+  topic: string,
+  { eventOf, recognizing, asConnector }: Options
+) {
+  const streams = yield* Streams
+  const context = yield* Effect.context<Cluster | Scope.Scope>()
+  const warnings = (what: string) => (asConnector ? undefined : what)
+  const reader = yield* readerOf(consumers, topic, {
+    eventsOf: (messages) => Effect.sync(() => messages.flatMap((message) => eventOf(message) ?? [])),
+    what: warnings("weather records"),
+    isolation: asConnector ? "read_committed" : "read_uncommitted"
+  })
+
+  const open = (stream: string) =>
+    Effect.gen(function* () {
+      return yield* readerOf<string>(yield* Consumer.make(stream, "read_committed"), stream, {
+        eventsOf: StreamEvents.make(stream, streams, recognizing),
+        what: warnings(`events of the stream ${stream}`),
+        isolation: "read_committed",
+        stream
+      })
+    }).pipe(Effect.provideContext(context))
+
+  const readers = new Map<string, LogReader>([[weather, reader]])
+  const of = (stream: string): LogReader => {
+    const known = readers.get(stream)
+    if (known !== undefined) return known
+    const opened = Effect.runSync(Effect.cached(open(stream)))
+    const made: LogReader = {
+      bounds: Effect.flatMap(opened, ({ bounds }) => bounds),
+      read: (from, options) => Stream.unwrap(Effect.map(opened, ({ read }) => read(from, options))),
+      firstAt: (bounds, millis) => Effect.flatMap(opened, ({ firstAt }) => firstAt(bounds, millis))
+    }
+    readers.set(stream, made)
+    return made
+  }
+
+  return EventLogReader.of({ ...reader, of })
+})
+
+const layerWith = (options: Options) =>
   Layer.effect(
     EventLogReader,
     Effect.gen(function* () {
       const name = yield* topic
-      return yield* make(yield* Consumer.make(name, options.isolation), name, options)
+      const isolation = options.asConnector ? "read_committed" : "read_uncommitted"
+      return yield* make(yield* Consumer.make(name, isolation), name, options)
     })
   ).pipe(Layer.provide(Cluster.layer))
 
-export const layer = layerWith(defaults)
+/** Recognizes what Floe writes of weather, and warns of other messages. */
+export const optionsOf = (recognizing: StreamEvents.Recognizing): Options => ({
+  eventOf: weatherEventOf,
+  recognizing,
+  asConnector: false
+})
 
-/** Reads the topic as the connector does: committed transactions only, and `eventOf` decides which messages are events. */
-export const layerOf = (eventOf: EventOf) => layerWith({ eventOf, silent: true, isolation: "read_committed" })
+export const layer = (recognizing: StreamEvents.Recognizing) => layerWith(optionsOf(recognizing))
+
+/** Reads the topics as the connectors do: committed transactions only, and `eventOf` decides which of weather's messages are events. */
+export const layerOf = (eventOf: EventOf, recognizing: StreamEvents.Recognizing) =>
+  layerWith({ eventOf, recognizing, asConnector: true })

@@ -5,6 +5,33 @@ import type { KeyedRecord } from "./records.ts"
 /** How long a key is kept, in milliseconds. */
 export const kept = 24 * 60 * 60 * 1_000
 
+/** Bounds the keys of several indexes together: past `max`, the oldest keys of the index with the most go first. */
+export interface KeyBudget {
+  /** Returns a function that is called after each key that the index adds. */
+  readonly join: (index: { readonly size: () => number; readonly dropOldest: () => void }) => () => void
+}
+
+export const makeBudget = (max: number): KeyBudget => {
+  const indexes = new Set<{ readonly size: () => number; readonly dropOldest: () => void }>()
+  const count = () => [...indexes].reduce((sum, index) => sum + index.size(), 0)
+  /** Not below the actual number. */
+  let keys = 0
+  return {
+    join: (index) => {
+      indexes.add(index)
+      return () => {
+        keys++
+        if (keys <= max) return
+        keys = count()
+        if (keys <= max) return
+        const [largest] = [...indexes].toSorted((a, b) => b.size() - a.size())
+        largest?.dropOldest()
+        keys = count()
+      }
+    }
+  }
+}
+
 export interface Receipt {
   readonly digest: string
   readonly count: number
@@ -73,12 +100,29 @@ const generation = (): Generation => ({
 })
 
 /** The age of a key never exceeds its age at `now`, whatever the timestamps of later records. */
-export const make = (keysMax: number, now: () => number = () => Number.POSITIVE_INFINITY): IdempotencyIndex => {
+export const make = (
+  keysMax: number,
+  now: () => number = () => Number.POSITIVE_INFINITY,
+  budget?: KeyBudget
+): IdempotencyIndex => {
   let young = generation()
   let youngSince = { place: 0, at: Number.NEGATIVE_INFINITY }
   let older: ReadonlyArray<Generation> = []
   const ends: Array<number> = []
   let total = 0
+
+  const added = budget?.join({
+    size: () => older.reduce((sum, { keys }) => sum + keys.size, young.keys.size),
+    dropOldest: () => {
+      const oldest = older.at(-1) ?? young
+      older = older.slice(0, -1)
+      for (const [key, receipt] of [...oldest.keys]) {
+        // A second request with a key that is in flight would be logged too.
+        if (!receipt.busy) oldest.keys.delete(key)
+        else young.keys.set(key, receipt)
+      }
+    }
+  })
 
   const stored = (key: string) => {
     const receipt = young.keys.get(key)
@@ -110,6 +154,7 @@ export const make = (keysMax: number, now: () => number = () => Number.POSITIVE_
     young.keys.set(key, receipt)
     young.place = Math.max(young.place, place)
     young.acceptedAt = Math.max(young.acceptedAt, acceptedAt)
+    added?.()
     return receipt
   }
 

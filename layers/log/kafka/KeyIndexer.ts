@@ -6,7 +6,7 @@ import { Cluster } from "./Cluster.ts"
 import type { Consumers, Cursor } from "./Consumer.ts"
 import { codes, type KafkaFailure } from "./failures.ts"
 import * as IdempotencyIndex from "./IdempotencyIndex.ts"
-import { keyOf, recordOf } from "./records.ts"
+import { type KeyedRecord, keyOf, recordOf } from "./records.ts"
 
 /** Most records of one request: a request that begins before the window is still read completely. */
 const maxRequestRecords = 10_000
@@ -26,6 +26,18 @@ export interface KeyIndexer {
   readonly catchUp: Effect.Effect<void, KafkaFailure>
 }
 
+/** What the messages of a topic say of keys. */
+export interface KeyedMessages {
+  readonly keyOf: (message: Message) => KeyedRecord | undefined
+  /** The hour that the answer to a repeated key names; empty where there is none. */
+  readonly tsOf: (message: Message) => string
+}
+
+const weatherMessages: KeyedMessages = {
+  keyOf,
+  tsOf: (message) => Option.match(recordOf(message), { onNone: () => "", onSome: ({ ts }) => ts })
+}
+
 const eventsIn = (places: ReadonlyArray<number>, ends: ReadonlyArray<number>) =>
   ends.reduce((sum, end, partition) => sum + end - (places[partition] ?? 0), 0)
 
@@ -34,7 +46,8 @@ export const make = Effect.fnUntraced(function* (
   topic: string,
   keys: IdempotencyIndex.IdempotencyIndex,
   keysMax: number,
-  now: () => number
+  now: () => number,
+  { keyOf, tsOf }: KeyedMessages = weatherMessages
 ) {
   const cluster = yield* Cluster
   const scope = yield* Effect.scope
@@ -50,8 +63,8 @@ export const make = Effect.fnUntraced(function* (
     keys.reached(partition, offset + 1)
     const keyed = keyOf(message)
     if (keyed === undefined) return undefined
-    const ts = () => Option.match(recordOf(message), { onNone: () => "", onSome: ({ ts }) => ts })
-    return keys.read(keyed, { partition, offset }, { acceptedAt: timestamp ?? 0, ts }) ? undefined : message
+    const at = { acceptedAt: timestamp ?? 0, ts: () => tsOf(message) }
+    return keys.read(keyed, { partition, offset }, at) ? undefined : message
   }
 
   const isAtEnd = (ends: ReadonlyArray<number>, { ended }: Cursor) =>

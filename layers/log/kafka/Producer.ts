@@ -30,7 +30,7 @@ export interface Producer {
     batch: Batch,
     index: number,
     value: Buffer | null,
-    key: string | null,
+    key: Buffer | string | null,
     acceptedAt: number,
     headers?: ReadonlyArray<Header>
   ) => void
@@ -47,19 +47,30 @@ export interface Trouble {
 /** After a restarting broker reports an unknown topic, a producer keeps believing it long after the topic is back. */
 const isFatal = (code: number | undefined) => code === codes.fatal || code === codes.unknownTopic
 
+/** Of a topic whose largest record has so many bytes. */
+export const batchSizeOf = (limit: number | undefined) => Math.min(batchBytes, limit ?? batchBytes)
+
 interface Opaque {
   readonly batch: Batch
   readonly index: number
 }
 
-/** Connects until the scope closes. */
-export const connect = Effect.fnUntraced(function* (
+/** A client for any number of topics. */
+export interface Client {
+  readonly to: (topic: string) => Producer
+  /** Messages without a delivery report. */
+  readonly inFlight: () => number
+}
+
+/** Connects until the scope closes. `topic` is only named in failures; a trouble has the topic of its message, if it has one. */
+export const open = Effect.fnUntraced(function* (
   topic: string,
-  onTrouble: (trouble: Trouble) => void,
+  onTrouble: (trouble: Trouble, topic?: string) => void,
   limit?: number
-): Effect.fn.Return<Producer, KafkaFailure, Cluster | Scope.Scope> {
+): Effect.fn.Return<Client, KafkaFailure, Cluster | Scope.Scope> {
   const { kafka, config, timeout, failure } = yield* Cluster
   let seen: Reason | undefined
+  let inFlight = 0
   const settings: ClientConfig = {
     ...config,
     "enable.idempotence": true,
@@ -72,7 +83,7 @@ export const connect = Effect.fnUntraced(function* (
     "queue.buffering.max.messages": queueMessages,
     // The partitioner of Java's producer, so that a key has the same partition for every writer.
     partitioner: "murmur2_random",
-    "batch.size": Math.min(batchBytes, limit ?? batchBytes),
+    "batch.size": batchSizeOf(limit),
     "allow.auto.create.topics": false,
     dr_cb: true
   }
@@ -89,14 +100,15 @@ export const connect = Effect.fnUntraced(function* (
       onTrouble({ fatal: false, cause: { ...error, code: -187 } })
     if (error.message === "fatal error") onTrouble({ fatal: true, cause: error })
   })
-  client.on("delivery-report", (error, { opaque: { batch, index }, partition, offset }) => {
+  client.on("delivery-report", (error, { opaque: { batch, index }, topic, partition, offset }) => {
+    inFlight--
     if (error === null) {
       seen = undefined
       batch.delivered(index, partition, offset)
     } else {
       batch.failure = error
       if (error.code === codes.recordTooLarge) batch.tooLarge++
-      onTrouble({ fatal: isFatal(error.code), cause: error })
+      onTrouble({ fatal: isFatal(error.code), cause: error }, topic)
     }
     if (--batch.open === 0) batch.done()
   })
@@ -107,16 +119,22 @@ export const connect = Effect.fnUntraced(function* (
   )
   client.setPollInBackground(true)
 
-  return {
+  const to = (topic: string): Producer => ({
     send: (batch, index, value, key, acceptedAt, headers) => {
       try {
         client.produce(topic, null, value, key, acceptedAt, { batch, index }, headers)
       } catch (cause) {
-        if (isFatal(codeOf(cause))) onTrouble({ fatal: true, cause })
+        if (isFatal(codeOf(cause))) onTrouble({ fatal: true, cause }, topic)
         throw cause
       }
+      inFlight++
       batch.open++
     },
     seen: () => seen
-  }
+  })
+  return { to, inFlight: () => inFlight }
 })
+
+/** A client of its own for a topic. Connects until the scope closes. */
+export const connect = (topic: string, onTrouble: (trouble: Trouble) => void, limit?: number) =>
+  Effect.map(open(topic, onTrouble, limit), ({ to }) => to(topic))

@@ -28,15 +28,20 @@ const followInterval = "200 millis"
 /** After this the log opens even if it cannot accept events yet, and reports why. */
 const startTimeout = "2 seconds"
 
+/** Connects a producer of a topic until the scope closes. */
+export type Connect = (
+  topic: string,
+  onTrouble: (trouble: Producer.Trouble) => void,
+  limit: number | undefined
+) => Effect.Effect<Producer.Producer, KafkaFailure, Cluster | Scope.Scope>
+
 export const make = Effect.fnUntraced(function* (
   topic: string,
   indexer: KeyIndexer,
   shared: boolean,
   /** The largest record of the topic in bytes; undefined if unknown. */
   readLimit: Effect.Effect<number | undefined> = Effect.undefined,
-  connectProducer: (
-    ...args: Parameters<typeof Producer.connect>
-  ) => Effect.Effect<Producer.Producer, KafkaFailure, Cluster | Scope.Scope> = Producer.connect
+  connectProducer: Connect = Producer.connect
 ) {
   const cluster = yield* Cluster
   const clock = yield* Clock.Clock

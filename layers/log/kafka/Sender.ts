@@ -1,8 +1,13 @@
 /** Gives records to the producer and waits for all acknowledgements. */
 import type { Header } from "@confluentinc/kafka-javascript"
 import { Effect, Latch } from "effect"
-import { AppendOutcomeUnknown, LogUnavailable, type Position, RecordTooLarge } from "../../../services/EventLog.ts"
-import type { WeatherRecord } from "../../../services/Weather.ts"
+import {
+  AppendOutcomeUnknown,
+  type LogRecord,
+  LogUnavailable,
+  type Position,
+  RecordTooLarge
+} from "../../../services/EventLog.ts"
 import { plural } from "../../runtime/plural.ts"
 import { codeOf } from "./client.ts"
 import { codes, type KafkaFailure } from "./failures.ts"
@@ -14,8 +19,11 @@ import { valueOf } from "./records.ts"
 const maxWaiting = 50_000
 
 interface Sending {
-  readonly records: ReadonlyArray<WeatherRecord>
+  readonly records: ReadonlyArray<LogRecord>
+  /** The message key of all records. */
   readonly key: string | null
+  /** The message key of each record in its place. */
+  readonly keyOf?: ((index: number) => Buffer | string | null) | undefined
   readonly headers: (index: number) => ReadonlyArray<Header> | undefined
   readonly acceptedAt: number
   readonly onDelivered: (index: number, position: Position) => void
@@ -28,6 +36,8 @@ export interface Sender {
   readonly send: (
     sending: Sending
   ) => Effect.Effect<ReadonlyArray<Position>, LogUnavailable | AppendOutcomeUnknown | RecordTooLarge>
+  /** The first record that the topic would not take. */
+  readonly tooLarge: (messages: Pick<Sending, "records" | "key" | "keyOf" | "headers">) => RecordTooLarge | undefined
   /** Why an append of this many records would fail now. */
   readonly rejection: (records: number) => LogUnavailable | undefined
   readonly waiting: () => number
@@ -69,22 +79,36 @@ export const make = (
     return undefined
   }
 
-  const send: Sender["send"] = ({ records, key, headers, acceptedAt, onDelivered, onEnd }) => {
+  const messagesOf = ({ records, key, keyOf, headers }: Pick<Sending, "records" | "key" | "keyOf" | "headers">) =>
+    records.map((record, index) => ({
+      value: valueOf(record),
+      key: keyOf === undefined ? key : keyOf(index),
+      headers: headers(index)
+    }))
+
+  const tooLargeIn = (messages: ReturnType<typeof messagesOf>) => {
+    const maxBytes = limit()
+    if (maxBytes === undefined) return undefined
+    for (const [index, { value, key, headers }] of messages.entries()) {
+      const bytes = bytesOf(value, key, headers)
+      if (bytes > maxBytes) return new RecordTooLarge({ index, bytes, limit: maxBytes })
+    }
+    return undefined
+  }
+
+  const send: Sender["send"] = (sending) => {
+    const { records, acceptedAt, onDelivered, onEnd } = sending
     const target = producer()
     const rejected = rejection(records.length)
     if (rejected !== undefined || target === undefined) {
       onEnd("rejected")
       return Effect.fail(rejected ?? unavailable("it is connecting"))
     }
-    const messages = records.map((record, index) => ({ value: valueOf(record), headers: headers(index) }))
-    const maxBytes = limit()
-    if (maxBytes !== undefined) {
-      for (const [index, { value, headers }] of messages.entries()) {
-        const bytes = bytesOf(value, key, headers)
-        if (bytes <= maxBytes) continue
-        onEnd("rejected")
-        return Effect.fail(new RecordTooLarge({ index, bytes, limit: maxBytes }))
-      }
+    const messages = messagesOf(sending)
+    const tooLarge = tooLargeIn(messages)
+    if (tooLarge !== undefined) {
+      onEnd("rejected")
+      return Effect.fail(tooLarge)
     }
     const positions: Array<Position> = []
     let sent = 0
@@ -124,7 +148,7 @@ export const make = (
         end(Effect.succeed(positions), "delivered")
       }
     }
-    for (const [index, { value, headers }] of messages.entries()) {
+    for (const [index, { value, key, headers }] of messages.entries()) {
       try {
         target.send(batch, index, value, key, acceptedAt, headers)
         sent++
@@ -150,6 +174,7 @@ export const make = (
 
   return {
     send,
+    tooLarge: (messages) => tooLargeIn(messagesOf(messages)),
     rejection,
     waiting: () => waiting,
     settled: settled.await,

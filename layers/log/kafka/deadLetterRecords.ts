@@ -1,8 +1,9 @@
-/** Messages of the dead-letter topic: dead letters from Kafka Connect, and Floe's records of redrives. */
+/** Messages of the dead-letter topic: dead letters from Kafka Connect and from the server, and Floe's records of redrives. */
 import type { Header, Message } from "@confluentinc/kafka-javascript"
 import { Option, Schema } from "effect"
 import type { DeadLetter, Rejection } from "../../../services/DeadLetters.ts"
 import { type PartitionBounds, Position } from "../../../services/EventLog.ts"
+import { isRejectionHeader, rejectionOf } from "./eventRecords.ts"
 
 const context = "__connect.errors."
 /** The header has this name in existing topics. */
@@ -86,11 +87,11 @@ export const letterOf = (message: Message, redrives: ReadonlyArray<string>): Dea
     position: { partition, offset },
     loggedAt: timestamp ?? 0,
     source: Option.match(source, { onNone: () => null, onSome: (source) => placeOf(source.topic, source) }),
-    reason: reasonOf(rejection),
+    reason: texts.has(`${context}topic`) ? reasonOf(rejection) : (rejectionOf(texts) ?? reasonOf(rejection)),
     rejection,
     key,
     value,
-    headers: entriesOf(message).filter(({ name }) => !name.startsWith(context)),
+    headers: entriesOf(message).filter(({ name }) => !name.startsWith(context) && !isRejectionHeader(name)),
     redrives
   }
 }

@@ -19,6 +19,7 @@ declare module "@confluentinc/kafka-javascript" {
   }
 
   export interface DeliveryReport<Opaque> {
+    readonly topic: string
     readonly partition: number
     readonly offset: number
     /** What was given to `produce`. */
@@ -44,13 +45,14 @@ declare module "@confluentinc/kafka-javascript" {
       topic: string,
       partition: number | null,
       value: Buffer | null,
-      key: string | null,
+      key: Buffer | string | null,
       timestamp: number,
       opaque: Opaque,
       headers?: ReadonlyArray<Header>
     ): void
     initTransactions(millis: number, answer: Answer<void>): void
     beginTransaction(answer: Answer<void>): void
+    abortTransaction(millis: number, answer: Answer<void>): void
     /** Flushes for so many milliseconds first, and does not report the outcome. */
     disconnect(millis: number, answer: Answer<unknown>): this
   }

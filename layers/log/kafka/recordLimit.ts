@@ -34,7 +34,7 @@ const varintBytes = (value: number) => Math.max(1, Math.ceil((Math.floor(Math.lo
 const fieldBytes = (bytes: number) => varintBytes(bytes) + bytes
 
 /** The bytes that the broker counts for a record in an uncompressed batch of its own. */
-export const bytesOf = (value: Buffer, key: string | null, headers: ReadonlyArray<Header> = []) => {
+export const bytesOf = (value: Buffer, key: Buffer | string | null, headers: ReadonlyArray<Header> = []) => {
   const entries = headers.flatMap((header) => Object.entries(header))
   // 3: attributes, timestamp delta and offset delta, one byte each.
   const record =

@@ -1,12 +1,16 @@
-/** Encodes a record as a Kafka message, and decodes it. Metadata is in headers, never in the value. */
+/** Encodes weather's records as Kafka messages, and decodes them. Metadata is in headers, never in the value. */
 import { isUtf8 } from "node:buffer"
 import type { Header, Message } from "@confluentinc/kafka-javascript"
 import { Option, Schema } from "effect"
-import type { IdempotencyKey, LoggedEvent } from "../../../services/EventLog.ts"
+import type { IdempotencyKey, LoggedEvent, LogRecord } from "../../../services/EventLog.ts"
 import { WeatherRecord } from "../../../services/Weather.ts"
 
-export const valueOf = ({ city, temperature, ts }: WeatherRecord) =>
-  Buffer.from(JSON.stringify({ city, temperature, ts }))
+/** Events of other streams are text already. */
+export const valueOf = (record: LogRecord) => {
+  if (typeof record === "string") return Buffer.from(record)
+  const { city, temperature, ts } = record
+  return Buffer.from(JSON.stringify({ city, temperature, ts }))
+}
 
 const decode = Schema.decodeUnknownOption(Schema.fromJsonString(WeatherRecord), { onExcessProperty: "error" })
 

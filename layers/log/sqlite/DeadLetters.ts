@@ -136,7 +136,7 @@ const make = Effect.gen(function* () {
     }
   })
 
-  const remember = Effect.fn("DeadLetters.remember")(({ offset }: Position, at: string) =>
+  const remember = Effect.fn("DeadLetters.remember")((_stream: string, { offset }: Position, at: string) =>
     Effect.try({
       try: () => {
         // Before it is opened to write, as closing that connection deletes a WAL that may have recoverable events.

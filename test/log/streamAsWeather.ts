@@ -17,6 +17,8 @@ const encode = (record: WeatherRecord | string) =>
     ? record
     : JSON.stringify({ city: record.city, temperature: record.temperature, ts: record.ts })
 
+const tsOf = (record: WeatherRecord | string | undefined) => (typeof record === "object" ? record.ts : undefined)
+
 const decode = (event: LoggedEvent<WeatherRecord | string>): LoggedEvent => {
   assert.isString(event.record)
   const { city, temperature, ts } = JSON.parse(String(event.record))
@@ -44,9 +46,11 @@ export const streamAsWeather = <E>(stream: string, log: Layer.Layer<EventLog | E
       const appended = ({ idempotency, records }: Append) =>
         append({ stream, schemaVersion: 1, records: records.map(encode), idempotency }).pipe(
           Effect.tap(({ ts }) => Effect.sync(() => assert.isUndefined(ts))),
-          Effect.flatMap((result) =>
-            Effect.map(hourAt(result.positions[0] ?? { partition: 0, offset: 0 }), (ts) => ({ ...result, ts }))
-          )
+          Effect.flatMap((result) => {
+            const first = result.positions[0] ?? { partition: 0, offset: 0 }
+            const hour = result.repeated ? hourAt(first) : Effect.succeed(tsOf(records[0]))
+            return Effect.map(hour, (ts) => ({ ...result, ts }))
+          })
         )
       return Context.make(EventLog, EventLog.of({ ...log, append: appended })).pipe(
         Context.add(EventLogReader, EventLogReader.of({ ...events, read, of: () => assert.fail("one stream only") }))

@@ -2,7 +2,7 @@
 import type { KafkaError } from "@confluentinc/kafka-javascript"
 import { codes } from "./failures.ts"
 import type { Batch } from "./Producer.ts"
-import { type BatchRecord, encode, headerBytes } from "./recordBatch.ts"
+import { type BatchRecord, encode, headerBytes, recordBytes } from "./recordBatch.ts"
 
 export interface Message extends BatchRecord {
   readonly batch: Batch
@@ -24,13 +24,6 @@ export interface Encoding {
   readonly checksum: (bytes: Buffer) => number
 }
 
-/** Lengths and deltas of a record, and of a header with its name. */
-const recordBytes = 32
-const perHeader = 256
-
-const estimated = ({ value, key, headers }: BatchRecord) =>
-  (value?.length ?? 0) + (key?.length ?? 0) + recordBytes + perHeader * headers.length
-
 const report = (messages: ReadonlyArray<Message>, each: (message: Message, i: number) => void) => {
   for (const [i, message] of messages.entries()) {
     each(message, i)
@@ -48,7 +41,7 @@ export const make = (partition: number, leader: number) => {
     let bytes = headerBytes
     let count = 0
     for (const message of waiting) {
-      bytes += estimated(message)
+      bytes += recordBytes(message, count)
       if (count > 0 && bytes > most) break
       count++
     }

@@ -57,6 +57,13 @@ const bodyBytes = ({ key, value }: BatchRecord, entries: Entries, index: number,
   return bytes
 }
 
+/** The bytes of a record at this place of a batch, or a few more. */
+export const recordBytes = (record: BatchRecord, index: number) => {
+  const entries = record.headers.length === 0 ? noEntries : entriesOf(record.headers)
+  // Its length, and a distance in time of up to 24 days from the first record.
+  return 3 + 4 + bodyBytes(record, entries, index, 0)
+}
+
 const writeField = (buffer: Buffer, at: number, field: Buffer | null) => {
   if (field === null) return writeVarint(buffer, at, -1)
   const next = writeVarint(buffer, at, field.length)

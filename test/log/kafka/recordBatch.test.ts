@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { jsCRC32C, Reader, readRecordsBatch } from "@platformatic/kafka"
 import * as fc from "fast-check"
 import { murmur2, partitionOf } from "../../../layers/log/kafka/partitioner.ts"
-import { type BatchRecord, encode } from "../../../layers/log/kafka/recordBatch.ts"
+import { type BatchRecord, encode, headerBytes, recordBytes } from "../../../layers/log/kafka/recordBatch.ts"
 
 const bytes = fc.uint8Array({ maxLength: 300 }).map((array) => Buffer.from(array))
 const record = fc.record({
@@ -57,6 +57,18 @@ describe("A record batch", () => {
         )
       }),
       { numRuns: 200 }
+    )
+  })
+
+  it("is never larger than its records were said to be", () => {
+    fc.assert(
+      fc.property(fc.array(record, { minLength: 1, maxLength: 130 }), (records) => {
+        const close = records.map((one) => ({ ...one, timestamp: one.timestamp % (24 * 24 * 60 * 60 * 1_000) }))
+        const said = close.reduce((sum, one, index) => sum + recordBytes(one, index), headerBytes)
+        const { length } = encode(close, identity, jsCRC32C)
+        assert.isAtMost(length, said)
+        assert.isAtLeast(length, said - 6 * close.length)
+      })
     )
   })
 

@@ -107,6 +107,15 @@ export const heartbeat = optional("FLOE_HEARTBEAT", Config.NonEmptyString, {
   meaning:
     "File that the generator updates after each tick in which every record was acknowledged; a health check looks at its age."
 })
+export const generates = optional(
+  "FLOE_GENERATOR",
+  Config.Boolean,
+  {
+    readBy: "`npm start`, `floe start`",
+    meaning: "Whether the generator of fake weather runs too."
+  },
+  "`true`, or `false` if streams are declared"
+)
 const commitTime = Schema.makeFilter(Duration.between({ minimum: Duration.millis(1), maximum: Duration.days(1) }), {
   message: "expected a time from 1 millisecond to 1 day"
 })

@@ -1,6 +1,7 @@
 /** The logging server: accepts weather events over HTTP and answers once they are durable in the event log. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Layer } from "effect"
+import * as BegunChanges from "../layers/declaration/begunChanges.ts"
 import * as StartDeclared from "../layers/declaration/startDeclared.ts"
 import { HttpServer } from "../layers/ingest/http/HttpServer.ts"
 import * as Profile from "../layers/profile/Profile.ts"
@@ -15,7 +16,10 @@ const announcement = Layer.effectDiscard(
   })
 )
 
-const log = StartDeclared.layer(Profile.layer("evolution")).pipe(Layer.provideMerge(Profile.layer("log")))
+const evolution = Profile.layer("evolution")
+const log = Layer.merge(BegunChanges.layer(evolution), StartDeclared.layer(evolution)).pipe(
+  Layer.provideMerge(Profile.layer("log"))
+)
 
 const program = announcement.pipe(
   Layer.provide(Profile.layer("serverAddress")),

@@ -6,7 +6,7 @@ export const start = Command.make("start", {}, () =>
   usageError(["floe", "start"], "start Floe with npx floe start, or node dist/standalone.js")
 ).pipe(
   Command.withDescription(
-    "Run Floe in this process, on the embedded profile, until Ctrl-C: the logging server, the sink that writes the tables, and the generator of example events. Other commands find it through the data folder."
+    "Run Floe in this process, on the embedded profile, until Ctrl-C: the logging server, the sink that writes the tables, and, if no streams are declared, the generator of example events (FLOE_GENERATOR turns it on or off). Other commands find it through the data folder."
   ),
   Command.withShortDescription("Run Floe on this machine"),
   Command.withExamples([

@@ -23,19 +23,26 @@ export const pathsOf = (columns: ReadonlyArray<Column>, path = ""): Array<string
   ...columns.flatMap((column) => below(column, join(path, column.name)))
 ]
 
-/** Ids for a definition: those that its paths have, and new ones after `lastId` for the others. */
+/**
+ * Ids for a definition: those that its paths have, and new ones after `lastId` for the others. The first version is numbered
+ * level by level; later, each new path is followed by what is nested in it. So does Trino, which gives a table its ids.
+ */
 export const assignIds = (
   { columns }: StreamDefinition,
   known: Pick<AppliedStream, "ids" | "lastId">
 ): Pick<AppliedStream, "ids" | "lastId"> => {
   const ids = { ...known.ids }
   let { lastId } = known
-  for (const path of pathsOf(columns)) {
-    // A column may be named toString.
-    if (!Object.hasOwn(ids, path)) {
-      lastId += 1
-      ids[path] = lastId
-    }
+  const paths = pathsOf(columns)
+  // A column may be named toString.
+  const isNew = (path: string) => !Object.hasOwn(ids, path)
+  const assign = (path: string) => {
+    lastId += 1
+    ids[path] = lastId
+  }
+  for (const path of paths.filter(isNew)) {
+    if (isNew(path)) assign(path)
+    if (known.lastId > 0) for (const nested of paths) if (nested.startsWith(`${path}.`) && isNew(nested)) assign(nested)
   }
   return { ids, lastId }
 }

@@ -1,7 +1,7 @@
 /** Tables of streams through Trino: created, compared, changed, with the sink's names and types. */
 import { Effect, Option, Schema, Stream } from "effect"
 import { afterAll, assert, beforeAll, test } from "vitest"
-import { firstVersion } from "../../layers/declaration/assignIds.ts"
+import { firstVersion, pathsOf } from "../../layers/declaration/assignIds.ts"
 import { nextVersion } from "../../layers/declaration/compareStreams.ts"
 import * as EvolveTable from "../../layers/table/trino/evolveTable.ts"
 import * as QueryLayer from "../../layers/table/trino/Query.ts"
@@ -10,6 +10,7 @@ import { Query } from "../../services/Query.ts"
 import type { AppliedStream, StreamDefinition } from "../../services/StreamDefinition.ts"
 import { edges, everyType } from "../support/someStreams.ts"
 import { rowLiteral } from "../support/trinoLiteral.ts"
+import { docker } from "./docker.ts"
 
 const bucket = "warehouse"
 const run = <A, E>(effect: Effect.Effect<A, E, Query>) => Effect.runPromise(Effect.provide(effect, QueryLayer.layer))
@@ -31,6 +32,47 @@ const drop = async () => {
 beforeAll(drop)
 afterAll(drop)
 
+const Metadata = Schema.fromJsonString(
+  Schema.Struct({
+    "last-column-id": Schema.Int,
+    "current-schema-id": Schema.Int,
+    schemas: Schema.Array(Schema.Struct({ "schema-id": Schema.Int, fields: Schema.Array(Schema.Json) }))
+  })
+)
+const isObject = Schema.is(Schema.Record(Schema.String, Schema.Json))
+const isArray = Schema.is(Schema.Array(Schema.Json))
+
+/** The ids of fields as Iceberg's metadata nests them, by path in lower case. */
+const nestedIds = (type: Schema.Json | undefined, path: string): Array<readonly [string, Schema.Json | undefined]> => {
+  if (!isObject(type)) return []
+  if (isArray(type.fields)) return fieldIds(type.fields, `${path}.`)
+  if (type.type === "list") {
+    return [[`${path}.element`, type["element-id"]], ...nestedIds(type.element, `${path}.element`)]
+  }
+  return [
+    [`${path}.key`, type["key-id"]],
+    [`${path}.value`, type["value-id"]],
+    ...nestedIds(type.value, `${path}.value`)
+  ]
+}
+const fieldIds = (fields: ReadonlyArray<Schema.Json>, prefix = ""): Array<readonly [string, Schema.Json | undefined]> =>
+  fields.filter(isObject).flatMap(({ id, name, type }) => {
+    const path = `${prefix}${String(name).toLowerCase()}`
+    return [[path, id] as const, ...nestedIds(type, path)]
+  })
+
+/** From the table's newest metadata file. */
+const idsOf = async (table: string) => {
+  const [[file] = []] = await sql(`SELECT file FROM "${table}$metadata_log_entries" ORDER BY timestamp DESC LIMIT 1`)
+  const text = await docker("exec", "minio", "mc", "cat", `myminio/${String(file).replace("s3a://", "")}`)
+  const metadata = Schema.decodeUnknownSync(Metadata)(text)
+  const schema = metadata.schemas.find((one) => one["schema-id"] === metadata["current-schema-id"])
+  return { ids: Object.fromEntries(fieldIds(schema?.fields ?? [])), lastId: metadata["last-column-id"] }
+}
+
+const currentIds = ({ definition, ids }: AppliedStream) =>
+  Object.fromEntries(pathsOf(definition.columns).map((path) => [path.toLowerCase(), ids[path]]))
+
 test("given a stream of every type, when its table is created, then it has every value, and is found unchanged", async () => {
   const stream = firstVersion({ ...everyType, name: every }, 0)
   assert.strictEqual(await bringTo(stream), "created")
@@ -39,6 +81,7 @@ test("given a stream of every type, when its table is created, then it has every
   await sql(`INSERT INTO "${every}" VALUES ${edges.map((event) => rowLiteral(columns, event)).join(",\n")}`)
   assert.deepStrictEqual(await sql(`SELECT count(*) FROM "${every}"`), [[String(edges.length)]])
   assert.deepStrictEqual(await compare(stream), { conflicts: [], foreign: [], steps: [] })
+  assert.deepStrictEqual(await idsOf(every), { ids: currentIds(stream), lastId: stream.lastId })
   const properties = new Map(
     Schema.decodeUnknownSync(Schema.Array(Schema.Tuple([Schema.String, Schema.NullOr(Schema.String)])))(
       await sql(`SELECT key, value FROM "${every}$properties"`)
@@ -176,6 +219,7 @@ test("given every change that is possible, stopped after each statement, then th
   }
   assert.strictEqual(await bringTo(two), "changed")
   assert.strictEqual(await bringTo(two), "present")
+  assert.deepStrictEqual(await idsOf(evolved), { ids: currentIds(two), lastId: two.lastId })
   assert.deepStrictEqual(await sql(`SELECT * FROM "${evolved}"`), [
     [sensor, "7", 0.5, "1.50", { lat: 1.5, alt: null }, [{ sku: "a", note: null }], null]
   ])

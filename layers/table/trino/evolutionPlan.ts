@@ -41,10 +41,20 @@ const sqlOf = ({ names }: Path) => names.map(quoted).join(".")
 const differs = (from: TrinoType, to: TrinoType, path: Path) =>
   `its column ${textOf(path)} is ${typeText(from)} instead of ${typeText(to)}`
 
-const planner = (table: string) => {
+const planner = (table: string, { ids }: AppliedStream) => {
   const steps: Array<Step> = []
+  const additions: Array<Step & { readonly id: number }> = []
   const conflicts: Array<string> = []
   const alter = (what: string, change: string) => void steps.push({ what, statement: `ALTER TABLE ${table} ${change}` })
+
+  const add = (path: Path, type: TrinoType, comment = "") =>
+    void additions.push({
+      id: ids[textOf(path)] ?? 0,
+      what: `adding ${textOf(path)}`,
+      statement: `ALTER TABLE ${table} ADD COLUMN IF NOT EXISTS ${sqlOf(path)} ${typeSql(type)}${comment}`
+    })
+  /** In the order of the ids that Floe gave, as Trino gives the next ones to each column with all that is nested in it. */
+  const added = () => additions.sort((a, b) => a.id - b.id).map(({ statement, what }) => ({ what, statement }))
 
   const type = (from: TrinoType, to: TrinoType, path: Path): void => {
     if (typeof from === "string" && typeof to === "string") {
@@ -74,10 +84,10 @@ const planner = (table: string) => {
       const actual = from.find((field) => sameName(field.name, name))
       if (actual !== undefined) type(actual.type, wanted, path)
       else if (isInMap) conflicts.push(`Trino cannot add the field ${textOf(path)}, as it is within a map`)
-      else alter(`adding ${textOf(path)}`, `ADD COLUMN IF NOT EXISTS ${sqlOf(path)} ${typeSql(wanted)}`)
+      else add(path, wanted)
     }
   }
-  return { alter, conflicts, steps, type }
+  return { add, added, alter, conflicts, steps, type }
 }
 
 const fieldsOf = (type: TrinoType): ReadonlyArray<string> => {
@@ -116,7 +126,7 @@ export const evolutionPlan = (
   columns: ReadonlyArray<TableColumn>,
   table = `iceberg.default.${quoted(stream.definition.name)}`
 ): EvolutionPlan => {
-  const { alter, conflicts, steps, type } = planner(table)
+  const { add, added, alter, conflicts, steps, type } = planner(table, stream)
   const actual = [...columns]
   const taken = stream.definition.columns
   for (const column of taken) {
@@ -136,7 +146,7 @@ export const evolutionPlan = (
     const found = actual.find((one) => sameName(one.name, name))
     const comment = doc === undefined ? "" : ` COMMENT ${literal(doc)}`
     if (found === undefined) {
-      alter(`adding ${name}`, `ADD COLUMN IF NOT EXISTS ${quoted(name)} ${typeSql(trinoType(column))}${comment}`)
+      add({ names: [name], isField: true, isInMap: false }, trinoType(column), comment)
       continue
     }
     if (!found.isNullable) conflicts.push(`its column ${name} is NOT NULL`)
@@ -148,6 +158,7 @@ export const evolutionPlan = (
       })
     }
   }
+  steps.push(...added())
   const owned = new Set(Object.keys(stream.ids).map((path) => path.toLowerCase()))
   const extra = surplus(actual, taken)
   for (const path of extra.filter((path) => owned.has(path.toLowerCase()))) {

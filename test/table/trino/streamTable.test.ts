@@ -207,9 +207,9 @@ describe("the plan of an evolution", () => {
     'ALTER TABLE iceberg.default."readings" ALTER COLUMN "n" SET DATA TYPE bigint',
     'ALTER TABLE iceberg.default."readings" ALTER COLUMN "price" SET DATA TYPE decimal(14,2)',
     'ALTER TABLE iceberg.default."readings" ALTER COLUMN "place"."lat" SET DATA TYPE double',
+    'ALTER TABLE iceberg.default."readings" ADD COLUMN IF NOT EXISTS "fresh" map(varchar, date)',
     'ALTER TABLE iceberg.default."readings" ADD COLUMN IF NOT EXISTS "place"."alt" integer',
     'ALTER TABLE iceberg.default."readings" ADD COLUMN IF NOT EXISTS "items"."element"."note" varchar',
-    'ALTER TABLE iceberg.default."readings" ADD COLUMN IF NOT EXISTS "fresh" map(varchar, date)',
     'ALTER TABLE iceberg.default."readings" DROP COLUMN IF EXISTS "old"',
     'ALTER TABLE iceberg.default."readings" DROP COLUMN IF EXISTS "place"."gone"'
   ]

@@ -16,6 +16,7 @@ import * as Rows from "../../table/trino/rows.ts"
 import * as StreamTable from "../../table/trino/streamTable.ts"
 import { applyLock } from "./applyLock.ts"
 import * as IcebergSink from "./icebergSink.ts"
+import * as Readers from "./readers.ts"
 import { tableOf } from "./rebuildConnector.ts"
 import { register } from "./register.ts"
 
@@ -133,13 +134,20 @@ const make = Effect.gen(function* () {
     return outcomes.flatMap(({ name, made }) => (made ? [name] : []))
   })
 
-  /** An earlier call may have died between the connector's stop and its start. */
-  const resume = Effect.fnUntraced(function* (name: string, stream: string) {
-    if ((yield* connector.status(name)).connector.state !== "STOPPED") return
+  /** Whether an earlier call died between the connector's stop and its start. */
+  const isLeftStopped = Effect.fnUntraced(function* (name: string, stream: string) {
+    const status = yield* connector.status(name).pipe(Effect.catchTag("ConnectorMissing", () => Effect.undefined))
+    if (status?.connector.state !== "STOPPED") return false
     // A promotion stops it too, and starts it when it is complete.
     for (const other of (yield* connector.names).filter((other) => tableOf(other).length > 0)) {
-      if ((yield* connector.config(other)).topics === stream) return
+      if ((yield* connector.config(other)).topics === stream) return false
     }
+    return true
+  })
+
+  const resume = Effect.fnUntraced(function* (name: string, stream: string) {
+    const ids = [`connect-${name}`, coordinatorOf(stream)]
+    yield* Readers.none(ids, Readers.count(ids))
     yield* connector.resume(name)
   })
 
@@ -154,8 +162,10 @@ const make = Effect.gen(function* () {
       const topic = Option.getOrUndefined(yield* topics.describe(name))
       yield* EvolveTable.bringTo(next, { bucket, logId: topic?.id }, (step) => onProgress(`${name}: ${step}`))
       yield* onProgress(`${name}: registering its connector`)
+      // Asked before it gets its settings: for a moment after that its state is another one.
+      const isStopped = before !== undefined && (yield* isLeftStopped(connectorOf(name), name))
       yield* register(connectorOf(name), IcebergSink.configOf(sink, [...history, next]))
-      if (before !== undefined) yield* resume(connectorOf(name), name)
+      if (isStopped) yield* resume(connectorOf(name), name)
     },
     Effect.provide(services),
     asFailure

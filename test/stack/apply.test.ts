@@ -1,0 +1,228 @@
+/** `floe streams apply`, killed after each of its steps; judged by Trino, Kafka Connect and an event that becomes a row. */
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import * as ConsumerGroupsLayer from "../../layers/log/kafka/ConsumerGroups.ts"
+import { applyLock } from "../../layers/sink/connect/applyLock.ts"
+import { ConsumerGroups } from "../../services/ConsumerGroups.ts"
+import { temporaryFolder } from "../support/dataFolder.ts"
+import { floe, result, run } from "../support/program.ts"
+import { docker } from "./docker.ts"
+import { trino, until } from "./weather.ts"
+
+const env = { FLOE_PROFILE: "distributed", FLOE_COMMIT_INTERVAL: "1 second" }
+const suffix = String(process.pid)
+const nameOf = (step: string) => `apply_${step.replace(" ", "_")}_${suffix}`
+
+const versions = [
+  `id: Column.int, note: Schema.optionalKey(Schema.String)`,
+  `id: Column.long, note: Schema.optionalKey(Schema.String), at: Schema.optionalKey(Column.timestamptz)`
+]
+const partition = `partitionBy: [Partition.bucket("id", 4)]`
+const shown = (name: string, version: number) =>
+  `CREATE TABLE iceberg.default.${name} (
+${version === 1 ? "   id integer,\n   note varchar" : "   id bigint,\n   note varchar,\n   at timestamp(6) with time zone"}
+)
+WITH (
+   format = 'PARQUET',
+   format_version = 2,
+   location = 's3a://warehouse/default/${name}',
+   max_commit_retry = 4,
+   partitioning = ARRAY['bucket(id, 4)']
+)`
+
+const declare = (folder: string, names: ReadonlyArray<string>, version: number) => {
+  const file = join(folder, "floe.streams.ts")
+  const streams = names.map(
+    (name, i) =>
+      `export const S${i} = Stream.make("${name}", { schema: Schema.Struct({ ${versions[version - 1]} }), ${partition} })`
+  )
+  writeFileSync(
+    file,
+    `import { Schema } from "effect"\nimport { Column, Partition, Stream } from "floe"\n${streams.join("\n")}\n`
+  )
+  return file
+}
+
+const apply = (cwd: string) => floe(["streams", "apply"], env, { cwd })
+
+const killedAt = (file: string, name: string, step: string) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const program = yield* run(
+        process.execPath,
+        [join(import.meta.dirname, "applyingProcess.ts"), file, name, step],
+        env
+      )
+      const { signal } = yield* Effect.promise(() => program.ended)
+      const { out, err } = yield* result(program)
+      assert.strictEqual(signal, "SIGKILL", `${step}: ${out}${err}`)
+    })
+  )
+
+const createStatement = (name: string) =>
+  Effect.map(
+    Effect.promise(() => trino(`SHOW CREATE TABLE iceberg.default.${name}`)),
+    ([[text = ""] = []]) => text.replaceAll("\\n", "\n")
+  )
+
+const connectorConfig = (name: string) =>
+  Effect.promise(async (): Promise<Record<string, string>> => {
+    const response = await fetch(`http://localhost:8083/connectors/iceberg-sink-${name}/config`)
+    return JSON.parse(await response.text())
+  })
+
+const connectorStates = async (name: string) => {
+  const response = await fetch(`http://localhost:8083/connectors/iceberg-sink-${name}/status`)
+  const { connector, tasks } = JSON.parse(await response.text())
+  return [connector.state, ...tasks.map(({ state }: { state: string }) => state)].join()
+}
+
+const kafka = (tool: string, ...args: ReadonlyArray<string>) =>
+  docker("exec", "kafka", tool, "--bootstrap-server", "localhost:9092", ...args)
+
+const produce = (name: string, event: string) =>
+  docker(
+    "exec",
+    "kafka",
+    "bash",
+    "-c",
+    `echo '${event}' | kafka-console-producer --bootstrap-server localhost:9092 --topic ${name}`
+  )
+
+/** The event of another producer, in the canonical form of the version, becomes a row. */
+const takes = (name: string, version: number) =>
+  Effect.promise(async () => {
+    await until(
+      `the connector of ${name}`,
+      () => connectorStates(name),
+      (states) => states === "RUNNING,RUNNING"
+    )
+    const id = 10 + version
+    await produce(name, version === 1 ? `{"id":${id}}` : `{"id":"${id}","at":"2026-11-27T10:11:12.000000Z"}`)
+    await until(
+      `the event of ${name} in its table`,
+      () => trino(`SELECT count(*) FROM iceberg.default.${name} WHERE id = ${id}`),
+      (rows) => rows[0]?.[0] === "1"
+    )
+  })
+
+const judged = (names: ReadonlyArray<string>, version: number) =>
+  Effect.forEach(
+    names,
+    Effect.fnUntraced(function* (name) {
+      assert.strictEqual(yield* createStatement(name), shown(name, version))
+      const columns = JSON.parse((yield* connectorConfig(name))["transforms.record.columns"] ?? "")
+      assert.deepStrictEqual(
+        columns.map((column: { name: string; type: string }) => `${column.name} ${column.type}`),
+        version === 1 ? ["id int", "note string"] : ["id long", "note string", "at timestamptz"]
+      )
+      const described = yield* floe(["streams", "describe", name, "--json"], env)
+      assert.strictEqual(JSON.parse(described.out).version, version, described.err)
+      yield* takes(name, version)
+    }),
+    { concurrency: 4 }
+  )
+
+/** Without its records in floe-streams, a stream is unknown again. */
+const removed = (names: ReadonlyArray<string>) =>
+  Effect.promise(async () => {
+    for (const name of names) {
+      await fetch(`http://localhost:8083/connectors/iceberg-sink-${name}`, { method: "DELETE" })
+      await trino(`DROP TABLE IF EXISTS iceberg.default.${name}`)
+      const topics = [name, `${name}-dlq`, `control-iceberg-${name}`]
+      await kafka("kafka-topics", "--delete", "--if-exists", "--topic", topics.join("|"))
+    }
+    const keys = names.flatMap((name) => [`${name}/1:NULL`, `${name}/2:NULL`, `${name}/pending:NULL`]).join("\n")
+    const properties = "--property parse.key=true --property key.separator=: --property null.marker=NULL"
+    await docker(
+      "exec",
+      "kafka",
+      "bash",
+      "-c",
+      `echo '${keys}' | kafka-console-producer --bootstrap-server localhost:9092 --topic floe-streams ${properties}`
+    )
+  })
+
+const creating = ["begin", "topic", "topics", "statement 1", "register"]
+const changing = ["begin", "statement 1", "statement 2", "stop", "register", "resume"]
+
+describe("apply on the stack", () => {
+  it.live(
+    "is completed by the same command, whatever step of a creation or of a change it died after",
+    () =>
+      Effect.gen(function* () {
+        const cwd = yield* temporaryFolder
+        const names = [...new Set([...creating, ...changing])].map(nameOf)
+        yield* Effect.addFinalizer(() => removed(names))
+
+        const first = declare(cwd, names, 1)
+        yield* Effect.forEach(creating, (step) => killedAt(first, nameOf(step), step), { concurrency: 2 })
+        const begun = yield* floe(["streams", "plan"], env, { cwd })
+        assert.strictEqual(begun.code, 0, begun.err)
+        for (const step of ["begin", "topics"]) {
+          assert.include(
+            begun.out,
+            `${nameOf(step)}: an earlier change to version 1 stopped before its table had any of it.`
+          )
+        }
+        assert.include(begun.out, `${nameOf("register")}: an earlier change stopped after its table had it`)
+        const doctor = yield* floe(["doctor", "--json"], env)
+        assert.include(
+          doctor.out,
+          `A change of the stream ${nameOf("register")} to version 1 stopped after its table had it.`
+        )
+        const created = yield* apply(cwd)
+        assert.strictEqual(created.code, 0, created.err)
+        yield* judged(names, 1)
+
+        const second = declare(cwd, names, 2)
+        yield* Effect.forEach(changing, (step) => killedAt(second, nameOf(step), step), { concurrency: 3 })
+        const half = yield* floe(["streams", "plan"], env, { cwd })
+        assert.include(half.out, `${nameOf("statement 1")}: an earlier change stopped while its table was changed`)
+        assert.include(half.out, `${nameOf("stop")}: an earlier change stopped after its table had it`)
+        const changed = yield* apply(cwd)
+        assert.strictEqual(changed.code, 0, changed.err)
+        yield* judged(names, 2)
+        const nothing = yield* floe(["streams", "plan"], env, { cwd })
+        assert.include(nothing.out, "Nothing to do")
+      }),
+    600_000
+  )
+
+  it.live(
+    "refuses a second one at the same time, and a stream whose table somebody altered",
+    () =>
+      Effect.gen(function* () {
+        const cwd = yield* temporaryFolder
+        const name = nameOf("altered")
+        yield* Effect.addFinalizer(() => removed([name]))
+        declare(cwd, [name], 1)
+        const created = yield* apply(cwd)
+        assert.strictEqual(created.code, 0, created.err)
+
+        const second = yield* Effect.scoped(
+          Effect.gen(function* () {
+            assert.isTrue(yield* (yield* ConsumerGroups).lock(applyLock))
+            return yield* apply(cwd)
+          })
+        ).pipe(Effect.provide(ConsumerGroupsLayer.layer))
+        assert.strictEqual(second.code, 1)
+        assert.match(second.err, /^Another floe streams apply is running\. /)
+
+        yield* Effect.promise(() => trino(`ALTER TABLE iceberg.default.${name} DROP COLUMN note`))
+        declare(cwd, [name], 2)
+        const refused = yield* apply(cwd)
+        assert.strictEqual(refused.code, 1)
+        assert.match(refused.err, new RegExp(`stream ${name}: somebody altered its table .*adding note`))
+        const { checks } = JSON.parse((yield* floe(["doctor", "--json"], env)).out)
+        const [finding] = checks.find((check: { name: string }) => check.name === `table of ${name}`).findings
+        const statement = /`floe query '([^`]*)'`/.exec(finding.fix)?.[1] ?? ""
+        yield* Effect.promise(() => trino(statement))
+        const again = yield* apply(cwd)
+        assert.strictEqual(again.code, 0, again.err)
+      }),
+    180_000
+  )
+})

@@ -97,7 +97,7 @@ const streamConfig = (settings: SinkSettings, stream: string, history: ReadonlyA
     "iceberg.tables.schema-case-insensitive": "true",
     // The transform reads the bytes, because JsonConverter would have lost what tells a canonical event from another one.
     "value.converter": bytes,
-    // SimpleHeaderConverter parses each header, and deeply nested brackets in one of them end the task.
+    // The sink needs no headers. SimpleHeaderConverter would parse each, and log a stack trace for one that it cannot read.
     "header.converter": bytes,
     transforms: "record",
     "transforms.record.type": "floe.connect.RequireRecord",

@@ -26,7 +26,7 @@ import * as TableReader from "../table/trino/TableReader.ts"
 import * as KafkaClientFallback from "./KafkaClientFallback.ts"
 import { noBackup, onlyEmbedded, type ProfileLayers } from "./ProfileLayers.ts"
 
-const filteredLog = EventLogReader.layerOf(ConnectorFilter.eventOf, recognizing).pipe(
+const filteredLog = EventLogReader.layerOf(ConnectorFilter.eventOf, ConnectorFilter.recognizing).pipe(
   Layer.provide(KafkaClientFallback.streams)
 )
 const logReader = EventLogReader.layer(recognizing).pipe(Layer.provide(KafkaClientFallback.streams))

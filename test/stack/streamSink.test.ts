@@ -1,4 +1,4 @@
-/** A stream of the user's own through Kafka Connect: what reaches its table, and what becomes a dead letter. */
+/** A stream of the user's own through Kafka Connect: what reaches its table, what becomes a dead letter, and its rebuild. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -98,4 +98,22 @@ test("after a change, events of both versions are rows", limit, async () => {
   await produce([event(4, ',"n":5'), event(5, ',"n":"9223372036854775807","s":"x"')])
   assert.deepStrictEqual((await landed(4)).slice(2), [row(4, "5"), row(5, "9223372036854775807")])
   assert.include(await succeeds("connector", "register", `iceberg-sink-${stream}`), "already has these settings")
+})
+
+test("its table is rebuilt from its topic and promoted, and the sink goes on", limit, async () => {
+  await until(
+    "a row removed by somebody",
+    () => trino(`DELETE FROM iceberg.default.${stream} WHERE id = 4`),
+    () => true
+  )
+  const promoting = ["rebuild", "--stream", stream, "--into", again, "--promote"]
+  const refused = await floe(...promoting)
+  assert.include(refused.err, `Another program changed default.${stream} (`)
+  const out = await succeeds(...promoting, "--discard-other-writers")
+  assert.include(out, `default.${again} is in place of default.${stream}: 4 rows`)
+  assert.deepStrictEqual(await rows(again), [row(1), row(2, "-7"), row(4, "5"), row(5, "9223372036854775807")])
+  await produce([event(6)])
+  assert.deepStrictEqual(await landed(5), [...(await rows(again)), row(6)])
+  const missing = await floe("rebuild", "--stream", "weather", "--into", stream)
+  assert.include(missing.err, `${stream} is the table of the stream ${stream}; choose another name.`)
 })

@@ -8,6 +8,7 @@ import type { Message } from "@confluentinc/kafka-javascript"
 import { Option, Schema } from "effect"
 import type { LoggedEvent } from "../../../services/EventLog.ts"
 import type { AppliedStream } from "../../../services/StreamDefinition.ts"
+import { type Recognize, recognizing as recognizingLogged } from "../../ingest/checker/LoggedEvents.ts"
 import { canonicalRecord } from "./canonicalRecord.ts"
 import { recordColumns } from "./recordColumns.ts"
 
@@ -38,10 +39,20 @@ export const eventOf = ({ partition, offset, timestamp, value }: Message): Logge
 }
 
 /**
- * Gives the record of a message of a stream other than weather, as canonical JSON; undefined for messages that become dead
- * letters. `history` has every version of the stream, oldest first.
+ * Of another stream, whose versions are `history`, oldest first. Other programs may mix the forms of several versions in one
+ * event; the version is then the newest one.
  */
-export const recordReader = (history: ReadonlyArray<AppliedStream>) => {
+export const recognizing = (history: ReadonlyArray<AppliedStream>): Recognize => {
+  const newest = history.at(-1)
+  // Another program may have left such a column out, and the connector then rejects the event.
+  const isServerSet = newest?.definition.columns.some(({ required, type }) => required && type === "accepted") === true
+  const recognizeLogged = recognizingLogged(history)
   const read = canonicalRecord(recordColumns(history))
-  return ({ value }: Pick<Message, "value">) => (value === null || !isUtf8(value) ? undefined : read(value.toString()))
+  return (text, version) => {
+    const logged = isServerSet ? undefined : recognizeLogged(text, version)
+    if (logged !== undefined) return logged
+    const record = read(text)
+    if (record === undefined) return undefined
+    return recognizeLogged(record, version) ?? { record, schemaVersion: newest?.version ?? 1 }
+  }
 }

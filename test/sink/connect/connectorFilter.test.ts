@@ -1,6 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { firstVersion } from "../../../layers/declaration/assignIds.ts"
-import { eventOf, recordReader } from "../../../layers/sink/connect/connectorFilter.ts"
+import { nextVersion } from "../../../layers/declaration/compareStreams.ts"
+import { eventOf, recognizing } from "../../../layers/sink/connect/connectorFilter.ts"
+
+const named = (name: string, type: "int" | "long" | "string" | "timestamptz" | "accepted") => ({
+  name,
+  type,
+  required: false
+})
 
 /** What Kafka Connect 3.5.2 did with each of these messages when it received them. */
 describe("messages that the connector accepts", () => {
@@ -51,15 +58,24 @@ describe("messages that the connector accepts", () => {
   })
 })
 
-it("reads the records of a stream, and leaves out what becomes a dead letter", () => {
-  const columns = [
-    { name: "n", type: "int", required: true },
-    { name: "s", type: "string", required: false }
-  ] as const
-  const read = recordReader([firstVersion({ name: "x", columns, key: null, partitionBy: [] }, 0)])
-  const recordOf = (value: Buffer | string) => read({ value: Buffer.from(value) })
-  assert.strictEqual(recordOf('{ "s": "\\u00e9", "n": 1 }'), '{"n":1,"s":"é"}')
-  assert.isUndefined(recordOf('{"n":1.0}'))
-  assert.isUndefined(recordOf(Buffer.from('{"n":1,"s":"é"}', "latin1")))
-  assert.isUndefined(read({ value: null }))
+it("recognizes what the connector accepts of a stream, also in the forms of several versions at once", () => {
+  const first = firstVersion(
+    { name: "x", columns: [named("n", "int"), named("s", "string")], key: null, partitionBy: [] },
+    0
+  )
+  const columns = [named("n", "long"), { ...named("t", "string"), renamedFrom: "s" }, named("at", "timestamptz")]
+  const history = [first, nextVersion([first], { ...first.definition, columns }, 0)]
+  const recognize = recognizing(history)
+  const of = (record: string, schemaVersion: number) => ({ record, schemaVersion })
+  assert.deepStrictEqual(recognize('{ "s": "\\u00e9", "n": 1 }', undefined), of('{"n":1,"s":"é"}', 1))
+  assert.deepStrictEqual(recognize('{"n":"1","t":"a"}', 2), of('{"n":"1","t":"a"}', 2))
+  assert.deepStrictEqual(recognize('{"n":"1","s":"a"}', undefined), of('{"n":"1","s":"a"}', 2))
+  assert.isUndefined(recognize('{"n":1.0}', undefined))
+})
+
+it("leaves out an event without the column that the server sets, as the connector does", () => {
+  const columns = [named("n", "int"), { ...named("received", "accepted"), required: true }]
+  const recognize = recognizing([firstVersion({ name: "x", columns, key: null, partitionBy: [] }, 0)])
+  assert.isUndefined(recognize('{"n":1}', undefined))
+  assert.strictEqual(recognize('{"n":1,"received":"2026-11-27T10:11:12.500000Z"}', 1)?.schemaVersion, 1)
 })

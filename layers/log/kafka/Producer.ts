@@ -47,30 +47,19 @@ export interface Trouble {
 /** After a restarting broker reports an unknown topic, a producer keeps believing it long after the topic is back. */
 const isFatal = (code: number | undefined) => code === codes.fatal || code === codes.unknownTopic
 
-/** Of a topic whose largest record has so many bytes. */
-export const batchSizeOf = (limit: number | undefined) => Math.min(batchBytes, limit ?? batchBytes)
-
 interface Opaque {
   readonly batch: Batch
   readonly index: number
 }
 
-/** A client for any number of topics. */
-export interface Client {
-  readonly to: (topic: string) => Producer
-  /** Messages without a delivery report. */
-  readonly inFlight: () => number
-}
-
-/** Connects until the scope closes. `topic` is only named in failures; a trouble has the topic of its message, if it has one. */
-export const open = Effect.fnUntraced(function* (
+/** Connects until the scope closes. */
+export const connect = Effect.fnUntraced(function* (
   topic: string,
-  onTrouble: (trouble: Trouble, topic?: string) => void,
+  onTrouble: (trouble: Trouble) => void,
   limit?: number
-): Effect.fn.Return<Client, KafkaFailure, Cluster | Scope.Scope> {
+): Effect.fn.Return<Producer, KafkaFailure, Cluster | Scope.Scope> {
   const { kafka, config, timeout, failure } = yield* Cluster
   let seen: Reason | undefined
-  let inFlight = 0
   const settings: ClientConfig = {
     ...config,
     "enable.idempotence": true,
@@ -83,7 +72,7 @@ export const open = Effect.fnUntraced(function* (
     "queue.buffering.max.messages": queueMessages,
     // The partitioner of Java's producer, so that a key has the same partition for every writer.
     partitioner: "murmur2_random",
-    "batch.size": batchSizeOf(limit),
+    "batch.size": Math.min(batchBytes, limit ?? batchBytes),
     "allow.auto.create.topics": false,
     dr_cb: true
   }
@@ -100,15 +89,14 @@ export const open = Effect.fnUntraced(function* (
       onTrouble({ fatal: false, cause: { ...error, code: -187 } })
     if (error.message === "fatal error") onTrouble({ fatal: true, cause: error })
   })
-  client.on("delivery-report", (error, { opaque: { batch, index }, topic, partition, offset }) => {
-    inFlight--
+  client.on("delivery-report", (error, { opaque: { batch, index }, partition, offset }) => {
     if (error === null) {
       seen = undefined
       batch.delivered(index, partition, offset)
     } else {
       batch.failure = error
       if (error.code === codes.recordTooLarge) batch.tooLarge++
-      onTrouble({ fatal: isFatal(error.code), cause: error }, topic)
+      onTrouble({ fatal: isFatal(error.code), cause: error })
     }
     if (--batch.open === 0) batch.done()
   })
@@ -119,22 +107,16 @@ export const open = Effect.fnUntraced(function* (
   )
   client.setPollInBackground(true)
 
-  const to = (topic: string): Producer => ({
+  return {
     send: (batch, index, value, key, acceptedAt, headers) => {
       try {
         client.produce(topic, null, value, key, acceptedAt, { batch, index }, headers)
       } catch (cause) {
-        if (isFatal(codeOf(cause))) onTrouble({ fatal: true, cause }, topic)
+        if (isFatal(codeOf(cause))) onTrouble({ fatal: true, cause })
         throw cause
       }
-      inFlight++
       batch.open++
     },
     seen: () => seen
-  })
-  return { to, inFlight: () => inFlight }
+  }
 })
-
-/** A client of its own for a topic. Connects until the scope closes. */
-export const connect = (topic: string, onTrouble: (trouble: Trouble) => void, limit?: number) =>
-  Effect.map(open(topic, onTrouble, limit), ({ to }) => to(topic))

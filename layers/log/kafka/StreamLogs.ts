@@ -1,5 +1,5 @@
 /**
- * The logs of all streams but weather. They share one producer and a number of keys in memory. Each is opened when the server
+ * The logs of all streams but weather. They share a number of keys in memory. Each is opened when the server
  * starts, or with the first append of a stream that is new.
  */
 import { Deferred, Effect, Exit, Schedule, Scope } from "effect"
@@ -8,11 +8,12 @@ import { keysMax } from "../../../services/Settings.ts"
 import { Streams } from "../../../services/Streams.ts"
 import { weatherStream } from "../../../services/Weather.ts"
 import { monotonic } from "../../runtime/elapsed.ts"
-import type { Admin } from "./Admin.ts"
+import { Admin } from "./Admin.ts"
+import * as BatchProducer from "./BatchProducer.ts"
 import type { Cluster } from "./Cluster.ts"
 import * as IdempotencyIndex from "./IdempotencyIndex.ts"
 import { keyReader } from "./keyValue.ts"
-import * as SharedProducer from "./SharedProducer.ts"
+import type { Connect } from "./ProducerSupervisor.ts"
 import * as StreamLog from "./StreamLog.ts"
 
 /** Each reads the keys of its topic. */
@@ -25,7 +26,8 @@ export const make = Effect.gen(function* () {
   const streams = yield* Streams
   const context = yield* Effect.context<Cluster | Admin>()
   const scope = yield* Effect.scope
-  const connect = yield* SharedProducer.make
+  const admin = yield* Admin
+  const connect: Connect = (...args) => Effect.provideService(BatchProducer.connect(...args), Admin, admin)
   const budget = IdempotencyIndex.makeBudget(yield* keysMax)
   const logs = new Map<string, Deferred.Deferred<StreamLog.StreamLog>>()
 

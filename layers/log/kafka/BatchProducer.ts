@@ -50,6 +50,8 @@ export const connect = Effect.fnUntraced(function* (
   const stale = yield* Latch.make()
   let queued = 0
   let scheduled = false
+  /** Of the messages that are sent in this round of the event loop. */
+  let deadline = 0
   let ended: KafkaError | undefined
   let seen: Reason | undefined
   /** Of messages without a key, until a batch is sent. */
@@ -158,6 +160,7 @@ export const connect = Effect.fnUntraced(function* (
   const schedule = () => {
     if (scheduled) return
     scheduled = true
+    deadline = now() + timeout
     setImmediate(flush)
   }
 
@@ -196,13 +199,13 @@ export const connect = Effect.fnUntraced(function* (
     send: (batch, index, value, key, timestamp, headers = noHeaders) => {
       if (ended !== undefined) throw Object.assign(new Error(ended.message), { code: ended.code })
       if (queued >= queueMessages) throw Object.assign(new Error("Local: Queue full"), { code: codes.queueFull })
+      schedule()
       const bytes = typeof key === "string" ? Buffer.from(key) : key
       const queue = partitions[bytes === null ? sticky : partitionOf(bytes, partitions.length)]
-      queue?.add({ batch, index, value, key: bytes, headers, timestamp, deadline: now() + timeout })
+      queue?.add({ batch, index, value, key: bytes, headers, timestamp, deadline })
       batch.open++
       queued++
       checking ??= setTimeout(check, checkInterval)
-      schedule()
     },
     seen: () => seen
   }

@@ -239,7 +239,7 @@ export const keysMax = setting("FLOE_KEYS_MAX", count, 300_000, {
   profile: "distributed",
   readBy: "server",
   meaning:
-    "The server knows an idempotency key for 24 hours or for this many later events of the topic, whichever is shorter. Each key takes about 500 bytes of memory. With several partitions, the server holds twice as many for a while after its start."
+    "The server knows an idempotency key for 24 hours or for this many later events of the topic, whichever is shorter. Each key takes about 500 bytes of memory. With several partitions, the server holds twice as many for a while after its start. The streams of your own have as many keys together, beside those of weather: past that, the oldest keys of the stream with the most are forgotten first."
 })
 export const keysShared = setting("FLOE_KEYS_SHARED", Config.Boolean, false, {
   profile: "distributed",

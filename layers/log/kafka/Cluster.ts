@@ -10,13 +10,16 @@ import type {
 } from "@confluentinc/kafka-javascript"
 import { type Config, Context, Duration, Effect, Layer } from "effect"
 import type { PartitionBounds } from "../../../services/EventLog.ts"
-import { kafkaBrokers, kafkaSecurity, kafkaTimeout } from "../../../services/Settings.ts"
+import { kafkaBrokers, kafkaSecurity, kafkaTimeout, topic as topicSetting } from "../../../services/Settings.ts"
+import { controlTopic, deadLettersOf } from "../../../services/Topics.ts"
 import { ask, type KafkaClientMissing, load } from "./client.ts"
 import {
   because,
   codes,
   failureOf,
+  isMissing,
   KafkaFailure,
+  missingStreamTopic,
   missingTopic,
   type Reason,
   reasonOfLine,
@@ -78,6 +81,7 @@ export class Cluster extends Context.Service<
 const make = Effect.gen(function* () {
   const brokers = yield* kafkaBrokers
   const timeout = Math.round(Duration.toMillis(yield* kafkaTimeout))
+  const weatherTopic = yield* topicSetting
   const security = yield* Effect.fromResult(checked(yield* kafkaSecurity, isReadable))
   const kafka = yield* load
   const config: ClientConfig = {
@@ -105,7 +109,13 @@ const make = Effect.gen(function* () {
   )
 
   const explain = explained(brokers, security)
-  const failure = (cause: unknown, topic: string, reason = seen) => failureOf(cause, brokers, topic, reason)
+  const isOfStream = (name: string) =>
+    name !== "" && name !== weatherTopic && name !== deadLettersOf(weatherTopic) && !name.startsWith(controlTopic)
+  const failure = (cause: unknown, topic: string, reason = seen) => {
+    const failed = failureOf(cause, brokers, topic, reason)
+    if (!isMissing(failed.code) || !isOfStream(topic)) return failed
+    return new KafkaFailure({ reason: because(missingStreamTopic(topic)), code: codes.topicMissing, cause })
+  }
   const admin: Cluster["Service"]["admin"] = (topic, call) =>
     ask((answer: Parameters<typeof call>[1]) => call(client, answer)).pipe(
       Effect.tap(() => Effect.sync(() => (seen = undefined))),

@@ -114,6 +114,10 @@ export const reasonOfLine = (line: string): Reason | undefined => {
 export const missingTopic = (topic: string) =>
   `the topic ${topic} does not exist; if it never existed, create it with floe topics create, or set FLOE_TOPIC; if it was deleted, restore Kafka's volumes from a copy, or run floe doctor to see how to continue without them`
 
+/** Of a stream other than weather, and its dead letters. */
+export const missingStreamTopic = (topic: string) =>
+  `the topic ${topic} does not exist; run floe streams apply, which creates the topics of a stream, or restore Kafka's volumes from a copy if it was deleted, as its events are gone`
+
 /** A broker that has just started reports each of its topics as missing for a moment. */
 export const startingBroker = "the broker is starting and does not know its topics yet; wait"
 

@@ -40,7 +40,7 @@ export const list = Command.make(
   "list",
   { json },
   Effect.fn("floe topics list")(function* ({ json }) {
-    const listed = yield* Effect.flatMap((yield* Topics).list, Effect.forEach(describe, { concurrency: 4 })).pipe(
+    const listed = yield* Effect.flatMap((yield* Topics).list, Effect.forEach(describe, { concurrency: 16 })).pipe(
       withActivity("Reading the topics")
     )
     const { forPeople, forPrograms } = retention

@@ -205,7 +205,8 @@ it.live(
         place: 6,
         "place.x": 7,
         more: 8,
-        "place.y": 9
+        "more.element": 9,
+        "place.y": 10
       })
       yield* assertRows(one, [old(1)])
       const second = yield* one.start

@@ -6,6 +6,7 @@ import * as TableSpec from "../../layers/table/schema/TableSpec.ts"
 import { DataFolder } from "../../services/DataFolder.ts"
 import type { AppliedStream, Column, ColumnType, PartitionField } from "../../services/StreamDefinition.ts"
 import { environment, maintainAll, openWriter } from "../support/icebergTable.ts"
+import { parityColumns, parityValues } from "../support/parity.ts"
 import {
   applied,
   type Event,
@@ -228,6 +229,23 @@ layer(Live, { timeout: 600_000 })("typed tables that Floe wrote", (it) => {
         yield* compact(stream, table)
         yield* check
       }
+    })
+  )
+
+  it.effect("pyiceberg reads the values that the doors of both profiles take", () =>
+    Effect.gen(function* () {
+      const { exactPyiceberg } = yield* Engines
+      const taken = parityValues.flatMap(
+        ({ column, canonical }): ReadonlyArray<Event> =>
+          canonical === null || canonical === "" ? [] : [{ [column]: JSON.parse(canonical) }]
+      )
+      const table = yield* write(applied("parity", parityColumns), taken, false)
+      // Its fault above, with the list of structs of this stream.
+      const emptied = taken.map((event) => ({ ls: [], ...event }))
+      assert.deepStrictEqual(
+        inOrder((yield* exactPyiceberg(table)).rows),
+        inOrder(answeredRows(parityColumns, emptied))
+      )
     })
   )
 

@@ -9,7 +9,7 @@ import { killHard, stateOf } from "./docker.ts"
 import { declaration, landedIn, loadStreams, rowsOf } from "./streamLoad.ts"
 import { server, trino, until } from "./weather.ts"
 
-const names = ["x_kills_readings", "x_kills_clicks", "x_kills_orders"]
+const names = ["readings", "clicks", "orders"].map((name) => `x_${name}_${process.pid}`)
 const folder = mkdtempSync(join(tmpdir(), "floe-stream-kills-"))
 const file = join(folder, "declared.json")
 const env = { FLOE_PROFILE: "distributed", FLOE_STREAMS: file }

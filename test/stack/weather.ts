@@ -113,14 +113,21 @@ export const load = (prefix: string, perSecond = 40): Load => {
 /** A change that was slower than a commit of the sink: nothing of it was done. */
 const lostRace = /Metadata location \[.*\] is not same as table metadata location|Failed to commit/
 
-const execute = async (sql: string, tries = 5): Promise<string> => {
+const execute = async (sql: string, format = "TSV", tries = 5): Promise<string> => {
   try {
-    return await docker("exec", "trino", "trino", "--output-format", "TSV", "--execute", sql)
+    return await docker("exec", "trino", "trino", "--output-format", format, "--execute", sql)
   } catch (error) {
     if (tries <= 1 || !lostRace.test(String(error))) throw error
-    return execute(sql, tries - 1)
+    return execute(sql, format, tries - 1)
   }
 }
+
+/** Rows of one statement, by Trino's command line, each as an object. */
+export const trinoJson = async (sql: string): Promise<ReadonlyArray<Readonly<Record<string, unknown>>>> =>
+  (await execute(sql, "JSON"))
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line))
 
 /** Rows of one statement, by Trino's command line, as tab-separated text. */
 export const trino = async (sql: string): Promise<ReadonlyArray<ReadonlyArray<string>>> => {

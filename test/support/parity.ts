@@ -20,7 +20,8 @@ export const parityValues = Schema.decodeSync(Values)(
 
 const optional = { required: false } as const
 
-const columns: ReadonlyArray<Column> = [
+/** One for each type. */
+export const parityColumns: ReadonlyArray<Column> = [
   { name: "b", type: "boolean", ...optional },
   { name: "i", type: "int", ...optional },
   { name: "l", type: "long", ...optional },
@@ -69,7 +70,7 @@ const columns: ReadonlyArray<Column> = [
 
 /** A stream with a column of each type. */
 export const parityStream = (name: string): AppliedStream => ({
-  definition: { name, columns, key: null, partitionBy: [] },
+  definition: { name, columns: parityColumns, key: null, partitionBy: [] },
   version: 1,
   ids: {},
   lastId: 0,

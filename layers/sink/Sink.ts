@@ -27,6 +27,12 @@ const watchInterval = "1 second"
 /** How soon a stream that was just applied is taken up. */
 const streamsInterval = "500 millis"
 
+interface Opened {
+  readonly sink: StreamSink.StreamSink
+  readonly scope: Scope.Closeable
+  readonly fiber: Fiber.Fiber<void, SinkStopped>
+}
+
 export class Sink extends Context.Service<
   Sink,
   {
@@ -54,7 +60,7 @@ export class Sink extends Context.Service<
       const sinks = new Map<string, StreamSink.StreamSink>()
       const versions = new Map<string, number>()
       /** Of every stream whose table is open. */
-      const open = new Map<string, { readonly sink: StreamSink.StreamSink; readonly scope: Scope.Closeable }>()
+      const open = new Map<string, Opened>()
       const failure = yield* Deferred.make<never, SinkStopped>()
       // Closed after the last commit, as it is made before that one's finalizer.
       const tables = yield* Scope.fork(scope)
@@ -110,10 +116,11 @@ export class Sink extends Context.Service<
       const failed = Effect.fnUntraced(function* (stream: string, reason: string) {
         yield* inPlace
         const sink = sinks.get(stream)
-        sinks.delete(stream)
         // What was staged before a fault in the log.
         if (sink !== undefined) yield* Effect.ignore(sink.loop.commitOnce)
         yield* failures.stopped(stream, reason)
+        // From now on the stream may be opened again, so the commit comes before.
+        sinks.delete(stream)
         yield* failIfNoneWorks
       })
 
@@ -135,7 +142,6 @@ export class Sink extends Context.Service<
             }
           }).pipe(Effect.provideContext(services))
         }).pipe(Effect.onError(() => Scope.close(own, Exit.void)))
-        open.set(name, { sink, scope: own })
         const wanted =
           name === weather ? control.paused : Effect.map(control.pausedStreams, (paused) => paused.includes(name))
         const isPaused = yield* tolerated(wanted, false)
@@ -144,15 +150,17 @@ export class Sink extends Context.Service<
           yield* Effect.log(name === weather ? "still paused on request" : `${name}: still paused on request`)
         }
         sinks.set(name, sink)
-        yield* background(Effect.catch(sink.run, ({ message }) => failed(name, message)))
+        const fiber = yield* background(Effect.catch(sink.run, ({ message }) => failed(name, message)))
+        open.set(name, { sink, scope: own, fiber })
       })
 
-      /** Closes the table of a stream that failed, once no request uses it any more. */
+      /** Closes the table of a stream that failed; false while a request still uses it. */
       const close = Effect.fnUntraced(function* (name: string) {
         const before = open.get(name)
-        if (before === undefined) return
-        yield* before.sink.using(Scope.close(before.scope, Exit.void))
-        open.delete(name)
+        if (before === undefined) return true
+        const closed = yield* before.sink.ifUnused(Scope.close(before.scope, Exit.void))
+        if (Option.isSome(closed)) open.delete(name)
+        return Option.isSome(closed)
       })
 
       const takeUpOne = Effect.fnUntraced(function* (stream: AppliedStream) {
@@ -160,8 +168,7 @@ export class Sink extends Context.Service<
         known.add(name)
         const sink = sinks.get(name)
         if (sink === undefined) {
-          if (!(yield* failures.isDue(name))) return
-          yield* close(name)
+          if (!(yield* failures.isDue(name)) || !(yield* close(name))) return
           yield* start(stream)
         } else if ((versions.get(name) ?? stream.version) < stream.version) {
           // Usually done already, as the table comes first.
@@ -175,7 +182,13 @@ export class Sink extends Context.Service<
         const takeUpEach = (stream: AppliedStream) =>
           Effect.catchTags(takeUpOne(stream), {
             TableUnavailable: (error) => Effect.sync(() => void unavailable.push(error)),
-            TableBroken: ({ message }) => failed(stream.definition.name, message)
+            TableBroken: Effect.fnUntraced(function* ({ message }) {
+              const { name } = stream.definition
+              // The table cannot get its new columns, although its loop may not have noticed yet.
+              const before = open.get(name)
+              if (before !== undefined) yield* Fiber.interrupt(before.fiber)
+              yield* failed(name, message)
+            })
           })
         // Weather needs no log to be known.
         yield* takeUpEach(weatherStream)

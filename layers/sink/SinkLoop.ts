@@ -33,7 +33,7 @@ export interface SinkLoopOptions {
   readonly interval: Duration.Input
   /** Runs after every commit. */
   readonly onCommit: Effect.Effect<unknown>
-  /** Runs each time the log is about to be read, once the table is known to come from it. */
+  /** Runs each time the next events could be read, or there are none, once the table is known to come from this log. */
   readonly onRead?: Effect.Effect<unknown>
 }
 
@@ -78,7 +78,9 @@ export const make = Effect.fnUntraced(function* ({
     Effect.provideService(LogMatch.check(log, path, progress), DataFolder, folder)
   const check = Effect.gen(function* () {
     const progress = logId === undefined ? undefined : { logId, offset: next, lastEvent }
-    logId = (yield* matchLog(folder.table, progress)).logId
+    const log = yield* matchLog(folder.table, progress)
+    logId = log.logId
+    return log
   })
 
   const persist = Effect.fnUntraced(function* <A, E>(
@@ -230,9 +232,10 @@ export const make = Effect.fnUntraced(function* ({
 
   const readOnce = Effect.gen(function* () {
     yield* moved.close
-    yield* check
-    yield* onRead
-    const taken = log.read({ partition, offset: next }).pipe(Stream.chunks, Stream.runForEach(take))
+    const { end } = yield* check
+    if (next === end) yield* onRead
+    const step = (chunk: Chunk) => Effect.andThen(onRead, take(chunk))
+    const taken = log.read({ partition, offset: next }).pipe(Stream.chunks, Stream.runForEach(step))
     yield* Effect.raceFirst(taken, moved.await)
   })
 

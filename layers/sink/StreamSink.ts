@@ -16,7 +16,7 @@ export interface StreamSinkOptions {
   readonly interval: Duration.Input
   readonly table: TableWriter["Service"]
   readonly reports: Upkeep.UpkeepReports & {
-    /** The log is about to be read, and the table is known to come from it. */
+    /** The next events could be read, or there are none; the table is known to come from this log. */
     readonly onRead: Effect.Effect<void>
   }
 }
@@ -46,8 +46,10 @@ export const make = Effect.fnUntraced(function* ({ stream, topic, interval, repo
     evolve: table.evolve,
     /** Reads, commits and maintains, and fails when it cannot read or commit any more. */
     run: Effect.all([upkeep.run(reports), loop.tick, loop.read], { concurrency: "unbounded", discard: true }),
-    /** Whoever uses the table beside `run`, or closes it, does so one after the other. */
+    /** Whoever uses the table beside `run` does so one after the other. */
     using: use.withPermit,
+    /** None if somebody uses the table. */
+    ifUnused: use.withPermitsIfAvailable(1),
     /** Waits until the events that the log has now are committed or staged. */
     drained: Effect.gen(function* () {
       const { partitions } = yield* log.bounds

@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node
 import { dirname, join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Context, Effect, Exit, Layer, Option, Scope } from "effect"
+import { ConfigProvider, Context, Deferred, Effect, Exit, Layer, Logger, Option, Scope } from "effect"
 import * as EventLogLayer from "../../layers/log/sqlite/EventLog.ts"
 import * as StreamsLayer from "../../layers/log/sqlite/Streams.ts"
 import { at } from "../../layers/runtime/DataFolder.ts"
@@ -10,8 +10,11 @@ import { Sink } from "../../layers/sink/Sink.ts"
 import { SinkControl } from "../../layers/sink/SinkControl.ts"
 import * as LeasesLayer from "../../layers/table/iceberg/Leases.ts"
 import * as TableWriterLayer from "../../layers/table/iceberg/TableWriter.ts"
+import { TableWriters } from "../../layers/table/iceberg/TableWriter.ts"
 import { EventLog } from "../../services/EventLog.ts"
+import type { Column } from "../../services/StreamDefinition.ts"
 import { Streams } from "../../services/Streams.ts"
+import type { TableWriter } from "../../services/TableWriter.ts"
 import { temporaryFolder } from "../support/dataFolder.ts"
 import { icebirdValues } from "../support/icebirdReader.ts"
 import { readTable } from "../support/readTable.ts"
@@ -25,17 +28,35 @@ const services = (folder: string) =>
     Layer.provideMerge(at(folder))
   )
 
-const sink = Sink.layer.pipe(
-  Layer.provide(TableWriterLayer.writersLayer),
-  Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ FLOE_COMMIT_INTERVAL: "20 millis" }))),
-  Layer.fresh
-)
+type Change = (table: TableWriter["Service"]) => TableWriter["Service"]
 
-const start = Effect.gen(function* () {
+/** The writers of a sink; `opened` has the stream of each table, as often as it was opened. */
+const writers = (opened: Array<string>, change: Change) =>
+  Layer.effect(
+    TableWriters,
+    Effect.map(TableWriters, ({ open }) =>
+      TableWriters.of({
+        open: (stream) =>
+          Effect.suspend(() => {
+            opened.push(stream.definition.name)
+            return Effect.map(open(stream), change)
+          })
+      })
+    )
+  ).pipe(Layer.provide(TableWriterLayer.writersLayer))
+
+const startWith = Effect.fnUntraced(function* (interval: string, change: Change = (table) => table) {
+  const opened: Array<string> = []
+  const sink = Sink.layer.pipe(
+    Layer.provide(writers(opened, change)),
+    Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ FLOE_COMMIT_INTERVAL: interval }))),
+    Layer.fresh
+  )
   const scope = yield* Scope.fork(yield* Effect.scope)
   const sinkOf = Context.get(yield* Layer.buildWithScope(sink, scope), Sink)
-  return { sink: sinkOf, stop: Scope.close(scope, Exit.void) }
+  return { sink: sinkOf, opened: () => opened, stop: Scope.close(scope, Exit.void) }
 })
+const start = startWith("20 millis")
 
 const append = Effect.fnUntraced(function* (stream: string, ...ids: ReadonlyArray<string>) {
   const records = ids.map((id) => JSON.stringify({ id }))
@@ -229,6 +250,103 @@ describe("A sink of several streams", () => {
         yield* start
         const [failure] = yield* poll(failures, ({ length }) => length > 0)
         assert.strictEqual(failure?.stream, "readings")
+      })
+    )
+  )
+
+  it.live("a fault in the middle of a log is reported once, however often the stream is tried again", () =>
+    inFolder((folder) =>
+      Effect.gen(function* () {
+        yield* record("readings")
+        yield* append("readings", "a")
+        const { stop } = yield* start
+        yield* until(folder, "readings", 1)
+        yield* stop
+        yield* append("readings", "b", "c", "d")
+        const damaged = new DatabaseSync(join(folder, "log.db"))
+        damaged.exec(`UPDATE "events:readings" SET value = '{"id":"x"}' WHERE "offset" = 2`)
+        damaged.close()
+        const lines: Array<string> = []
+        const logger = Logger.layer([Logger.make(({ message }) => lines.push(String(message)))])
+        const { opened } = yield* Effect.provide(start, logger)
+        yield* poll(Effect.sync(opened), (names) => names.filter((name) => name === "readings").length > 3)
+        assert.lengthOf(
+          lines.filter((line) => line.includes("The sink goes on with the other streams")),
+          1
+        )
+        assert.deepStrictEqual(
+          lines.filter((line) => line.includes("the cause is fixed;")),
+          []
+        )
+        assert.strictEqual((yield* committed(folder, "readings")).offset, 2, "what comes before the fault")
+        assert.strictEqual((yield* failures)[0]?.stream, "readings")
+      })
+    )
+  )
+
+  it.live("a table that cannot get the columns of a new version is left alone until it can", () =>
+    inFolder((folder) =>
+      Effect.gen(function* () {
+        yield* record("clicks")
+        yield* append("clicks", "a")
+        const { opened } = yield* start
+        yield* until(folder, "clicks", 1)
+        const intact = readFileSync(metadataOf(folder, "clicks"), "utf8")
+        // As if another program had added columns.
+        const foreign = join(tableOf(folder, "clicks"), "metadata", "v2.metadata.json")
+        writeFileSync(foreign, intact.replace(/"last-column-id":\s*1/, '"last-column-id": 7'))
+        const columns: ReadonlyArray<Column> = [
+          { name: "id", type: "string", required: true },
+          { name: "n", type: "int", required: false }
+        ]
+        const next = applied("clicks", columns, [], streamOf("clicks"))
+        yield* Effect.flatMap(Streams, ({ record }) => record(next))
+        const [failure] = yield* poll(failures, ({ length }) => length > 0)
+        assert.match(failure?.reason ?? "", /has used the field id 2 for a column that another program added/)
+        yield* append("clicks", "b")
+        const before = opened().length
+        yield* poll(Effect.sync(opened), ({ length }) => length > before + 1)
+        assert.strictEqual((yield* committed(folder, "clicks")).offset, 1)
+        rmSync(foreign)
+        yield* until(folder, "clicks", 2)
+        assert.deepStrictEqual(yield* ids(folder, "clicks"), ["a", "b"])
+        yield* poll(failures, ({ length }) => length === 0)
+      })
+    )
+  )
+
+  it.live("a stream that failed is opened again only after its last commit", () =>
+    inFolder((folder) =>
+      Effect.gen(function* () {
+        yield* record("readings")
+        yield* append("readings", "a", "b", "c")
+        const damaged = new DatabaseSync(join(folder, "log.db"))
+        damaged.exec(`UPDATE "events:readings" SET value = '{"id":"x"}' WHERE "offset" = 1`)
+        damaged.close()
+        const began = yield* Deferred.make<void>()
+        const release = yield* Deferred.make<void>()
+        const slow: Change = (table) => ({
+          ...table,
+          commit: (progress) =>
+            Effect.andThen(
+              Effect.andThen(Deferred.succeed(began, undefined), Deferred.await(release)),
+              table.commit(progress)
+            )
+        })
+        const { opened } = yield* startWith("1 hour", slow)
+        yield* Deferred.await(began)
+        // The streams are looked at in turn, so readings was looked at in between.
+        for (const name of ["clicks", "visits"]) {
+          yield* record(name)
+          yield* poll(Effect.sync(opened), (names) => names.includes(name))
+        }
+        assert.lengthOf(
+          opened().filter((name) => name === "readings"),
+          1
+        )
+        yield* Deferred.succeed(release, undefined)
+        yield* until(folder, "readings", 1)
+        yield* poll(failures, ([failure]) => failure?.stream === "readings")
       })
     )
   )

@@ -192,6 +192,48 @@ describe("apply on the stack", () => {
   )
 
   it.live(
+    "writes the values of a renamed column, also of events that come after a change died half-way",
+    () =>
+      Effect.gen(function* () {
+        const cwd = yield* temporaryFolder
+        const name = nameOf("renamed")
+        yield* Effect.addFinalizer(() => removed([name]))
+        const file = join(cwd, "floe.streams.ts")
+        const declared = (columns: string) =>
+          writeFileSync(
+            file,
+            `import { Schema } from "effect"\nimport { Column, Stream } from "floe"\nexport const S = Stream.make("${name}", { schema: Schema.Struct({ id: Column.int, ${columns}\n`
+          )
+        declared(`sensor: Schema.optionalKey(Schema.String) }) })`)
+        const created = yield* apply(cwd)
+        assert.strictEqual(created.code, 0, created.err)
+        yield* takes(name, 1)
+
+        declared(`device: Schema.optionalKey(Schema.String) }), renames: { device: "sensor" } })`)
+        yield* killedAt(file, name, "statement 1")
+        assert.include(yield* createStatement(name), "device varchar")
+        yield* Effect.promise(() => produce(name, `{"id":1,"sensor":"a"}`))
+        assert.match(yield* Effect.promise(() => connectorStates(name)), /^STOPPED/)
+        const changed = yield* apply(cwd)
+        assert.strictEqual(changed.code, 0, changed.err)
+        yield* Effect.promise(() => produce(name, `{"id":2,"device":"b"}`))
+        yield* Effect.promise(() =>
+          until(
+            "both events in the table",
+            () => trino(`SELECT id, device FROM iceberg.default.${name} WHERE id < 10 ORDER BY id`),
+            (rows) =>
+              JSON.stringify(rows) ===
+              JSON.stringify([
+                ["1", "a"],
+                ["2", "b"]
+              ])
+          )
+        )
+      }),
+    180_000
+  )
+
+  it.live(
     "refuses a second one at the same time, and a stream whose table somebody altered",
     () =>
       Effect.gen(function* () {

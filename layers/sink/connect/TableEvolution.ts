@@ -1,6 +1,7 @@
 /**
  * Brings what a stream has in the distributed profile to a version, in this order: its pending version in the log, its topics,
- * its table, its connector. Each step may be repeated, so the same call completes one that was interrupted.
+ * its table, its connector. Each step may be repeated, so the same call completes one that was interrupted. While a column is
+ * renamed, the connector is stopped.
  */
 import { Effect, Layer, Option, Schema } from "effect"
 import { Connector, connectorOf } from "../../../services/Connector.ts"
@@ -38,6 +39,15 @@ const asFailure = Effect.mapError(
   (cause: { readonly _tag: string; readonly message: string }) =>
     new EvolutionFailed({ reason: cause.message, isTemporary: temporary.has(cause._tag), cause })
 )
+
+/** The sink drops in silence a value whose column is not in the table, so the former settings do not fit a renamed column. */
+const isRenamed = (applied: AppliedStream | undefined, { definition, ids }: AppliedStream) => {
+  const before = applied?.definition.columns ?? []
+  return definition.columns.some(
+    ({ name }) =>
+      !before.some((column) => column.name === name) && before.some((column) => ids[column.name] === ids[name])
+  )
+}
 
 /** A comment of a column that somebody changed is no reason to refuse a change. */
 const isShape = ({ statement }: { readonly statement: string }) => !statement.startsWith("COMMENT ")
@@ -145,10 +155,25 @@ const make = Effect.gen(function* () {
     return true
   })
 
-  const resume = Effect.fnUntraced(function* (name: string, stream: string) {
+  const readersGone = (name: string, stream: string) => {
     const ids = [`connect-${name}`, coordinatorOf(stream)]
-    yield* Readers.none(ids, Readers.count(ids))
-    yield* connector.resume(name)
+    return Readers.none(ids, Readers.count(ids))
+  }
+
+  const resume = (name: string, stream: string) =>
+    Effect.andThen(
+      readersGone(name, stream),
+      Effect.suspend(() => connector.resume(name))
+    )
+
+  /** Whether it was running. A connector that is stopped stays so if this dies, also through a restart of Kafka Connect. */
+  const stop = Effect.fnUntraced(function* (name: string, stream: string) {
+    const status = yield* connector.status(name).pipe(Effect.catchTag("ConnectorMissing", () => Effect.undefined))
+    if (status === undefined || status.connector.state === "STOPPED" || status.connector.state === "PAUSED")
+      return false
+    yield* connector.stop(name)
+    yield* readersGone(name, stream)
+    return true
   })
 
   const evolve = Effect.fn("TableEvolution.evolve")(
@@ -160,10 +185,11 @@ const make = Effect.gen(function* () {
       yield* onProgress(`${name}: creating its topics`)
       yield* createTopics(name)
       const topic = Option.getOrUndefined(yield* topics.describe(name))
+      const wasRunning = isRenamed(history.at(-1), next) && (yield* stop(connectorOf(name), name))
       yield* EvolveTable.bringTo(next, { bucket, logId: topic?.id }, (step) => onProgress(`${name}: ${step}`))
       yield* onProgress(`${name}: registering its connector`)
       // Asked before it gets its settings: for a moment after that its state is another one.
-      const isStopped = before !== undefined && (yield* isLeftStopped(connectorOf(name), name))
+      const isStopped = (wasRunning || before !== undefined) && (yield* isLeftStopped(connectorOf(name), name))
       yield* register(connectorOf(name), IcebergSink.configOf(sink, [...history, next]))
       if (isStopped) yield* resume(connectorOf(name), name)
     },

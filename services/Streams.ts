@@ -29,6 +29,8 @@ export class Streams extends Context.Service<
     readonly record: (stream: AppliedStream) => Effect.Effect<void, LogUnavailable | LogCorrupt>
     /** Notes durably, before anything else is changed, which version is coming; `record` ends it. A no-op where tables have their version. */
     readonly begin: (stream: AppliedStream) => Effect.Effect<void, LogUnavailable | LogCorrupt>
+    /** Ends what `begin` noted of a stream, if nothing else was changed for it. */
+    readonly withdraw: (name: string) => Effect.Effect<void, LogUnavailable | LogCorrupt>
     /** The versions that were begun and not recorded: one is being applied now, or died half-way. */
     readonly pending: Effect.Effect<ReadonlyArray<AppliedStream>, LogUnavailable | LogCorrupt>
   }

@@ -26,6 +26,7 @@ export const streams = StreamsLayer.layer.pipe(
         history: (name) => (name === weather ? Effect.succeed([weatherStream]) : missing),
         pending: missing,
         begin: () => missing,
+        withdraw: () => missing,
         record: () => missing
       })
     )

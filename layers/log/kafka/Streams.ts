@@ -91,6 +91,7 @@ const make = Effect.fnUntraced(function* (topic: string) {
       yield* assertNext(stream)
       yield* write([[pendingKey(stream.definition.name), valueOf(stream)]])
     }),
+    withdraw: Effect.fn("Streams.withdraw")((name: string) => write([[pendingKey(name), null]])),
     record: Effect.fn("Streams.record")(function* (stream: AppliedStream) {
       yield* Effect.mapError(create, unavailable("streams"))
       const { pending } = yield* assertNext(stream)

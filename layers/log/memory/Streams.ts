@@ -12,6 +12,7 @@ export const layer = Layer.sync(Streams, () => {
   return Streams.of({
     all,
     begin: (stream) => Effect.sync(() => void begun.set(stream.definition.name, stream)),
+    withdraw: (name) => Effect.sync(() => void begun.delete(name)),
     pending: Effect.sync(() => [...begun.values()]),
     find: Effect.fnUntraced(function* (name) {
       const found = histories.get(name)?.at(-1)

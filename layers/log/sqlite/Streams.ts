@@ -86,6 +86,7 @@ export const layer = Layer.effect(
     return Streams.of({
       all,
       begin: () => Effect.void,
+      withdraw: () => Effect.void,
       pending: Effect.succeed([]),
       find: Effect.fn("Streams.find")(function* (name: string) {
         const streams = yield* all

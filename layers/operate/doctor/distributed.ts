@@ -71,7 +71,7 @@ const ofStreams = Effect.fnUntraced(function* ({ commitLagLimit }: Limits) {
       return yield* provideChecks([
         topicsOf(stream, partitions),
         tableOf(stream, bucket, changing.includes(name)),
-        connectorOfStream(name, sink, history),
+        connectorOfStream(name, sink, history, changing.includes(name)),
         commitsOf(name, commitLagLimit)
       ])
     })

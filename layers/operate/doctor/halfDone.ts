@@ -31,7 +31,7 @@ export const halfDone = ({ isRunning, names, needs }: Options) => ({
     const changes = begun.flat()
     if (changes.length === 0) return []
     const running = yield* isRunning
-    return changes.map(({ before, name, next: { version }, stopped }): Finding => {
+    return changes.map(({ before, isBinding, name, next: { version }, stopped }): Finding => {
       const consequence =
         before === undefined
           ? "The server does not accept its events yet."
@@ -46,7 +46,9 @@ export const halfDone = ({ isRunning, names, needs }: Options) => ({
         : {
             finding: `A change of the stream ${name} to version ${version} stopped ${stopped}.`,
             consequence,
-            fix: "`floe streams apply`, with the declaration, completes it."
+            fix: isBinding
+              ? "`floe streams apply`, with the declaration, completes it."
+              : "`floe streams apply` completes it, or drops it if the declaration does not have it any more."
           }
     })
   })

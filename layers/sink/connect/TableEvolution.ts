@@ -201,10 +201,15 @@ const make = Effect.gen(function* () {
     function* (history: ReadonlyArray<AppliedStream>) {
       const stream = history.at(-1)?.definition.name
       if (stream === undefined) return []
+      const begun = yield* pendingOf(stream)
+      if (begun !== undefined) yield* streams.withdraw(stream)
       const made = yield* createTopics(stream)
       const outcome = yield* register(connectorOf(stream), IcebergSink.configOf(sink, history))
       const registered = { created: "was registered again", updated: "has its new settings" }
       return [
+        ...(begun === undefined
+          ? []
+          : [`its change to version ${begun.version} is not declared any more, and dropped`]),
         ...made.map((topic) => `the topic ${topic} was created again`),
         ...(outcome === "unchanged" ? [] : [`the connector ${connectorOf(stream)} ${registered[outcome]}`])
       ]

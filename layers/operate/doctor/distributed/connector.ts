@@ -17,14 +17,25 @@ interface Sink {
   readonly argument: string
   /** What registers it. */
   readonly register: string
+  /** What starts it when it is stopped. */
+  readonly start: string
 }
 
-const sinkOf = (stream: string): Sink => {
+/** `isChanging`: an apply that died half-way may have stopped it, and its settings do not fit its table then. */
+const sinkOf = (stream: string, isChanging = false): Sink => {
   const name = connectorOf(stream)
   const coordinator = coordinatorOf(stream)
   return stream === weather
-    ? { name, coordinator, argument: "", register: "floe connector register" }
-    : { name, coordinator, argument: ` ${name}`, register: "floe streams apply" }
+    ? { name, coordinator, argument: "", register: "floe connector register", start: "floe connector resume" }
+    : {
+        name,
+        coordinator,
+        argument: ` ${name}`,
+        register: "floe streams apply",
+        start: isChanging
+          ? "`floe streams apply` completes the change of the stream, and starts it"
+          : `floe connector resume ${name}`
+      }
 }
 
 const notLanding = "New events stay in the topic and do not reach the table."
@@ -67,15 +78,16 @@ const outlived = ({ name, argument }: Sink): Finding => ({
 })
 
 const ofState = (
-  { argument }: Sink,
+  { argument, start }: Sink,
   what: string,
   { state, trace }: { readonly state: string; readonly trace: string | null }
 ) => {
   switch (state) {
     case "RUNNING":
       return []
-    case "PAUSED":
     case "STOPPED":
+      return [{ finding: `${what} is ${state}.`, consequence: notLanding, fix: start }]
+    case "PAUSED":
       return [{ finding: `${what} is ${state}.`, consequence: notLanding, fix: `floe connector resume${argument}` }]
     case "FAILED":
       return [
@@ -171,9 +183,10 @@ export const connector = (settings: IcebergSink.SinkSettings) =>
 export const connectorOfStream = (
   stream: string,
   settings: IcebergSink.SinkSettings,
-  history: ReadonlyArray<AppliedStream>
+  history: ReadonlyArray<AppliedStream>,
+  isChanging = false
 ) => {
-  const sink = sinkOf(stream)
+  const sink = sinkOf(stream, isChanging)
   const one = check(`connector of ${stream}`, sink, IcebergSink.configOf(settings, history))
   const coordinators = Effect.gen(function* () {
     const group = Option.getOrUndefined(yield* (yield* ConsumerGroups).find(sink.coordinator))

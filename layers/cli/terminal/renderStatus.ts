@@ -73,25 +73,28 @@ const factsOf = (status: Status): ReadonlyArray<readonly [name: string, value: s
   ]
 }
 
-const streamLine = ({ failed, lag, log, name, paused, table, unread }: StreamStatus) => {
-  const failure = failed ?? unread.log ?? unread.table
-  if (failure !== null) return `  ${name.padEnd(12)} ${failure}`
-  const rows = table?.rows == null ? [] : [plural(table.rows, "row")]
-  const facts = [`log end ${counted(log?.end ?? 0)}`, `lag ${lagOf(lag)}`, ...rows, ...(paused ? ["paused"] : [])]
-  return `  ${name.padEnd(12)} ${facts.join(", ")}`
-}
+const streamLine =
+  (width: number) =>
+  ({ failed, lag, log, name, paused, table, unread }: StreamStatus) => {
+    const failure = failed ?? unread.log ?? unread.table
+    if (failure !== null) return `  ${name.padEnd(width)} ${failure}`
+    const rows = table?.rows == null ? [] : [plural(table.rows, "row")]
+    const facts = [`log end ${counted(log?.end ?? 0)}`, `lag ${lagOf(lag)}`, ...rows, ...(paused ? ["paused"] : [])]
+    return `  ${name.padEnd(width)} ${facts.join(", ")}`
+  }
 
 /** Lines are at most `width` columns, except for text that can be neither cut nor wrapped. */
 export const renderStatus = (status: Status, paint: Colorize, width: number) => {
   const { profile, at, components, streams = [] } = status
   const column = Math.max(8, ...components.map(({ name }) => name.length))
+  const names = Math.max(12, ...streams.map(({ name }) => name.length))
   return [
     `${paint("bold", `Floe, ${profile} profile`)}  ${paint("gray", at)}`,
     "",
     ...components.flatMap((one) => linesOf(one, column, paint, width)),
     "",
     ...factsOf(status).map(([name, value]) => `  ${name.padEnd(12)} ${value}`),
-    ...(streams.length === 0 ? [] : ["", ...streams.map(streamLine)]),
+    ...(streams.length === 0 ? [] : ["", ...streams.map(streamLine(names))]),
     ""
   ].join("\n")
 }

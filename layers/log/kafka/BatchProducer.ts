@@ -26,9 +26,9 @@ const checkInterval = 100
 const metadataInterval = "5 seconds"
 
 /** The leader moved, or replicas are missing: the same batch is sent again. */
-const temporary = new Set([3, 5, 6, 7, 8, 13, 14, 19, 20, 56, 74, 75])
-/** The broker does not continue this producer's sequence. */
-const sequenceLost = new Set([45, 46, 47, 59, 90])
+const temporary = new Set([2, 3, 5, 6, 7, 8, 13, 14, 19, 20, 56, 74, 75])
+/** The broker checked the batch and did not log it, and expects its sequence numbers again: too large, not authorized, invalid. */
+const refused = new Set([codes.recordTooLarge, 17, 18, 29, 31, 32, 43, 44, 87])
 
 const noHeaders: ReadonlyArray<Header> = []
 
@@ -100,13 +100,17 @@ export const connect = Effect.fnUntraced(function* (
     const queue = partitions[partition]
     if (queue === undefined || ended !== undefined) return true
     if (temporary.has(code)) return false
-    if (sequenceLost.has(code)) end(errorOf(code))
-    else if (code === 0) {
+    if (code === 0) {
       seen = undefined
       reported(queue.accept(offset))
-    } else {
+    } else if (refused.has(code) && !queue.isRepeated()) {
       onTrouble({ fatal: false, cause: errorOf(code) })
       reported(queue.refuse(errorOf(code)))
+    } else {
+      // It may be logged, or the sequence is lost: other messages with its numbers would be taken for a repeat.
+      const error = errorOf(code)
+      // Only a refusal says that nothing is logged.
+      end(code === codes.recordTooLarge ? { ...error, code: codes.fatal } : error)
     }
     return true
   }

@@ -35,6 +35,7 @@ const report = (messages: ReadonlyArray<Message>, each: (message: Message, i: nu
 export const make = (partition: number, leader: number) => {
   let waiting: Array<Message> = []
   let sent: Sent | undefined
+  let attempts = 0
   let sequence = 0
 
   const take = (most: number) => {
@@ -74,9 +75,13 @@ export const make = (partition: number, leader: number) => {
       if (sent === undefined && waiting.length > 0) {
         const messages = take(mostBytes)
         sent = { messages, bytes: encode(messages, { producerId, epoch, sequence }, checksum) }
+        attempts = 0
       }
+      attempts++
       return sent?.bytes
     },
+    /** The batch was sent before, without an answer that tells whether it is logged. */
+    isRepeated: () => attempts > 1,
     /** The batch is logged from this offset. Returns the number of its messages, as do the others. */
     accept: (offset: number) => {
       const { messages } = sent ?? { messages: [] }

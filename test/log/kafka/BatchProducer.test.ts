@@ -183,6 +183,7 @@ it.live("a batch that the broker refuses takes no sequence numbers", () =>
 
 for (const [what, happens, code] of [
   ["the broker lost its sequence", ({ answer }: Request) => answer(45, -1), 45],
+  ["an answer does not tell whether the batch is logged", ({ answer }: Request) => answer(-1, -1), -1],
   ["no answer comes in time", () => {}, -192]
 ] as const) {
   it.live(`if ${what}, the producer ends and everything fails`, () =>
@@ -199,3 +200,18 @@ for (const [what, happens, code] of [
     })
   )
 }
+
+it.live("a batch that is refused when it is sent again may be logged already, so the producer ends", () =>
+  Effect.gen(function* () {
+    const { producer, next, troubles } = yield* played
+    const sent = sending(producer, ["a"])
+    const one = yield* next
+    one.cut()
+    const again = yield* next
+    again.answer(10, -1)
+    // Not 10, which would say that nothing is logged.
+    assert.strictEqual(yield* sent, -150)
+    assert.isTrue(troubles.some(({ fatal }) => fatal))
+    assert.throws(() => void sending(producer, ["b"]))
+  })
+)

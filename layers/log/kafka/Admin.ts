@@ -5,6 +5,7 @@ import { type Config, Context, Effect, Layer, Scope } from "effect"
 import { kafkaBrokers, kafkaSecurity } from "../../../services/Settings.ts"
 import { failureOf } from "./adminFailures.ts"
 import { optionsOf } from "./adminOptions.ts"
+import { ignoreLateErrors } from "./connectionErrors.ts"
 import type { KafkaFailure } from "./failures.ts"
 import { explained } from "./listener.ts"
 import { checked, isReadable, type KafkaSettingsWrong, notTaken } from "./Security.ts"
@@ -41,7 +42,11 @@ const make = Effect.gen(function* () {
   const explain = explained(brokers, security)
   const scope = yield* Effect.scope
   const connect = Effect.acquireRelease(
-    Effect.promise(async () => new (await import("@platformatic/kafka")).Admin(options)),
+    Effect.promise(async () => {
+      const client = new (await import("@platformatic/kafka")).Admin(options)
+      ignoreLateErrors(client)
+      return client
+    }),
     (client) => Effect.promise(() => client.close().catch(() => {}))
   )
   const client = yield* Effect.cached(Scope.provide(connect, scope))

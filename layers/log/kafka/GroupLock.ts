@@ -3,6 +3,7 @@ import { type Duration, Effect, Schedule } from "effect"
 import { monotonic } from "../../runtime/elapsed.ts"
 import { Admin } from "./Admin.ts"
 import { failureOf } from "./adminFailures.ts"
+import { ignoreLateErrors } from "./connectionErrors.ts"
 
 /** Milliseconds; a join may wait until the session of a dead member has expired. */
 const session = { sessionTimeout: 10_000, rebalanceTimeout: 10_000, heartbeatInterval: 2_000, requestTimeout: 15_000 }
@@ -26,6 +27,7 @@ export const make = Effect.gen(function* () {
           const consumer = new Consumer({ ...options, ...session, groupId })
           // The consumer retries by itself; an unhandled error event would end the process.
           consumer.on("error", () => {})
+          ignoreLateErrors(consumer)
           try {
             await consumer.joinGroup()
           } catch (cause) {

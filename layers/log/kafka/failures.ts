@@ -102,6 +102,8 @@ export const reasonOfLine = (line: string): Reason | undefined => {
   const refused = /^Connect to \S+#(\S+) failed: ([^(]+)/.exec(text)
   if (refused !== null) return reasons.unanswered(refused[1] ?? "", (refused[2] ?? "").trim().toLowerCase())
   if (/^SSL handshake failed: Disconnected|^Disconnected: SSL connection closed/.test(text)) return reasons.closed()
+  // A broker that hangs names no mechanisms either.
+  if (/^SASL .*: Local: Timed out/.test(text)) return undefined
   if (/^SASL .*broker's supported mechanisms: *(\(|$)/.test(text)) return reasons.wantsNoUser()
   if (text.startsWith("SASL ")) return reasons.unauthenticated()
   if (/^SSL |SSL routines|certificate/.test(text)) {

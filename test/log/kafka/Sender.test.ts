@@ -124,6 +124,13 @@ describe("What the Kafka client reports", () => {
     it(`is reported as: ${reason}`, () => assert.include(reasonOfLine(line)?.message ?? "", reason))
   }
 
+  it("does not say why a broker that hangs does not answer", () =>
+    assert.isUndefined(
+      reasonOfLine(
+        "[thrd:sasl_plaintext://localhost:9092/bootstrap]: sasl_plaintext://localhost:9092/1: SASL PLAIN mechanism handshake failed: Local: Timed out: broker's supported mechanisms:  (after 1500ms in state AUTH_HANDSHAKE)"
+      )
+    ))
+
   it("names the missing topic, and how to create it", () => {
     const failure = failureOf({ code: 3, message: "Unknown topic" }, "localhost:9092", "weather", undefined)
     assert.include(

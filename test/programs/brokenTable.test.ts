@@ -30,7 +30,9 @@ it.live(
       writeFileSync(join(cwd, "floe.streams.ts"), module)
       const program = yield* run(process.execPath, [built("standalone")], env, { cwd })
       yield* Effect.promise(() => program.printed(/Floe runs at/))
-      assert.include(program.output(), "The generator of fake weather is off, as streams are declared")
+      yield* Effect.promise(() =>
+        program.until((output) => output.includes("The generator of fake weather is off, as streams are declared"))
+      )
       let id = 0
       const post = (stream: string) =>
         Effect.promise(async () => {

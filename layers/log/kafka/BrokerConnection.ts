@@ -102,9 +102,10 @@ export const make = Effect.fnUntraced(function* (
       drop(broker)
       pause(broker)
     },
-    /** A connection to any broker. */
+    /** A connection to a broker; to another one each time, as one of them may be down. */
     first: Effect.callback<Connection, unknown>((resume) => {
-      const [broker] = brokers.values()
+      const all = [...brokers.values()]
+      const broker = all[Math.floor(Math.random() * all.length)]
       if (broker === undefined) return resume(Effect.fail(new Error("the cluster has no brokers")))
       open(broker, (error) =>
         resume(broker.connection === undefined ? Effect.fail(error) : Effect.succeed(broker.connection))

@@ -1,11 +1,9 @@
 /** A stream is changed: the table first, then the log, which the server follows. */
-import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { assert, it } from "@effect/vitest"
 import { Effect, Schedule } from "effect"
-import { temporaryFolder } from "../support/dataFolder.ts"
-import { built, floe, freePort, run } from "../support/program.ts"
+import { project as projectOf } from "../support/project.ts"
 
 const module = (fields: string, more = "") => `
 import { Column, Partition, Stream } from "floe"
@@ -36,29 +34,11 @@ const later = (n: string) => ({
   place: { x: 1, y: 2 }
 })
 
-const project = Effect.gen(function* () {
-  const cwd = yield* temporaryFolder
-  const port = yield* freePort
-  const env = {
-    FLOE_DATA: join(cwd, "data"),
-    FLOE_PORT: String(port),
-    FLOE_INTERVAL: "1 hour",
-    FLOE_COMMIT_INTERVAL: "100 millis"
-  }
-  const post = (event: object) =>
-    Effect.promise(async () => {
-      const response = await fetch(`http://127.0.0.1:${port}/streams/visits/events`, {
-        method: "POST",
-        headers: { "content-type": "application/json" },
-        body: JSON.stringify(event)
-      })
-      return { status: response.status, text: await response.text() }
-    })
+const project = Effect.map(projectOf("100 millis"), (one) => {
+  const post = (event: object) => Effect.promise(() => one.post("/streams/visits/events", event))
   return {
-    data: env.FLOE_DATA,
-    write: (text: string) => writeFileSync(join(cwd, "floe.streams.ts"), text),
-    start: run(process.execPath, [built("standalone")], env, { cwd }),
-    floe: (...args: ReadonlyArray<string>) => floe(args, env, { cwd }),
+    ...one,
+    start: one.start("standalone"),
     post,
     /** Posts until the server has the definition that fits. */
     posted: (event: object) =>

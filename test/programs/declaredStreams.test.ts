@@ -1,10 +1,8 @@
 /** From a module of streams to rows in a table, in the folder of a project. */
-import { writeFileSync } from "node:fs"
-import { join } from "node:path"
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { temporaryFolder } from "../support/dataFolder.ts"
-import { built, floe, freePort, result, run } from "../support/program.ts"
+import { result } from "../support/program.ts"
+import { project as projectOf } from "../support/project.ts"
 
 const module = (fields: string, name = "readings") => `
 import { Column, Partition, Stream } from "floe"
@@ -13,29 +11,10 @@ export const Some = Stream.make("${name}", { schema: Schema.Struct({ ${fields} }
 `
 const fields = "taken: Column.timestamptz, celsius: Schema.Finite, price: Schema.optionalKey(Column.decimal(12, 2))"
 
-const project = Effect.gen(function* () {
-  const cwd = yield* temporaryFolder
-  const port = yield* freePort
-  const env = {
-    FLOE_DATA: join(cwd, "data"),
-    FLOE_PORT: String(port),
-    FLOE_INTERVAL: "1 hour",
-    FLOE_COMMIT_INTERVAL: "100 millis"
-  }
-  return {
-    write: (text: string) => writeFileSync(join(cwd, "floe.streams.ts"), text),
-    start: (program: string) => run(process.execPath, [built(program)], env, { cwd }),
-    floe: (...args: ReadonlyArray<string>) => floe(args, env, { cwd }),
-    post: (path: string, body: unknown) =>
-      Effect.promise(() =>
-        fetch(`http://127.0.0.1:${port}${path}`, {
-          method: "POST",
-          headers: { "content-type": "application/json" },
-          body: JSON.stringify(body)
-        })
-      )
-  }
-})
+const project = Effect.map(projectOf("100 millis"), (one) => ({
+  ...one,
+  post: (path: string, body: unknown) => Effect.promise(() => one.post(path, body))
+}))
 
 it.live(
   "a stream that is new is created by the start, and its events become typed rows",
@@ -58,7 +37,7 @@ it.live(
         { taken: "2026-11-27T11:11:12.5+01:00", celsius: -0.5, price: 1.1 },
         { taken: "1969-12-31T23:59:59.999999Z", celsius: 2 }
       ])
-      assert.strictEqual(good.status, 200, yield* Effect.promise(() => good.text()))
+      assert.strictEqual(good.status, 200, good.text)
       yield* Effect.promise(() => program.printed(/readings.*committed 2 rows|committed 2 rows.*readings/))
       const { out, err } = yield* floe(
         "query",

@@ -273,7 +273,8 @@ export class Api extends HttpApi.make("floe")
     OpenApi.annotations({
       title: "Floe",
       version: "0.1.0",
-      description: "Takes weather events over HTTP; a 200 response means that they are durable.",
+      description:
+        "Takes events of typed streams over HTTP, and of the built-in stream weather; a 200 response means that they are durable.",
       // An empty `securitySchemes` makes the page offer a login.
       transform: ({ components: { securitySchemes: _, ...components }, ...rest }) => ({ ...rest, components })
     })

@@ -1,5 +1,5 @@
 /** `npm start` with a table that is broken: its stream waits, all else goes on, and every command says so. */
-import { readFileSync, renameSync, writeFileSync } from "node:fs"
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -70,9 +70,14 @@ it.live(
       assert.strictEqual(doctor.code, 1)
       assert.match(doctor.out, /^FAIL +sink of clicks +The sink reports for the stream clicks: The table is broken/m)
       assert.match(doctor.out, /^FAIL +table of clicks +The table's metadata cannot be used: .*v1\.metadata\.json/m)
+      assert.match(doctor.out, /^ +→ Move the table away\. A sink that runs builds it again from the log/m)
       assert.match(doctor.out, /^ok +sink of visits/m)
       const connector = yield* floe(["connector", "status", "iceberg-sink-clicks"], env)
       assert.match(connector.out, /FAILED/)
+      assert.match(
+        connector.err,
+        /fix the reason given above; the sink then tries again by itself, at most 30 s later\.$/m
+      )
 
       writeFileSync(metadata, intact)
       yield* committed("clicks", 1)
@@ -87,6 +92,15 @@ it.live(
       yield* exists(join(tableOf("clicks"), "metadata", "version-hint.text"))
       assert.deepStrictEqual(yield* ids("clicks"), [0, 2, 4])
       assert.deepStrictEqual(yield* ids("visits"), [1, 3])
+      yield* poll(floe(["status"], env), ({ code }) => code === 0)
+
+      const ofWeather = join(tableOf("weather"), "metadata")
+      mkdirSync(ofWeather, { recursive: true })
+      writeFileSync(join(ofWeather, "v1.metadata.json"), "{")
+      const impaired = yield* poll(floe(["doctor"], env), ({ out }) => /^FAIL +sink of weather/m.test(out))
+      assert.match(impaired.out, /^ok +sink +The sink runs\.$/m)
+      assert.match(impaired.out, /^ok +sink of visits/m)
+      rmSync(tableOf("weather"), { recursive: true })
       yield* poll(floe(["status"], env), ({ code }) => code === 0)
       program.signal("SIGTERM")
       assert.deepStrictEqual(yield* Effect.promise(() => program.ended), { code: 0, signal: null })

@@ -63,13 +63,17 @@ const linesOf = ({ name, connector, tasks }: ConnectorStatus) => [
 class NotRunning extends Schema.TaggedError<NotRunning>()("NotRunning", {
   name: Schema.String,
   states: Schema.Array(Schema.String),
-  profile: Schema.String
+  profile: Schema.String,
+  /** The worker still runs: it has stopped only this connector. */
+  isAlive: Schema.Boolean
 }) {
   override get message() {
     const state = this.states.length === 0 ? "it has no task yet" : this.states.join(", ")
     const advice = this.states.some((state) => state.includes("FAILED"))
       ? this.profile === "embedded"
-        ? "fix the reason given above, then start the sink again (npm start, or node dist/sink.js)"
+        ? this.isAlive
+          ? "fix the reason given above; the sink then tries again by itself, at most 30 s later"
+          : "fix the reason given above, then start the sink again (npm start, or node dist/sink.js)"
         : `fix what its trace names, then run floe connector restart ${this.name} --only-failed`
       : this.states.some((state) => state.includes("PAUSED"))
         ? `run floe connector resume ${this.name} to resume it`
@@ -86,7 +90,7 @@ const notRunning = ({ name, connector, tasks }: ConnectorStatus, profile: string
     ...tasks.filter(({ state }) => state !== "RUNNING").map(({ id, state }) => `task ${id} is ${state}`)
   ]
   return states.length > 0 || tasks.length === 0
-    ? Option.some(new NotRunning({ name, states, profile }))
+    ? Option.some(new NotRunning({ name, states, profile, isAlive: tasks.some(({ worker }) => worker !== null) }))
     : Option.none()
 }
 

@@ -11,7 +11,7 @@ import { clock } from "./clock.ts"
 import * as FolderChecks from "./embedded/folder.ts"
 import { log, logOf } from "./embedded/log.ts"
 import * as ServerChecks from "./embedded/server.ts"
-import { sink, sinkOf } from "./embedded/sink.ts"
+import { sink, sinkOf, sinkOfWeather, sinkRuns } from "./embedded/sink.ts"
 import { table, tableOf } from "./embedded/table.ts"
 import { files } from "./files.ts"
 import { halfDone } from "./halfDone.ts"
@@ -39,6 +39,10 @@ export const make = Effect.fnUntraced(function* (limits: Partial<Limits> = {}) {
   const ofStreams = yield* Effect.forEach(streams, (stream) =>
     provideChecks([logOf(stream), sinkOf(stream, commitLagLimit), tableOf(stream)])
   )
+  const sinks =
+    streams.length === 0
+      ? yield* provideChecks([sink(commitLagLimit)])
+      : yield* provideChecks([sinkRuns, sinkOfWeather(commitLagLimit)])
   return Checks.of({
     all: [
       ...(yield* provideChecks([
@@ -48,8 +52,10 @@ export const make = Effect.fnUntraced(function* (limits: Partial<Limits> = {}) {
         FolderChecks.disk(folder.root, roomBytes),
         FolderChecks.folder(folder),
         clock(Result.isSuccess(target) ? target.success.url : undefined, yield* ClockSteps.last),
-        log,
-        sink(commitLagLimit),
+        log
+      ])),
+      ...sinks,
+      ...(yield* provideChecks([
         table,
         files({
           ended: smallFilesEnded,

@@ -6,7 +6,7 @@ import { connectorOf } from "../../../../services/Connector.ts"
 import { DataFolder } from "../../../../services/DataFolder.ts"
 import { EventLogReader, type LogReader } from "../../../../services/EventLog.ts"
 import { StreamSinks } from "../../../../services/StreamSinks.ts"
-import { TableReader } from "../../../../services/TableReader.ts"
+import { TableReader, weather } from "../../../../services/TableReader.ts"
 import { isDamage } from "../../../log/sqlite/logFailures.ts"
 import type { ControlUnavailable } from "../../../sink/SinkControl.ts"
 import { type SinkState, sinkState } from "../../status/sinkState.ts"
@@ -128,12 +128,13 @@ export const sinkOf = (stream: string, commitLagLimit: Duration.Duration) => ({
   })
 })
 
-/** `commitLagLimit`: how long an event may be in the log but not in the table. */
-export const sink = (commitLagLimit: Duration.Duration) => ({
-  name: "sink",
-  needs: ["data"],
-  ok: `The sink runs, and no event has waited for it for more than ${Duration.format(commitLagLimit)}.`,
-  run: Effect.gen(function* () {
+const ifDamaged = Effect.fnUntraced(function* (error: ControlUnavailable) {
+  const folder = yield* DataFolder
+  return isDamaged(folder, error) ? [damagedControl(folder, error)] : yield* error
+})
+
+const ofWeather = (commitLagLimit: Duration.Duration) =>
+  Effect.gen(function* () {
     const state = ofState(yield* sinkState)
     if (state !== undefined) return [state]
     const current = yield* Effect.option((yield* TableReader).current)
@@ -148,13 +149,33 @@ export const sink = (commitLagLimit: Duration.Duration) => ({
       fix: lookAtOutput
     }
     return [finding]
-  }).pipe(
-    Effect.catchIf(
-      (error) => error._tag === "ControlUnavailable",
-      Effect.fnUntraced(function* (error) {
-        const folder = yield* DataFolder
-        return isDamaged(folder, error) ? [damagedControl(folder, error)] : yield* error
-      })
-    )
+  })
+
+/** `commitLagLimit`: how long an event may be in the log but not in the table. */
+export const sink = (commitLagLimit: Duration.Duration) => ({
+  name: "sink",
+  needs: ["data"],
+  ok: `The sink runs, and no event has waited for it for more than ${Duration.format(commitLagLimit)}.`,
+  run: Effect.catchIf(ofWeather(commitLagLimit), (error) => error._tag === "ControlUnavailable", ifDamaged)
+})
+
+/** Where there are other streams, which the sink may write although it does not write weather. */
+export const sinkRuns = {
+  name: "sink",
+  needs: ["data"],
+  ok: "The sink runs.",
+  run: sinkState.pipe(
+    Effect.map((state) => {
+      const finding = state._tag === "Paused" || state._tag === "Impaired" ? undefined : ofState(state)
+      return finding === undefined ? [] : [finding]
+    }),
+    Effect.catchIf((error) => error._tag === "ControlUnavailable", ifDamaged)
   )
+}
+
+export const sinkOfWeather = (commitLagLimit: Duration.Duration) => ({
+  name: `sink of ${weather}`,
+  needs: ["sink"],
+  ok: `No event of ${weather} has waited for the sink for more than ${Duration.format(commitLagLimit)}.`,
+  run: ofWeather(commitLagLimit)
 })

@@ -48,7 +48,7 @@ const rebuild = Effect.gen(function* () {
 
 /** For a table that cannot be opened. Nothing is deleted. */
 const startOver = ({ root, table }: Folder) =>
-  `Stop the sink, move the table away, and start the sink again; it rebuilds the table from the log, without what other programs have written to it or deleted from it: mv ${shellQuoted(table)} ${shellQuoted(freeName(join(root, `${basename(table)}-broken`)))}`
+  `Move the table away. A sink that runs builds it again from the log, at most 30 s later, without what other programs have written to it or deleted from it; start the sink if none runs: mv ${shellQuoted(table)} ${shellQuoted(freeName(join(root, `${basename(table)}-broken`)))}`
 
 const unreadable = (folder: Folder, finding: string): Finding => ({
   finding,

@@ -1,6 +1,7 @@
 import { ConfigProvider, Effect, Option, Schema, Stream } from "effect"
 import { Command } from "effect/cli"
-import { type Setting, settings } from "../../../services/Settings.ts"
+import type { Setting } from "../../../services/Setting.ts"
+import { settings } from "../../../services/Settings.ts"
 import { sentenceOf } from "../../runtime/Shutdown.ts"
 import { colorize as painter } from "../terminal/colorize.ts"
 import { cell } from "../terminal/formatTable.ts"

@@ -1,5 +1,6 @@
 /** The tables of docs/configuration.md, from the descriptions of the settings. */
-import { type Setting, settings } from "../../../services/Settings.ts"
+import type { Setting } from "../../../services/Setting.ts"
+import { settings } from "../../../services/Settings.ts"
 
 const row = ({ name, byDefault, without, readBy, meaning }: Setting) =>
   `| \`${name}\` | ${byDefault === undefined ? without : `\`${byDefault}\``} | ${readBy} | ${meaning} |`

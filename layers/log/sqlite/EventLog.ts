@@ -18,6 +18,7 @@ import {
 import * as ageClock from "../../runtime/ageClock.ts"
 import { acquire } from "../../runtime/ProcessLock.ts"
 import { plural } from "../../runtime/plural.ts"
+import type { Outcome } from "./answerTo.ts"
 import * as Reader from "./EventLogReader.ts"
 import * as LogWriter from "./LogWriter.ts"
 import { unavailable, whenReading, whenWriting } from "./logFailures.ts"
@@ -94,7 +95,7 @@ const make = Effect.gen(function* () {
     return queue.splice(0, count)
   }
 
-  const written = (writer: LogWriter.LogWriter, group: ReadonlyArray<Waiting>): ReadonlyArray<LogWriter.Outcome> => {
+  const written = (writer: LogWriter.LogWriter, group: ReadonlyArray<Waiting>): ReadonlyArray<Outcome> => {
     try {
       const outcomes = writer.write(group, keysNow())
       checkMark()

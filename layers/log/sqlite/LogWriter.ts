@@ -2,24 +2,15 @@
 import type { DatabaseSync } from "node:sqlite"
 import { Effect } from "effect"
 import type { DataFolder } from "../../../services/DataFolder.ts"
-import {
-  type Append,
-  type Appended,
-  AppendOutcomeUnknown,
-  type IdempotencyKey,
-  isSameRequest,
-  KeyReused,
-  LogCorrupt,
-  type LogRecord,
-  type LogUnavailable
-} from "../../../services/EventLog.ts"
+import { type Append, AppendOutcomeUnknown, type LogRecord } from "../../../services/EventLog.ts"
 import type { WeatherRecord } from "../../../services/Weather.ts"
+import { answerTo, type Outcome } from "./answerTo.ts"
 import * as DeadLetterTable from "./DeadLetterTable.ts"
 import * as HighWaterMark from "./HighWaterMark.ts"
 import * as LogFile from "./LogFile.ts"
 import type * as LogTable from "./LogTable.ts"
-import { unavailable, whenWriting } from "./logFailures.ts"
-import { type LogRow, position, rowsOf, weatherRows } from "./logRows.ts"
+import { unavailable } from "./logFailures.ts"
+import { position, rowsOf, weatherRows } from "./logRows.ts"
 import * as StreamWriter from "./StreamWriter.ts"
 import { createStream, receiptsTable, streamsIn } from "./schema.ts"
 
@@ -30,8 +21,6 @@ export interface Entry {
   /** Milliseconds since 1970. */
   readonly acceptedAt: number
 }
-
-export type Outcome = Effect.Effect<Appended, KeyReused | LogUnavailable | AppendOutcomeUnknown>
 
 export interface LogWriter {
   readonly logId: string
@@ -142,34 +131,6 @@ const make = (
     }
   }
 
-  const answerOf = (row: LogRow, idempotency: IdempotencyKey): Outcome => {
-    if (!isSameRequest(idempotency, row.digest)) return Effect.fail(new KeyReused())
-    return Effect.succeed({
-      positions: [{ ...position(row.offset), count: row.records ?? 0 }],
-      ts: typeof row.record === "string" ? undefined : row.record.ts,
-      repeated: true
-    })
-  }
-
-  const known = (
-    find: (key: string, now: number) => LogRow | undefined,
-    stream: string,
-    idempotency: IdempotencyKey,
-    now: number
-  ): Outcome | undefined => {
-    try {
-      const row = find(idempotency.key, now)
-      if (row !== undefined) return answerOf(row, idempotency)
-      const digest = deadLetters.find(stream, idempotency.key, now)
-      if (digest === undefined) return undefined
-      if (!isSameRequest(idempotency, digest)) return Effect.fail(new KeyReused())
-      return Effect.succeed({ positions: [], repeated: true })
-    } catch (cause) {
-      if (cause instanceof LogCorrupt) return Effect.fail(whenWriting("append", cause))
-      throw cause
-    }
-  }
-
   const probe = () => {
     try {
       start(new Set([weather]))
@@ -215,7 +176,7 @@ const make = (
     { append: { idempotency, rejected = [] }, acceptedAt }: Entry,
     now: number
   ): Outcome => {
-    const answer = idempotency && known(writer.find, stream, idempotency, now)
+    const answer = idempotency && answerTo(idempotency, { find: writer.find, deadLetters, stream }, now)
     if (answer !== undefined) return answer
     if (rejected.length > 0) deadLetters.add(stream, rejected, acceptedAt)
     if (records.length === 0) {

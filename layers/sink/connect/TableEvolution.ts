@@ -169,11 +169,11 @@ const make = Effect.gen(function* () {
   /** Whether it was running. A connector that is stopped stays so if this dies, also through a restart of Kafka Connect. */
   const stop = Effect.fnUntraced(function* (name: string, stream: string) {
     const status = yield* connector.status(name).pipe(Effect.catchTag("ConnectorMissing", () => Effect.undefined))
-    if (status === undefined || status.connector.state === "STOPPED" || status.connector.state === "PAUSED")
-      return false
-    yield* connector.stop(name)
+    const state = status?.connector.state
+    if (state === undefined || state === "PAUSED") return false
+    if (state !== "STOPPED") yield* connector.stop(name)
     yield* readersGone(name, stream)
-    return true
+    return state !== "STOPPED"
   })
 
   const evolve = Effect.fn("TableEvolution.evolve")(
@@ -202,9 +202,11 @@ const make = Effect.gen(function* () {
       const stream = history.at(-1)?.definition.name
       if (stream === undefined) return []
       const begun = yield* pendingOf(stream)
-      if (begun !== undefined) yield* streams.withdraw(stream)
       const made = yield* createTopics(stream)
+      const isStopped = begun !== undefined && (yield* isLeftStopped(connectorOf(stream), stream))
       const outcome = yield* register(connectorOf(stream), IcebergSink.configOf(sink, history))
+      if (isStopped) yield* resume(connectorOf(stream), stream)
+      if (begun !== undefined) yield* streams.withdraw(stream)
       const registered = { created: "was registered again", updated: "has its new settings" }
       return [
         ...(begun === undefined

@@ -13,6 +13,8 @@ import { type SinkState, sinkState } from "../../status/sinkState.ts"
 import { shellQuoted } from "./shellQuoted.ts"
 
 const notWritten = "New events stay in the log and do not reach the table."
+/** Of a stream that cannot be written, or whose files cannot be merged. */
+const onlyOne = "Other streams are not affected. What is not in the table is in the log."
 const retries = "Fix the cause. The sink tries again by itself, at most 30 s later, and continues where it stopped."
 const start = "Start it: npm start, or node dist/sink.js"
 
@@ -27,7 +29,7 @@ const ofState = (state: SinkState): Finding | undefined => {
     case "Impaired":
       return {
         finding: `The sink (process ${state.processId}) reports for weather: ${state.reason}`,
-        consequence: "Other streams are written. New events of weather stay in the log until the cause is fixed.",
+        consequence: onlyOne,
         fix: retries
       }
     case "Failed":
@@ -108,7 +110,7 @@ export const sinkOf = (stream: string, commitLagLimit: Duration.Duration) => ({
     if (reason !== undefined) {
       const failing: Finding = {
         finding: `The sink reports for the stream ${stream}: ${reason}`,
-        consequence: "Other streams are written. New events of this one stay in the log until the cause is fixed.",
+        consequence: onlyOne,
         fix: retries
       }
       return [failing]

@@ -15,7 +15,7 @@ const warn = Effect.gen(function* () {
     )
   }
 }).pipe(
-  // What cannot be read is reported by whoever needs it.
+  // Whoever needs what cannot be read reports it.
   Effect.catch(() => Effect.void)
 )
 

@@ -1,41 +1,18 @@
 /** A disk that is really full: the messages, and that everything resumes once there is room. */
-import { execFileSync, spawnSync } from "node:child_process"
-import { closeSync, mkdirSync, openSync, rmSync, writeSync } from "node:fs"
+import { rmSync } from "node:fs"
 import { join } from "node:path"
 import { assert, it } from "@effect/vitest"
 import { Context, Effect } from "effect"
 import { HttpServer } from "../../layers/ingest/http/HttpServer.ts"
-import { temporaryFolder } from "../support/dataFolder.ts"
 import { inProcess, programs } from "../support/inProcess.ts"
+import { fill, smallDisk } from "../support/smallDisk.ts"
 import { poll } from "../support/waiting.ts"
-
-/** A file system of a few MiB; only root can mount one. */
-const mount = (folder: string) => spawnSync("mount", ["-t", "tmpfs", "-o", "size=6m", "tmpfs", folder]).status === 0
-
-const smallDisk = Effect.gen(function* () {
-  const folder = join(yield* temporaryFolder, "disk")
-  mkdirSync(folder)
-  const mounted = yield* Effect.acquireRelease(
-    Effect.sync(() => mount(folder)),
-    (mounted) => Effect.sync(() => mounted && execFileSync("umount", ["-l", folder]))
-  )
-  return mounted ? folder : undefined
-})
-
-const fill = (path: string) => {
-  const file = openSync(path, "w")
-  try {
-    for (;;) writeSync(file, Buffer.alloc(4096))
-  } catch {
-    closeSync(file)
-  }
-}
 
 it.live(
   "a full disk is reported as such, without advice to kill the sink; with room, everything resumes",
   () =>
     Effect.gen(function* () {
-      const disk = yield* smallDisk
+      const disk = yield* smallDisk(6)
       if (disk === undefined) return
       const data = join(disk, "data")
       const env = { FLOE_DATA: data, FLOE_PORT: "0", FLOE_LOG_FORMAT: "json", FLOE_COMMIT_INTERVAL: "20 millis" }

@@ -1,6 +1,5 @@
 /** A disk that is really full, with several streams: none loses or doubles an event, and all resume by themselves. */
-import { execFileSync, spawnSync } from "node:child_process"
-import { closeSync, mkdirSync, openSync, rmSync, writeSync } from "node:fs"
+import { rmSync } from "node:fs"
 import { join } from "node:path"
 import { assert, it } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
@@ -8,41 +7,19 @@ import { HttpServer } from "../../layers/ingest/http/HttpServer.ts"
 import * as StreamsLayer from "../../layers/log/sqlite/Streams.ts"
 import { at } from "../../layers/runtime/DataFolder.ts"
 import { Streams } from "../../services/Streams.ts"
-import { temporaryFolder } from "../support/dataFolder.ts"
 import { icebirdValues } from "../support/icebirdReader.ts"
 import { inProcess, programs } from "../support/inProcess.ts"
+import { fill, smallDisk } from "../support/smallDisk.ts"
 import { applied } from "../support/typedStream.ts"
 import { poll } from "../support/waiting.ts"
 
 const names = ["clicks", "orders", "readings"]
 
-/** A file system of a few MiB; only root can mount one. */
-const mount = (folder: string) => spawnSync("mount", ["-t", "tmpfs", "-o", "size=8m", "tmpfs", folder]).status === 0
-
-const smallDisk = Effect.gen(function* () {
-  const folder = join(yield* temporaryFolder, "disk")
-  mkdirSync(folder)
-  const mounted = yield* Effect.acquireRelease(
-    Effect.sync(() => mount(folder)),
-    (mounted) => Effect.sync(() => mounted && execFileSync("umount", ["-l", folder]))
-  )
-  return mounted ? folder : undefined
-})
-
-const fill = (path: string) => {
-  const file = openSync(path, "w")
-  try {
-    for (;;) writeSync(file, Buffer.alloc(4096))
-  } catch {
-    closeSync(file)
-  }
-}
-
 it.live(
   "each of them rejects events while the disk is full, and has what it acknowledged once there is room",
   () =>
     Effect.gen(function* () {
-      const disk = yield* smallDisk
+      const disk = yield* smallDisk(8)
       if (disk === undefined) return
       const data = join(disk, "data")
       const env = { FLOE_DATA: data, FLOE_PORT: "0", FLOE_LOG_FORMAT: "json", FLOE_COMMIT_INTERVAL: "20 millis" }

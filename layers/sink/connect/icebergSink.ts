@@ -4,7 +4,7 @@ import type { ConnectorConfig } from "../../../services/Connector.ts"
 import { commitInterval, replication, topic } from "../../../services/Settings.ts"
 import type { AppliedStream } from "../../../services/StreamDefinition.ts"
 import { weather } from "../../../services/TableReader.ts"
-import { controlTopic, controlTopicOf, deadLettersOf } from "../../../services/Topics.ts"
+import { controlTopicOf, deadLettersOf } from "../../../services/Topics.ts"
 import { recordColumns } from "./recordColumns.ts"
 
 export interface SinkSettings {
@@ -21,19 +21,14 @@ const bytes = "org.apache.kafka.connect.converters.ByteArrayConverter"
 
 const worker = (variable: string) => `\${env:${variable}}`
 
-/** Of weather's connector. */
-export const config = ({ topic, commitInterval, replication }: SinkSettings): ConnectorConfig => ({
+/** What the connectors of all streams have. */
+const shared = ({ topic, commitInterval, replication }: SinkSettings, stream: string): ConnectorConfig => ({
   "connector.class": "org.apache.iceberg.connect.IcebergSinkConnector",
   "tasks.max": "1",
   topics: topic,
-
   "key.converter": "org.apache.kafka.connect.storage.StringConverter",
-  "value.converter": "org.apache.kafka.connect.json.JsonConverter",
-  "value.converter.schemas.enable": "false",
-  transforms: "weather",
-  "transforms.weather.type": "floe.connect.RequireWeather",
 
-  // Messages that are not weather records go to the dead-letter topic, with the reason in their headers.
+  // Messages that are not events of the stream go to the dead-letter topic, with the reason in their headers.
   "errors.tolerance": "all",
   "errors.deadletterqueue.topic.name": deadLettersOf(topic),
   "errors.deadletterqueue.topic.replication.factor": String(replication),
@@ -41,10 +36,10 @@ export const config = ({ topic, commitInterval, replication }: SinkSettings): Co
   "errors.log.enable": "true",
   "errors.log.include.messages": "false",
 
-  "iceberg.tables": "default.weather",
+  "iceberg.tables": `default.${stream}`,
   "iceberg.tables.auto-create-enabled": "false",
   "iceberg.tables.evolve-schema-enabled": "false",
-  "iceberg.control.topic": controlTopic,
+  "iceberg.control.topic": controlTopicOf(stream),
   "iceberg.control.commit.interval-ms": String(Math.ceil(Duration.toMillis(commitInterval))),
   // The first record starts a worker, which misses the commit already announced; nothing is committed before this time.
   "iceberg.control.commit.timeout-ms": "5000",
@@ -81,18 +76,19 @@ export const config = ({ topic, commitInterval, replication }: SinkSettings): Co
   "consumer.override.heartbeat.interval.ms": "2000"
 })
 
-/** Of the connector of a stream other than weather, of which `history` has every version, oldest first. */
-const streamConfig = (settings: SinkSettings, stream: string, history: ReadonlyArray<AppliedStream>) => {
-  const {
-    transforms: _,
-    "transforms.weather.type": __,
-    "value.converter.schemas.enable": ___,
-    ...shared
-  } = config({ ...settings, topic: stream })
-  return {
-    ...shared,
-    "iceberg.tables": `default.${stream}`,
-    "iceberg.control.topic": controlTopicOf(stream),
+/** The settings of weather's connector. */
+export const config = (settings: SinkSettings): ConnectorConfig => ({
+  ...shared(settings, weather),
+  "value.converter": "org.apache.kafka.connect.json.JsonConverter",
+  "value.converter.schemas.enable": "false",
+  transforms: "weather",
+  "transforms.weather.type": "floe.connect.RequireWeather"
+})
+
+/** The settings of another stream's connector. `history` has every version of the stream, oldest first. */
+const streamConfig = (settings: SinkSettings, stream: string, history: ReadonlyArray<AppliedStream>) =>
+  ({
+    ...shared({ ...settings, topic: stream }, stream),
     // Trino creates columns in lower case; a name that differed would be an unknown field, whose value the sink drops.
     "iceberg.tables.schema-case-insensitive": "true",
     // The transform reads the bytes, because JsonConverter would have lost what tells a canonical event from another one.
@@ -102,8 +98,7 @@ const streamConfig = (settings: SinkSettings, stream: string, history: ReadonlyA
     transforms: "record",
     "transforms.record.type": "floe.connect.RequireRecord",
     "transforms.record.columns": JSON.stringify(recordColumns(history))
-  } satisfies ConnectorConfig
-}
+  }) satisfies ConnectorConfig
 
 /** `history` has every version of the stream, oldest first, at least one. */
 export const configOf = (settings: SinkSettings, history: ReadonlyArray<AppliedStream>): ConnectorConfig => {

@@ -21,12 +21,17 @@ const bytes = "org.apache.kafka.connect.converters.ByteArrayConverter"
 
 const worker = (variable: string) => `\${env:${variable}}`
 
-/** What the connectors of all streams have. */
-const shared = ({ topic, commitInterval, replication }: SinkSettings, stream: string): ConnectorConfig => ({
+/** The settings of a stream's connector: `reading` says how it reads the stream's messages, the rest is the same for all. */
+const connectorOf = (
+  stream: string,
+  { topic, commitInterval, replication }: SinkSettings,
+  reading: ConnectorConfig
+): ConnectorConfig => ({
   "connector.class": "org.apache.iceberg.connect.IcebergSinkConnector",
   "tasks.max": "1",
   topics: topic,
   "key.converter": "org.apache.kafka.connect.storage.StringConverter",
+  ...reading,
 
   // Messages that are not events of the stream go to the dead-letter topic, with the reason in their headers.
   "errors.tolerance": "all",
@@ -77,28 +82,31 @@ const shared = ({ topic, commitInterval, replication }: SinkSettings, stream: st
 })
 
 /** The settings of weather's connector. */
-export const config = (settings: SinkSettings): ConnectorConfig => ({
-  ...shared(settings, weather),
-  "value.converter": "org.apache.kafka.connect.json.JsonConverter",
-  "value.converter.schemas.enable": "false",
-  transforms: "weather",
-  "transforms.weather.type": "floe.connect.RequireWeather"
-})
+export const config = (settings: SinkSettings): ConnectorConfig =>
+  connectorOf(weather, settings, {
+    "value.converter": "org.apache.kafka.connect.json.JsonConverter",
+    "value.converter.schemas.enable": "false",
+    transforms: "weather",
+    "transforms.weather.type": "floe.connect.RequireWeather"
+  })
 
 /** The settings of another stream's connector. `history` has every version of the stream, oldest first. */
 const streamConfig = (settings: SinkSettings, stream: string, history: ReadonlyArray<AppliedStream>) =>
-  ({
-    ...shared({ ...settings, topic: stream }, stream),
-    // Trino creates columns in lower case; a name that differed would be an unknown field, whose value the sink drops.
-    "iceberg.tables.schema-case-insensitive": "true",
-    // The transform reads the bytes, because JsonConverter would have lost what tells a canonical event from another one.
-    "value.converter": bytes,
-    // The sink needs no headers. SimpleHeaderConverter would parse each, and log a stack trace for one that it cannot read.
-    "header.converter": bytes,
-    transforms: "record",
-    "transforms.record.type": "floe.connect.RequireRecord",
-    "transforms.record.columns": JSON.stringify(recordColumns(history))
-  }) satisfies ConnectorConfig
+  connectorOf(
+    stream,
+    { ...settings, topic: stream },
+    {
+      // The transform reads the bytes, because JsonConverter would have lost what tells a canonical event from another one.
+      "value.converter": bytes,
+      // The sink needs no headers. SimpleHeaderConverter would parse each, and log a stack trace for one that it cannot read.
+      "header.converter": bytes,
+      transforms: "record",
+      "transforms.record.type": "floe.connect.RequireRecord",
+      "transforms.record.columns": JSON.stringify(recordColumns(history)),
+      // Trino creates columns in lower case; a name that differed would be an unknown field, whose value the sink drops.
+      "iceberg.tables.schema-case-insensitive": "true"
+    }
+  )
 
 /** `history` has every version of the stream, oldest first, at least one. */
 export const configOf = (settings: SinkSettings, history: ReadonlyArray<AppliedStream>): ConnectorConfig => {

@@ -9,6 +9,7 @@ import { ConsumerGroups } from "../../services/ConsumerGroups.ts"
 import { temporaryFolder } from "../support/dataFolder.ts"
 import { floe, result, run } from "../support/program.ts"
 import { docker } from "./docker.ts"
+import { removeStreams } from "./removedStreams.ts"
 import { trino, until } from "./weather.ts"
 
 const env = { FLOE_PROFILE: "distributed", FLOE_COMMIT_INTERVAL: "1 second" }
@@ -79,9 +80,6 @@ const connectorStates = async (name: string) => {
   return [connector.state, ...tasks.map(({ state }: { state: string }) => state)].join()
 }
 
-const kafka = (tool: string, ...args: ReadonlyArray<string>) =>
-  docker("exec", "kafka", tool, "--bootstrap-server", "localhost:9092", ...args)
-
 const produce = (name: string, event: string) =>
   docker(
     "exec",
@@ -125,25 +123,7 @@ const judged = (names: ReadonlyArray<string>, version: number) =>
     { concurrency: 4 }
   )
 
-/** Without its records in floe-streams, a stream is unknown again. */
-const removed = (names: ReadonlyArray<string>) =>
-  Effect.promise(async () => {
-    for (const name of names) {
-      await fetch(`http://localhost:8083/connectors/iceberg-sink-${name}`, { method: "DELETE" })
-      await trino(`DROP TABLE IF EXISTS iceberg.default.${name}`)
-      const topics = [name, `${name}-dlq`, `control-iceberg-${name}`]
-      await kafka("kafka-topics", "--delete", "--if-exists", "--topic", topics.join("|"))
-    }
-    const keys = names.flatMap((name) => [`${name}/1:NULL`, `${name}/2:NULL`, `${name}/pending:NULL`]).join("\n")
-    const properties = "--property parse.key=true --property key.separator=: --property null.marker=NULL"
-    await docker(
-      "exec",
-      "kafka",
-      "bash",
-      "-c",
-      `echo '${keys}' | kafka-console-producer --bootstrap-server localhost:9092 --topic floe-streams ${properties}`
-    )
-  })
+const removed = (names: ReadonlyArray<string>) => Effect.promise(() => removeStreams(names))
 
 const creating = ["begin", "topic", "topics", "statement 1", "register"]
 const changing = ["begin", "statement 1", "statement 2", "stop", "register", "resume"]

@@ -7,7 +7,8 @@ import fc from "fast-check"
 import { afterAll, assert, test } from "vitest"
 import { floe as command } from "../support/program.ts"
 import { edges, eventOf, everyType } from "../support/someStreams.ts"
-import { docker, shell } from "./docker.ts"
+import { shell } from "./docker.ts"
+import { removeStreams } from "./removedStreams.ts"
 import { trino, until } from "./weather.ts"
 
 const stream = `trino_audit_${process.pid}`
@@ -24,10 +25,7 @@ const succeeds = async (...args: ReadonlyArray<string>) => {
 }
 
 afterAll(async () => {
-  await fetch(`http://localhost:8083/connectors/iceberg-sink-${stream}`, { method: "DELETE" })
-  await trino(`DROP TABLE IF EXISTS ${table}`)
-  const topics = ["--delete", "--topic", `(control-iceberg-)?${stream}(-dlq)?`]
-  await docker("exec", "kafka", "kafka-topics", "--bootstrap-server", "localhost:9092", ...topics)
+  await removeStreams([stream])
   rmSync(folder, { recursive: true })
 }, 120_000)
 

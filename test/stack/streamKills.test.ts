@@ -6,6 +6,7 @@ import { Effect } from "effect"
 import { afterAll, assert, beforeAll, test } from "vitest"
 import { floe } from "../support/program.ts"
 import { killHard, stateOf } from "./docker.ts"
+import { removeStreams } from "./removedStreams.ts"
 import { declaration, landedIn, loadStreams, rowsOf } from "./streamLoad.ts"
 import { server, trino, until } from "./weather.ts"
 
@@ -42,7 +43,10 @@ beforeAll(async () => {
   await served(1)
 }, 300_000)
 
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+afterAll(async () => {
+  await removeStreams(names)
+  rmSync(folder, { recursive: true, force: true })
+}, 120_000)
 
 const killed = ["kafka-connect", "kafka", "logging-server", "hive-metastore"]
 

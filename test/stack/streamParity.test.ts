@@ -10,6 +10,7 @@ import { afterAll, assert, beforeAll, test } from "vitest"
 import { parityColumns, parityValues } from "../support/parity.ts"
 import { floe } from "../support/program.ts"
 import { docker, shell } from "./docker.ts"
+import { removeStreams } from "./removedStreams.ts"
 import { server, trinoJson, until } from "./weather.ts"
 
 const sent = `x_sent_${process.pid}`
@@ -128,7 +129,10 @@ beforeAll(async () => {
   )
 }, 300_000)
 
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+afterAll(async () => {
+  await removeStreams([sent, written])
+  rmSync(folder, { recursive: true, force: true })
+}, 120_000)
 
 test("what the door takes is in the table as its canonical text says", { timeout: 300_000 }, async () => {
   for (const [id, value] of parityValues.entries()) {

@@ -6,6 +6,7 @@ import { Effect } from "effect"
 import { afterAll, assert, beforeAll, test } from "vitest"
 import { floe as command } from "../support/program.ts"
 import { docker, shell } from "./docker.ts"
+import { removeStreams } from "./removedStreams.ts"
 import { trino, until } from "./weather.ts"
 
 const stream = `connect_${process.pid}`
@@ -66,20 +67,9 @@ const row = (id: number, n = "") => [String(id), "2026-11-27 10:11:12.500000 UTC
 beforeAll(() => declare("n: Schema.optionalKey(Column.int)"))
 
 afterAll(async () => {
-  for (const name of [`iceberg-sink-${stream}`, `replay-${again}`]) {
-    await fetch(`http://localhost:8083/connectors/${name}`, { method: "DELETE" })
-  }
-  for (const table of [stream, again]) await trino(`DROP TABLE IF EXISTS iceberg.default.${table}`)
-  await docker(
-    "exec",
-    "kafka",
-    "kafka-topics",
-    "--bootstrap-server",
-    "localhost:9092",
-    "--delete",
-    "--topic",
-    `(control-iceberg-)?${stream}(-dlq)?`
-  )
+  await fetch(`http://localhost:8083/connectors/replay-${again}`, { method: "DELETE" })
+  await trino(`DROP TABLE IF EXISTS iceberg.default.${again}`)
+  await removeStreams([stream])
   rmSync(folder, { recursive: true })
 }, 120_000)
 

@@ -105,18 +105,18 @@ afterAll(async () => {
 
 test("killed in the middle, it resumes, and each event of the log is in the new table once", limit, async () => {
   const first = start("rebuild", "--into", table)
-  await until(
-    "its connector at work",
-    () => stateOf(`replay-${table}`),
-    (state) => isRunning(state),
-    { every: 200 }
-  )
-  // Again and again, because the rebuild may resume its new connector only now.
+  // From the start and again and again, so that it cannot be finished before it is killed.
   const pausing = setInterval(
     () => void fetch(`http://localhost:8083/connectors/replay-${table}/pause`, { method: "PUT" }).catch(() => {}),
-    200
+    100
   )
   try {
+    await until(
+      "its connector",
+      () => stateOf(`replay-${table}`),
+      (state) => state.includes('"connector":{"state"'),
+      { every: 200 }
+    )
     const other = await floe("rebuild", "--into", `${table}_3`)
     assert.strictEqual(other.code, 1)
     assert.match(other.err, /^Another floe rebuild is running /)

@@ -24,6 +24,10 @@ export class DataFolder extends Context.Service<
     readonly log: string
     /** The end of the log up to which events were acknowledged, kept outside the log. */
     readonly logHighWaterMark: string
+    /** The folder of the processors' files: each is the log of a processor's streams, with its state. */
+    readonly processors: string
+    /** Held by the one program that runs processors. */
+    readonly processorLock: string
     /** Held by the one server that appends to the log. */
     readonly serverLock: string
     /** The address of that server: JSON, written by the server. */

@@ -141,13 +141,11 @@ export const StreamDefinition = Schema.Struct({
   columns: Schema.Array(Column),
   /** The column whose value is Kafka's key; null for none. */
   key: Schema.NullOr(Schema.String),
-  partitionBy: Schema.Array(PartitionField)
+  partitionBy: Schema.Array(PartitionField),
+  /** The processor that writes it; absent if clients do. */
+  writer: Schema.optionalKey(Schema.String)
 })
 export type StreamDefinition = typeof StreamDefinition.Type
-
-/** A compiled module: `floe.streams.json`. */
-export const CompiledStreams = Schema.Struct({ format: Schema.Literal(1), streams: Schema.Array(StreamDefinition) })
-export type CompiledStreams = typeof CompiledStreams.Type
 
 /**
  * A definition in force, with the table's field ids. An id is given by the column's path (`place.lat`, `tags.element`,

@@ -2,10 +2,11 @@
 import { existsSync, readFileSync, statSync } from "node:fs"
 import { basename, extname, resolve } from "node:path"
 import { Duration, Effect, Option, Schema } from "effect"
+import { CompiledStreams } from "../../services/CompiledStreams.ts"
 import * as Settings from "../../services/Settings.ts"
-import { CompiledStreams } from "../../services/StreamDefinition.ts"
 import { sentenceOf } from "./Fault.ts"
 import { loadModule } from "./loadModule.ts"
+import { validateProcessors } from "./validateProcessor.ts"
 import { validateStream } from "./validateStream.ts"
 
 export class DeclarationInvalid extends Schema.TaggedError<DeclarationInvalid>()("DeclarationInvalid", {
@@ -47,6 +48,7 @@ const readCompiled = (file: string) => {
   const names = compiled.streams.map(({ name }) => name)
   const sentences = [
     ...compiled.streams.flatMap((stream) => validateStream(stream).map((fault) => sentenceOf(stream.name, fault))),
+    ...validateProcessors(compiled.processors ?? [], compiled.streams),
     ...names.filter((name, index) => names.indexOf(name) !== index).map((name) => `stream ${name} is declared twice`)
   ]
   return sentences.length > 0 ? { sentences } : { compiled }

@@ -171,6 +171,13 @@ export const compareStreams = (history: ReadonlyArray<AppliedStream>, wanted: St
   if (JSON.stringify(partitions) !== JSON.stringify(wanted.partitionBy)) {
     refuse("", "the partitions of a table cannot change; declare a new stream")
   }
+  if (before.writer !== wanted.writer) {
+    const by = (writer: string | undefined) => (writer === undefined ? "clients" : `the processor ${writer}`)
+    refuse(
+      "",
+      `its writer cannot change from ${by(before.writer)} to ${by(wanted.writer)}, because its rows could not be built again from the log; declare a new stream`
+    )
+  }
   if (before.doc !== wanted.doc) change("", "another description")
   return { definition: { ...wanted, columns: merged }, changes, refusals }
 }

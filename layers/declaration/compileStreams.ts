@@ -1,9 +1,14 @@
 /** Declared streams as definitions. */
 import { Schema } from "effect"
-import type { CompiledStreams, StreamDefinition } from "../../services/StreamDefinition.ts"
+import type { CompiledStreams } from "../../services/CompiledStreams.ts"
+import type { ProcessorDefinition } from "../../services/ProcessorDefinition.ts"
+import type { StreamDefinition } from "../../services/StreamDefinition.ts"
+import { weatherStream } from "../../services/Weather.ts"
 import * as Stream from "../../streams/Stream.ts"
 import { compileColumns } from "./compileColumns.ts"
+import { compileProcessors, lateStream } from "./compileProcessors.ts"
 import { type Fault, sentenceOf } from "./Fault.ts"
+import { validateProcessors } from "./validateProcessor.ts"
 import { validateStream } from "./validateStream.ts"
 
 type Declared = ReturnType<typeof declared>[number]
@@ -78,6 +83,35 @@ export const compileStreams = (
     ...results.flatMap(({ definition, faults }) => faults.map((fault) => sentenceOf(definition.name, fault))),
     ...doubled.map((name) => `stream ${name}: two streams have this name`)
   ]
+  const definitions = results.map(({ definition }) => definition)
+  const { processors, sentences: ofProcessors } = compileProcessors(
+    exports,
+    new Map(streams.map((stream) => [stream.name, stream]))
+  )
+  sentences.push(...ofProcessors)
+  if (sentences.length === 0) sentences.push(...validateProcessors(processors, definitions))
   if (sentences.length > 0) return { sentences }
-  return { compiled: { format: 1, streams: results.map(({ definition }) => definition).sort(byName) } }
+  return { compiled: compiledOf(definitions, processors.sort(byName)) }
+}
+
+/** With the streams of late events, and in each derived stream the processor that writes it. */
+const compiledOf = (
+  streams: ReadonlyArray<StreamDefinition>,
+  processors: ReadonlyArray<ProcessorDefinition>
+): CompiledStreams => {
+  const inputs = new Map([weatherStream.definition, ...streams].map((stream) => [stream.name, stream]))
+  const writers = new Map(processors.map(({ name, to }) => [to, name]))
+  const late = processors.flatMap((processor) => {
+    const input = inputs.get(processor.from)
+    return (input && lateStream(processor, input)) ?? []
+  })
+  const written = streams.map((stream) => {
+    const writer = writers.get(stream.name)
+    return writer === undefined ? stream : { ...stream, writer }
+  })
+  return {
+    format: 1,
+    streams: [...written, ...late].sort(byName),
+    ...(processors.length === 0 ? {} : { processors })
+  }
 }

@@ -3,7 +3,7 @@ import { type ChildProcess, fork } from "node:child_process"
 import { findPackageJSON } from "node:module"
 import { dirname, join } from "node:path"
 import { Duration, Effect, Option, Schema } from "effect"
-import { CompiledStreams } from "../../services/StreamDefinition.ts"
+import { CompiledStreams } from "../../services/CompiledStreams.ts"
 import { exitedEarly, loadFault } from "./loadFault.ts"
 
 const Answer = Schema.Union([

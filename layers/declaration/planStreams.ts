@@ -1,6 +1,7 @@
 /** What a declaration would change in a log that has these streams. Pure. */
+import type { CompiledStreams } from "../../services/CompiledStreams.ts"
 import { connectorOf } from "../../services/Connector.ts"
-import type { AppliedStream, CompiledStreams, StreamDefinition } from "../../services/StreamDefinition.ts"
+import type { AppliedStream, StreamDefinition } from "../../services/StreamDefinition.ts"
 import { controlTopicOf, deadLettersOf } from "../../services/Topics.ts"
 import { type Change, compareStreams } from "./compareStreams.ts"
 import { sentenceOf } from "./Fault.ts"

@@ -138,20 +138,21 @@ const partitionFaults = ({ partitionBy, columns }: StreamDefinition): Array<Faul
     return []
   })
 
-/** Of a stream's name. `weather` is the built-in stream's. */
-const streamNameFaults = (name: string): Array<Fault> => {
+/** Of a stream's name. `weather` is the built-in stream's; that of a processor's late events has an ending of its own. */
+const streamNameFaults = ({ name, writer }: StreamDefinition): Array<Fault> => {
   const one = (sentence: string): Array<Fault> => [{ path: "", sentence }]
   if (!streamName.test(name)) {
     return one("a stream's name is made of a–z, 0–9 and _, begins with a letter, and has at most 63 characters")
   }
   if (name === "weather") return one("the name weather belongs to the built-in stream")
+  if (writer !== undefined && name === `${writer}_late`) return []
   const ending = reservedEndings.find((one) => name.endsWith(one))
   return ending === undefined ? [] : one(`names that end in ${ending} are reserved`)
 }
 
 /** Every fault of a definition, in the order of the declaration. */
 export const validateStream = (definition: StreamDefinition): ReadonlyArray<Fault> => [
-  ...streamNameFaults(definition.name),
+  ...streamNameFaults(definition),
   ...columnFaults(definition.columns),
   ...keyFaults(definition),
   ...partitionFaults(definition),

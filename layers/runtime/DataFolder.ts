@@ -63,6 +63,8 @@ export const placesIn = (root: string) => {
     root,
     log: join(root, "log.db"),
     logHighWaterMark: join(root, "log.end"),
+    processors: join(root, "processors"),
+    processorLock: join(root, "processor.lock"),
     serverLock: join(root, "server.lock"),
     serverAddress: join(root, "server.json"),
     sinkLock: join(root, "sink.lock"),

@@ -1,0 +1,117 @@
+/** Runs a processor over its input, batch by batch: each batch is one transaction of the store. */
+import type { LogRecord } from "../../services/EventLog.ts"
+import { type Bound, HandlerFault, type Incoming, type Output, type Task, Unprocessable } from "./bind.ts"
+import { DoesNotFit } from "./codec/encode.ts"
+import { timeText } from "./core/eventTime.ts"
+import { defaultMaxKeys } from "./core/Task.ts"
+import type { Store } from "./Store.ts"
+
+/** The processor cannot go on: a function of it failed. `message` is a sentence. */
+export class ProcessorStopped extends Error {}
+
+/** An event of the input, as the log has it. */
+export interface InputEvent {
+  readonly offset: number
+  readonly record: LogRecord
+  /** Milliseconds since 1970. */
+  readonly acceptedAt: number
+  /** Of the input's definition. */
+  readonly schemaVersion: number
+}
+
+const textOf = (record: LogRecord) => (typeof record === "string" ? record : JSON.stringify(record))
+
+export interface Runner {
+  /** Offset of the next event. */
+  readonly next: () => number
+  readonly watermark: () => number
+  readonly inMemory: () => number
+  /** Processes events from `next` on. After any error the runner cannot be used: make another one over the reopened store. */
+  readonly process: (events: ReadonlyArray<InputEvent>) => void
+}
+
+export const make = (bound: Bound, store: Store, maxKeys = defaultMaxKeys): Runner => {
+  const { definition } = bound
+  const stops = definition.onError === "stop"
+  let { next } = store.progress()
+  let current: Incoming | undefined
+  let accepted = ""
+  let acceptedAt = Number.NaN
+
+  const acceptedText = () => {
+    const at = current?.acceptedAt ?? 0
+    if (at !== acceptedAt) {
+      acceptedAt = at
+      accepted = timeText(at)
+    }
+    return accepted
+  }
+
+  const stopped = (where: string, cause: Error) =>
+    new ProcessorStopped(
+      `The processor ${definition.name} stopped ${where}: ${cause.message}. Correct it and start again${cause instanceof HandlerFault ? `, or set onError: "dead-letter" to put aside what fails` : ""}.`,
+      { cause }
+    )
+
+  const write = (records: ReadonlyArray<string>) => {
+    for (const record of records) store.row(record, current?.acceptedAt ?? 0)
+  }
+
+  const output: Output = {
+    rows: (rows) => write(bound.encode(rows, acceptedText())),
+    late: ({ acceptedAt, record }) => store.late(textOf(record), acceptedAt),
+    closed: (key, start, end, state) => {
+      try {
+        write(bound.encode(bound.emit(key, start, end, state), acceptedText()))
+      } catch (cause) {
+        if (!(cause instanceof HandlerFault)) throw cause
+        const window = { key, start: timeText(start), end: timeText(end) }
+        if (stops) {
+          throw stopped(`at the window ${window.start} to ${window.end} of the key ${JSON.stringify(key)}`, cause)
+        }
+        const text = `{"key":${JSON.stringify(key)},"start":"${window.start}","end":"${window.end}","state":${bound.states.encode(state)}}`
+        store.dead(text, cause.message, current?.acceptedAt ?? 0)
+      }
+    }
+  }
+
+  const task: Task = bound.task(store, output, maxKeys)
+  task.restore(store.progress().watermark)
+
+  const step = ({ acceptedAt, offset, record, schemaVersion }: InputEvent) => {
+    current = { value: bound.decode(record, schemaVersion), record, acceptedAt }
+    try {
+      task.step(current)
+    } catch (cause) {
+      const isFault = cause instanceof HandlerFault
+      if (!isFault && !(cause instanceof Unprocessable)) throw cause
+      if (isFault && stops) throw stopped(`at ${definition.from}/0/${offset}`, cause)
+      store.dead(textOf(record), cause.message, acceptedAt)
+    }
+  }
+
+  const flush = () => {
+    try {
+      task.flush()
+    } catch (cause) {
+      if (!(cause instanceof DoesNotFit)) throw cause
+      throw stopped(`before ${definition.from}/0/${next}, because a state does not fit its columns`, cause)
+    }
+  }
+
+  return {
+    next: () => next,
+    watermark: () => task.watermark,
+    inMemory: () => task.size,
+    process: (events) => {
+      if (events.length === 0) return
+      store.begin()
+      for (const event of events) {
+        step(event)
+        next = event.offset + 1
+      }
+      flush()
+      store.commit({ next, watermark: task.watermark })
+    }
+  }
+}

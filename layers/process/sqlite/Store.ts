@@ -1,0 +1,193 @@
+/**
+ * A processor's file: the log of its output and late streams, its dead letters, its state and its progress, which one
+ * transaction changes together. All calls are synchronous and throw their errors.
+ */
+import type { DatabaseSync, StatementSync } from "node:sqlite"
+import { Option, Schema } from "effect"
+import type { DataFolder } from "../../../services/DataFolder.ts"
+import { ProcessorDefinition } from "../../../services/ProcessorDefinition.ts"
+import type { AppliedStream } from "../../../services/StreamDefinition.ts"
+import * as HighWaterMark from "../../log/sqlite/HighWaterMark.ts"
+import * as LogFile from "../../log/sqlite/LogFile.ts"
+import * as LogTable from "../../log/sqlite/LogTable.ts"
+import { type LogRows, rowsOf } from "../../log/sqlite/logRows.ts"
+import { createStream } from "../../log/sqlite/schema.ts"
+import type { StateRow } from "../core/Task.ts"
+import { ProcessorStopped } from "../Runner.ts"
+import type { Progress, Store } from "../Store.ts"
+import { definitionChange } from "./definitionChange.ts"
+import { processorFolder } from "./processorFolder.ts"
+import { createTables } from "./schema.ts"
+
+export interface SqliteStore extends Store {
+  readonly close: () => void
+}
+
+export interface StoreOptions {
+  readonly folder: DataFolder["Service"]
+  /** Of the log that the processor reads from. */
+  readonly logId: string
+  readonly definition: ProcessorDefinition
+  readonly output: AppliedStream
+  /** The stream of late events, if the processor has windows. */
+  readonly late: AppliedStream | undefined
+}
+
+const busyMillis = 2_000
+
+const Window = Schema.Struct({ key: Schema.String, start: Schema.Int, end: Schema.Int, state: Schema.String })
+const decodeWindow = Schema.decodeUnknownSync(Window)
+const ProgressRow = Schema.Struct({
+  next: Schema.Int,
+  watermark: Schema.NullOr(Schema.Int),
+  definition: Schema.fromJsonString(ProcessorDefinition)
+})
+const decodeProgress = Schema.decodeUnknownOption(ProgressRow)
+const encodeDefinition = Schema.encodeSync(Schema.fromJsonString(ProcessorDefinition))
+
+/** Appends to one stream, in the caller's transaction. */
+const appender = (database: DatabaseSync, chainId: string, { definition, version }: AppliedStream) => {
+  const stream = definition.name
+  createStream(database, stream)
+  const rows: LogRows<string> = rowsOf(stream)
+  const places = rows.columns.map(() => "?").join(", ")
+  const insert: StatementSync = database.prepare(
+    `INSERT INTO ${rows.table} (${rows.columns.join(", ")}) VALUES (${places})`
+  )
+  let tail = LogTable.make(database, chainId, rows).tail()
+  return {
+    stream,
+    end: () => tail.end,
+    append: (record: string, acceptedAt: number) => {
+      const row = {
+        offset: tail.end,
+        record,
+        schemaVersion: version,
+        acceptedAt,
+        key: null,
+        digest: null,
+        records: null
+      }
+      const checksum = rows.checksum(row, tail.checksum)
+      rows.insert(insert, { ...row, checksum })
+      tail = { end: tail.end + 1, checksum }
+    }
+  }
+}
+
+const readProgress = (database: DatabaseSync) =>
+  Option.getOrUndefined(
+    decodeProgress(database.prepare("SELECT next, watermark, definition FROM progress WHERE id = 0").get())
+  )
+
+/** Opens the file of a processor, and creates it if there is none. Throws ProcessorStopped if its state does not fit. */
+export const open = (options: StoreOptions): SqliteStore => {
+  const folder = processorFolder(options.folder, options.definition.name)
+  if (!LogFile.isThere(folder)) LogFile.create(folder, options.logId)
+  LogFile.verify(folder)
+  const database = LogFile.openToWrite(folder.log, busyMillis)
+  try {
+    return make(options, folder, database)
+  } catch (cause) {
+    database.close()
+    throw cause
+  }
+}
+
+const make = (
+  { definition, late, logId, output }: StoreOptions,
+  folder: DataFolder["Service"],
+  database: DatabaseSync
+): SqliteStore => {
+  const identity = LogFile.identityIn(database)
+  const { name } = definition
+  if (identity.logId !== logId) {
+    throw new ProcessorStopped(
+      `The processor ${name} cannot start: ${folder.log} was made from the log ${identity.logId}, and this is the log ${logId}. Put the file that belongs to this log in its place, or move it away to process the log from its start.`
+    )
+  }
+  createTables(database)
+  const known = readProgress(database)
+  const change = known === undefined ? undefined : definitionChange(known.definition, definition)
+  if (change !== undefined) {
+    throw new ProcessorStopped(
+      `The processor ${name} cannot go on from its state: ${change}. Give the changed processor another name and another output stream, or change it back.`
+    )
+  }
+  const toOutput = appender(database, identity.chainId, output)
+  const toLate = late === undefined ? undefined : appender(database, identity.chainId, late)
+  const mark = HighWaterMark.open(folder.logHighWaterMark, logId)
+
+  const insertDead = database.prepare(
+    "INSERT INTO dead_letters (stream, value, reason, accepted_at) VALUES (?, ?, ?, ?)"
+  )
+  const put = database.prepare(`INSERT OR REPLACE INTO windows (key, start, "end", state) VALUES (?, ?, ?, ?)`)
+  const remove = database.prepare("DELETE FROM windows WHERE key = ? AND start = ?")
+  const load = database.prepare(`SELECT key, start, "end", state FROM windows WHERE key = ? ORDER BY start`)
+  const some = database.prepare(`SELECT key, start, "end", state FROM windows ORDER BY key, start LIMIT ?`)
+  const nextEnd = database.prepare(`SELECT min("end") AS "end" FROM windows`)
+  const due = database.prepare(
+    `SELECT key, start, "end", state FROM windows WHERE "end" = ? ORDER BY "end", key, start`
+  )
+  const removeEnd = database.prepare(`DELETE FROM windows WHERE "end" = ?`)
+  const putProgress = database.prepare(
+    "INSERT OR REPLACE INTO progress (id, next, watermark, definition) VALUES (0, ?, ?, ?)"
+  )
+  const begin = database.prepare("BEGIN IMMEDIATE")
+  const commit = database.prepare("COMMIT")
+  const text = encodeDefinition(definition)
+  let progress: Progress =
+    known === undefined
+      ? { next: 0, watermark: Number.NEGATIVE_INFINITY }
+      : { next: known.next, watermark: known.watermark ?? Number.NEGATIVE_INFINITY }
+
+  const record = () => {
+    mark.write(toOutput.end(), toOutput.stream)
+    if (toLate !== undefined) mark.write(toLate.end(), toLate.stream)
+  }
+  record()
+
+  return {
+    progress: () => progress,
+    begin: () => void begin.run(),
+    row: toOutput.append,
+    late: (record, acceptedAt) => toLate?.append(record, acceptedAt),
+    dead: (value, reason, acceptedAt) => void insertDead.run(name, value, reason, acceptedAt),
+    put: ({ end, key, start, state }, replaced) => {
+      if (replaced !== undefined && replaced !== start) remove.run(key, replaced)
+      put.run(key, start, end, state)
+    },
+    remove: (key, start) => void remove.run(key, start),
+    load: (key) => load.all(key).map((row) => decodeWindow(row)),
+    some: (limit) => {
+      const rows: ReadonlyArray<StateRow> = some.all(limit + 1).map((row) => decodeWindow(row))
+      const last = rows[limit]
+      if (last === undefined) return { rows, isAll: true }
+      // Of the last key there may be more.
+      return { rows: rows.filter(({ key }) => key !== last.key), isAll: false }
+    },
+    nextEnd: () => {
+      const end = nextEnd.get()?.end
+      return typeof end === "number" ? end : Number.POSITIVE_INFINITY
+    },
+    due: (end) => due.iterate(end).map((row) => decodeWindow(row)),
+    removeEnd: (end) => void removeEnd.run(end),
+    commit: (next) => {
+      putProgress.run(next.next, Number.isFinite(next.watermark) ? next.watermark : null, text)
+      commit.run()
+      progress = next
+      record()
+    },
+    close: () => {
+      if (database.isTransaction) database.exec("ROLLBACK")
+      try {
+        database.exec("PRAGMA wal_checkpoint(TRUNCATE)")
+      } catch {
+        // The WAL stays, and the next start reads it.
+      } finally {
+        database.close()
+        mark.close()
+      }
+    }
+  }
+}

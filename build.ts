@@ -54,7 +54,8 @@ try {
     cwd: root,
     input: {
       index: join(root, "streams", "index.ts"),
-      moduleWorker: join(root, "layers", "declaration", "moduleWorker.ts")
+      moduleWorker: join(root, "layers", "declaration", "moduleWorker.ts"),
+      processorWorker: join(root, "layers", "process", "processorWorker.ts")
     },
     platform: "node",
     external: [/^node:/, /^effect($|\/)/],

@@ -9,6 +9,7 @@ const levels = [
   "layers/operate",
   "layers/sink",
   "layers/table",
+  "layers/process",
   "layers/ingest",
   "layers/log",
   "layers/generator",
@@ -21,6 +22,7 @@ const levels = [
 /** Levels within a level, with the same rule. */
 const rooms = {
   "layers/cli": ["commands", "terminal"],
+  "layers/process": ["sqlite", "memory", "codec", "core"],
   "layers/table": ["trino", "duckdb", "iceberg", "parquet", "schema"]
 }
 

@@ -24,6 +24,7 @@ const program = Generator.layer.pipe(
   Layer.provide(Banner.layer),
   Layer.provide(Profile.layer("serverAddress")),
   Layer.provide(HttpServer.layer),
+  Layer.provideMerge(Profile.layer("processors")),
   Layer.provideMerge(Profile.layer("sink")),
   Layer.provide(log),
   Layer.provideMerge(Profile.layer("clockSteps")),

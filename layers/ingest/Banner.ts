@@ -11,7 +11,7 @@ const maxNames = 10
 
 /** Nothing if there are none; else their names, how to send an event to the first, and how to query its table. */
 const streamLines = (url: string, prefix: string, streams: ReadonlyArray<AppliedStream>) => {
-  const [first] = streams
+  const first = streams.find(({ definition }) => definition.writer === undefined)
   if (first === undefined) return ""
   const { columns, name } = first.definition
   const names = streams.slice(0, maxNames).map(({ definition }) => definition.name)

@@ -1,4 +1,4 @@
-/** Runs a processor over its input, batch by batch: each batch is one transaction of the store. */
+/** Runs a processor over its input. */
 import type { LogRecord } from "../../services/EventLog.ts"
 import { type Bound, HandlerFault, type Incoming, type Output, type Task, Unprocessable } from "./bind.ts"
 import { DoesNotFit } from "./codec/encode.ts"
@@ -26,14 +26,20 @@ export interface Runner {
   readonly next: () => number
   readonly watermark: () => number
   readonly inMemory: () => number
-  /** Processes events from `next` on. After any error the runner cannot be used: make another one over the reopened store. */
-  readonly process: (events: ReadonlyArray<InputEvent>) => void
+  /**
+   * Processes events from `next` on, in the transaction that ends with `commit`. After any error the runner cannot be used:
+   * make another one over the reopened store.
+   */
+  readonly add: (events: ReadonlyArray<InputEvent>) => void
+  /** Makes what was added since the last commit durable. */
+  readonly commit: () => void
 }
 
 export const make = (bound: Bound, store: Store, maxKeys = defaultMaxKeys): Runner => {
   const { definition } = bound
   const stops = definition.onError === "stop"
   let { next } = store.progress()
+  let isOpen = false
   let current: Incoming | undefined
   let accepted = ""
   let acceptedAt = Number.NaN
@@ -103,15 +109,20 @@ export const make = (bound: Bound, store: Store, maxKeys = defaultMaxKeys): Runn
     next: () => next,
     watermark: () => task.watermark,
     inMemory: () => task.size,
-    process: (events) => {
+    add: (events) => {
       if (events.length === 0) return
-      store.begin()
+      if (!isOpen) store.begin()
+      isOpen = true
       for (const event of events) {
         step(event)
         next = event.offset + 1
       }
+    },
+    commit: () => {
+      if (!isOpen) return
       flush()
       store.commit({ next, watermark: task.watermark })
+      isOpen = false
     }
   }
 }

@@ -42,6 +42,8 @@ export interface ProfileLayers {
   /** Fails outside the embedded profile, before anything else is built. */
   readonly onlyEmbedded: Layer.Layer<never, unknown>
   readonly sink: Layer.Layer<DataFolder | Sink, unknown, EventLogReader>
+  /** Runs the processors of the declaration. */
+  readonly processors: Layer.Layer<never, unknown>
   /** SQL over the table. */
   readonly query: Layer.Layer<Query, unknown>
   readonly tableReader: (table: string) => Layer.Layer<TableReader, unknown>

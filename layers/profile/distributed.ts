@@ -72,6 +72,7 @@ export const layers = {
   clockSteps: WatchClock.layer,
   onlyEmbedded: onlyEmbedded(),
   sink: onlyEmbedded(),
+  processors: onlyEmbedded(),
   query: Query.layer,
   tableReader: (table: string) => TableReader.at(table).pipe(Layer.provide([Query.layer, SinkCommits.layer])),
   audit: Layer.merge(filteredLog, TableChecksums.layer.pipe(Layer.provide([Query.layer, SinkCommits.layer]))),

@@ -11,6 +11,7 @@ import * as Checks from "../operate/doctor/embedded.ts"
 import * as Components from "../operate/status/embedded.ts"
 import * as StreamSinks from "../operate/status/StreamSinks.ts"
 import * as Storage from "../operate/storage/folder.ts"
+import * as Processors from "../process/Processors.ts"
 import * as ClockSteps from "../runtime/ClockSteps.ts"
 import * as DataFolder from "../runtime/DataFolder.ts"
 import * as Connector from "../sink/Connector.ts"
@@ -53,6 +54,7 @@ export const layers = {
     Layer.provide([Leases.layer, SinkControl.layer, Streams.layer]),
     Layer.provideMerge(DataFolder.layer)
   ),
+  processors: Processors.layer.pipe(Layer.provide(DataFolder.layer)),
   query,
   tableReader,
   audit: Layer.merge(logToRead, TableChecksums.layer.pipe(Layer.provide([leases, layerToRead]))),

@@ -168,10 +168,14 @@ export const randomRun = (seed: number, place: Place) => {
       runner = Runner.make(bound, crashed < crashes ? crashing(store, random) : store, maxKeys)
     }
     const next = runner.next()
-    if (next === input.length) break
     try {
-      runner.process(input.slice(next, next + 1 + below(random, oneOf(random, [1, 5, 50]))))
-      if (random() < 0.1) runner = undefined
+      if (next === input.length) {
+        runner.commit()
+        break
+      }
+      runner.add(input.slice(next, next + 1 + below(random, oneOf(random, [1, 5, 50]))))
+      if (random() < 0.7) runner.commit()
+      if (random() < 0.1) runner = undefined // killed between two events
     } catch (cause) {
       if (!(cause instanceof Crash)) throw cause
       crashed++

@@ -48,11 +48,11 @@ export const documentOf = (streams: ReadonlyArray<AppliedStream>): OpenApi.OpenA
     if (stream.definition.name !== "weather") return template?.post ? { post: eventsOf(template.post, stream) } : {}
     return weather?.post ? { post: { ...weather.post, operationId: operationIdOf("weather") } } : {}
   }
-  const others = streams.filter(({ definition }) => definition.name !== "weather")
-  const typed = streams.map((stream) => [
-    streamEventsPath.replace("{name}", stream.definition.name),
-    operationOf(stream)
-  ])
+  const others = streams.filter(({ definition }) => definition.name !== "weather" && definition.writer === undefined)
+  const typed = streams
+    // Nobody sends events of the others.
+    .filter(({ definition }) => definition.writer === undefined)
+    .map((stream) => [streamEventsPath.replace("{name}", stream.definition.name), operationOf(stream)])
   const schemas = others.map(({ definition }) => [componentOf(definition.name), objectOf(definition.columns)])
   return {
     ...base,

@@ -60,6 +60,12 @@ export const make = (
     yield* streams.fresh
     const stream = streams.get(name)
     if (stream === undefined) return yield* Effect.fail(streams.missing(name))
+    const { writer } = stream.applied.definition
+    if (writer !== undefined) {
+      return yield* Effect.fail(
+        errorResponse(405, `The processor ${writer} writes the stream ${name}, so clients cannot.`, [], { Allow: "" })
+      )
+    }
     if (responses.hour() === undefined) return yield* Effect.fail(noHour)
     const { checker, applied, earlier } = stream
     const checked = (accepted: string | undefined) =>

@@ -1,5 +1,5 @@
 /** Reads the embedded log while another process appends to it. The log may be created after the reader. */
-import { Array as Arr, Cause, Effect, Layer, Stream } from "effect"
+import { Array as Arr, Cause, Effect, Layer, Scope, Stream } from "effect"
 import { DataFolder } from "../../../services/DataFolder.ts"
 import { EventLogReader, type LoggedEvent, type LogReader, type LogRecord } from "../../../services/EventLog.ts"
 import type { WeatherRecord } from "../../../services/Weather.ts"
@@ -9,6 +9,8 @@ import * as LogFile from "./LogFile.ts"
 import { corrupt, type LogTable } from "./LogTable.ts"
 import { unavailable, whenReading } from "./logFailures.ts"
 import { position, weatherRows } from "./logRows.ts"
+import { processorFolder } from "./processorFolder.ts"
+import { hasStreams } from "./schema.ts"
 
 /** Through this the writer wakes the readers of a stream in its own process. */
 export interface Commits {
@@ -22,9 +24,8 @@ const pollInterval = "50 millis"
 
 const weather = weatherRows.stream
 
-/** `commitsOf`: of a stream, in the process that appends to it. */
-export const make = Effect.fnUntraced(function* (commitsOf?: (stream: string) => Commits) {
-  const folder = yield* DataFolder
+/** Reads one file. `commitsOf`: of a stream, in the process that appends to it. */
+const readFile = Effect.fnUntraced(function* (folder: DataFolder["Service"], commitsOf?: (stream: string) => Commits) {
   let current: LogFile.LogFile | undefined
   let closed = false
 
@@ -150,10 +151,72 @@ export const make = Effect.fnUntraced(function* (commitsOf?: (stream: string) =>
     return { bounds: boundsOf(stream), read, firstAt: firstAt(read) }
   }
 
-  return EventLogReader.of({
-    ...readerOf<WeatherRecord>(weather, (log) => log.weather),
-    of: (stream) => readerOf(stream, (log) => log.of(stream))
+  return { file, readerOf }
+})
+
+const writer = `SELECT json_extract(applied, '$.definition.writer') AS writer FROM schemas WHERE stream = ? ORDER BY version DESC LIMIT 1`
+
+/** `commitsOf`: of a stream of the log, in the process that appends to it. */
+export const make = Effect.fnUntraced(function* (commitsOf?: (stream: string) => Commits) {
+  const folder = yield* DataFolder
+  const scope = yield* Effect.scope
+  const log = yield* readFile(folder, commitsOf)
+  const files = new Map<string, typeof log>()
+  const writers = new Map<string, string>()
+
+  /** The processor that writes the stream, as its applied definition says. */
+  const writerOf = (stream: string) => {
+    const known = writers.get(stream)
+    if (known !== undefined || !LogFile.isThere(folder)) return known
+    const { database } = log.file()
+    const found = hasStreams(database) ? database.prepare(writer).get(stream)?.writer : undefined
+    if (typeof found !== "string") return undefined
+    writers.set(stream, found)
+    return found
+  }
+
+  /** The file that has the stream. As long as its processor has none, the log, in which it is empty. */
+  const fileOf = Effect.fnUntraced(function* (stream: string) {
+    const processor = yield* Effect.try({
+      try: () => writerOf(stream),
+      catch: (cause) => whenReading("read", position(0), cause, stream)
+    })
+    if (processor === undefined) return { file: log, isComing: false }
+    const known = files.get(processor)
+    if (known !== undefined) return { file: known, isComing: false }
+    const place = processorFolder(folder, processor)
+    const isThere = yield* Effect.try({
+      try: () => LogFile.isThere(place),
+      catch: (cause) => whenReading("read", position(0), cause, stream)
+    })
+    if (!isThere) return { file: log, isComing: true }
+    const file = yield* Scope.provide(readFile(place), scope)
+    files.set(processor, file)
+    return { file, isComing: false }
   })
+  const existing = Effect.fnUntraced(function* (stream: string) {
+    for (;;) {
+      const { file, isComing } = yield* fileOf(stream)
+      if (!isComing) return file
+      yield* Effect.sleep(pollInterval)
+    }
+  })
+
+  const of = (stream: string): LogReader => {
+    const reader = ({ readerOf }: typeof log) => readerOf(stream, (file) => file.of(stream))
+    const now = Effect.map(fileOf(stream), ({ file }) => reader(file))
+    return {
+      bounds: Effect.flatMap(now, ({ bounds }) => bounds),
+      read: (from, options) => {
+        const found = options?.until === "end" ? now : Effect.map(existing(stream), reader)
+        return Stream.unwrap(Effect.map(found, ({ read }) => read(from, options)))
+      },
+      firstAt: (bounds, millis) => Effect.flatMap(now, ({ firstAt }) => firstAt(bounds, millis))
+    }
+  }
+
+  const ofWeather = log.readerOf<WeatherRecord>(weather, (file) => file.weather)
+  return EventLogReader.of({ ...ofWeather, of: (stream) => (stream === weather ? ofWeather : of(stream)) })
 })
 
 export const layer = Layer.effect(EventLogReader, make())

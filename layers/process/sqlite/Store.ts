@@ -11,12 +11,12 @@ import * as HighWaterMark from "../../log/sqlite/HighWaterMark.ts"
 import * as LogFile from "../../log/sqlite/LogFile.ts"
 import * as LogTable from "../../log/sqlite/LogTable.ts"
 import { type LogRows, rowsOf } from "../../log/sqlite/logRows.ts"
+import { processorFolder } from "../../log/sqlite/processorFolder.ts"
 import { createStream } from "../../log/sqlite/schema.ts"
 import type { StateRow } from "../core/Task.ts"
 import { ProcessorStopped } from "../Runner.ts"
 import type { Progress, Store } from "../Store.ts"
 import { definitionChange } from "./definitionChange.ts"
-import { processorFolder } from "./processorFolder.ts"
 import { createTables } from "./schema.ts"
 
 export interface SqliteStore extends Store {

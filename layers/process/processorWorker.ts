@@ -1,0 +1,60 @@
+/** The process that runs the processors: user code has a thread and a memory of its own. Its parent ends it with a message. */
+import { pathToFileURL } from "node:url"
+import { Effect, Layer, Predicate } from "effect"
+import { DataFolder } from "../../services/DataFolder.ts"
+import { declaredProcessors } from "../declaration/compileProcessors.ts"
+import { compileStreams } from "../declaration/compileStreams.ts"
+import { loadFault } from "../declaration/loadFault.ts"
+import { leadToOurCopies } from "../declaration/moduleHooks.ts"
+import * as Streams from "../log/sqlite/Streams.ts"
+import * as ConsoleLogger from "../runtime/ConsoleLogger.ts"
+import { placesIn } from "../runtime/DataFolder.ts"
+import { runProcessors } from "./runProcessors.ts"
+import { nothingToRun } from "./workerProtocol.ts"
+
+const [root = "", file = ""] = process.argv.slice(2)
+
+leadToOurCopies(import.meta.url)
+
+let isDraining = false
+process.on("message", () => {
+  isDraining = true
+})
+// Without its parent nothing would end it.
+process.on("disconnect", () => {
+  isDraining = true
+})
+// The parent decides; a terminal's Ctrl-C goes to both.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {})
+
+const folder = placesIn(root)
+
+const program = Effect.gen(function* () {
+  const exports: unknown = yield* Effect.tryPromise({
+    try: () => import(pathToFileURL(file).href),
+    catch: (error) => new Error(`${file}: ${loadFault(error, file)}.`)
+  })
+  const module = Predicate.isObject(exports) ? exports : {}
+  const result = compileStreams(module)
+  if ("sentences" in result) return yield* Effect.fail(new Error(result.sentences.join("\n")))
+  const definitions = new Map((result.compiled.processors ?? []).map((one) => [one.name, one]))
+  const declared = declaredProcessors(module).flatMap((processor) => {
+    const definition = definitions.get(processor.name)
+    return definition === undefined ? [] : [{ processor, definition }]
+  })
+  if (declared.length === 0) return nothingToRun
+  yield* runProcessors(folder, declared, () => isDraining)
+  return 0
+}).pipe(
+  Effect.provide(Streams.layer.pipe(Layer.provide(Layer.succeed(DataFolder, folder)))),
+  Effect.catch((error) => Effect.as(Effect.logError(error.message), 1)),
+  Effect.provide(ConsoleLogger.layer)
+)
+
+Effect.runPromise(program).then(
+  (code) => process.exit(code),
+  (error) => {
+    console.error(error)
+    process.exit(1)
+  }
+)

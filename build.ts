@@ -55,7 +55,8 @@ try {
     input: {
       index: join(root, "streams", "index.ts"),
       moduleWorker: join(root, "layers", "declaration", "moduleWorker.ts"),
-      processorWorker: join(root, "layers", "process", "processorWorker.ts")
+      processorWorker: join(root, "layers", "process", "processorWorker.ts"),
+      testing: join(root, "layers", "process", "testing.ts")
     },
     platform: "node",
     external: [/^node:/, /^effect($|\/)/],
@@ -71,6 +72,11 @@ try {
     cwd: root,
     stdio: "inherit"
   })
+  // The types of the package's other entry; those of its code would be those of half the product.
+  writeFileSync(
+    join(fresh, "streams", "testing.d.ts"),
+    'import type { GivenFunction } from "./Given.js"\nexport declare const given: GivenFunction\n'
+  )
   for (const program of programs) writeFileSync(join(fresh, `${program}.js`), launcher(program))
   rmSync(dist, { recursive: true, force: true })
   renameSync(fresh, dist)

@@ -15,6 +15,11 @@ export interface DecimalRules {
   readonly exclusiveMaximum?: string
 }
 
+/** The type of `accepted`, whose value no row of a processor has. */
+export interface Accepted extends Schema.String {
+  readonly "~floe/accepted": true
+}
+
 const text = (type: string) => Schema.String.annotate({ [annotation]: { type } })
 
 /** A 32-bit integer. */
@@ -45,7 +50,7 @@ export const binary = text("binary")
 /** Any JSON value, kept as JSON text in a string column. */
 export const json = text("json")
 /** The time at which the server accepted the event, a timestamptz. Clients cannot send it. */
-export const accepted = text("accepted")
+export const accepted: Accepted = Object.assign(text("accepted"), { "~floe/accepted": true } as const)
 
 const canonical = /^\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d{1,6})?Z?)?$/
 

@@ -3,6 +3,7 @@
  * randomness, input or output, and without changing what they are given. Its rows are a pure function of its input.
  */
 import type { Schema } from "effect"
+import type { Accepted } from "./Column.ts"
 import type * as Stream from "./Stream.ts"
 import { type Hopping, type Length, millisOf, type Session, type Tumbling } from "./Window.ts"
 
@@ -22,8 +23,13 @@ export interface Span {
   readonly end: string
 }
 
+type AcceptedColumns<T extends Fields> = { [N in keyof T]: T[N] extends Accepted ? N : never }[keyof T]
+
+/** A row without the columns that Floe sets. */
+type Row<T extends Fields> = Omit<Value<T>, AcceptedColumns<T>>
+
 /** What a function gives to the output stream: a row, several, or none. */
-export type Rows<T extends Fields> = Value<T> | ReadonlyArray<Value<T>> | undefined
+export type Rows<T extends Fields> = Row<T> | ReadonlyArray<Row<T>> | undefined
 
 /** A stream in the order of another key: see `rekey`. */
 export interface Rekeyed<F extends Fields> {

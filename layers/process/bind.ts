@@ -26,6 +26,9 @@ export class Unprocessable extends Error {}
 /** A function of the processor failed, or what it gave does not fit. `message` is a clause. */
 export class HandlerFault extends Error {}
 
+/** A function that is not pure, which tests notice. `message` is a sentence without its beginning. */
+export class Impure extends Error {}
+
 const thrown = (cause: unknown) => {
   if (!(cause instanceof Error)) return String(cause)
   return cause.name === "Error" ? cause.message || "an error" : `${cause.name}: ${cause.message}`
@@ -85,6 +88,7 @@ const guarded = (option: string, call: (...values: ReadonlyArray<unknown>) => un
     try {
       return call(a, b, c)
     } catch (cause) {
+      if (cause instanceof Impure) throw new Impure(`${option} ${cause.message}`, { cause })
       throw new HandlerFault(`${option} throws ${thrown(cause)}`, { cause })
     }
   }

@@ -18,7 +18,7 @@ export interface TimedEvent {
   readonly at: number
 }
 
-export interface ExpectedWindow {
+interface ExpectedWindow {
   readonly key: string
   start: number
   end: number
@@ -27,7 +27,7 @@ export interface ExpectedWindow {
   count: number
 }
 
-export interface Expected {
+interface Expected {
   /** Each with the index of the event that closed it. */
   readonly closed: ReadonlyArray<ExpectedWindow & { readonly by: number }>
   readonly late: ReadonlyArray<string>

@@ -12,7 +12,7 @@ import { Column, Processor, Stream, Window } from "../../streams/index.ts"
 import { expectedWindows, type Rule, type TimedEvent } from "./expectedWindows.ts"
 
 /** mulberry32: numbers from 0 to below 1. */
-export const randomOf = (seed: number) => {
+const randomOf = (seed: number) => {
   let state = seed | 0
   return () => {
     state = (state + 0x6d2b79f5) | 0
@@ -21,8 +21,8 @@ export const randomOf = (seed: number) => {
     return ((t ^ (t >>> 14)) >>> 0) / 4294967296
   }
 }
-export type Random = ReturnType<typeof randomOf>
-export const below = (random: Random, end: number) => Math.floor(random() * end)
+type Random = ReturnType<typeof randomOf>
+const below = (random: Random, end: number) => Math.floor(random() * end)
 const oneOf = <A>(random: Random, values: readonly [A, ...ReadonlyArray<A>]) =>
   values[below(random, values.length)] ?? values[0]
 

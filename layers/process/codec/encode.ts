@@ -210,7 +210,7 @@ const encodeOf = (column: ColumnType, options: Options, accepted: { text: string
 }
 
 /** Most bytes of a state or a row: 1 MiB, as of an event. */
-export const maxBytes = 1024 * 1024
+const maxBytes = 1024 * 1024
 
 const bounded = (text: string) => {
   if (text.length > maxBytes / 3 && Buffer.byteLength(text) > maxBytes) {

@@ -1,0 +1,94 @@
+/** Calls of user code that must be pure: what they do otherwise is an error with a sentence. */
+import { isFunction } from "../declaration/compileProcessors.ts"
+import { Impure, kindOf } from "./bind.ts"
+
+/** Throws in place of a function that gives another value each time, or that does something outside. */
+const forbidden = (name: string) => () => {
+  throw new Impure(`calls ${name}, but a processor must give the same rows again; take times and ids from the events`)
+}
+
+const frozen = new WeakSet<object>()
+const freeze = (value: unknown): unknown => {
+  if (typeof value !== "object" || value === null || frozen.has(value)) return value
+  frozen.add(value)
+  Object.freeze(value)
+  for (const one of Object.values(value)) freeze(one)
+  return value
+}
+
+interface Trap {
+  readonly target: object
+  readonly name: string
+  readonly replacement: unknown
+}
+
+const withoutClock = () => {
+  const now = forbidden("new Date()")
+  return new Proxy(Date, {
+    construct: (target, values) => (values.length === 0 ? now() : Reflect.construct(target, values)),
+    apply: () => now()
+  })
+}
+
+const traps: ReadonlyArray<Trap> = [
+  { target: globalThis, name: "Date", replacement: withoutClock() },
+  { target: Date, name: "now", replacement: forbidden("Date.now()") },
+  { target: Math, name: "random", replacement: forbidden("Math.random()") },
+  { target: performance, name: "now", replacement: forbidden("performance.now()") },
+  { target: crypto, name: "randomUUID", replacement: forbidden("crypto.randomUUID()") },
+  { target: crypto, name: "getRandomValues", replacement: forbidden("crypto.getRandomValues()") },
+  ...["fetch", "setTimeout", "setInterval", "setImmediate", "queueMicrotask"].map((name) => ({
+    target: globalThis,
+    name,
+    replacement: forbidden(`${name}()`)
+  }))
+]
+
+const trapped = <A>(call: () => A): A => {
+  const before = traps.map(({ name, target }) => ({
+    name,
+    target,
+    property: Object.getOwnPropertyDescriptor(target, name)
+  }))
+  for (const { name, replacement, target } of traps) {
+    Object.defineProperty(target, name, { value: replacement, configurable: true, writable: true })
+  }
+  try {
+    return call()
+  } finally {
+    for (const { name, property, target } of before) {
+      if (property === undefined) Reflect.deleteProperty(target, name)
+      else Object.defineProperty(target, name, property)
+    }
+  }
+}
+
+const isMutation = (cause: unknown) =>
+  cause instanceof TypeError &&
+  /read only property|not extensible|Cannot delete property|Cannot redefine/.test(cause.message)
+
+/** The options with functions that fail unless they are pure, and with values that cannot be changed. */
+export const pureOptions = (options: ReadonlyMap<string, unknown>): object =>
+  Object.fromEntries(
+    [...options].map(([name, option]) => {
+      if (name === "zero") return [name, freeze(option)]
+      return [name, isFunction(option) ? pure(option) : option]
+    })
+  )
+
+export const pure = (call: (...values: ReadonlyArray<unknown>) => unknown) => {
+  return (...values: ReadonlyArray<unknown>) => {
+    for (const value of values) freeze(value)
+    let result: unknown
+    try {
+      result = trapped(() => call(...values))
+    } catch (cause) {
+      if (!isMutation(cause)) throw cause
+      throw new Impure("changes what it is given; make a new object instead: { ...state, n: state.n + 1 }", { cause })
+    }
+    if (kindOf(result) === "a promise") {
+      throw new Impure("gives a promise; the functions of a processor are synchronous")
+    }
+    return freeze(result)
+  }
+}

@@ -41,17 +41,7 @@ export const make = (bound: Bound, store: Store, maxKeys = defaultMaxKeys): Runn
   let { next } = store.progress()
   let isOpen = false
   let current: Incoming | undefined
-  let accepted = ""
-  let acceptedAt = Number.NaN
-
-  const acceptedText = () => {
-    const at = current?.acceptedAt ?? 0
-    if (at !== acceptedAt) {
-      acceptedAt = at
-      accepted = timeText(at)
-    }
-    return accepted
-  }
+  const acceptedAt = () => current?.acceptedAt ?? 0
 
   const stopped = (where: string, cause: Error) =>
     new ProcessorStopped(
@@ -60,15 +50,15 @@ export const make = (bound: Bound, store: Store, maxKeys = defaultMaxKeys): Runn
     )
 
   const write = (records: ReadonlyArray<string>) => {
-    for (const record of records) store.row(record, current?.acceptedAt ?? 0)
+    for (const record of records) store.row(record, acceptedAt())
   }
 
   const output: Output = {
-    rows: (rows) => write(bound.encode(rows, acceptedText())),
+    rows: (rows) => write(bound.encode(rows, acceptedAt())),
     late: ({ acceptedAt, record }) => store.late(textOf(record), acceptedAt),
     closed: (key, start, end, state) => {
       try {
-        write(bound.encode(bound.emit(key, start, end, state), acceptedText()))
+        write(bound.encode(bound.emit(key, start, end, state), acceptedAt()))
       } catch (cause) {
         if (!(cause instanceof HandlerFault)) throw cause
         const window = { key, start: timeText(start), end: timeText(end) }
@@ -76,7 +66,7 @@ export const make = (bound: Bound, store: Store, maxKeys = defaultMaxKeys): Runn
           throw stopped(`at the window ${window.start} to ${window.end} of the key ${JSON.stringify(key)}`, cause)
         }
         const text = `{"key":${JSON.stringify(key)},"start":"${window.start}","end":"${window.end}","state":${bound.states.encode(state)}}`
-        store.dead(text, cause.message, current?.acceptedAt ?? 0)
+        store.dead(text, cause.message, acceptedAt())
       }
     }
   }

@@ -54,8 +54,8 @@ export interface Bound {
   readonly history: readonly [...ReadonlyArray<AppliedStream>, AppliedStream]
   readonly output: Pick<StreamDefinition, "columns">
   readonly decode: (record: LogRecord, version: number) => unknown
-  /** Canonical rows of what a function gave. */
-  readonly encode: (rows: unknown, accepted: string) => ReadonlyArray<string>
+  /** Canonical rows of what a function gave; `acceptedAt` in milliseconds since 1970. */
+  readonly encode: (rows: unknown, acceptedAt: number) => ReadonlyArray<string>
   readonly states: StateCodec<unknown>
   /** The rows of a closed window. */
   readonly emit: (key: string, start: number, end: number, state: unknown) => unknown
@@ -217,8 +217,10 @@ export const bind = (
 
   const emitGiven = given.get("emit")
   const emit = isFunction(emitGiven) ? guarded("emit", emitGiven) : undefined
-  const encodeRows = (rows: unknown, accepted: string) => {
+  const hasAccepted = output.columns.some(({ type }) => type === "accepted")
+  const encodeRows = (rows: unknown, acceptedAt: number) => {
     try {
+      const accepted = hasAccepted ? timeText(acceptedAt) : ""
       return Array.isArray(rows) ? rows.map((row) => encodeRow(row, accepted)) : [encodeRow(rows, accepted)]
     } catch (cause) {
       if (!(cause instanceof DoesNotFit)) throw cause
@@ -230,7 +232,7 @@ export const bind = (
     history,
     output,
     decode: (record, version) => (typeof record === "string" ? decodeText(record, version) : record),
-    encode: (rows, accepted) => (rows === undefined ? [] : encodeRows(rows, accepted)),
+    encode: (rows, acceptedAt) => (rows === undefined ? [] : encodeRows(rows, acceptedAt)),
     states,
     emit: (key, start, end, state) => emit?.(key, { start: timeText(start), end: timeText(end) }, state),
     task

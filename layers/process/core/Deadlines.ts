@@ -1,63 +1,54 @@
-/** What is due at a time, in the order of the times: a heap of the different times, each with its items. */
+/** What is due at a time, earliest first: a binary heap in two arrays. */
 export class Deadlines<A> {
-  readonly #heap: Array<number> = []
-  readonly #items = new Map<number, Array<A>>()
+  readonly #times: Array<number> = []
+  readonly #items: Array<A> = []
 
   /** The earliest time; Infinity if there is none. */
   get next() {
-    return this.#heap[0] ?? Number.POSITIVE_INFINITY
+    return this.#times[0] ?? Number.POSITIVE_INFINITY
   }
 
   add(time: number, item: A) {
-    const items = this.#items.get(time)
-    if (items !== undefined) {
-      items.push(item)
-      return
-    }
-    this.#items.set(time, [item])
-    this.#push(time)
-  }
-
-  /** Removes the earliest time, and returns its items. */
-  take(): Array<A> {
-    const time = this.#pop()
-    const items = time === undefined ? undefined : this.#items.get(time)
-    if (time === undefined || items === undefined) return []
-    this.#items.delete(time)
-    return items
-  }
-
-  #push(time: number) {
-    const heap = this.#heap
-    let at = heap.length
-    heap.push(time)
+    const times = this.#times
+    const items = this.#items
+    let at = times.length
+    times.push(time)
+    items.push(item)
     while (at > 0) {
       const parent = (at - 1) >> 1
-      const above = heap[parent] ?? 0
+      const above = times[parent] ?? 0
       if (above <= time) break
-      heap[at] = above
+      times[at] = above
+      items[at] = items[parent] ?? item
       at = parent
     }
-    heap[at] = time
+    times[at] = time
+    items[at] = item
   }
 
-  #pop() {
-    const heap = this.#heap
-    const first = heap[0]
-    const last = heap.pop()
-    if (last === undefined || heap.length === 0) return first
+  /** Removes the earliest item; of several at that time, any one. */
+  take(): A | undefined {
+    const times = this.#times
+    const items = this.#items
+    const first = items[0]
+    const time = times.pop()
+    const item = items.pop()
+    const { length } = times
+    if (time === undefined || item === undefined || length === 0) return first
     let at = 0
     for (;;) {
       const left = 2 * at + 1
-      if (left >= heap.length) break
+      if (left >= length) break
       const right = left + 1
-      const child = right < heap.length && (heap[right] ?? 0) < (heap[left] ?? 0) ? right : left
-      const below = heap[child] ?? 0
-      if (below >= last) break
-      heap[at] = below
+      const child = right < length && (times[right] ?? 0) < (times[left] ?? 0) ? right : left
+      const below = times[child] ?? 0
+      if (below >= time) break
+      times[at] = below
+      items[at] = items[child] ?? item
       at = child
     }
-    heap[at] = last
+    times[at] = time
+    items[at] = item
     return first
   }
 }

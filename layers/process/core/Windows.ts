@@ -236,22 +236,33 @@ export class Windows<E, S> {
 
   #close(due: number) {
     for (;;) {
-      const stored = this.#storedNext
-      const end = Math.min(this.#deadlines.next, stored)
+      const end = Math.min(this.#deadlines.next, this.#storedNext)
       if (end > due) return
-      const ready: Array<OpenWindow<S>> = []
-      if (this.#deadlines.next === end) {
-        for (const window of this.#deadlines.take()) {
-          if (window.isGone) continue
-          if (window.end > end) this.#deadlines.add(window.end, window)
-          else ready.push(window)
-        }
+      const first = this.#takeReady(end)
+      // Of sessions mostly one ends at a time.
+      if (first !== undefined && this.#storedNext > end && this.#deadlines.next > end) {
+        this.#emit(first)
+        this.#forget(first)
+        continue
       }
+      const ready = first === undefined ? [] : [first]
+      for (let next = this.#takeReady(end); next !== undefined; next = this.#takeReady(end)) ready.push(next)
       if (ready.length > 1) ready.sort(inOrder)
-      if (stored === end) this.#closeStored(end, ready)
+      if (this.#storedNext === end) this.#closeStored(end, ready)
       else for (const window of ready) this.#emit(window)
       for (const window of ready) this.#forget(window)
     }
+  }
+
+  /** A window that ends at this time, the earliest one; puts off those that were extended since. */
+  #takeReady(end: number) {
+    while (this.#deadlines.next === end) {
+      const window = this.#deadlines.take()
+      if (window === undefined || window.isGone) continue
+      if (window.end === end) return window
+      this.#deadlines.add(window.end, window)
+    }
+    return undefined
   }
 
   /** Closes what only the store has, in order with the windows in memory. */

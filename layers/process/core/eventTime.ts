@@ -27,8 +27,23 @@ export const millisOf = (text: string): number => {
   return millis >= 0 && millis < 86_400_000 ? dayMillis + millis : toMillis(text)
 }
 
-/** Canonical timestamptz. */
-export const timeText = (millis: number) => new Date(millis).toISOString().replace("Z", "000Z")
+const two = Array.from({ length: 60 }, (_, n) => String(n).padStart(2, "0"))
+const three = Array.from({ length: 1_000 }, (_, n) => String(n).padStart(3, "0"))
+let hour = Number.NaN
+let hourText = ""
+
+/** Canonical timestamptz of whole milliseconds in the years 0001 to 9999. The hour is kept, as with `millisOf` the day. */
+export const timeText = (millis: number) => {
+  const whole = Math.floor(millis / 3_600_000)
+  if (whole !== hour) {
+    hourText = new Date(whole * 3_600_000).toISOString().slice(0, 14)
+    hour = whole
+  }
+  const rest = millis - whole * 3_600_000
+  const minute = Math.floor(rest / 60_000)
+  const second = Math.floor((rest - minute * 60_000) / 1_000)
+  return `${hourText}${two[minute]}:${two[second]}.${three[rest % 1_000]}000Z`
+}
 
 /** The first and the last millisecond that a timestamptz can hold. */
 export const firstTime = -62_135_596_800_000

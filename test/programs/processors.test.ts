@@ -1,0 +1,187 @@
+/** Processors as a user runs them: beside a stream, on another processor, killed, and changed. */
+import { readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { assert, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { temporaryFolder } from "../support/dataFolder.ts"
+import { built, floe, freePort, run } from "../support/program.ts"
+import { poll } from "../support/waiting.ts"
+
+const module = (changes: { readonly add?: string; readonly size?: string } = {}) => `
+import { Column, Processor, Stream, Window } from "floe"
+import { Schema } from "effect"
+export const Clicks = Stream.make("clicks", { schema: Schema.Struct({ visitor: Schema.String, at: Column.timestamptz, page: Schema.String }), key: "visitor" })
+export const Sales = Stream.make("sales", { schema: Clicks.schema, key: "visitor" })
+export const OnlySales = Processor.filter("only_sales", { from: Clicks, to: Sales, keep: (c) => c.page === "sale" })
+export const PerMinute = Stream.make("per_minute", { schema: Schema.Struct({ visitor: Schema.String, minute: Column.timestamptz, sales: Column.long, first: Schema.String, made: Column.accepted }) })
+const State = Schema.Struct({ sales: Column.long, first: Schema.String })
+export const Counts = Processor.window("per_minute", {
+  from: Sales, time: (c) => c.at, window: Window.tumbling("${changes.size ?? "1 minute"}"), outOfOrder: "5 seconds",
+  state: State, zero: { sales: 0n, first: "" },
+  add: ${changes.add ?? `(s, c) => ({ sales: s.sales + 1n, first: s.first || c.at })`},
+  to: PerMinute, emit: (visitor, w, s) => ({ visitor, minute: w.start, ...s })
+})
+`
+
+const project = Effect.gen(function* () {
+  const cwd = yield* temporaryFolder
+  const port = yield* freePort
+  const env = {
+    FLOE_DATA: join(cwd, "data"),
+    FLOE_PORT: String(port),
+    FLOE_INTERVAL: "1 hour",
+    FLOE_COMMIT_INTERVAL: "100 millis"
+  }
+  const write = (text: string) => writeFileSync(join(cwd, "floe.streams.ts"), text)
+  write(module())
+  return {
+    cwd,
+    write,
+    start: (program: string) => run(process.execPath, [built(program)], env, { cwd }),
+    query: (sql: string) =>
+      Effect.map(floe(["query", "--format", "json", sql], env, { cwd }), ({ err, out }) => {
+        assert.strictEqual(err, "")
+        return JSON.parse(out)
+      }),
+    floe: (...args: ReadonlyArray<string>) => floe(args, env, { cwd }),
+    post: (path: string, body: unknown) =>
+      Effect.promise(() =>
+        fetch(`http://127.0.0.1:${port}${path}`, {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify(body)
+        })
+      )
+  }
+})
+
+/** Seconds after 10:00. */
+const click = (visitor: string, seconds: number, page = "sale") => ({
+  visitor,
+  at: new Date(Date.UTC(2026, 10, 27, 10) + seconds * 1000).toISOString(),
+  page
+})
+
+const workerOf = (cwd: string) => {
+  const { pid } = JSON.parse(readFileSync(join(cwd, "data", "processors", "status.json"), "utf8"))
+  assert(typeof pid === "number")
+  return pid
+}
+
+it.live(
+  "derived streams get their rows once, in the order of the log, whatever is killed when",
+  () =>
+    Effect.gen(function* () {
+      const { cwd, floe, post, query, start } = yield* project
+      const server = yield* start("server")
+      yield* Effect.promise(() => server.printed(/listens on/))
+      const refused = yield* post("/streams/sales/events", [click("a", 0)])
+      assert.strictEqual(refused.status, 405)
+      assert.include(yield* Effect.promise(() => refused.text()), "The processor only_sales writes the stream sales")
+
+      const total = 60
+      const send = (minute: number) =>
+        post(
+          "/streams/clicks/events",
+          Array.from({ length: 500 }, (_, i) =>
+            click(`v${i % 7}`, minute * 60 + (i * 59) / 500, i % 3 === 0 ? "sale" : "home")
+          )
+        )
+      let processor = yield* start("processor")
+      const sink = yield* start("sink")
+      yield* Effect.promise(() => sink.printed(/The sink writes/))
+      for (let minute = 0; minute < total; minute++) {
+        assert.strictEqual((yield* send(minute)).status, 200)
+        if (minute % 12 !== 11) continue
+        const status = () => {
+          try {
+            return workerOf(cwd)
+          } catch {
+            return undefined
+          }
+        }
+        yield* poll(Effect.sync(status), (pid) => pid !== undefined)
+        // Only the worker first, which its parent starts again; then both.
+        if (minute < 20) process.kill(workerOf(cwd), "SIGKILL")
+        else {
+          const worker = workerOf(cwd)
+          processor.signal("SIGKILL")
+          try {
+            process.kill(worker, "SIGKILL")
+          } catch {
+            // Its parent's end has ended it.
+          }
+          yield* Effect.promise(() => processor.ended)
+          processor = yield* start("processor")
+        }
+      }
+      assert.strictEqual((yield* post("/streams/clicks/events", [click("z", total * 60 + 5)])).status, 200)
+      // 167 of 500 clicks are sales; those of visitor v are at 3k with (3k mod 7) = v.
+      const expected = Array.from({ length: total }, (_, minute) =>
+        Array.from({ length: 7 }, (_, visitor) => {
+          const indices = Array.from({ length: 500 }, (_, i) => i).filter((i) => i % 3 === 0 && i % 7 === visitor)
+          return [`v${visitor}`, click("", minute * 60).at, indices.length]
+        })
+      ).flat()
+      const rows = `SELECT visitor, strftime(minute AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%S.000Z') AS minute, sales FROM per_minute ORDER BY 2, 1`
+      let found: ReadonlyArray<Record<string, unknown>> = []
+      while (found.length < expected.length) {
+        found = yield* query(rows)
+        yield* Effect.sleep("200 millis")
+      }
+      assert.deepStrictEqual(
+        found.map(({ minute, sales, visitor }) => [visitor, minute, Number(sales)]),
+        expected
+      )
+      const audited = yield* floe("audit", "--stream", "per_minute")
+      assert.strictEqual(audited.code, 0, audited.out + audited.err)
+    }),
+  120_000
+)
+
+it.live(
+  "a function that throws stops its processor alone, with a sentence; corrected, it goes on",
+  () =>
+    Effect.gen(function* () {
+      const { post, query, start, write } = yield* project
+      write(
+        module({
+          add: `(s, c) => { if (c.visitor === "bad") throw new Error("no " + c.visitor); return { sales: s.sales + 1n, first: s.first } }`
+        })
+      )
+      const first = yield* start("standalone")
+      yield* Effect.promise(() => first.printed(/Floe runs at/))
+      assert.strictEqual((yield* post("/streams/clicks/events", [click("a", 0), click("bad", 1)])).status, 200)
+      yield* Effect.promise(() =>
+        first.printed(
+          /ERROR The processor per_minute stopped at sales\/0\/1: add throws no bad\. Correct it and start again/
+        )
+      )
+      assert.strictEqual((yield* post("/streams/clicks/events", [click("b", 2)])).status, 200)
+      yield* Effect.promise(() => first.printed(/committed .* up to sales\/0\/2/))
+      first.signal("SIGTERM")
+      assert.strictEqual((yield* Effect.promise(() => first.ended)).code, 0)
+
+      write(module())
+      const second = yield* start("standalone")
+      yield* Effect.promise(() => second.printed(/Floe runs at/))
+      assert.strictEqual((yield* post("/streams/clicks/events", [click("c", 65)])).status, 200)
+      yield* Effect.promise(() => second.printed(/committed 3 rows up to per_minute\/0\/2/))
+      assert.deepStrictEqual(yield* query("SELECT visitor, sales::INT AS sales FROM per_minute ORDER BY 1"), [
+        { visitor: "a", sales: 1 },
+        { visitor: "b", sales: 1 },
+        { visitor: "bad", sales: 1 }
+      ])
+      second.signal("SIGTERM")
+      yield* Effect.promise(() => second.ended)
+
+      write(module({ size: "2 minutes" }))
+      const third = yield* start("standalone")
+      yield* Effect.promise(() =>
+        third.printed(
+          /ERROR The processor per_minute cannot go on from its state: its window was \{"type":"tumbling","size":60000\} and is \{"type":"tumbling","size":120000\} now\./
+        )
+      )
+    }),
+  120_000
+)

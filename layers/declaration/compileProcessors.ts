@@ -132,12 +132,17 @@ const stateOf = (
   }
   const { columns, faults } = compileColumns(state)
   const accepted = columns.filter(({ type }) => type === "accepted")
+  const reserved = columns.filter(({ name }) => ["key", "window_start", "window_end"].includes(name.toLowerCase()))
   const zero = given.get("zero")
   return {
     columns,
     faults: [
       ...faults.map(({ path, sentence }) => ({ path: path === "" ? "state" : `state.${path}`, sentence })),
       ...accepted.map(({ name }) => ({ path: `state.${name}`, sentence: "a state has no Column.accepted" })),
+      ...reserved.map(({ name }) => ({
+        path: `state.${name}`,
+        sentence: "the view of the states has a column of this name already; choose another one"
+      })),
       ...(typeof zero === "object" && zero !== null
         ? []
         : [{ path: "zero", sentence: "it must be the state before the first event" }])

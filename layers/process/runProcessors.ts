@@ -70,11 +70,17 @@ export const runProcessors = Effect.fnUntraced(function* (
     }).pipe(Effect.catch((cause) => Effect.as(failed(slot, cause, now), false)))
   })
 
+  let reported = { at: 0, events: new Map<string, number>() }
   const report = Effect.fnUntraced(function* () {
     const now = yield* Clock.currentTimeMillis
+    const seconds = (now - reported.at) / 1_000
     const processors = Object.fromEntries(
-      slots.map(({ declared, events, name, state }) => [name, { ...state, definition: declared.definition, events }])
+      slots.map(({ declared, events, name, state }) => {
+        const rate = (events - (reported.events.get(name) ?? events)) / seconds
+        return [name, { ...state, definition: declared.definition, rate }]
+      })
     )
+    reported = { at: now, events: new Map(slots.map(({ events, name }) => [name, events])) }
     const path = join(folder.processors, "status.json")
     try {
       writeFileSync(`${path}.new`, JSON.stringify({ pid: process.pid, at: now, processors }))
@@ -82,10 +88,8 @@ export const runProcessors = Effect.fnUntraced(function* (
     } catch {
       // On a full disk the report is old; the processors say why they wait.
     }
-    return now
   })
 
-  let reportedAt = 0
   try {
     for (;;) {
       let worked = false
@@ -93,7 +97,7 @@ export const runProcessors = Effect.fnUntraced(function* (
         worked = (yield* turn(slot)) || worked
         yield* Effect.yieldNow
       }
-      if ((yield* Clock.currentTimeMillis) - reportedAt >= 1_000) reportedAt = yield* report()
+      if ((yield* Clock.currentTimeMillis) - reported.at >= 1_000) yield* report()
       if (worked) continue
       if (isDraining()) return
       yield* Effect.sleep(pollInterval)

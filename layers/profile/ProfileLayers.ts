@@ -21,6 +21,7 @@ import type { TableEvolution } from "../../services/TableEvolution.ts"
 import type { TableReader } from "../../services/TableReader.ts"
 import type { Topics } from "../../services/Topics.ts"
 import type { HttpServer } from "../ingest/http/HttpServer.ts"
+import type { ProcessorReports } from "../process/ProcessorReports.ts"
 import type { Sink } from "../sink/Sink.ts"
 
 /** Except for `log`, `logReader` and `sink`, no layer creates anything on disk. */
@@ -44,6 +45,8 @@ export interface ProfileLayers {
   readonly sink: Layer.Layer<DataFolder | Sink, unknown, EventLogReader>
   /** Runs the processors of the declaration. */
   readonly processors: Layer.Layer<never, unknown>
+  /** What the processors do. */
+  readonly processorReports: Layer.Layer<ProcessorReports, unknown>
   /** SQL over the table. */
   readonly query: Layer.Layer<Query, unknown>
   readonly tableReader: (table: string) => Layer.Layer<TableReader, unknown>

@@ -73,6 +73,7 @@ export const layers = {
   onlyEmbedded: onlyEmbedded(),
   sink: onlyEmbedded(),
   processors: onlyEmbedded(),
+  processorReports: onlyEmbedded(),
   query: Query.layer,
   tableReader: (table: string) => TableReader.at(table).pipe(Layer.provide([Query.layer, SinkCommits.layer])),
   audit: Layer.merge(filteredLog, TableChecksums.layer.pipe(Layer.provide([Query.layer, SinkCommits.layer]))),

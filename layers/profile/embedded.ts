@@ -11,6 +11,7 @@ import * as Checks from "../operate/doctor/embedded.ts"
 import * as Components from "../operate/status/embedded.ts"
 import * as StreamSinks from "../operate/status/StreamSinks.ts"
 import * as Storage from "../operate/storage/folder.ts"
+import { ProcessorReports } from "../process/ProcessorReports.ts"
 import * as Processors from "../process/Processors.ts"
 import * as ClockSteps from "../runtime/ClockSteps.ts"
 import * as DataFolder from "../runtime/DataFolder.ts"
@@ -55,6 +56,7 @@ export const layers = {
     Layer.provideMerge(DataFolder.layer)
   ),
   processors: Processors.layer.pipe(Layer.provide(DataFolder.layer)),
+  processorReports: ProcessorReports.layer.pipe(Layer.provide([logToRead, streamsToRead, layerToRead])),
   query,
   tableReader,
   audit: Layer.merge(logToRead, TableChecksums.layer.pipe(Layer.provide([leases, layerToRead]))),

@@ -9,6 +9,7 @@ import { connector } from "./connector.ts"
 import { dlq } from "./dlq.ts"
 import { doctor } from "./doctor.ts"
 import { maintain } from "./maintain.ts"
+import { processor } from "./processor.ts"
 import { query } from "./query.ts"
 import { rebuild, replay } from "./rebuild.ts"
 import { restore } from "./restore.ts"
@@ -39,6 +40,7 @@ export const floe = Command.make("floe").pipe(
     backup,
     restore,
     streams,
+    processor,
     tail,
     send,
     setup,

@@ -2,6 +2,7 @@ import { Effect, Layer, Option, Stream } from "effect"
 import { DataFolder } from "../../../services/DataFolder.ts"
 import { Leases } from "../../../services/Leases.ts"
 import { Query, QueryFailed, QueryUnavailable } from "../../../services/Query.ts"
+import type { AppliedStream } from "../../../services/StreamDefinition.ts"
 import { Streams } from "../../../services/Streams.ts"
 import { type AsOf, weather } from "../../../services/TableReader.ts"
 import { repairAdvice } from "../iceberg/repairAdvice.ts"
@@ -11,6 +12,7 @@ import * as TableSpec from "../schema/TableSpec.ts"
 import * as OtherTables from "./otherTables.ts"
 import * as QueryEngine from "./QueryEngine.ts"
 import { isShowCatalogs, trimmed } from "./statement.ts"
+import { stateTables } from "./stateTables.ts"
 import { allRows, emptyRows, type TableRows } from "./tableRows.ts"
 
 const catalogs = {
@@ -50,14 +52,13 @@ export const layer = Layer.effect(
     )
 
     /** The tables that a statement can name beside weather, by name, with their rows as long as they have no snapshot. */
-    const listTables = Effect.gen(function* () {
-      const applied = yield* streams.all
+    const listTables = Effect.fnUntraced(function* (applied: ReadonlyArray<AppliedStream>) {
       const made = yield* Effect.provideService(OtherTables.listNames, DataFolder, folder)
       const empty = new Map(made.map((name): [string, TableRows | undefined] => [name, undefined]))
       for (const stream of applied) empty.set(stream.definition.name, emptyRows(TableSpec.make(stream).schema.fields))
       empty.delete(weather)
       return new Map([...empty].sort(([a], [b]) => (a < b ? -1 : 1)))
-    }).pipe(Effect.mapError((error) => unavailable(error)))
+    }, Effect.mapError(unavailable))
 
     const execute = Effect.fn("Query.execute")(function* (sql: string, options?: { readonly asOf?: AsOf | undefined }) {
       if (trimmed(sql) === "") {
@@ -65,10 +66,12 @@ export const layer = Layer.effect(
       }
       if (isShowCatalogs(sql)) return catalogs
       const asOf = options?.asOf
-      const tables = yield* listTables
+      const applied = yield* Effect.mapError(streams.all, (error) => unavailable(error))
+      const tables = yield* listTables(applied)
+      const states = yield* Effect.provideService(stateTables(sql, applied), DataFolder, folder)
       const named = [...tables.keys()].filter((name) => OtherTables.mentions(sql, name))
       // A rebuilt table can be read where the old one cannot.
-      const isWeatherNamed = named.length === 0 || OtherTables.mentions(sql, weather)
+      const isWeatherNamed = (named.length === 0 && states.length === 0) || OtherTables.mentions(sql, weather)
       const ofStreams = named.filter((name) => tables.get(name) !== undefined)
       if (!isWeatherNamed && ofStreams.length === 0 && asOf !== undefined) {
         return yield* QueryFailed.because(`Only the table ${weather} can be read as of an older snapshot.`)
@@ -95,7 +98,7 @@ export const layer = Layer.effect(
           return { name, rows: yield* rows(tableFolder, undefined) }
         })
       )
-      const engine = yield* QueryEngine.open(ofWeather, others)
+      const engine = yield* QueryEngine.open(ofWeather, [...others, ...states])
       return yield* engine.execute(sql)
     })
 

@@ -18,8 +18,8 @@ import type { TableRows } from "./tableRows.ts"
 const memoryLimit = "512MB"
 
 /** Allows reading the snapshots' own files, and no writing. */
-const setup = (files: TableRows["files"]) => {
-  const paths = files.map((file) => file.path)
+const setup = (tables: ReadonlyArray<NamedTable>) => {
+  const paths = tables.flatMap(({ rows: { files, lines = [] } }) => files.map((file) => file.path).concat(lines))
   return `
     SET GLOBAL TimeZone = 'UTC';
     ATTACH ':memory:' AS iceberg;
@@ -96,7 +96,7 @@ export const open = Effect.fnUntraced(function* (rows: TableRows, others: Readon
   )
   const connection = yield* connect
   const prepared = Effect.gen(function* () {
-    yield* run(connection, () => connection.run(setup(files)))
+    yield* run(connection, () => connection.run(setup(tables)))
     if (byId.length > 0) {
       const result = yield* run(connection, () => connection.runAndReadAll(withoutIds(byId)))
       const [name] = result.getColumnsJson()[0] ?? []

@@ -14,6 +14,8 @@ export interface TableRows {
   readonly select: string
   /** Data files whose columns must have ids: without ids, they would silently be NULL. */
   readonly byId: ReadonlyArray<TableFile>
+  /** A file of JSON lines to read in their place. */
+  readonly lines?: string
 }
 
 const hour = /^\d{4}-\d\d-\d\d-\d\d$/

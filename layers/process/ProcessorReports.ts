@@ -1,0 +1,149 @@
+/**
+ * What the processors of this log do.
+ * Owns: reading their files and the report of the process that runs them. Does not own: running them.
+ */
+import { existsSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { Clock, Context, Effect, Layer, Option, Schema } from "effect"
+import { DataFolder } from "../../services/DataFolder.ts"
+import { EventLogReader, type LogCorrupt, type LogUnavailable } from "../../services/EventLog.ts"
+import { ProcessorDefinition } from "../../services/ProcessorDefinition.ts"
+import { Streams } from "../../services/Streams.ts"
+import { nearest } from "../runtime/nearest.ts"
+import { processorState } from "./sqlite/stateLines.ts"
+
+/** Without a newer report, the process hangs or has ended. */
+const silenceMillis = 5_000
+
+const WorkerReport = Schema.fromJsonString(
+  Schema.Struct({
+    pid: Schema.Int,
+    at: Schema.Int,
+    processors: Schema.Record(
+      Schema.String,
+      Schema.Struct({
+        state: Schema.Literals(["waiting", "running", "stopped"]),
+        reason: Schema.optionalKey(Schema.String),
+        rate: Schema.Finite,
+        definition: ProcessorDefinition
+      })
+    )
+  })
+)
+const decodeReport = Schema.decodeUnknownOption(WorkerReport)
+
+export interface ProcessorReport {
+  readonly definition: ProcessorDefinition
+  readonly state: "waiting" | "running" | "stopped" | "not running"
+  /** Why it waits or is stopped. */
+  readonly reason: string | null
+  /** Offset of the next event of its input, and how many events are there from it on. */
+  readonly next: number
+  readonly lag: number
+  /** Milliseconds since 1970; null before the first event, and without windows. */
+  readonly watermark: number | null
+  /** Open windows, or keys of a fold. */
+  readonly open: number
+  readonly rows: number
+  readonly late: number
+  readonly deadLetters: number
+  /** Events per second, in the last second that was reported. */
+  readonly rate: number
+}
+
+export class NoSuchProcessor extends Schema.TaggedError<NoSuchProcessor>()("NoSuchProcessor", {
+  name: Schema.String,
+  nearest: Schema.NullOr(Schema.String)
+}) {
+  override get message() {
+    const hint = this.nearest === null ? "floe processor list names them all." : `did you mean ${this.nearest}?`
+    return `There is no processor ${this.name}; ${hint}`
+  }
+}
+
+export class StateUnreadable extends Schema.TaggedError<StateUnreadable>()("StateUnreadable", {
+  processor: Schema.String,
+  cause: Schema.Defect()
+}) {
+  override get message() {
+    const reason = this.cause instanceof Error ? this.cause.message.replace(/\.$/, "") : String(this.cause)
+    return `The state of the processor ${this.processor} cannot be read: ${reason}.`
+  }
+}
+
+export class ProcessorReports extends Context.Service<
+  ProcessorReports,
+  {
+    /** By name. Processors whose program has never run are absent. */
+    readonly all: Effect.Effect<ReadonlyArray<ProcessorReport>, LogUnavailable | LogCorrupt | StateUnreadable>
+    readonly find: (
+      name: string
+    ) => Effect.Effect<ProcessorReport, NoSuchProcessor | LogUnavailable | LogCorrupt | StateUnreadable>
+  }
+>()("floe/layers/process/ProcessorReports") {
+  static readonly layer = Layer.effect(
+    ProcessorReports,
+    Effect.gen(function* () {
+      const folder = yield* DataFolder
+      const logs = yield* EventLogReader
+      const streams = yield* Streams
+
+      const endOf = Effect.fnUntraced(function* (stream: string) {
+        const { partitions } = yield* logs.of(stream).bounds
+        return partitions[0]?.end ?? 0
+      })
+
+      const worker = Effect.map(Clock.currentTimeMillis, (now) => {
+        const path = join(folder.processors, "status.json")
+        const report = existsSync(path) ? Option.getOrUndefined(decodeReport(readFileSync(path, "utf8"))) : undefined
+        return {
+          processors: report?.processors ?? {},
+          isAlive: report !== undefined && now - report.at <= silenceMillis
+        }
+      })
+
+      const all = Effect.gen(function* () {
+        const { isAlive, processors } = yield* worker
+        const applied = yield* streams.all
+        const names = new Set(applied.flatMap(({ definition }) => definition.writer ?? []))
+        const reports: Array<ProcessorReport> = []
+        for (const name of [...names].sort()) {
+          const running = processors[name]
+          const kept = yield* Effect.try({
+            try: () => processorState(folder, name),
+            catch: (cause) => new StateUnreadable({ processor: name, cause })
+          })
+          const definition =
+            (isAlive ? running?.definition : kept?.definition) ?? kept?.definition ?? running?.definition
+          if (definition === undefined) continue
+          const next = kept?.next ?? 0
+          reports.push({
+            definition,
+            state: isAlive && running !== undefined ? running.state : "not running",
+            reason: (isAlive ? running?.reason : undefined) ?? null,
+            next,
+            lag: Math.max(0, (yield* endOf(definition.from)) - next),
+            watermark: kept?.watermark ?? null,
+            open: kept?.windows ?? 0,
+            rows: yield* endOf(definition.to),
+            late: definition.late === null ? 0 : yield* endOf(definition.late),
+            deadLetters: kept?.deadLetters ?? 0,
+            rate: isAlive ? (running?.rate ?? 0) : 0
+          })
+        }
+        return reports
+      })
+
+      return ProcessorReports.of({
+        all,
+        find: Effect.fn("ProcessorReports.find")(function* (name: string) {
+          const reports = yield* all
+          const found = reports.find(({ definition }) => definition.name === name)
+          if (found !== undefined) return found
+          const names = reports.map(({ definition }) => definition.name)
+          return yield* new NoSuchProcessor({ name, nearest: nearest(name, names) ?? null })
+        })
+      })
+    })
+  )
+}

@@ -1,0 +1,94 @@
+/** The open windows of a processor, or the states of a fold, for a query. Read beside the running processor. */
+import { closeSync, openSync, writeSync } from "node:fs"
+import { Option, Schema } from "effect"
+import type { DataFolder } from "../../../services/DataFolder.ts"
+import { ProcessorDefinition } from "../../../services/ProcessorDefinition.ts"
+import type { Column } from "../../../services/StreamDefinition.ts"
+import * as LogFile from "../../log/sqlite/LogFile.ts"
+import { processorFolder } from "../../log/sqlite/processorFolder.ts"
+import * as ReadOnly from "../../runtime/ReadOnly.ts"
+import { timeText } from "../core/eventTime.ts"
+
+const busyMillis = 2_000
+
+const Progress = Schema.Struct({
+  next: Schema.Int,
+  watermark: Schema.NullOr(Schema.Int),
+  definition: Schema.fromJsonString(ProcessorDefinition)
+})
+const decodeProgress = Schema.decodeUnknownOption(Progress)
+
+export interface ProcessorState extends Schema.Schema.Type<typeof Progress> {
+  /** Open windows, or keys of a fold. */
+  readonly windows: number
+  readonly deadLetters: number
+}
+
+const key: Column = { name: "key", required: true, type: "string" }
+const span = ["window_start", "window_end"].map((name): Column => ({ name, required: true, type: "timestamptz" }))
+
+/** The columns of the view of the state. */
+export const stateColumns = ({ kind, state }: ProcessorDefinition): ReadonlyArray<Column> => [
+  key,
+  ...(kind === "window" ? span : []),
+  ...state
+]
+
+/** Uses the file of a processor; undefined if it has none yet. */
+const reading = <A>(
+  folder: DataFolder["Service"],
+  name: string,
+  use: (database: ReadOnly.ReadOnly["database"]) => A
+) => {
+  const place = processorFolder(folder, name)
+  if (!LogFile.isThere(place)) return undefined
+  const { database } = ReadOnly.open(place.log, busyMillis)
+  try {
+    database.exec("BEGIN")
+    return use(database)
+  } finally {
+    database.close()
+  }
+}
+
+const count = (row: Record<string, unknown> | undefined) => Number(row?.n ?? 0)
+
+/** How far a processor is; undefined if it has not begun. Throws errors of SQLite. */
+export const processorState = (folder: DataFolder["Service"], name: string): ProcessorState | undefined =>
+  reading(folder, name, (database) => {
+    const exists = database.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'progress'").get() !== undefined
+    if (!exists) return undefined
+    const row = database.prepare("SELECT next, watermark, definition FROM progress WHERE id = 0").get()
+    const progress = Option.getOrUndefined(decodeProgress(row))
+    if (progress === undefined) return undefined
+    return {
+      ...progress,
+      windows: count(database.prepare("SELECT count(*) AS n FROM windows").get()),
+      deadLetters: count(database.prepare("SELECT count(*) AS n FROM dead_letters").get())
+    }
+  })
+
+/** Writes the windows as JSON objects, one a line, with the columns of `stateColumns`. */
+export const writeStates = (folder: DataFolder["Service"], name: string, hasWindows: boolean, path: string) => {
+  const file = openSync(path, "wx", 0o600)
+  try {
+    reading(folder, name, (database) => {
+      let lines = ""
+      for (const row of database.prepare(`SELECT key, start, "end", state FROM windows`).iterate()) {
+        const { end, key, start, state } = row
+        const bounds = hasWindows
+          ? `,"window_start":"${timeText(Number(start))}","window_end":"${timeText(Number(end))}"`
+          : ""
+        const columns = String(state).slice(1)
+        lines += `{"key":${JSON.stringify(key)}${bounds}${columns === "}" ? "" : ","}${columns}\n`
+        if (lines.length > 1_000_000) {
+          writeSync(file, lines)
+          lines = ""
+        }
+      }
+      writeSync(file, lines)
+    })
+  } finally {
+    closeSync(file)
+  }
+}

@@ -1,5 +1,5 @@
 /** Runs the processors of a module over the embedded log, in turns, in the order in which they feed each other. */
-import { mkdirSync, renameSync, writeFileSync } from "node:fs"
+import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Clock, Effect } from "effect"
 import type { DataFolder } from "../../services/DataFolder.ts"
@@ -104,5 +104,6 @@ export const runProcessors = Effect.fnUntraced(function* (
     }
   } finally {
     for (const slot of slots) slot.close()
+    rmSync(join(folder.processors, "status.json"), { force: true })
   }
 })

@@ -44,6 +44,13 @@ const project = Effect.gen(function* () {
         return JSON.parse(out)
       }),
     floe: (...args: ReadonlyArray<string>) => floe(args, env, { cwd }),
+    startIn: (folder: string) =>
+      run(process.execPath, [built("standalone")], { ...env, FLOE_DATA: join(cwd, folder) }, { cwd }),
+    queryIn: (folder: string, sql: string) =>
+      Effect.map(
+        floe(["query", "--format", "json", sql], { ...env, FLOE_DATA: join(cwd, folder) }, { cwd }),
+        ({ out }) => JSON.parse(out)
+      ),
     post: (path: string, body: unknown) =>
       Effect.promise(() =>
         fetch(`http://127.0.0.1:${port}${path}`, {
@@ -181,6 +188,82 @@ it.live(
         third.printed(
           /ERROR The processor per_minute cannot go on from its state: its window was \{"type":"tumbling","size":60000\} and is \{"type":"tumbling","size":120000\} now\./
         )
+      )
+    }),
+  120_000
+)
+
+it.live(
+  "the state of a processor can be queried, and a backup has it, so that a restored folder goes on",
+  () =>
+    Effect.gen(function* () {
+      const { floe, post, query, queryIn, start, startIn } = yield* project
+      const first = yield* start("standalone")
+      yield* Effect.promise(() => first.printed(/Floe runs at/))
+      const clicks = [click("a", 0), click("a", 1), click("b", 2, "home"), click("c", 65), click("b", 66)]
+      assert.strictEqual((yield* post("/streams/clicks/events", clicks)).status, 200)
+      yield* Effect.promise(() => first.printed(/committed 1 row up to per_minute\/0\/0/))
+      const open = [
+        { key: "b", window_start: "2026-11-27 10:01:00+00", sales: 1, first: "2026-11-27T10:01:06.000000Z" },
+        { key: "c", window_start: "2026-11-27 10:01:00+00", sales: 1, first: "2026-11-27T10:01:05.000000Z" }
+      ]
+      const state =
+        "SELECT key, window_start::VARCHAR AS window_start, sales::INT AS sales, first FROM per_minute_state ORDER BY key"
+      assert.deepStrictEqual(yield* query(state), open)
+      assert.deepStrictEqual(
+        (yield* query("SHOW TABLES")).map(({ name }: { name: string }) => name),
+        ["clicks", "per_minute", "per_minute_late", "sales", "weather"]
+      )
+      const status = JSON.parse((yield* floe("processor", "status", "--json")).out)
+      assert.deepStrictEqual(
+        status.map((one: Record<string, unknown>) => [
+          one.processor,
+          one.state,
+          one.lag,
+          one.watermark,
+          one.open,
+          one.rows
+        ]),
+        [
+          ["only_sales", "running", 0, null, 0, 4],
+          ["per_minute", "running", 0, "2026-11-27T10:01:01.000Z", 2, 1]
+        ]
+      )
+      const described = yield* floe("processor", "describe", "per_minute")
+      assert.match(described.out, /^kind +tumbling 1 minute\nreads +sales; sales\/0\/4 is next\n/m)
+      const unknown = yield* floe("processor", "describe", "per_minut")
+      assert.deepStrictEqual(
+        [unknown.code, unknown.err],
+        [1, "There is no processor per_minut; did you mean per_minute?\n"]
+      )
+
+      const saved = yield* floe("backup", "saved")
+      assert.strictEqual(saved.code, 0, saved.err)
+      first.signal("SIGTERM")
+      yield* Effect.promise(() => first.ended)
+      const stopped = JSON.parse((yield* floe("processor", "list", "--json")).out)
+      assert.deepStrictEqual(
+        stopped.map(({ state }: { state: string }) => state),
+        ["not running", "not running"]
+      )
+
+      const restored = yield* floe("restore", "saved", "--into", "again")
+      assert.strictEqual(restored.code, 0, restored.err)
+      assert.deepStrictEqual(yield* queryIn("again", state), open)
+      const second = yield* startIn("again")
+      yield* Effect.promise(() => second.printed(/Floe runs at/))
+      assert.strictEqual((yield* post("/streams/clicks/events", [click("a", 126)])).status, 200)
+      yield* Effect.promise(() => second.printed(/committed 2 rows up to per_minute\/0\/2/))
+      assert.deepStrictEqual(
+        yield* queryIn(
+          "again",
+          "SELECT visitor, minute::VARCHAR AS minute, sales::INT AS sales FROM per_minute ORDER BY 2, 1"
+        ),
+        [
+          { visitor: "a", minute: "2026-11-27 10:00:00+00", sales: 2 },
+          { visitor: "b", minute: "2026-11-27 10:01:00+00", sales: 1 },
+          { visitor: "c", minute: "2026-11-27 10:01:00+00", sales: 1 }
+        ]
       )
     }),
   120_000

@@ -1,6 +1,6 @@
 /** Makes a backup under a temporary name beside the target, and renames it once it is complete, durable and verified. */
 import { existsSync, realpathSync } from "node:fs"
-import { readdir, rename, rm, stat, writeFile } from "node:fs/promises"
+import { mkdir, readdir, rename, rm, stat, writeFile } from "node:fs/promises"
 import { basename, dirname, join, relative, resolve } from "node:path"
 import { DateTime, Effect, Layer, Option } from "effect"
 import packageJson from "../../../package.json" with { type: "json" }
@@ -12,9 +12,11 @@ import {
   type CreatedBackup
 } from "../../../services/Backup.ts"
 import { DataFolder } from "../../../services/DataFolder.ts"
+import type { AppliedStream } from "../../../services/StreamDefinition.ts"
 import { weather } from "../../../services/TableReader.ts"
 import { copyLog, tidy } from "../../log/sqlite/copyLog.ts"
 import * as LogFile from "../../log/sqlite/LogFile.ts"
+import { processorFolder } from "../../log/sqlite/processorFolder.ts"
 import { make, placesIn } from "../../runtime/DataFolder.ts"
 import { codeOf } from "../../runtime/files.ts"
 import { acquire, isHeld } from "../../runtime/ProcessLock.ts"
@@ -25,6 +27,7 @@ import { appliedIn } from "./appliedIn.ts"
 import { auditCopy } from "./auditCopy.ts"
 import { attempt, CopyFailed, copyFiles, describeFile, requireRoom, sizes, syncFolders } from "./copyFiles.ts"
 import * as ManifestFile from "./manifestFile.ts"
+import { processorFolders } from "./processorFiles.ts"
 
 const lockName = "backup.lock"
 
@@ -118,6 +121,28 @@ const copyTable = Effect.fnUntraced(
   Effect.scoped
 )
 
+/** Their files, and the ends of the streams in them. */
+const copyProcessors = Effect.fnUntraced(function* (
+  folder: DataFolder["Service"],
+  copy: DataFolder["Service"],
+  applied: ReadonlyArray<AppliedStream>
+) {
+  const found = yield* attempt(folder.processors, async () => processorFolders(folder, applied))
+  if (found.length > 0) yield* attempt(copy.processors, () => mkdir(copy.processors))
+  const copies = yield* Effect.forEach(found, ({ name, place }) => {
+    const to = processorFolder(copy, name)
+    return Effect.map(
+      copyLog(place, to, () => {}),
+      ({ ends }) => ({ to, ends: [...ends].filter(([stream]) => stream !== weather) })
+    )
+  })
+  return {
+    paths: copies.flatMap(({ to }) => [to.log, to.logHighWaterMark]),
+    folders: copies.map(({ to }) => to),
+    ends: copies.flatMap(({ ends }) => ends)
+  }
+})
+
 const create = Effect.fnUntraced(function* (target: string, { logOnly, onProgress, verify }: BackupOptions) {
   const folder = yield* DataFolder
   yield* requireFreeTarget(target, folder.root)
@@ -137,6 +162,7 @@ const create = Effect.fnUntraced(function* (target: string, { logOnly, onProgres
   )
   const tables = new Map(copies)
   yield* requireRoom(partial, (yield* attempt(folder.log, () => stat(folder.log))).size)
+  const ofProcessors = yield* copyProcessors(folder, copy, applied)
   const { ends, logId } = yield* copyLog(folder, copy, (part) => onProgress(`copying the log, ${share(part, 1)}`)).pipe(
     // The log is only read, so the full disk is that of the copy.
     Effect.mapError((error) =>
@@ -148,7 +174,7 @@ const create = Effect.fnUntraced(function* (target: string, { logOnly, onProgres
   const audit = verify
     ? yield* auditCopy(copy, applied, (events, of) => onProgress(`verifying the copy, ${share(events, of)}`))
     : null
-  tidy(copy)
+  for (const one of [copy, ...ofProcessors.folders]) tidy(one)
   if (audit !== null && audit.missing + audit.extra > 0) {
     return yield* failure(
       partial,
@@ -156,8 +182,9 @@ const create = Effect.fnUntraced(function* (target: string, { logOnly, onProgres
     )
   }
   onProgress("finishing the copy")
-  const ofLog: ReadonlyArray<BackupFile> = yield* Effect.forEach([copy.log, copy.logHighWaterMark], (path) =>
-    describeFile(partial, relative(partial, path))
+  const ofLog: ReadonlyArray<BackupFile> = yield* Effect.forEach(
+    [copy.log, copy.logHighWaterMark, ...ofProcessors.paths],
+    (path) => describeFile(partial, relative(partial, path))
   )
   const manifest: BackupManifest = {
     format: 1,
@@ -165,11 +192,11 @@ const create = Effect.fnUntraced(function* (target: string, { logOnly, onProgres
     createdAt,
     log: { id: logId, end: ends.get(weather) ?? 0 },
     table: tables.get(weather)?.at ?? null,
-    ...(ends.size === 1
+    ...(ends.size + ofProcessors.ends.length === 1
       ? {}
       : {
           streams: Object.fromEntries(
-            [...ends].flatMap(([name, end]) =>
+            [...ends, ...ofProcessors.ends].flatMap(([name, end]) =>
               name === weather ? [] : [[name, { end, table: tables.get(name)?.at ?? null }]]
             )
           )

@@ -23,6 +23,7 @@ import { appliedIn } from "./appliedIn.ts"
 import { auditCopy } from "./auditCopy.ts"
 import { attempt, CopyFailed, copyFiles, describeFile, parallel, requireRoom, syncFolders } from "./copyFiles.ts"
 import * as ManifestFile from "./manifestFile.ts"
+import { processorFolders } from "./processorFiles.ts"
 
 type Folder = DataFolder["Service"]
 type Progress = (step: string) => void
@@ -63,7 +64,7 @@ const lock = Effect.gen(function* () {
 const requireEmpty = Effect.gen(function* () {
   const folder = yield* DataFolder
   const staging = join(folder.root, stagingName)
-  const locks = [folder.serverLock, folder.sinkLock, folder.rebuildLock].flatMap((path) => [
+  const locks = [folder.serverLock, folder.sinkLock, folder.processorLock, folder.rebuildLock].flatMap((path) => [
     basename(path),
     `${basename(path)}-journal`
   ])
@@ -81,7 +82,13 @@ const requireEmpty = Effect.gen(function* () {
 })
 
 /** In the order in which they are put in place: no program starts on a folder that has a high-water mark and no log. */
-const placed = (folder: Folder) => [folder.logHighWaterMark, folder.controlDatabase, folder.warehouse, folder.log]
+const placed = (folder: Folder) => [
+  folder.logHighWaterMark,
+  folder.controlDatabase,
+  folder.warehouse,
+  folder.processors,
+  folder.log
+]
 
 const clear = (folder: Folder) =>
   attempt(folder.root, async () => {
@@ -128,11 +135,17 @@ const restore = Effect.fnUntraced(function* (source: string, onProgress: Progres
       }
     }
     const renewedId = yield* (yield* SecureRandom).uuidV4()
-    const { ends, logId } = yield* attemptLog(staged.log, () => {
-      const renewed = LogFile.renew(staged, renewedId)
-      rmSync(staged.logHighWaterMark)
-      markEnds(staged, renewed.logId, renewed.ends)
+    const applied = yield* appliedIn(staged)
+    const renew = (place: Folder) => {
+      const renewed = LogFile.renew(place, renewedId)
+      rmSync(place.logHighWaterMark)
+      markEnds(place, renewed.logId, renewed.ends)
       return renewed
+    }
+    const { ends, logId } = yield* attemptLog(staged.log, () => {
+      const derived = processorFolders(staged, applied).map(({ place }) => renew(place).ends)
+      const { ends, logId } = renew(staged)
+      return { logId, ends: new Map([...derived.flatMap((ends) => [...ends]), ...ends]) }
     })
     const expected = [
       [weather, manifest.log.end] as const,

@@ -84,6 +84,12 @@ export const topic = setting("FLOE_TOPIC", Config.NonEmptyString, "weather", {
   readBy: "server, `floe`",
   meaning: "Name of the topic, in Kafka and in `Floe-Position`."
 })
+export const weatherHourly = setting("FLOE_WEATHER_HOURLY", Config.Boolean, true, {
+  profile: "embedded",
+  readBy: "server, processor",
+  meaning:
+    "Whether the built-in processor `weather_hourly` runs, which keeps readings, least, greatest and mean temperature of each city and hour. With `false` its table stays as it is."
+})
 export const streams = optional(
   "FLOE_STREAMS",
   Config.NonEmptyString,

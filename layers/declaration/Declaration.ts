@@ -4,6 +4,7 @@ import { basename, extname, resolve } from "node:path"
 import { Duration, Effect, Option, Schema } from "effect"
 import { CompiledStreams } from "../../services/CompiledStreams.ts"
 import * as Settings from "../../services/Settings.ts"
+import { builtInNames } from "./compileStreams.ts"
 import { sentenceOf } from "./Fault.ts"
 import { loadModule } from "./loadModule.ts"
 import { validateProcessors } from "./validateProcessor.ts"
@@ -49,6 +50,9 @@ const readCompiled = (file: string) => {
   const sentences = [
     ...compiled.streams.flatMap((stream) => validateStream(stream).map((fault) => sentenceOf(stream.name, fault))),
     ...validateProcessors(compiled.processors ?? [], compiled.streams),
+    ...names
+      .filter((name) => builtInNames.includes(name))
+      .map((name) => `stream ${name}: the name belongs to a built-in stream`),
     ...names.filter((name, index) => names.indexOf(name) !== index).map((name) => `stream ${name} is declared twice`)
   ]
   return sentences.length > 0 ? { sentences } : { compiled }

@@ -5,6 +5,7 @@ import type { ProcessorDefinition } from "../../services/ProcessorDefinition.ts"
 import type { StreamDefinition } from "../../services/StreamDefinition.ts"
 import { weatherStream } from "../../services/Weather.ts"
 import * as Stream from "../../streams/Stream.ts"
+import { WeatherHourlyRow } from "../../streams/weatherHourly.ts"
 import { compileColumns } from "./compileColumns.ts"
 import { compileProcessors, lateStream } from "./compileProcessors.ts"
 import { type Fault, sentenceOf } from "./Fault.ts"
@@ -64,6 +65,9 @@ const compileStream = (stream: Declared): { definition: StreamDefinition; faults
   return { definition, faults }
 }
 
+/** Of the built-in processor's streams. */
+export const builtInNames = [WeatherHourlyRow.name, `${WeatherHourlyRow.name}_late`]
+
 const byName = (a: { name: string }, b: { name: string }) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)
 
 /** The streams that a module exports, by name; or a sentence for each fault. Reserved names are faults. */
@@ -83,6 +87,11 @@ export const compileStreams = (
     ...results.flatMap(({ definition, faults }) => faults.map((fault) => sentenceOf(definition.name, fault))),
     ...doubled.map((name) => `stream ${name}: two streams have this name`)
   ]
+  for (const { name } of streams.filter((stream) => stream !== WeatherHourlyRow)) {
+    if (builtInNames.includes(name)) {
+      sentences.push(`stream ${name}: the name belongs to a built-in stream`)
+    }
+  }
   const definitions = results.map(({ definition }) => definition)
   const { processors, sentences: ofProcessors } = compileProcessors(
     exports,

@@ -5,6 +5,7 @@ import type { AppliedStream, StreamDefinition } from "../../services/StreamDefin
 import { Streams } from "../../services/Streams.ts"
 import type { TableEvolution } from "../../services/TableEvolution.ts"
 import { firstVersion } from "./assignIds.ts"
+import { builtIn } from "./builtIn.ts"
 import { compareStreams } from "./compareStreams.ts"
 import * as Declaration from "./Declaration.ts"
 import { sentenceOf } from "./Fault.ts"
@@ -48,11 +49,12 @@ const assertUnchanged = Effect.fnUntraced(function* (
   if (changes.length > 0) return yield* new StreamChanged({ file, stream: wanted.name, changes: changes.map(textOf) })
 })
 
-const start = Effect.fn("Declaration.start")(function* <E>(tables: Layer.Layer<TableEvolution, E>) {
-  const found = yield* Declaration.find
-  if (Option.isNone(found)) return
-  const file = found.value
-  const { streams } = yield* Declaration.read(file)
+/** Creates the streams that are new; the others must be the ones in force. */
+const startStreams = Effect.fnUntraced(function* <E>(
+  file: string,
+  streams: ReadonlyArray<StreamDefinition>,
+  tables: Layer.Layer<TableEvolution, E>
+) {
   const applied = yield* Streams
   const known = new Set((yield* applied.all).map(({ definition }) => definition.name))
   // First, so that a start that is refused has created nothing.
@@ -73,5 +75,15 @@ const start = Effect.fn("Declaration.start")(function* <E>(tables: Layer.Layer<T
   }
 })
 
-/** Runs once the log is open, before the server takes events. `tables` is built only if there is a declaration. */
+const start = Effect.fn("Declaration.start")(function* <E>(tables: Layer.Layer<TableEvolution, E>) {
+  const found = yield* Declaration.find
+  if (Option.isSome(found)) {
+    const { streams } = yield* Declaration.read(found.value)
+    yield* startStreams(found.value, streams, tables)
+  }
+  const hasBuiltIn = (yield* Settings.profile) === "embedded" && (yield* Settings.weatherHourly)
+  if (hasBuiltIn) yield* startStreams("Floe", builtIn.streams, tables)
+})
+
+/** Runs once the log is open, before the server takes events. `tables` is built only if a stream is new. */
 export const layer = <E>(tables: Layer.Layer<TableEvolution, E>) => Layer.effectDiscard(start(tables))

@@ -84,6 +84,9 @@ export const validateProcessors = (
     const input = byName.get(from)
     const output = byName.get(to)
     const faults = nameFaults(name).map((fault) => processorSentence(name, fault))
+    if (name === "weather_hourly" && (from !== weatherStream.definition.name || to !== name)) {
+      faults.push(sentence("", "the name weather_hourly belongs to the built-in processor"))
+    }
     if (before.some((other) => other.name === name)) faults.push(sentence("", "two processors have this name"))
     if (name !== to && byName.has(name)) faults.push(sentence("", "a stream that it does not write has this name"))
     const other = before.find((one) => one.to === to)

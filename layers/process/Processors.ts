@@ -7,6 +7,7 @@ import { findPackageJSON } from "node:module"
 import { dirname, join, resolve } from "node:path"
 import { Deferred, Effect, Fiber, Layer, Option } from "effect"
 import { DataFolder } from "../../services/DataFolder.ts"
+import * as Settings from "../../services/Settings.ts"
 import * as Declaration from "../declaration/Declaration.ts"
 import { acquire } from "../runtime/ProcessLock.ts"
 import { nothingToRun } from "./workerProtocol.ts"
@@ -23,8 +24,8 @@ const worker = import.meta.filename.endsWith(".ts")
 const drainTimeout = "2500 millis"
 const longestPause = 30_000
 
-const start = (folder: string, file: string) =>
-  fork(worker, [folder, file], {
+const start = (args: ReadonlyArray<string>) =>
+  fork(worker, args, {
     execArgv: [`--max-old-space-size=${megabytes}`],
     stdio: ["ignore", "inherit", "inherit", "ipc"]
   })
@@ -38,9 +39,9 @@ const ended = (child: ChildProcess) =>
     return Effect.void
   })
 
-const run = Effect.fnUntraced(function* (folder: string, file: string, stopping: Deferred.Deferred<void>) {
+const run = Effect.fnUntraced(function* (args: ReadonlyArray<string>, stopping: Deferred.Deferred<void>) {
   for (let pause = 1_000; ; pause = Math.min(longestPause, 2 * pause)) {
-    const child = start(folder, file)
+    const child = start(args)
     const drain = Effect.andThen(
       Effect.sync(() => void (child.connected && child.send("drain"))),
       Effect.timeoutOption(ended(child), drainTimeout)
@@ -59,21 +60,28 @@ const run = Effect.fnUntraced(function* (folder: string, file: string, stopping:
   }
 })
 
+/** The module to run, if it is one. */
+const moduleOf = Effect.fnUntraced(function* (file: string) {
+  if (!Declaration.isCompiled(file)) return resolve(file)
+  const { processors = [] } = yield* Declaration.read(file)
+  if (processors.length > 0) {
+    yield* Effect.logWarning(
+      `${file} declares processors, whose functions are in the module alone; set FLOE_STREAMS to the module to run them.`
+    )
+  }
+  return ""
+})
+
 export const layer = Layer.effectDiscard(
   Effect.gen(function* () {
     const { processorLock, root } = yield* DataFolder
     const found = yield* Declaration.find
-    if (Option.isNone(found)) return
-    if (Declaration.isCompiled(found.value)) {
-      const { processors = [] } = yield* Declaration.read(found.value)
-      if (processors.length === 0) return
-      return yield* Effect.logWarning(
-        `${found.value} declares processors, whose functions are in the module alone; set FLOE_STREAMS to the module to run them.`
-      )
-    }
+    const module = Option.isSome(found) ? yield* moduleOf(found.value) : ""
+    const withBuiltIn = yield* Settings.weatherHourly
+    if (module === "" && !withBuiltIn) return
     yield* acquire(processorLock, "program that runs processors")
     const stopping = yield* Deferred.make<void>()
-    const running = yield* Effect.forkDetach(run(root, resolve(found.value), stopping))
+    const running = yield* Effect.forkDetach(run([root, String(withBuiltIn), module], stopping))
     yield* Effect.addFinalizer(() => Effect.andThen(Deferred.succeed(stopping, undefined), Fiber.await(running)))
   })
 )

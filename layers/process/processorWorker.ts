@@ -2,6 +2,8 @@
 import { pathToFileURL } from "node:url"
 import { Effect, Layer, Predicate } from "effect"
 import { DataFolder } from "../../services/DataFolder.ts"
+import type { ProcessorDefinition } from "../../services/ProcessorDefinition.ts"
+import { builtIn, builtInModule } from "../declaration/builtIn.ts"
 import { declaredProcessors } from "../declaration/compileProcessors.ts"
 import { compileStreams } from "../declaration/compileStreams.ts"
 import { loadFault } from "../declaration/loadFault.ts"
@@ -12,7 +14,8 @@ import { placesIn } from "../runtime/DataFolder.ts"
 import { runProcessors } from "./runProcessors.ts"
 import { nothingToRun } from "./workerProtocol.ts"
 
-const [root = "", file = ""] = process.argv.slice(2)
+/** `file` is empty without a module. */
+const [root = "", withBuiltIn = "", file = ""] = process.argv.slice(2)
 
 leadToOurCopies(import.meta.url)
 
@@ -29,7 +32,17 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal
 
 const folder = placesIn(root)
 
-const program = Effect.gen(function* () {
+/** The processors of a module, with their definitions. */
+const declaredIn = (exports: object, processors: ReadonlyArray<ProcessorDefinition> = []) => {
+  const definitions = new Map(processors.map((one) => [one.name, one]))
+  return declaredProcessors(exports).flatMap((processor) => {
+    const definition = definitions.get(processor.name)
+    return definition === undefined ? [] : [{ processor, definition }]
+  })
+}
+
+const ofModule = Effect.gen(function* () {
+  if (file === "") return []
   const exports: unknown = yield* Effect.tryPromise({
     try: () => import(pathToFileURL(file).href),
     catch: (error) => new Error(`${file}: ${loadFault(error, file)}.`)
@@ -37,11 +50,12 @@ const program = Effect.gen(function* () {
   const module = Predicate.isObject(exports) ? exports : {}
   const result = compileStreams(module)
   if ("sentences" in result) return yield* Effect.fail(new Error(result.sentences.join("\n")))
-  const definitions = new Map((result.compiled.processors ?? []).map((one) => [one.name, one]))
-  const declared = declaredProcessors(module).flatMap((processor) => {
-    const definition = definitions.get(processor.name)
-    return definition === undefined ? [] : [{ processor, definition }]
-  })
+  return declaredIn(module, result.compiled.processors)
+})
+
+const program = Effect.gen(function* () {
+  const ours = withBuiltIn === "true" ? declaredIn(builtInModule, builtIn.processors) : []
+  const declared = [...ours, ...(yield* ofModule)]
   if (declared.length === 0) return nothingToRun
   yield* runProcessors(folder, declared, () => isDraining)
   return 0

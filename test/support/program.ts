@@ -41,7 +41,11 @@ interface Options {
   readonly input?: string | undefined
 }
 
-const inherited = () => Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("FLOE_")))
+/** Without the built-in processor, unless a test is about it. */
+const inherited = () => ({
+  ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("FLOE_"))),
+  FLOE_WEATHER_HOURLY: "false"
+})
 
 const spawned = (command: string, args: ReadonlyArray<string>, env: Environment, options: Options): Program => {
   const child = spawn(command, args, {

@@ -2,7 +2,7 @@
 import type { Processor } from "./Processor.ts"
 
 /** What a processor made of the given events, as user code sees values, without the columns that Floe sets. */
-export interface Given {
+interface Given {
   /** The rows of the output stream, in order. */
   readonly rows: ReadonlyArray<object>
   /** The events that came too late. */

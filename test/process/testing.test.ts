@@ -3,6 +3,7 @@ import { Schema } from "effect"
 import { describe, expect, it } from "vitest"
 import { given } from "../../layers/process/testing.ts"
 import { Column, Processor, Stream, Weather, Window } from "../../streams/index.ts"
+import { WeatherHourly } from "../../streams/weatherHourly.ts"
 
 const Readings = Stream.make("readings", {
   schema: Schema.Struct({
@@ -142,6 +143,20 @@ describe("given", () => {
     given(warm, [reading("a", "10:00:00", 20), { ...reading("a", "10:00:00", 21), total: "9007199254740993" }]).then([
       { ...reading("a", "10:00:00", 21), total: 9007199254740993n }
     ])
+  })
+
+  it("runs the built-in processor", () => {
+    const at = (hour: string, city: string, temperature: string) => ({ city, temperature, ts: `2026-11-27-${hour}` })
+    const events = [at("10", "Rome", "70"), at("10", "Oslo", "-4.5"), at("10", "Rome", "80.5"), at("10", "Rome", "6e1")]
+    given(WeatherHourly, [...events, at("11", "Oslo", "1"), at("10", "Rome", "0")]).then(
+      [
+        { city: "Oslo", hour: "2026-11-27T10:00:00Z", readings: 1, min: -4.5, max: -4.5, mean: -4.5 },
+        { city: "Rome", hour: "2026-11-27T10:00:00Z", readings: 3, min: 60, max: 80.5, mean: 70.16666666666667 }
+      ],
+      [at("10", "Rome", "0")]
+    )
+    const { rows } = given(WeatherHourly, [at("10", "x", "1e308"), at("10", "x", "1.7e308"), at("11", "x", "1")])
+    expect(rows).toMatchObject([{ readings: 2, min: 1e308, max: 1.7e308, mean: 1.35e308 }])
   })
 
   it("shows a difference as a failed assertion", () => {

@@ -1,0 +1,40 @@
+/** When the state of a processor still fits its declaration. */
+import { expect, it } from "vitest"
+import { definitionChange } from "../../layers/process/sqlite/definitionChange.ts"
+import type { ProcessorDefinition } from "../../services/ProcessorDefinition.ts"
+
+const before: ProcessorDefinition = {
+  name: "hourly",
+  kind: "window",
+  from: "readings",
+  rekeyed: false,
+  to: "hourly",
+  late: "hourly_late",
+  window: { type: "tumbling", size: 3_600_000 },
+  outOfOrder: 0,
+  lateness: 0,
+  ahead: 0,
+  state: [{ name: "n", required: true, type: "int" }],
+  onError: "stop"
+}
+const change = (now: Partial<ProcessorDefinition>) => definitionChange(before, { ...before, ...now })
+
+it("fits when only what the state does not depend on changes, or a column is added or widened", () => {
+  expect(change({})).toBeUndefined()
+  expect(change({ doc: "Means", onError: "dead-letter" })).toBeUndefined()
+  expect(change({ state: [...before.state, { name: "more", required: false, type: "string" }] })).toBeUndefined()
+})
+
+it("does not fit otherwise, and the clause says what changed", () => {
+  expect(change({ lateness: 5 })).toBe("its lateness was 0 and is 5 now")
+  expect(change({ from: "others" })).toBe("its from was readings and is others now")
+  expect(change({ window: { type: "session", gap: 1 } })).toBe(
+    'its window was {"type":"tumbling","size":3600000} and is {"type":"session","gap":1} now'
+  )
+  expect(change({ state: [{ name: "n", required: true, type: "string" }] })).toMatch(
+    /^the column n of its state does not fit: its type cannot change from int to string/
+  )
+  expect(change({ state: [...before.state, { name: "m", required: true, type: "int" }] })).toMatch(
+    /^the column m of its state does not fit: a new column must be optional/
+  )
+})

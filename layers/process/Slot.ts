@@ -27,6 +27,8 @@ interface Opened {
   readonly store: SqliteStore.SqliteStore
   readonly runner: Runner.Runner
   readonly input: InputLog.InputLog
+  /** Of the input's definition. */
+  readonly version: number
 }
 
 export interface SlotState {
@@ -69,6 +71,7 @@ export class Slot {
     let count = 0
     for (;;) {
       const events = input.events(runner.next(), chunk)
+      this.#requireKnown(events.at(-1)?.schemaVersion ?? 0)
       runner.add(events)
       count += events.length
       if (events.length < chunk || count >= maxBatch || performance.now() - started > maxBatchMillis) break
@@ -76,6 +79,16 @@ export class Slot {
     runner.commit()
     this.events += count
     return count > 0
+  }
+
+  /** The module that this process has loaded was written for the version that was in force then. */
+  #requireKnown(version: number) {
+    const known = this.#opened?.version ?? version
+    if (version <= known) return
+    const { from } = this.declared.definition
+    throw new Runner.ProcessorStopped(
+      `The processor ${this.name} stopped because its input ${from} has changed from version ${known} to ${version} since it started. Start again, so that it runs the changed module.`
+    )
   }
 
   /** Opens it once its streams are applied. */
@@ -103,7 +116,8 @@ export class Slot {
           return {
             runner,
             store,
-            input: InputLog.open(this.#folder, definition.from, history.at(-1)?.definition.writer)
+            input: InputLog.open(this.#folder, definition.from, history.at(-1)?.definition.writer),
+            version: history.at(-1)?.version ?? 1
           }
         } catch (cause) {
           store.close()

@@ -104,7 +104,8 @@ describe("the installed package", () => {
         )
         writeFileSync(
           join(project, "use.ts"),
-          `import { Column, Partition, Stream } from "floe"
+          `import { Column, Partition, Processor, Stream, Window } from "floe"
+import { given } from "floe/testing"
 import { Schema } from "effect"
 import { Readings } from "./floe.streams.ts"
 type Reading = (typeof Readings)["schema"]["Type"]
@@ -119,6 +120,19 @@ Stream.make("no", { schema, key: "b" })
 Stream.make("no", { schema, partitionBy: [Partition.day("b")] })
 // @ts-expect-error: there is no such type
 Column.nothing
+const window = {
+  from: Readings,
+  time: (r: Reading) => r.measured_at,
+  window: Window.tumbling("1 hour"),
+  state: Schema.Struct({ n: Column.long }),
+  zero: { n: 0n },
+  add: (s: { readonly n: bigint }) => ({ n: s.n + 1n }),
+  to: Counts
+}
+export const Hourly = Processor.window("hourly", { ...window, emit: (_, __, { n }) => ({ n }) })
+// @ts-expect-error: the output has other columns
+Processor.window("hourly", { ...window, emit: () => ({ m: 1 }) })
+given(Hourly, [reading]).then([])
 `
         )
         const checked = yield* inProject(process.execPath, [
@@ -129,6 +143,32 @@ Column.nothing
         assert.deepStrictEqual([checked.code, checked.out], [0, ""])
       }),
     60_000
+  )
+
+  it.live("tests a processor in a runner of the project's own", () =>
+    Effect.gen(function* () {
+      writeFileSync(
+        join(project, "hourly.test.mjs"),
+        `import { test } from "node:test"
+import { Schema } from "effect"
+import { Column, Processor, Stream, Window } from "floe"
+import { given } from "floe/testing"
+const Events = Stream.make("events", { schema: Schema.Struct({ k: Schema.String, at: Column.timestamptz }), key: "k" })
+const Counts = Stream.make("counts", { schema: Schema.Struct({ k: Schema.String, n: Column.long }) })
+const Hourly = Processor.window("hourly", {
+  from: Events, time: (e) => e.at, window: Window.tumbling("1 hour"),
+  state: Schema.Struct({ n: Column.long }), zero: { n: 0n }, add: (s) => ({ n: s.n + 1n }),
+  to: Counts, emit: (k, w, { n }) => ({ k, n })
+})
+const events = ["10:00", "10:59", "11:00"].map((time) => ({ k: "a", at: \`2026-11-27T\${time}:00Z\` }))
+test("right", () => given(Hourly, events).then([{ k: "a", n: 2 }]))
+test("wrong", () => given(Hourly, events).then([{ k: "a", n: 3 }]))
+`
+      )
+      const { out } = yield* inProject(process.execPath, ["--test", "--test-reporter=tap", "hourly.test.mjs"])
+      assert.match(out, /^ok 1 - right$/m)
+      assert.match(out, /^not ok 2 - wrong$/m)
+    })
   )
 
   it.live("gives a module its own copy of effect and of floe, wherever the module's folder leads", () =>

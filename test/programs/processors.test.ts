@@ -44,6 +44,8 @@ const project = Effect.gen(function* () {
         return JSON.parse(out)
       }),
     floe: (...args: ReadonlyArray<string>) => floe(args, env, { cwd }),
+    startWithBuiltIn: run(process.execPath, [built("standalone")], { ...env, FLOE_WEATHER_HOURLY: "true" }, { cwd }),
+    get: (path: string) => Effect.promise(() => fetch(`http://127.0.0.1:${port}${path}`)),
     startIn: (folder: string) =>
       run(process.execPath, [built("standalone")], { ...env, FLOE_DATA: join(cwd, folder) }, { cwd }),
     queryIn: (folder: string, sql: string) =>
@@ -265,6 +267,67 @@ it.live(
           { visitor: "c", minute: "2026-11-27 10:01:00+00", sales: 1 }
         ]
       )
+    }),
+  120_000
+)
+
+it.live(
+  "a stream that is changed while its processor runs stops it until it is started with the changed module",
+  () =>
+    Effect.gen(function* () {
+      const { floe, post, query, start, write } = yield* project
+      const first = yield* start("standalone")
+      yield* Effect.promise(() => first.printed(/Floe runs at/))
+      assert.strictEqual((yield* post("/streams/clicks/events", [click("a", 0)])).status, 200)
+      yield* Effect.promise(() => first.printed(/committed 1 row up to sales\/0\/0/))
+      const changed = module().replaceAll(
+        "page: Schema.String }",
+        "page: Schema.String, price: Schema.optionalKey(Column.long) }"
+      )
+      write(changed)
+      const applied = yield* floe("streams", "apply")
+      assert.strictEqual(applied.code, 0, applied.err)
+      const priced = { ...click("a", 1), price: 5 }
+      const accepted = post("/streams/clicks/events", [priced])
+      yield* poll(
+        Effect.map(accepted, ({ status }) => status),
+        (status) => status === 200
+      )
+      yield* Effect.promise(() =>
+        first.printed(
+          /ERROR The processor only_sales stopped because its input clicks has changed from version 1 to 2 since it started\. Start again/
+        )
+      )
+      first.signal("SIGTERM")
+      yield* Effect.promise(() => first.ended)
+      const second = yield* start("standalone")
+      yield* Effect.promise(() => second.printed(/committed 1 row up to sales\/0\/1/))
+      assert.deepStrictEqual(yield* query("SELECT visitor, price::VARCHAR AS price FROM sales ORDER BY at"), [
+        { visitor: "a", price: null },
+        { visitor: "a", price: "5" }
+      ])
+    }),
+  120_000
+)
+
+it.live(
+  "the built-in processor shows the hour of weather that is open",
+  () =>
+    Effect.gen(function* () {
+      const { get, query, startWithBuiltIn, write } = yield* project
+      write(`import { Stream } from "floe"
+import { Schema } from "effect"
+export const Other = Stream.make("other", { schema: Schema.Struct({ a: Schema.String }) })`)
+      const program = yield* startWithBuiltIn
+      yield* Effect.promise(() => program.printed(/created the stream weather_hourly_late/))
+      yield* Effect.promise(() => program.printed(/Floe runs at/))
+      for (const temperature of ["70", "80", "60"]) {
+        assert.strictEqual((yield* get(`/log?city=Rome&temperature=${temperature}`)).status, 200)
+      }
+      const sum =
+        "SELECT key, sum(readings)::INT AS readings, min(min) AS min, max(max) AS max FROM (SELECT key, readings, min, max FROM weather_hourly_state UNION ALL SELECT city, readings, min, max FROM weather_hourly) WHERE key = 'Rome' GROUP BY key"
+      const rows = yield* poll(query(sum), (rows) => rows.length === 1 && rows[0].readings === 3)
+      assert.deepStrictEqual(rows, [{ key: "Rome", readings: 3, min: 60, max: 80 }])
     }),
   120_000
 )

@@ -141,6 +141,9 @@ const make = (
       ? { next: 0, watermark: Number.NEGATIVE_INFINITY }
       : { next: known.next, watermark: known.watermark ?? Number.NEGATIVE_INFINITY }
 
+  // From now on its definition can be read.
+  if (known === undefined) putProgress.run(0, null, text)
+
   const record = () => {
     mark.write(toOutput.end(), toOutput.stream)
     if (toLate !== undefined) mark.write(toLate.end(), toLate.stream)

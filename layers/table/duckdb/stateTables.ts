@@ -7,6 +7,7 @@ import { DataFolder } from "../../../services/DataFolder.ts"
 import { QueryUnavailable } from "../../../services/Query.ts"
 import type { AppliedStream } from "../../../services/StreamDefinition.ts"
 import { firstVersion } from "../../declaration/assignIds.ts"
+import { builtIn } from "../../declaration/builtIn.ts"
 import { processorState, stateColumns, writeStates } from "../../process/sqlite/stateLines.ts"
 import { readLines } from "../parquet/linesSql.ts"
 import * as TableSpec from "../schema/TableSpec.ts"
@@ -32,9 +33,9 @@ export const stateTables = Effect.fnUntraced(function* (sql: string, streams: Re
   return yield* Effect.forEach(named, (name) =>
     Effect.try({
       try: (): NamedTable => {
-        const state = processorState(folder, name)
-        if (state === undefined) throw new Error(`the processor ${name} has not begun; start it with npm start`)
-        const { definition } = state
+        const known = builtIn.processors?.find((processor) => processor.name === name)
+        const definition = processorState(folder, name)?.definition ?? known
+        if (definition === undefined) throw new Error(`the processor ${name} has not begun; npm start runs it`)
         const path = join(temporary, `${name}.ndjson`)
         writeStates(folder, name, definition.kind === "window", path)
         const view = { name: `${name}_state`, columns: stateColumns(definition), key: null, partitionBy: [] }

@@ -302,10 +302,13 @@ it.live(
       yield* Effect.promise(() => first.ended)
       const second = yield* start("standalone")
       yield* Effect.promise(() => second.printed(/committed 1 row up to sales\/0\/1/))
-      assert.deepStrictEqual(yield* query("SELECT visitor, price::VARCHAR AS price FROM sales ORDER BY price NULLS FIRST"), [
-        { visitor: "a", price: null },
-        { visitor: "a", price: "5" }
-      ])
+      assert.deepStrictEqual(
+        yield* query("SELECT visitor, price::VARCHAR AS price FROM sales ORDER BY price NULLS FIRST"),
+        [
+          { visitor: "a", price: null },
+          { visitor: "a", price: "5" }
+        ]
+      )
     }),
   120_000
 )

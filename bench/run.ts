@@ -1,5 +1,5 @@
 /** `npm run bench [name]`: without a name, runs all benchmarks that need only this machine. */
-const alone = ["http", "checker", "door", "backlog", "typed", "freshness", "commits", "audit"]
+const alone = ["http", "checker", "door", "backlog", "typed", "freshness", "commits", "audit", "processors"]
 /** These need the stack of compose.yaml. */
 const names = [...alone, "kafka", "visible"]
 

@@ -37,6 +37,40 @@ describe("the commands of the distributed profile", () => {
     })
   )
 
+  it.live("refuse a declaration with processors before they create anything", () =>
+    Effect.gen(function* () {
+      const cwd = yield* temporaryFolder
+      writeFileSync(
+        join(cwd, "floe.streams.ts"),
+        `import { Processor, Stream } from "floe"
+import { Schema } from "effect"
+export const A = Stream.make("a", { schema: Schema.Struct({ x: Schema.String }) })
+export const B = Stream.make("b", { schema: A.schema })
+export const Copy = Processor.filter("copy", { from: A, to: B, keep: () => true })`
+      )
+      // Whatever they asked for would be answered, and noticed.
+      const requests: Array<string> = []
+      const { base } = yield* serving(({ method, url }) => {
+        requests.push(`${method} ${url}`)
+        return { status: 500, body: "" }
+      })
+      const env = {
+        FLOE_PROFILE: "distributed",
+        FLOE_CONNECT_URL: base,
+        FLOE_TRINO_URL: base,
+        FLOE_KAFKA_BROKERS: `localhost:${yield* freePort}`,
+        FLOE_PORT: String(yield* freePort)
+      }
+      const sentence =
+        "floe.streams.ts: the processor copy needs the embedded profile for now, but FLOE_PROFILE is distributed; remove it from the declaration, or use the embedded profile.\n"
+      for (const args of [["streams", "plan"], ["streams", "apply"], ["setup"]]) {
+        const { code, err } = yield* inProfile(args, env, { cwd })
+        assert.deepStrictEqual([args, code, err], [args, 1, sentence])
+      }
+      assert.deepStrictEqual(requests, [])
+    })
+  )
+
   it.live("connector status prints states and the reason for a failure, and exits with 1", () =>
     Effect.gen(function* () {
       const { base } = yield* connector({

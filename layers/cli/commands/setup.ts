@@ -5,7 +5,7 @@ import * as Declaration from "../../declaration/Declaration.ts"
 import * as Profile from "../../profile/Profile.ts"
 import { wait } from "../terminal/retryWhileStarting.ts"
 import { registerConnector } from "./connector.ts"
-import { applyDeclared } from "./streamsApply.ts"
+import { applyDeclared, declared } from "./streamsApply.ts"
 import { createWeatherTable } from "./table.ts"
 import { createTopics } from "./topics.ts"
 
@@ -15,16 +15,15 @@ const ofWeather = Effect.fnUntraced(function* (wait: number) {
   yield* registerConnector({ name: sinkConnector, config: Option.none(), wait })
 })
 
-const ofStreams = Effect.fnUntraced(function* (wait: number) {
-  const file = yield* Declaration.find
-  if (Option.isSome(file)) yield* applyDeclared({ wait, json: false })
-})
 
 export const setup = Command.make(
   "setup",
   { wait },
   Effect.fn("floe setup")(function* ({ wait }) {
-    yield* Effect.all([ofWeather(wait), ofStreams(wait)], { concurrency: 2, discard: true })
+    // First, so that a declaration that is refused has created nothing.
+    const wanted = Option.isSome(yield* Declaration.find) ? yield* declared : undefined
+    const ofStreams = wanted === undefined ? Effect.void : applyDeclared(wanted, { wait, json: false })
+    yield* Effect.all([ofWeather(wait), ofStreams], { concurrency: 2, discard: true })
   })
 ).pipe(
   Command.withDescription(

@@ -28,13 +28,23 @@ const retried = (wait: number) => retryWhileStarting<EvolutionFailed>(wait, ({ i
 /** Streams that are read, or applied, at the same time. */
 const concurrency = 4
 
+/** The declaration that is to be applied. */
+export const declared = Effect.gen(function* () {
+  const file = yield* Declaration.required
+  return { file, compiled: yield* Declaration.readToApply(file) }
+})
+export type Declared = Effect.Success<typeof declared>
+
 /**
- * The declaration, and what it would change in this log; `possible` fails if it is not. A change that died half-way counts as
+ * What the declaration would change in this log; `possible` fails if it is not. A change that died half-way counts as
  * done, as it cannot be undone; with `isApplied` it is completed.
  */
-export const planned = Effect.fnUntraced(function* (json: boolean, isApplied: boolean, wait = 0) {
-  const file = yield* Declaration.required
-  const compiled = yield* Declaration.read(file)
+export const planned = Effect.fnUntraced(function* (
+  { compiled, file }: Declared,
+  json: boolean,
+  isApplied: boolean,
+  wait = 0
+) {
   const streams = yield* Streams
   const { inspect } = yield* TableEvolution
   const read = yield* Effect.forEach(
@@ -68,7 +78,7 @@ export const planned = Effect.fnUntraced(function* (json: boolean, isApplied: bo
   const sentences = plans.flatMap(({ refusals }) => refusals)
   const possible =
     sentences.length > 0 ? Effect.fail(new Declaration.DeclarationInvalid({ file, sentences })) : Effect.void
-  return { compiled, plans, possible, completed, histories }
+  return { plans, possible, completed, histories }
 })
 
 interface Options {
@@ -78,9 +88,13 @@ interface Options {
 }
 
 /** Applies the declaration, and prints the plan and what was applied. */
-export const applyDeclared = Effect.fn("floe streams apply")(function* ({ json, wait = 0 }: Options) {
+export const applyDeclared = Effect.fn("floe streams apply")(function* (
+  wanted: Declared,
+  { json, wait = 0 }: Options
+) {
   yield* retried(wait)((yield* TableEvolution).exclusive)
-  const { compiled, plans, possible, completed, histories } = yield* planned(json, true, wait)
+  const { plans, possible, completed, histories } = yield* planned(wanted, json, true, wait)
+  const { compiled } = wanted
   yield* possible
   const applied = completed.filter(({ stream }) => plans.find((plan) => plan.stream === stream)?.action === "none")
   const { restore } = yield* TableEvolution
@@ -105,7 +119,10 @@ export const applyDeclared = Effect.fn("floe streams apply")(function* ({ json, 
   if (json) yield* printJson(applied)
 }, Effect.scoped)
 
-export const apply = Command.make("apply", { json }, applyDeclared).pipe(
+export const apply = Command.make("apply", { json }, (options) =>
+  // Before the lock, so that a declaration that is refused has created nothing.
+  Effect.flatMap(declared, (wanted) => applyDeclared(wanted, options))
+).pipe(
   Command.withDescription(
     "Apply the declaration: create the streams that are new, and change those that exist. Each stream changes first in its table and then in the log, which a running server follows within seconds. The server and the sink may run or be stopped. Floe shows the plan first, and changes nothing if a change is not possible. If it is interrupted, run it again."
   ),

@@ -2,13 +2,13 @@ import { Effect } from "effect"
 import { Command } from "effect/cli"
 import * as Profile from "../../profile/Profile.ts"
 import { json, printJson } from "../terminal/printJson.ts"
-import { planned } from "./streamsApply.ts"
+import { declared, planned } from "./streamsApply.ts"
 
 export const plan = Command.make(
   "plan",
   { json },
   Effect.fn("floe streams plan")(function* ({ json }) {
-    const { plans, possible } = yield* planned(json, false)
+    const { plans, possible } = yield* planned(yield* declared, json, false)
     if (json) yield* printJson(plans)
     yield* possible
   })

@@ -56,7 +56,8 @@ try {
       index: join(root, "streams", "index.ts"),
       moduleWorker: join(root, "layers", "declaration", "moduleWorker.ts"),
       processorWorker: join(root, "layers", "process", "processorWorker.ts"),
-      testing: join(root, "layers", "process", "testing.ts")
+      testing: join(root, "layers", "process", "testing.ts"),
+      watchThread: join(root, "layers", "process", "watchThread.ts")
     },
     platform: "node",
     external: [/^node:/, /^effect($|\/)/],

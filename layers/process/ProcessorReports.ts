@@ -10,6 +10,7 @@ import { EventLogReader, type LogCorrupt, type LogUnavailable } from "../../serv
 import { ProcessorDefinition } from "../../services/ProcessorDefinition.ts"
 import { Streams } from "../../services/Streams.ts"
 import { nearest } from "../runtime/nearest.ts"
+import { pauseFile } from "./pauseFile.ts"
 import { processorState } from "./sqlite/stateLines.ts"
 
 /** Without a newer report, the process hangs or has ended. */
@@ -22,7 +23,7 @@ const WorkerReport = Schema.fromJsonString(
     processors: Schema.Record(
       Schema.String,
       Schema.Struct({
-        state: Schema.Literals(["waiting", "running", "stopped"]),
+        state: Schema.Literals(["waiting", "running", "paused", "stopped"]),
         reason: Schema.optionalKey(Schema.String),
         rate: Schema.Finite,
         definition: ProcessorDefinition
@@ -34,7 +35,7 @@ const decodeReport = Schema.decodeUnknownOption(WorkerReport)
 
 export interface ProcessorReport {
   readonly definition: ProcessorDefinition
-  readonly state: "waiting" | "running" | "stopped" | "not running"
+  readonly state: "waiting" | "running" | "paused" | "stopped" | "not running"
   /** Why it waits or is stopped. */
   readonly reason: string | null
   /** Offset of the next event of its input, and how many events are there from it on. */
@@ -81,6 +82,15 @@ export class ProcessorReports extends Context.Service<
     ) => Effect.Effect<ProcessorReport, NoSuchProcessor | LogUnavailable | LogCorrupt | StateUnreadable>
   }
 >()("floe/layers/process/ProcessorReports") {
+  /** Where nothing runs processors. */
+  static readonly none = Layer.succeed(
+    ProcessorReports,
+    ProcessorReports.of({
+      all: Effect.succeed([]),
+      find: (name) => Effect.fail(new NoSuchProcessor({ name, nearest: null }))
+    })
+  )
+
   static readonly layer = Layer.effect(
     ProcessorReports,
     Effect.gen(function* () {
@@ -102,6 +112,8 @@ export class ProcessorReports extends Context.Service<
         }
       })
 
+      const stillState = (name: string) => (existsSync(pauseFile(folder, name)) ? "paused" : "not running")
+
       const all = Effect.gen(function* () {
         const { isAlive, processors } = yield* worker
         const applied = yield* streams.all
@@ -119,7 +131,7 @@ export class ProcessorReports extends Context.Service<
           const next = kept?.next ?? 0
           reports.push({
             definition,
-            state: isAlive && running !== undefined ? running.state : "not running",
+            state: isAlive && running !== undefined ? running.state : stillState(name),
             reason: (isAlive ? running?.reason : undefined) ?? null,
             next,
             lag: Math.max(0, (yield* endOf(definition.from)) - next),

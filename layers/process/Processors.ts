@@ -2,46 +2,27 @@
  * The processors of the embedded profile, in a process of their own for as long as the layer lives.
  * Owns: starting and ending that process. Does not own: what it does (runProcessors).
  */
-import { type ChildProcess, fork } from "node:child_process"
-import { findPackageJSON } from "node:module"
-import { dirname, join, resolve } from "node:path"
+import { resolve } from "node:path"
 import { Deferred, Effect, Fiber, Layer, Option } from "effect"
 import { DataFolder } from "../../services/DataFolder.ts"
 import * as Settings from "../../services/Settings.ts"
 import * as Declaration from "../declaration/Declaration.ts"
 import { acquire } from "../runtime/ProcessLock.ts"
-import { nothingToRun } from "./workerProtocol.ts"
-
-const megabytes = 512
-
-const root = dirname(findPackageJSON(import.meta.url) ?? import.meta.filename)
-/** A build bundles this file, so the worker's place is counted from the package. */
-const worker = import.meta.filename.endsWith(".ts")
-  ? join(import.meta.dirname, "processorWorker.ts")
-  : join(root, "dist", "streams", "processorWorker.js")
+import { ended, start, takeHung } from "./workerProcess.ts"
+import { nothingToRun, startAgain, type WorkerOptions } from "./workerProtocol.ts"
 
 /** A program has 5 seconds to end, and the sink commits after this. */
 const drainTimeout = "2500 millis"
 const longestPause = 30_000
 
-const start = (args: ReadonlyArray<string>) =>
-  fork(worker, args, {
-    execArgv: [`--max-old-space-size=${megabytes}`],
-    stdio: ["ignore", "inherit", "inherit", "ipc"]
-  })
-
-/** Waits for its end; its exit code, or the signal that ended it. */
-const ended = (child: ChildProcess) =>
-  Effect.callback<number | NodeJS.Signals>((resume) => {
-    if (child.exitCode !== null) return resume(Effect.succeed(child.exitCode))
-    child.once("error", () => resume(Effect.succeed(1)))
-    child.once("exit", (code, signal) => resume(Effect.succeed(code ?? signal ?? 1)))
-    return Effect.void
-  })
-
-const run = Effect.fnUntraced(function* (args: ReadonlyArray<string>, stopping: Deferred.Deferred<void>) {
+const run = Effect.fnUntraced(function* (
+  options: Omit<WorkerOptions, "stopped">,
+  processors: string,
+  stopping: Deferred.Deferred<void>
+) {
+  let stopped: Record<string, string> = {}
   for (let pause = 1_000; ; pause = Math.min(longestPause, 2 * pause)) {
-    const child = start(args)
+    const child = start({ ...options, stopped })
     const drain = Effect.andThen(
       Effect.sync(() => void (child.connected && child.send("drain"))),
       Effect.timeoutOption(ended(child), drainTimeout)
@@ -53,6 +34,16 @@ const run = Effect.fnUntraced(function* (args: ReadonlyArray<string>, stopping: 
     if (Option.isNone(outcome))
       return yield* Effect.logWarning("The processors did not finish in time; the next start goes on where they were.")
     if (outcome.value === 0 || outcome.value === nothingToRun) return
+    if (outcome.value === startAgain) {
+      stopped = {}
+      continue
+    }
+    const hung = takeHung(processors)
+    if (hung !== undefined) {
+      stopped = { ...stopped, [hung.processor]: hung.reason }
+      yield* Effect.logError(hung.reason)
+      continue
+    }
     yield* Effect.logWarning(
       `The process that runs the processors ended (${outcome.value}); it starts again in ${pause / 1000} s and goes on where it was.`
     )
@@ -74,14 +65,15 @@ const moduleOf = Effect.fnUntraced(function* (file: string) {
 
 export const layer = Layer.effectDiscard(
   Effect.gen(function* () {
-    const { processorLock, root } = yield* DataFolder
+    const { processorLock, processors, root } = yield* DataFolder
     const found = yield* Declaration.find
     const module = Option.isSome(found) ? yield* moduleOf(found.value) : ""
     const withBuiltIn = yield* Settings.weatherHourly
     if (module === "" && !withBuiltIn) return
     yield* acquire(processorLock, "program that runs processors")
+    takeHung(processors)
     const stopping = yield* Deferred.make<void>()
-    const running = yield* Effect.forkDetach(run([root, String(withBuiltIn), module], stopping))
+    const running = yield* Effect.forkDetach(run({ root, withBuiltIn, file: module }, processors, stopping))
     yield* Effect.addFinalizer(() => Effect.andThen(Deferred.succeed(stopping, undefined), Fiber.await(running)))
   })
 )

@@ -1,5 +1,6 @@
 /** Runs a processor over its input. */
 import type { LogRecord } from "../../services/EventLog.ts"
+import { Beat } from "./Beat.ts"
 import { type Bound, HandlerFault, type Incoming, type Output, type Task, Unprocessable } from "./bind.ts"
 import { DoesNotFit } from "./codec/encode.ts"
 import { timeText } from "./core/eventTime.ts"
@@ -35,7 +36,17 @@ export interface Runner {
   readonly commit: () => void
 }
 
-export const make = (bound: Bound, store: Store, maxKeys = defaultMaxKeys): Runner => {
+export interface RunnerOptions {
+  /** The most keys whose state stays in memory between batches. */
+  readonly maxKeys?: number
+  readonly beat?: Beat
+}
+
+export const make = (
+  bound: Bound,
+  store: Store,
+  { beat = new Beat(), maxKeys = defaultMaxKeys }: RunnerOptions = {}
+): Runner => {
   const { definition } = bound
   const stops = definition.onError === "stop"
   let { next } = store.progress()
@@ -57,6 +68,7 @@ export const make = (bound: Bound, store: Store, maxKeys = defaultMaxKeys): Runn
     rows: (rows) => write(bound.encode(rows, acceptedAt())),
     late: ({ acceptedAt, record }) => store.late(textOf(record), acceptedAt),
     closed: (key, start, end, state) => {
+      beat.step()
       try {
         write(bound.encode(bound.emit(key, start, end, state), acceptedAt()))
       } catch (cause) {
@@ -104,6 +116,7 @@ export const make = (bound: Bound, store: Store, maxKeys = defaultMaxKeys): Runn
       if (!isOpen) store.begin()
       isOpen = true
       for (const event of events) {
+        beat.event(event.offset)
         step(event)
         next = event.offset + 1
       }

@@ -1,43 +1,24 @@
 /** A processor that runs in this process: waits for its streams, opens its file, and goes through its input. */
+import { existsSync } from "node:fs"
 import { Effect } from "effect"
 import type { DataFolder } from "../../services/DataFolder.ts"
-import type { ProcessorDefinition } from "../../services/ProcessorDefinition.ts"
-import type { AppliedStream } from "../../services/StreamDefinition.ts"
-import { Streams } from "../../services/Streams.ts"
-import type { Processor } from "../../streams/Processor.ts"
-import * as LogFile from "../log/sqlite/LogFile.ts"
-import { type Bound, bind } from "./bind.ts"
-import * as InputLog from "./InputLog.ts"
-import * as Runner from "./Runner.ts"
-import * as SqliteStore from "./sqlite/Store.ts"
-
-export interface DeclaredProcessor {
-  readonly processor: Processor
-  readonly definition: ProcessorDefinition
-}
+import type { Beat } from "./Beat.ts"
+import { type DeclaredProcessor, type OpenedProcessor, openProcessor } from "./openProcessor.ts"
+import { pauseFile } from "./pauseFile.ts"
+import { ProcessorStopped } from "./Runner.ts"
 
 /** Events that are read at once. */
 const chunk = 1_000
 /** Events of a transaction. */
-const maxBatch = 20_000
+export const maxBatch = 20_000
 /** So that a stop is noticed, and other processors get their turn. */
 const maxBatchMillis = 500
 
-interface Opened {
-  readonly store: SqliteStore.SqliteStore
-  readonly runner: Runner.Runner
-  readonly input: InputLog.InputLog
-  /** Of the input's definition. */
-  readonly version: number
-}
-
 export interface SlotState {
-  readonly state: "waiting" | "running" | "stopped"
+  readonly state: "waiting" | "running" | "paused" | "stopped"
   /** Why it waits or is stopped: a sentence. */
   readonly reason?: string
 }
-
-const isNotEmpty = (history: ReadonlyArray<AppliedStream>): history is Bound["history"] => history.length > 0
 
 export class Slot {
   readonly declared: DeclaredProcessor
@@ -45,15 +26,30 @@ export class Slot {
   /** Events that were processed since the start. */
   events = 0
   readonly #folder: DataFolder["Service"]
-  #opened: Opened | undefined
+  readonly #beat: Beat
+  readonly #index: number
+  #opened: OpenedProcessor | undefined
 
-  constructor(folder: DataFolder["Service"], declared: DeclaredProcessor) {
+  /** `index` names it to the thread that watches. */
+  constructor(folder: DataFolder["Service"], declared: DeclaredProcessor, beat: Beat, index: number) {
     this.#folder = folder
     this.declared = declared
+    this.#beat = beat
+    this.#index = index
   }
 
   get name() {
     return this.declared.definition.name
+  }
+
+  /** Notices a pause, or its end. */
+  isPaused() {
+    const isPaused = existsSync(pauseFile(this.#folder, this.name))
+    if (isPaused !== (this.state.state === "paused")) {
+      this.close()
+      this.state = { state: isPaused ? "paused" : "waiting" }
+    }
+    return isPaused
   }
 
   close() {
@@ -72,7 +68,7 @@ export class Slot {
     for (;;) {
       const events = input.events(runner.next(), chunk)
       this.#requireKnown(events.at(-1)?.schemaVersion ?? 0)
-      runner.add(events)
+      this.#beat.during(this.#index, () => runner.add(events))
       count += events.length
       if (events.length < chunk || count >= maxBatch || performance.now() - started > maxBatchMillis) break
     }
@@ -86,7 +82,7 @@ export class Slot {
     const known = this.#opened?.version ?? version
     if (version <= known) return
     const { from } = this.declared.definition
-    throw new Runner.ProcessorStopped(
+    throw new ProcessorStopped(
       `The processor ${this.name} stopped because its input ${from} has changed from version ${known} to ${version} since it started. Start again, so that it runs the changed module.`
     )
   }
@@ -94,38 +90,11 @@ export class Slot {
   /** Opens it once its streams are applied. */
   readonly open = Effect.fnUntraced(function* (this: Slot) {
     if (this.#opened !== undefined || this.state.state === "stopped") return
-    const { definition, processor } = this.declared
-    const streams = yield* Streams
-    const history = yield* streams.history(definition.from)
-    const [output] = (yield* streams.history(definition.to)).slice(-1)
-    const [late] = definition.late === null ? [] : (yield* streams.history(definition.late)).slice(-1)
-    const isMissing = output === undefined || (definition.late !== null && late === undefined)
-    if (!isNotEmpty(history) || isMissing) {
-      this.state = { state: "waiting", reason: `The processor ${this.name} waits until its streams are applied.` }
-      return
-    }
-    this.#opened = yield* Effect.try({
-      try: () => {
-        const bound = bind(processor, definition, history, output.definition)
-        const log = LogFile.open(this.#folder)
-        const { logId } = log
-        log.close()
-        const store = SqliteStore.open({ folder: this.#folder, logId, definition, output, late })
-        try {
-          const runner = Runner.make(bound, store)
-          return {
-            runner,
-            store,
-            input: InputLog.open(this.#folder, definition.from, history.at(-1)?.definition.writer),
-            version: history.at(-1)?.version ?? 1
-          }
-        } catch (cause) {
-          store.close()
-          throw cause
-        }
-      },
-      catch: (cause) => cause
-    })
-    this.state = { state: "running" }
+    const places = { log: this.#folder, input: this.#folder, output: this.#folder }
+    this.#opened = yield* openProcessor(this.declared, places, this.#beat)
+    this.state =
+      this.#opened === undefined
+        ? { state: "waiting", reason: `The processor ${this.name} waits until its streams are applied.` }
+        : { state: "running" }
   }).bind(this)
 }

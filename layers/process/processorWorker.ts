@@ -1,6 +1,6 @@
 /** The process that runs the processors: user code has a thread and a memory of its own. Its parent ends it with a message. */
 import { pathToFileURL } from "node:url"
-import { Effect, Layer, Predicate } from "effect"
+import { Effect, Layer, Predicate, Schema } from "effect"
 import { DataFolder } from "../../services/DataFolder.ts"
 import type { ProcessorDefinition } from "../../services/ProcessorDefinition.ts"
 import { builtIn, builtInModule } from "../declaration/builtIn.ts"
@@ -11,11 +11,12 @@ import { leadToOurCopies } from "../declaration/moduleHooks.ts"
 import * as Streams from "../log/sqlite/Streams.ts"
 import * as ConsoleLogger from "../runtime/ConsoleLogger.ts"
 import { placesIn } from "../runtime/DataFolder.ts"
+import { replay } from "./replay.ts"
 import { runProcessors } from "./runProcessors.ts"
-import { nothingToRun } from "./workerProtocol.ts"
+import { nothingToRun, type ReplayMessage, startAgain, WorkerOptions } from "./workerProtocol.ts"
 
-/** `file` is empty without a module. */
-const [root = "", withBuiltIn = "", file = ""] = process.argv.slice(2)
+const options = Schema.decodeUnknownSync(WorkerOptions)(process.argv[2])
+const { file, root, stopped, withBuiltIn } = options
 
 leadToOurCopies(import.meta.url)
 
@@ -25,6 +26,7 @@ process.on("message", () => {
 })
 // Without its parent nothing would end it.
 process.on("disconnect", () => {
+  if (options.replay !== undefined) process.exit(1)
   isDraining = true
 })
 // The parent decides; a terminal's Ctrl-C goes to both.
@@ -53,15 +55,26 @@ const ofModule = Effect.gen(function* () {
   return declaredIn(module, result.compiled.processors)
 })
 
+const tell = (message: ReplayMessage) => void process.send?.(message)
+
 const program = Effect.gen(function* () {
-  const ours = withBuiltIn === "true" ? declaredIn(builtInModule, builtIn.processors) : []
+  const ours = withBuiltIn ? declaredIn(builtInModule, builtIn.processors) : []
   const declared = [...ours, ...(yield* ofModule)]
+  if (options.replay !== undefined) {
+    yield* replay(folder, declared, options.replay, tell)
+    return 0
+  }
   if (declared.length === 0) return nothingToRun
-  yield* runProcessors(folder, declared, () => isDraining)
-  return 0
+  const ended = yield* runProcessors(folder, declared, { isDraining: () => isDraining, stopped })
+  return ended === "swapped" ? startAgain : 0
 }).pipe(
   Effect.provide(Streams.layer.pipe(Layer.provide(Layer.succeed(DataFolder, folder)))),
-  Effect.catch((error) => Effect.as(Effect.logError(error.message), 1)),
+  Effect.catch((cause) => {
+    const message = cause instanceof Error ? cause.message : String(cause)
+    if (options.replay === undefined) return Effect.as(Effect.logError(message), 1)
+    tell({ _tag: "Failed", message })
+    return Effect.succeed(1)
+  }),
   Effect.provide(ConsoleLogger.layer)
 )
 

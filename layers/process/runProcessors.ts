@@ -3,42 +3,45 @@ import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Clock, Effect } from "effect"
 import type { DataFolder } from "../../services/DataFolder.ts"
+import { inOrder } from "./inOrder.ts"
+import type { DeclaredProcessor } from "./openProcessor.ts"
 import { ProcessorStopped } from "./Runner.ts"
-import { type DeclaredProcessor, Slot } from "./Slot.ts"
+import { putInPlace, swapIsDue } from "./rebuilt.ts"
+import { Slot } from "./Slot.ts"
+import { watch } from "./watch.ts"
 
 const pollInterval = "25 millis"
 const retryMillis = 1_000
 
-/** A processor comes after those that write its input. */
-const inOrder = (declared: ReadonlyArray<DeclaredProcessor>) => {
-  const writers = new Map(
-    declared.flatMap((one) =>
-      [one.definition.to, one.definition.late].flatMap(
-        (stream): Array<[string, DeclaredProcessor]> => (stream === null ? [] : [[stream, one]])
-      )
-    )
-  )
-  const ordered = new Set<DeclaredProcessor>()
-  const add = (one: DeclaredProcessor) => {
-    if (ordered.has(one)) return
-    const writer = writers.get(one.definition.from)
-    if (writer !== undefined) add(writer)
-    ordered.add(one)
-  }
-  for (const one of declared) add(one)
-  return [...ordered]
-}
-
 const messageOf = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause))
 
-/** Runs until `isDraining` and everything that the log has is processed. */
+interface RunOptions {
+  readonly isDraining: () => boolean
+  /** Those that do not run, and why: sentences. */
+  readonly stopped: Readonly<Record<string, string>>
+}
+
+/**
+ * Runs until `isDraining` and everything that the log has is processed, or until rebuilt files were put in place: returns
+ * which of the two.
+ */
 export const runProcessors = Effect.fnUntraced(function* (
   folder: DataFolder["Service"],
   declared: ReadonlyArray<DeclaredProcessor>,
-  isDraining: () => boolean
+  { isDraining, stopped }: RunOptions
 ) {
   mkdirSync(folder.processors, { recursive: true })
-  const slots = inOrder(declared).map((one) => new Slot(folder, one))
+  putInPlace(folder)
+  const ordered = inOrder(declared.map(({ definition }) => definition))
+  const beat = watch(folder.processors, ordered)
+  const slots = ordered.flatMap((definition, index) => {
+    const one = declared.find((one) => one.definition === definition)
+    return one === undefined ? [] : [new Slot(folder, one, beat, index)]
+  })
+  for (const slot of slots) {
+    const reason = stopped[slot.name]
+    if (reason !== undefined) slot.state = { state: "stopped", reason }
+  }
   const retryAt = new Map<Slot, number>()
   const failing = new Set<Slot>()
 
@@ -57,7 +60,7 @@ export const runProcessors = Effect.fnUntraced(function* (
 
   const turn = Effect.fnUntraced(function* (slot: Slot) {
     const now = yield* Clock.currentTimeMillis
-    if (slot.state.state === "stopped" || now < (retryAt.get(slot) ?? 0)) return false
+    if (slot.isPaused() || slot.state.state === "stopped" || now < (retryAt.get(slot) ?? 0)) return false
     return yield* Effect.gen(function* () {
       yield* slot.open()
       if (slot.state.state === "waiting") {
@@ -92,6 +95,11 @@ export const runProcessors = Effect.fnUntraced(function* (
 
   try {
     for (;;) {
+      if (swapIsDue(folder)) {
+        for (const slot of slots) slot.close()
+        putInPlace(folder)
+        return "swapped"
+      }
       let worked = false
       for (const slot of slots) {
         worked = (yield* turn(slot)) || worked
@@ -99,7 +107,7 @@ export const runProcessors = Effect.fnUntraced(function* (
       }
       if ((yield* Clock.currentTimeMillis) - reported.at >= 1_000) yield* report()
       if (worked) continue
-      if (isDraining()) return
+      if (isDraining()) return "drained"
       yield* Effect.sleep(pollInterval)
     }
   } finally {

@@ -60,7 +60,7 @@ const run = (bound: Bound, input: ReadonlyArray<Runner.InputEvent>, restarts: bo
   }
   for (const event of input) {
     store = store.reopened()
-    const runner = Runner.make(bound, store, 1)
+    const runner = Runner.make(bound, store, { maxKeys: 1 })
     runner.add([event])
     runner.commit()
   }

@@ -1,2 +1,44 @@
-/** The exit code of a worker whose module declares no processor. */
+/** What the process that runs processors is given, and what it tells its parent. */
+import { Schema } from "effect"
+
+/** Its exit code if its module declares no processor. */
 export const nothingToRun = 78
+/** Its exit code if it has put rebuilt files in place, and must load the module again. */
+export const startAgain = 79
+
+/** Processors that run again from the start of their input, into files of their own. */
+export const ReplayRequest = Schema.Struct({
+  /** Each after those that it reads from. */
+  names: Schema.Array(Schema.String),
+  /** The folder of their new files. */
+  into: Schema.String,
+  /** The offset of their input before which they end; null for its end. */
+  until: Schema.NullOr(Schema.Int)
+})
+export type ReplayRequest = typeof ReplayRequest.Type
+
+export const WorkerOptions = Schema.fromJsonString(
+  Schema.Struct({
+    /** The data folder. */
+    root: Schema.String,
+    withBuiltIn: Schema.Boolean,
+    /** The module; empty without one. */
+    file: Schema.String,
+    /** The processors that do not run, and why: sentences. */
+    stopped: Schema.Record(Schema.String, Schema.String),
+    /** In place of running them. */
+    replay: Schema.optionalKey(ReplayRequest)
+  })
+)
+export type WorkerOptions = (typeof WorkerOptions)["Type"]
+
+/** Messages of a replay. */
+export const ReplayMessage = Schema.Union([
+  Schema.TaggedStruct("Progress", { processor: Schema.String, events: Schema.Int }),
+  Schema.TaggedStruct("Failed", { message: Schema.String })
+])
+export type ReplayMessage = typeof ReplayMessage.Type
+
+/** What a processor did when a function of it did not return: the thread beside it leaves this before it ends the process. */
+export const HungReport = Schema.fromJsonString(Schema.Struct({ processor: Schema.String, at: Schema.String }))
+export const hungFile = "hung.json"

@@ -21,7 +21,10 @@ import type { TableEvolution } from "../../services/TableEvolution.ts"
 import type { TableReader } from "../../services/TableReader.ts"
 import type { Topics } from "../../services/Topics.ts"
 import type { HttpServer } from "../ingest/http/HttpServer.ts"
+import type { ProcessorPauses } from "../process/ProcessorPauses.ts"
+import type { ProcessorReplays } from "../process/ProcessorReplays.ts"
 import type { ProcessorReports } from "../process/ProcessorReports.ts"
+import type { ProcessorRebuild } from "../sink/ProcessorRebuild.ts"
 import type { Sink } from "../sink/Sink.ts"
 
 /** Except for `log`, `logReader` and `sink`, no layer creates anything on disk. */
@@ -47,6 +50,10 @@ export interface ProfileLayers {
   readonly processors: Layer.Layer<never, unknown>
   /** What the processors do. */
   readonly processorReports: Layer.Layer<ProcessorReports, unknown>
+  /** Processors run again over the log. */
+  readonly processorReplays: Layer.Layer<ProcessorReplays, unknown>
+  readonly processorPauses: Layer.Layer<ProcessorPauses, unknown>
+  readonly processorRebuild: Layer.Layer<ProcessorRebuild, unknown>
   /** SQL over the table. */
   readonly query: Layer.Layer<Query, unknown>
   readonly tableReader: (table: string) => Layer.Layer<TableReader, unknown>
@@ -55,7 +62,10 @@ export interface ProfileLayers {
   /** Of the table of a stream. */
   readonly maintenance: (stream: string) => Layer.Layer<Maintenance, unknown>
   readonly rebuild: Layer.Layer<Rebuild, unknown>
-  readonly status: Layer.Layer<Components | EventLogReader | Streams | StreamSinks | TableReader, unknown>
+  readonly status: Layer.Layer<
+    Components | EventLogReader | ProcessorReports | Streams | StreamSinks | TableReader,
+    unknown
+  >
   readonly checks: Layer.Layer<Checks, unknown>
   /** The columns of streams' tables, to change them, and the streams. */
   readonly evolution: Layer.Layer<Streams | TableEvolution, unknown>

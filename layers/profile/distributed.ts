@@ -13,6 +13,7 @@ import * as Metastore from "../operate/probes/Metastore.ts"
 import * as ConnectSinks from "../operate/status/connectSinks.ts"
 import * as Components from "../operate/status/distributed.ts"
 import * as Storage from "../operate/storage/s3.ts"
+import { ProcessorReports } from "../process/ProcessorReports.ts"
 import * as WatchClock from "../runtime/watchClock.ts"
 import * as Connector from "../sink/connect/Connector.ts"
 import * as ConnectorFilter from "../sink/connect/connectorFilter.ts"
@@ -74,6 +75,9 @@ export const layers = {
   sink: onlyEmbedded(),
   processors: onlyEmbedded(),
   processorReports: onlyEmbedded(),
+  processorReplays: onlyEmbedded(),
+  processorPauses: onlyEmbedded(),
+  processorRebuild: onlyEmbedded(),
   query: Query.layer,
   tableReader: (table: string) => TableReader.at(table).pipe(Layer.provide([Query.layer, SinkCommits.layer])),
   audit: Layer.merge(filteredLog, TableChecksums.layer.pipe(Layer.provide([Query.layer, SinkCommits.layer]))),
@@ -99,7 +103,13 @@ export const layers = {
   ),
   status: Components.layer.pipe(
     Layer.provide([Connector.layer, Metastore.layer, Storage.layer]),
-    Layer.provideMerge([KafkaClientFallback.logReader, weatherReader, KafkaClientFallback.streams, streamSinks])
+    Layer.provideMerge([
+      KafkaClientFallback.logReader,
+      weatherReader,
+      KafkaClientFallback.streams,
+      streamSinks,
+      ProcessorReports.none
+    ])
   ),
   checks: checksWithin({}),
   evolution,

@@ -11,12 +11,15 @@ import * as Checks from "../operate/doctor/embedded.ts"
 import * as Components from "../operate/status/embedded.ts"
 import * as StreamSinks from "../operate/status/StreamSinks.ts"
 import * as Storage from "../operate/storage/folder.ts"
+import { ProcessorPauses } from "../process/ProcessorPauses.ts"
+import { ProcessorReplays } from "../process/ProcessorReplays.ts"
 import { ProcessorReports } from "../process/ProcessorReports.ts"
 import * as Processors from "../process/Processors.ts"
 import * as ClockSteps from "../runtime/ClockSteps.ts"
 import * as DataFolder from "../runtime/DataFolder.ts"
 import * as Connector from "../sink/Connector.ts"
 import * as Maintenance from "../sink/Maintenance.ts"
+import { ProcessorRebuild } from "../sink/ProcessorRebuild.ts"
 import * as Rebuild from "../sink/Rebuild.ts"
 import { Sink } from "../sink/Sink.ts"
 import { SinkControl } from "../sink/SinkControl.ts"
@@ -38,6 +41,10 @@ const tableEvolution = TableEvolution.layer.pipe(Layer.provide([leases, layerToR
 const query = Query.layer.pipe(Layer.provide([leases, streamsToRead, layerToRead]))
 const tableReader = (table: string) => TableReader.at(table).pipe(Layer.provide([leases, layerToRead]))
 
+const connector = Connector.layer.pipe(Layer.provide([SinkControl.layer, Streams.layer]), Layer.provide(layerToRead))
+
+const processorReports = ProcessorReports.layer.pipe(Layer.provide([logToRead, streamsToRead, layerToRead]))
+
 const noConnect = "the sink is a program of its own, which floe connector can show, pause and resume"
 
 export const layers = {
@@ -56,7 +63,10 @@ export const layers = {
     Layer.provideMerge(DataFolder.layer)
   ),
   processors: Processors.layer.pipe(Layer.provide(DataFolder.layer)),
-  processorReports: ProcessorReports.layer.pipe(Layer.provide([logToRead, streamsToRead, layerToRead])),
+  processorReports,
+  processorReplays: ProcessorReplays.layer.pipe(Layer.provide([logToRead, layerToRead])),
+  processorPauses: ProcessorPauses.layer.pipe(Layer.provide(layerToRead)),
+  processorRebuild: ProcessorRebuild.layer.pipe(Layer.provide([connector, leases, streamsToRead, layerToRead])),
   query,
   tableReader,
   audit: Layer.merge(logToRead, TableChecksums.layer.pipe(Layer.provide([leases, layerToRead]))),
@@ -65,15 +75,23 @@ export const layers = {
   rebuild: Rebuild.layer.pipe(Layer.provide([leases, logToRead, streamsToRead, layerToRead])),
   status: Components.layer.pipe(
     Layer.provide([query, layerToRead]),
-    Layer.provideMerge([logToRead, tableReader("weather"), streamsToRead, streamSinks])
+    Layer.provideMerge([logToRead, tableReader("weather"), streamsToRead, streamSinks, processorReports])
   ),
   checks: Checks.layer.pipe(
-    Layer.provide([logToRead, tableReader("weather"), streamsToRead, streamSinks, tableEvolution, layerToRead])
+    Layer.provide([
+      logToRead,
+      tableReader("weather"),
+      streamsToRead,
+      streamSinks,
+      tableEvolution,
+      processorReports,
+      layerToRead
+    ])
   ),
   evolution: Layer.merge(streamsToRead, tableEvolution),
   storage: Storage.layer.pipe(Layer.provide(layerToRead)),
   backup: Backup.layer.pipe(Layer.provide([leases, layerToRead])),
-  connector: Connector.layer.pipe(Layer.provide([SinkControl.layer, Streams.layer]), Layer.provide(layerToRead)),
+  connector,
   kafkaConnect: onlyDistributed(noConnect),
   registration: onlyDistributed(noConnect),
   tableCreation: onlyDistributed("the sink creates the table with its first commit (npm start)"),

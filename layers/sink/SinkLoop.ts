@@ -223,6 +223,8 @@ export const make = Effect.fnUntraced(function* ({
       logId = bounds.logId
       next = offset
       lastEvent = last
+      // The log of a processor may be another file by now, of which nothing was read.
+      yield* moved.open
       yield* onCommit
       return done
     },

@@ -165,7 +165,7 @@ export const randomRun = (seed: number, place: Place) => {
   for (;;) {
     if (runner === undefined) {
       const store = place.open(definition, output, late)
-      runner = Runner.make(bound, crashed < crashes ? crashing(store, random) : store, maxKeys)
+      runner = Runner.make(bound, crashed < crashes ? crashing(store, random) : store, { maxKeys })
     }
     const next = runner.next()
     try {

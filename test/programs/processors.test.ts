@@ -1,75 +1,10 @@
 /** Processors as a user runs them: beside a stream, on another processor, killed, and changed. */
-import { readFileSync, writeFileSync } from "node:fs"
+import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { temporaryFolder } from "../support/dataFolder.ts"
-import { built, floe, freePort, run } from "../support/program.ts"
+import { click, module, project } from "../support/derivedStreams.ts"
 import { poll } from "../support/waiting.ts"
-
-const module = (changes: { readonly add?: string; readonly size?: string } = {}) => `
-import { Column, Processor, Stream, Window } from "floe"
-import { Schema } from "effect"
-export const Clicks = Stream.make("clicks", { schema: Schema.Struct({ visitor: Schema.String, at: Column.timestamptz, page: Schema.String }), key: "visitor" })
-export const Sales = Stream.make("sales", { schema: Clicks.schema, key: "visitor" })
-export const OnlySales = Processor.filter("only_sales", { from: Clicks, to: Sales, keep: (c) => c.page === "sale" })
-export const PerMinute = Stream.make("per_minute", { schema: Schema.Struct({ visitor: Schema.String, minute: Column.timestamptz, sales: Column.long, first: Schema.String, made: Column.accepted }) })
-const State = Schema.Struct({ sales: Column.long, first: Schema.String })
-export const Counts = Processor.window("per_minute", {
-  from: Sales, time: (c) => c.at, window: Window.tumbling("${changes.size ?? "1 minute"}"), outOfOrder: "5 seconds",
-  state: State, zero: { sales: 0n, first: "" },
-  add: ${changes.add ?? `(s, c) => ({ sales: s.sales + 1n, first: s.first || c.at })`},
-  to: PerMinute, emit: (visitor, w, s) => ({ visitor, minute: w.start, ...s })
-})
-`
-
-const project = Effect.gen(function* () {
-  const cwd = yield* temporaryFolder
-  const port = yield* freePort
-  const env = {
-    FLOE_DATA: join(cwd, "data"),
-    FLOE_PORT: String(port),
-    FLOE_INTERVAL: "1 hour",
-    FLOE_COMMIT_INTERVAL: "100 millis"
-  }
-  const write = (text: string) => writeFileSync(join(cwd, "floe.streams.ts"), text)
-  write(module())
-  return {
-    cwd,
-    write,
-    start: (program: string) => run(process.execPath, [built(program)], env, { cwd }),
-    query: (sql: string) =>
-      Effect.map(floe(["query", "--format", "json", sql], env, { cwd }), ({ err, out }) => {
-        assert.strictEqual(err, "")
-        return JSON.parse(out)
-      }),
-    floe: (...args: ReadonlyArray<string>) => floe(args, env, { cwd }),
-    startWithBuiltIn: run(process.execPath, [built("standalone")], { ...env, FLOE_WEATHER_HOURLY: "true" }, { cwd }),
-    get: (path: string) => Effect.promise(() => fetch(`http://127.0.0.1:${port}${path}`)),
-    startIn: (folder: string) =>
-      run(process.execPath, [built("standalone")], { ...env, FLOE_DATA: join(cwd, folder) }, { cwd }),
-    queryIn: (folder: string, sql: string) =>
-      Effect.map(
-        floe(["query", "--format", "json", sql], { ...env, FLOE_DATA: join(cwd, folder) }, { cwd }),
-        ({ out }) => JSON.parse(out)
-      ),
-    post: (path: string, body: unknown) =>
-      Effect.promise(() =>
-        fetch(`http://127.0.0.1:${port}${path}`, {
-          method: "POST",
-          headers: { "content-type": "application/json" },
-          body: JSON.stringify(body)
-        })
-      )
-  }
-})
-
-/** Seconds after 10:00. */
-const click = (visitor: string, seconds: number, page = "sale") => ({
-  visitor,
-  at: new Date(Date.UTC(2026, 10, 27, 10) + seconds * 1000).toISOString(),
-  page
-})
 
 const workerOf = (cwd: string) => {
   const { pid } = JSON.parse(readFileSync(join(cwd, "data", "processors", "status.json"), "utf8"))
@@ -82,7 +17,7 @@ it.live(
   () =>
     Effect.gen(function* () {
       const { cwd, floe, post, query, start } = yield* project
-      const server = yield* start("server")
+      let server = yield* start("server")
       yield* Effect.promise(() => server.printed(/listens on/))
       const refused = yield* post("/streams/sales/events", [click("a", 0)])
       assert.strictEqual(refused.status, 405)
@@ -97,7 +32,7 @@ it.live(
           )
         )
       let processor = yield* start("processor")
-      const sink = yield* start("sink")
+      let sink = yield* start("sink")
       yield* Effect.promise(() => sink.printed(/The sink writes/))
       for (let minute = 0; minute < total; minute++) {
         assert.strictEqual((yield* send(minute)).status, 200)
@@ -122,6 +57,17 @@ it.live(
           }
           yield* Effect.promise(() => processor.ended)
           processor = yield* start("processor")
+        }
+        if (minute === 23 || minute === 47) {
+          sink.signal("SIGKILL")
+          yield* Effect.promise(() => sink.ended)
+          sink = yield* start("sink")
+        }
+        if (minute === 35 || minute === 47) {
+          server.signal("SIGKILL")
+          yield* Effect.promise(() => server.ended)
+          server = yield* start("server")
+          yield* Effect.promise(() => server.printed(/listens on/))
         }
       }
       assert.strictEqual((yield* post("/streams/clicks/events", [click("z", total * 60 + 5)])).status, 200)

@@ -1,4 +1,4 @@
-import { Effect, Option, Schedule, Schema, Stream } from "effect"
+import { Effect, Option, Result, Schedule, Schema, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
 import type { Position } from "../../../services/EventLog.ts"
 import { profile } from "../../../services/Settings.ts"
@@ -7,6 +7,7 @@ import { describeChange, groupColumn } from "../../../services/TableChecksums.ts
 import { Hour, weatherStream } from "../../../services/Weather.ts"
 import { type AuditReport, audit as reconcile } from "../../operate/audit/audit.ts"
 import type { Example } from "../../operate/audit/compareHour.ts"
+import { ProcessorReplays, type Rerun } from "../../process/ProcessorReplays.ts"
 import * as Profile from "../../profile/Profile.ts"
 import { monotonicMillis } from "../../runtime/elapsed.ts"
 import { plural } from "../../runtime/plural.ts"
@@ -18,6 +19,7 @@ import { counted, withProgress } from "../terminal/Progress.ts"
 import { json, printJson } from "../terminal/printJson.ts"
 import { streamFlag, streamNamed } from "../terminal/streamFlag.ts"
 import { usageError } from "../terminal/usageError.ts"
+import { differenceText, differs, replaying } from "./processorReplay.ts"
 
 class AuditMismatch extends Schema.TaggedError<AuditMismatch>()("AuditMismatch", {
   missing: Schema.Int,
@@ -46,6 +48,23 @@ const creation = (profile: "embedded" | "distributed", { definition: { name } }:
     ? `run floe table create --stream ${name}`
     : "start the sink (npm start) and log an event"
 }
+
+/** A processor does not write again what its output has. */
+class ProcessorMismatch extends Schema.TaggedError<ProcessorMismatch>()("ProcessorMismatch", { name: Schema.String }) {
+  override get message() {
+    return `The processor ${this.name}, run again over its input, gives other rows than its output has. If its functions were changed since, run floe processor rebuild ${this.name} to have all rows by the new ones.`
+  }
+}
+
+/** Runs the processor that writes a stream again, and compares its rows with those in the log. */
+const rerunOf = (writer: string) =>
+  Effect.gen(function* () {
+    const { rerun } = yield* ProcessorReplays
+    return yield* replaying((onProgress) => rerun(writer, { onProgress }))
+  }).pipe(Effect.provide(Profile.layer("processorReplays")))
+
+const rerunText = (rerun: Rerun) =>
+  `\nThe processor ${rerun.definition.name}, run again over ${rerun.definition.from} up to ${rerun.definition.from}/0/${rerun.until}:\n${rerun.streams.map(differenceText).join("")}`
 
 /** The table may hold the only copy of events that the log has lost. */
 const advices = {
@@ -156,6 +175,10 @@ export const audit = Command.make(
       )
     }
     const started = yield* monotonicMillis
+    const { writer } = stream.definition
+    // First: what a processor writes in the meantime is compared with the table.
+    const again = writer === undefined ? Option.none() : Option.some(yield* Effect.result(rerunOf(writer)))
+    const rerun = Option.getOrUndefined(Option.flatMap(again, Result.getSuccess))
     const result = yield* withProgress(
       Effect.fnUntraced(function* ({ show }) {
         let doing = "Looking at the table"
@@ -175,17 +198,23 @@ export const audit = Command.make(
     if (Option.isNone(result)) return yield* new NoTable({ advice: creation(yield* profile, stream) })
     const report = result.value
     const millis = Math.round((yield* monotonicMillis) - started)
-    if (json) yield* printJson({ ...report, millis })
-    else yield* print(Stream.make(text(report, stream, millis, yield* painter)))
+    if (json) yield* printJson({ ...report, millis, ...(rerun === undefined ? {} : { processor: rerun }) })
+    else {
+      yield* print(Stream.make(text(report, stream, millis, yield* painter)))
+      if (rerun !== undefined) yield* print(Stream.make(rerunText(rerun)))
+    }
     if (report.missing + report.extra > 0) {
       const whole = report.changedByOthers.length === 0 ? "whole" : "others"
       const advice = advices[truncated(report).length === 0 ? whole : "cut"]
       return yield* new AuditMismatch({ missing: report.missing, extra: report.extra, advice })
     }
+    // The comparison with the table has been shown by then.
+    if (Option.isSome(again)) yield* Effect.fromResult(again.value)
+    if (rerun !== undefined && differs(rerun)) return yield* new ProcessorMismatch({ name: rerun.definition.name })
   })
 ).pipe(
   Command.withDescription(
-    "Compare the log with the table, hour by hour: the table must hold each event once and nothing else. A stream of your own is compared by the year, month, day or hour of the column that its table is partitioned by. Floe counts and checksums both sides independently and, where they differ, lists missing and extra records. Exit code 1 if they differ."
+    "Compare the log with the table, hour by hour: the table must hold each event once and nothing else. The stream of a processor is compared with its input too: the processor runs again, and must give the rows that its log has. A stream of your own is compared by the year, month, day or hour of the column that its table is partitioned by. Floe counts and checksums both sides independently and, where they differ, lists missing and extra records. Exit code 1 if they differ."
   ),
   Command.withShortDescription("Prove that the table holds each event exactly once"),
   Command.withExamples([

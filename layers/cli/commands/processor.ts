@@ -1,5 +1,5 @@
 import { Effect, Stream } from "effect"
-import { Argument, Command } from "effect/cli"
+import { Command } from "effect/cli"
 import { typeText } from "../../declaration/compareStreams.ts"
 import { type ProcessorReport, ProcessorReports } from "../../process/ProcessorReports.ts"
 import * as Profile from "../../profile/Profile.ts"
@@ -8,6 +8,8 @@ import { count, facts, list as print, text, time } from "../terminal/listing.ts"
 import { print as write } from "../terminal/Output.ts"
 import { json, printJson } from "../terminal/printJson.ts"
 import { kindText, lengthText } from "../terminal/processorText.ts"
+import { pause, rebuild, resume } from "./processorChange.ts"
+import { name as argument, at, test } from "./processorReplay.ts"
 
 const name = text("processor", ({ definition }: ProcessorReport) => definition.name)
 const watermark = ({ watermark }: ProcessorReport) => (watermark === null ? null : time(watermark))
@@ -32,7 +34,8 @@ const list = Command.make(
 ).pipe(
   Command.withDescription("List the processors of this log: what each reads and writes, and whether it runs."),
   Command.withShortDescription("List the processors of this log"),
-  Command.withExamples([{ command: "floe processor list", description: "List the processors" }])
+  Command.withExamples([{ command: "floe processor list", description: "List the processors" }]),
+  Command.provide(Profile.layer("processorReports"))
 )
 
 const status = Command.make(
@@ -67,12 +70,13 @@ const status = Command.make(
   Command.withExamples([
     { command: "floe processor status", description: "All processors" },
     { command: "floe processor status --json", description: "As JSON" }
-  ])
+  ]),
+  Command.provide(Profile.layer("processorReports"))
 )
 
 const describe = Command.make(
   "describe",
-  { name: Argument.String("name").pipe(Argument.withDescription("Name of the processor")), json },
+  { name: argument, json },
   Effect.fn("floe processor describe")(function* ({ name, json }) {
     const report = yield* (yield* ProcessorReports).find(name)
     if (json) return yield* printJson(report)
@@ -117,14 +121,14 @@ const describe = Command.make(
     "Show a processor of this log: its streams, its windows, how far it is, and the columns of its state."
   ),
   Command.withShortDescription("Show a processor"),
-  Command.withExamples([{ command: "floe processor describe hourly_mean", description: "Show a processor" }])
+  Command.withExamples([{ command: "floe processor describe hourly_mean", description: "Show a processor" }]),
+  Command.provide(Profile.layer("processorReports"))
 )
 
 export const processor = Command.make("processor").pipe(
   Command.withDescription(
     "Processors: streams that are derived from other streams. The module of streams declares them, npm start or node dist/processor.js runs them. docs/processing.md is the guide."
   ),
-  Command.withShortDescription("Inspect streams that are derived from others"),
-  Command.withSubcommands([list, describe, status]),
-  Command.provide(Profile.layer("processorReports"))
+  Command.withShortDescription("Inspect, test and rebuild streams that are derived from others"),
+  Command.withSubcommands([list, describe, status, test, at, rebuild, pause, resume])
 )

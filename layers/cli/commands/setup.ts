@@ -15,7 +15,6 @@ const ofWeather = Effect.fnUntraced(function* (wait: number) {
   yield* registerConnector({ name: sinkConnector, config: Option.none(), wait })
 })
 
-
 export const setup = Command.make(
   "setup",
   { wait },

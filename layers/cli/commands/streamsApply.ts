@@ -88,10 +88,7 @@ interface Options {
 }
 
 /** Applies the declaration, and prints the plan and what was applied. */
-export const applyDeclared = Effect.fn("floe streams apply")(function* (
-  wanted: Declared,
-  { json, wait = 0 }: Options
-) {
+export const applyDeclared = Effect.fn("floe streams apply")(function* (wanted: Declared, { json, wait = 0 }: Options) {
   yield* retried(wait)((yield* TableEvolution).exclusive)
   const { plans, possible, completed, histories } = yield* planned(wanted, json, true, wait)
   const { compiled } = wanted

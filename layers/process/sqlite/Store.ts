@@ -111,7 +111,7 @@ const make = (
   const change = known === undefined ? undefined : definitionChange(known.definition, definition)
   if (change !== undefined) {
     throw new ProcessorStopped(
-      `The processor ${name} cannot go on from its state: ${change}. Give the changed processor another name and another output stream, or change it back.`
+      `The processor ${name} cannot go on from its state: ${change}. Run floe processor rebuild ${name} to compute everything anew, or give the changed processor another name and another output stream, or change it back.`
     )
   }
   const toOutput = appender(database, identity.chainId, output)

@@ -68,6 +68,15 @@ export const processorState = (folder: DataFolder["Service"], name: string): Pro
     }
   })
 
+/** How far a processor is, and the end of each of its streams then; undefined if it has not begun. Throws errors of SQLite. */
+export const processedUpTo = (folder: DataFolder["Service"], name: string) =>
+  reading(folder, name, (database) => {
+    const row = database.prepare("SELECT next, watermark, definition FROM progress WHERE id = 0").get()
+    const progress = Option.getOrUndefined(decodeProgress(row))
+    if (progress === undefined) return undefined
+    return { ...progress, ends: LogFile.endsIn(database, LogFile.identityIn(database).chainId) }
+  })
+
 /** Writes the windows as JSON objects, one a line, with the columns of `stateColumns`. */
 export const writeStates = (folder: DataFolder["Service"], name: string, hasWindows: boolean, path: string) => {
   const file = openSync(path, "wx", 0o600)

@@ -1,0 +1,42 @@
+/** Memory that a processor's process shares with the thread that watches it: what it does now, and that it goes on. */
+
+/** Milliseconds that a function may take. */
+export const longestCall = 10_000
+
+const [slotAt, offsetAt, countAt, busyAt] = [0, 1, 2, 3]
+
+export class Beat {
+  readonly shared: SharedArrayBuffer
+  readonly #cells: Float64Array
+
+  constructor(shared = new SharedArrayBuffer(4 * Float64Array.BYTES_PER_ELEMENT)) {
+    this.shared = shared
+    this.#cells = new Float64Array(shared)
+  }
+
+  /** Runs what calls functions of the processor with this index. */
+  during(slot: number, run: () => void) {
+    this.#cells[slotAt] = slot
+    this.#cells[busyAt] = 1
+    try {
+      run()
+    } finally {
+      this.#cells[busyAt] = 0
+    }
+  }
+
+  /** The functions are called for an event. */
+  event(offset: number) {
+    this.#cells[offsetAt] = offset
+    this.step()
+  }
+
+  step() {
+    this.#cells[countAt] = (this.#cells[countAt] ?? 0) + 1
+  }
+
+  read() {
+    const [slot = 0, offset = 0, count = 0, busy = 0] = this.#cells
+    return { slot, offset, count, isBusy: busy === 1 }
+  }
+}

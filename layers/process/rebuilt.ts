@@ -1,0 +1,78 @@
+/**
+ * Processors' files that were computed anew, on their way into the place of those that they replace. A file records how far
+ * that is, so that whoever comes next completes it.
+ */
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { Option, Schema } from "effect"
+import { DataFolder } from "../../services/DataFolder.ts"
+import { sync } from "../log/sqlite/LogFile.ts"
+import { processorFolder } from "../log/sqlite/processorFolder.ts"
+
+/** `pausing`: the files are complete, and the sink is told to wait. `ready`: they are to be put in place. `swapped`: they are in place, and their tables follow. */
+const RebuildState = Schema.Struct({
+  names: Schema.Array(Schema.String),
+  phase: Schema.Literals(["pausing", "ready", "swapped"]),
+  /** The streams whose sink waits for that. */
+  paused: Schema.Array(Schema.String)
+})
+export type RebuildState = typeof RebuildState.Type
+const StateFile = Schema.fromJsonString(RebuildState)
+const decode = Schema.decodeUnknownOption(StateFile)
+const encode = Schema.encodeSync(StateFile)
+
+type Folder = DataFolder["Service"]
+
+/** The data folder with the rebuilt files in place of those that are in use. */
+export const rebuiltIn = (folder: Folder) =>
+  DataFolder.of({ ...folder, processors: join(folder.processors, "rebuild") })
+
+const stateFile = (folder: Folder) => join(rebuiltIn(folder).processors, "state.json")
+
+const syncFolder = (path: string) => {
+  if (process.platform !== "win32") sync(path)
+}
+
+/** Undefined before files are complete. */
+export const readState = (folder: Folder): RebuildState | undefined => {
+  const path = stateFile(folder)
+  return existsSync(path) ? Option.getOrUndefined(decode(readFileSync(path, "utf8"))) : undefined
+}
+
+/** Durable when it returns. */
+export const writeState = (folder: Folder, state: RebuildState) => {
+  const path = stateFile(folder)
+  writeFileSync(`${path}.new`, encode(state))
+  sync(`${path}.new`)
+  renameSync(`${path}.new`, path)
+  syncFolder(rebuiltIn(folder).processors)
+}
+
+/** Forgets whatever an earlier rebuild left. */
+export const clearRebuilt = (folder: Folder) => {
+  const { processors } = rebuiltIn(folder)
+  // First, as without it nothing is put in place.
+  rmSync(stateFile(folder), { force: true })
+  rmSync(processors, { recursive: true, force: true })
+}
+
+export const makeRebuilt = (folder: Folder) => mkdirSync(rebuiltIn(folder).processors, { recursive: true })
+
+export const swapIsDue = (folder: Folder) => readState(folder)?.phase === "ready"
+
+/** Puts the files in place that are ready. Only the holder of the processors' lock may, and no store may be open. */
+export const putInPlace = (folder: Folder) => {
+  const state = readState(folder)
+  if (state?.phase !== "ready") return
+  for (const name of state.names) {
+    const from = processorFolder(rebuiltIn(folder), name)
+    const to = processorFolder(folder, name)
+    if (existsSync(from.logHighWaterMark)) renameSync(from.logHighWaterMark, to.logHighWaterMark)
+    if (!existsSync(from.log)) continue
+    // SQLite would apply the WAL of the former file to the new one.
+    for (const end of ["-wal", "-shm"]) rmSync(`${to.log}${end}`, { force: true })
+    renameSync(from.log, to.log)
+  }
+  syncFolder(folder.processors)
+  writeState(folder, { ...state, phase: "swapped" })
+}

@@ -1,0 +1,229 @@
+/**
+ * Computes a processor's rows anew from its input, and puts them in place with their tables.
+ * Owns: the order of the steps, each of which can be repeated. Does not own: the computation (replayInProcess), a table (Rebuild), the sink (Connector).
+ */
+import { join } from "node:path"
+import { Context, Effect, Layer, Option, Schema, Stream } from "effect"
+import { Connector, connectorOf } from "../../services/Connector.ts"
+import { DataFolder } from "../../services/DataFolder.ts"
+import { EventLogReader } from "../../services/EventLog.ts"
+import type { Leases } from "../../services/Leases.ts"
+import type { ProcessorDefinition } from "../../services/ProcessorDefinition.ts"
+import { type Discards, Rebuild } from "../../services/Rebuild.ts"
+import { Streams } from "../../services/Streams.ts"
+import { builtIn } from "../declaration/builtIn.ts"
+import * as Declaration from "../declaration/Declaration.ts"
+import * as EventLogReaderLayer from "../log/sqlite/EventLogReader.ts"
+import { inOrder } from "../process/inOrder.ts"
+import * as Rebuilt from "../process/rebuilt.ts"
+import { replayInProcess } from "../process/replayInProcess.ts"
+import * as Files from "../runtime/files.ts"
+import { acquire } from "../runtime/ProcessLock.ts"
+import { readMetadata } from "../table/iceberg/MetadataFiles.ts"
+import * as RebuildMarker from "../table/iceberg/RebuildMarker.ts"
+import * as RebuildLayer from "./Rebuild.ts"
+
+/** The processor was not rebuilt; what was in place is, or the same command completes what was begun. */
+export class ProcessorRebuildFailed extends Schema.TaggedError<ProcessorRebuildFailed>()("ProcessorRebuildFailed", {
+  /** Sentences. */
+  reason: Schema.String,
+  cause: Schema.Defect()
+}) {
+  override get message() {
+    return this.reason
+  }
+}
+
+class Refused extends Schema.TaggedError<Refused>()("Refused", { message: Schema.String }) {}
+
+export interface RebuiltProcessors {
+  /** The processor, and those that read what it writes. */
+  readonly names: ReadonlyArray<string>
+  readonly tables: ReadonlyArray<string>
+}
+
+type OnProgress = (step: string) => Effect.Effect<void>
+
+const waitInterval = "100 millis"
+/** A batch of a running processor, and its last function. */
+const longestWait = "60 seconds"
+
+/** The table beside the stream's, until it is promoted. */
+const tableOf = (stream: string) => `${stream}_rebuild`
+
+const streamsOf = (definitions: ReadonlyArray<ProcessorDefinition>) =>
+  definitions.flatMap(({ late, to }) => (late === null ? [to] : [to, late]))
+
+/** The processor and all that depend on it, each after those that it reads from. */
+const dependents = Effect.fnUntraced(function* (name: string) {
+  const file = Option.getOrUndefined(yield* Declaration.find)
+  const declared = file === undefined ? [] : ((yield* Declaration.read(file)).processors ?? [])
+  const all = [...(builtIn.processors ?? []), ...declared]
+  const first = all.find((one) => one.name === name)
+  if (first === undefined) return yield* new Refused({ message: `The module does not declare the processor ${name}.` })
+  const chosen = new Set([first])
+  for (const one of chosen) {
+    for (const other of all) if (streamsOf([one]).includes(other.from)) chosen.add(other)
+  }
+  return inOrder([...chosen])
+})
+
+const make = Effect.gen(function* () {
+  const folder = yield* DataFolder
+  const services = yield* Effect.context<Connector | DataFolder | Leases | Streams>()
+  const connector = yield* Connector
+  const rebuilt = Rebuilt.rebuiltIn(folder)
+
+  /** Reads the rebuilt files in place of those that are in use. */
+  const ofRebuilt = Layer.fresh(RebuildLayer.layer).pipe(
+    Layer.provideMerge(Layer.fresh(EventLogReaderLayer.layer).pipe(Layer.provide(Layer.succeed(DataFolder, rebuilt))))
+  )
+  const ofLog = Layer.fresh(RebuildLayer.layer).pipe(Layer.provide(Layer.fresh(EventLogReaderLayer.layer)))
+
+  const removeTable = Effect.fnUntraced(function* (stream: string) {
+    const marker = yield* RebuildMarker.read(folder.tableAt(tableOf(stream)))
+    if (marker._tag === "Rebuilt" && marker.stream === stream) {
+      yield* Files.removeFolder(folder.tableAt(tableOf(stream)))
+    }
+  })
+
+  const buildTables = Effect.fnUntraced(function* (streams: ReadonlyArray<string>, onProgress: OnProgress) {
+    const logs = yield* EventLogReader
+    const rebuild = yield* Rebuild
+    for (const stream of streams) {
+      const { partitions } = yield* logs.of(stream).bounds
+      if ((partitions[0]?.end ?? 0) > 0) {
+        yield* rebuild
+          .into(tableOf(stream), { stream, finished: true })
+          .pipe(Stream.runForEach(({ events }) => onProgress(`${stream}: ${events} rows are in its new table`)))
+      } else if (Option.isSome(yield* readMetadata(folder.tableAt(stream)))) {
+        return yield* new Refused({
+          message: `The stream ${stream} has no rows any more, and an empty table cannot be put in place: stop the sink, move ${folder.tableAt(stream)} away, and run the same command.`
+        })
+      }
+    }
+  })
+
+  const compute = Effect.fnUntraced(function* (name: string, onProgress: OnProgress) {
+    const definitions = yield* dependents(name)
+    const names = definitions.map((one) => one.name)
+    const streams = streamsOf(definitions)
+    Rebuilt.clearRebuilt(folder)
+    Rebuilt.makeRebuilt(folder)
+    for (const stream of streams) yield* removeTable(stream)
+    yield* replayInProcess({ names, into: rebuilt.processors, until: null }, (processor, events) =>
+      onProgress(`${processor}: ${events} events are processed`)
+    )
+    yield* Effect.provide(Effect.scoped(buildTables(streams, onProgress)), ofRebuilt)
+    return { names, streams }
+  })
+
+  const resume = (streams: ReadonlyArray<string>) =>
+    Effect.forEach(streams, (stream) => connector.resume(connectorOf(stream)), { discard: true })
+
+  /** The sink waits from before the files change until the tables have. What waited before stays so. */
+  const pause = Effect.fnUntraced(function* (names: ReadonlyArray<string>, streams: ReadonlyArray<string>) {
+    const paused: Array<string> = []
+    for (const stream of streams) {
+      const { connector: state } = yield* connector.status(connectorOf(stream))
+      if (state.state !== "PAUSED") paused.push(stream)
+    }
+    Rebuilt.writeState(folder, { names, phase: "pausing", paused })
+    for (const stream of paused) yield* connector.pause(connectorOf(stream))
+    Rebuilt.writeState(folder, { names, phase: "ready", paused })
+  })
+
+  const putInPlace = Effect.gen(function* () {
+    for (;;) {
+      const isDone = yield* Effect.scoped(
+        Effect.andThen(
+          acquire(folder.processorLock, "program that runs processors"),
+          Effect.sync(() => Rebuilt.putInPlace(folder))
+        )
+      ).pipe(
+        Effect.as(true),
+        // The program that has it does it.
+        Effect.catchTag("LockHeld", () => Effect.succeed(Rebuilt.readState(folder)?.phase === "swapped"))
+      )
+      if (isDone) return
+      yield* Effect.sleep(waitInterval)
+    }
+  }).pipe(
+    Effect.timeoutOrElse({
+      duration: longestWait,
+      orElse: () =>
+        Effect.fail(
+          new Refused({
+            message: `The program that runs the processors did not put the new files in place within ${longestWait}; stop it, run the same command, and start it again.`
+          })
+        )
+    })
+  )
+
+  const promoteTables = Effect.fnUntraced(function* (
+    streams: ReadonlyArray<string>,
+    discard: Discards,
+    onProgress: OnProgress
+  ) {
+    const rebuild = yield* Rebuild
+    const promoted: Array<string> = []
+    for (const stream of streams) {
+      const marker = yield* RebuildMarker.read(folder.tableAt(tableOf(stream)))
+      if (marker._tag !== "Rebuilt" || marker.stream !== stream) continue
+      yield* rebuild.promote(tableOf(stream), (step) => onProgress(`${stream}: ${step}`), discard, stream)
+      promoted.push(stream)
+    }
+    return promoted
+  })
+
+  const run = Effect.fn("ProcessorRebuild.run")(
+    function* (name: string, discard: Discards, onProgress: OnProgress) {
+      // The folder must be there for its lock.
+      Rebuilt.makeRebuilt(folder)
+      yield* acquire(join(folder.processors, "rebuild.lock"), "rebuild of a processor")
+      const last = Rebuilt.readState(folder)
+      // Its files were not in place yet, so it begins again.
+      if (last?.phase === "pausing") yield* resume(last.paused)
+      const begun = last?.phase === "pausing" ? undefined : last
+      if (begun !== undefined && !begun.names.includes(name)) {
+        return yield* new Refused({
+          message: `A rebuild of ${begun.names[0]} is not finished; run floe processor rebuild ${begun.names[0]} first.`
+        })
+      }
+      if (begun === undefined) {
+        const { names, streams } = yield* compute(name, onProgress)
+        yield* pause(names, streams)
+      }
+      const state = Rebuilt.readState(folder)
+      const { names, paused } = state ?? { names: [name], paused: [] }
+      yield* onProgress("putting the new files in place")
+      yield* putInPlace
+      const applied = yield* (yield* Streams).all
+      const streams = applied
+        .filter(({ definition: { writer } }) => writer !== undefined && names.includes(writer))
+        .map(({ definition }) => definition.name)
+      const tables = yield* Effect.provide(promoteTables(streams, discard, onProgress), ofLog)
+      yield* resume(paused)
+      Rebuilt.clearRebuilt(folder)
+      return { names, tables }
+    },
+    Effect.scoped,
+    Effect.provide(services),
+    Effect.mapError((cause) => new ProcessorRebuildFailed({ reason: cause.message, cause }))
+  )
+  return ProcessorRebuild.of({ run })
+})
+
+export class ProcessorRebuild extends Context.Service<
+  ProcessorRebuild,
+  {
+    /** Rebuilds the processor, and those that read what it writes. Calls `onProgress` with each step. */
+    readonly run: (
+      name: string,
+      discard: Discards,
+      onProgress: OnProgress
+    ) => Effect.Effect<RebuiltProcessors, ProcessorRebuildFailed>
+  }
+>()("floe/layers/sink/ProcessorRebuild") {
+  static readonly layer = Layer.effect(ProcessorRebuild, make)
+}

@@ -5,13 +5,16 @@ import { join } from "node:path"
 import { Effect } from "effect"
 import { temporaryFolder } from "./dataFolder.ts"
 
-/** A file system of so many MiB until the scope closes; undefined where it cannot be mounted, which only root can do. */
-export const smallDisk = Effect.fnUntraced(function* (mebibytes: number) {
-  const folder = join(yield* temporaryFolder, "disk")
+/** A file system of a few MiB; only root can mount one. */
+const mount = (folder: string, mebibytes: number) =>
+  spawnSync("mount", ["-t", "tmpfs", "-o", `size=${mebibytes}m`, "tmpfs", folder]).status === 0
+
+/** Undefined where it cannot be made; `within` by default a folder of its own. */
+export const smallDisk = Effect.fnUntraced(function* (mebibytes: number, within?: string) {
+  const folder = join(within ?? (yield* temporaryFolder), "disk")
   mkdirSync(folder)
-  const args = ["-t", "tmpfs", "-o", `size=${mebibytes}m`, "tmpfs", folder]
   const mounted = yield* Effect.acquireRelease(
-    Effect.sync(() => spawnSync("mount", args).status === 0),
+    Effect.sync(() => mount(folder, mebibytes)),
     (mounted) => Effect.sync(() => mounted && execFileSync("umount", ["-l", folder]))
   )
   return mounted ? folder : undefined

@@ -68,7 +68,7 @@ const list = Command.make(
   )
 ).pipe(
   Command.withDescription(
-    "List the records that the connector rejected and that were not sent again yet, oldest first: the position in the dead-letter topic, the time and position in the log, the reason, and the start of the value. With --json, print each dead letter in full, one object per line. You can correct city and temperature there (null if the value has no such string) and pass the file to floe dlq redrive --file. With --stream, list the events of a stream that the server kept as dead letters (invalid=dead-letter); in --json, correct event."
+    "List the records that the connector rejected and that were not sent again yet, oldest first: the position in the dead-letter topic, the time and position in the log, the reason, and the start of the value. With --json, print each dead letter in full, one object per line. You can correct city and temperature there (null if the value has no such string) and pass the file to floe dlq redrive --file. With --stream, list the events of a stream that the server kept as dead letters (invalid=dead-letter); in --json, correct event. Of a stream that a processor writes, list what the processor could not process."
   ),
   Command.withShortDescription("List the records that the connector rejected"),
   Command.withExamples([
@@ -129,7 +129,7 @@ const show = Command.make(
 
 export const dlq = Command.make("dlq").pipe(
   Command.withDescription(
-    "Dead letters are records that were rejected and kept with the reason. In the distributed profile, the connector rejects what is not a weather record and stores it in the dead-letter topic. In the embedded profile, the server keeps the events of your own streams that do not fit their columns, if they were sent with invalid=dead-letter."
+    "Dead letters are records that were rejected and kept with the reason. In the distributed profile, the connector rejects what is not a weather record and stores it in the dead-letter topic. In the embedded profile, the server keeps the events of your own streams that do not fit their columns, if they were sent with invalid=dead-letter, and processors keep what they cannot process."
   ),
   Command.withShortDescription("List, show and redrive rejected records"),
   Command.withSubcommands([list, show, redrive, replay])

@@ -1,4 +1,4 @@
-import { Console, Effect, Exit, Option, Result, Stream } from "effect"
+import { Console, Effect, Exit, Option, Result, Schema, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import type { DeadLettersSnapshot, DeadLettersUnavailable } from "../../../services/DeadLetters.ts"
 import type { Position } from "../../../services/EventLog.ts"
@@ -16,8 +16,18 @@ import { print } from "../terminal/Output.ts"
 import { ticking, withProgress } from "../terminal/Progress.ts"
 import { json } from "../terminal/printJson.ts"
 import { jsonLine, makeSummary } from "../terminal/renderRedrive.ts"
-import { streamFlag } from "../terminal/streamFlag.ts"
+import { streamFlag, streamNamed } from "../terminal/streamFlag.ts"
 import { usageError } from "../terminal/usageError.ts"
+
+/** Its input has the event already. */
+class OfProcessor extends Schema.TaggedError<OfProcessor>()("OfProcessor", {
+  stream: Schema.String,
+  processor: Schema.String
+}) {
+  override get message() {
+    return `The dead letters of ${this.stream} are events that the processor ${this.processor} could not process, and its input still has them: correct its functions, then floe processor rebuild ${this.processor} processes them with the others.`
+  }
+}
 
 type ReadingOf = (value: Uint8Array | null) => Wanted["reading"]
 
@@ -118,6 +128,10 @@ const command = <const Name extends string>(name: Name) =>
           stream === weather
             ? (value) => readingOf(value, correction)
             : (value) => eventOf(Option.match(event, { onNone: () => value, onSome: Buffer.from }))
+        if (stream !== weather) {
+          const { writer } = (yield* streamNamed(stream)).definition
+          if (writer !== undefined) return yield* new OfProcessor({ stream, processor: writer })
+        }
         const snapshot = yield* opened(stream)
         const wanted: Stream.Stream<Wanted, DeadLettersUnavailable | FileUnreadable> = all
           ? waiting(snapshot, reading)

@@ -28,6 +28,15 @@ class StreamsFailed extends Schema.TaggedError<StreamsFailed>()("StreamsFailed",
   }
 }
 
+class ProcessorsStopped extends Schema.TaggedError<ProcessorsStopped>()("ProcessorsStopped", {
+  names: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    const { names } = this
+    return `${names.join(", ")} ${names.length === 1 ? "is" : "are"} stopped; run floe doctor to see what to do.`
+  }
+}
+
 /** All components are up, but the log or the table cannot be read. */
 class StatusUnavailable extends Schema.TaggedError<StatusUnavailable>()("StatusUnavailable", {
   reasons: Schema.Array(Schema.String)
@@ -37,11 +46,13 @@ class StatusUnavailable extends Schema.TaggedError<StatusUnavailable>()("StatusU
   }
 }
 
-const failureOf = ({ components, unread, streams = [] }: Status) => {
+const failureOf = ({ components, processors = [], unread, streams = [] }: Status) => {
   const names = components.filter(({ state }) => state === "down").map(({ name }) => name)
   if (names.length > 0) return Effect.fail(new ComponentsDown({ names }))
   const failed = streams.filter(({ failed }) => failed !== null).map(({ name }) => name)
   if (failed.length > 0) return Effect.fail(new StreamsFailed({ names: failed }))
+  const stopped = processors.filter(({ state }) => state === "stopped").map(({ name }) => name)
+  if (stopped.length > 0) return Effect.fail(new ProcessorsStopped({ names: stopped }))
   const reasons = [unread, ...streams.map(({ unread }) => unread)]
     .flatMap(({ log, table }) => [log, table])
     .filter((reason) => reason !== null)
@@ -84,7 +95,7 @@ export const status = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Show the state of each component, the positions of the log and the table, and the lag between them. Streams of your own follow, a line each. In the distributed profile, the table's position comes from the sink's control topic; if it is not there, Floe shows the table's rows and the age of its newest snapshot instead. Exit code 1 if a component is down, if the sink cannot write a stream, or if the log or the table cannot be read."
+    "Show the state of each component, the positions of the log and the table, and the lag between them. Streams of your own and processors follow, a line each. In the distributed profile, the table's position comes from the sink's control topic; if it is not there, Floe shows the table's rows and the age of its newest snapshot instead. Exit code 1 if a component is down, if the sink cannot write a stream, if a processor is stopped, or if the log or the table cannot be read."
   ),
   Command.withShortDescription("Show components, positions and lag"),
   Command.withExamples([

@@ -6,6 +6,7 @@ import { profile as profileSetting } from "../../../services/Settings.ts"
 import { StreamSinks } from "../../../services/StreamSinks.ts"
 import { Streams } from "../../../services/Streams.ts"
 import { TableReader, type TableSnapshot, weather } from "../../../services/TableReader.ts"
+import { ProcessorReports } from "../../process/ProcessorReports.ts"
 import { time } from "./listing.ts"
 
 const logLimit = "5 seconds"
@@ -125,6 +126,12 @@ const otherStreams = Effect.fnUntraced(function* (limit: Duration.Input & string
   )
 })
 
+/** Those of this log; those that cannot be read are none: floe doctor says why. */
+const processors = Effect.gen(function* () {
+  const reports = yield* Effect.orElseSucceed((yield* ProcessorReports).all, () => [])
+  return reports.map(({ definition: { name }, lag, reason, state }) => ({ name, state, lag, reason }))
+})
+
 /** Weather first, and `streams` if there are others. */
 export const collectStatus = Effect.gen(function* () {
   const log = yield* EventLogReader
@@ -136,8 +143,17 @@ export const collectStatus = Effect.gen(function* () {
   const at = time(yield* Clock.currentTimeMillis)
   const status = yield* streamStatus(log, table.current, limit)
   const streams = yield* otherStreams(limit)
-  return { profile, at, components, ...status, ...(streams.length === 0 ? {} : { streams }) }
+  const derived = yield* processors
+  return {
+    profile,
+    at,
+    components,
+    ...status,
+    ...(streams.length === 0 ? {} : { streams }),
+    ...(derived.length === 0 ? {} : { processors: derived })
+  }
 }).pipe(Effect.withSpan("Status.collect"))
 
 export type Status = Effect.Success<typeof collectStatus>
+export type ProcessorStatus = NonNullable<Status["processors"]>[number]
 export type StreamStatus = NonNullable<Status["streams"]>[number]

@@ -1,7 +1,7 @@
 /** The status as text. */
 import type { Component } from "../../../services/Components.ts"
 import { plural } from "../../runtime/plural.ts"
-import type { Status, StreamStatus } from "./collectStatus.ts"
+import type { ProcessorStatus, Status, StreamStatus } from "./collectStatus.ts"
 import type { Colorize } from "./colorize.ts"
 import { reasonOf } from "./errorReason.ts"
 import { size } from "./listing.ts"
@@ -83,18 +83,28 @@ const streamLine =
     return `  ${name.padEnd(width)} ${facts.join(", ")}`
   }
 
+const processorLine =
+  (width: number) =>
+  ({ lag, name, reason, state }: ProcessorStatus) => {
+    const facts = reason === null ? `${state}, lag ${lag === 0 ? "none" : plural(lag, "event")}` : `${state}: ${reason}`
+    return `  ${name.padEnd(width)} processor ${facts}`
+  }
+
+/** Of the column of names. */
+const widthOf = (named: ReadonlyArray<{ readonly name: string }>) => Math.max(12, ...named.map(({ name }) => name.length))
+
 /** Lines are at most `width` columns, except for text that can be neither cut nor wrapped. */
 export const renderStatus = (status: Status, paint: Colorize, width: number) => {
-  const { profile, at, components, streams = [] } = status
+  const { profile, at, components, processors = [], streams = [] } = status
   const column = Math.max(8, ...components.map(({ name }) => name.length))
-  const names = Math.max(12, ...streams.map(({ name }) => name.length))
   return [
     `${paint("bold", `Floe, ${profile} profile`)}  ${paint("gray", at)}`,
     "",
     ...components.flatMap((one) => linesOf(one, column, paint, width)),
     "",
     ...factsOf(status).map(([name, value]) => `  ${name.padEnd(12)} ${value}`),
-    ...(streams.length === 0 ? [] : ["", ...streams.map(streamLine(names))]),
+    ...(streams.length === 0 ? [] : ["", ...streams.map(streamLine(widthOf(streams)))]),
+    ...(processors.length === 0 ? [] : ["", ...processors.map(processorLine(widthOf(processors)))]),
     ""
   ].join("\n")
 }

@@ -1,4 +1,7 @@
-/** The dead letters that the log keeps: events that the server did not accept, in the order in which they came. */
+/**
+ * The dead letters that the log keeps: events that the server did not accept, in the order in which they came. Of a stream
+ * that a processor writes, they are the events and windows that the processor could not process, in the processor's file.
+ */
 import type { DatabaseSync } from "node:sqlite"
 import { Effect, Layer, Option, Schema, Stream } from "effect"
 import { DataFolder } from "../../../services/DataFolder.ts"
@@ -16,7 +19,9 @@ import * as ReadOnly from "../../runtime/ReadOnly.ts"
 import * as LogFile from "./LogFile.ts"
 import { missing, unavailable, whenReading } from "./logFailures.ts"
 import { position } from "./logRows.ts"
+import { processorFolder } from "./processorFolder.ts"
 import { hasStreams } from "./schema.ts"
+import { writerIn } from "./writerIn.ts"
 
 /** A writer of the log takes milliseconds; SQLite blocks the thread for as long as it waits. */
 const busyMillis = 2_000
@@ -59,11 +64,11 @@ const make = Effect.gen(function* () {
     return new DeadLettersUnavailable({ operation, reason, cause: failure })
   }
 
-  const reading = <A>(operation: string, use: (database: DatabaseSync) => A) =>
+  const reading = <A>(operation: string, use: (database: DatabaseSync) => A, place = folder) =>
     Effect.try({
       try: () => {
-        if (!LogFile.isThere(folder)) throw missing(operation, folder.log)
-        const { database, isStale } = ReadOnly.open(folder.log, busyMillis)
+        if (!LogFile.isThere(place)) throw missing(operation, place.log)
+        const { database, isStale } = ReadOnly.open(place.log, busyMillis)
         try {
           const result = use(database)
           if (isStale()) throw unavailable(operation, "a server has just started on it; try again")
@@ -77,35 +82,42 @@ const make = Effect.gen(function* () {
 
   const now = Effect.fn("DeadLetters.now")(function* (stream: string) {
     if (stream === weatherStream.definition.name) return yield* new NoDeadLetters()
-    const { logId, last, waiting, total } = yield* reading("read", (database) => {
+    const processor = yield* reading("read", (database) => writerIn(database, stream))
+    const ofProcessor = processor === undefined ? undefined : processorFolder(folder, processor)
+    // As long as a processor has no file, the log, in which it has none.
+    const isThere = ofProcessor !== undefined && LogFile.isThere(ofProcessor)
+    const place = isThere ? ofProcessor : folder
+    const source = processor ?? stream
+    const readingPlace: typeof reading = (operation, use) => reading(operation, use, place)
+    const { logId, last, waiting, total } = yield* readingPlace("read", (database) => {
       const { logId } = LogFile.identityIn(database)
       const row = hasStreams(database)
         ? database
             .prepare(
               "SELECT count(*) AS total, coalesce(sum(redrives = '[]'), 0) AS waiting, coalesce(max(id), 0) AS last FROM dead_letters WHERE stream = ?"
             )
-            .get(stream)
+            .get(source)
         : undefined
       const { total, waiting, last } = { total: 0, waiting: 0, last: 0, ...row }
       return { logId, last: Number(last), waiting: Number(waiting), total: Number(total) }
     })
 
     const after = (id: number) =>
-      reading("read", (database) =>
+      readingPlace("read", (database) =>
         decodeRows(
           database
             .prepare(
               `SELECT ${columns} FROM dead_letters WHERE stream = ? AND id > ? AND id <= ? ORDER BY id LIMIT ${pageSize}`
             )
-            .all(stream, id, last)
+            .all(source, id, last)
         )
       )
 
     const find = Effect.fnUntraced(function* ({ partition, offset }: Position) {
-      const [row] = yield* reading("find", (database) =>
+      const [row] = yield* readingPlace("find", (database) =>
         partition === 0 && hasStreams(database)
           ? decodeRows(
-              database.prepare(`SELECT ${columns} FROM dead_letters WHERE stream = ? AND id = ?`).all(stream, offset)
+              database.prepare(`SELECT ${columns} FROM dead_letters WHERE stream = ? AND id = ?`).all(source, offset)
             )
           : []
       )

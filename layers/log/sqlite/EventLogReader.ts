@@ -10,7 +10,7 @@ import { corrupt, type LogTable } from "./LogTable.ts"
 import { unavailable, whenReading } from "./logFailures.ts"
 import { position, weatherRows } from "./logRows.ts"
 import { processorFolder } from "./processorFolder.ts"
-import { hasStreams } from "./schema.ts"
+import { writerIn } from "./writerIn.ts"
 
 /** Through this the writer wakes the readers of a stream in its own process. */
 export interface Commits {
@@ -154,8 +154,6 @@ const readFile = Effect.fnUntraced(function* (folder: DataFolder["Service"], com
   return { file, readerOf }
 })
 
-const writer = `SELECT json_extract(applied, '$.definition.writer') AS writer FROM schemas WHERE stream = ? ORDER BY version DESC LIMIT 1`
-
 /** `commitsOf`: of a stream of the log, in the process that appends to it. */
 export const make = Effect.fnUntraced(function* (commitsOf?: (stream: string) => Commits) {
   const folder = yield* DataFolder
@@ -168,10 +166,8 @@ export const make = Effect.fnUntraced(function* (commitsOf?: (stream: string) =>
   const writerOf = (stream: string) => {
     const known = writers.get(stream)
     if (known !== undefined || !LogFile.isThere(folder)) return known
-    const { database } = log.file()
-    const found = hasStreams(database) ? database.prepare(writer).get(stream)?.writer : undefined
-    if (typeof found !== "string") return undefined
-    writers.set(stream, found)
+    const found = writerIn(log.file().database, stream)
+    if (found !== undefined) writers.set(stream, found)
     return found
   }
 

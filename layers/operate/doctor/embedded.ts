@@ -10,6 +10,7 @@ import * as ClockSteps from "../../runtime/ClockSteps.ts"
 import { clock } from "./clock.ts"
 import * as FolderChecks from "./embedded/folder.ts"
 import { log, logOf } from "./embedded/log.ts"
+import { processors } from "./embedded/processors.ts"
 import * as ServerChecks from "./embedded/server.ts"
 import { sink, sinkOf, sinkOfWeather, sinkRuns } from "./embedded/sink.ts"
 import { table, tableOf } from "./embedded/table.ts"
@@ -36,6 +37,7 @@ export const make = Effect.fnUntraced(function* (limits: Partial<Limits> = {}) {
   const commitLagLimit = limits.commitLagLimit ?? longest(Duration.seconds(30), Duration.times(interval, 5))
   const applied = yield* Effect.orElseSucceed((yield* Streams).all, () => [])
   const streams = applied.map(({ definition: { name } }) => name).filter((name) => name !== weather)
+  const hasProcessors = applied.some(({ definition }) => definition.writer !== undefined)
   const ofStreams = yield* Effect.forEach(streams, (stream) =>
     provideChecks([logOf(stream), sinkOf(stream, commitLagLimit), tableOf(stream)])
   )
@@ -67,6 +69,7 @@ export const make = Effect.fnUntraced(function* (limits: Partial<Limits> = {}) {
         })
       ])),
       ...ofStreams.flat(),
+      ...(hasProcessors ? yield* provideChecks([processors]) : []),
       ...(streams.length === 0
         ? []
         : yield* provideChecks([

@@ -11,6 +11,7 @@ import * as StreamsLayer from "../../../layers/log/sqlite/Streams.ts"
 import { type Limits, make } from "../../../layers/operate/doctor/embedded.ts"
 import * as StreamSinks from "../../../layers/operate/status/StreamSinks.ts"
 import { sinkState } from "../../../layers/operate/status/sinkState.ts"
+import { ProcessorReports } from "../../../layers/process/ProcessorReports.ts"
 import { at } from "../../../layers/runtime/DataFolder.ts"
 import { SinkControl } from "../../../layers/sink/SinkControl.ts"
 import * as TableEvolutionLayer from "../../../layers/sink/TableEvolution.ts"
@@ -46,6 +47,7 @@ const checkOf = (name: string, { data, env }: Pick<Place, "data" | "env">, limit
       Layer.mergeAll(
         EventLogReaderLayer.layer,
         StreamsLayer.layer,
+        ProcessorReports.none,
         Layer.mergeAll(TableReaderLayer.at("weather"), StreamSinks.layer, TableEvolutionLayer.layer).pipe(
           Layer.provide(LeasesLayer.layer)
         )

@@ -7,6 +7,7 @@ import { renderStatus } from "../../../layers/cli/terminal/renderStatus.ts"
 import * as PostgreSQL from "../../../layers/operate/probes/postgresql.ts"
 import * as ZooKeeper from "../../../layers/operate/probes/zookeeper.ts"
 import { ofConnector } from "../../../layers/operate/status/connectorState.ts"
+import { ProcessorReports } from "../../../layers/process/ProcessorReports.ts"
 import { addressOf } from "../../../layers/runtime/tcpExchange.ts"
 import { type Component, Components } from "../../../services/Components.ts"
 import type { ConnectorStatus } from "../../../services/Connector.ts"
@@ -164,6 +165,7 @@ const looked = (current: Option.Option<TableSnapshot>, log: Partial<EventLogRead
     Effect.provide(
       Layer.mergeAll(
         Layer.succeed(Components, Components.of({ probe: Effect.succeed([]) })),
+        ProcessorReports.none,
         weatherOnly,
         StreamSinks.weatherOnly,
         Layer.mock(TableReader, { current: Effect.succeed(current) }),

@@ -29,6 +29,8 @@ export const ProcessorDefinition = Schema.Struct({
   outOfOrder: Schema.Int,
   lateness: Schema.Int,
   ahead: Schema.Int,
+  /** Milliseconds without events after which windows close by the clock; absent if they do not. */
+  closeWhenIdle: Schema.optionalKey(Schema.Int),
   /** The columns of its state; empty if it has none. */
   state: Schema.Array(Column),
   onError: Schema.Literals(["stop", "dead-letter"])

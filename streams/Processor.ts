@@ -63,6 +63,8 @@ interface Windowed<F extends Fields, S extends Fields, T extends Fields> extends
   readonly lateness?: Length
   /** An event that is further ahead of the time at which the server accepted it becomes a dead letter. Default 1 day. */
   readonly ahead?: Length
+  /** Without events for this long, windows close by the clock, as by an event of now. Default: they stay open. */
+  readonly closeWhenIdle?: Length
   /** The columns of a window's state. */
   readonly state: Schema.Struct<S>
   readonly zero: Value<S>
@@ -125,7 +127,8 @@ export const window: {
     ...options,
     outOfOrder: millisOf(options.outOfOrder ?? 0),
     lateness: millisOf(options.lateness ?? 0),
-    ahead: millisOf(options.ahead ?? "1 day")
+    ahead: millisOf(options.ahead ?? "1 day"),
+    ...(options.closeWhenIdle === undefined ? {} : { closeWhenIdle: millisOf(options.closeWhenIdle) })
   })
 
 /** A state for each key, without windows; each event can give rows. */

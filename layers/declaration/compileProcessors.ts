@@ -14,7 +14,7 @@ type Kind = Processor.Processor["kind"]
 const common = ["from", "to", "doc", "onError"]
 const states = ["key", "state", "zero", "add", "emit"]
 const options: Record<Kind, ReadonlyArray<string>> = {
-  window: [...common, ...states, "time", "window", "outOfOrder", "lateness", "ahead", "merge"],
+  window: [...common, ...states, "time", "window", "outOfOrder", "lateness", "ahead", "closeWhenIdle", "merge"],
   fold: [...common, ...states],
   map: [...common, "map"],
   filter: [...common, "keep"]
@@ -112,6 +112,7 @@ const compileOne = (processor: Processor.Processor, streams: ReadonlyMap<string,
     outOfOrder: length("outOfOrder"),
     lateness: length("lateness"),
     ahead: length("ahead"),
+    ...(isWindow && given.has("closeWhenIdle") ? { closeWhenIdle: length("closeWhenIdle") } : {}),
     state: columns,
     onError: onError === "dead-letter" ? onError : "stop"
   }

@@ -31,6 +31,7 @@ const lengthFault = (path: string, millis: number, least: number): ReadonlyArray
 /** Of the window and of what events may be late. */
 export const lengthFaults = ({
   ahead,
+  closeWhenIdle,
   kind,
   lateness,
   outOfOrder,
@@ -54,7 +55,8 @@ export const lengthFaults = ({
     ...ofWindow(),
     ...lengthFault("outOfOrder", outOfOrder, 0),
     ...lengthFault("lateness", lateness, 0),
-    ...lengthFault("ahead", ahead, 0)
+    ...lengthFault("ahead", ahead, 0),
+    ...(closeWhenIdle === undefined ? [] : lengthFault("closeWhenIdle", closeWhenIdle, 1_000))
   ]
 }
 

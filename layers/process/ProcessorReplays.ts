@@ -100,7 +100,7 @@ export class ProcessorReplays extends Context.Service<
               : next
             const place = yield* temporaryPlace
             yield* replayInProcess(
-              { names: [name], into: place.processors, until },
+              { names: [name], into: place.processors, until, ticks: kept.ticks.length },
               progressOf(until, options.onProgress)
             )
             const streams = yield* reading(name, () => {

@@ -32,6 +32,10 @@ export interface Runner {
    * make another one over the reopened store.
    */
   readonly add: (events: ReadonlyArray<InputEvent>) => void
+  /** Closes windows by the clock, at that time, in the transaction that ends with `commit`; milliseconds since 1970. */
+  readonly tick: (at: number) => void
+  /** Whether a tick of that time may close a window. */
+  readonly isDue: (at: number) => boolean
   /** Makes what was added since the last commit durable. */
   readonly commit: () => void
 }
@@ -52,7 +56,8 @@ export const make = (
   let { next } = store.progress()
   let isOpen = false
   let current: Incoming | undefined
-  const acceptedAt = () => current?.acceptedAt ?? 0
+  let tickedAt: number | undefined
+  const acceptedAt = () => tickedAt ?? current?.acceptedAt ?? 0
 
   const stopped = (where: string, cause: Error) =>
     new ProcessorStopped(
@@ -98,6 +103,11 @@ export const make = (
     }
   }
 
+  const begin = () => {
+    if (!isOpen) store.begin()
+    isOpen = true
+  }
+
   const flush = () => {
     try {
       task.flush()
@@ -113,14 +123,21 @@ export const make = (
     inMemory: () => task.size,
     add: (events) => {
       if (events.length === 0) return
-      if (!isOpen) store.begin()
-      isOpen = true
+      begin()
       for (const event of events) {
         beat.event(event.offset)
         step(event)
         next = event.offset + 1
       }
     },
+    tick: (at) => {
+      begin()
+      tickedAt = at
+      task.tick(at)
+      tickedAt = undefined
+      store.tick({ next, at })
+    },
+    isDue: (at) => task.isDue(at),
     commit: () => {
       if (!isOpen) return
       flush()

@@ -29,6 +29,8 @@ export class Slot {
   readonly #beat: Beat
   readonly #index: number
   #opened: OpenedProcessor | undefined
+  /** Milliseconds of the monotonic clock: the last event, or the start. */
+  #lastEventAt = 0
 
   /** `index` names it to the thread that watches. */
   constructor(folder: DataFolder["Service"], declared: DeclaredProcessor, beat: Beat, index: number) {
@@ -72,9 +74,19 @@ export class Slot {
       count += events.length
       if (events.length < chunk || count >= maxBatch || performance.now() - started > maxBatchMillis) break
     }
+    if (count > 0) this.#lastEventAt = performance.now()
+    else this.#tickWhenIdle(opened)
     runner.commit()
     this.events += count
     return count > 0
+  }
+
+  /** Closes by the clock what nothing else will. */
+  #tickWhenIdle({ runner }: OpenedProcessor) {
+    const { closeWhenIdle } = this.declared.definition
+    if (closeWhenIdle === undefined || performance.now() - this.#lastEventAt < closeWhenIdle) return
+    const now = Date.now()
+    if (runner.isDue(now)) this.#beat.during(this.#index, () => runner.tick(now))
   }
 
   /** The module that this process has loaded was written for the version that was in force then. */
@@ -91,6 +103,7 @@ export class Slot {
   readonly open = Effect.fnUntraced(function* (this: Slot) {
     if (this.#opened !== undefined || this.state.state === "stopped") return
     const places = { log: this.#folder, input: this.#folder, output: this.#folder }
+    this.#lastEventAt = performance.now()
     this.#opened = yield* openProcessor(this.declared, places, this.#beat)
     this.state =
       this.#opened === undefined

@@ -8,6 +8,14 @@ export interface Progress {
   readonly watermark: number
 }
 
+/** A moment at which windows were closed by the clock. It is part of the input, so that the same rows come again. */
+export interface Tick {
+  /** Offset of the event after it. */
+  readonly next: number
+  /** Milliseconds since 1970. */
+  readonly at: number
+}
+
 /** Between `begin` and `commit` nothing is visible to readers. After an error, open the store again. */
 export interface Store extends States {
   readonly progress: () => Progress
@@ -17,5 +25,7 @@ export interface Store extends States {
   /** A late event, canonical. */
   readonly late: (record: string, acceptedAt: number) => void
   readonly dead: (value: string, reason: string, acceptedAt: number) => void
+  /** That windows were closed by the clock before the event at `next`. */
+  readonly tick: (tick: Tick) => void
   readonly commit: (progress: Progress) => void
 }

@@ -39,6 +39,10 @@ export interface Task {
   /** Windows, or keys of a fold, in memory. */
   readonly size: number
   readonly step: (event: Incoming) => void
+  /** Closes windows as an event of that time does; milliseconds since 1970. */
+  readonly tick: (at: number) => void
+  /** Whether a tick of that time may close a window. */
+  readonly isDue: (at: number) => boolean
   readonly flush: () => void
   readonly restore: (watermark: number) => void
 }
@@ -190,6 +194,8 @@ export const bind = (
     watermark: Number.NEGATIVE_INFINITY,
     size: 0,
     step,
+    tick: () => {},
+    isDue: () => false,
     flush: () => {},
     restore: () => {}
   })

@@ -4,6 +4,7 @@ import { DataFolder } from "../../services/DataFolder.ts"
 import type { DeclaredProcessor } from "./openProcessor.ts"
 import { openProcessor } from "./openProcessor.ts"
 import { maxBatch } from "./Slot.ts"
+import { ticksOf } from "./sqlite/stateLines.ts"
 import { watch } from "./watch.ts"
 import type { ReplayMessage, ReplayRequest } from "./workerProtocol.ts"
 
@@ -26,7 +27,7 @@ class NotApplied extends Schema.TaggedError<NotApplied>()("NotApplied", { name: 
 export const replay = Effect.fnUntraced(function* (
   folder: DataFolder["Service"],
   declared: ReadonlyArray<DeclaredProcessor>,
-  { into, names, until }: ReplayRequest,
+  { into, names, ticks: maxTicks, until }: ReplayRequest,
   tell: (message: ReplayMessage) => void
 ) {
   const place = DataFolder.of({ ...folder, processors: into })
@@ -51,10 +52,17 @@ export const replay = Effect.fnUntraced(function* (
     const { input: events, runner, store } = opened
     yield* Effect.try({
       try: () => {
+        const ticks = ticksOf(folder, name).slice(0, maxTicks)
+        let ticked = 0
         let pending = 0
         let reported = performance.now()
         for (;;) {
-          const room = until === null ? chunk : Math.min(chunk, until - runner.next())
+          for (let tick = ticks[ticked]; tick !== undefined && tick.next <= runner.next(); tick = ticks[++ticked]) {
+            const { at } = tick
+            beat.during(index, () => runner.tick(at))
+          }
+          const end = Math.min(until ?? Number.POSITIVE_INFINITY, ticks[ticked]?.next ?? Number.POSITIVE_INFINITY)
+          const room = Math.min(chunk, end - runner.next())
           const next = room <= 0 ? [] : events.events(runner.next(), room)
           beat.during(index, () => runner.add(next))
           pending += next.length

@@ -13,7 +13,9 @@ export const ReplayRequest = Schema.Struct({
   /** The folder of their new files. */
   into: Schema.String,
   /** The offset of their input before which they end; null for its end. */
-  until: Schema.NullOr(Schema.Int)
+  until: Schema.NullOr(Schema.Int),
+  /** How many of the moments at which windows were closed by the clock count; all that are there without it. */
+  ticks: Schema.optionalKey(Schema.Int)
 })
 export type ReplayRequest = typeof ReplayRequest.Type
 

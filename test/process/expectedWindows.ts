@@ -16,6 +16,8 @@ export interface TimedEvent {
   readonly key: string
   /** Milliseconds since 1970. */
   readonly at: number
+  /** No event, but a moment at which windows close by the clock. */
+  readonly isTick?: boolean
 }
 
 interface ExpectedWindow {
@@ -44,8 +46,10 @@ export const expectedWindows = ({ lateness, outOfOrder, window }: Rule, log: Rea
   let watermark = -Infinity
   const isClosed = (end: number) => end + lateness <= watermark
 
-  log.forEach(({ at, id, key }, by) => {
-    if (window.type === "session") {
+  log.forEach(({ at, id, isTick, key }, by) => {
+    if (isTick === true) {
+      // It belongs to no window.
+    } else if (window.type === "session") {
       const joined = open
         .filter((one) => one.key === key && one.end > at && one.start < at + window.gap)
         .sort((a, b) => a.start - b.start)

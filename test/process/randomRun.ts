@@ -5,7 +5,7 @@ import { compileStreams } from "../../layers/declaration/compileStreams.ts"
 import { bind } from "../../layers/process/bind.ts"
 import type { StateRow } from "../../layers/process/core/Task.ts"
 import * as Runner from "../../layers/process/Runner.ts"
-import type { Progress, Store } from "../../layers/process/Store.ts"
+import type { Progress, Store, Tick } from "../../layers/process/Store.ts"
 import type { ProcessorDefinition } from "../../services/ProcessorDefinition.ts"
 import type { AppliedStream } from "../../services/StreamDefinition.ts"
 import { Column, Processor, Stream, Window } from "../../streams/index.ts"
@@ -105,6 +105,7 @@ export interface Place {
     readonly rows: ReadonlyArray<{ readonly record: string; readonly acceptedAt: number }>
     readonly late: ReadonlyArray<{ readonly record: string; readonly acceptedAt: number }>
     readonly states: ReadonlyArray<StateRow>
+    readonly ticks: ReadonlyArray<Tick>
     readonly progress: Progress
   }
 }
@@ -158,6 +159,15 @@ export const randomRun = (seed: number, place: Place) => {
     return { offset, record, acceptedAt: at + below(random, 1000), schemaVersion: 1 }
   })
 
+  // Before the event at `next`, windows close by the clock.
+  const ticks = Array.from({ length: random() < 0.5 ? below(random, 6) : 0 }, () => {
+    const next = below(random, log.length + 1)
+    return { next, at: (log[Math.max(0, next - 1)]?.at ?? base) + below(random, 40) }
+  }).sort((a, b) => a.next - b.next)
+
+  const ticksBefore = (index: number) =>
+    ticks.filter(({ next }) => next === index).map(({ at }) => ({ id: "", key: "", at, isTick: true, acceptedAt: at }))
+
   const maxKeys = oneOf(random, [1, 2, 4, 100_000])
   const crashes = random() < 0.8 ? below(random, 12) : 0
   let runner: Runner.Runner | undefined
@@ -168,12 +178,19 @@ export const randomRun = (seed: number, place: Place) => {
       runner = Runner.make(bound, crashed < crashes ? crashing(store, random) : store, { maxKeys })
     }
     const next = runner.next()
+    const tick = ticks[place.content().ticks.length]
     try {
+      if (tick?.next === next) {
+        runner.tick(tick.at)
+        runner.commit()
+        continue
+      }
       if (next === input.length) {
         runner.commit()
         break
       }
-      runner.add(input.slice(next, next + 1 + below(random, oneOf(random, [1, 5, 50]))))
+      const last = next + 1 + below(random, oneOf(random, [1, 5, 50]))
+      runner.add(input.slice(next, Math.min(last, tick?.next ?? last)))
       if (random() < 0.7) runner.commit()
       if (random() < 0.1) runner = undefined // killed between two events
     } catch (cause) {
@@ -183,8 +200,12 @@ export const randomRun = (seed: number, place: Place) => {
     }
   }
 
-  const expected = expectedWindows(rule, log)
-  const acceptedAt = (index: number) => input[index]?.acceptedAt ?? Number.NaN
+  const entries = [
+    ...log.flatMap((event, index) => [...ticksBefore(index), { ...event, acceptedAt: input[index]?.acceptedAt }]),
+    ...ticksBefore(log.length)
+  ]
+  const expected = expectedWindows(rule, entries)
+  const acceptedAt = (index: number) => entries[index]?.acceptedAt ?? Number.NaN
   return {
     crashed,
     actual: place.content(),
@@ -195,7 +216,7 @@ export const randomRun = (seed: number, place: Place) => {
       })),
       late: expected.late.map((id) => ({
         record: String(input[Number(id)]?.record),
-        acceptedAt: acceptedAt(Number(id))
+        acceptedAt: input[Number(id)]?.acceptedAt
       })),
       states: expected.open
         .map(({ count, end, events, key, start }) => ({
@@ -205,6 +226,7 @@ export const randomRun = (seed: number, place: Place) => {
           state: JSON.stringify({ events, count: String(count) })
         }))
         .sort((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)) || a.start - b.start),
+      ticks,
       progress: { next: log.length, watermark: expected.watermark }
     }
   }

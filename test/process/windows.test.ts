@@ -24,9 +24,10 @@ const memory = (): Place & { close: () => void } => {
       return store
     },
     content: () => {
-      const { late, progress, rows, states } = store.content()
+      const { late, progress, rows, states, ticks } = store.content()
       return {
         rows,
+        ticks,
         late,
         progress,
         states: [...states.values()].sort(
@@ -70,7 +71,17 @@ const sqlite = (): Place & { close: () => void } => {
           end: Number(row.end),
           state: String(row.state)
         }))
-      const content = { rows: events("windows"), late: events("random_late"), states, progress: store.progress() }
+      const ticks = database
+        .prepare("SELECT next, at FROM ticks ORDER BY id")
+        .all()
+        .map(({ at, next }) => ({ next: Number(next), at: Number(at) }))
+      const content = {
+        ticks,
+        rows: events("windows"),
+        late: events("random_late"),
+        states,
+        progress: store.progress()
+      }
       database.close()
       return content
     },

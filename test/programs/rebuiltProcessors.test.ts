@@ -161,6 +161,32 @@ it.live(
 )
 
 it.live(
+  "windows of a quiet stream close by the clock if they shall, and a rebuild closes them there again",
+  () =>
+    Effect.gen(function* () {
+      const { floe, post, query, start, write } = yield* project
+      write(module({ more: 'closeWhenIdle: "1 second",' }))
+      const program = yield* start("standalone")
+      yield* Effect.promise(() => program.printed(/Floe runs at/))
+      assert.strictEqual((yield* post("/streams/clicks/events", clicks.slice(0, 3))).status, 200)
+      assert.deepStrictEqual(yield* poll(query(rows), (rows) => rows.length === 2), once.slice(0, 2))
+      // By now the watermark is that of the clock.
+      assert.strictEqual((yield* post("/streams/clicks/events", [click("c", 65)])).status, 200)
+      const late = "SELECT visitor FROM per_minute_late"
+      assert.deepStrictEqual(yield* poll(query(late), (rows) => rows.length === 1), [{ visitor: "c" }])
+      const audited = yield* floe("audit", "--stream", "per_minute")
+      assert.strictEqual(audited.code, 0, audited.out + audited.err)
+      const rebuilt = yield* floe("processor", "rebuild", "per_minute")
+      assert.strictEqual(rebuilt.code, 0, rebuilt.err)
+      assert.deepStrictEqual(yield* query(rows), once.slice(0, 2))
+      assert.deepStrictEqual(yield* query(late), [{ visitor: "c" }])
+      const again = yield* floe("audit", "--stream", "per_minute_late")
+      assert.strictEqual(again.code, 0, again.out + again.err)
+    }),
+  120_000
+)
+
+it.live(
   "a paused processor keeps its place, also over a restart, until it is resumed",
   () =>
     Effect.gen(function* () {

@@ -6,7 +6,9 @@ import { Effect } from "effect"
 import { temporaryFolder } from "./dataFolder.ts"
 import { bin, built, floe, freePort, run } from "./program.ts"
 
-export const module = (changes: { readonly add?: string; readonly size?: string; readonly onError?: string } = {}) => `
+export const module = (
+  changes: { readonly add?: string; readonly size?: string; readonly onError?: string; readonly more?: string } = {}
+) => `
 import { Column, Processor, Stream, Window } from "floe"
 import { Schema } from "effect"
 export const Clicks = Stream.make("clicks", { schema: Schema.Struct({ visitor: Schema.String, at: Column.timestamptz, page: Schema.String }), key: "visitor" })
@@ -16,7 +18,7 @@ export const PerMinute = Stream.make("per_minute", { schema: Schema.Struct({ vis
 const State = Schema.Struct({ sales: Column.long, first: Schema.String })
 export const Counts = Processor.window("per_minute", {
   from: Sales, time: (c) => c.at, window: Window.tumbling("${changes.size ?? "1 minute"}"), outOfOrder: "5 seconds",
-  onError: "${changes.onError ?? "stop"}",
+  onError: "${changes.onError ?? "stop"}", ${changes.more ?? ""}
   state: State, zero: { sales: 0n, first: "" },
   add: ${changes.add ?? `(s, c) => ({ sales: s.sales + 1n, first: s.first || c.at })`},
   to: PerMinute, emit: (visitor, w, s) => ({ visitor, minute: w.start, ...s })

@@ -55,6 +55,13 @@ export class Fold<E, S> {
     this.#dirty.push(kept)
   }
 
+  /** Folds have no windows. */
+  tick() {}
+
+  isDue() {
+    return false
+  }
+
   flush() {
     for (const kept of this.#dirty) {
       const { isStored, key, state } = kept

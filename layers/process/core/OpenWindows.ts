@@ -74,9 +74,14 @@ export class OpenWindows<S> {
     windows.splice(windows.indexOf(window), 1)
   }
 
+  /** No window ends earlier; Infinity if none is open. */
+  get nextEnd() {
+    return Math.min(this.#deadlines.next, this.#storedNext)
+  }
+
   /** Closes every window that ends at `due` or earlier. */
   close(due: number) {
-    while (Math.min(this.#deadlines.next, this.#storedNext) <= due) this.#closeNext()
+    while (this.nextEnd <= due) this.#closeNext()
   }
 
   /** Writes the changed windows to the store. */
@@ -109,7 +114,7 @@ export class OpenWindows<S> {
   }
 
   #closeNext() {
-    const end = Math.min(this.#deadlines.next, this.#storedNext)
+    const end = this.nextEnd
     const first = this.#takeReady(end)
     // Of sessions mostly one ends at a time.
     if (first !== undefined && this.#storedNext > end && this.#deadlines.next > end) {

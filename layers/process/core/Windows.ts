@@ -55,10 +55,22 @@ export class Windows<E, S> {
         ? this.#session(key, at, window.gap, event)
         : this.#fixed(key, at, window.size, window.type === "hopping" ? window.every : window.size, event)
     if (!isTaken) this.#out.late(event)
-    const watermark = at - plan.outOfOrder
+    this.tick(at)
+  }
+
+  /** Closes windows as an event of that time does, which belongs to no key. */
+  tick(at: number) {
+    const { lateness, outOfOrder } = this.#plan
+    const watermark = at - outOfOrder
     if (watermark <= this.watermark) return
     this.watermark = watermark
-    this.#windows.close(watermark - plan.lateness)
+    this.#windows.close(watermark - lateness)
+  }
+
+  /** Whether a tick of that time may close a window. */
+  isDue(at: number) {
+    const { lateness, outOfOrder } = this.#plan
+    return this.#windows.nextEnd <= at - outOfOrder - lateness
   }
 
   /** Writes the changed windows to the store. */

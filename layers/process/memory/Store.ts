@@ -1,7 +1,7 @@
 /** A processor's store in memory. */
 import { compareKeys } from "../core/compareKeys.ts"
 import type { StateRow } from "../core/Task.ts"
-import type { Progress, Store } from "../Store.ts"
+import type { Progress, Store, Tick } from "../Store.ts"
 
 interface Logged {
   readonly record: string
@@ -12,6 +12,7 @@ interface Content {
   readonly rows: Array<Logged>
   readonly late: Array<Logged>
   readonly dead: Array<{ readonly value: string; readonly reason: string }>
+  readonly ticks: Array<Tick>
   readonly states: Map<string, StateRow>
   progress: Progress
 }
@@ -23,10 +24,11 @@ export interface MemoryStore extends Store {
   readonly reopened: () => MemoryStore
 }
 
-const copyOf = ({ dead, late, progress, rows, states }: Content): Content => ({
+const copyOf = ({ dead, late, progress, rows, states, ticks }: Content): Content => ({
   rows: [...rows],
   late: [...late],
   dead: [...dead],
+  ticks: [...ticks],
   states: new Map(states),
   progress
 })
@@ -39,6 +41,7 @@ export const make = (
     rows: [],
     late: [],
     dead: [],
+    ticks: [],
     states: new Map(),
     progress: { next: 0, watermark: Number.NEGATIVE_INFINITY }
   }
@@ -55,6 +58,7 @@ export const make = (
     row: (record, acceptedAt) => void working.rows.push({ record, acceptedAt }),
     late: (record, acceptedAt) => void working.late.push({ record, acceptedAt }),
     dead: (value, reason) => void working.dead.push({ value, reason }),
+    tick: (tick) => void working.ticks.push(tick),
     put: (row, replaced) => {
       if (replaced !== undefined && replaced !== row.start) working.states.delete(idOf(row.key, replaced))
       working.states.set(idOf(row.key, row.start), row)

@@ -133,6 +133,7 @@ const make = (
   const putProgress = database.prepare(
     "INSERT OR REPLACE INTO progress (id, next, watermark, definition) VALUES (0, ?, ?, ?)"
   )
+  const insertTick = database.prepare("INSERT INTO ticks (next, at) VALUES (?, ?)")
   const begin = database.prepare("BEGIN IMMEDIATE")
   const commit = database.prepare("COMMIT")
   const text = encodeDefinition(definition)
@@ -156,6 +157,7 @@ const make = (
     row: toOutput.append,
     late: (record, acceptedAt) => toLate?.append(record, acceptedAt),
     dead: (value, reason, acceptedAt) => void insertDead.run(name, value, reason, acceptedAt),
+    tick: ({ at, next }) => void insertTick.run(next, at),
     put: ({ end, key, start, state }, replaced) => {
       if (replaced !== undefined && replaced !== start) remove.run(key, replaced)
       put.run(key, start, end, state)

@@ -1,7 +1,7 @@
 /** What a processor's file has beside the log of its streams. */
 import type { DatabaseSync } from "node:sqlite"
 
-/** `windows`: of a fold each key's state, with start and end 0. `progress`: how far the input is processed, by which definition. */
+/** `windows`: of a fold each key's state, with start and end 0. `progress`: how far the input is processed, by which definition. `ticks`: when windows were closed by the clock. */
 const tables = `
   CREATE TABLE IF NOT EXISTS windows (
     key TEXT NOT NULL,
@@ -16,6 +16,11 @@ const tables = `
     next INTEGER NOT NULL,
     watermark INTEGER,
     definition TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE IF NOT EXISTS ticks (
+    id INTEGER PRIMARY KEY,
+    next INTEGER NOT NULL,
+    at INTEGER NOT NULL
   ) STRICT;`
 
 export const createTables = (database: DatabaseSync) => database.exec(tables)

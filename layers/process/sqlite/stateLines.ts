@@ -8,6 +8,7 @@ import * as LogFile from "../../log/sqlite/LogFile.ts"
 import { processorFolder } from "../../log/sqlite/processorFolder.ts"
 import * as ReadOnly from "../../runtime/ReadOnly.ts"
 import { timeText } from "../core/eventTime.ts"
+import type { Tick } from "../Store.ts"
 
 const busyMillis = 2_000
 
@@ -68,13 +69,28 @@ export const processorState = (folder: DataFolder["Service"], name: string): Pro
     }
   })
 
+const decodeTicks = Schema.decodeUnknownSync(Schema.Array(Schema.Struct({ next: Schema.Int, at: Schema.Int })))
+
+/** A file of an older version has none. */
+const ticksIn = (database: ReadOnly.ReadOnly["database"]): ReadonlyArray<Tick> =>
+  database.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'ticks'").get() === undefined
+    ? []
+    : decodeTicks(database.prepare("SELECT next, at FROM ticks ORDER BY id").all())
+
+/** The moments at which a processor has closed windows by the clock. */
+export const ticksOf = (folder: DataFolder["Service"], name: string) => reading(folder, name, ticksIn) ?? []
+
 /** How far a processor is, and the end of each of its streams then; undefined if it has not begun. Throws errors of SQLite. */
 export const processedUpTo = (folder: DataFolder["Service"], name: string) =>
   reading(folder, name, (database) => {
     const row = database.prepare("SELECT next, watermark, definition FROM progress WHERE id = 0").get()
     const progress = Option.getOrUndefined(decodeProgress(row))
     if (progress === undefined) return undefined
-    return { ...progress, ends: LogFile.endsIn(database, LogFile.identityIn(database).chainId) }
+    return {
+      ...progress,
+      ticks: ticksIn(database),
+      ends: LogFile.endsIn(database, LogFile.identityIn(database).chainId)
+    }
   })
 
 /** Writes the windows as JSON objects, one a line, with the columns of `stateColumns`. */

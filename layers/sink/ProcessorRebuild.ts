@@ -2,6 +2,7 @@
  * Computes a processor's rows anew from its input, and puts them in place with their tables.
  * Owns: the order of the steps, each of which can be repeated. Does not own: the computation (replayInProcess), a table (Rebuild), the sink (Connector).
  */
+import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { Context, Effect, Layer, Option, Schema, Stream } from "effect"
 import { Connector, connectorOf } from "../../services/Connector.ts"
@@ -15,6 +16,7 @@ import { builtIn } from "../declaration/builtIn.ts"
 import * as Declaration from "../declaration/Declaration.ts"
 import * as EventLogReaderLayer from "../log/sqlite/EventLogReader.ts"
 import { inOrder } from "../process/inOrder.ts"
+import { NotBegun } from "../process/ProcessorReplays.ts"
 import * as Rebuilt from "../process/rebuilt.ts"
 import { replayInProcess } from "../process/replayInProcess.ts"
 import * as Files from "../runtime/files.ts"
@@ -87,14 +89,18 @@ const make = Effect.gen(function* () {
     }
   })
 
-  const buildTables = Effect.fnUntraced(function* (streams: ReadonlyArray<string>, onProgress: OnProgress) {
+  const buildTables = Effect.fnUntraced(function* (
+    streams: ReadonlyArray<string>,
+    discard: Discards,
+    onProgress: OnProgress
+  ) {
     const logs = yield* EventLogReader
     const rebuild = yield* Rebuild
     for (const stream of streams) {
       const { partitions } = yield* logs.of(stream).bounds
       if ((partitions[0]?.end ?? 0) > 0) {
         yield* rebuild
-          .into(tableOf(stream), { stream, finished: true })
+          .into(tableOf(stream), { stream, finished: true, discard })
           .pipe(Stream.runForEach(({ events }) => onProgress(`${stream}: ${events} rows are in its new table`)))
       } else if (Option.isSome(yield* readMetadata(folder.tableAt(stream)))) {
         return yield* new Refused({
@@ -104,7 +110,7 @@ const make = Effect.gen(function* () {
     }
   })
 
-  const compute = Effect.fnUntraced(function* (name: string, onProgress: OnProgress) {
+  const compute = Effect.fnUntraced(function* (name: string, discard: Discards, onProgress: OnProgress) {
     const definitions = yield* dependents(name)
     const names = definitions.map((one) => one.name)
     const streams = streamsOf(definitions)
@@ -114,7 +120,7 @@ const make = Effect.gen(function* () {
     yield* replayInProcess({ names, into: rebuilt.processors, until: null }, (processor, events) =>
       onProgress(`${processor}: ${events} events are processed`)
     )
-    yield* Effect.provide(Effect.scoped(buildTables(streams, onProgress)), ofRebuilt)
+    yield* Effect.provide(Effect.scoped(buildTables(streams, discard, onProgress)), ofRebuilt)
     return { names, streams }
   })
 
@@ -178,8 +184,7 @@ const make = Effect.gen(function* () {
 
   const run = Effect.fn("ProcessorRebuild.run")(
     function* (name: string, discard: Discards, onProgress: OnProgress) {
-      // The folder must be there for its lock.
-      Rebuilt.makeRebuilt(folder)
+      if (!existsSync(folder.processors)) return yield* new NotBegun({ name })
       yield* acquire(join(folder.processors, "rebuild.lock"), "rebuild of a processor")
       const last = Rebuilt.readState(folder)
       // Its files were not in place yet, so it begins again.
@@ -191,7 +196,7 @@ const make = Effect.gen(function* () {
         })
       }
       if (begun === undefined) {
-        const { names, streams } = yield* compute(name, onProgress)
+        const { names, streams } = yield* compute(name, discard, onProgress)
         yield* pause(names, streams)
       }
       const state = Rebuilt.readState(folder)

@@ -96,10 +96,11 @@ describe("a processor", () => {
         "processor hourly, option merge: sessions need a function that merges two states"
       ],
       [faultsOf({ outOfOrder: Number.NaN }), `processor hourly, option outOfOrder: ${limits.replace("1 to", "0 to")}`],
+      [faultsOf({ closeWhenIdle: 5 }), `processor hourly, option closeWhenIdle: ${limits.replace("1 to", "1000 to")}`],
       [faultsOf({ add: 5 }), "processor hourly, option add: it must be a function"],
       [
         faultsOf({ every: 5 }),
-        "processor hourly: Processor.window has no option every; its options are from, to, doc, onError, key, state, zero, add, emit, time, window, outOfOrder, lateness, ahead, merge"
+        "processor hourly: Processor.window has no option every; its options are from, to, doc, onError, key, state, zero, add, emit, time, window, outOfOrder, lateness, ahead, closeWhenIdle, merge"
       ],
       [
         faultsOf({ state: Schema.Struct({ n: Schema.Number }) }),

@@ -263,7 +263,7 @@ it.live(
   "the built-in processor shows the hour of weather that is open",
   () =>
     Effect.gen(function* () {
-      const { get, query, startWithBuiltIn, write } = yield* project
+      const { floe, get, query, startWithBuiltIn, write } = yield* project
       write(`import { Stream } from "floe"
 import { Schema } from "effect"
 export const Other = Stream.make("other", { schema: Schema.Struct({ a: Schema.String }) })`)
@@ -277,6 +277,17 @@ export const Other = Stream.make("other", { schema: Schema.Struct({ a: Schema.St
         "SELECT key, sum(readings)::INT AS readings, min(min) AS min, max(max) AS max FROM (SELECT key, readings, min, max FROM weather_hourly_state UNION ALL SELECT city, readings, min, max FROM weather_hourly) WHERE key = 'Rome' GROUP BY key"
       const rows = yield* poll(query(sum), (rows) => rows.length === 1 && rows[0].readings === 3)
       assert.deepStrictEqual(rows, [{ key: "Rome", readings: 3, min: 60, max: 80 }])
+      const past = JSON.parse((yield* floe("processor", "at", "weather_hourly", "--offset", "2", "--json")).out)
+      assert.deepStrictEqual(
+        past.map(({ key }: { key: string }) => key),
+        ["Rome"]
+      )
+      const again = yield* floe("processor", "test", "weather_hourly", "--from-log")
+      assert.deepStrictEqual([again.code, again.err], [0, ""])
+      assert.match(
+        again.out,
+        /^weather_hourly: \d rows? (is|are) the same\.\nweather_hourly_late: 0 rows are the same\.\n$/
+      )
     }),
   120_000
 )

@@ -217,7 +217,7 @@ it.live(
   "a function that never returns stops its processor alone, with its place",
   () =>
     Effect.gen(function* () {
-      const { post, start, write } = yield* project
+      const { floe, post, start, write } = yield* project
       write(module({ add: `(s, c) => { while (c.visitor === "b") {} return s }` }))
       const program = yield* start("standalone")
       yield* Effect.promise(() => program.printed(/Floe runs at/))
@@ -229,6 +229,15 @@ it.live(
       )
       assert.strictEqual((yield* post("/streams/clicks/events", [click("f", 300)])).status, 200)
       yield* Effect.promise(() => program.printed(/committed .* up to sales\/0\/5/))
+      const again = yield* floe("processor", "test", "per_minute", "--from-log")
+      // It runs up to where the processor is.
+      assert.deepStrictEqual([again.code, again.err], [0, ""])
+      const later = yield* floe("processor", "at", "per_minute", "--offset", "5")
+      assert.strictEqual(later.code, 1)
+      assert.strictEqual(
+        later.err,
+        "The processor per_minute stopped at sales/0/2: a function of it did not return within 10 seconds. Correct it and start again.\n"
+      )
     }),
   120_000
 )

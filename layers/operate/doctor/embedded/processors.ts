@@ -1,8 +1,10 @@
 /** Check of the processors: each runs, and has put nothing aside. */
 import { Effect } from "effect"
 import type { Finding } from "../../../../services/Checks.ts"
+import { DataFolder } from "../../../../services/DataFolder.ts"
 import { weatherHourly } from "../../../../services/Settings.ts"
 import { type ProcessorReport, ProcessorReports } from "../../../process/ProcessorReports.ts"
+import { type RebuildState, readState } from "../../../process/rebuilt.ts"
 import { plural } from "../../../runtime/plural.ts"
 
 const start = "Start it: npm start, or node dist/processor.js"
@@ -43,6 +45,13 @@ const ofDeadLetters = ({ deadLetters, definition: { from, name, to } }: Processo
         warning: true
       }
 
+/** A running rebuild looks so for a second. */
+const unfinished = ({ names: [name = ""], paused }: RebuildState): Finding => ({
+  finding: `A rebuild of the processor ${name} is not finished.`,
+  consequence: `The sink waits with ${paused.length === 0 ? "nothing" : paused.join(", ")} until it is.`,
+  fix: `floe processor rebuild ${name}`
+})
+
 export const processors = {
   name: "processors",
   needs: ["data"],
@@ -50,8 +59,10 @@ export const processors = {
   run: Effect.gen(function* () {
     const reports = yield* (yield* ProcessorReports).all
     const withBuiltIn = yield* weatherHourly
-    return reports
+    const ofReports = reports
       .filter(({ definition, state }) => withBuiltIn || definition.name !== "weather_hourly" || state === "stopped")
       .flatMap((report) => [ofState(report), ofDeadLetters(report)].filter((finding) => finding !== undefined))
+    const rebuild = readState(yield* DataFolder)
+    return rebuild === undefined ? ofReports : [unfinished(rebuild), ...ofReports]
   })
 }

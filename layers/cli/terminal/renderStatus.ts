@@ -91,7 +91,8 @@ const processorLine =
   }
 
 /** Of the column of names. */
-const widthOf = (named: ReadonlyArray<{ readonly name: string }>) => Math.max(12, ...named.map(({ name }) => name.length))
+const widthOf = (named: ReadonlyArray<{ readonly name: string }>) =>
+  Math.max(12, ...named.map(({ name }) => name.length))
 
 /** Lines are at most `width` columns, except for text that can be neither cut nor wrapped. */
 export const renderStatus = (status: Status, paint: Colorize, width: number) => {

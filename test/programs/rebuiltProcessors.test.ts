@@ -145,6 +145,10 @@ it.live(
         )
         rebuild.signal("SIGKILL")
         yield* Effect.promise(() => over)
+        if (phase === "ready" && existsSync(state)) {
+          const saved = yield* floe("backup", "saved")
+          assert.include(saved.err, "run floe processor rebuild per_minute if it was interrupted")
+        }
       }
       const rebuilt = yield* floe("processor", "rebuild", "per_minute")
       assert.strictEqual(rebuilt.code, 0, rebuilt.err)

@@ -17,6 +17,7 @@ import { weather } from "../../../services/TableReader.ts"
 import { copyLog, tidy } from "../../log/sqlite/copyLog.ts"
 import * as LogFile from "../../log/sqlite/LogFile.ts"
 import { processorFolder } from "../../log/sqlite/processorFolder.ts"
+import { readState } from "../../process/rebuilt.ts"
 import { make, placesIn } from "../../runtime/DataFolder.ts"
 import { codeOf } from "../../runtime/files.ts"
 import { acquire, isHeld } from "../../runtime/ProcessLock.ts"
@@ -149,6 +150,15 @@ const create = Effect.fnUntraced(function* (target: string, { logOnly, onProgres
   const partial = `${target}.partial`
   if (!(yield* attempt(folder.log, async () => LogFile.isThere(folder)))) {
     return yield* failure(folder.log, "there is no log yet, so there is nothing to back up")
+  }
+  const rebuild = yield* attempt(folder.processors, async () => readState(folder))
+  if (rebuild !== undefined) {
+    const [name] = rebuild.names
+    // Between the two, tables have rows that the logs do not explain.
+    return yield* failure(
+      folder.processors,
+      `a rebuild of the processor ${name} is being put in place; run floe processor rebuild ${name} if it was interrupted`
+    )
   }
   yield* claim(target, partial)
   const createdAt = DateTime.formatIso(yield* DateTime.now)

@@ -1,15 +1,16 @@
 /**
- * Computes a processor's rows anew from its input, and puts them in place with their tables.
- * Owns: the order of the steps, each of which can be repeated. Does not own: the computation (replayInProcess), a table (Rebuild), the sink (Connector).
+ * Rebuilds a processor in steps, each of which can be repeated: computes its file anew (replayInProcess), builds tables from
+ * that (Rebuild), lets the sink wait (Connector), and puts the file and the tables in place.
  */
 import { existsSync } from "node:fs"
 import { join } from "node:path"
-import { Context, Effect, Layer, Option, Schema, Stream } from "effect"
+import { Effect, Layer, Option, Schema, Stream } from "effect"
 import { Connector, connectorOf } from "../../services/Connector.ts"
 import { DataFolder } from "../../services/DataFolder.ts"
 import { EventLogReader } from "../../services/EventLog.ts"
 import type { Leases } from "../../services/Leases.ts"
 import type { ProcessorDefinition } from "../../services/ProcessorDefinition.ts"
+import { ProcessorRebuild, ProcessorRebuildFailed } from "../../services/ProcessorRebuild.ts"
 import { type Discards, Rebuild } from "../../services/Rebuild.ts"
 import { Streams } from "../../services/Streams.ts"
 import { builtIn } from "../declaration/builtIn.ts"
@@ -25,24 +26,7 @@ import { readMetadata } from "../table/iceberg/MetadataFiles.ts"
 import * as RebuildMarker from "../table/iceberg/RebuildMarker.ts"
 import * as RebuildLayer from "./Rebuild.ts"
 
-/** The processor was not rebuilt; what was in place is, or the same command completes what was begun. */
-export class ProcessorRebuildFailed extends Schema.TaggedError<ProcessorRebuildFailed>()("ProcessorRebuildFailed", {
-  /** Sentences. */
-  reason: Schema.String,
-  cause: Schema.Defect()
-}) {
-  override get message() {
-    return this.reason
-  }
-}
-
 class Refused extends Schema.TaggedError<Refused>()("Refused", { message: Schema.String }) {}
-
-export interface RebuiltProcessors {
-  /** The processor, and those that read what it writes. */
-  readonly names: ReadonlyArray<string>
-  readonly tables: ReadonlyArray<string>
-}
 
 type OnProgress = (step: string) => Effect.Effect<void>
 
@@ -219,16 +203,4 @@ const make = Effect.gen(function* () {
   return ProcessorRebuild.of({ run })
 })
 
-export class ProcessorRebuild extends Context.Service<
-  ProcessorRebuild,
-  {
-    /** Rebuilds the processor, and those that read what it writes. Calls `onProgress` with each step. */
-    readonly run: (
-      name: string,
-      discard: Discards,
-      onProgress: OnProgress
-    ) => Effect.Effect<RebuiltProcessors, ProcessorRebuildFailed>
-  }
->()("floe/layers/sink/ProcessorRebuild") {
-  static readonly layer = Layer.effect(ProcessorRebuild, make)
-}
+export const layer = Layer.effect(ProcessorRebuild, make)

@@ -1,10 +1,10 @@
 /** `floe processor rebuild`, `pause` and `resume`. */
 import { Effect, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
+import { ProcessorRebuild } from "../../../services/ProcessorRebuild.ts"
 import { ProcessorPauses } from "../../process/ProcessorPauses.ts"
 import { ProcessorReports } from "../../process/ProcessorReports.ts"
 import * as Profile from "../../profile/Profile.ts"
-import { ProcessorRebuild } from "../../sink/ProcessorRebuild.ts"
 import { print } from "../terminal/Output.ts"
 import { json, printJson } from "../terminal/printJson.ts"
 import { withWorkProgress } from "../terminal/WorkProgress.ts"

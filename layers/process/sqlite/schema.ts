@@ -23,4 +23,5 @@ const tables = `
     at INTEGER NOT NULL
   ) STRICT;`
 
-export const createTables = (database: DatabaseSync) => database.exec(tables)
+/** In one transaction, so that readers see all of the tables or none. */
+export const createTables = (database: DatabaseSync) => database.exec(`BEGIN IMMEDIATE; ${tables} COMMIT`)

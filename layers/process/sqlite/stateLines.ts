@@ -35,7 +35,7 @@ export const stateColumns = ({ kind, state }: ProcessorDefinition): ReadonlyArra
   ...state
 ]
 
-/** Uses the file of a processor; undefined if it has none yet. */
+/** Uses the file of a processor; undefined if it has not begun: it has no file, or one without its tables. */
 const reading = <A>(
   folder: DataFolder["Service"],
   name: string,
@@ -46,7 +46,8 @@ const reading = <A>(
   const { database } = ReadOnly.open(place.log, busyMillis)
   try {
     database.exec("BEGIN")
-    return use(database)
+    const hasBegun = database.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'progress'").get() !== undefined
+    return hasBegun ? use(database) : undefined
   } finally {
     database.close()
   }
@@ -57,8 +58,6 @@ const count = (row: Record<string, unknown> | undefined) => Number(row?.n ?? 0)
 /** How far a processor is; undefined if it has not begun. Throws errors of SQLite. */
 export const processorState = (folder: DataFolder["Service"], name: string): ProcessorState | undefined =>
   reading(folder, name, (database) => {
-    const exists = database.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'progress'").get() !== undefined
-    if (!exists) return undefined
     const row = database.prepare("SELECT next, watermark, definition FROM progress WHERE id = 0").get()
     const progress = Option.getOrUndefined(decodeProgress(row))
     if (progress === undefined) return undefined

@@ -33,6 +33,15 @@ const WorkerReport = Schema.fromJsonString(
 )
 const decodeReport = Schema.decodeUnknownOption(WorkerReport)
 
+/** Undefined if no program runs processors; it removes its report when it ends. */
+const reportIn = (path: string) => {
+  try {
+    return Option.getOrUndefined(decodeReport(readFileSync(path, "utf8")))
+  } catch {
+    return undefined
+  }
+}
+
 export interface ProcessorReport {
   readonly definition: ProcessorDefinition
   readonly state: "waiting" | "running" | "paused" | "stopped" | "not running"
@@ -105,7 +114,7 @@ export class ProcessorReports extends Context.Service<
 
       const worker = Effect.map(Clock.currentTimeMillis, (now) => {
         const path = join(folder.processors, "status.json")
-        const report = existsSync(path) ? Option.getOrUndefined(decodeReport(readFileSync(path, "utf8"))) : undefined
+        const report = reportIn(path)
         return {
           processors: report?.processors ?? {},
           isAlive: report !== undefined && now - report.at <= silenceMillis

@@ -2,7 +2,7 @@
  * Processors' files that were computed anew, on their way into the place of those that they replace. A file records how far
  * that is, so that whoever comes next completes it.
  */
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Option, Schema } from "effect"
 import { DataFolder } from "../../services/DataFolder.ts"
@@ -57,6 +57,12 @@ export const clearRebuilt = (folder: Folder) => {
 }
 
 export const makeRebuilt = (folder: Folder) => mkdirSync(rebuiltIn(folder).processors, { recursive: true })
+
+/** A write-ahead log that still has something; only the databases themselves are put in place. */
+export const unmergedIn = (folder: Folder, names: ReadonlyArray<string>) =>
+  names
+    .map((name) => `${processorFolder(rebuiltIn(folder), name).log}-wal`)
+    .find((path) => (statSync(path, { throwIfNoEntry: false })?.size ?? 0) > 0)
 
 export const swapIsDue = (folder: Folder) => readState(folder)?.phase === "ready"
 

@@ -104,6 +104,12 @@ const make = Effect.gen(function* () {
     yield* replayInProcess({ names, into: rebuilt.processors, until: null }, (processor, events) =>
       onProgress(`${processor}: ${events} events are processed`)
     )
+    const unmerged = Rebuilt.unmergedIn(folder, names)
+    if (unmerged !== undefined) {
+      return yield* new Refused({
+        message: `SQLite could not move ${unmerged} into its database, perhaps because the disk was full. Free some space and run the same command.`
+      })
+    }
     yield* Effect.provide(Effect.scoped(buildTables(streams, discard, onProgress)), ofRebuilt)
     return { names, streams }
   })

@@ -34,6 +34,23 @@ it("does not fit otherwise, and the clause says what changed", () => {
   expect(change({ state: [{ name: "n", required: true, type: "string" }] })).toMatch(
     /^the column n of its state does not fit: its type cannot change from int to string/
   )
+  expect(change({ state: [] })).toBe("its state has no column n any more")
+  expect(change({ state: [{ name: "count", renamedFrom: "n", required: true, type: "int" }] })).toBe(
+    "its state has no column n any more"
+  )
+  const nested = (...fields: ReadonlyArray<string>): ProcessorDefinition => ({
+    ...before,
+    state: [
+      {
+        name: "items",
+        required: true,
+        type: "list",
+        nullable: false,
+        element: { type: "struct", fields: fields.map((name) => ({ name, required: false, type: "int" })) }
+      }
+    ]
+  })
+  expect(definitionChange(nested("a", "b"), nested("a"))).toBe("its state has no column items.b any more")
   expect(change({ state: [...before.state, { name: "m", required: true, type: "int" }] })).toMatch(
     /^the column m of its state does not fit: a new column must be optional/
   )

@@ -89,12 +89,14 @@ const double =
     return Object.is(value, -0) ? (isExact ? "-0" : "0") : String(value)
   }
 
-const int: Encode = (value, path) => {
-  if (typeof value !== "number" || (value | 0) !== value) {
-    throw new DoesNotFit(path, "must be an integer from -2147483648 to 2147483647")
+const int =
+  (isExact: boolean): Encode =>
+  (value, path) => {
+    if (typeof value !== "number" || (value | 0) !== value) {
+      throw new DoesNotFit(path, "must be an integer from -2147483648 to 2147483647")
+    }
+    return Object.is(value, -0) ? (isExact ? "-0" : "0") : String(value)
   }
-  return Object.is(value, -0) ? "0" : String(value)
-}
 
 const json: Encode = (value, path) => {
   const text = quoted(value, path)
@@ -202,7 +204,7 @@ const encodeOf = (column: ColumnType, options: Options, accepted: { text: string
       const rule = valueRule(column.type, column.rules)
       if (column.type === "string") return stringOf(rule)
       if (column.type === "double" && rule === undefined) return double(options.isExact)
-      if (column.type === "int" && rule === undefined) return int
+      if (column.type === "int" && rule === undefined) return int(options.isExact)
       const type = primitiveOf(column.type)
       return type === undefined ? quoted : primitive(column.type, type, rule, options.isExact)
     }

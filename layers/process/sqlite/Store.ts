@@ -75,10 +75,16 @@ const appender = (database: DatabaseSync, chainId: string, { definition, version
   }
 }
 
-const readProgress = (database: DatabaseSync) =>
-  Option.getOrUndefined(
-    decodeProgress(database.prepare("SELECT next, watermark, definition FROM progress WHERE id = 0").get())
+/** Undefined before the first start. */
+const readProgress = (database: DatabaseSync, path: string) => {
+  const row = database.prepare("SELECT next, watermark, definition FROM progress WHERE id = 0").get()
+  if (row === undefined) return undefined
+  const progress = Option.getOrUndefined(decodeProgress(row))
+  if (progress !== undefined) return progress
+  throw new ProcessorStopped(
+    `The progress in ${path} cannot be read: the file is damaged, or a newer version of Floe has written it. Run that version, or floe processor rebuild to compute everything anew.`
   )
+}
 
 /** Opens the file of a processor, and creates it if there is none. Throws ProcessorStopped if its state does not fit. */
 export const open = (options: StoreOptions): SqliteStore => {
@@ -107,7 +113,7 @@ const make = (
     )
   }
   createTables(database)
-  const known = readProgress(database)
+  const known = readProgress(database, folder.log)
   const change = known === undefined ? undefined : definitionChange(known.definition, definition)
   if (change !== undefined) {
     throw new ProcessorStopped(

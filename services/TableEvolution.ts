@@ -47,6 +47,11 @@ export class TableEvolution extends Context.Service<
       stream: string,
       applied: AppliedStream | undefined
     ) => Effect.Effect<EvolutionState, EvolutionFailed>
+    /**
+     * Why the stream's table cannot have this version: ends of sentences that begin with the table; empty if it can, and if
+     * there is no table. `evolve` would fail for the same reasons. Changes nothing.
+     */
+    readonly conflicts: (next: AppliedStream) => Effect.Effect<ReadonlyArray<string>, EvolutionFailed>
     /** Everything that the stream has is at this version when this returns. Calls `onProgress` with each step. */
     readonly evolve: (
       next: AppliedStream,

@@ -5,9 +5,10 @@ import type { Leases } from "../../services/Leases.ts"
 import { AppliedStream } from "../../services/StreamDefinition.ts"
 import { EvolutionFailed, TableEvolution } from "../../services/TableEvolution.ts"
 import { TableWriter } from "../../services/TableWriter.ts"
-import { appliedIn } from "../table/iceberg/evolveSchema.ts"
+import { appliedIn, evolved } from "../table/iceberg/evolveSchema.ts"
 import { readMetadata } from "../table/iceberg/MetadataFiles.ts"
 import * as TableWriterLayer from "../table/iceberg/TableWriter.ts"
+import * as TableSpec from "../table/schema/TableSpec.ts"
 import * as SinkCommand from "./SinkCommand.ts"
 import { evolveCommand, SinkControl } from "./SinkControl.ts"
 
@@ -59,6 +60,16 @@ export const layer = Layer.effect(
             lastId: table.metadata["last-column-id"],
             fault: isTaken ? takenName(stream) : undefined
           }
+        },
+        Effect.mapError((cause) => new EvolutionFailed({ reason: cause.message, cause }))
+      ),
+      conflicts: Effect.fn("TableEvolution.conflicts")(
+        function* (next: AppliedStream) {
+          const table = Option.getOrUndefined(yield* readMetadata(folder.tableAt(next.definition.name)))
+          const before = table === undefined ? undefined : appliedIn(table.metadata)
+          if (table === undefined || before === undefined) return []
+          const change = evolved(table.metadata, TableSpec.make(before), TableSpec.make(next))
+          return change._tag === "Refused" ? [`it ${change.reason}`] : []
         },
         Effect.mapError((cause) => new EvolutionFailed({ reason: cause.message, cause }))
       ),

@@ -30,6 +30,32 @@ const current = Effect.fnUntraced(function* (name: string) {
   return { history, ...(yield* (yield* TableEvolution).inspect(name, history.at(-1))) }
 })
 
+/** Another program may have added columns to the table; `lastId` is the last field id that the table has given. */
+const versionAfter = (
+  history: ReadonlyArray<AppliedStream>,
+  applied: AppliedStream,
+  lastId: number,
+  wanted: StreamDefinition,
+  now: number
+) => nextVersion([...history.slice(0, -1), { ...applied, lastId: Math.max(applied.lastId, lastId) }], wanted, now)
+
+/**
+ * Why the table of a stream cannot follow a change that the log allows: a sentence without the stream. `history` has every
+ * version, oldest first, and `lastId` is the last field id that the table has given.
+ */
+export const tableRefusal = Effect.fn("tableRefusal")(function* (
+  history: ReadonlyArray<AppliedStream>,
+  lastId: number,
+  wanted: StreamDefinition
+) {
+  const applied = history.at(-1)
+  if (applied === undefined) return undefined
+  const conflicts = yield* (yield* TableEvolution).conflicts(versionAfter(history, applied, lastId, wanted, 0))
+  return conflicts.length === 0
+    ? undefined
+    : `its table default.${wanted.name} cannot follow: ${conflicts.join("; ")}; declare a new optional column instead, or a new stream`
+})
+
 /**
  * Creates the stream, or changes it; returns the version in force. `wanted` must be a change that is possible. If this dies,
  * the same call completes it.
@@ -57,9 +83,7 @@ export const applyStream = Effect.fn("applyStream")(function* (wanted: StreamDef
     )
   }
   if (changes.length === 0) return applied.version
-  // Another program may have added columns to the table.
-  const known = { ...applied, lastId: Math.max(applied.lastId, lastId) }
-  const next = nextVersion([...history.slice(0, -1), known], wanted, now)
+  const next = versionAfter(history, applied, lastId, wanted, now)
   yield* bringIn(next, onProgress)
   return next.version
 })

@@ -1,9 +1,11 @@
+import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import * as EventLogLayer from "../../layers/log/sqlite/EventLog.ts"
 import * as StreamsLayer from "../../layers/log/sqlite/Streams.ts"
 import { at } from "../../layers/runtime/DataFolder.ts"
+import { applyStream, tableRefusal } from "../../layers/sink/applyStream.ts"
 import { Sink } from "../../layers/sink/Sink.ts"
 import { SinkControl } from "../../layers/sink/SinkControl.ts"
 import * as TableEvolutionLayer from "../../layers/sink/TableEvolution.ts"
@@ -111,5 +113,64 @@ describe("A table follows its stream's next version", () => {
           assert.deepStrictEqual(yield* rowsIn(folder), ["d new"])
         }).pipe(Effect.provide(services(folder)))
       })
+  )
+
+  it.live("with field ids after those of a column that another program added, which stays", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryFolder
+      const metadata = (version: number) =>
+        join(folder, "warehouse", "default", "readings", "metadata", `v${version}.metadata.json`)
+      const schemaIn = (version: number) => {
+        const { schemas, ...rest } = JSON.parse(readFileSync(metadata(version), "utf8"))
+        const { fields } = schemas.find(
+          (one: { "schema-id": number }) => one["schema-id"] === rest["current-schema-id"]
+        )
+        return {
+          lastId: rest["last-column-id"],
+          fields: fields.map((field: { id: number; name: string }) => [field.id, field.name])
+        }
+      }
+      yield* Effect.gen(function* () {
+        const { find, record } = yield* Streams
+        yield* record(first)
+        const drained = Effect.scoped(
+          Effect.flatMap(Sink, ({ drained }) => drained).pipe(Effect.provide(Layer.fresh(sink)))
+        )
+        yield* append(1, `{"id":"a"}`)
+        yield* drained
+        // As Iceberg's updateSchema().addColumn("theirs", int) commits it.
+        const table = JSON.parse(readFileSync(metadata(1), "utf8"))
+        const theirs = { id: 2, name: "theirs", required: false, type: "int" }
+        const schema = { ...table.schemas[0], "schema-id": 1, fields: [...table.schemas[0].fields, theirs] }
+        writeFileSync(
+          metadata(2),
+          JSON.stringify({
+            ...table,
+            "last-column-id": 2,
+            "current-schema-id": 1,
+            schemas: [...table.schemas, schema],
+            "last-updated-ms": table["last-updated-ms"] + 1
+          })
+        )
+        assert.isUndefined(yield* tableRefusal([first], 2, second.definition))
+        assert.include(
+          yield* tableRefusal([first], 1, second.definition),
+          "it has used the field id 2 for a column that another program added"
+        )
+        assert.strictEqual(yield* applyStream(second.definition, () => Effect.void), 2)
+        assert.deepStrictEqual((yield* find("readings")).ids, { id: 1, note: 3 })
+        assert.deepStrictEqual(schemaIn(3), {
+          lastId: 3,
+          fields: [
+            [1, "id"],
+            [3, "note"],
+            [2, "theirs"]
+          ]
+        })
+        yield* append(2, `{"id":"d","note":"new"}`)
+        yield* drained
+        assert.deepStrictEqual(yield* rowsIn(folder), ["a null", "d new"])
+      }).pipe(Effect.provide(services(folder)))
+    })
   )
 })

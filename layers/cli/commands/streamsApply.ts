@@ -8,7 +8,7 @@ import * as Declaration from "../../declaration/Declaration.ts"
 import { sentenceOf } from "../../declaration/Fault.ts"
 import { planStreams } from "../../declaration/planStreams.ts"
 import * as Profile from "../../profile/Profile.ts"
-import { applyStream, bringIn } from "../../sink/applyStream.ts"
+import { applyStream, bringIn, tableRefusal } from "../../sink/applyStream.ts"
 import { colorize } from "../terminal/colorize.ts"
 import { print } from "../terminal/Output.ts"
 import { json, printJson } from "../terminal/printJson.ts"
@@ -55,7 +55,7 @@ export const planned = Effect.fnUntraced(function* (
     }),
     { concurrency }
   )
-  const faults = new Map(read.map(({ name, state }) => [name, state.fault]))
+  const states = new Map(read.map(({ name, state }) => [name, state]))
   const histories = new Map<string, ReadonlyArray<AppliedStream>>()
   const completed: Array<{ readonly stream: string; readonly version: number }> = []
   for (const { name, history, state } of read) {
@@ -70,10 +70,20 @@ export const planned = Effect.fnUntraced(function* (
     }
     if (!json) yield* print(Stream.make(`${name}: ${begunText(begun, isCompleted, isApplied)}\n`))
   }
-  const plans = planStreams(compiled, histories, yield* profile).map((plan) => {
-    const fault = faults.get(plan.stream)
-    return fault === undefined ? plan : { ...plan, refusals: [sentenceOf(plan.stream, { path: "", sentence: fault })] }
-  })
+  const plans = yield* Effect.forEach(
+    planStreams(compiled, histories, yield* profile).entries(),
+    Effect.fnUntraced(function* ([index, plan]) {
+      const { fault, lastId = 0 } = states.get(plan.stream) ?? {}
+      const wanted = compiled.streams[index]
+      const isPossible = fault === undefined && plan.action === "change" && plan.refusals.length === 0
+      const sentence =
+        isPossible && wanted !== undefined
+          ? yield* retried(wait)(tableRefusal(histories.get(plan.stream) ?? [], lastId, wanted))
+          : fault
+      return sentence === undefined ? plan : { ...plan, refusals: [sentenceOf(plan.stream, { path: "", sentence })] }
+    }),
+    { concurrency }
+  )
   if (!json) yield* print(Stream.make(renderPlan(plans, yield* colorize, isApplied)))
   const sentences = plans.flatMap(({ refusals }) => refusals)
   const possible =

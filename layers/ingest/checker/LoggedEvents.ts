@@ -1,6 +1,7 @@
 /**
  * Recognizes events of a stream in what any program may have written into its topic: canonical values under the names of one
- * version of the stream, as the connector's RequireRecord takes them. White space and the order of fields do not matter.
+ * version of the stream, so that the event has a version. The connector's RequireRecord, and canonicalRecord, which repeats its
+ * rule, also accept an event that mixes the names of several versions. White space and the order of fields do not matter.
  */
 import type { AppliedStream, Column, ColumnType } from "../../../services/StreamDefinition.ts"
 import * as Checker from "./Checker.ts"

@@ -131,6 +131,17 @@ const make = Effect.gen(function* () {
     asFailure
   )
 
+  const conflicts = Effect.fn("TableEvolution.conflicts")(
+    function* (next: AppliedStream) {
+      return Option.match(yield* StreamTable.compare(next, bucket), {
+        onNone: (): ReadonlyArray<string> => [],
+        onSome: ({ conflicts }) => conflicts
+      })
+    },
+    Effect.provide(services),
+    asFailure
+  )
+
   /** The names of those that were not there. */
   const createTopics = Effect.fnUntraced(function* (stream: string) {
     const wanted = [
@@ -220,7 +231,7 @@ const make = Effect.gen(function* () {
     asFailure
   )
 
-  return TableEvolution.of({ exclusive, inspect, evolve, restore })
+  return TableEvolution.of({ exclusive, inspect, conflicts, evolve, restore })
 })
 
 const missing = (stream: string) => `its table default.${stream} is not there any more; floe doctor shows what to do`

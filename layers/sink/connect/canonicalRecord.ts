@@ -1,4 +1,7 @@
-/** Decides, as the transform RequireRecord does in Kafka Connect, whether a text is a canonical event of a stream. */
+/**
+ * Decides, as the transform RequireRecord does in Kafka Connect, whether a text is a canonical event of a stream. It accepts
+ * more than LoggedEvents: an event may mix the names of several versions, as the transform looks each field up by itself.
+ */
 import { Predicate } from "effect"
 import { checkOf } from "../../ingest/checker/checkNode.ts"
 import { type JsonNode, nodeOf, ofLogged } from "../../ingest/checker/parseNode.ts"

@@ -1,5 +1,5 @@
 /** One consumer that follows the topic of streams, so that asking for them costs nothing. It starts with the first question. */
-import { Clock, Deferred, Effect, Latch } from "effect"
+import { Clock, Deferred, Effect, Latch, Schema } from "effect"
 import { monotonicMillisUnsafe } from "../../runtime/elapsed.ts"
 import { Cluster } from "./Cluster.ts"
 import * as Consumer from "./Consumer.ts"
@@ -10,6 +10,8 @@ import { folding, noStreams, type StreamHistories } from "./streamRecords.ts"
 const lookInterval = "1 second"
 /** Milliseconds between two looks whether the topic was deleted and created again. */
 const confirmInterval = 5_000
+/** Milliseconds until the second look, where the topic has records that the consumer did not give. */
+const behindInterval = 1_000
 /** For what this process wrote to be read again. */
 const readLimit = "10 seconds"
 
@@ -20,11 +22,13 @@ interface Seen {
   readonly next: number
 }
 
-export const make = Effect.fnUntraced(function* (topic: string) {
+/** The topic has records that the consumer does not give: it may wait endlessly for a topic that a starting broker did not know. */
+class ConsumerStuck extends Schema.TaggedError<ConsumerStuck>()("ConsumerStuck", {}) {}
+
+export const following = Effect.fnUntraced(function* (topic: string, consumers: Consumer.Consumers) {
   const cluster = yield* Cluster
   const clock = yield* Clock.Clock
   const scope = yield* Effect.scope
-  const consumers = yield* Consumer.make(topic, "read_committed", 500)
   const looked = yield* Latch.make()
   let seen: Seen | undefined
   let change = Deferred.makeUnsafe<void, KafkaFailure>()
@@ -51,24 +55,36 @@ export const make = Effect.fnUntraced(function* (topic: string) {
   )
   const endOf = Effect.map(cluster.offsets(topic, 1, "end", "read_committed"), ([end = 0]) => end)
 
-  const follow = Effect.fnUntraced(function* (id: string) {
-    const [start = 0] = yield* cluster.offsets(topic, 1, "start")
-    const end = yield* endOf
-    const { take, state } = folding()
-    let next = start
-    if (next >= end) publish({ streams: state(), id, next })
-    const cursor = yield* consumers.open([{ partition: 0, offset: start }])
-    let confirmedAt = monotonicMillisUnsafe(clock)
-    while (true) {
-      const messages = yield* cursor.next
-      for (const message of messages) take(message)
-      next = Math.max(next, (messages.at(-1)?.offset ?? -1) + 1, cursor.ended.get(0) ?? 0)
+  /** Ends when the topic is another one, or when its consumer is to be replaced. */
+  const follow = Effect.fnUntraced(
+    function* (id: string) {
+      const [start = 0] = yield* cluster.offsets(topic, 1, "start")
+      const end = yield* endOf
+      const { take, state } = folding()
+      let next = start
       if (next >= end) publish({ streams: state(), id, next })
-      if (monotonicMillisUnsafe(clock) - confirmedAt < confirmInterval) continue
-      if ((yield* find) !== id) return
-      confirmedAt = monotonicMillisUnsafe(clock)
-    }
-  }, Effect.scoped)
+      const cursor = yield* consumers.open([{ partition: 0, offset: start }])
+      let lookedAt = monotonicMillisUnsafe(clock)
+      /** The next offset, where the last look found that the topic has more. */
+      let behindAt: number | undefined
+      while (true) {
+        const messages = yield* cursor.next
+        for (const message of messages) take(message)
+        next = Math.max(next, (messages.at(-1)?.offset ?? -1) + 1, cursor.ended.get(0) ?? 0)
+        if (next >= end) publish({ streams: state(), id, next })
+        const interval = behindAt === undefined ? confirmInterval : behindInterval
+        if (monotonicMillisUnsafe(clock) - lookedAt < interval) continue
+        if ((yield* find) !== id) return
+        const isBehind = (yield* endOf) > next
+        // A failure, so that the consumer is not kept for the next one.
+        if (isBehind && behindAt === next) return yield* new ConsumerStuck()
+        behindAt = isBehind ? next : undefined
+        lookedAt = monotonicMillisUnsafe(clock)
+      }
+    },
+    Effect.scoped,
+    Effect.catchTag("ConsumerStuck", () => Effect.void)
+  )
 
   const look = Effect.gen(function* () {
     const id = yield* find
@@ -117,4 +133,8 @@ export const make = Effect.fnUntraced(function* (topic: string) {
   )
 
   return { known, upToDate, find }
+})
+
+export const make = Effect.fnUntraced(function* (topic: string) {
+  return yield* following(topic, yield* Consumer.make(topic, "read_committed", 500))
 })

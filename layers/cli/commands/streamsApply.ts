@@ -8,7 +8,7 @@ import * as Declaration from "../../declaration/Declaration.ts"
 import { sentenceOf } from "../../declaration/Fault.ts"
 import { planStreams } from "../../declaration/planStreams.ts"
 import * as Profile from "../../profile/Profile.ts"
-import { applyStream, bringIn, tableRefusal } from "../../sink/applyStream.ts"
+import { applyStream, bringIn, dropUndeclared, tableRefusal } from "../../sink/applyStream.ts"
 import { colorize } from "../terminal/colorize.ts"
 import { print } from "../terminal/Output.ts"
 import { json, printJson } from "../terminal/printJson.ts"
@@ -123,6 +123,8 @@ export const applyDeclared = Effect.fn("floe streams apply")(function* (wanted: 
     }),
     { concurrency }
   )
+  const ended = yield* dropUndeclared(new Set(compiled.streams.map(({ name }) => name)))
+  if (!json) yield* print(Stream.fromIterable(ended.map((sentence) => `${sentence}\n`)))
   if (json) yield* printJson(applied)
 }, Effect.scoped)
 

@@ -47,7 +47,7 @@ export const halfDone = ({ isRunning, names, needs }: Options) => ({
             finding: `A change of the stream ${name} to version ${version} stopped ${stopped}.`,
             consequence,
             fix: isBinding
-              ? "`floe streams apply`, with the declaration, completes it."
+              ? `\`floe streams apply\` completes it, if the declaration has the stream ${name}; put it back there if it is gone.`
               : "`floe streams apply` completes it, or drops it if the declaration does not have it any more."
           }
     })

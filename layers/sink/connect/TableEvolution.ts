@@ -4,7 +4,7 @@
  * renamed, the connector is stopped.
  */
 import { Effect, Layer, Option, Schema } from "effect"
-import { Connector, connectorOf } from "../../../services/Connector.ts"
+import { type Connector, connectorOf } from "../../../services/Connector.ts"
 import { ConsumerGroups } from "../../../services/ConsumerGroups.ts"
 import type { Query } from "../../../services/Query.ts"
 import * as Settings from "../../../services/Settings.ts"
@@ -16,10 +16,8 @@ import * as EvolveTable from "../../table/trino/evolveTable.ts"
 import * as Rows from "../../table/trino/rows.ts"
 import * as StreamTable from "../../table/trino/streamTable.ts"
 import { applyLock } from "./applyLock.ts"
+import * as HeldConnector from "./heldConnector.ts"
 import * as IcebergSink from "./icebergSink.ts"
-import * as Readers from "./readers.ts"
-import { tableOf } from "./rebuildConnector.ts"
-import { register } from "./register.ts"
 
 type OnProgress = (step: string) => Effect.Effect<void>
 
@@ -66,7 +64,6 @@ const make = Effect.gen(function* () {
   const services = yield* Effect.context<Connector | ConsumerGroups | Query | Streams | Topics>()
   const streams = yield* Streams
   const topics = yield* Topics
-  const connector = yield* Connector
   const groups = yield* ConsumerGroups
   const { bucket } = yield* Settings.s3
   const weatherTopic = yield* Settings.topic
@@ -155,38 +152,6 @@ const make = Effect.gen(function* () {
     return outcomes.flatMap(({ name, made }) => (made ? [name] : []))
   })
 
-  /** Whether an earlier call died between the connector's stop and its start. */
-  const isLeftStopped = Effect.fnUntraced(function* (name: string, stream: string) {
-    const status = yield* connector.status(name).pipe(Effect.catchTag("ConnectorMissing", () => Effect.undefined))
-    if (status?.connector.state !== "STOPPED") return false
-    // A promotion stops it too, and starts it when it is complete.
-    for (const other of (yield* connector.names).filter((other) => tableOf(other).length > 0)) {
-      if ((yield* connector.config(other)).topics === stream) return false
-    }
-    return true
-  })
-
-  const readersGone = (name: string, stream: string) => {
-    const ids = [`connect-${name}`, coordinatorOf(stream)]
-    return Readers.none(ids, Readers.count(ids))
-  }
-
-  const resume = (name: string, stream: string) =>
-    Effect.andThen(
-      readersGone(name, stream),
-      Effect.suspend(() => connector.resume(name))
-    )
-
-  /** Whether it was running. A connector that is stopped stays so if this dies, also through a restart of Kafka Connect. */
-  const stop = Effect.fnUntraced(function* (name: string, stream: string) {
-    const status = yield* connector.status(name).pipe(Effect.catchTag("ConnectorMissing", () => Effect.undefined))
-    const state = status?.connector.state
-    if (state === undefined || state === "PAUSED") return false
-    if (state !== "STOPPED") yield* connector.stop(name)
-    yield* readersGone(name, stream)
-    return state !== "STOPPED"
-  })
-
   const evolve = Effect.fn("TableEvolution.evolve")(
     function* (next: AppliedStream, onProgress: OnProgress) {
       const { name } = next.definition
@@ -196,13 +161,11 @@ const make = Effect.gen(function* () {
       yield* onProgress(`${name}: creating its topics`)
       yield* createTopics(name)
       const topic = Option.getOrUndefined(yield* topics.describe(name))
-      const wasRunning = isRenamed(history.at(-1), next) && (yield* stop(connectorOf(name), name))
+      const wasRunning = isRenamed(history.at(-1), next) && (yield* HeldConnector.hold(name))
       yield* EvolveTable.bringTo(next, { bucket, logId: topic?.id }, (step) => onProgress(`${name}: ${step}`))
       yield* onProgress(`${name}: registering its connector`)
-      // Asked before it gets its settings: for a moment after that its state is another one.
-      const isStopped = (wasRunning || before !== undefined) && (yield* isLeftStopped(connectorOf(name), name))
-      yield* register(connectorOf(name), IcebergSink.configOf(sink, [...history, next]))
-      if (isStopped) yield* resume(connectorOf(name), name)
+      const config = IcebergSink.configOf(sink, [...history, next])
+      yield* HeldConnector.release(name, config, wasRunning || before !== undefined)
     },
     Effect.provide(services),
     asFailure
@@ -214,9 +177,7 @@ const make = Effect.gen(function* () {
       if (stream === undefined) return []
       const begun = yield* pendingOf(stream)
       const made = yield* createTopics(stream)
-      const isStopped = begun !== undefined && (yield* isLeftStopped(connectorOf(stream), stream))
-      const outcome = yield* register(connectorOf(stream), IcebergSink.configOf(sink, history))
-      if (isStopped) yield* resume(connectorOf(stream), stream)
+      const outcome = yield* HeldConnector.release(stream, IcebergSink.configOf(sink, history), begun !== undefined)
       if (begun !== undefined) yield* streams.withdraw(stream)
       const registered = { created: "was registered again", updated: "has its new settings" }
       return [

@@ -16,7 +16,6 @@ const recordOf = (version: number, offset: number): Message => {
   return {
     partition: 0,
     offset,
-    size: value.length,
     key: Buffer.from(versionKey(stream)),
     value
   }

@@ -1,148 +1,207 @@
-/** What an apply brings back, with Kafka, Kafka Connect and Trino as mocks; test/stack/apply.test.ts has the rest. */
-import { assert, it } from "@effect/vitest"
-import { Effect, Layer, Option, Stream } from "effect"
+/** What an apply does to a stream's connector and table, with Kafka, Kafka Connect and Trino as mocks; test/stack/apply.test.ts has the rest. */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
 import { firstVersion } from "../../../layers/declaration/assignIds.ts"
-import * as StreamsLayer from "../../../layers/log/memory/Streams.ts"
-import { tableRefusal } from "../../../layers/sink/applyStream.ts"
-import * as TableEvolutionLayer from "../../../layers/sink/connect/TableEvolution.ts"
-import { Connector } from "../../../services/Connector.ts"
-import { ConsumerGroups } from "../../../services/ConsumerGroups.ts"
-import { Query } from "../../../services/Query.ts"
+import { nextVersion } from "../../../layers/declaration/compareStreams.ts"
+import { dropUndeclared, tableRefusal } from "../../../layers/sink/applyStream.ts"
 import type { Column } from "../../../services/StreamDefinition.ts"
 import { Streams } from "../../../services/Streams.ts"
 import { TableEvolution } from "../../../services/TableEvolution.ts"
-import { Topics } from "../../../services/Topics.ts"
 import { definition } from "../../log/streamsContract.ts"
+import { type Columns, playedStack } from "./playedStack.ts"
 
-const connectorIn = (state: string, calls: Array<string>) => {
-  let current = state
-  return Layer.mock(Connector, {
-    names: Effect.succeed(["iceberg-sink", "iceberg-sink-readings"]),
-    validate: () => Effect.succeed([]),
-    config: (name) => Effect.succeed({ name }),
-    status: (name) =>
-      Effect.sync(() => ({ name, connector: { state: current, worker: null, trace: null }, tasks: [] })),
-    register: () => Effect.sync(() => void calls.push("register")).pipe(Effect.as("updated" as const)),
-    resume: () =>
-      Effect.sync(() => {
-        calls.push("resume")
-        current = "RUNNING"
-      })
-  })
-}
+const readings = definition("readings").definition
+const withColumns = (columns: ReadonlyArray<Column>) => ({ ...readings, columns })
+const int: Column = { name: "n", type: "int", required: false }
+const text = (name: string, renamedFrom?: string): Column => ({
+  name,
+  type: "string",
+  required: false,
+  ...(renamedFrom !== undefined && { renamedFrom })
+})
 
-const restored = (state: string, begun: boolean) =>
+const restored = (state: string, begun: boolean, config = {}) =>
   Effect.gen(function* () {
-    const calls: Array<string> = []
-    const mocks = Layer.mergeAll(
-      StreamsLayer.layer,
-      connectorIn(state, calls),
-      Layer.mock(ConsumerGroups, { find: () => Effect.succeed(Option.none()) }),
-      Layer.mock(Query, {}),
-      Layer.mock(Topics, {
-        create: ({ name }) => Effect.succeed({ name, made: false, differences: [] }),
-        begin: () => Effect.succeed(false)
-      })
-    )
+    const { calls, layer, now } = playedStack({ state, config })
     return yield* Effect.gen(function* () {
       const { begin, pending, record } = yield* Streams
       yield* record(definition("readings"))
       if (begun) yield* begin(definition("readings", 2))
       const done = yield* (yield* TableEvolution).restore([definition("readings")])
-      return { done, calls, pending: yield* pending }
-    }).pipe(Effect.provide(TableEvolutionLayer.layer.pipe(Layer.provideMerge(mocks))))
+      return { done, calls, now, pending: yield* pending }
+    }).pipe(Effect.provide(layer))
   })
 
-it.effect("a change that the declaration dropped is forgotten, and the connector that it stopped starts", () =>
-  Effect.gen(function* () {
-    const { calls, done, pending } = yield* restored("STOPPED", true)
-    assert.deepStrictEqual(calls, ["register", "resume"])
-    assert.include(done, "its change to version 2 is not declared any more, and dropped")
-    assert.deepStrictEqual(pending, [])
-  })
-)
+describe("a change that is not declared any more", () => {
+  it.effect("is forgotten, and the connector that it stopped starts", () =>
+    Effect.gen(function* () {
+      const { calls, done, pending } = yield* restored("STOPPED", true)
+      assert.deepStrictEqual(calls, ["register", "resume"])
+      assert.include(done, "its change to version 2 is not declared any more, and dropped")
+      assert.deepStrictEqual(pending, [])
+    })
+  )
 
-it.effect("a connector that somebody stopped stays so", () =>
-  Effect.gen(function* () {
-    const { calls } = yield* restored("STOPPED", false)
-    assert.deepStrictEqual(calls, ["register"])
-  })
-)
+  it.effect("leaves a connector that was paused before it paused", () =>
+    Effect.gen(function* () {
+      const { calls, now } = yield* restored("STOPPED", true, { "floe.paused": "true" })
+      assert.deepStrictEqual(calls, ["pause", "register"])
+      assert.notProperty(now.config, "floe.paused")
+    })
+  )
 
-type Columns = ReadonlyArray<readonly [name: string, type: string]>
+  it.effect("leaves a connector that somebody stopped as it is", () =>
+    Effect.gen(function* () {
+      const { calls } = yield* restored("STOPPED", false)
+      assert.deepStrictEqual(calls, ["register"])
+    })
+  )
 
-const shownTable = `CREATE TABLE iceberg.default.readings (
-   celsius double
-)
-WITH (
-   format = 'PARQUET',
-   format_version = 2,
-   location = 's3a://warehouse/default/readings'
-)`
-
-/** A Trino whose table readings has these columns. */
-const trinoWith = (columns: Columns) =>
-  Layer.mock(Query, {
-    execute: (sql) =>
-      Effect.succeed({
-        columns: [],
-        rows: Stream.fromIterable(
-          sql.startsWith("SHOW CREATE TABLE")
-            ? [[shownTable]]
-            : columns.map(([name, type]) => [name, type, "YES", null])
-        )
+  it.effect("is dropped with its stream, unless the table has something of it", () =>
+    Effect.gen(function* () {
+      const first = firstVersion(withColumns([int]), 0)
+      const second = nextVersion([first], withColumns([int, text("note")]), 0)
+      const ended = (columns: Columns) =>
+        Effect.gen(function* () {
+          const { begin, pending, record } = yield* Streams
+          yield* record(first)
+          yield* begin(second)
+          yield* begin(definition("other"))
+          const sentences = yield* dropUndeclared(new Set(["other"]))
+          return { sentences, pending: (yield* pending).map(({ definition }) => definition.name) }
+        }).pipe(Effect.provide(playedStack({ columns, state: "STOPPED" }).layer))
+      const kept = yield* ended([
+        ["n", "integer"],
+        ["note", "varchar"]
+      ])
+      assert.deepStrictEqual(kept, {
+        sentences: [
+          "readings: a change to version 2 stopped after its table had it, so it cannot be dropped. Declare the stream again, and run floe streams apply to complete it."
+        ],
+        pending: ["readings", "other"]
       })
-  })
-
-const refusalOf = (columns: Columns, from: ReadonlyArray<Column>, to: ReadonlyArray<Column>) => {
-  const { definition: former } = definition("readings")
-  const mocks = Layer.mergeAll(
-    StreamsLayer.layer,
-    Layer.mock(Connector, {}),
-    Layer.mock(ConsumerGroups, {}),
-    trinoWith(columns),
-    Layer.mock(Topics, {})
+      const dropped = yield* ended([["n", "integer"]])
+      assert.include(dropped.sentences, "readings: its change to version 2 is not declared any more, and dropped.")
+      assert.deepStrictEqual(dropped.pending, ["other"])
+    })
   )
-  return tableRefusal([firstVersion({ ...former, columns: from }, 0)], 0, { ...former, columns: to }).pipe(
-    Effect.provide(TableEvolutionLayer.layer.pipe(Layer.provide(mocks)))
-  )
-}
-
-const counts = (type: "int" | "long", name = "counts"): Column => ({
-  name,
-  type: "list",
-  element: { type },
-  nullable: false,
-  required: false
 })
-const int: Column = { name: "n", type: "int", required: false }
 
-it.effect("a plan names the changes that Trino does not have, and no others", () =>
-  Effect.gen(function* () {
-    const before: Columns = [
-      ["counts", "array(integer)"],
-      ["n", "integer"]
-    ]
-    assert.strictEqual(
-      yield* refusalOf(before, [counts("int"), int], [counts("long"), int]),
-      "its table default.readings cannot follow: Trino cannot change counts.element from integer to bigint, as it is within a list or a map; declare a new optional column instead, or a new stream"
-    )
-    assert.isUndefined(
-      yield* refusalOf(before, [counts("int"), int], [counts("int"), { ...int, type: "long" }, counts("long", "more")])
-    )
-  })
-)
+describe("a renamed column", () => {
+  const first = firstVersion(withColumns([text("sensor")]), 0)
+  const second = nextVersion([first], withColumns([text("device", "sensor")]), 0)
+  const columns: Columns = [["sensor", "varchar"]]
 
-it.effect("a plan names a column that another program gave the table with another type", () =>
-  Effect.gen(function* () {
-    const columns: Columns = [
-      ["n", "integer"],
-      ["theirs", "varchar"]
-    ]
-    assert.include(
-      yield* refusalOf(columns, [int], [int, { ...int, name: "theirs" }]),
-      "its column theirs is varchar instead of integer"
+  const evolving = (stack: ReturnType<typeof playedStack>) =>
+    Effect.gen(function* () {
+      yield* (yield* Streams).record(first)
+      yield* (yield* TableEvolution).evolve(second, () => Effect.void)
+    }).pipe(Effect.provide(stack.layer))
+
+  it.effect("waits until the stopped connector has no readers any more", () =>
+    Effect.gen(function* () {
+      let readers = 1
+      const stack = playedStack({ columns, readers: () => readers })
+      const fiber = yield* Effect.forkChild(evolving(stack))
+      yield* TestClock.adjust("60 seconds")
+      assert.deepStrictEqual(stack.calls, ["stop"])
+      readers = 0
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(fiber)
+      assert.deepStrictEqual(stack.calls, ["stop", "rename sensor to device", "register", "resume"])
+    })
+  )
+
+  it.effect("is given up while readers stay, with the command that ends them, and the table is as it was", () =>
+    Effect.gen(function* () {
+      const stack = playedStack({ columns, readers: () => 1 })
+      const fiber = yield* Effect.forkChild(Effect.flip(evolving(stack)))
+      yield* TestClock.adjust("91 seconds")
+      assert.strictEqual(
+        (yield* Fiber.join(fiber)).message,
+        "Readers are still in the groups connect-iceberg-sink-readings and connect-iceberg-sink-readings-coord although their connector is stopped; end them with docker compose restart kafka-connect."
+      )
+      assert.deepStrictEqual([stack.calls, stack.now.columns], [["stop"], columns])
+    })
+  )
+
+  it.effect("stops a paused connector too, which is paused afterwards, whatever step an earlier call died after", () =>
+    Effect.gen(function* () {
+      const whole = playedStack({ columns, state: "PAUSED", config: { topics: "readings" } })
+      yield* evolving(whole)
+      const steps = ["register", "stop", "rename sensor to device", "pause", "register"]
+      assert.deepStrictEqual(whole.calls, steps)
+      assert.strictEqual(whole.now.state, "PAUSED")
+      assert.notProperty(whole.now.config, "floe.paused")
+      const marked = { topics: "readings", "floe.paused": "true" }
+      for (const [state, config, columns] of [
+        ["PAUSED", marked, [["sensor", "varchar"]]],
+        ["STOPPED", marked, [["sensor", "varchar"]]],
+        ["STOPPED", marked, [["device", "varchar"]]],
+        ["PAUSED", marked, [["device", "varchar"]]],
+        ["PAUSED", whole.now.config, [["device", "varchar"]]]
+      ] as const) {
+        const again = playedStack({ columns, state, config })
+        yield* Effect.gen(function* () {
+          const { begin, record } = yield* Streams
+          yield* record(first)
+          yield* begin(second)
+          yield* (yield* TableEvolution).evolve(second, () => Effect.void)
+        }).pipe(Effect.provide(again.layer))
+        assert.deepStrictEqual(
+          [again.now.state, again.now.config, again.now.columns],
+          ["PAUSED", whole.now.config, [["device", "varchar"]]]
+        )
+      }
+    })
+  )
+})
+
+describe("a plan", () => {
+  const refusalOf = (columns: Columns, from: ReadonlyArray<Column>, to: ReadonlyArray<Column>) =>
+    tableRefusal([firstVersion(withColumns(from), 0)], 0, withColumns(to)).pipe(
+      Effect.provide(playedStack({ columns }).layer)
     )
-    assert.isUndefined(yield* refusalOf(columns, [int], [int, { ...int, name: "ours" }]))
+  const counts = (type: "int" | "long", name = "counts"): Column => ({
+    name,
+    type: "list",
+    element: { type },
+    nullable: false,
+    required: false
   })
-)
+
+  it.effect("names the changes that Trino does not have, and no others", () =>
+    Effect.gen(function* () {
+      const before: Columns = [
+        ["counts", "array(integer)"],
+        ["n", "integer"]
+      ]
+      assert.strictEqual(
+        yield* refusalOf(before, [counts("int"), int], [counts("long"), int]),
+        "its table default.readings cannot follow: Trino cannot change counts.element from integer to bigint, as it is within a list or a map; declare a new optional column instead, or a new stream"
+      )
+      assert.isUndefined(
+        yield* refusalOf(
+          before,
+          [counts("int"), int],
+          [counts("int"), { ...int, type: "long" }, counts("long", "more")]
+        )
+      )
+    })
+  )
+
+  it.effect("names a column that another program gave the table with another type", () =>
+    Effect.gen(function* () {
+      const columns: Columns = [
+        ["n", "integer"],
+        ["theirs", "varchar"]
+      ]
+      assert.include(
+        yield* refusalOf(columns, [int], [int, { ...int, name: "theirs" }]),
+        "its column theirs is varchar instead of integer"
+      )
+      assert.isUndefined(yield* refusalOf(columns, [int], [int, { ...int, name: "ours" }]))
+    })
+  )
+})

@@ -1,0 +1,83 @@
+/**
+ * A connector that is stopped while its stream's table changes. It stays stopped if this dies, also through a restart of Kafka
+ * Connect; the next call with the same stream ends that.
+ */
+import { Effect } from "effect"
+import { Connector, type ConnectorConfig, connectorOf } from "../../../services/Connector.ts"
+import { coordinatorOf } from "../../../services/Topics.ts"
+import * as Readers from "./readers.ts"
+import { tableOf } from "./rebuildConnector.ts"
+import { register } from "./register.ts"
+
+/** Among the settings of a connector that somebody had paused before it was stopped. The sink ignores it. */
+const pausedMark = "floe.paused"
+
+const stateOf = Effect.fnUntraced(function* (name: string) {
+  const status = yield* (yield* Connector)
+    .status(name)
+    .pipe(Effect.catchTag("ConnectorMissing", () => Effect.undefined))
+  return status?.connector.state
+})
+
+const isMarked = Effect.fnUntraced(function* (name: string) {
+  const config = yield* (yield* Connector)
+    .config(name)
+    .pipe(Effect.catchTag("ConnectorMissing", () => Effect.undefined))
+  return config?.[pausedMark] !== undefined
+})
+
+const readersGone = (stream: string) => {
+  const ids = [`connect-${connectorOf(stream)}`, coordinatorOf(stream)]
+  return Readers.none(ids, Readers.count(ids))
+}
+
+/** Stops it until its readers are gone; returns whether it was running. One that somebody paused is remembered as such. */
+export const hold = Effect.fn("heldConnector.hold")(function* (stream: string) {
+  const connector = yield* Connector
+  const name = connectorOf(stream)
+  const state = yield* stateOf(name)
+  if (state === undefined) return false
+  if (state === "PAUSED") {
+    yield* connector.register(name, { ...(yield* connector.config(name)), [pausedMark]: "true" })
+  }
+  if (state !== "STOPPED") yield* connector.stop(name)
+  yield* readersGone(stream)
+  return state !== "STOPPED" && state !== "PAUSED"
+})
+
+/** Whether an earlier call died between the connector's stop and its start. */
+const isLeftStopped = Effect.fnUntraced(function* (stream: string) {
+  const connector = yield* Connector
+  if ((yield* stateOf(connectorOf(stream))) !== "STOPPED") return false
+  // A promotion stops it too, and starts it when it is complete.
+  for (const other of (yield* connector.names).filter((other) => tableOf(other).length > 0)) {
+    if ((yield* connector.config(other)).topics === stream) return false
+  }
+  return true
+})
+
+/**
+ * Gives it these settings. If it is held, it is paused again or starts; `mayBeHeld` is false where no call has begun to hold
+ * it, so that one which somebody stopped stays so.
+ */
+export const release = Effect.fn("heldConnector.release")(function* (
+  stream: string,
+  config: ConnectorConfig,
+  mayBeHeld: boolean
+) {
+  const connector = yield* Connector
+  const name = connectorOf(stream)
+  if (yield* isMarked(name)) {
+    // In this order, the mark stays until it is paused. Tasks of a paused connector do not start, so none run side by side.
+    yield* connector.pause(name)
+    return yield* connector.register(name, config)
+  }
+  // Asked before it gets its settings: for a moment after that its state is another one.
+  const isHeld = mayBeHeld && (yield* isLeftStopped(stream))
+  const outcome = yield* register(name, config)
+  if (isHeld) {
+    yield* readersGone(stream)
+    yield* connector.resume(name)
+  }
+  return outcome
+})

@@ -23,10 +23,11 @@ export const makeBudget = (max: number): KeyBudget => {
         keys++
         if (keys <= max) return
         keys = count()
-        if (keys <= max) return
-        const [largest] = [...indexes].toSorted((a, b) => b.size() - a.size())
-        largest?.dropOldest()
-        keys = count()
+        for (const index of [...indexes].toSorted((a, b) => b.size() - a.size())) {
+          if (keys <= max) return
+          index.dropOldest()
+          keys = count()
+        }
       }
     }
   }
@@ -114,13 +115,19 @@ export const make = (
   const added = budget?.join({
     size: () => older.reduce((sum, { keys }) => sum + keys.size, young.keys.size),
     dropOldest: () => {
-      const oldest = older.at(-1) ?? young
+      const oldest = older.at(-1)
       older = older.slice(0, -1)
-      for (const [key, receipt] of [...oldest.keys]) {
-        // A second request with a key that is in flight would be logged too.
-        if (!receipt.busy) oldest.keys.delete(key)
-        else young.keys.set(key, receipt)
-      }
+      const { keys } = oldest ?? young
+      // A second request with a key that is in flight, or of which only a part is known, would be logged beside the first.
+      const all = [...keys].filter(([, { busy }]) => !busy)
+      // Never the newest, which may be the only key.
+      const idle = oldest === undefined ? all.slice(0, Math.floor(all.length / 2)) : all
+      const ended = idle.filter(
+        ([, receipt]) => receipt.parts === undefined || !isWithin(receipt, total, Number.POSITIVE_INFINITY)
+      )
+      const dropped = new Set((ended.length > 0 ? ended : idle).map(([key]) => key))
+      for (const key of dropped) keys.delete(key)
+      for (const [key, receipt] of keys) if (!young.keys.has(key)) young.keys.set(key, receipt)
     }
   })
 

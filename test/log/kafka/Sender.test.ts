@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Fiber, Result } from "effect"
+import * as fc from "fast-check"
 import type { Described } from "../../../layers/log/kafka/Cluster.ts"
 import { because, failureOf, KafkaFailure, reasonOfLine } from "../../../layers/log/kafka/failures.ts"
 import * as IdempotencyIndex from "../../../layers/log/kafka/IdempotencyIndex.ts"
@@ -255,6 +256,57 @@ describe("Keys", () => {
       { acceptedAt: 0, ts: () => "" }
     )
     assert.deepStrictEqual([...(keys.find("k", 0)?.parts?.keys() ?? [])], [1])
+  })
+})
+
+describe("Keys of several streams that share a number of them", () => {
+  const indexes = (count: number, max: number) => {
+    const budget = IdempotencyIndex.makeBudget(max)
+    return Array.from({ length: count }, () => IdempotencyIndex.make(1000, () => 0, budget))
+  }
+  const read = (
+    keys: IdempotencyIndex.IdempotencyIndex | undefined,
+    key: string,
+    { index = 0, count = 1 } = {},
+    offset = 0
+  ) => {
+    keys?.reached(0, offset + 1)
+    return keys?.read({ key, digest: "d", index, count }, { partition: 0, offset }, { acceptedAt: 0, ts: () => "" })
+  }
+
+  it("keep what is known of a request that is read in parts, while others end", () => {
+    const [one, other] = indexes(2, 10)
+    read(one, "parts", { index: 0, count: 3 }, 0)
+    read(one, "parts", { index: 1, count: 3 }, 1)
+    for (let i = 0; i < 4; i++) read(other, `other ${i}`, {}, i)
+    for (let i = 0; i < 40; i++) read(one, `one ${i}`, {}, i + 2)
+    read(one, "parts", { index: 2, count: 3 }, 42)
+    assert.deepStrictEqual(one?.find("parts", 0)?.positions, [
+      { partition: 0, offset: 0, count: 2 },
+      { partition: 0, offset: 42, count: 1 }
+    ])
+  })
+
+  it("keep the ones in flight, the newest of each stream, and no more than the number", () => {
+    const max = 20
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.nat(3), fc.nat(5)), { minLength: 40, maxLength: 200 }), (requests) => {
+        const all = indexes(4, max)
+        const busy: Array<[number, string]> = []
+        const newest = new Map<number, string>()
+        for (const [i, [stream, kind]] of requests.entries()) {
+          const key = `k${i}`
+          if (kind === 0 && busy.length < 5) {
+            all[stream]?.begin({ key, digest: "d" }, 1, "", 0)
+            busy.push([stream, key])
+          } else read(all[stream], key, {}, i)
+          newest.set(stream, key)
+          const known = requests.slice(0, i + 1).filter(([at], n) => all[at]?.find(`k${n}`, 0) !== undefined)
+          assert.isAtMost(known.length, max + all.length + busy.length)
+          for (const [at, one] of [...busy, ...newest]) assert.isDefined(all[at]?.find(one, 0), one)
+        }
+      })
+    )
   })
 })
 

@@ -1,9 +1,16 @@
 /**
  * What the sink has done for the streams beside weather.
- * Owns: their tables' newest snapshots, which of them are paused, which it cannot write. Does not own: weather (TableReader, Components), the log.
+ * Owns: their tables' newest snapshots, which of them are paused, which it cannot write or maintain. Does not own: weather (TableReader, Components), the log.
  */
 import { Context, Effect, Layer, type Option } from "effect"
 import type { TableReadError, TableSnapshot } from "./TableReader.ts"
+
+export interface SinkFailure {
+  /** Sentences. */
+  readonly reason: string
+  /** Its events are still committed; only the files of its table cannot be merged. */
+  readonly isWritten?: true
+}
 
 export class StreamSinks extends Context.Service<
   StreamSinks,
@@ -12,8 +19,8 @@ export class StreamSinks extends Context.Service<
     readonly current: (stream: string) => Effect.Effect<Option.Option<TableSnapshot>, TableReadError>
     /** The streams that are paused on request; none if that cannot be read. */
     readonly paused: Effect.Effect<ReadonlyArray<string>>
-    /** Why the running sink cannot write or maintain a stream's table, as sentences by stream; empty if that cannot be read. */
-    readonly failures: Effect.Effect<ReadonlyMap<string, string>>
+    /** What the running sink cannot do, by stream; empty if that cannot be read. */
+    readonly failures: Effect.Effect<ReadonlyMap<string, SinkFailure>>
   }
 >()("floe/services/StreamSinks") {
   /** Where weather is the only stream. */
@@ -22,7 +29,7 @@ export class StreamSinks extends Context.Service<
     StreamSinks.of({
       current: () => Effect.succeedNone,
       paused: Effect.succeed([]),
-      failures: Effect.succeed(new Map<string, string>())
+      failures: Effect.succeed(new Map<string, SinkFailure>())
     })
   )
 }

@@ -1,5 +1,6 @@
-/** Replace the log, its streams, the topics and the sink's commits if the native Kafka client is missing: each call fails and names it. */
+/** Replace the log, its streams, the topics, the dead letters and the sink's commits if the native Kafka client is missing: each call fails and names it. */
 import { Effect, Layer, Stream } from "effect"
+import { DeadLetters, DeadLettersUnavailable } from "../../services/DeadLetters.ts"
 import { EventLogReader, LogUnavailable } from "../../services/EventLog.ts"
 import { SinkCommits, SinkCommitsUnavailable } from "../../services/SinkCommits.ts"
 import { Streams } from "../../services/Streams.ts"
@@ -8,6 +9,7 @@ import { Topics, TopicsUnavailable } from "../../services/Topics.ts"
 import { weatherStream } from "../../services/Weather.ts"
 import { recognizing } from "../ingest/checker/LoggedEvents.ts"
 import type { KafkaClientMissing } from "../log/kafka/client.ts"
+import * as DeadLettersLayer from "../log/kafka/DeadLetters.ts"
 import * as EventLogReaderLayer from "../log/kafka/EventLogReader.ts"
 import * as StreamsLayer from "../log/kafka/Streams.ts"
 import * as TopicsLayer from "../log/kafka/Topics.ts"
@@ -72,4 +74,15 @@ export const sinkCommits = SinkCommitsLayer.layer.pipe(
       SinkCommits.of({ positions: () => Effect.fail(new SinkCommitsUnavailable({ reason: reasonOf(cause), cause })) })
     )
   )
+)
+
+export const deadLetters = DeadLettersLayer.layer.pipe(
+  Layer.catchTag("KafkaClientMissing", (cause) => {
+    const missing = (operation: string) =>
+      Effect.fail(new DeadLettersUnavailable({ operation, reason: reasonOf(cause), cause }))
+    return Layer.succeed(
+      DeadLetters,
+      DeadLetters.of({ now: () => missing("read"), remember: () => missing("remember") })
+    )
+  })
 )

@@ -56,6 +56,7 @@ export const checksWithin = (limits: Checks.Limits) =>
       Query.layer,
       KafkaClientFallback.logReader,
       KafkaClientFallback.sinkCommits,
+      KafkaClientFallback.deadLetters,
       weatherReader,
       evolution,
       streamSinks

@@ -37,6 +37,10 @@ const tables = `
     stream TEXT PRIMARY KEY,
     reason TEXT NOT NULL
   ) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS unmaintained_streams (
+    stream TEXT PRIMARY KEY,
+    reason TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
 `
 
 /** How long a statement waits for another process; this blocks the event loop. */

@@ -53,7 +53,7 @@ const status = Effect.fn("Connector.status")(function* (name: string) {
   // What the sink reports is about weather.
   const isOther = stream !== weather && report !== undefined && report.state !== "failed"
   const running = isOther ? (paused ? "paused" : "running") : report?.state
-  const current = failure === undefined ? running : "failed"
+  const current = failure === undefined || failure.isWritten ? running : "failed"
   const state = states[isAlive && current !== undefined ? current : last]
   const worker = isAlive ? `${hostname()}, process ${report.processId}` : null
   const trace = failure?.reason ?? report?.reason ?? null

@@ -51,7 +51,9 @@ export type SinkStatus = typeof SinkStatus.Type
 export const StreamFailure = Schema.Struct({
   stream: Schema.String,
   /** Sentences: why, and what to do. */
-  reason: Schema.String
+  reason: Schema.String,
+  /** Its events are still committed; only the files of its table cannot be merged. */
+  isWritten: Schema.optionalKey(Schema.Literal(true))
 })
 export type StreamFailure = typeof StreamFailure.Type
 
@@ -211,24 +213,39 @@ export class SinkControl extends Context.Service<
         unavailable("pausedStreams")
       )
 
-      const failures = rowsIn(
-        "failed_streams",
-        StreamFailure,
-        "SELECT stream, reason FROM failed_streams ORDER BY stream"
+      const failuresIn = (table: string) =>
+        rowsIn(table, StreamFailure, `SELECT stream, reason FROM ${table} ORDER BY stream`)
+
+      const failures = Effect.zipWith(
+        failuresIn("failed_streams"),
+        failuresIn("unmaintained_streams"),
+        (failed, unmaintained): ReadonlyArray<StreamFailure> => [
+          ...failed,
+          ...unmaintained.map((failure) => ({ ...failure, isWritten: true as const }))
+        ]
       ).pipe(unavailable("failures"))
 
-      const setFailures = Effect.fn("SinkControl.setFailures")(function* (failures: ReadonlyArray<StreamFailure>) {
+      const replaceFailures = Effect.fnUntraced(function* (table: string, failures: ReadonlyArray<StreamFailure>) {
         yield* control.change(
-          "DELETE FROM failed_streams WHERE stream NOT IN (SELECT value FROM json_each(?))",
+          `DELETE FROM ${table} WHERE stream NOT IN (SELECT value FROM json_each(?))`,
           JSON.stringify(failures.map(({ stream }) => stream))
         )
         for (const { reason, stream } of failures) {
           yield* control.change(
-            "INSERT INTO failed_streams VALUES (?, ?) ON CONFLICT (stream) DO UPDATE SET reason = excluded.reason",
+            `INSERT INTO ${table} VALUES (?, ?) ON CONFLICT (stream) DO UPDATE SET reason = excluded.reason`,
             stream,
             reason
           )
         }
+      })
+
+      const setFailures = Effect.fn("SinkControl.setFailures")(function* (failures: ReadonlyArray<StreamFailure>) {
+        const isMaintenance = ({ isWritten }: StreamFailure) => isWritten === true
+        yield* replaceFailures(
+          "failed_streams",
+          failures.filter((failure) => !isMaintenance(failure))
+        )
+        yield* replaceFailures("unmaintained_streams", failures.filter(isMaintenance))
       }, unavailable("setFailures"))
 
       const setPaused = Effect.fn("SinkControl.setPaused")(function* (paused: boolean, stream = weather) {

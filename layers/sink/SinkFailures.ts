@@ -26,10 +26,11 @@ export const make = Effect.gen(function* () {
   const unmaintained = new Map<string, string>()
 
   const record = Effect.suspend(() => {
-    const streams = [...new Set([...stopped.keys(), ...unmaintained.keys()])]
-    return control.setFailures(
-      streams.map((stream) => ({ stream, reason: stopped.get(stream) ?? unmaintained.get(stream) ?? "" }))
-    )
+    const written = [...unmaintained].filter(([stream]) => !stopped.has(stream))
+    return control.setFailures([
+      ...[...stopped].map(([stream, reason]) => ({ stream, reason })),
+      ...written.map(([stream, reason]) => ({ stream, reason, isWritten: true as const }))
+    ])
   }).pipe(Effect.catch(({ message }) => Effect.logWarning(`${message} The sink continues without it.`)))
   yield* record
 

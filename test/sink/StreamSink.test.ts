@@ -368,8 +368,11 @@ describe("A sink of several streams", () => {
         }))
         const reported = yield* poll(failures, ({ length }) => length === 2)
         assert.deepStrictEqual(
-          reported.map(({ stream }) => stream),
-          ["readings", "weather"]
+          reported.map(({ isWritten, stream }) => [stream, isWritten]),
+          [
+            ["readings", true],
+            ["weather", true]
+          ]
         )
         assert.strictEqual(
           reported[0]?.reason,

@@ -37,6 +37,16 @@ class ProcessorsStopped extends Schema.TaggedError<ProcessorsStopped>()("Process
   }
 }
 
+/** The sink writes these streams, but their small files stay. */
+class StreamsUnmaintained extends Schema.TaggedError<StreamsUnmaintained>()("StreamsUnmaintained", {
+  names: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    const tables = this.names.length === 1 ? "the table" : "the tables"
+    return `The sink writes ${this.names.join(", ")}, but cannot merge the files of ${tables}; run floe doctor to see what to do.`
+  }
+}
+
 /** All components are up, but the log or the table cannot be read. */
 class StatusUnavailable extends Schema.TaggedError<StatusUnavailable>()("StatusUnavailable", {
   reasons: Schema.Array(Schema.String)
@@ -56,7 +66,9 @@ const failureOf = ({ components, processors = [], unread, streams = [] }: Status
   const reasons = [unread, ...streams.map(({ unread }) => unread)]
     .flatMap(({ log, table }) => [log, table])
     .filter((reason) => reason !== null)
-  return reasons.length > 0 ? Effect.fail(new StatusUnavailable({ reasons })) : Effect.void
+  if (reasons.length > 0) return Effect.fail(new StatusUnavailable({ reasons }))
+  const unmaintained = streams.filter((stream) => stream.unmaintained !== null).map(({ name }) => name)
+  return unmaintained.length > 0 ? Effect.fail(new StreamsUnmaintained({ names: unmaintained })) : Effect.void
 }
 
 const collected = collectStatus.pipe(withActivity("Checking the components, the log and the table"))
@@ -95,7 +107,7 @@ export const status = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Show the state of each component, the positions of the log and the table, and the lag between them. Streams of your own and processors follow, a line each. In the distributed profile, the table's position comes from the sink's control topic; if it is not there, Floe shows the table's rows and the age of its newest snapshot instead. Exit code 1 if a component is down, if the sink cannot write a stream, if a processor is stopped, or if the log or the table cannot be read."
+    "Show the state of each component, the positions of the log and the table, and the lag between them. Streams of your own and processors follow, a line each. In the distributed profile, the table's position comes from the sink's control topic; if it is not there, Floe shows the table's rows and the age of its newest snapshot instead. Exit code 1 if a component is down, if the sink cannot write or maintain a stream, if a processor is stopped, or if the log or the table cannot be read."
   ),
   Command.withShortDescription("Show components, positions and lag"),
   Command.withExamples([

@@ -114,14 +114,18 @@ const otherStreams = Effect.fnUntraced(function* (limit: Duration.Input & string
   const reasons = yield* failures
   return yield* Effect.forEach(
     others,
-    (name) =>
-      Effect.map(streamStatus(logs.of(name), current(name), limit), (status) => ({
+    Effect.fnUntraced(function* (name) {
+      const { isWritten = false, reason = null } = reasons.get(name) ?? {}
+      return {
         name,
         paused: pausedNames.includes(name),
         /** Why the sink cannot write it. */
-        failed: reasons.get(name) ?? null,
-        ...status
-      })),
+        failed: isWritten ? null : reason,
+        /** Why the sink, which writes it, cannot merge the files of its table. */
+        unmaintained: isWritten ? reason : null,
+        ...(yield* streamStatus(logs.of(name), current(name), limit))
+      }
+    }),
     { concurrency: streamsAtOnce }
   )
 })

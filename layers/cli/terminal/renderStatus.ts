@@ -75,12 +75,12 @@ const factsOf = (status: Status): ReadonlyArray<readonly [name: string, value: s
 
 const streamLine =
   (width: number) =>
-  ({ failed, lag, log, name, paused, table, unread }: StreamStatus) => {
+  ({ failed, lag, log, name, paused, table, unmaintained, unread }: StreamStatus) => {
     const failure = failed ?? unread.log ?? unread.table
     if (failure !== null) return `  ${name.padEnd(width)} ${failure}`
     const rows = table?.rows == null ? [] : [plural(table.rows, "row")]
     const facts = [`log end ${counted(log?.end ?? 0)}`, `lag ${lagOf(lag)}`, ...rows, ...(paused ? ["paused"] : [])]
-    return `  ${name.padEnd(width)} ${facts.join(", ")}`
+    return `  ${name.padEnd(width)} ${facts.join(", ")}${unmaintained === null ? "" : `. ${unmaintained}`}`
   }
 
 const processorLine =

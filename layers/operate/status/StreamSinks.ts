@@ -2,7 +2,7 @@ import { existsSync } from "node:fs"
 import { Effect, Layer } from "effect"
 import { DataFolder } from "../../../services/DataFolder.ts"
 import type { Leases } from "../../../services/Leases.ts"
-import { StreamSinks } from "../../../services/StreamSinks.ts"
+import { type SinkFailure, StreamSinks } from "../../../services/StreamSinks.ts"
 import { TableReader } from "../../../services/TableReader.ts"
 import { isHeld } from "../../runtime/ProcessLock.ts"
 import { SinkControl } from "../../sink/SinkControl.ts"
@@ -31,9 +31,9 @@ export const layer = Layer.effect(
         ),
       paused: read(({ pausedStreams }) => pausedStreams, []),
       failures: Effect.gen(function* () {
-        if (!(yield* Effect.orElseSucceed(isHeld(sinkLock), () => false))) return new Map<string, string>()
+        if (!(yield* Effect.orElseSucceed(isHeld(sinkLock), () => false))) return new Map<string, SinkFailure>()
         const failures = yield* read(({ failures }) => failures, [])
-        return new Map(failures.map(({ reason, stream }) => [stream, reason]))
+        return new Map<string, SinkFailure>(failures.map(({ stream, ...failure }) => [stream, failure]))
       })
     })
   })

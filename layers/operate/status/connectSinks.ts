@@ -3,7 +3,7 @@ import { Effect, Layer } from "effect"
 import { Connector, type ConnectorStatus, connectorOf } from "../../../services/Connector.ts"
 import type { Query } from "../../../services/Query.ts"
 import type { SinkCommits } from "../../../services/SinkCommits.ts"
-import { StreamSinks } from "../../../services/StreamSinks.ts"
+import { type SinkFailure, StreamSinks } from "../../../services/StreamSinks.ts"
 import { Streams } from "../../../services/Streams.ts"
 import { TableReader, weather } from "../../../services/TableReader.ts"
 import * as TableReaderLayer from "../../table/trino/TableReader.ts"
@@ -53,12 +53,13 @@ export const layer = Layer.effect(
         statuses,
         (all) =>
           new Map(
-            [...all].flatMap(([stream, status]) => {
+            [...all].flatMap(([stream, status]): ReadonlyArray<readonly [string, SinkFailure]> => {
+              const name = connectorOf(stream)
               if (status === undefined) {
-                return [[stream, `There is no connector ${connectorOf(stream)}; floe streams apply registers it.`]]
+                return [[stream, { reason: `There is no connector ${name}; floe streams apply registers it.` }]]
               }
               const { state, detail } = ofConnector(status)
-              return state === "down" ? [[stream, `The connector ${connectorOf(stream)} has failed: ${detail}.`]] : []
+              return state === "down" ? [[stream, { reason: `The connector ${name} has failed: ${detail}.` }]] : []
             })
           )
       )

@@ -7,14 +7,20 @@ import { renderStatus } from "../../../layers/cli/terminal/renderStatus.ts"
 import * as PostgreSQL from "../../../layers/operate/probes/postgresql.ts"
 import * as ZooKeeper from "../../../layers/operate/probes/zookeeper.ts"
 import { ofConnector } from "../../../layers/operate/status/connectorState.ts"
+import * as ConnectSinks from "../../../layers/operate/status/connectSinks.ts"
 import { ProcessorReports } from "../../../layers/process/ProcessorReports.ts"
 import { addressOf } from "../../../layers/runtime/tcpExchange.ts"
 import { type Component, Components } from "../../../services/Components.ts"
-import type { ConnectorStatus } from "../../../services/Connector.ts"
+import { Connector, ConnectorMissing, type ConnectorStatus } from "../../../services/Connector.ts"
 import { EventLogReader, LogUnavailable } from "../../../services/EventLog.ts"
+import { Query } from "../../../services/Query.ts"
+import { SinkCommits } from "../../../services/SinkCommits.ts"
 import { StreamSinks } from "../../../services/StreamSinks.ts"
+import { Streams } from "../../../services/Streams.ts"
 import { TableReader, type TableSnapshot } from "../../../services/TableReader.ts"
+import { weatherStream } from "../../../services/Weather.ts"
 import { listening } from "../../support/tcpService.ts"
+import { applied } from "../../support/typedStream.ts"
 import { weatherOnly } from "../../support/weatherOnly.ts"
 
 const named = (name: string, of: Partial<Component> = {}): Component => ({
@@ -298,4 +304,64 @@ describe("PostgreSQL", () => {
       assert.strictEqual(message, `nothing answers at ${gone.place} (nothing listens there).`)
     }).pipe(Effect.scoped)
   )
+})
+
+describe("the streams of the status", () => {
+  const connected = (states: Readonly<Record<string, string>>) =>
+    Effect.gen(function* () {
+      const { failures, paused } = yield* StreamSinks
+      return { failures: [...(yield* failures)], paused: yield* paused }
+    }).pipe(
+      Effect.provide(
+        ConnectSinks.layer.pipe(
+          Layer.provide([
+            Layer.mock(Streams, {
+              all: Effect.succeed([weatherStream, ...["clicks", "orders", "visits"].map((name) => applied(name, []))])
+            }),
+            Layer.mock(Connector, {
+              status: (name) => {
+                const state = states[name]
+                return state === undefined
+                  ? Effect.fail(new ConnectorMissing({ name }))
+                  : Effect.succeed({ ...statusOf([state], state === "PAUSED" ? state : "RUNNING"), name })
+              }
+            }),
+            Layer.mock(Query, {}),
+            Layer.mock(SinkCommits, {})
+          ])
+        )
+      )
+    )
+
+  it.effect("say of each connector that is missing or failed what to do, and which are paused", () =>
+    Effect.gen(function* () {
+      const { failures, paused } = yield* connected({
+        "iceberg-sink-orders": "FAILED",
+        "iceberg-sink-visits": "PAUSED"
+      })
+      assert.deepStrictEqual(paused, ["visits"])
+      assert.deepStrictEqual(failures[0], [
+        "clicks",
+        { reason: "There is no connector iceberg-sink-clicks; floe streams apply registers it." }
+      ])
+      assert.strictEqual(failures[1]?.[0], "orders")
+      assert.match(failures[1]?.[1].reason ?? "", /^The connector iceberg-sink-orders has failed: /)
+      assert.lengthOf(failures, 2)
+    })
+  )
+
+  it("show a table whose files cannot be merged with its position, and the reason behind", () => {
+    const { components, at, profile, ...rest } = healthy
+    const stream = { ...rest, name: "clicks", paused: false, failed: null, unmaintained: null }
+    assert.include(
+      shown({ ...healthy, streams: [stream] }),
+      "clicks       log end 12,345, lag 20 events, the oldest for 9.9 s, 12,325 rows"
+    )
+    const reason = "A file is missing. Events are still committed, but files are not merged."
+    assert.include(shown({ ...healthy, streams: [{ ...stream, unmaintained: reason }] }), `12,325 rows. ${reason}`)
+    assert.include(
+      shown({ ...healthy, streams: [{ ...stream, failed: "It is broken." }] }),
+      "clicks       It is broken."
+    )
+  })
 })

@@ -1,6 +1,7 @@
 /** Check of the topics of a stream beside weather. */
 import { Effect, Option } from "effect"
 import type { Finding } from "../../../../services/Checks.ts"
+import { DeadLetters } from "../../../../services/DeadLetters.ts"
 import type { AppliedStream } from "../../../../services/StreamDefinition.ts"
 import { controlTopicOf, deadLettersOf, type TopicDescription, Topics } from "../../../../services/Topics.ts"
 import { plural } from "../../../runtime/plural.ts"
@@ -37,17 +38,34 @@ const added = ({ definition: { key, name } }: AppliedStream, count: number, want
         }
       ]
 
-const rejected = (stream: string, { partitions }: TopicDescription): ReadonlyArray<Finding> =>
-  partitions.every(({ start, end }) => start === end)
-    ? []
-    : [
-        {
-          finding: `The topic ${deadLettersOf(stream)} has records that the sink rejected.`,
-          consequence: "They are not in the table, unless they were sent again.",
-          fix: `floe dlq list --stream ${stream}`,
-          warning: true
-        }
-      ]
+/** Each record of the topic is read. */
+const countLimit = "5 seconds"
+
+/** The dead letters that nobody sent again; undefined if they cannot be counted in time. */
+const waitingOf = (stream: string) =>
+  Effect.flatMap(DeadLetters, ({ now }) => now(stream, () => Effect.void)).pipe(
+    Effect.map(({ waiting }): number | undefined => waiting),
+    Effect.timeout(countLimit),
+    Effect.orElseSucceed(() => undefined)
+  )
+
+const rejected = Effect.fnUntraced(function* (stream: string, { partitions }: TopicDescription) {
+  if (partitions.every(({ start, end }) => start === end)) return []
+  const waiting = yield* waitingOf(stream)
+  if (waiting === 0) return []
+  const topic = deadLettersOf(stream)
+  const finding: Finding = {
+    finding:
+      waiting === undefined
+        ? `The topic ${topic} has dead letters, too many to count in ${countLimit} how many were sent again.`
+        : `The topic ${topic} has ${plural(waiting, "dead letter")} that nobody sent again.`,
+    consequence:
+      waiting === undefined ? "They are not in the table, unless they were sent again." : "They are not in the table.",
+    fix: `\`floe dlq list --stream ${stream}\` shows why; \`floe dlq redrive --stream ${stream}\` sends them again, corrected.`,
+    warning: true
+  }
+  return [finding]
+})
 
 /** That they exist, that nothing expires, how they are partitioned, and whether there are dead letters. */
 export const topicsOf = (applied: AppliedStream, partitions: number) => {
@@ -55,7 +73,7 @@ export const topicsOf = (applied: AppliedStream, partitions: number) => {
   const names = [name, deadLettersOf(name), controlTopicOf(name)] as const
   return {
     name: `topics of ${name}`,
-    ok: `The topics ${names.join(", ")} exist, and no record in them expires or was rejected.`,
+    ok: `The topics ${names.join(", ")} exist, no record in them expires, and every dead letter was sent again.`,
     needs: ["kafka"],
     run: Effect.gen(function* () {
       const topics = yield* Topics
@@ -81,7 +99,7 @@ export const topicsOf = (applied: AppliedStream, partitions: number) => {
           })
         ),
         ...(log === undefined ? [] : added(applied, log.partitions.length, partitions)),
-        ...(dead === undefined ? [] : rejected(name, dead)),
+        ...(dead === undefined ? [] : yield* rejected(name, dead)),
         ...(control !== undefined && control.partitions.length > 1
           ? [manyControls(names[2], control.partitions.length)]
           : [])

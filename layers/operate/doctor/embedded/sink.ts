@@ -13,8 +13,9 @@ import { type SinkState, sinkState } from "../../status/sinkState.ts"
 import { shellQuoted } from "./shellQuoted.ts"
 
 const notWritten = "New events stay in the log and do not reach the table."
-/** Of a stream that cannot be written, or whose files cannot be merged. */
+/** Of a stream that cannot be written, and of weather. */
 const onlyOne = "Other streams are not affected. What is not in the table is in the log."
+const unmerged = "No event is missing in the table, but its small files slow queries down."
 const retries = "Fix the cause. The sink tries again by itself, at most 30 s later, and continues where it stopped."
 const start = "Start it: npm start, or node dist/sink.js"
 
@@ -106,11 +107,11 @@ export const sinkOf = (stream: string, commitLagLimit: Duration.Duration) => ({
       }
       return [paused]
     }
-    const reason = (yield* sinks.failures).get(stream)
-    if (reason !== undefined) {
+    const failure = (yield* sinks.failures).get(stream)
+    if (failure !== undefined) {
       const failing: Finding = {
-        finding: `The sink reports for the stream ${stream}: ${reason}`,
-        consequence: onlyOne,
+        finding: `The sink reports for the stream ${stream}: ${failure.reason}`,
+        consequence: failure.isWritten ? unmerged : onlyOne,
         fix: retries
       }
       return [failing]

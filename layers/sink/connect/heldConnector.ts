@@ -74,10 +74,9 @@ export const release = Effect.fn("heldConnector.release")(function* (
   }
   // Asked before it gets its settings: for a moment after that its state is another one.
   const isHeld = mayBeHeld && (yield* isLeftStopped(stream))
-  const outcome = yield* register(name, config)
-  if (isHeld) {
-    yield* readersGone(stream)
-    yield* connector.resume(name)
-  }
+  if (!isHeld) return yield* register(name, config)
+  const outcome = yield* connector.register(name, config)
+  yield* readersGone(stream)
+  yield* connector.resume(name)
   return outcome
 })

@@ -10,7 +10,7 @@ import { temporaryFolder } from "../support/dataFolder.ts"
 import { floe, result, run } from "../support/program.ts"
 import { docker } from "./docker.ts"
 import { removeStreams } from "./removedStreams.ts"
-import { trino, until } from "./weather.ts"
+import { server, trino, until } from "./weather.ts"
 
 const env = { FLOE_PROFILE: "distributed", FLOE_COMMIT_INTERVAL: "1 second" }
 const suffix = String(process.pid)
@@ -89,7 +89,22 @@ const produce = (name: string, event: string) =>
     `echo '${event}' | kafka-console-producer --bootstrap-server localhost:9092 --topic ${name}`
   )
 
-/** The event of another producer, in the canonical form of the version, becomes a row. */
+/** The server follows a new version within seconds. */
+const post = (name: string, event: unknown) =>
+  until(
+    `the server's answer for ${name}`,
+    async () => {
+      const response = await fetch(`${server}/streams/${name}/events`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify([event])
+      })
+      return `${response.status} ${await response.text()}`
+    },
+    (answer) => answer.startsWith("200 ")
+  )
+
+/** An event that is posted, and one of another producer in the canonical form of the version, become rows. */
 const takes = (name: string, version: number) =>
   Effect.promise(async () => {
     await until(
@@ -99,10 +114,12 @@ const takes = (name: string, version: number) =>
     )
     const id = 10 + version
     await produce(name, version === 1 ? `{"id":${id}}` : `{"id":"${id}","at":"2026-11-27T10:11:12.000000Z"}`)
+    const posted = 20 + version
+    await post(name, version === 1 ? { id: posted } : { id: posted, at: "2026-11-27T11:11:12+01:00" })
     await until(
-      `the event of ${name} in its table`,
-      () => trino(`SELECT count(*) FROM iceberg.default.${name} WHERE id = ${id}`),
-      (rows) => rows[0]?.[0] === "1"
+      `the events of ${name} in its table`,
+      () => trino(`SELECT count(*) FROM iceberg.default.${name} WHERE id IN (${id}, ${posted})`),
+      (rows) => rows[0]?.[0] === "2"
     )
   })
 
@@ -211,6 +228,94 @@ describe("apply on the stack", () => {
         )
       }),
     180_000
+  )
+
+  it.live(
+    "starts the connector again that it stopped, where the declaration was put back, and leaves a paused one paused",
+    () =>
+      Effect.gen(function* () {
+        const cwd = yield* temporaryFolder
+        const running = nameOf("back")
+        const paused = nameOf("paused")
+        yield* Effect.addFinalizer(() => removed([running, paused]))
+        const file = join(cwd, "floe.streams.ts")
+        const declared = (isRenamed: boolean) => {
+          const column = isRenamed ? "device" : "sensor"
+          const renames = isRenamed ? `, renames: { device: "sensor" }` : ""
+          const streams = [running, paused].map(
+            (name, i) =>
+              `export const S${i} = Stream.make("${name}", { schema: Schema.Struct({ id: Column.int, ${column}: Schema.optionalKey(Schema.String) })${renames} })`
+          )
+          writeFileSync(
+            file,
+            `import { Schema } from "effect"\nimport { Column, Stream } from "floe"\n${streams.join("\n")}\n`
+          )
+        }
+        declared(false)
+        const created = yield* apply(cwd)
+        assert.strictEqual(created.code, 0, created.err)
+        yield* Effect.forEach([running, paused], (name) => takes(name, 1), { concurrency: 2 })
+        yield* Effect.promise(async () => {
+          await fetch(`http://localhost:8083/connectors/iceberg-sink-${paused}/pause`, { method: "PUT" })
+          await until(
+            "the paused connector",
+            () => connectorStates(paused),
+            (states) => states.startsWith("PAUSED")
+          )
+        })
+
+        declared(true)
+        yield* Effect.forEach([running, paused], (name) => killedAt(file, name, "stop"), { concurrency: 2 })
+        for (const name of [running, paused]) {
+          assert.match(yield* Effect.promise(() => connectorStates(name)), /^STOPPED/)
+          assert.include(yield* createStatement(name), "sensor varchar")
+        }
+        declared(false)
+        const back = yield* apply(cwd)
+        assert.strictEqual(back.code, 0, back.err)
+        assert.include(back.out, `${running}: its change to version 2 is not declared any more, and dropped`)
+        yield* Effect.promise(async () => {
+          await until(
+            "it runs",
+            () => connectorStates(running),
+            (states) => states === "RUNNING,RUNNING"
+          )
+          await until(
+            "it is paused",
+            () => connectorStates(paused),
+            (states) => states.startsWith("PAUSED")
+          )
+          await produce(running, `{"id":1,"sensor":"a"}`)
+          await until(
+            "an event in the table",
+            () => trino(`SELECT sensor FROM iceberg.default.${running} WHERE id = 1`),
+            (rows) => rows[0]?.[0] === "a"
+          )
+        })
+
+        declared(true)
+        const changed = yield* apply(cwd)
+        assert.strictEqual(changed.code, 0, changed.err)
+        yield* Effect.promise(async () => {
+          await until(
+            "it is paused still",
+            () => connectorStates(paused),
+            (states) => states.startsWith("PAUSED")
+          )
+          assert.notProperty(await Effect.runPromise(connectorConfig(paused)), "floe.paused")
+          await produce(paused, `{"id":2,"device":"b"}`)
+          await fetch(`http://localhost:8083/connectors/iceberg-sink-${paused}/resume`, { method: "PUT" })
+          await until(
+            "its event in the table",
+            () => trino(`SELECT device FROM iceberg.default.${paused} WHERE id = 2`),
+            (rows) => rows[0]?.[0] === "b"
+          )
+        })
+        const { checks } = JSON.parse((yield* floe(["doctor", "--json"], env)).out)
+        const ofThese = checks.filter(({ name }: { name: string }) => name.includes(running) || name.includes(paused))
+        for (const { findings, name } of ofThese) assert.deepStrictEqual(findings, [], name)
+      }),
+    300_000
   )
 
   it.live(

@@ -17,6 +17,7 @@ import type { StateRow } from "../core/Task.ts"
 import { ProcessorStopped } from "../Runner.ts"
 import type { Progress, Store } from "../Store.ts"
 import { definitionChange } from "./definitionChange.ts"
+import { progressIn } from "./progressRow.ts"
 import { createTables } from "./schema.ts"
 
 export interface SqliteStore extends Store {
@@ -37,12 +38,6 @@ const busyMillis = 2_000
 
 const Window = Schema.Struct({ key: Schema.String, start: Schema.Int, end: Schema.Int, state: Schema.String })
 const decodeWindow = Schema.decodeUnknownSync(Window)
-const ProgressRow = Schema.Struct({
-  next: Schema.Int,
-  watermark: Schema.NullOr(Schema.Int),
-  definition: Schema.fromJsonString(ProcessorDefinition)
-})
-const decodeProgress = Schema.decodeUnknownOption(ProgressRow)
 const encodeDefinition = Schema.encodeSync(Schema.fromJsonString(ProcessorDefinition))
 
 /** Appends to one stream, in the caller's transaction. */
@@ -77,10 +72,9 @@ const appender = (database: DatabaseSync, chainId: string, { definition, version
 
 /** Undefined before the first start. */
 const readProgress = (database: DatabaseSync, path: string) => {
-  const row = database.prepare("SELECT next, watermark, definition FROM progress WHERE id = 0").get()
-  if (row === undefined) return undefined
-  const progress = Option.getOrUndefined(decodeProgress(row))
-  if (progress !== undefined) return progress
+  const progress = progressIn(database)
+  if (progress === undefined) return undefined
+  if (Option.isSome(progress)) return progress.value
   throw new ProcessorStopped(
     `The progress in ${path} cannot be read: the file is damaged, or a newer version of Floe has written it. Run that version, or floe processor rebuild to compute everything anew.`
   )

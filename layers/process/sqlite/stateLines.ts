@@ -2,24 +2,18 @@
 import { closeSync, openSync, writeSync } from "node:fs"
 import { Option, Schema } from "effect"
 import type { DataFolder } from "../../../services/DataFolder.ts"
-import { ProcessorDefinition } from "../../../services/ProcessorDefinition.ts"
+import type { ProcessorDefinition } from "../../../services/ProcessorDefinition.ts"
 import type { Column } from "../../../services/StreamDefinition.ts"
 import * as LogFile from "../../log/sqlite/LogFile.ts"
 import { processorFolder } from "../../log/sqlite/processorFolder.ts"
 import * as ReadOnly from "../../runtime/ReadOnly.ts"
 import { timeText } from "../core/eventTime.ts"
 import type { Tick } from "../Store.ts"
+import { type ProgressRow, progressIn } from "./progressRow.ts"
 
 const busyMillis = 2_000
 
-const Progress = Schema.Struct({
-  next: Schema.Int,
-  watermark: Schema.NullOr(Schema.Int),
-  definition: Schema.fromJsonString(ProcessorDefinition)
-})
-const decodeProgress = Schema.decodeUnknownOption(Progress)
-
-export interface ProcessorState extends Schema.Schema.Type<typeof Progress> {
+export interface ProcessorState extends Schema.Schema.Type<typeof ProgressRow> {
   /** Open windows, or keys of a fold. */
   readonly windows: number
   readonly deadLetters: number
@@ -58,8 +52,7 @@ const count = (row: Record<string, unknown> | undefined) => Number(row?.n ?? 0)
 /** How far a processor is; undefined if it has not begun. Throws errors of SQLite. */
 export const processorState = (folder: DataFolder["Service"], name: string): ProcessorState | undefined =>
   reading(folder, name, (database) => {
-    const row = database.prepare("SELECT next, watermark, definition FROM progress WHERE id = 0").get()
-    const progress = Option.getOrUndefined(decodeProgress(row))
+    const progress = Option.getOrUndefined(progressIn(database) ?? Option.none())
     if (progress === undefined) return undefined
     return {
       ...progress,
@@ -82,8 +75,7 @@ export const ticksOf = (folder: DataFolder["Service"], name: string) => reading(
 /** How far a processor is, and the end of each of its streams then; undefined if it has not begun. Throws errors of SQLite. */
 export const processedUpTo = (folder: DataFolder["Service"], name: string) =>
   reading(folder, name, (database) => {
-    const row = database.prepare("SELECT next, watermark, definition FROM progress WHERE id = 0").get()
-    const progress = Option.getOrUndefined(decodeProgress(row))
+    const progress = Option.getOrUndefined(progressIn(database) ?? Option.none())
     if (progress === undefined) return undefined
     return {
       ...progress,

@@ -18,6 +18,11 @@ export const coordinator = "connect-iceberg-sink-coord"
 export const topicOf = (stream: string, weatherTopic: string) => (stream === "weather" ? weatherTopic : stream)
 /** The control topic of a stream's connector. */
 export const controlTopicOf = (stream: string) => (stream === "weather" ? controlTopic : `${controlTopic}-${stream}`)
+/**
+ * The compacted topic of a processor's state and progress, with as many partitions as its input's topic: each partition belongs to the
+ * input's partition of that number. Its dead letters are in `deadLettersOf(processor)`.
+ */
+export const stateTopicOf = (processor: string) => `${processor}-state`
 /** The consumer group of its coordinator. */
 export const coordinatorOf = (stream: string) => `connect-${connectorOf(stream)}-coord`
 

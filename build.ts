@@ -60,7 +60,7 @@ try {
       watchThread: join(root, "layers", "process", "watchThread.ts")
     },
     platform: "node",
-    external: [/^node:/, /^effect($|\/)/],
+    external: [/^node:/, /^effect($|\/)/, /^@confluentinc\//],
     logLevel: "warn",
     output: {
       dir: join(fresh, "streams"),

@@ -22,7 +22,7 @@ const levels = [
 /** Levels within a level, with the same rule. */
 const rooms = {
   "layers/cli": ["commands", "terminal"],
-  "layers/process": ["sqlite", "memory", "codec", "core"],
+  "layers/process": ["kafka", "sqlite", "memory", "codec", "core"],
   "layers/table": ["trino", "duckdb", "iceberg", "parquet", "schema"]
 }
 

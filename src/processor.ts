@@ -1,4 +1,4 @@
-/** The processors of the embedded profile: they bring the streams of the log into the streams that are derived from them. */
+/** The processors: they bring the streams of the log into the streams that are derived from them. */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Layer } from "effect"
 import * as Profile from "../layers/profile/Profile.ts"
@@ -10,7 +10,6 @@ const announcement = Layer.effectDiscard(Effect.logInfo("The processors follow t
 const program = announcement.pipe(
   Layer.provideMerge(Profile.layer("processors")),
   Layer.provideMerge(Profile.layer("clockSteps")),
-  Layer.provide(Profile.layer("onlyEmbedded")),
   Layer.provide(ConsoleLogger.layer)
 )
 

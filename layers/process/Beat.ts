@@ -3,20 +3,21 @@
 /** Milliseconds that a function may take. */
 export const longestCall = 10_000
 
-const [slotAt, offsetAt, countAt, busyAt] = [0, 1, 2, 3]
+const [slotAt, offsetAt, countAt, busyAt, partitionAt] = [0, 1, 2, 3, 4]
 
 export class Beat {
   readonly shared: SharedArrayBuffer
   readonly #cells: Float64Array
 
-  constructor(shared = new SharedArrayBuffer(4 * Float64Array.BYTES_PER_ELEMENT)) {
+  constructor(shared = new SharedArrayBuffer(5 * Float64Array.BYTES_PER_ELEMENT)) {
     this.shared = shared
     this.#cells = new Float64Array(shared)
   }
 
   /** Runs what calls functions of the processor with this index. */
-  during(slot: number, run: () => void) {
+  during(slot: number, run: () => void, partition = 0) {
     this.#cells[slotAt] = slot
+    this.#cells[partitionAt] = partition
     this.#cells[busyAt] = 1
     try {
       run()
@@ -36,7 +37,7 @@ export class Beat {
   }
 
   read() {
-    const [slot = 0, offset = 0, count = 0, busy = 0] = this.#cells
-    return { slot, offset, count, isBusy: busy === 1 }
+    const [slot = 0, offset = 0, count = 0, busy = 0, partition = 0] = this.#cells
+    return { slot, partition, offset, count, isBusy: busy === 1 }
   }
 }

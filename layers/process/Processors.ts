@@ -1,9 +1,9 @@
 /**
- * The processors of the embedded profile, in a process of their own for as long as the layer lives.
+ * The processors of a declaration, in a process of their own for as long as the layer lives.
  * Owns: starting and ending that process. Does not own: what it does (runProcessors).
  */
 import { resolve } from "node:path"
-import { Deferred, Effect, Fiber, Layer, Option } from "effect"
+import { Deferred, Effect, Fiber, Layer, Option, type Scope } from "effect"
 import { DataFolder } from "../../services/DataFolder.ts"
 import * as Settings from "../../services/Settings.ts"
 import * as Declaration from "../declaration/Declaration.ts"
@@ -63,17 +63,30 @@ const moduleOf = Effect.fnUntraced(function* (file: string) {
   return ""
 })
 
+export interface ProcessorsOptions extends Pick<WorkerOptions, "onKafka" | "root"> {
+  /** Where the process leaves the report of a function that does not return. */
+  readonly reports: string
+  /** Runs before the process starts. */
+  readonly acquired: Effect.Effect<void, unknown, Scope.Scope>
+}
+
+/** Starts the process if there is a processor to run, and ends it with the scope. */
+export const make = Effect.fnUntraced(function* ({ acquired, onKafka = false, reports, root }: ProcessorsOptions) {
+  const found = yield* Declaration.find
+  const module = Option.isSome(found) ? yield* moduleOf(found.value) : ""
+  const withBuiltIn = yield* Settings.weatherHourly
+  if (module === "" && !withBuiltIn) return
+  yield* acquired
+  takeHung(reports)
+  const stopping = yield* Deferred.make<void>()
+  const running = yield* Effect.forkDetach(run({ onKafka, root, withBuiltIn, file: module }, reports, stopping))
+  yield* Effect.addFinalizer(() => Effect.andThen(Deferred.succeed(stopping, undefined), Fiber.await(running)))
+})
+
+/** In the embedded profile. */
 export const layer = Layer.effectDiscard(
   Effect.gen(function* () {
     const { processorLock, processors, root } = yield* DataFolder
-    const found = yield* Declaration.find
-    const module = Option.isSome(found) ? yield* moduleOf(found.value) : ""
-    const withBuiltIn = yield* Settings.weatherHourly
-    if (module === "" && !withBuiltIn) return
-    yield* acquire(processorLock, "program that runs processors")
-    takeHung(processors)
-    const stopping = yield* Deferred.make<void>()
-    const running = yield* Effect.forkDetach(run({ root, withBuiltIn, file: module }, processors, stopping))
-    yield* Effect.addFinalizer(() => Effect.andThen(Deferred.succeed(stopping, undefined), Fiber.await(running)))
+    yield* make({ root, reports: processors, acquired: acquire(processorLock, "program that runs processors") })
   })
 )

@@ -44,12 +44,14 @@ export interface RunnerOptions {
   /** The most keys whose state stays in memory between batches. */
   readonly maxKeys?: number
   readonly beat?: Beat
+  /** Of the input, for messages. */
+  readonly partition?: number
 }
 
 export const make = (
   bound: Bound,
   store: Store,
-  { beat = new Beat(), maxKeys = defaultMaxKeys }: RunnerOptions = {}
+  { beat = new Beat(), maxKeys = defaultMaxKeys, partition = 0 }: RunnerOptions = {}
 ): Runner => {
   const { definition } = bound
   const stops = definition.onError === "stop"
@@ -98,7 +100,7 @@ export const make = (
     } catch (cause) {
       const isFault = cause instanceof HandlerFault
       if (!isFault && !(cause instanceof Unprocessable)) throw cause
-      if (isFault && stops) throw stopped(`at ${definition.from}/0/${offset}`, cause)
+      if (isFault && stops) throw stopped(`at ${definition.from}/${partition}/${offset}`, cause)
       store.dead(textOf(record), cause.message, acceptedAt)
     }
   }
@@ -113,7 +115,7 @@ export const make = (
       task.flush()
     } catch (cause) {
       if (!(cause instanceof DoesNotFit)) throw cause
-      throw stopped(`before ${definition.from}/0/${next}, because a state does not fit its columns`, cause)
+      throw stopped(`before ${definition.from}/${partition}/${next}, because a state does not fit its columns`, cause)
     }
   }
 

@@ -3,9 +3,9 @@ import { existsSync } from "node:fs"
 import { Effect } from "effect"
 import type { DataFolder } from "../../services/DataFolder.ts"
 import type { Beat } from "./Beat.ts"
+import { requireKnownVersion } from "./inputVersion.ts"
 import { type DeclaredProcessor, type OpenedProcessor, openProcessor } from "./openProcessor.ts"
 import { pauseFile } from "./pauseFile.ts"
-import { ProcessorStopped } from "./Runner.ts"
 
 /** Events that are read at once. */
 const chunk = 1_000
@@ -69,7 +69,7 @@ export class Slot {
     let count = 0
     for (;;) {
       const events = input.events(runner.next(), chunk)
-      this.#requireKnown(events.at(-1)?.schemaVersion ?? 0)
+      requireKnownVersion(this.declared.definition, opened.version, events.at(-1)?.schemaVersion ?? 0)
       this.#beat.during(this.#index, () => runner.add(events))
       count += events.length
       if (events.length < chunk || count >= maxBatch || performance.now() - started > maxBatchMillis) break
@@ -87,16 +87,6 @@ export class Slot {
     if (closeWhenIdle === undefined || performance.now() - this.#lastEventAt < closeWhenIdle) return
     const now = Date.now()
     if (runner.isDue(now)) this.#beat.during(this.#index, () => runner.tick(now))
-  }
-
-  /** The module that this process has loaded was written for the version that was in force then. */
-  #requireKnown(version: number) {
-    const known = this.#opened?.version ?? version
-    if (version <= known) return
-    const { from } = this.declared.definition
-    throw new ProcessorStopped(
-      `The processor ${this.name} stopped because its input ${from} has changed from version ${known} to ${version} since it started. Start again, so that it runs the changed module.`
-    )
   }
 
   /** Opens it once its streams are applied. */

@@ -65,6 +65,11 @@ const program = Effect.gen(function* () {
     return 0
   }
   if (declared.length === 0) return nothingToRun
+  if (options.onKafka === true) {
+    const { runOnKafka } = yield* Effect.promise(() => import("./kafka/runProcessors.ts"))
+    yield* runOnKafka(declared, { isDraining: () => isDraining, stopped, folder: folder.processors })
+    return 0
+  }
   const ended = yield* runProcessors(folder, declared, { isDraining: () => isDraining, stopped })
   return ended === "swapped" ? startAgain : 0
 }).pipe(

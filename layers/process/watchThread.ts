@@ -21,7 +21,7 @@ let last = -1
 let quiet = 0
 
 setInterval(() => {
-  const { count, isBusy, offset, slot } = beat.read()
+  const { count, isBusy, offset, partition, slot } = beat.read()
   if (!isBusy || count !== last) {
     last = count
     quiet = 0
@@ -29,6 +29,6 @@ setInterval(() => {
   }
   if (++quiet * everyMillis < longestCall) return
   const { from = "", processor = "" } = inputs[slot] ?? {}
-  writeFileSync(path, Schema.encodeSync(HungReport)({ processor, at: `${from}/0/${offset}` }))
+  writeFileSync(path, Schema.encodeSync(HungReport)({ processor, at: `${from}/${partition}/${offset}` }))
   process.kill(process.pid, "SIGKILL")
 }, everyMillis)

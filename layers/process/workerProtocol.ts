@@ -21,7 +21,9 @@ export type ReplayRequest = typeof ReplayRequest.Type
 
 export const WorkerOptions = Schema.fromJsonString(
   Schema.Struct({
-    /** The data folder. */
+    /** Over Kafka's log; without it, over that of the data folder. */
+    onKafka: Schema.optionalKey(Schema.Boolean),
+    /** The data folder; on Kafka any folder, for the report of a function that does not return. */
     root: Schema.String,
     withBuiltIn: Schema.Boolean,
     /** The module; empty without one. */

@@ -13,6 +13,7 @@ import * as Metastore from "../operate/probes/Metastore.ts"
 import * as ConnectSinks from "../operate/status/connectSinks.ts"
 import * as Components from "../operate/status/distributed.ts"
 import * as Storage from "../operate/storage/s3.ts"
+import * as Processors from "../process/kafka/Processors.ts"
 import { ProcessorReports } from "../process/ProcessorReports.ts"
 import * as WatchClock from "../runtime/watchClock.ts"
 import * as Connector from "../sink/connect/Connector.ts"
@@ -74,7 +75,7 @@ export const layers = {
   clockSteps: WatchClock.layer,
   onlyEmbedded: onlyEmbedded(),
   sink: onlyEmbedded(),
-  processors: onlyEmbedded(),
+  processors: Processors.layer,
   processorReports: onlyEmbedded(),
   processorReplays: onlyEmbedded(),
   processorPauses: onlyEmbedded(),

@@ -1,6 +1,6 @@
 /** When the state of a processor still fits its declaration. */
 import { expect, it } from "vitest"
-import { definitionChange } from "../../layers/process/sqlite/definitionChange.ts"
+import { definitionChange } from "../../layers/process/definitionChange.ts"
 import type { ProcessorDefinition } from "../../services/ProcessorDefinition.ts"
 
 const before: ProcessorDefinition = {

@@ -42,8 +42,8 @@ const ruleOf = (random: Random): Rule => {
 }
 
 /** Mostly in order, sometimes far behind, with pauses; at times before 1970. */
-const logOf = (random: Random): ReadonlyArray<TimedEvent> => {
-  const start = random() < 0.1 ? -50 : base
+const logOf = (random: Random, since1970: boolean): ReadonlyArray<TimedEvent> => {
+  const start = random() < 0.1 && !since1970 ? -50 : base
   const known = 1 + below(random, keys.length)
   let now = 0
   return Array.from({ length: below(random, 120) }, (_, index) => {
@@ -97,20 +97,29 @@ const declared = ({ lateness, outOfOrder, window }: Rule) => {
   })
 }
 
+interface Content {
+  readonly rows: ReadonlyArray<{ readonly record: string; readonly acceptedAt: number }>
+  readonly late: ReadonlyArray<{ readonly record: string; readonly acceptedAt: number }>
+  readonly states: ReadonlyArray<StateRow>
+  readonly ticks: ReadonlyArray<Tick>
+  readonly progress: Progress
+}
+
 /** A place where a store's content stays over crashes. */
 export interface Place {
   /** Opens the store, as a new process would after the one before died. */
-  readonly open: (definition: ProcessorDefinition, output: AppliedStream, late: AppliedStream) => Store
-  readonly content: () => {
-    readonly rows: ReadonlyArray<{ readonly record: string; readonly acceptedAt: number }>
-    readonly late: ReadonlyArray<{ readonly record: string; readonly acceptedAt: number }>
-    readonly states: ReadonlyArray<StateRow>
-    readonly ticks: ReadonlyArray<Tick>
-    readonly progress: Progress
-  }
+  readonly open: (definition: ProcessorDefinition, output: AppliedStream, late: AppliedStream) => Store | Promise<Store>
+  /** The number of ticks that are committed. */
+  readonly ticks: () => number
+  readonly content: () => Content | Promise<Content>
+  /** For a store whose transactions need more than its own calls: before its `begin`, and after its `commit`. */
+  readonly begin?: () => Promise<void>
+  readonly commit?: () => Promise<void>
+  /** Whether it refuses times before 1970. */
+  readonly since1970?: boolean
 }
 
-class Crash extends Error {}
+export class Crash extends Error {}
 
 /** Dies at the n-th write, before the commit or after it. */
 const crashing = (store: Store, random: Random): Store => {
@@ -137,10 +146,10 @@ const crashing = (store: Store, random: Random): Store => {
 const text = (millis: number, micros = "000") => new Date(millis).toISOString().replace("Z", `${micros}Z`)
 
 /** Runs it, and returns what the store has and what the rule demands. */
-export const randomRun = (seed: number, place: Place) => {
+export const randomRun = async (seed: number, place: Place) => {
   const random = randomOf(seed)
   const rule = ruleOf(random)
-  const log = logOf(random)
+  const log = logOf(random, place.since1970 === true)
   const processor = declared(rule)
   const compiled = compileStreams({ Events, Out, processor })
   if ("sentences" in compiled) throw new Error(compiled.sentences.join("\n"))
@@ -171,27 +180,40 @@ export const randomRun = (seed: number, place: Place) => {
   const maxKeys = oneOf(random, [1, 2, 4, 100_000])
   const crashes = random() < 0.8 ? below(random, 12) : 0
   let runner: Runner.Runner | undefined
+  let isOpen = false
   let crashed = 0
+  const begin = async () => {
+    if (!isOpen) await place.begin?.()
+    isOpen = true
+  }
+  const commit = async (one: Runner.Runner) => {
+    one.commit()
+    if (isOpen) await place.commit?.()
+    isOpen = false
+  }
   for (;;) {
     if (runner === undefined) {
-      const store = place.open(definition, output, late)
+      const store = await place.open(definition, output, late)
+      isOpen = false
       runner = Runner.make(bound, crashed < crashes ? crashing(store, random) : store, { maxKeys })
     }
     const next = runner.next()
-    const tick = ticks[place.content().ticks.length]
+    const tick = ticks[place.ticks()]
     try {
       if (tick?.next === next) {
+        await begin()
         runner.tick(tick.at)
-        runner.commit()
+        await commit(runner)
         continue
       }
       if (next === input.length) {
-        runner.commit()
+        await commit(runner)
         break
       }
       const last = next + 1 + below(random, oneOf(random, [1, 5, 50]))
+      await begin()
       runner.add(input.slice(next, Math.min(last, tick?.next ?? last)))
-      if (random() < 0.7) runner.commit()
+      if (random() < 0.7) await commit(runner)
       if (random() < 0.1) runner = undefined // killed between two events
     } catch (cause) {
       if (!(cause instanceof Crash)) throw cause
@@ -208,7 +230,7 @@ export const randomRun = (seed: number, place: Place) => {
   const acceptedAt = (index: number) => entries[index]?.acceptedAt ?? Number.NaN
   return {
     crashed,
-    actual: place.content(),
+    actual: await place.content(),
     expected: {
       rows: expected.closed.map(({ by, count, end, events, key, start }) => ({
         record: JSON.stringify({ k: key, begins: text(start), ends: text(end), events, count: String(count) }),
@@ -216,7 +238,7 @@ export const randomRun = (seed: number, place: Place) => {
       })),
       late: expected.late.map((id) => ({
         record: String(input[Number(id)]?.record),
-        acceptedAt: input[Number(id)]?.acceptedAt
+        acceptedAt: input[Number(id)]?.acceptedAt ?? Number.NaN
       })),
       states: expected.open
         .map(({ count, end, events, key, start }) => ({

@@ -23,6 +23,7 @@ const memory = (): Place & { close: () => void } => {
       store = store.reopened()
       return store
     },
+    ticks: () => store.content().ticks.length,
     content: () => {
       const { late, progress, rows, states, ticks } = store.content()
       return {
@@ -48,43 +49,45 @@ const sqlite = (): Place & { close: () => void } => {
   const folder = placesIn(join(folders, String(count++)))
   mkdirSync(folder.processors, { recursive: true })
   let store: Sqlite.SqliteStore | undefined
+  const content = () => {
+    if (store === undefined) throw new Error("the store was not opened")
+    const database = new DatabaseSync(processorFolder(folder, "random").log, { readOnly: true })
+    const events = (stream: string) =>
+      database
+        .prepare(`SELECT value AS record, accepted_at AS acceptedAt FROM "events:${stream}" ORDER BY "offset"`)
+        .all()
+        .map((row) => ({ record: String(row.record), acceptedAt: Number(row.acceptedAt) }))
+    const states = database
+      .prepare(`SELECT key, start, "end", state FROM windows ORDER BY key, start`)
+      .all()
+      .map((row) => ({
+        key: String(row.key),
+        start: Number(row.start),
+        end: Number(row.end),
+        state: String(row.state)
+      }))
+    const ticks = database
+      .prepare("SELECT next, at FROM ticks ORDER BY id")
+      .all()
+      .map(({ at, next }) => ({ next: Number(next), at: Number(at) }))
+    const content = {
+      ticks,
+      rows: events("windows"),
+      late: events("random_late"),
+      states,
+      progress: store.progress()
+    }
+    database.close()
+    return content
+  }
   return {
     open: (definition, output, late) => {
       store?.close()
       store = Sqlite.open({ folder, logId, definition, output, late })
       return store
     },
-    content: () => {
-      if (store === undefined) throw new Error("the store was not opened")
-      const database = new DatabaseSync(processorFolder(folder, "random").log, { readOnly: true })
-      const events = (stream: string) =>
-        database
-          .prepare(`SELECT value AS record, accepted_at AS acceptedAt FROM "events:${stream}" ORDER BY "offset"`)
-          .all()
-          .map((row) => ({ record: String(row.record), acceptedAt: Number(row.acceptedAt) }))
-      const states = database
-        .prepare(`SELECT key, start, "end", state FROM windows ORDER BY key, start`)
-        .all()
-        .map((row) => ({
-          key: String(row.key),
-          start: Number(row.start),
-          end: Number(row.end),
-          state: String(row.state)
-        }))
-      const ticks = database
-        .prepare("SELECT next, at FROM ticks ORDER BY id")
-        .all()
-        .map(({ at, next }) => ({ next: Number(next), at: Number(at) }))
-      const content = {
-        ticks,
-        rows: events("windows"),
-        late: events("random_late"),
-        states,
-        progress: store.progress()
-      }
-      database.close()
-      return content
-    },
+    ticks: () => content().ticks.length,
+    content,
     close: () => store?.close()
   }
 }
@@ -95,7 +98,7 @@ const given = process.env.FLOE_SEED
 const wanted = Number(process.env.FLOE_SEEDS)
 
 describe.each(Object.entries(stores))("over %s", (name, { place, seeds }) => {
-  it("gives the windows that the rule demands, whatever the batches and crashes", { timeout: 600_000 }, () => {
+  it("gives the windows that the rule demands, whatever the batches and crashes", { timeout: 600_000 }, async () => {
     const first = given === undefined ? 1 : Number(given)
     const last = given === undefined ? (wanted > 0 ? wanted : seeds) : first
     let crashes = 0
@@ -104,7 +107,7 @@ describe.each(Object.entries(stores))("over %s", (name, { place, seeds }) => {
     for (let seed = first; seed <= last; seed++) {
       const at = place()
       try {
-        const { actual, crashed, expected } = randomRun(seed, at)
+        const { actual, crashed, expected } = await randomRun(seed, at)
         crashes += crashed
         windows += expected.rows.length
         late += expected.late.length

@@ -169,8 +169,14 @@ const make = Effect.gen(function* () {
     const offset = specOf(at)
     const wanted = Array.from({ length: partitions }, (_, partition) => ({ topic, partition, offset }))
     const isolationLevel = isolations[isolation]
-    const results = yield* admin<ReadonlyArray<PartitionOffset>>(topic, (client, answer) =>
+    const ask = admin<ReadonlyArray<PartitionOffset>>(topic, (client, answer) =>
       client.listOffsets(wanted, { timeout: requestTimeoutMillis, isolationLevel }, answer)
+    )
+    // A client that has seen the topic missing does not look again by itself; describing it does.
+    const results = yield* Effect.catchIf(
+      ask,
+      ({ code }) => code === codes.noSuchEntry,
+      () => Effect.andThen(find(topic), ask)
     )
     const wrong = results.find(({ error }) => error !== undefined && error.code !== 0)
     if (wrong !== undefined) return yield* failure(wrong.error, topic)

@@ -41,6 +41,7 @@ export const codes = {
   authentication: -169,
   offsetReset: -140,
   unknownPartition: -190,
+  noSuchEntry: -156,
   unknownTopic: -188,
   messageTimedOut: -192,
   offsetOutOfRange: 1,

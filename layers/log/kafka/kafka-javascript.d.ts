@@ -52,6 +52,7 @@ declare module "@confluentinc/kafka-javascript" {
     ): void
     initTransactions(millis: number, answer: Answer<void>): void
     beginTransaction(answer: Answer<void>): void
+    commitTransaction(millis: number, answer: Answer<void>): void
     abortTransaction(millis: number, answer: Answer<void>): void
     /** Flushes for so many milliseconds first, and does not report the outcome. */
     disconnect(millis: number, answer: Answer<unknown>): this

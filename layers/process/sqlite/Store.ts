@@ -13,12 +13,12 @@ import * as LogTable from "../../log/sqlite/LogTable.ts"
 import { type LogRows, rowsOf } from "../../log/sqlite/logRows.ts"
 import { processorFolder } from "../../log/sqlite/processorFolder.ts"
 import { createStream } from "../../log/sqlite/schema.ts"
-import type { StateRow } from "../core/Task.ts"
+import { requireSame } from "../definitionChange.ts"
 import { ProcessorStopped } from "../Runner.ts"
 import type { Progress, Store } from "../Store.ts"
-import { definitionChange } from "./definitionChange.ts"
 import { progressIn } from "./progressRow.ts"
 import { createTables } from "./schema.ts"
+import { statesIn } from "./states.ts"
 
 export interface SqliteStore extends Store {
   readonly close: () => void
@@ -36,8 +36,6 @@ export interface StoreOptions {
 
 const busyMillis = 2_000
 
-const Window = Schema.Struct({ key: Schema.String, start: Schema.Int, end: Schema.Int, state: Schema.String })
-const decodeWindow = Schema.decodeUnknownSync(Window)
 const encodeDefinition = Schema.encodeSync(Schema.fromJsonString(ProcessorDefinition))
 
 /** Appends to one stream, in the caller's transaction. */
@@ -108,12 +106,7 @@ const make = (
   }
   createTables(database)
   const known = readProgress(database, folder.log)
-  const change = known === undefined ? undefined : definitionChange(known.definition, definition)
-  if (change !== undefined) {
-    throw new ProcessorStopped(
-      `The processor ${name} cannot go on from its state: ${change}. Run floe processor rebuild ${name} to compute everything anew, or give the changed processor another name and another output stream, or change it back.`
-    )
-  }
+  if (known !== undefined) requireSame(known.definition, definition)
   const toOutput = appender(database, identity.chainId, output)
   const toLate = late === undefined ? undefined : appender(database, identity.chainId, late)
   const mark = HighWaterMark.open(folder.logHighWaterMark, logId)
@@ -121,15 +114,6 @@ const make = (
   const insertDead = database.prepare(
     "INSERT INTO dead_letters (stream, value, reason, accepted_at) VALUES (?, ?, ?, ?)"
   )
-  const put = database.prepare(`INSERT OR REPLACE INTO windows (key, start, "end", state) VALUES (?, ?, ?, ?)`)
-  const remove = database.prepare("DELETE FROM windows WHERE key = ? AND start = ?")
-  const load = database.prepare(`SELECT key, start, "end", state FROM windows WHERE key = ? ORDER BY start`)
-  const some = database.prepare(`SELECT key, start, "end", state FROM windows ORDER BY key, start LIMIT ?`)
-  const nextEnd = database.prepare(`SELECT min("end") AS "end" FROM windows`)
-  const due = database.prepare(
-    `SELECT key, start, "end", state FROM windows WHERE "end" = ? ORDER BY "end", key, start`
-  )
-  const removeEnd = database.prepare(`DELETE FROM windows WHERE "end" = ?`)
   const putProgress = database.prepare(
     "INSERT OR REPLACE INTO progress (id, next, watermark, definition) VALUES (0, ?, ?, ?)"
   )
@@ -152,31 +136,13 @@ const make = (
   record()
 
   return {
+    ...statesIn(database),
     progress: () => progress,
     begin: () => void begin.run(),
     row: toOutput.append,
     late: (record, acceptedAt) => toLate?.append(record, acceptedAt),
     dead: (value, reason, acceptedAt) => void insertDead.run(name, value, reason, acceptedAt),
     tick: ({ at, next }) => void insertTick.run(next, at),
-    put: ({ end, key, start, state }, replaced) => {
-      if (replaced !== undefined && replaced !== start) remove.run(key, replaced)
-      put.run(key, start, end, state)
-    },
-    remove: (key, start) => void remove.run(key, start),
-    load: (key) => load.all(key).map((row) => decodeWindow(row)),
-    some: (limit) => {
-      const rows: ReadonlyArray<StateRow> = some.all(limit + 1).map((row) => decodeWindow(row))
-      const last = rows[limit]
-      if (last === undefined) return { rows, isAll: true }
-      // Of the last key there may be more.
-      return { rows: rows.filter(({ key }) => key !== last.key), isAll: false }
-    },
-    nextEnd: () => {
-      const end = nextEnd.get()?.end
-      return typeof end === "number" ? end : Number.POSITIVE_INFINITY
-    },
-    due: (end) => due.iterate(end).map((row) => decodeWindow(row)),
-    removeEnd: (end) => void removeEnd.run(end),
     commit: (next) => {
       putProgress.run(next.next, Number.isFinite(next.watermark) ? next.watermark : null, text)
       commit.run()

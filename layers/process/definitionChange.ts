@@ -1,7 +1,8 @@
-import type { ProcessorDefinition } from "../../../services/ProcessorDefinition.ts"
-import type { Column, ColumnType } from "../../../services/StreamDefinition.ts"
-import { firstVersion } from "../../declaration/assignIds.ts"
-import { compareStreams } from "../../declaration/compareStreams.ts"
+import type { ProcessorDefinition } from "../../services/ProcessorDefinition.ts"
+import type { Column, ColumnType } from "../../services/StreamDefinition.ts"
+import { firstVersion } from "../declaration/assignIds.ts"
+import { compareStreams } from "../declaration/compareStreams.ts"
+import { ProcessorStopped } from "./Runner.ts"
 
 const parts = ["kind", "from", "rekeyed", "to", "window", "outOfOrder", "lateness", "ahead"] as const
 
@@ -36,4 +37,13 @@ export const definitionChange = (before: ProcessorDefinition, now: ProcessorDefi
   const asStream = ({ name, state }: ProcessorDefinition) => ({ name, columns: state, key: null, partitionBy: [] })
   const [refusal] = compareStreams([firstVersion(asStream(before), 0)], asStream(now)).refusals
   return refusal === undefined ? undefined : `the column ${refusal.path} of its state does not fit: ${refusal.sentence}`
+}
+
+/** Throws ProcessorStopped if the state that `before` made does not fit the declaration. */
+export const requireSame = (before: ProcessorDefinition, now: ProcessorDefinition) => {
+  const change = definitionChange(before, now)
+  if (change === undefined) return
+  throw new ProcessorStopped(
+    `The processor ${now.name} cannot go on from its state: ${change}. Run floe processor rebuild ${now.name} to compute everything anew, or give the changed processor another name and another output stream, or change it back.`
+  )
 }

@@ -1,0 +1,88 @@
+/**
+ * The producer of one processor and partition. Connecting it fences the one that had its `transactional.id` before, and ends
+ * what that left open. After any failure its outcome is unknown and it cannot be used any more: connect another one, and read
+ * from the topic what was committed.
+ */
+import type { Header } from "@confluentinc/kafka-javascript"
+import { Effect } from "effect"
+import { Cluster } from "../../log/kafka/Cluster.ts"
+import { ask } from "../../log/kafka/client.ts"
+import type { KafkaFailure, Reason } from "../../log/kafka/failures.ts"
+import { reasonOfLine } from "../../log/kafka/failures.ts"
+
+/** Milliseconds. The broker aborts what a dead worker left open after this, if no other worker does so sooner. */
+const transactionTimeout = 60_000
+/** Milliseconds; a broker that restarts may take longer, and then the worker begins again. */
+const callTimeout = 15_000
+const abortTimeout = 2_000
+const batchBytes = 1_000_000
+
+/** Another copy has the `transactional.id` now: librdkafka's code, and the broker's. */
+const fencedCodes = new Set<number | undefined>([-144, 47, 90])
+export const isFenced = ({ code }: KafkaFailure) => fencedCodes.has(code)
+
+export interface TransactionalProducer {
+  readonly begin: Effect.Effect<void, KafkaFailure>
+  /** Between `begin` and `commit`. A null value is a tombstone; `timestamp` in milliseconds since 1970. Throws errors of the client. */
+  readonly produce: (
+    topic: string,
+    partition: number,
+    value: Buffer | null,
+    key: Buffer | null,
+    timestamp: number,
+    headers?: ReadonlyArray<Header>
+  ) => void
+  /** Durable when it returns. */
+  readonly commit: Effect.Effect<void, KafkaFailure>
+  /** So that readers need not wait for the broker to do it. Ignores failures. */
+  readonly abort: Effect.Effect<void>
+}
+
+/** Until the scope closes; `topic` is named in failures. */
+export const connect = Effect.fnUntraced(function* (transactionalId: string, topic: string) {
+  const { kafka, config, timeout, failure } = yield* Cluster
+  let seen: Reason | undefined
+  const failed = (cause: unknown) => failure(cause, topic, seen)
+  const client = yield* Effect.try({
+    try: () =>
+      new kafka.Producer<undefined>({
+        ...config,
+        "transactional.id": transactionalId,
+        "enable.idempotence": true,
+        acks: "all",
+        "transaction.timeout.ms": Math.max(transactionTimeout, timeout + 1_000),
+        "linger.ms": 5,
+        "batch.size": batchBytes,
+        // One event can close all windows, and all of that is one transaction.
+        "queue.buffering.max.messages": 0,
+        "queue.buffering.max.kbytes": 2_000_000,
+        "allow.auto.create.topics": false
+      }),
+    catch: failed
+  })
+  client.on("event.log", ({ message }) => {
+    seen = reasonOfLine(message) ?? seen
+  })
+  // Without a listener an error event would end the process; each call reports its own failure.
+  client.on("event.error", () => {})
+  const call = (run: Parameters<typeof ask<void>>[0]) => Effect.mapError(ask<void>(run), failed)
+
+  yield* Effect.acquireRelease(
+    Effect.mapError(
+      ask((answer) => client.connect({ timeout }, answer)),
+      failed
+    ),
+    () => Effect.ignore(ask((answer) => client.disconnect(1, answer)))
+  )
+  client.setPollInBackground(true)
+  yield* call((answer) => client.initTransactions(callTimeout, answer))
+
+  const producer: TransactionalProducer = {
+    begin: call((answer) => client.beginTransaction(answer)),
+    produce: (topic, partition, value, key, timestamp, headers) =>
+      client.produce(topic, partition, value, key, timestamp, undefined, headers),
+    commit: call((answer) => client.commitTransaction(callTimeout, answer)),
+    abort: Effect.ignore(call((answer) => client.abortTransaction(abortTimeout, answer)))
+  }
+  return producer
+})

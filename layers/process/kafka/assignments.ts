@@ -1,0 +1,81 @@
+/** What a processor needs on Kafka before it can run: its streams, applied, and their topics. */
+import { Effect } from "effect"
+import type { LogCorrupt, LogUnavailable } from "../../../services/EventLog.ts"
+import { topic as topicSetting } from "../../../services/Settings.ts"
+import type { AppliedStream } from "../../../services/StreamDefinition.ts"
+import { Streams } from "../../../services/Streams.ts"
+import { deadLettersOf, stateTopicOf, topicOf } from "../../../services/Topics.ts"
+import { isFunction, optionsOf } from "../../declaration/compileProcessors.ts"
+import { Cluster, type Described } from "../../log/kafka/Cluster.ts"
+import type { KafkaFailure } from "../../log/kafka/failures.ts"
+import { plural } from "../../runtime/plural.ts"
+import { type Bound, bind } from "../bind.ts"
+import type { DeclaredProcessor } from "../openProcessor.ts"
+import { ProcessorStopped } from "../Runner.ts"
+import type { Assignment } from "./serve.ts"
+
+interface NotYet {
+  /** What it waits for: a sentence. */
+  readonly waiting: string
+}
+
+const isNotEmpty = (history: ReadonlyArray<AppliedStream>): history is Bound["history"] => history.length > 0
+
+/** Whether events of a key may be in several partitions of the input. */
+const mixesPartitions = ({ definition, processor }: DeclaredProcessor, input: AppliedStream) =>
+  (definition.kind === "window" || definition.kind === "fold") &&
+  (definition.rekeyed || isFunction(optionsOf(processor).get("key")) || input.definition.key === null)
+
+/** One for each partition of the input. Fails with ProcessorStopped if the processor can never run on these topics. */
+export const assignments = Effect.fnUntraced(function* (
+  declared: DeclaredProcessor
+): Effect.fn.Return<
+  ReadonlyArray<Assignment> | NotYet,
+  KafkaFailure | LogUnavailable | LogCorrupt | ProcessorStopped,
+  Cluster | Streams
+> {
+  const { definition, processor } = declared
+  const { from, name } = definition
+  const streams = yield* Streams
+  const { find } = yield* Cluster
+  const history = yield* streams.history(from)
+  const [output] = (yield* streams.history(definition.to)).slice(-1)
+  const [late] = definition.late === null ? [] : (yield* streams.history(definition.late)).slice(-1)
+  if (!isNotEmpty(history) || output === undefined || (definition.late !== null && late === undefined)) {
+    return { waiting: `The processor ${name} waits until its streams are applied.` }
+  }
+  const topic = topicOf(from, yield* Effect.orDie(topicSetting))
+  const names = [topic, stateTopicOf(name), deadLettersOf(name), definition.to, ...(late ? [late.definition.name] : [])]
+  const found = new Map<string, Described>()
+  for (const one of names) {
+    const described = yield* find(one)
+    if (described === undefined) {
+      return { waiting: `The processor ${name} waits until the topic ${one} exists; floe streams apply creates it.` }
+    }
+    found.set(one, described)
+  }
+  const partitionsOf = (one: string) => found.get(one)?.partitions.length ?? 0
+  const count = partitionsOf(topic)
+  const stop = (sentence: string) => Effect.fail(new ProcessorStopped(`The processor ${name} cannot run: ${sentence}`))
+  if (partitionsOf(stateTopicOf(name)) !== count) {
+    return yield* stop(
+      `the topic ${topic} has ${plural(count, "partition")}, and its state topic ${stateTopicOf(name)} has ${partitionsOf(stateTopicOf(name))}. The number of partitions of a stream with a processor is fixed: added partitions change the partition of its keys.`
+    )
+  }
+  const input = history[history.length - 1] ?? history[0]
+  if (count > 1 && mixesPartitions(declared, input)) {
+    return yield* stop(
+      `it groups the events of ${from} by something other than the stream's key, so those of a key can be in any of the ${count} partitions of its topic. Use the stream's key, or a topic of one partition.`
+    )
+  }
+  const bound = bind(processor, definition, history, output.definition)
+  const outputTopic = (stream: AppliedStream) => ({ stream, partitions: partitionsOf(stream.definition.name) })
+  return Array.from({ length: count }, (_, partition) => ({
+    bound,
+    partition,
+    topic,
+    topicId: found.get(topic)?.id ?? "",
+    output: outputTopic(output),
+    late: late === undefined ? undefined : outputTopic(late)
+  }))
+})

@@ -1,0 +1,76 @@
+/** Reads what a processor has committed to its state topic. */
+import { DatabaseSync } from "node:sqlite"
+import { Effect } from "effect"
+import { Cluster } from "../../log/kafka/Cluster.ts"
+import * as Consumer from "../../log/kafka/Consumer.ts"
+import { ProcessorStopped } from "../Runner.ts"
+import { createTables } from "../sqlite/schema.ts"
+import { statesIn } from "../sqlite/states.ts"
+import { type ProgressRecord, stateRecordOf } from "./stateRecords.ts"
+
+export interface Restored {
+  /** The open windows: a copy, which SQLite keeps in memory and, past its cache, in a file that is deleted with it. */
+  readonly database: DatabaseSync
+  readonly progress: ProgressRecord | undefined
+  /** How many times windows were closed by the clock. */
+  readonly ticks: number
+}
+
+/** KiB of the copy that stay in memory. */
+const cache = 32_768
+
+const open = () => {
+  const database = new DatabaseSync("")
+  // What fails is read from the topic again.
+  database.exec(`PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -${cache}`)
+  createTables(database)
+  return database
+}
+
+/**
+ * One partition, as it is now. Nobody else may write to it: connect the producer first. The database closes with the scope.
+ * `onBatch` runs between batches of the topic.
+ */
+export const restore = Effect.fnUntraced(function* <E>(
+  topic: string,
+  partition: number,
+  onBatch: Effect.Effect<void, E>
+) {
+  const cluster = yield* Cluster
+  const database = yield* Effect.acquireRelease(Effect.sync(open), (database) => Effect.sync(() => database.close()))
+  const states = statesIn(database)
+  const { partitions } = yield* cluster.describe(topic)
+  const bounds = yield* cluster.bounds(topic, partitions.length, "read_committed")
+  const { end, start } = bounds[partition] ?? { start: 0, end: 0 }
+  let progress: ProgressRecord | undefined
+  let ticks = 0
+
+  const read = Effect.gen(function* () {
+    const cursor = yield* (yield* Consumer.make(topic, "read_committed", 500)).open([{ partition, offset: start }])
+    let next = start
+    while (next < end) {
+      const messages = yield* cursor.next
+      database.exec("BEGIN")
+      for (const message of messages) {
+        const record = stateRecordOf(message)
+        if (record === undefined) {
+          const place = `${topic}/${partition}/${message.offset}`
+          return yield* Effect.fail(
+            new ProcessorStopped(
+              `The record at ${place} is no state of a processor: another program wrote to its topic, or a newer version of Floe.`
+            )
+          )
+        }
+        if (record._tag === "Window") states.put(record.row, undefined)
+        else if (record._tag === "Closed") states.remove(record.key, record.start)
+        else if (record._tag === "Progress") progress = record.progress
+        else if (record._tag === "Tick") ticks = Math.max(ticks, record.n + 1)
+      }
+      database.exec("COMMIT")
+      next = Math.max(next, (messages.at(-1)?.offset ?? -1) + 1, cursor.ended.get(partition) ?? 0)
+      yield* onBatch
+    }
+  })
+  if (start < end) yield* Effect.scoped(read)
+  return { database, progress, ticks } satisfies Restored
+})

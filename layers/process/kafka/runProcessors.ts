@@ -1,0 +1,125 @@
+/**
+ * Runs the processors of a module over Kafka's log: each partition of each input by itself. Of several copies of this program
+ * one works on a partition, and the others wait.
+ */
+import { randomUUID } from "node:crypto"
+import { mkdirSync } from "node:fs"
+import { Cause, Effect, Exit, Layer } from "effect"
+import type { Streams } from "../../../services/Streams.ts"
+import { stateTopicOf } from "../../../services/Topics.ts"
+import { Cluster } from "../../log/kafka/Cluster.ts"
+import { KafkaFailure } from "../../log/kafka/failures.ts"
+import * as StreamsLayer from "../../log/kafka/Streams.ts"
+import type { Beat } from "../Beat.ts"
+import { inOrder } from "../inOrder.ts"
+import type { DeclaredProcessor } from "../openProcessor.ts"
+import { ProcessorStopped } from "../Runner.ts"
+import { watch } from "../watch.ts"
+import { assignments } from "./assignments.ts"
+import { type Assignment, serve } from "./serve.ts"
+import { silence, silenceMillis } from "./silence.ts"
+import { isFenced } from "./TransactionalProducer.ts"
+
+const lookInterval = "500 millis"
+/** Milliseconds. */
+const longestSilence = 48_000
+
+const messageOf = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause))
+
+interface RunOptions {
+  readonly isDraining: () => boolean
+  /** Those that do not run, and why: sentences. */
+  readonly stopped: Readonly<Record<string, string>>
+  /** For the report of a function that does not return. */
+  readonly folder: string
+}
+
+interface Shared {
+  readonly id: string
+  readonly beat: Beat
+  readonly index: number
+  readonly isDraining: () => boolean
+}
+
+/** Until it is draining, or the processor is stopped. */
+const worker = Effect.fnUntraced(function* (assignment: Assignment, shared: Shared) {
+  const { bound, partition } = assignment
+  const { name } = bound.definition
+  const what = `The processor ${name}, partition ${partition},`
+  let isFailing = false
+  let patience = silenceMillis
+  while (!shared.isDraining()) {
+    yield* silence(stateTopicOf(name), partition, patience, shared.isDraining)
+    if (shared.isDraining()) return
+    let committed = 0
+    const exit = yield* serve(assignment, {
+      ...shared,
+      onReady: Effect.suspend(() => {
+        const goesOn = isFailing
+        isFailing = false
+        return Effect.log(`${what} ${goesOn ? "goes on" : "works"}.`)
+      }),
+      onCommit: (events) => {
+        committed += events
+      }
+    }).pipe(Effect.scoped, Effect.exit)
+    if (Exit.isSuccess(exit)) return
+    const cause = Cause.squash(exit.cause)
+    if (cause instanceof ProcessorStopped) return yield* Effect.logError(cause.message)
+    if (cause instanceof KafkaFailure && isFenced(cause)) {
+      // Two copies of which none gets through a transaction in this time would fence each other without end.
+      patience = committed > 0 ? silenceMillis : Math.min(longestSilence, 2 * patience)
+      yield* Effect.logInfo(`${what} waits: another copy has taken it over.`)
+      continue
+    }
+    patience = silenceMillis
+    if (!isFailing) yield* Effect.logWarning(`${what} cannot go on: ${messageOf(cause)} Retrying until it works.`)
+    isFailing = true
+  }
+})
+
+/** Waits for the processor's streams and topics, then runs its partitions. */
+const processor = Effect.fnUntraced(function* (declared: DeclaredProcessor, shared: Shared) {
+  let told = ""
+  while (!shared.isDraining()) {
+    const found = yield* Effect.exit(assignments(declared))
+    if (Exit.isSuccess(found) && !("waiting" in found.value)) {
+      return yield* Effect.forEach(found.value, (one) => worker(one, shared), {
+        concurrency: "unbounded",
+        discard: true
+      })
+    }
+    const cause = Exit.isSuccess(found) ? undefined : Cause.squash(found.cause)
+    if (cause instanceof ProcessorStopped) return yield* Effect.logError(cause.message)
+    const sentence =
+      Exit.isSuccess(found) && "waiting" in found.value
+        ? found.value.waiting
+        : `The processor ${declared.definition.name} cannot start: ${messageOf(cause)} Retrying until it works.`
+    if (sentence !== told) yield* Effect.logInfo(sentence)
+    told = sentence
+    yield* Effect.sleep(lookInterval)
+  }
+})
+
+const run = Effect.fnUntraced(function* (
+  declared: ReadonlyArray<DeclaredProcessor>,
+  { folder, isDraining, stopped }: RunOptions
+): Effect.fn.Return<void, never, Cluster | Streams> {
+  mkdirSync(folder, { recursive: true })
+  const ordered = inOrder(declared.map(({ definition }) => definition))
+  const beat = watch(folder, ordered)
+  const id = randomUUID()
+  const running = ordered.flatMap((definition, index) => {
+    const one = declared.find((one) => one.definition === definition)
+    return one === undefined || stopped[definition.name] !== undefined
+      ? []
+      : [processor(one, { id, beat, index, isDraining })]
+  })
+  yield* Effect.all(running, { concurrency: "unbounded", discard: true })
+  // All of them are stopped: the process stays, so that it is not started again.
+  while (!isDraining()) yield* Effect.sleep(lookInterval)
+})
+
+/** Runs until `isDraining`, and ends with the transactions that are open then. Fails without the Kafka client, or with wrong settings. */
+export const runOnKafka = (declared: ReadonlyArray<DeclaredProcessor>, options: RunOptions) =>
+  Effect.provide(run(declared, options), StreamsLayer.layer.pipe(Layer.provideMerge(Cluster.layer)))

@@ -1,0 +1,65 @@
+/**
+ * The records of a processor's state topic. `window/<start>/<key>` is an open window, or with start 0 a key of a fold, with a
+ * tombstone once it is closed; `progress` how far the input is processed; `tick/<n>` a moment at which windows were closed by
+ * the clock; `heartbeat` the copy that works.
+ */
+import type { Message } from "@confluentinc/kafka-javascript"
+import { Option, Schema } from "effect"
+import { ProcessorDefinition } from "../../../services/ProcessorDefinition.ts"
+import type { StateRow } from "../core/Task.ts"
+
+const ProgressRecord = Schema.Struct({
+  /** Offset of the next event of the input's partition. */
+  next: Schema.Int,
+  /** Milliseconds since 1970; null before the first event, and without windows. */
+  watermark: Schema.NullOr(Schema.Int),
+  /** The id of the input's topic; a recreated topic has another. */
+  input: Schema.String,
+  definition: ProcessorDefinition
+})
+export type ProgressRecord = typeof ProgressRecord.Type
+
+const TickRecord = Schema.Struct({ next: Schema.Int, at: Schema.Int })
+
+const progressText = Schema.fromJsonString(ProgressRecord)
+const decodeProgress = Schema.decodeUnknownOption(progressText)
+const encodeProgress = Schema.encodeSync(progressText)
+const decodeTick = Schema.decodeUnknownOption(Schema.fromJsonString(TickRecord))
+
+export const windowKey = (key: string, start: number) => Buffer.from(`window/${start}/${key}`)
+export const windowValue = ({ end, state }: StateRow) => Buffer.from(`{"end":${end},"state":${state}}`)
+export const progressKey = Buffer.from("progress")
+export const progressValue = (record: ProgressRecord) => Buffer.from(encodeProgress(record))
+export const tickKey = (n: number) => Buffer.from(`tick/${n}`)
+export const tickValue = (tick: typeof TickRecord.Type) => Buffer.from(JSON.stringify(tick))
+export const heartbeatKey = Buffer.from("heartbeat")
+export const heartbeatValue = (id: string, count: number) => Buffer.from(JSON.stringify({ id, count }))
+
+export type StateRecord =
+  | { readonly _tag: "Window"; readonly row: StateRow }
+  | { readonly _tag: "Closed"; readonly key: string; readonly start: number }
+  | { readonly _tag: "Progress"; readonly progress: ProgressRecord }
+  | { readonly _tag: "Tick"; readonly n: number; readonly tick: typeof TickRecord.Type }
+  | { readonly _tag: "Heartbeat" }
+
+const windowOf = (start: number, key: string, value: string | undefined): StateRecord | undefined => {
+  if (value === undefined) return { _tag: "Closed", key, start }
+  const [, end, state] = /^\{"end":(-?\d{1,17}),"state":(\{.*\})\}$/s.exec(value) ?? []
+  return state === undefined ? undefined : { _tag: "Window", row: { key, start, end: Number(end), state } }
+}
+
+/** Undefined for what cannot be read. */
+export const stateRecordOf = ({ key, value }: Message): StateRecord | undefined => {
+  const name = key?.toString() ?? ""
+  const text = value?.toString()
+  const [, start, windowKey] = /^window\/(-?\d{1,17})\/(.*)$/s.exec(name) ?? []
+  if (windowKey !== undefined) return windowOf(Number(start), windowKey, text)
+  if (name === "heartbeat") return { _tag: "Heartbeat" }
+  if (name === "progress") {
+    const progress = Option.getOrUndefined(decodeProgress(text))
+    return progress === undefined ? undefined : { _tag: "Progress", progress }
+  }
+  const [, n] = /^tick\/(\d{1,15})$/.exec(name) ?? []
+  const tick = n === undefined ? undefined : Option.getOrUndefined(decodeTick(text))
+  return tick === undefined ? undefined : { _tag: "Tick", n: Number(n), tick }
+}

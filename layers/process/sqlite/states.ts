@@ -1,0 +1,41 @@
+/** The open windows of a processor in SQLite: those of its file, or a copy of what Kafka has. */
+import type { DatabaseSync } from "node:sqlite"
+import { Schema } from "effect"
+import type { StateRow, States } from "../core/Task.ts"
+
+const Window = Schema.Struct({ key: Schema.String, start: Schema.Int, end: Schema.Int, state: Schema.String })
+const decodeWindow = Schema.decodeUnknownSync(Window)
+
+/** Throws errors of SQLite. The database has the tables of `createTables`. */
+export const statesIn = (database: DatabaseSync): States => {
+  const put = database.prepare(`INSERT OR REPLACE INTO windows (key, start, "end", state) VALUES (?, ?, ?, ?)`)
+  const remove = database.prepare("DELETE FROM windows WHERE key = ? AND start = ?")
+  const load = database.prepare(`SELECT key, start, "end", state FROM windows WHERE key = ? ORDER BY start`)
+  const some = database.prepare(`SELECT key, start, "end", state FROM windows ORDER BY key, start LIMIT ?`)
+  const nextEnd = database.prepare(`SELECT min("end") AS "end" FROM windows`)
+  const due = database.prepare(
+    `SELECT key, start, "end", state FROM windows WHERE "end" = ? ORDER BY "end", key, start`
+  )
+  const removeEnd = database.prepare(`DELETE FROM windows WHERE "end" = ?`)
+  return {
+    put: ({ end, key, start, state }, replaced) => {
+      if (replaced !== undefined && replaced !== start) remove.run(key, replaced)
+      put.run(key, start, end, state)
+    },
+    remove: (key, start) => void remove.run(key, start),
+    load: (key) => load.all(key).map((row) => decodeWindow(row)),
+    some: (limit) => {
+      const rows: ReadonlyArray<StateRow> = some.all(limit + 1).map((row) => decodeWindow(row))
+      const last = rows[limit]
+      if (last === undefined) return { rows, isAll: true }
+      // Of the last key there may be more.
+      return { rows: rows.filter(({ key }) => key !== last.key), isAll: false }
+    },
+    nextEnd: () => {
+      const end = nextEnd.get()?.end
+      return typeof end === "number" ? end : Number.POSITIVE_INFINITY
+    },
+    due: (end) => due.iterate(end).map((row) => decodeWindow(row)),
+    removeEnd: (end) => void removeEnd.run(end)
+  }
+}

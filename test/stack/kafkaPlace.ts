@@ -1,0 +1,114 @@
+/** Topics of their own for a random processor, on the broker of FLOE_KAFKA_BROKERS: a place of `randomRun`. */
+import { randomUUID } from "node:crypto"
+import type { Message } from "@confluentinc/kafka-javascript"
+import { Effect, Exit, Scope } from "effect"
+import { Cluster } from "../../layers/log/kafka/Cluster.ts"
+import * as Consumer from "../../layers/log/kafka/Consumer.ts"
+import type { StateRow } from "../../layers/process/core/Task.ts"
+import * as Restore from "../../layers/process/kafka/restore.ts"
+import * as KafkaStore from "../../layers/process/kafka/Store.ts"
+import { stateRecordOf } from "../../layers/process/kafka/stateRecords.ts"
+import * as TransactionalProducer from "../../layers/process/kafka/TransactionalProducer.ts"
+import type { Progress, Tick } from "../../layers/process/Store.ts"
+import type { AppliedStream } from "../../services/StreamDefinition.ts"
+import { deadLettersOf, stateTopicOf } from "../../services/Topics.ts"
+import { Crash, type Place } from "../process/randomRun.ts"
+import { create, remove } from "./kafkaTopic.ts"
+
+/** All committed messages of partition 0. */
+export const committed = Effect.fnUntraced(function* (topic: string) {
+  const [{ end, start } = { end: 0, start: 0 }] = yield* (yield* Cluster).bounds(topic, 1, "read_committed")
+  const messages: Array<Message> = []
+  if (start === end) return messages
+  const cursor = yield* (yield* Consumer.make(topic, "read_committed")).open([{ partition: 0, offset: start }])
+  while ((cursor.ended.get(0) ?? 0) < end) messages.push(...(yield* cursor.next))
+  return messages
+}, Effect.scoped)
+
+const logged = Effect.fnUntraced(function* (topic: string) {
+  return (yield* committed(topic)).map(({ timestamp, value }) => ({
+    record: String(value),
+    acceptedAt: timestamp ?? Number.NaN
+  }))
+})
+
+const stateOf = Effect.fnUntraced(function* (topic: string) {
+  const states = new Map<string, StateRow>()
+  const ticks: Array<Tick> = []
+  let progress: Progress = { next: 0, watermark: Number.NEGATIVE_INFINITY }
+  for (const message of yield* committed(topic)) {
+    const record = stateRecordOf(message)
+    if (record?._tag === "Window") states.set(String(message.key), record.row)
+    if (record?._tag === "Closed") states.delete(String(message.key))
+    if (record?._tag === "Tick") ticks[record.n] = record.tick
+    if (record?._tag === "Progress") {
+      progress = { next: record.progress.next, watermark: record.progress.watermark ?? Number.NEGATIVE_INFINITY }
+    }
+  }
+  const inOrder = (a: StateRow, b: StateRow) =>
+    Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)) || a.start - b.start
+  return { states: [...states.values()].sort(inOrder), ticks, progress }
+})
+
+const named = (stream: AppliedStream, name: string): KafkaStore.OutputTopic => ({
+  stream: { ...stream, definition: { ...stream.definition, name } },
+  partitions: 1
+})
+
+/** Every worker but the last is thrown away in mid-transaction: nothing of it is closed before the next one has the place. */
+export const kafkaPlace = Effect.gen(function* () {
+  const context = yield* Effect.context<Cluster>()
+  const run = <A, E>(effect: Effect.Effect<A, E, Cluster>) => Effect.runPromise(Effect.provideContext(effect, context))
+  const name = `kproc_${randomUUID().replaceAll("-", "_")}`
+  const [rows, late] = [`${name}_rows`, `${name}_late`]
+  for (const topic of [rows, late, stateTopicOf(name), deadLettersOf(name)]) {
+    yield* Effect.acquireRelease(create(topic, 1), () => Effect.ignore(remove(topic)))
+  }
+  const workers: Array<Scope.Closeable> = []
+  yield* Effect.addFinalizer(() => Effect.forEach(workers, (scope) => Scope.close(scope, Exit.void)))
+  let producer: TransactionalProducer.TransactionalProducer | undefined
+  let ticks = 0
+  let commits = 0
+
+  const place: Place = {
+    since1970: true,
+    open: (definition, output, lateStream) =>
+      run(
+        Effect.gen(function* () {
+          const scope = yield* Scope.make()
+          workers.push(scope)
+          return yield* Effect.gen(function* () {
+            const connected = yield* TransactionalProducer.connect(`floe-${name}-0`, rows)
+            const restored = yield* Restore.restore(stateTopicOf(name), 0, Effect.void)
+            producer = connected
+            ticks = restored.ticks
+            return KafkaStore.make({
+              definition: { ...definition, name },
+              partition: 0,
+              input: "the topic",
+              output: named(output, rows),
+              late: named(lateStream, late),
+              restored,
+              produce: connected.produce
+            })
+          }).pipe(Scope.provide(scope))
+        })
+      ),
+    begin: () => run(producer?.begin ?? Effect.void),
+    commit: async () => {
+      await run(producer?.commit ?? Effect.void)
+      // Dies after the commit, before it has noticed it.
+      if (++commits % 7 === 0) throw new Crash()
+      ticks = (await run(stateOf(stateTopicOf(name)))).ticks.length
+    },
+    ticks: () => ticks,
+    content: () =>
+      run(
+        Effect.gen(function* () {
+          const state = yield* stateOf(stateTopicOf(name))
+          return { ...state, rows: yield* logged(rows), late: yield* logged(late) }
+        })
+      )
+  }
+  return place
+})

@@ -20,6 +20,8 @@ export const ProcessorDefinition = Schema.Struct({
   from: Schema.String,
   /** Whether it reads through `Processor.rekey`. */
   rekeyed: Schema.Boolean,
+  /** Present if a function gives its key, and not the `key` column of the stream. */
+  ownKey: Schema.optionalKey(Schema.Literal(true)),
   /** The stream that it writes. */
   to: Schema.String,
   /** The stream of late events; null without windows. */

@@ -4,6 +4,7 @@
  */
 import { Context, type Effect, Schema } from "effect"
 import type { LogCorrupt, LogUnavailable } from "./EventLog.ts"
+import type { ProcessorDefinition } from "./ProcessorDefinition.ts"
 import type { AppliedStream } from "./StreamDefinition.ts"
 
 export class NoSuchStream extends Schema.TaggedError<NoSuchStream>()("NoSuchStream", {
@@ -33,5 +34,9 @@ export class Streams extends Context.Service<
     readonly withdraw: (name: string) => Effect.Effect<void, LogUnavailable | LogCorrupt>
     /** The versions that were begun and not recorded: one is being applied now, or died half-way. */
     readonly pending: Effect.Effect<ReadonlyArray<AppliedStream>, LogUnavailable | LogCorrupt>
+    /** The processors that were applied, by name; none where each keeps its definition with its state. */
+    readonly processors: Effect.Effect<ReadonlyArray<ProcessorDefinition>, LogUnavailable | LogCorrupt>
+    /** Durable when it returns. A no-op where each keeps its definition with its state. */
+    readonly recordProcessor: (processor: ProcessorDefinition) => Effect.Effect<void, LogUnavailable | LogCorrupt>
   }
 >()("floe/services/Streams") {}

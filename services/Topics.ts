@@ -30,6 +30,8 @@ export interface WantedTopic {
   readonly name: string
   readonly partitions: number
   readonly replication: number
+  /** Only the newest record of each key is kept; otherwise every record is. */
+  readonly isCompacted?: boolean
 }
 
 export interface TopicDescription {

@@ -70,17 +70,6 @@ export const read = Effect.fn("Declaration.read")(function* (file: string) {
   return answer.compiled
 })
 
-/** As `read`, for programs that apply the declaration: fails with a sentence if it declares what the profile cannot run. */
-export const readToApply = Effect.fn("Declaration.readToApply")(function* (file: string) {
-  const compiled = yield* read(file)
-  const { processors = [] } = compiled
-  if (processors.length === 0 || (yield* Settings.profile) === "embedded") return compiled
-  const names = processors.map(({ name }) => name).join(", ")
-  const subject = processors.length === 1 ? `the processor ${names} needs` : `the processors ${names} need`
-  const sentence = `${subject} the embedded profile for now, but FLOE_PROFILE is distributed; remove ${processors.length === 1 ? "it" : "them"} from the declaration, or use the embedded profile`
-  return yield* new DeclarationInvalid({ file, sentences: [sentence] })
-})
-
 class NoDeclaration extends Schema.TaggedError<NoDeclaration>()("NoDeclaration", {}) {
   override get message() {
     return "There is no floe.streams.ts or floe.streams.json in this folder; floe streams init writes an example, and FLOE_STREAMS names another file."

@@ -68,7 +68,10 @@ const created = (wanted: StreamDefinition, profile: Profile): StreamPlan => ({
     columns: wanted.columns.map((column) => ({ ...column, required: false }))
   }).changes,
   ...made(wanted, profile),
-  endpoint: [`accepts events at POST /streams/${wanted.name}/events`],
+  endpoint:
+    wanted.writer === undefined
+      ? [`accepts events at POST /streams/${wanted.name}/events`]
+      : [`rejects events of clients; the processor ${wanted.writer} writes it`],
   refusals: []
 })
 

@@ -78,7 +78,7 @@ const startStreams = Effect.fnUntraced(function* <E>(
 const start = Effect.fn("Declaration.start")(function* <E>(tables: Layer.Layer<TableEvolution, E>) {
   const found = yield* Declaration.find
   if (Option.isSome(found)) {
-    const { streams } = yield* Declaration.readToApply(found.value)
+    const { streams } = yield* Declaration.read(found.value)
     yield* startStreams(found.value, streams, tables)
   }
   const hasBuiltIn = (yield* Settings.profile) === "embedded" && (yield* Settings.weatherHourly)

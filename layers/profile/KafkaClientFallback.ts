@@ -29,7 +29,9 @@ export const streams = StreamsLayer.layer.pipe(
         pending: missing,
         begin: () => missing,
         withdraw: () => missing,
-        record: () => missing
+        record: () => missing,
+        processors: missing,
+        recordProcessor: () => missing
       })
     )
   })

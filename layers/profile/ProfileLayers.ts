@@ -10,6 +10,7 @@ import type { DeadLetters } from "../../services/DeadLetters.ts"
 import type { EventLog, EventLogReader } from "../../services/EventLog.ts"
 import type { LogTarget } from "../../services/LogTarget.ts"
 import type { Maintenance } from "../../services/Maintenance.ts"
+import type { ProcessorEvolution } from "../../services/ProcessorEvolution.ts"
 import type { ProcessorRebuild } from "../../services/ProcessorRebuild.ts"
 import type { Query } from "../../services/Query.ts"
 import type { Rebuild } from "../../services/Rebuild.ts"
@@ -67,8 +68,8 @@ export interface ProfileLayers {
     unknown
   >
   readonly checks: Layer.Layer<Checks, unknown>
-  /** The columns of streams' tables, to change them, and the streams. */
-  readonly evolution: Layer.Layer<Streams | TableEvolution, unknown>
+  /** The columns of streams' tables, to change them, the streams, and the processors. */
+  readonly evolution: Layer.Layer<ProcessorEvolution | Streams | TableEvolution, unknown>
   /** The files of the table. */
   readonly storage: Layer.Layer<Storage, unknown>
   /** Copies of the data folder. */

@@ -18,6 +18,7 @@ import { ProcessorReports } from "../process/ProcessorReports.ts"
 import * as WatchClock from "../runtime/watchClock.ts"
 import * as Connector from "../sink/connect/Connector.ts"
 import * as ConnectorFilter from "../sink/connect/connectorFilter.ts"
+import * as ProcessorEvolution from "../sink/connect/ProcessorEvolution.ts"
 import * as Rebuild from "../sink/connect/Rebuild.ts"
 import * as SinkCommits from "../sink/connect/SinkCommits.ts"
 import * as TableEvolution from "../sink/connect/TableEvolution.ts"
@@ -36,7 +37,7 @@ const logReader = EventLogReader.layer(recognizing).pipe(Layer.provide(KafkaClie
 /** Without the Kafka client it does not know how far the log is in the table. */
 const weatherReader = TableReader.at("weather").pipe(Layer.provide([Query.layer, KafkaClientFallback.sinkCommits]))
 
-const evolution = TableEvolution.layer.pipe(
+const evolution = Layer.merge(TableEvolution.layer, ProcessorEvolution.layer).pipe(
   Layer.provideMerge(KafkaClientFallback.streams),
   Layer.provide([KafkaClientFallback.topics, ConsumerGroups.layer, Connector.layer, Query.layer])
 )

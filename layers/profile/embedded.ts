@@ -1,5 +1,6 @@
 /** The layers of the embedded profile: npm alone, one data folder. */
-import { Layer } from "effect"
+import { Effect, Layer } from "effect"
+import { ProcessorEvolution } from "../../services/ProcessorEvolution.ts"
 import * as LogTarget from "../ingest/embeddedTarget.ts"
 import * as ServerAddress from "../ingest/ServerAddress.ts"
 import * as DeadLetters from "../log/sqlite/DeadLetters.ts"
@@ -38,6 +39,11 @@ const logToRead = EventLogReader.layer.pipe(Layer.provide(layerToRead))
 const streamsToRead = Streams.layer.pipe(Layer.provide(layerToRead))
 const streamSinks = StreamSinks.layer.pipe(Layer.provide([leases, layerToRead]))
 const tableEvolution = TableEvolution.layer.pipe(Layer.provide([leases, layerToRead]))
+/** A processor makes its file when it starts. */
+const noProcessorEvolution = Layer.succeed(
+  ProcessorEvolution,
+  ProcessorEvolution.of({ inspect: () => Effect.undefined, bringTo: () => Effect.void })
+)
 const query = Query.layer.pipe(Layer.provide([leases, streamsToRead, layerToRead]))
 const tableReader = (table: string) => TableReader.at(table).pipe(Layer.provide([leases, layerToRead]))
 
@@ -88,7 +94,7 @@ export const layers = {
       layerToRead
     ])
   ),
-  evolution: Layer.merge(streamsToRead, tableEvolution),
+  evolution: Layer.mergeAll(streamsToRead, tableEvolution, noProcessorEvolution),
   storage: Storage.layer.pipe(Layer.provide(layerToRead)),
   backup: Backup.layer.pipe(Layer.provide([leases, layerToRead])),
   connector,

@@ -37,37 +37,32 @@ describe("the commands of the distributed profile", () => {
     })
   )
 
-  it.live("refuse a declaration with processors before they create anything", () =>
+  it.live("check refuses a processor whose key is in several partitions", () =>
     Effect.gen(function* () {
       const cwd = yield* temporaryFolder
       writeFileSync(
         join(cwd, "floe.streams.ts"),
-        `import { Processor, Stream } from "floe"
+        `import { Column, Processor, Stream } from "floe"
 import { Schema } from "effect"
 export const A = Stream.make("a", { schema: Schema.Struct({ x: Schema.String }) })
-export const B = Stream.make("b", { schema: A.schema })
-export const Copy = Processor.filter("copy", { from: A, to: B, keep: () => true })`
+export const B = Stream.make("b", { schema: Schema.Struct({ x: Schema.String, n: Column.int }) })
+export const Counts = Processor.fold("counts", {
+  from: A, to: B, key: ({ x }) => x, state: Schema.Struct({ n: Column.int }), zero: { n: 0 },
+  add: ({ n }) => ({ n: n + 1 }), emit: (x, s) => s && { x, n: s.n }
+})`
       )
-      // Whatever they asked for would be answered, and noticed.
-      const requests: Array<string> = []
-      const { base } = yield* serving(({ method, url }) => {
-        requests.push(`${method} ${url}`)
-        return { status: 500, body: "" }
-      })
-      const env = {
-        FLOE_PROFILE: "distributed",
-        FLOE_CONNECT_URL: base,
-        FLOE_TRINO_URL: base,
-        FLOE_KAFKA_BROKERS: `localhost:${yield* freePort}`,
-        FLOE_PORT: String(yield* freePort)
-      }
-      const sentence =
-        "floe.streams.ts: the processor copy needs the embedded profile for now, but FLOE_PROFILE is distributed; remove it from the declaration, or use the embedded profile.\n"
-      for (const args of [["streams", "plan"], ["streams", "apply"], ["setup"]]) {
-        const { code, err } = yield* inProfile(args, env, { cwd })
-        assert.deepStrictEqual([args, code, err], [args, 1, sentence])
-      }
-      assert.deepStrictEqual(requests, [])
+      const check = (env: Record<string, string>) => inProfile(["streams", "check"], env, { cwd })
+      const distributed = { FLOE_PROFILE: "distributed" }
+      const { code, err } = yield* check({ ...distributed, FLOE_PARTITIONS: "4" })
+      assert.deepStrictEqual(
+        [code, err],
+        [
+          1,
+          "floe.streams.ts: processor counts, option key: the topic of a has 4 partitions, and events of one key would be in several of them; declare a stream with that key, or one with one partition (FLOE_PARTITIONS=1 when its topic is created).\n"
+        ]
+      )
+      assert.strictEqual((yield* check({ ...distributed, FLOE_PARTITIONS: "1" })).code, 0)
+      assert.strictEqual((yield* check({ FLOE_PARTITIONS: "4" })).code, 0)
     })
   )
 

@@ -1,5 +1,6 @@
 import { Effect, Stream } from "effect"
 import { Command } from "effect/cli"
+import { ProcessorEvolution } from "../../../services/ProcessorEvolution.ts"
 import { profile } from "../../../services/Settings.ts"
 import type { AppliedStream } from "../../../services/StreamDefinition.ts"
 import { Streams } from "../../../services/Streams.ts"
@@ -7,6 +8,7 @@ import { type BegunChange, type EvolutionFailed, TableEvolution } from "../../..
 import * as Declaration from "../../declaration/Declaration.ts"
 import { sentenceOf } from "../../declaration/Fault.ts"
 import { planStreams } from "../../declaration/planStreams.ts"
+import { planProcessor } from "../../process/planProcessors.ts"
 import * as Profile from "../../profile/Profile.ts"
 import { applyStream, bringIn, dropUndeclared, tableRefusal } from "../../sink/applyStream.ts"
 import { colorize } from "../terminal/colorize.ts"
@@ -31,7 +33,7 @@ const concurrency = 4
 /** The declaration that is to be applied. */
 export const declared = Effect.gen(function* () {
   const file = yield* Declaration.required
-  return { file, compiled: yield* Declaration.readToApply(file) }
+  return { file, compiled: yield* Declaration.read(file) }
 })
 export type Declared = Effect.Success<typeof declared>
 
@@ -84,11 +86,17 @@ export const planned = Effect.fnUntraced(function* (
     }),
     { concurrency }
   )
-  if (!json) yield* print(Stream.make(renderPlan(plans, yield* colorize, isApplied)))
-  const sentences = plans.flatMap(({ refusals }) => refusals)
+  const { inspect: inspectProcessor } = yield* ProcessorEvolution
+  const processors = yield* Effect.forEach(compiled.processors ?? [], (processor) =>
+    Effect.map(retried(wait)(inspectProcessor(processor)), (state) =>
+      state === undefined ? [] : [planProcessor(processor, state, compiled.streams)]
+    )
+  ).pipe(Effect.map((plans) => plans.flat()))
+  if (!json) yield* print(Stream.make(renderPlan(plans, processors, yield* colorize, isApplied)))
+  const sentences = [...plans, ...processors].flatMap(({ refusals }) => refusals)
   const possible =
     sentences.length > 0 ? Effect.fail(new Declaration.DeclarationInvalid({ file, sentences })) : Effect.void
-  return { plans, possible, completed, histories }
+  return { plans, processors, possible, completed, histories }
 })
 
 interface Options {
@@ -100,10 +108,11 @@ interface Options {
 /** Applies the declaration, and prints the plan and what was applied. */
 export const applyDeclared = Effect.fn("floe streams apply")(function* (wanted: Declared, { json, wait = 0 }: Options) {
   yield* retried(wait)((yield* TableEvolution).exclusive)
-  const { plans, possible, completed, histories } = yield* planned(wanted, json, true, wait)
+  const { plans, processors, possible, completed, histories } = yield* planned(wanted, json, true, wait)
   const { compiled } = wanted
   yield* possible
-  const applied = completed.filter(({ stream }) => plans.find((plan) => plan.stream === stream)?.action === "none")
+  const applied: Array<{ readonly stream: string; readonly version: number } | { readonly processor: string }> =
+    completed.filter(({ stream }) => plans.find((plan) => plan.stream === stream)?.action === "none")
   const { restore } = yield* TableEvolution
   yield* Effect.forEach(
     compiled.streams.entries(),
@@ -125,6 +134,17 @@ export const applyDeclared = Effect.fn("floe streams apply")(function* (wanted: 
   )
   const ended = yield* dropUndeclared(new Set(compiled.streams.map(({ name }) => name)))
   if (!json) yield* print(Stream.fromIterable(ended.map((sentence) => `${sentence}\n`)))
+  // After their streams: a processor that finds its state's topic has all that it writes to.
+  const { bringTo } = yield* ProcessorEvolution
+  for (const processor of compiled.processors ?? []) {
+    const { name } = processor
+    const plan = processors.find((plan) => plan.processor === name)
+    if (plan === undefined) continue
+    yield* withWorkProgress((onProgress) => retried(wait)(bringTo(processor, onProgress)))
+    if (plan.action === "none") continue
+    applied.push({ processor: name })
+    if (!json) yield* print(Stream.make(`Applied: the processor ${name}.\n`))
+  }
   if (json) yield* printJson(applied)
 }, Effect.scoped)
 

@@ -1,5 +1,6 @@
 /** `floe streams plan`, for people. */
 import type { StreamPlan } from "../../declaration/planStreams.ts"
+import type { ProcessorPlan } from "../../process/planProcessors.ts"
 import type { Colorize } from "./colorize.ts"
 
 const signs = { add: "+", remove: "-", change: "~", rename: "~" } as const
@@ -27,16 +28,30 @@ const render = (plan: StreamPlan, paint: Colorize) => {
   ].join("\n")
 }
 
+const headings = { create: "new", change: "changed", none: "no changes" } as const
+
+const renderProcessor = ({ action, effects, processor, refusals }: ProcessorPlan) =>
+  [
+    `processor ${processor}: ${headings[action]}`,
+    ...(refusals.length > 0 ? [] : effects.map((effect) => `  ${effect}`))
+  ].join("\n")
+
 /** Of `plan`; `apply` goes on to make the changes. */
-const summary = (plans: ReadonlyArray<StreamPlan>, isApplied: boolean) => {
+const summary = (plans: ReadonlyArray<StreamPlan>, processors: ReadonlyArray<ProcessorPlan>, isApplied: boolean) => {
+  if (processors.some(({ refusals }) => refusals.length > 0)) return "Not possible:"
   if (plans.some(({ refusals }) => refusals.length > 0)) return "Not possible:"
-  const changed = plans.some(({ action }) => action === "change")
-  const created = plans.some(({ action }) => action === "create")
+  const changed = [...plans, ...processors].some(({ action }) => action === "change")
+  const created = [...plans, ...processors].some(({ action }) => action === "create")
   if (isApplied && (changed || created)) return "Applying these changes."
   const isDistributed = plans.some(({ connector }) => connector !== undefined)
   if (changed || (created && isDistributed)) return "Run floe streams apply to make these changes."
   return created ? "The server creates new streams when it starts." : "Nothing to do: the log matches the declaration."
 }
 
-export const renderPlan = (plans: ReadonlyArray<StreamPlan>, paint: Colorize, isApplied: boolean) =>
-  `${[...plans.map((plan) => render(plan, paint)), summary(plans, isApplied)].join("\n\n")}\n`
+export const renderPlan = (
+  plans: ReadonlyArray<StreamPlan>,
+  processors: ReadonlyArray<ProcessorPlan>,
+  paint: Colorize,
+  isApplied: boolean
+) =>
+  `${[...plans.map((plan) => render(plan, paint)), ...processors.map(renderProcessor), summary(plans, processors, isApplied)].join("\n\n")}\n`

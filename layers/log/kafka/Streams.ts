@@ -1,6 +1,7 @@
 /** The streams of Kafka's log, in a compacted topic with a record for each version. Who writes it holds the lock of `apply`. */
 import { Effect, Layer } from "effect"
 import { LogUnavailable } from "../../../services/EventLog.ts"
+import type { ProcessorDefinition } from "../../../services/ProcessorDefinition.ts"
 import { replication } from "../../../services/Settings.ts"
 import type { AppliedStream } from "../../../services/StreamDefinition.ts"
 import { NoSuchStream, Streams } from "../../../services/Streams.ts"
@@ -12,7 +13,7 @@ import { codes, type KafkaFailure, unavailable } from "./failures.ts"
 import * as Producer from "./Producer.ts"
 import * as StreamsFollower from "./StreamsFollower.ts"
 import { sendOne } from "./sendOne.ts"
-import { pendingKey, type StreamHistories, valueOf, versionKey } from "./streamRecords.ts"
+import { pendingKey, processorKey, processorValue, type StreamHistories, valueOf, versionKey } from "./streamRecords.ts"
 
 /** Milliseconds; a broker that has just started takes a second or two to create a topic. */
 const createTimeout = 10_000
@@ -90,6 +91,11 @@ const make = Effect.fnUntraced(function* (topic: string) {
       yield* Effect.mapError(create, unavailable("streams"))
       yield* assertNext(stream)
       yield* write([[pendingKey(stream.definition.name), valueOf(stream)]])
+    }),
+    processors: Effect.map(known, ({ processors }) => processors),
+    recordProcessor: Effect.fn("Streams.recordProcessor")(function* (processor: ProcessorDefinition) {
+      yield* Effect.mapError(create, unavailable("streams"))
+      yield* write([[processorKey(processor), processorValue(processor)]])
     }),
     withdraw: Effect.fn("Streams.withdraw")((name: string) => write([[pendingKey(name), null]])),
     record: Effect.fn("Streams.record")(function* (stream: AppliedStream) {

@@ -5,7 +5,7 @@ import { Cluster } from "./Cluster.ts"
 import { ask } from "./client.ts"
 import { codes, isAway, type KafkaFailure } from "./failures.ts"
 import * as Retention from "./retention.ts"
-import { differencesOf, unlimitedRetention } from "./topicDifferences.ts"
+import { configOf, differencesOf } from "./topicDifferences.ts"
 
 /** Milliseconds; a broker that has just started takes a second or two to create a topic. */
 const createTimeout = 10_000
@@ -35,7 +35,7 @@ const make = Effect.gen(function* () {
       topic: name,
       num_partitions: partitions,
       replication_factor: replication,
-      config: unlimitedRetention
+      config: configOf(wanted)
     }
     const made = yield* cluster
       .admin<void>(name, (admin, answer) => admin.createTopic(topic, createTimeout, answer))

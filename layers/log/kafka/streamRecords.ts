@@ -1,16 +1,24 @@
 /**
  * The records of the topic of streams. `readings/2` is a version of a stream; `readings/pending` the version that an apply
- * is bringing in, with a tombstone once it is recorded.
+ * is bringing in, with a tombstone once it is recorded; `hourly_mean/processor` is a processor.
  */
 import type { Message } from "@confluentinc/kafka-javascript"
 import { Option, Schema } from "effect"
 import { LogCorrupt } from "../../../services/EventLog.ts"
+import { ProcessorDefinition } from "../../../services/ProcessorDefinition.ts"
 import { AppliedStream } from "../../../services/StreamDefinition.ts"
 
 const decode = Schema.decodeUnknownOption(Schema.fromJsonString(AppliedStream))
 const encode = Schema.encodeSync(Schema.fromJsonString(AppliedStream))
 
 export const valueOf = (stream: AppliedStream) => Buffer.from(encode(stream))
+
+const processorText = Schema.fromJsonString(ProcessorDefinition)
+const decodeProcessor = Schema.decodeUnknownOption(processorText)
+const encodeProcessor = Schema.encodeSync(processorText)
+export const processorValue = (processor: ProcessorDefinition) => Buffer.from(encodeProcessor(processor))
+export const processorKey = ({ name }: ProcessorDefinition) => `${name}/processor`
+
 export const versionKey = ({ definition, version }: AppliedStream) => `${definition.name}/${version}`
 export const pendingKey = (name: string) => `${name}/pending`
 
@@ -19,11 +27,13 @@ export interface StreamHistories {
   readonly histories: ReadonlyMap<string, ReadonlyArray<AppliedStream>>
   /** The versions that were begun and not recorded. */
   readonly pending: ReadonlyArray<AppliedStream>
+  /** By name. */
+  readonly processors: ReadonlyArray<ProcessorDefinition>
   /** The first record that cannot be read. */
   readonly corrupt: LogCorrupt | undefined
 }
 
-export const noStreams: StreamHistories = { histories: new Map(), pending: [], corrupt: undefined }
+export const noStreams: StreamHistories = { histories: new Map(), pending: [], processors: [], corrupt: undefined }
 
 const byName = (a: string, b: string) => (a < b ? -1 : 1)
 
@@ -31,10 +41,27 @@ const byName = (a: string, b: string) => (a < b ? -1 : 1)
 export const folding = () => {
   const applied = new Map<string, AppliedStream>()
   const pending = new Map<string, AppliedStream>()
+  const processors = new Map<string, ProcessorDefinition>()
   const corrupt = new Map<string, LogCorrupt>()
 
-  const take = ({ key, value, partition, offset }: Message) => {
+  const takeProcessor = (name: string, { value, partition, offset }: Message) => {
+    const key = `${name}/processor`
+    processors.delete(name)
+    corrupt.delete(key)
+    if (value === null) return
+    const processor = Option.getOrUndefined(decodeProcessor(value.toString()))
+    if (processor?.name === name) processors.set(name, processor)
+    else {
+      const reason = `the definition of the processor ${name} is unreadable`
+      corrupt.set(key, new LogCorrupt({ position: { partition, offset }, reason }))
+    }
+  }
+
+  const take = (message: Message) => {
+    const { key, value, partition, offset } = message
     const text = key?.toString() ?? ""
+    const [, processor] = /^([^/]+)\/processor$/.exec(text) ?? []
+    if (processor !== undefined) return takeProcessor(processor, message)
     const [, name, what] = /^([^/]+)\/(\d+|pending)$/.exec(text) ?? []
     if (name === undefined) return
     const records = what === "pending" ? pending : applied
@@ -62,7 +89,12 @@ export const folding = () => {
       const known = histories()
       const isComing = ({ definition, version }: AppliedStream) =>
         version > (known.get(definition.name)?.at(-1)?.version ?? 0)
-      return { histories: known, pending: [...pending.values()].filter(isComing), corrupt: [...corrupt.values()][0] }
+      return {
+        histories: known,
+        pending: [...pending.values()].filter(isComing),
+        processors: [...processors.values()].toSorted((a, b) => byName(a.name, b.name)),
+        corrupt: [...corrupt.values()][0]
+      }
     }
   }
 }

@@ -4,9 +4,21 @@ import { plural } from "../../runtime/plural.ts"
 import type { Described } from "./Cluster.ts"
 
 /** Nothing in the log may expire. */
-export const unlimitedRetention = { "cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1" }
+const unlimitedRetention = { "cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1" }
 
-const expiring = ({ millis, bytes, cleanup }: TopicRetention) =>
+/** Compaction leaves out the segment that is written; whoever reads the topic from its start reads that too. */
+const compactedSegment = String(64 * 1024 * 1024)
+
+const retentionOf = ({ isCompacted = false }: WantedTopic) =>
+  isCompacted ? { ...unlimitedRetention, "cleanup.policy": "compact" } : unlimitedRetention
+
+/** The settings of a topic that is created. */
+export const configOf = (wanted: WantedTopic): Record<string, string> => ({
+  ...retentionOf(wanted),
+  ...(wanted.isCompacted ? { "segment.bytes": compactedSegment } : {})
+})
+
+const differing = (wanted: ReturnType<typeof retentionOf>, { millis, bytes, cleanup }: TopicRetention) =>
   (
     [
       ["cleanup.policy", cleanup],
@@ -14,8 +26,8 @@ const expiring = ({ millis, bytes, cleanup }: TopicRetention) =>
       ["retention.bytes", String(bytes ?? -1)]
     ] as const
   )
-    .filter(([name, value]) => value !== unlimitedRetention[name])
-    .map(([name, value]) => ({ is: `${name}=${value}`, wanted: `${name}=${unlimitedRetention[name]}` }))
+    .filter(([name, value]) => value !== wanted[name])
+    .map(([name, value]) => ({ is: `${name}=${value}`, wanted: `${name}=${wanted[name]}` }))
 
 /** One sentence per difference, with the fix. `retention` is undefined if the topic was deleted meanwhile. */
 export const differencesOf = (
@@ -45,14 +57,14 @@ export const differencesOf = (
       `The topic ${name} has ${plural(replicas, "replica")}, not ${replication}; kafka-reassign-partitions changes that.`
     )
   }
-  const settings = retention === undefined ? [] : expiring(retention)
+  const settings = retention === undefined ? [] : differing(retentionOf(wanted), retention)
   if (settings.length > 0) {
     const list = (of: "is" | "wanted") => settings.map((setting) => setting[of]).join(",")
     differences.push(
-      `The topic ${name} does not keep its records forever (${list("is")}); ${altering("kafka-configs")} --add-config ${list("wanted")} fixes that.`
+      `The topic ${name} ${wanted.isCompacted ? "is not kept as it must be" : "does not keep its records forever"} (${list("is")}); ${altering("kafka-configs")} --add-config ${list("wanted")} fixes that.`
     )
   }
-  const cut = starts.findIndex((start) => start > 0)
+  const cut = wanted.isCompacted ? -1 : starts.findIndex((start) => start > 0)
   if (cut >= 0) {
     differences.push(
       `The topic ${name} begins at offset ${starts[cut]} of partition ${cut}: earlier events have expired or were deleted and cannot be recovered.`

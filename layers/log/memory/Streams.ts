@@ -1,5 +1,6 @@
 /** Streams in memory: weather, and those that are recorded. For tests. */
 import { Effect, Layer } from "effect"
+import type { ProcessorDefinition } from "../../../services/ProcessorDefinition.ts"
 import type { AppliedStream } from "../../../services/StreamDefinition.ts"
 import { NoSuchStream, Streams } from "../../../services/Streams.ts"
 import { weatherStream } from "../../../services/Weather.ts"
@@ -8,6 +9,7 @@ import { nearest } from "../../runtime/nearest.ts"
 export const layer = Layer.sync(Streams, () => {
   const histories = new Map<string, ReadonlyArray<AppliedStream>>([["weather", [weatherStream]]])
   const all = Effect.sync(() => [...histories.values()].flatMap((history) => history.at(-1) ?? []))
+  const processors = new Map<string, ProcessorDefinition>()
   const begun = new Map<string, AppliedStream>()
   return Streams.of({
     all,
@@ -20,6 +22,8 @@ export const layer = Layer.sync(Streams, () => {
       return yield* new NoSuchStream({ name, nearest: nearest(name, [...histories.keys()]) ?? null })
     }),
     history: (name) => Effect.sync(() => histories.get(name) ?? []),
+    processors: Effect.sync(() => [...processors.values()]),
+    recordProcessor: (processor) => Effect.sync(() => void processors.set(processor.name, processor)),
     record: (stream) =>
       Effect.sync(() => {
         const { name } = stream.definition

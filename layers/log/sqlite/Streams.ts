@@ -88,6 +88,8 @@ export const layer = Layer.effect(
       begin: () => Effect.void,
       withdraw: () => Effect.void,
       pending: Effect.succeed([]),
+      processors: Effect.succeed([]),
+      recordProcessor: () => Effect.void,
       find: Effect.fn("Streams.find")(function* (name: string) {
         const streams = yield* all
         const found = streams.find(({ definition }) => definition.name === name)

@@ -16,6 +16,7 @@ import * as EvolveTable from "../../table/trino/evolveTable.ts"
 import * as Rows from "../../table/trino/rows.ts"
 import * as StreamTable from "../../table/trino/streamTable.ts"
 import { applyLock } from "./applyLock.ts"
+import { asFailure } from "./evolutionFailure.ts"
 import * as HeldConnector from "./heldConnector.ts"
 import * as IcebergSink from "./icebergSink.ts"
 
@@ -23,20 +24,6 @@ type OnProgress = (step: string) => Effect.Effect<void>
 
 const running =
   "Another floe streams apply is running. Wait until it ends, then run it again. (Kafka forgets one that was killed within 10 seconds.)"
-
-const temporary = new Set([
-  "ConnectUnavailable",
-  "GroupsUnavailable",
-  "LogUnavailable",
-  "QueryUnavailable",
-  "TableUnavailable",
-  "TopicsUnavailable"
-])
-
-const asFailure = Effect.mapError(
-  (cause: { readonly _tag: string; readonly message: string }) =>
-    new EvolutionFailed({ reason: cause.message, isTemporary: temporary.has(cause._tag), cause })
-)
 
 /** The sink drops in silence a value whose column is not in the table, so the former settings do not fit a renamed column. */
 const isRenamed = (applied: AppliedStream | undefined, { definition, ids }: AppliedStream) => {

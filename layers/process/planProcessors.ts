@@ -8,7 +8,7 @@ import { weatherStream } from "../../services/Weather.ts"
 import { processorSentence } from "../declaration/Fault.ts"
 import { keyFault } from "../declaration/keyRule.ts"
 import { plural } from "../runtime/plural.ts"
-import { definitionChange } from "./sqlite/definitionChange.ts"
+import { definitionChange } from "./definitionChange.ts"
 
 export interface ProcessorPlan {
   readonly processor: string

@@ -12,6 +12,9 @@ const unpause = Effect.promise(() => docker("unpause", container))
 export const paused = Effect.acquireRelease(pause, () => Effect.ignoreCause(unpause))
 export const goOn = unpause
 
+/** Ends it at once, and starts it again. */
+export const restarted = Effect.promise(() => docker("restart", "--time", "0", container))
+
 /** Sets the largest batch of records that the topic accepts, with Kafka's own tool. */
 export const limited = (topic: string, bytes: number) =>
   Effect.promise(() =>

@@ -3,6 +3,8 @@ import { assert, it } from "@effect/vitest"
 import { Effect, Fiber, Schedule } from "effect"
 import { Cluster } from "../../layers/log/kafka/Cluster.ts"
 import { randomRun } from "../process/randomRun.ts"
+import type { Program } from "../support/program.ts"
+import * as Broker from "./kafkaBroker.ts"
 import { kafkaPlace } from "./kafkaPlace.ts"
 import { clicksFrom, expectedOf, kafkaProject } from "./kafkaProcessors.ts"
 
@@ -33,8 +35,17 @@ it.live(
   600_000
 )
 
-const poll = <A, E, R>(look: Effect.Effect<A, E, R>, until: (value: A) => boolean) =>
-  Effect.repeat(look, { schedule: Schedule.spaced("50 millis"), until }).pipe(Effect.timeout("90 seconds"))
+type Outputs = ReturnType<typeof expectedOf>
+const isWhole = (expected: Outputs) => (found: Outputs) =>
+  found.sales.length >= expected.sales.length &&
+  found.rows.length >= expected.rows.length &&
+  found.late.length >= expected.late.length
+
+/** Also while the broker is away. */
+const poll = <A, E, R>(look: Effect.Effect<A, E, R>, until: (value: A) => boolean) => {
+  const found: Effect.Effect<A, E, R> = Effect.retry(look, { schedule: Schedule.spaced("200 millis") })
+  return Effect.repeat(found, { schedule: Schedule.spaced("50 millis"), until }).pipe(Effect.timeout("90 seconds"))
+}
 
 it.live(
   "a processor on a processor gives the same rows once, although both are killed again and again",
@@ -55,12 +66,83 @@ it.live(
         yield* Fiber.join(appended)
       }
       const program = yield* start
-      const { length } = expected.rows
-      const found = yield* poll(outputs, ({ rows }) => rows.length >= length)
-      assert.deepStrictEqual(found, expected)
+      assert.deepStrictEqual(yield* poll(outputs, isWhole(expected)), expected)
       program.signal("SIGTERM")
       yield* Effect.promise(() => program.ended)
       assert.deepStrictEqual(yield* outputs, expected)
+    }).pipe(Effect.provide(Cluster.layer)),
+  300_000
+)
+
+const working = (program: Program, times: number) =>
+  Effect.promise(() =>
+    program.until((output) => (output.match(/partition 0, works\.|partition 0, goes on\./g) ?? []).length >= times)
+  )
+
+it.live(
+  "of two copies one works and the other waits; a zombie writes nothing, and waits when it wakes",
+  () =>
+    Effect.gen(function* () {
+      const { append, childOf, kill, outputs, start } = yield* kafkaProject
+      const part = 10_000
+      const clicks = (round: number) => clicksFrom(round * part, part)
+      const upTo = (rounds: number) => expectedOf(clicksFrom(0, rounds * part))
+      const processed = (rounds: number) =>
+        Effect.gen(function* () {
+          const expected = upTo(rounds)
+          assert.deepStrictEqual(yield* poll(outputs, isWhole(expected)), expected)
+        })
+      const first = yield* start
+      yield* working(first, 2)
+      const second = yield* start
+      yield* append(clicks(0))
+      yield* processed(1)
+      assert.notMatch(second.output(), /works/)
+
+      const appended = yield* Effect.forkChild(append(clicks(1)))
+      yield* poll(outputs, ({ sales }) => sales.length > upTo(1).sales.length)
+      process.kill(childOf(first), "SIGSTOP")
+      yield* working(second, 2)
+      yield* Fiber.join(appended)
+      yield* processed(2)
+      process.kill(childOf(first), "SIGCONT")
+      for (const name of ["only", "minute"]) {
+        yield* Effect.promise(() =>
+          first.printed(new RegExp(`_${name}, partition 0, waits: another copy has taken it over`))
+        )
+      }
+      yield* append(clicks(2))
+      yield* processed(3)
+
+      kill(second)
+      const killed = performance.now()
+      yield* working(first, 4)
+      const took = performance.now() - killed
+      console.log(`After kill -9 the other copy took over in ${(took / 1_000).toFixed(1)} s.`)
+      assert.isBelow(took, 5_000)
+      yield* append(clicks(3))
+      yield* processed(4)
+    }).pipe(Effect.provide(Cluster.layer)),
+  300_000
+)
+
+const broken = {
+  paused: Effect.scoped(Effect.andThen(Broker.paused, Effect.sleep("20 seconds"))),
+  restarted: Broker.restarted
+}
+
+it.live.each(Object.entries(broken))(
+  "goes on by itself after the broker is %s in mid-transaction",
+  ([, breakIt]) =>
+    Effect.gen(function* () {
+      const { append, outputs, start } = yield* kafkaProject
+      const all = clicksFrom(0, 60_000)
+      const expected = expectedOf(all)
+      yield* append(all)
+      yield* start
+      yield* poll(outputs, ({ sales }) => sales.length > 0)
+      yield* breakIt
+      assert.deepStrictEqual(yield* poll(outputs, isWhole(expected)), expected)
     }).pipe(Effect.provide(Cluster.layer)),
   300_000
 )

@@ -54,9 +54,9 @@ export const seed = optional("FLOE_SEED", Config.Int, {
   meaning: "An integer: the same seed gives the same cities and temperatures. Idempotency keys are new in every run."
 })
 export const heartbeat = optional("FLOE_HEARTBEAT", Config.NonEmptyString, {
-  readBy: "generator",
+  readBy: "generator, processor",
   meaning:
-    "File that the generator updates after each tick in which every record was acknowledged; a health check looks at its age."
+    "File that the generator updates after each tick in which every record was acknowledged, and the processor every 5 seconds while its processors run or it has none; a health check looks at its age."
 })
 export const generates = optional(
   "FLOE_GENERATOR",

@@ -4,8 +4,8 @@ import * as SecureRandom from "effect/crypto/SecureRandom"
 import { LogClient, type ServerUnavailable } from "../../services/LogClient.ts"
 import { batch, interval, seed } from "../../services/Settings.ts"
 import type { WeatherReading } from "../../services/Weather.ts"
+import * as Heartbeat from "../runtime/Heartbeat.ts"
 import { plural } from "../runtime/plural.ts"
-import * as Heartbeat from "./Heartbeat.ts"
 import * as Readings from "./readings.ts"
 
 const inFlight = 32

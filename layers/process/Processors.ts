@@ -7,6 +7,7 @@ import { Deferred, Effect, Fiber, Layer, Option, type Scope } from "effect"
 import { DataFolder } from "../../services/DataFolder.ts"
 import * as Settings from "../../services/Settings.ts"
 import * as Declaration from "../declaration/Declaration.ts"
+import * as Heartbeat from "../runtime/Heartbeat.ts"
 import { acquire } from "../runtime/ProcessLock.ts"
 import { ended, start, takeHung } from "./workerProcess.ts"
 import { nothingToRun, startAgain, type WorkerOptions } from "./workerProtocol.ts"
@@ -14,11 +15,13 @@ import { nothingToRun, startAgain, type WorkerOptions } from "./workerProtocol.t
 /** A program has 5 seconds to end, and the sink commits after this. */
 const drainTimeout = "2500 millis"
 const longestPause = 30_000
+const beatInterval = "5 seconds"
 
 const run = Effect.fnUntraced(function* (
   options: Omit<WorkerOptions, "stopped">,
   processors: string,
-  stopping: Deferred.Deferred<void>
+  stopping: Deferred.Deferred<void>,
+  alive: Effect.Effect<never>
 ) {
   let stopped: Record<string, string> = {}
   for (let pause = 1_000; ; pause = Math.min(longestPause, 2 * pause)) {
@@ -28,9 +31,8 @@ const run = Effect.fnUntraced(function* (
       Effect.timeoutOption(ended(child), drainTimeout)
     )
     const drained = Effect.andThen(Deferred.await(stopping), drain)
-    const outcome = yield* Effect.onExit(Effect.raceFirst(Effect.map(ended(child), Option.some), drained), () =>
-      Effect.sync(() => void child.kill("SIGKILL"))
-    )
+    const done = Effect.raceAllFirst([Effect.map(ended(child), Option.some), drained, alive])
+    const outcome = yield* Effect.onExit(done, () => Effect.sync(() => void child.kill("SIGKILL")))
     if (Option.isNone(outcome))
       return yield* Effect.logWarning("The processors did not finish in time; the next start goes on where they were.")
     if (outcome.value === 0 || outcome.value === nothingToRun) return
@@ -74,12 +76,23 @@ export interface ProcessorsOptions extends Pick<WorkerOptions, "onKafka" | "root
 export const make = Effect.fnUntraced(function* ({ acquired, onKafka = false, reports, root }: ProcessorsOptions) {
   const found = yield* Declaration.find
   const module = Option.isSome(found) ? yield* moduleOf(found.value) : ""
-  const withBuiltIn = yield* Settings.weatherHourly
-  if (module === "" && !withBuiltIn) return
+  // On Kafka its streams would be two more topics and connectors that nobody declared.
+  const withBuiltIn = !onKafka && (yield* Settings.weatherHourly)
+  const beat = yield* Heartbeat.make
+  const alive = Effect.forever(Effect.andThen(Effect.sleep(beatInterval), beat))
+  if (module === "" && !withBuiltIn) {
+    yield* beat
+    yield* Effect.forkScoped(alive)
+    return
+  }
   yield* acquired
   takeHung(reports)
   const stopping = yield* Deferred.make<void>()
-  const running = yield* Effect.forkDetach(run({ onKafka, root, withBuiltIn, file: module }, reports, stopping))
+  const running = yield* run({ onKafka, root, withBuiltIn, file: module }, reports, stopping, alive).pipe(
+    // A module without processors is no reason to be unhealthy.
+    Effect.andThen(Effect.raceFirst(Deferred.await(stopping), Effect.andThen(beat, alive))),
+    Effect.forkDetach
+  )
   yield* Effect.addFinalizer(() => Effect.andThen(Deferred.succeed(stopping, undefined), Fiber.await(running)))
 })
 

@@ -1,6 +1,8 @@
 import { Console, Effect, Stream } from "effect"
 import { Command, Flag } from "effect/cli"
 import { type Discards, Rebuild, type RebuildProgress } from "../../../services/Rebuild.ts"
+import * as Settings from "../../../services/Settings.ts"
+import type { AppliedStream } from "../../../services/StreamDefinition.ts"
 import { TableName } from "../../../services/TableReader.ts"
 import * as Profile from "../../profile/Profile.ts"
 import { monotonicMillis } from "../../runtime/elapsed.ts"
@@ -12,7 +14,19 @@ import { streamFlag, streamNamed } from "../terminal/streamFlag.ts"
 import { warnings } from "../terminal/Warnings.ts"
 import { withWorkProgress } from "../terminal/WorkProgress.ts"
 
-const rebuildInto = Effect.fnUntraced(function* (table: string, stream: string, finished: boolean, discard: Discards) {
+/** Markers of transactions have offsets too, and progress is counted in offsets. */
+const isCountedByOffsets = Effect.fnUntraced(function* ({ definition }: AppliedStream) {
+  return definition.writer !== undefined && (yield* Settings.profile) === "distributed"
+})
+
+const rebuildInto = Effect.fnUntraced(function* (
+  table: string,
+  applied: AppliedStream,
+  finished: boolean,
+  discard: Discards
+) {
+  const { name: stream } = applied.definition
+  const atMost = (yield* isCountedByOffsets(applied)) ? "at most " : ""
   const began = yield* monotonicMillis
   const progress = yield* makeProgress
   let last: RebuildProgress = { events: 0, total: 0, resumedAt: 0 }
@@ -23,7 +37,7 @@ const rebuildInto = Effect.fnUntraced(function* (table: string, stream: string, 
     const share = total === 0 ? 100 : Math.floor((events / total) * 100)
     yield* progress.show(
       () =>
-        `${counted(events)} of ${counted(total)} events, ${share} %, ${counted((events - resumedAt) / Math.max(0.001, seconds))} per second`
+        `${counted(events)} of ${atMost}${counted(total)} events, ${share} %, ${counted((events - resumedAt) / Math.max(0.001, seconds))} per second`
     )
   })
   yield* (yield* Rebuild).into(table, { stream, finished, discard }).pipe(
@@ -69,10 +83,10 @@ const command = <const Name extends string>(name: Name) =>
       json
     },
     Effect.fn(`floe ${name}`)(function* ({ into, stream, json, discardMissingRows, discardOtherWriters, ...flags }) {
-      yield* streamNamed(stream)
+      const applied = yield* streamNamed(stream)
       const promote = flags.promote || flags.swap
       const discard = { missingRows: discardMissingRows, otherWriters: discardOtherWriters }
-      const { events, resumedAt, seconds, total } = yield* rebuildInto(into, stream, promote, discard)
+      const { events, resumedAt, seconds, total } = yield* rebuildInto(into, applied, promote, discard)
       if (!json) {
         const before = resumedAt === 0 ? "" : `, ${counted(resumedAt)} of them from an earlier run`
         yield* print(

@@ -10,6 +10,7 @@ import { facts } from "../terminal/listing.ts"
 import { counted, withActivity } from "../terminal/Progress.ts"
 import { json, printJson } from "../terminal/printJson.ts"
 import { ownedName, ownerFlag } from "../terminal/streamFlag.ts"
+import { writtenInTransactions } from "../terminal/topicGaps.ts"
 
 class NoSuchTopic extends Schema.TaggedError<NoSuchTopic>()("NoSuchTopic", { name: Schema.String }) {
   override get message() {
@@ -63,6 +64,8 @@ export const describe = Command.make(
       return { retention, readers, description }
     }).pipe(withActivity("Reading the topic and its consumer groups"))
     const groups = readers.map((group) => progressOf(description, group))
+    const isWritten = yield* writtenInTransactions
+    const atMost = retention.cleanup.includes("compact") || isWritten(wanted) ? "at most " : ""
     if (json) return yield* printJson({ ...description, retention, groups })
     yield* facts([
       ["topic", description.name],
@@ -72,7 +75,7 @@ export const describe = Command.make(
         ({ partition, replicas, start, end }) =>
           [
             `partition ${partition}`,
-            `offsets ${start} to ${end} (${plural(end - start, "event")}), ${plural(replicas, "replica")}`
+            `offsets ${start} to ${end} (${end > start ? atMost : ""}${plural(end - start, "event")}), ${plural(replicas, "replica")}`
           ] as const
       ),
       ...groups.map((group) => ["group", [group.id, ...linesOf(group)].join("\n")] as const)
@@ -80,7 +83,7 @@ export const describe = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Show a topic's id, retention, and partitions with their offsets and replicas, and each of its consumer groups with its members, offsets and lag (the number of records it has yet to read)."
+    "Show a topic's id, retention, and partitions with their offsets and replicas, and each of its consumer groups with its members, offsets and lag (the number of records it has yet to read). Offsets of a compacted topic, or of one that is written in transactions, do not all have a record, so those numbers are the most that there can be."
   ),
   Command.withShortDescription("Show a topic's partitions, offsets and consumer groups"),
   Command.withExamples([
@@ -91,5 +94,5 @@ export const describe = Command.make(
     },
     { command: "floe topics describe --json", description: "Show it as JSON" }
   ]),
-  Command.provide(Layer.merge(Profile.layer("topics"), Profile.layer("consumerGroups")))
+  Command.provide(Layer.mergeAll(Profile.layer("topics"), Profile.layer("consumerGroups"), Profile.layer("streams")))
 )

@@ -81,7 +81,8 @@ const tableOf = (current: TableSnapshot, now: number) => {
 const streamStatus = Effect.fnUntraced(function* (
   log: LogReader,
   snapshot: Effect.Effect<Option.Option<TableSnapshot>, { readonly message: string }>,
-  limit: Duration.Input & string
+  limit: Duration.Input & string,
+  hasMarkers = false
 ) {
   // The table first, so that the log is never behind it.
   const read = yield* Effect.result(within(limit)(snapshot))
@@ -94,7 +95,9 @@ const streamStatus = Effect.fnUntraced(function* (
     table: current === null ? null : tableOf(current, now),
     lag: {
       events: behind === null ? null : behind.reduce((sum, { offset, end }) => sum + end - offset, 0),
-      seconds: behind === null ? null : yield* ageOf(log, behind)
+      seconds: behind === null ? null : yield* ageOf(log, behind),
+      // Markers of transactions are counted too.
+      ...(hasMarkers ? { isAtMost: true } : {})
     },
     unread: {
       log: bounds._tag === "Success" ? null : bounds.failure.message,
@@ -108,13 +111,14 @@ const otherStreams = Effect.fnUntraced(function* (limit: Duration.Input & string
   const logs = yield* EventLogReader
   const { current, failures, paused } = yield* StreamSinks
   const applied = yield* Effect.orElseSucceed((yield* Streams).all, () => [])
-  const others = applied.map(({ definition: { name } }) => name).filter((name) => name !== weather)
+  const others = applied.map(({ definition }) => definition).filter(({ name }) => name !== weather)
   if (others.length === 0) return []
   const pausedNames = yield* paused
   const reasons = yield* failures
+  const isKafka = (yield* profileSetting) === "distributed"
   return yield* Effect.forEach(
     others,
-    Effect.fnUntraced(function* (name) {
+    Effect.fnUntraced(function* ({ name, writer }) {
       const { isWritten = false, reason = null } = reasons.get(name) ?? {}
       return {
         name,
@@ -123,7 +127,7 @@ const otherStreams = Effect.fnUntraced(function* (limit: Duration.Input & string
         failed: isWritten ? null : reason,
         /** Why the sink, which writes it, cannot merge the files of its table. */
         unmaintained: isWritten ? reason : null,
-        ...(yield* streamStatus(logs.of(name), current(name), limit))
+        ...(yield* streamStatus(logs.of(name), current(name), limit, isKafka && writer !== undefined))
       }
     }),
     { concurrency: streamsAtOnce }

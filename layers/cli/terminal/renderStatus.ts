@@ -42,10 +42,10 @@ const unknown = "unknown"
 
 const inPartitions = (count: number) => (count > 1 ? ` in ${count} partitions` : "")
 
-const lagOf = ({ events, seconds }: Status["lag"]) => {
+const lagOf = ({ events, isAtMost = false, seconds }: Status["lag"]) => {
   if (events === null) return unknown
   if (events === 0) return "none"
-  return `${plural(events, "event")}${seconds === null ? "" : `, the oldest for ${span(seconds)}`}`
+  return `${isAtMost ? "at most " : ""}${plural(events, "event")}${seconds === null ? "" : `, the oldest for ${span(seconds)}`}`
 }
 
 /** The position comes from the sink's control topic or, in the embedded profile, from the snapshot. */

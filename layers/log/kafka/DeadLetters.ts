@@ -24,11 +24,11 @@ const make = Effect.gen(function* () {
 
   const boundsOf = Effect.fnUntraced(function* (name: string) {
     const { id, partitions } = yield* cluster.describe(name)
-    return { id, parts: yield* cluster.bounds(name, partitions.length) }
+    return { id, parts: yield* cluster.bounds(name, partitions.length, "read_committed") }
   })
 
   const consumersOf = (name: string) =>
-    Consumer.make(name).pipe(Effect.provideService(Cluster, cluster), Effect.provideContext(context))
+    Consumer.make(name, "read_committed").pipe(Effect.provideService(Cluster, cluster), Effect.provideContext(context))
   const producerOf = (name: string) =>
     Producer.connect(name, () => {}).pipe(Effect.provideService(Cluster, cluster), Scope.provide(scope))
   const producers = new Map<string, Effect.Effect<Producer.Producer, KafkaFailure>>()
@@ -76,6 +76,8 @@ const make = Effect.gen(function* () {
           )
         })
       )
+      // The last offsets may be the markers of transactions.
+      if (total > 0) yield* onProgress(total, total)
 
       const letter = (message: Message) => letterOf(message, fold.redrivesOf(message))
       const missing = (reason: string) => new NoSuchDeadLetter({ reason })

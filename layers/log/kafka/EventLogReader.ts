@@ -18,6 +18,7 @@ import { plural } from "../../runtime/plural.ts"
 import { Cluster, type Isolation } from "./Cluster.ts"
 import * as Consumer from "./Consumer.ts"
 import { codes, type KafkaFailure, unavailable } from "./failures.ts"
+import * as LastEvents from "./lastEvents.ts"
 import { eventOf as weatherEventOf } from "./records.ts"
 import * as StreamEvents from "./streamEvents.ts"
 
@@ -33,14 +34,17 @@ interface ReadOptions<R extends LogRecord> {
   readonly isolation: Isolation
   /** Named in errors; weather is not. */
   readonly stream?: string
+  /** Whether a processor writes it, in transactions, whose markers have offsets. */
+  readonly hasMarkers?: boolean
 }
 
 const readerOf = Effect.fnUntraced(function* <R extends LogRecord>(
   consumers: Consumer.Consumers,
   topic: string,
-  { eventsOf, what, isolation, stream }: ReadOptions<R>
+  { eventsOf, hasMarkers = false, what, isolation, stream }: ReadOptions<R>
 ) {
   const cluster = yield* Cluster
+  const toLastEvents = LastEvents.make(consumers)
   const bounds = Effect.gen(function* () {
     const { id, partitions } = yield* cluster.describe(topic)
     return { logId: id, partitions: yield* cluster.bounds(topic, partitions.length, isolation) }
@@ -124,7 +128,11 @@ const readerOf = Effect.fnUntraced(function* <R extends LogRecord>(
 
   return {
     firstAt,
-    bounds: bounds.pipe(Effect.mapError(unavailable("bounds")), Effect.withSpan("EventLogReader.bounds")),
+    bounds: bounds.pipe(
+      Effect.flatMap((all) => (hasMarkers ? toLastEvents(all) : Effect.succeed(all))),
+      Effect.mapError(unavailable("bounds")),
+      Effect.withSpan("EventLogReader.bounds")
+    ),
     read: (from, options) =>
       Stream.unwrap(
         events(from, options?.until === "end").pipe(
@@ -161,11 +169,13 @@ export const make = Effect.fnUntraced(function* (
 
   const open = (stream: string) =>
     Effect.gen(function* () {
+      const [applied] = (yield* Effect.orElseSucceed(streams.history(stream), () => [])).slice(-1)
       return yield* readerOf<string>(yield* Consumer.make(stream, "read_committed"), stream, {
         eventsOf: StreamEvents.make(stream, streams, recognizing),
         what: warnings(`events of the stream ${stream}`),
         isolation: "read_committed",
-        stream
+        stream,
+        hasMarkers: applied?.definition.writer !== undefined
       })
     }).pipe(Effect.provideContext(context))
 

@@ -14,7 +14,7 @@ const maxRequestRecords = 10_000
 const windowTolerance = 100
 
 export interface KeyIndexer {
-  /** Seeks to the oldest keys that are kept; returns the number of events from there to the end. */
+  /** Seeks to the oldest keys that are kept; returns the most events that there are from there to the end: each has an offset. */
   readonly toWindow: Effect.Effect<number, KafkaFailure>
   /** Forgets all keys. */
   readonly forget: () => void

@@ -129,9 +129,9 @@ export const make = Effect.fnUntraced(function* (
   const readKeys = Effect.gen(function* () {
     const events = yield* indexer.toWindow
     const started = now()
-    unavailable = `the idempotency keys are being read from the topic ${topic} (${plural(events, "event")})`
+    unavailable = `the idempotency keys are being read from the topic ${topic} (at most ${plural(events, "event")})`
     const announcement = yield* Effect.logInfo(
-      `Reading the idempotency keys of ${plural(events, "event")} from the topic ${topic}.`
+      `Reading the idempotency keys of at most ${plural(events, "event")} from the topic ${topic}.`
     ).pipe(Effect.delay("1 second"), Effect.forkChild)
     yield* indexer.catchUp.pipe(Effect.ensuring(Effect.sync(() => announcement.interruptUnsafe())))
     const took = now() - started

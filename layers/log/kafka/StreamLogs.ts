@@ -1,5 +1,5 @@
 /**
- * The logs of all streams but weather. They share a number of keys in memory. Each is opened when the server
+ * The logs of all streams that clients write, but weather. They share a number of keys in memory. Each is opened when the server
  * starts, or with the first append of a stream that is new.
  */
 import { Deferred, Effect, Exit, Schedule, Scope } from "effect"
@@ -69,7 +69,9 @@ export const make = Effect.gen(function* () {
 
   const openAll = Effect.flatMap(streams.all, (all) =>
     Effect.forEach(
-      all.filter(({ definition }) => definition.name !== weatherStream.definition.name),
+      all.filter(
+        ({ definition }) => definition.name !== weatherStream.definition.name && definition.writer === undefined
+      ),
       ({ definition }) => of(definition.name),
       { concurrency: openedAtOnce, discard: true }
     )

@@ -22,6 +22,7 @@ import { disk } from "./distributed/disk.ts"
 import { locks } from "./distributed/locks.ts"
 import { offsets } from "./distributed/offsets.ts"
 import { origin } from "./distributed/origin.ts"
+import { processorTopics } from "./distributed/processors.ts"
 import { rebuildAdvice } from "./distributed/rebuildAdvice.ts"
 import { tableOf } from "./distributed/streamTable.ts"
 import { topicsOf } from "./distributed/streamTopics.ts"
@@ -72,14 +73,17 @@ const ofStreams = Effect.fnUntraced(function* ({ commitLagLimit }: Limits) {
         topicsOf(stream, partitions),
         tableOf(stream, bucket, changing.includes(name)),
         connectorOfStream(name, sink, history, changing.includes(name)),
-        commitsOf(name, commitLagLimit)
+        commitsOf(stream.definition, commitLagLimit)
       ])
     })
   )
   const changes = yield* provideChecks([
     halfDone({ names: changing, isRunning, needs: ["kafka", "trino", "metastore"] })
   ])
-  return [...changes, ...checks.flat()]
+  const weatherTopic = yield* Settings.topic
+  const processors = yield* Effect.orElseSucceed(streams.processors, () => [])
+  const ofProcessors = yield* provideChecks(processors.map((processor) => processorTopics(processor, weatherTopic)))
+  return [...changes, ...checks.flat(), ...ofProcessors]
 })
 
 const make = Effect.fnUntraced(function* (limits: Limits) {

@@ -3,6 +3,7 @@ import { Clock, Duration, Effect, Option, Stream } from "effect"
 import type { Finding } from "../../../../services/Checks.ts"
 import { Connector, connectorOf } from "../../../../services/Connector.ts"
 import { EventLogReader, type LogReader, type PartitionBounds } from "../../../../services/EventLog.ts"
+import type { StreamDefinition } from "../../../../services/StreamDefinition.ts"
 import { StreamSinks } from "../../../../services/StreamSinks.ts"
 import { type TableReadError, TableReader, type TableSnapshot, weather } from "../../../../services/TableReader.ts"
 
@@ -23,11 +24,16 @@ const firstMissing = Effect.fnUntraced(function* (
 
 interface Sink {
   readonly stream: string
+  /** Whether a processor writes it, so that markers of transactions are counted too. */
+  readonly isDerived?: boolean
   readonly log: LogReader
   readonly table: Effect.Effect<Option.Option<TableSnapshot>, TableReadError>
 }
 
-const late = Effect.fnUntraced(function* ({ log, stream, table }: Sink, commitLagLimit: Duration.Duration | undefined) {
+const late = Effect.fnUntraced(function* (
+  { isDerived = false, log, stream, table }: Sink,
+  commitLagLimit: Duration.Duration | undefined
+) {
   const config = yield* (yield* Connector).config(connectorOf(stream))
   const interval = Number(config["iceberg.control.commit.interval-ms"] ?? 300_000)
   const limit =
@@ -50,7 +56,7 @@ const late = Effect.fnUntraced(function* ({ log, stream, table }: Sink, commitLa
   const ago = (millis: number) => `${Math.round((now - millis) / 1000).toLocaleString("en-US")} s`
   const { partition, offset } = oldest.event.position
   const event = `event ${offset} of partition ${partition} has been in the topic for ${ago(oldest.event.acceptedAt)}`
-  const left = `events not in the table: ${waiting.flat().reduce((sum, { left }) => sum + left, 0)}`
+  const left = `events not in the table: ${isDerived ? "at most " : ""}${waiting.flat().reduce((sum, { left }) => sum + left, 0)}`
   const consequence = "Queries do not see the events logged since then."
   const finding: Finding =
     snapshot !== undefined && now - snapshot.committedAt <= limit
@@ -79,12 +85,16 @@ export const commits = (commitLagLimit: Duration.Duration | undefined) => ({
 })
 
 /** Of a stream beside weather. */
-export const commitsOf = (stream: string, commitLagLimit: Duration.Duration | undefined) => ({
+export const commitsOf = (
+  { name: stream, writer }: StreamDefinition,
+  commitLagLimit: Duration.Duration | undefined
+) => ({
   name: `commits of ${stream}`,
   ok: `Every event of ${stream} that was logged more than a minute, or several commit intervals, ago is in its table.`,
   needs: [`connector of ${stream}`, `topics of ${stream}`, `table of ${stream}`, "locks"],
   run: Effect.gen(function* () {
     const log = (yield* EventLogReader).of(stream)
-    return yield* late({ stream, log, table: (yield* StreamSinks).current(stream) }, commitLagLimit)
+    const isDerived = writer !== undefined
+    return yield* late({ stream, isDerived, log, table: (yield* StreamSinks).current(stream) }, commitLagLimit)
   })
 })

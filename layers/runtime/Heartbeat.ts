@@ -1,4 +1,4 @@
-/** A file for health checks: its age is the time since a whole batch of the generator was last acknowledged. */
+/** A file for health checks: its age is the time since the program last did its work. */
 import { writeFile } from "node:fs/promises"
 import { DateTime, Effect, Option } from "effect"
 import { heartbeat } from "../../services/Settings.ts"

@@ -1,0 +1,14 @@
+/** Which topics have offsets without a record: a count of offsets is then more than that of the records. */
+import { Effect } from "effect"
+import { Streams } from "../../../services/Streams.ts"
+import { controlTopic, deadLettersOf, stateTopicOf } from "../../../services/Topics.ts"
+
+/** The topics that are written in transactions, whose markers have offsets; none of processors if the streams cannot be read. */
+export const writtenInTransactions = Effect.gen(function* () {
+  const streams = yield* Effect.orElseSucceed((yield* Streams).all, () => [])
+  const derived = streams.flatMap(({ definition: { name, writer } }) =>
+    writer === undefined ? [] : [name, deadLettersOf(writer), stateTopicOf(writer)]
+  )
+  const names = new Set(derived)
+  return (topic: string) => names.has(topic) || topic.startsWith(controlTopic)
+})

@@ -1,0 +1,53 @@
+/** Check of the topics that a processor reads and keeps its state in. */
+import { Effect, Option } from "effect"
+import type { Finding } from "../../../../services/Checks.ts"
+import type { ProcessorDefinition } from "../../../../services/ProcessorDefinition.ts"
+import { stateTopicOf, Topics, topicOf } from "../../../../services/Topics.ts"
+import { plural } from "../../../runtime/plural.ts"
+
+const another = "Declare a new stream, and a processor of another name that reads it and writes another stream."
+
+const added = (name: string, topic: string, count: number, before: number): Finding => ({
+  finding: `The topic ${topic}, which the processor ${name} reads, has ${plural(count, "partition")}, and had ${before} when the processor was applied: partitions were added by hand.`,
+  consequence:
+    "The processor is stopped: events of one key are in several partitions, so its rows would depend on their order in time.",
+  fix: another
+})
+
+const missing = (name: string): Finding => ({
+  finding: `There is no topic ${stateTopicOf(name)}.`,
+  consequence: `The processor ${name} cannot run: the topic has its state, and how far it is.`,
+  fix: `If ${name} has written nothing yet, \`floe streams apply\` creates it. Otherwise restore the volumes of Kafka from a copy, or give the processor another name and another output stream.`
+})
+
+const expiring = (name: string, cleanup: string): Finding => ({
+  finding: `The topic ${stateTopicOf(name)} has cleanup.policy=${cleanup}, not compact.`,
+  consequence: `The state of the processor ${name} expires, or grows without end.`,
+  fix: `\`docker exec kafka kafka-configs --bootstrap-server localhost:9092 --alter --topic ${stateTopicOf(name)} --add-config cleanup.policy=compact\``
+})
+
+/** Of one processor; `weatherTopic` is that of the stream weather. */
+export const processorTopics = ({ from, name }: ProcessorDefinition, weatherTopic: string) => {
+  const input = topicOf(from, weatherTopic)
+  const state = stateTopicOf(name)
+  return {
+    name: `topics of the processor ${name}`,
+    ok: `The topic ${state} exists, is compacted, and has as many partitions as ${input}.`,
+    needs: ["kafka"],
+    run: Effect.gen(function* () {
+      const topics = yield* Topics
+      const [ofInput, ofState, retention] = yield* Effect.all(
+        [topics.describe(input), topics.describe(state), topics.retention(state)],
+        { concurrency: 3 }
+      )
+      if (Option.isNone(ofState)) return [missing(name)]
+      const before = ofState.value.partitions.length
+      const count = Option.match(ofInput, { onNone: () => before, onSome: ({ partitions }) => partitions.length })
+      const cleanup = Option.match(retention, { onNone: () => "compact", onSome: ({ cleanup }) => cleanup })
+      return [
+        ...(count === before ? [] : [added(name, input, count, before)]),
+        ...(cleanup === "compact" ? [] : [expiring(name, cleanup)])
+      ]
+    })
+  }
+}

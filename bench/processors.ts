@@ -4,7 +4,6 @@
  */
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs"
 import { join } from "node:path"
-import { Schema } from "effect"
 import { firstVersion } from "../layers/declaration/assignIds.ts"
 import { compileStreams } from "../layers/declaration/compileStreams.ts"
 import * as LogWriter from "../layers/log/sqlite/LogWriter.ts"
@@ -13,43 +12,14 @@ import * as InputLog from "../layers/process/InputLog.ts"
 import * as Runner from "../layers/process/Runner.ts"
 import * as SqliteStore from "../layers/process/sqlite/Store.ts"
 import { placesIn } from "../layers/runtime/DataFolder.ts"
-import { Column, Processor, Stream, Window } from "../streams/index.ts"
+import { Processor, Window } from "../streams/index.ts"
+import { batchesOf, common, Means, Readings } from "./hourlyMeans.ts"
 import { rounded } from "./programs.ts"
 
 const count = Number(process.argv[3] ?? 1_000_000)
 const logId = "018f4e1c-5a57-7d9a-b0a1-3c2d4e5f6a7b"
 const chunk = 1_000
 const batch = 20_000
-
-const Readings = Stream.make("readings", {
-  schema: Schema.Struct({
-    device: Column.uuid,
-    at: Column.timestamptz,
-    celsius: Schema.Finite,
-    humidity: Schema.Finite,
-    battery: Column.int,
-    place: Schema.String,
-    ok: Schema.Boolean,
-    seq: Column.int
-  }),
-  key: "device"
-})
-type Reading = typeof Readings.schema.Type
-const Means = Stream.make("means", {
-  schema: Schema.Struct({ device: Column.uuid, hour: Column.timestamptz, readings: Column.int, mean: Schema.Finite })
-})
-const State = Schema.Struct({ n: Column.int, sum: Schema.Finite })
-type State = typeof State.Type
-const common = {
-  from: Readings,
-  time: (r: Reading) => r.at,
-  outOfOrder: "1 minute",
-  state: State,
-  zero: { n: 0, sum: 0 },
-  add: (s: State, r: Reading) => ({ n: s.n + 1, sum: s.sum + r.celsius }),
-  to: Means,
-  emit: (device: string, w: Processor.Span, s: State) => ({ device, hour: w.start, readings: s.n, mean: s.sum / s.n })
-} as const
 
 /** Kind, the number of devices, and the milliseconds from event to event. */
 const kinds = [
@@ -67,33 +37,10 @@ const sessions = Processor.window("bench", {
   merge: (a, b) => ({ n: a.n + b.n, sum: a.sum + b.sum })
 })
 
-/** A thousandth is two hours late, the others up to a minute out of order. */
 const fill = (folder: ReturnType<typeof placesIn>, devices: number, step: number) => {
-  let seed = 1
-  const random = () => {
-    seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648
-    return seed / 2_147_483_648
-  }
-  const start = Date.UTC(2026, 10, 1)
   const writer = LogWriter.open(folder, logId)
-  for (let i = 0; i < count; i += batch) {
-    const records = Array.from({ length: batch }, (_, j) => {
-      const at = start + (i + j) * step - (random() < 0.001 ? 7_200_000 : Math.floor(random() * 60_000))
-      return JSON.stringify({
-        device: `8f14e45f-ceea-467f-9f0a-${String(Math.floor(random() * devices)).padStart(12, "0")}`,
-        at: new Date(at).toISOString().replace("Z", "000Z"),
-        celsius: Math.round(random() * 400) / 10,
-        humidity: Math.round(random() * 1000) / 10,
-        battery: 80,
-        place: "Berlin",
-        ok: true,
-        seq: i + j
-      })
-    })
-    writer.write(
-      [{ append: { stream: "readings", schemaVersion: 1, records }, acceptedAt: start + (i + batch) * step }],
-      0
-    )
+  for (const { acceptedAt, records } of batchesOf(count, batch, devices, step)) {
+    writer.write([{ append: { stream: "readings", schemaVersion: 1, records }, acceptedAt }], 0)
   }
   writer.close()
 }

@@ -1,7 +1,7 @@
 /** `npm run bench [name]`: without a name, runs all benchmarks that need only this machine. */
 const alone = ["http", "checker", "door", "backlog", "typed", "freshness", "commits", "audit", "processors"]
 /** These need the stack of compose.yaml. */
-const names = [...alone, "kafka", "visible"]
+const names = [...alone, "kafka", "visible", "processors-kafka"]
 
 const wanted = process.argv[2]
 if (wanted !== undefined && !names.some((name) => name === wanted)) {

@@ -7,7 +7,7 @@ import type { Described } from "./Cluster.ts"
 const unlimitedRetention = { "cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1" }
 
 /** Compaction leaves out the segment that is written; whoever reads the topic from its start reads that too. */
-const compactedSegment = String(64 * 1024 * 1024)
+const compactedSegment = { "segment.bytes": String(64 * 1024 * 1024), "segment.ms": String(3_600_000) }
 
 const retentionOf = ({ isCompacted = false }: WantedTopic) =>
   isCompacted ? { ...unlimitedRetention, "cleanup.policy": "compact" } : unlimitedRetention
@@ -15,7 +15,7 @@ const retentionOf = ({ isCompacted = false }: WantedTopic) =>
 /** The settings of a topic that is created. */
 export const configOf = (wanted: WantedTopic): Record<string, string> => ({
   ...retentionOf(wanted),
-  ...(wanted.isCompacted ? { "segment.bytes": compactedSegment } : {})
+  ...(wanted.isCompacted ? compactedSegment : {})
 })
 
 const differing = (wanted: ReturnType<typeof retentionOf>, { millis, bytes, cleanup }: TopicRetention) =>

@@ -5,7 +5,7 @@ import { topic as topicSetting } from "../../../services/Settings.ts"
 import type { AppliedStream } from "../../../services/StreamDefinition.ts"
 import { Streams } from "../../../services/Streams.ts"
 import { deadLettersOf, stateTopicOf, topicOf } from "../../../services/Topics.ts"
-import { isFunction, optionsOf } from "../../declaration/compileProcessors.ts"
+import { keyFault } from "../../declaration/keyRule.ts"
 import { Cluster, type Described } from "../../log/kafka/Cluster.ts"
 import type { KafkaFailure } from "../../log/kafka/failures.ts"
 import { plural } from "../../runtime/plural.ts"
@@ -20,11 +20,6 @@ interface NotYet {
 }
 
 const isNotEmpty = (history: ReadonlyArray<AppliedStream>): history is Bound["history"] => history.length > 0
-
-/** Whether events of a key may be in several partitions of the input. */
-const mixesPartitions = ({ definition, processor }: DeclaredProcessor, input: AppliedStream) =>
-  (definition.kind === "window" || definition.kind === "fold") &&
-  (definition.rekeyed || isFunction(optionsOf(processor).get("key")) || input.definition.key === null)
 
 /** One for each partition of the input. Fails with ProcessorStopped if the processor can never run on these topics. */
 export const assignments = Effect.fnUntraced(function* (
@@ -63,11 +58,8 @@ export const assignments = Effect.fnUntraced(function* (
     )
   }
   const input = history[history.length - 1] ?? history[0]
-  if (count > 1 && mixesPartitions(declared, input)) {
-    return yield* stop(
-      `it groups the events of ${from} by something other than the stream's key, so those of a key can be in any of the ${count} partitions of its topic. Use the stream's key, or a topic of one partition.`
-    )
-  }
+  const fault = keyFault(definition, input.definition, count)
+  if (fault !== undefined) return yield* stop(`${fault.sentence}.`)
   const bound = bind(processor, definition, history, output.definition)
   const outputTopic = (stream: AppliedStream) => ({ stream, partitions: partitionsOf(stream.definition.name) })
   return Array.from({ length: count }, (_, partition) => ({

@@ -61,7 +61,7 @@ export const restore = Effect.fnUntraced(function* <E>(
             )
           )
         }
-        if (record._tag === "Window") states.put(record.row, undefined)
+        if (record._tag === "Window") states.put(record.row, record.row.start)
         else if (record._tag === "Closed") states.remove(record.key, record.start)
         else if (record._tag === "Progress") progress = record.progress
         else if (record._tag === "Tick") ticks = Math.max(ticks, record.n + 1)

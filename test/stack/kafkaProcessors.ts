@@ -78,6 +78,23 @@ export const expectedOf = (all: ReadonlyArray<Click>) => {
   }
 }
 
+/** Compacted all the time, as a topic of a production is in the course of days. */
+const createState = (topic: string) =>
+  Effect.flatMap(Cluster, (cluster) =>
+    cluster.admin<void>(topic, (admin, answer) =>
+      admin.createTopic(
+        {
+          topic,
+          num_partitions: 1,
+          replication_factor: 1,
+          config: { "cleanup.policy": "compact", "segment.ms": "500", "min.cleanable.dirty.ratio": "0.001" }
+        },
+        5_000,
+        answer
+      )
+    )
+  ).pipe(Effect.provide(Cluster.layer))
+
 const brokers = process.env.FLOE_KAFKA_BROKERS
 
 /** The child that runs the processors. */
@@ -109,11 +126,11 @@ export const kafkaProject = Effect.gen(function* () {
     stream("minute_late", clicks, `${name}_minute`)
   ]
   const processors = [`${name}_only`, `${name}_minute`]
-  const topics = [
-    ...definitions.map((one) => one.name),
-    ...processors.flatMap((one) => [stateTopicOf(one), deadLettersOf(one)])
-  ]
+  const topics = [...definitions.map((one) => one.name), ...processors.map(deadLettersOf)]
   for (const topic of topics) yield* Effect.acquireRelease(create(topic, 1), () => Effect.ignore(remove(topic)))
+  for (const topic of processors.map(stateTopicOf)) {
+    yield* Effect.acquireRelease(createState(topic), () => Effect.ignore(remove(topic)))
+  }
   yield* Effect.acquireRelease(
     Effect.gen(function* () {
       const { record } = yield* Streams
@@ -129,6 +146,9 @@ export const kafkaProject = Effect.gen(function* () {
 
   return {
     name,
+    /** The offset of the first record of a processor's state. */
+    firstOfState: (suffix: string) =>
+      Effect.map(committed(stateTopicOf(`${name}_${suffix}`)), ([message]) => message?.offset ?? 0),
     start: run(
       process.execPath,
       [built("processor")],

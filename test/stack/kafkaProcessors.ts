@@ -19,16 +19,17 @@ import { built, type Program, run } from "../support/program.ts"
 import { committed } from "./kafkaPlace.ts"
 import { create, logOn, remove, streamsOf, temporaryTopic } from "./kafkaTopic.ts"
 
-const module = (name: string) => `
+const module = (name: string, more: string) => `
 import { Column, Processor, Stream, Window } from "floe"
 import { Schema } from "effect"
 const clicks = { id: Schema.String, visitor: Schema.String, at: Column.timestamptz, page: Schema.String }
 export const Clicks = Stream.make("${name}_clicks", { schema: Schema.Struct(clicks), key: "visitor" })
 export const Sales = Stream.make("${name}_sales", { schema: Clicks.schema, key: "visitor" })
-export const OnlySales = Processor.filter("${name}_only", { from: Clicks, to: Sales, keep: (c) => c.page === "sale" })
+export const OnlySales = Processor.filter("${name}_only", { from: Clicks, to: Sales, onError: "dead-letter",
+  keep: (c) => { if (c.page === "broken") throw new Error("the page is broken"); return c.page === "sale" } })
 export const Minutes = Stream.make("${name}_minutes", { schema: Schema.Struct({ visitor: Schema.String, minute: Column.timestamptz, ids: Schema.String }), key: "visitor" })
 export const PerMinute = Processor.window("${name}_minute", {
-  from: Sales, time: (c) => c.at, window: Window.tumbling("1 minute"), outOfOrder: "5 seconds",
+  from: Sales, time: (c) => c.at, window: Window.tumbling("1 minute"), outOfOrder: "5 seconds", ${more}
   state: Schema.Struct({ ids: Schema.String }), zero: { ids: "" },
   add: (s, c) => ({ ids: s.ids === "" ? c.id : s.ids + " " + c.id }),
   to: Minutes, emit: (visitor, w, s) => ({ visitor, minute: w.start, ids: s.ids })
@@ -109,7 +110,8 @@ const forgotten = (definitions: ReadonlyArray<StreamDefinition>) =>
     }
   }).pipe(Effect.scoped, Effect.ignore)
 
-export const kafkaProject = Effect.gen(function* () {
+/** `more` are further options of the windows. */
+export const kafkaProject = Effect.fnUntraced(function* (more = "") {
   const cwd = yield* temporaryFolder
   const name = `kproc_${randomUUID().slice(0, 8)}`
   const stream = (suffix: string, columns: ReadonlyArray<Column>, writer?: string): StreamDefinition => ({
@@ -138,7 +140,7 @@ export const kafkaProject = Effect.gen(function* () {
     }).pipe(Effect.provide(StreamsLayer.layer)),
     () => Effect.ignore(Effect.provide(forgotten(definitions), Cluster.layer))
   )
-  writeFileSync(join(cwd, "floe.streams.ts"), module(name))
+  writeFileSync(join(cwd, "floe.streams.ts"), module(name, more))
   const weather = yield* temporaryTopic()
   const [input] = definitions
   if (input === undefined) throw new Error("no input")
@@ -146,6 +148,7 @@ export const kafkaProject = Effect.gen(function* () {
 
   return {
     name,
+    messages: (suffix: string) => committed(`${name}_${suffix}`),
     /** The offset of the first record of a processor's state. */
     firstOfState: (suffix: string) =>
       Effect.map(committed(stateTopicOf(`${name}_${suffix}`)), ([message]) => message?.offset ?? 0),

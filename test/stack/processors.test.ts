@@ -1,7 +1,11 @@
 /** Processors on Kafka: what comes out is a function of the log alone, whatever dies when. FLOE_SEED=<seed> runs one seed. */
+
+import type { Message } from "@confluentinc/kafka-javascript"
 import { assert, it } from "@effect/vitest"
-import { Effect, Fiber, Schedule } from "effect"
+import { Effect, Fiber, Schedule, Stream } from "effect"
 import { Cluster } from "../../layers/log/kafka/Cluster.ts"
+import * as DeadLettersLayer from "../../layers/log/kafka/DeadLetters.ts"
+import { DeadLetters } from "../../services/DeadLetters.ts"
 import { randomRun } from "../process/randomRun.ts"
 import type { Program } from "../support/program.ts"
 import * as Broker from "./kafkaBroker.ts"
@@ -51,7 +55,7 @@ it.live(
   "a processor on a processor gives the same rows once, although both are killed again and again, and their state is compacted",
   () =>
     Effect.gen(function* () {
-      const { append, firstOfState, kill, outputs, start } = yield* kafkaProject
+      const { append, firstOfState, kill, outputs, start } = yield* kafkaProject()
       const rounds = 4
       const part = 20_000
       const all = clicksFrom(0, rounds * part)
@@ -85,7 +89,7 @@ it.live(
   "of two copies one works and the other waits; a zombie writes nothing, and waits when it wakes",
   () =>
     Effect.gen(function* () {
-      const { append, childOf, kill, outputs, start } = yield* kafkaProject
+      const { append, childOf, kill, outputs, start } = yield* kafkaProject()
       const part = 10_000
       const clicks = (round: number) => clicksFrom(round * part, part)
       const upTo = (rounds: number) => expectedOf(clicksFrom(0, rounds * part))
@@ -137,7 +141,7 @@ it.live.each(Object.entries(broken))(
   "goes on by itself after the broker is %s in mid-transaction",
   ([, breakIt]) =>
     Effect.gen(function* () {
-      const { append, outputs, start } = yield* kafkaProject
+      const { append, outputs, start } = yield* kafkaProject()
       const all = clicksFrom(0, 60_000)
       const expected = expectedOf(all)
       yield* append(all)
@@ -147,4 +151,43 @@ it.live.each(Object.entries(broken))(
       assert.deepStrictEqual(yield* poll(outputs, isWhole(expected)), expected)
     }).pipe(Effect.provide(Cluster.layer)),
   300_000
+)
+
+it.live(
+  "writes what the door would, keeps what a function throws at as dead letters, and closes the windows of a quiet stream",
+  () =>
+    Effect.gen(function* () {
+      const { append, messages, name, outputs, start } = yield* kafkaProject('closeWhenIdle: "1 second",')
+      const clicks = clicksFrom(0, 200)
+      yield* append([...clicks, { id: "bad", visitor: "v1", at: 0, page: "broken" }])
+      const program = yield* start
+      const closing = { id: "closes", visitor: "", at: Date.now(), page: "sale" }
+      const expected = expectedOf([...clicks, closing]).rows
+      const { rows } = yield* poll(outputs, (found) => found.rows.length >= expected.length)
+      assert.deepStrictEqual(rows, expected)
+
+      const contentOf = ({ headers = [], key, timestamp, value }: Message) => ({
+        headers,
+        key: String(key),
+        timestamp,
+        value: String(value)
+      })
+      const logged = (yield* messages("clicks")).map(contentOf)
+      const sales = (yield* messages("sales")).map(contentOf)
+      assert.deepStrictEqual(
+        sales,
+        logged.filter(({ value }) => value.endsWith('"page":"sale"}'))
+      )
+      const letters = yield* Effect.gen(function* () {
+        const { letters } = yield* (yield* DeadLetters).now(`${name}_only`, () => Effect.void)
+        return yield* Stream.runCollect(letters)
+      }).pipe(Effect.provide(DeadLettersLayer.layer))
+      assert.deepStrictEqual(
+        letters.map(({ reason, value }) => [reason, JSON.parse(String(value)).id]),
+        [["keep throws the page is broken", "bad"]]
+      )
+      program.signal("SIGTERM")
+      assert.strictEqual((yield* Effect.promise(() => program.ended)).code, 0)
+    }).pipe(Effect.provide(Cluster.layer)),
+  120_000
 )

@@ -24,6 +24,8 @@ const open = () => {
   // What fails is read from the topic again.
   database.exec(`PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -${cache}`)
   createTables(database)
+  // Made once it has all windows: that is cheaper than keeping it meanwhile.
+  database.exec("DROP INDEX windows_by_end")
   return database
 }
 
@@ -72,5 +74,6 @@ export const restore = Effect.fnUntraced(function* <E>(
     }
   })
   if (start < end) yield* Effect.scoped(read)
+  createTables(database)
   return { database, progress, ticks } satisfies Restored
 })

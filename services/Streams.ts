@@ -38,5 +38,9 @@ export class Streams extends Context.Service<
     readonly processors: Effect.Effect<ReadonlyArray<ProcessorDefinition>, LogUnavailable | LogCorrupt>
     /** Durable when it returns. A no-op where each keeps its definition with its state. */
     readonly recordProcessor: (processor: ProcessorDefinition) => Effect.Effect<void, LogUnavailable | LogCorrupt>
+    /** The names of the processors that are paused; none where the pause is kept elsewhere. */
+    readonly paused: Effect.Effect<ReadonlySet<string>, LogUnavailable | LogCorrupt>
+    /** Durable when it returns. A no-op where the pause is kept elsewhere. */
+    readonly setPaused: (processor: string, isPaused: boolean) => Effect.Effect<void, LogUnavailable | LogCorrupt>
   }
 >()("floe/services/Streams") {}

@@ -2,6 +2,8 @@
 import { rmSync, writeFileSync } from "node:fs"
 import { Context, Effect, Layer, Schema } from "effect"
 import { DataFolder } from "../../services/DataFolder.ts"
+import type { LogCorrupt, LogUnavailable } from "../../services/EventLog.ts"
+import { Streams } from "../../services/Streams.ts"
 import { sync } from "../log/sqlite/LogFile.ts"
 import { reasonOf } from "../runtime/files.ts"
 import { pauseFile } from "./pauseFile.ts"
@@ -19,9 +21,15 @@ export class ProcessorPauses extends Context.Service<
   ProcessorPauses,
   {
     /** Durable when it returns. */
-    readonly set: (name: string, isPaused: boolean) => Effect.Effect<void, PauseFailed>
+    readonly set: (name: string, isPaused: boolean) => Effect.Effect<void, PauseFailed | LogUnavailable | LogCorrupt>
   }
 >()("floe/layers/process/ProcessorPauses") {
+  /** In the topic of streams, so that every copy of the program sees it. */
+  static readonly onKafka = Layer.effect(
+    ProcessorPauses,
+    Effect.map(Streams, ({ setPaused }) => ProcessorPauses.of({ set: setPaused }))
+  )
+
   static readonly layer = Layer.effect(
     ProcessorPauses,
     Effect.gen(function* () {

@@ -47,18 +47,20 @@ export interface ProcessorReport {
   readonly state: "waiting" | "running" | "paused" | "stopped" | "not running"
   /** Why it waits or is stopped. */
   readonly reason: string | null
-  /** Offset of the next event of its input, and how many events are there from it on. */
+  /** Offset of the next event of its input, and how many events are there from it on; of several partitions, the sums. */
   readonly next: number
   readonly lag: number
-  /** Milliseconds since 1970; null before the first event, and without windows. */
+  /** Milliseconds since 1970, of several partitions the earliest; null before the first event, and without windows. */
   readonly watermark: number | null
-  /** Open windows, or keys of a fold. */
-  readonly open: number
+  /** Open windows, or keys of a fold; null if they were not counted. */
+  readonly open: number | null
   readonly rows: number
   readonly late: number
   readonly deadLetters: number
-  /** Events per second, in the last second that was reported. */
-  readonly rate: number
+  /** Whether rows, late events and dead letters are counted by offsets, of which transactions take some too. */
+  readonly isAtMost?: boolean
+  /** Events per second, in the last second that was reported; null if it is not known. */
+  readonly rate: number | null
 }
 
 export class NoSuchProcessor extends Schema.TaggedError<NoSuchProcessor>()("NoSuchProcessor", {
@@ -80,6 +82,18 @@ export class StateUnreadable extends Schema.TaggedError<StateUnreadable>()("Stat
     return `The state of the processor ${this.processor} cannot be read: ${reason}.`
   }
 }
+
+/** The report of one processor, among all of them. */
+export const named = Effect.fn("ProcessorReports.find")(function* <E>(
+  name: string,
+  all: Effect.Effect<ReadonlyArray<ProcessorReport>, E>
+) {
+  const reports = yield* all
+  const found = reports.find(({ definition }) => definition.name === name)
+  if (found !== undefined) return found
+  const names = reports.map(({ definition }) => definition.name)
+  return yield* new NoSuchProcessor({ name, nearest: nearest(name, names) ?? null })
+})
 
 export class ProcessorReports extends Context.Service<
   ProcessorReports,
@@ -157,13 +171,7 @@ export class ProcessorReports extends Context.Service<
 
       return ProcessorReports.of({
         all,
-        find: Effect.fn("ProcessorReports.find")(function* (name: string) {
-          const reports = yield* all
-          const found = reports.find(({ definition }) => definition.name === name)
-          if (found !== undefined) return found
-          const names = reports.map(({ definition }) => definition.name)
-          return yield* new NoSuchProcessor({ name, nearest: nearest(name, names) ?? null })
-        })
+        find: (name) => named(name, all)
       })
     })
   )

@@ -31,7 +31,9 @@ export const streams = StreamsLayer.layer.pipe(
         withdraw: () => missing,
         record: () => missing,
         processors: missing,
-        recordProcessor: () => missing
+        recordProcessor: () => missing,
+        paused: missing,
+        setPaused: () => missing
       })
     )
   })

@@ -94,6 +94,15 @@ class OnlyEmbedded extends Schema.TaggedError<OnlyEmbedded>()("OnlyEmbedded", {}
   }
 }
 
+class NotYetDistributed extends Schema.TaggedError<NotYetDistributed>()("NotYetDistributed", {
+  /** The beginning of a sentence. */
+  what: Schema.String
+}) {
+  override get message() {
+    return `${this.what} needs the embedded profile for now, but FLOE_PROFILE is distributed; docs/processing.md lists what is not there yet on Kafka.`
+  }
+}
+
 class OnlyDistributed extends Schema.TaggedError<OnlyDistributed>()("OnlyDistributed", {
   /** What the embedded profile has instead, as the end of a sentence. */
   instead: Schema.String
@@ -112,5 +121,6 @@ class NoBackup extends Schema.TaggedError<NoBackup>()("NoBackup", {}) {
 const failing = <A, E>(error: E): Layer.Layer<A, E> => Layer.unwrap<A, never, never, E, never>(Effect.fail(error))
 
 export const onlyEmbedded = <A>() => failing<A, OnlyEmbedded>(new OnlyEmbedded())
+export const notYetDistributed = <A>(what: string) => failing<A, NotYetDistributed>(new NotYetDistributed({ what }))
 export const onlyDistributed = <A>(instead: string) => failing<A, OnlyDistributed>(new OnlyDistributed({ instead }))
 export const noBackup = failing<Backup, NoBackup>(new NoBackup())

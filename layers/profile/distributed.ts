@@ -13,8 +13,9 @@ import * as Metastore from "../operate/probes/Metastore.ts"
 import * as ConnectSinks from "../operate/status/connectSinks.ts"
 import * as Components from "../operate/status/distributed.ts"
 import * as Storage from "../operate/storage/s3.ts"
+import * as ProcessorReports from "../process/kafka/ProcessorReports.ts"
 import * as Processors from "../process/kafka/Processors.ts"
-import { ProcessorReports } from "../process/ProcessorReports.ts"
+import { ProcessorPauses } from "../process/ProcessorPauses.ts"
 import * as WatchClock from "../runtime/watchClock.ts"
 import * as Connector from "../sink/connect/Connector.ts"
 import * as ConnectorFilter from "../sink/connect/connectorFilter.ts"
@@ -27,7 +28,7 @@ import * as Query from "../table/trino/Query.ts"
 import * as TableChecksums from "../table/trino/TableChecksums.ts"
 import * as TableReader from "../table/trino/TableReader.ts"
 import * as KafkaClientFallback from "./KafkaClientFallback.ts"
-import { noBackup, onlyEmbedded, type ProfileLayers } from "./ProfileLayers.ts"
+import { noBackup, notYetDistributed, onlyEmbedded, type ProfileLayers } from "./ProfileLayers.ts"
 
 const filteredLog = EventLogReader.layerOf(ConnectorFilter.eventOf, ConnectorFilter.recognizing).pipe(
   Layer.provide(KafkaClientFallback.streams)
@@ -46,6 +47,11 @@ const streamSinks = ConnectSinks.layer.pipe(
   Layer.provide([KafkaClientFallback.streams, Connector.layer, Query.layer, KafkaClientFallback.sinkCommits])
 )
 
+const processorReports = (countsOpen: boolean) =>
+  ProcessorReports.layer({ countsOpen }).pipe(
+    Layer.provide([KafkaClientFallback.streams, KafkaClientFallback.logReader])
+  )
+
 export const checksWithin = (limits: Checks.Limits) =>
   Checks.within(limits).pipe(
     Layer.provide(Components.layer),
@@ -61,7 +67,8 @@ export const checksWithin = (limits: Checks.Limits) =>
       KafkaClientFallback.deadLetters,
       weatherReader,
       evolution,
-      streamSinks
+      streamSinks,
+      processorReports(false)
     ])
   )
 
@@ -77,10 +84,10 @@ export const layers = {
   onlyEmbedded: onlyEmbedded(),
   sink: onlyEmbedded(),
   processors: Processors.layer,
-  processorReports: onlyEmbedded(),
-  processorReplays: onlyEmbedded(),
-  processorPauses: onlyEmbedded(),
-  processorRebuild: onlyEmbedded(),
+  processorReports: processorReports(true),
+  processorReplays: notYetDistributed("Running a processor again"),
+  processorPauses: ProcessorPauses.onKafka.pipe(Layer.provide(KafkaClientFallback.streams)),
+  processorRebuild: notYetDistributed("Rebuilding a processor"),
   query: Query.layer,
   tableReader: (table: string) => TableReader.at(table).pipe(Layer.provide([Query.layer, SinkCommits.layer])),
   audit: Layer.merge(filteredLog, TableChecksums.layer.pipe(Layer.provide([Query.layer, SinkCommits.layer]))),
@@ -111,7 +118,7 @@ export const layers = {
       weatherReader,
       KafkaClientFallback.streams,
       streamSinks,
-      ProcessorReports.none
+      processorReports(false)
     ])
   ),
   checks: checksWithin({}),

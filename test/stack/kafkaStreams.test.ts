@@ -1,7 +1,9 @@
 import { randomUUID } from "node:crypto"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Schedule } from "effect"
+import { Effect, Layer, Schedule, Schema } from "effect"
+import { builtIn } from "../../layers/declaration/builtIn.ts"
 import * as StreamsLayer from "../../layers/log/kafka/Streams.ts"
+import { ProcessorDefinition } from "../../services/ProcessorDefinition.ts"
 import { Streams } from "../../services/Streams.ts"
 import { weatherStream } from "../../services/Weather.ts"
 import { definition, streamsContract } from "../log/streamsContract.ts"
@@ -36,6 +38,31 @@ describe("Streams on Kafka", () => {
           )
         }
       }).pipe(Effect.provide(on(topic)))
+    })
+  )
+
+  it.live("keep the newest definition of each processor, and which are paused", () =>
+    Effect.gen(function* () {
+      const topic = yield* newTopic
+      const using = <A, E>(use: (streams: Streams["Service"]) => Effect.Effect<A, E>) =>
+        Effect.flatMap(Streams, use).pipe(Effect.provide(on(topic)))
+      const processor = { ...builtIn.processors?.[0], name: "means" }
+      const means = yield* Schema.decodeUnknownEffect(ProcessorDefinition)(processor)
+      const changed = { ...means, onError: "dead-letter" as const }
+      assert.deepStrictEqual(yield* using(({ processors }) => processors), [])
+      yield* using(({ recordProcessor }) => recordProcessor(means))
+      yield* using(({ recordProcessor }) => recordProcessor({ ...means, name: "counts" }))
+      yield* using(({ recordProcessor }) => recordProcessor(changed))
+      assert.deepStrictEqual(yield* using(({ processors }) => processors), [{ ...means, name: "counts" }, changed])
+      // They are no streams.
+      assert.deepStrictEqual(yield* using(({ all }) => all), [weatherStream])
+      yield* using(({ setPaused }) => setPaused("means", true))
+      assert.deepStrictEqual([...(yield* using(({ paused }) => paused))], ["means"])
+      yield* using(({ setPaused }) => setPaused("means", false))
+      assert.deepStrictEqual([...(yield* using(({ paused }) => paused))], [])
+      yield* written(topic, [{ key: "means/processor", value: Buffer.from("{}") }])
+      const corrupt = yield* Effect.flip(using(({ processors }) => processors))
+      assert.match(corrupt.message, /the definition of the processor means is unreadable/)
     })
   )
 

@@ -177,7 +177,8 @@ export const audit = Command.make(
     const started = yield* monotonicMillis
     const { writer } = stream.definition
     // First: what a processor writes in the meantime is compared with the table.
-    const again = writer === undefined ? Option.none() : Option.some(yield* Effect.result(rerunOf(writer)))
+    const isRunAgain = writer !== undefined && (yield* profile) === "embedded"
+    const again = isRunAgain ? Option.some(yield* Effect.result(rerunOf(writer))) : Option.none()
     const rerun = Option.getOrUndefined(Option.flatMap(again, Result.getSuccess))
     const result = yield* withProgress(
       Effect.fnUntraced(function* ({ show }) {
@@ -202,6 +203,9 @@ export const audit = Command.make(
     else {
       yield* print(Stream.make(text(report, stream, millis, yield* painter)))
       if (rerun !== undefined) yield* print(Stream.make(rerunText(rerun)))
+      if (writer !== undefined && !isRunAgain) {
+        yield* print(Stream.make(`\nThe processor ${writer} was not run again: that is not there yet on Kafka.\n`))
+      }
     }
     if (report.missing + report.extra > 0) {
       const whole = report.changedByOthers.length === 0 ? "whole" : "others"

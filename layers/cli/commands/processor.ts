@@ -14,6 +14,9 @@ import { name as argument, at, test } from "./processorReplay.ts"
 const name = text("processor", ({ definition }: ProcessorReport) => definition.name)
 const watermark = ({ watermark }: ProcessorReport) => (watermark === null ? null : time(watermark))
 
+const countedByOffsets =
+  "Rows, late events and dead letters are at most as many: Floe counts offsets, of which each transaction takes one too."
+
 const list = Command.make(
   "list",
   { json },
@@ -48,7 +51,7 @@ const status = Command.make(
         name,
         text("state", ({ state }: ProcessorReport) => state),
         count("lag", ({ lag }: ProcessorReport) => lag),
-        count("events/s", ({ rate }: ProcessorReport) => Math.round(rate)),
+        count("events/s", ({ rate }: ProcessorReport) => (rate === null ? null : Math.round(rate))),
         text("watermark", watermark),
         count("open", ({ open }: ProcessorReport) => open),
         count("rows", ({ rows }: ProcessorReport) => rows),
@@ -59,6 +62,7 @@ const status = Command.make(
       json
     )
     if (json) return
+    if (reports.some(({ isAtMost }) => isAtMost)) yield* write(Stream.make(`\n${countedByOffsets}\n`))
     const reasons = reports.flatMap(({ reason }) => (reason === null ? [] : `\n${reason}\n`))
     yield* write(Stream.fromIterable(reasons))
   })
@@ -80,20 +84,20 @@ const describe = Command.make(
   Effect.fn("floe processor describe")(function* ({ name, json }) {
     const report = yield* (yield* ProcessorReports).find(name)
     if (json) return yield* printJson(report)
-    const { definition, late, next, open, reason, rows, state } = report
+    const { definition, isAtMost = false, late, next, open, reason, rows, state } = report
+    const counted = (count: number) => `${isAtMost && count > 0 ? "at most " : ""}${count.toLocaleString("en-US")}`
+    // Of several partitions it is a sum.
+    const place = isAtMost ? `${counted(report.lag)} events behind` : `${definition.from}/0/${next} is next`
     const isWindow = definition.window !== null
     yield* facts([
       ["processor", definition.name],
       ...(definition.doc === undefined ? [] : [["description", definition.doc] as const]),
       ["kind", kindText(definition)],
-      [
-        "reads",
-        `${definition.from}${definition.rekeyed ? ", by another key" : ""}; ${definition.from}/0/${next} is next`
-      ],
-      ["writes", `${definition.to}, ${rows.toLocaleString("en-US")} so far`],
+      ["reads", `${definition.from}${definition.rekeyed ? ", by another key" : ""}; ${place}`],
+      ["writes", `${definition.to}, ${counted(rows)} so far`],
       ...(isWindow
         ? [
-            ["late events", `${definition.late}, ${late.toLocaleString("en-US")} so far`] as const,
+            ["late events", `${definition.late}, ${counted(late)} so far`] as const,
             ["out of order", definition.outOfOrder === 0 ? "none" : lengthText(definition.outOfOrder)] as const,
             ["lateness", definition.lateness === 0 ? "none" : lengthText(definition.lateness)] as const,
             ["watermark", watermark(report) ?? "none yet"] as const
@@ -101,7 +105,12 @@ const describe = Command.make(
         : []),
       ...(definition.state.length === 0
         ? []
-        : [["open", `${open.toLocaleString("en-US")} (SELECT * FROM ${name}_state)`] as const]),
+        : [
+            [
+              "open",
+              `${(open ?? 0).toLocaleString("en-US")}${isAtMost ? "" : ` (SELECT * FROM ${name}_state)`}`
+            ] as const
+          ]),
       ["on error", definition.onError === "stop" ? "stop" : "dead letter"],
       ["state", reason === null ? state : `${state}: ${reason}`]
     ])

@@ -13,7 +13,15 @@ import { codes, type KafkaFailure, unavailable } from "./failures.ts"
 import * as Producer from "./Producer.ts"
 import * as StreamsFollower from "./StreamsFollower.ts"
 import { sendOne } from "./sendOne.ts"
-import { pendingKey, processorKey, processorValue, type StreamHistories, valueOf, versionKey } from "./streamRecords.ts"
+import {
+  pausedKey,
+  pendingKey,
+  processorKey,
+  processorValue,
+  type StreamHistories,
+  valueOf,
+  versionKey
+} from "./streamRecords.ts"
 
 /** Milliseconds; a broker that has just started takes a second or two to create a topic. */
 const createTimeout = 10_000
@@ -96,6 +104,11 @@ const make = Effect.fnUntraced(function* (topic: string) {
     recordProcessor: Effect.fn("Streams.recordProcessor")(function* (processor: ProcessorDefinition) {
       yield* Effect.mapError(create, unavailable("streams"))
       yield* write([[processorKey(processor), processorValue(processor)]])
+    }),
+    paused: Effect.map(known, ({ paused }) => paused),
+    setPaused: Effect.fn("Streams.setPaused")(function* (processor: string, isPaused: boolean) {
+      yield* Effect.mapError(create, unavailable("streams"))
+      yield* write([[pausedKey(processor), isPaused ? Buffer.from("{}") : null]])
     }),
     withdraw: Effect.fn("Streams.withdraw")((name: string) => write([[pendingKey(name), null]])),
     record: Effect.fn("Streams.record")(function* (stream: AppliedStream) {

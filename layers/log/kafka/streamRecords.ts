@@ -1,6 +1,7 @@
 /**
  * The records of the topic of streams. `readings/2` is a version of a stream; `readings/pending` the version that an apply
- * is bringing in, with a tombstone once it is recorded; `hourly_mean/processor` is a processor.
+ * is bringing in, with a tombstone once it is recorded; `hourly_mean/processor` is a processor, and
+ * `hourly_mean/paused` says that it is paused.
  */
 import type { Message } from "@confluentinc/kafka-javascript"
 import { Option, Schema } from "effect"
@@ -17,6 +18,7 @@ const processorText = Schema.fromJsonString(ProcessorDefinition)
 const decodeProcessor = Schema.decodeUnknownOption(processorText)
 const encodeProcessor = Schema.encodeSync(processorText)
 export const processorValue = (processor: ProcessorDefinition) => Buffer.from(encodeProcessor(processor))
+export const pausedKey = (processor: string) => `${processor}/paused`
 export const processorKey = ({ name }: ProcessorDefinition) => `${name}/processor`
 
 export const versionKey = ({ definition, version }: AppliedStream) => `${definition.name}/${version}`
@@ -29,11 +31,19 @@ export interface StreamHistories {
   readonly pending: ReadonlyArray<AppliedStream>
   /** By name. */
   readonly processors: ReadonlyArray<ProcessorDefinition>
+  /** The names of processors. */
+  readonly paused: ReadonlySet<string>
   /** The first record that cannot be read. */
   readonly corrupt: LogCorrupt | undefined
 }
 
-export const noStreams: StreamHistories = { histories: new Map(), pending: [], processors: [], corrupt: undefined }
+export const noStreams: StreamHistories = {
+  histories: new Map(),
+  pending: [],
+  processors: [],
+  paused: new Set(),
+  corrupt: undefined
+}
 
 const byName = (a: string, b: string) => (a < b ? -1 : 1)
 
@@ -42,6 +52,7 @@ export const folding = () => {
   const applied = new Map<string, AppliedStream>()
   const pending = new Map<string, AppliedStream>()
   const processors = new Map<string, ProcessorDefinition>()
+  const paused = new Set<string>()
   const corrupt = new Map<string, LogCorrupt>()
 
   const takeProcessor = (name: string, { value, partition, offset }: Message) => {
@@ -62,6 +73,8 @@ export const folding = () => {
     const text = key?.toString() ?? ""
     const [, processor] = /^([^/]+)\/processor$/.exec(text) ?? []
     if (processor !== undefined) return takeProcessor(processor, message)
+    const [, halted] = /^([^/]+)\/paused$/.exec(text) ?? []
+    if (halted !== undefined) return void (value === null ? paused.delete(halted) : paused.add(halted))
     const [, name, what] = /^([^/]+)\/(\d+|pending)$/.exec(text) ?? []
     if (name === undefined) return
     const records = what === "pending" ? pending : applied
@@ -93,6 +106,7 @@ export const folding = () => {
         histories: known,
         pending: [...pending.values()].filter(isComing),
         processors: [...processors.values()].toSorted((a, b) => byName(a.name, b.name)),
+        paused: new Set(paused),
         corrupt: [...corrupt.values()][0]
       }
     }

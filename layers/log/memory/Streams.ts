@@ -10,6 +10,7 @@ export const layer = Layer.sync(Streams, () => {
   const histories = new Map<string, ReadonlyArray<AppliedStream>>([["weather", [weatherStream]]])
   const all = Effect.sync(() => [...histories.values()].flatMap((history) => history.at(-1) ?? []))
   const processors = new Map<string, ProcessorDefinition>()
+  const paused = new Set<string>()
   const begun = new Map<string, AppliedStream>()
   return Streams.of({
     all,
@@ -24,6 +25,8 @@ export const layer = Layer.sync(Streams, () => {
     history: (name) => Effect.sync(() => histories.get(name) ?? []),
     processors: Effect.sync(() => [...processors.values()]),
     recordProcessor: (processor) => Effect.sync(() => void processors.set(processor.name, processor)),
+    paused: Effect.sync(() => paused),
+    setPaused: (name, isPaused) => Effect.sync(() => void (isPaused ? paused.add(name) : paused.delete(name))),
     record: (stream) =>
       Effect.sync(() => {
         const { name } = stream.definition

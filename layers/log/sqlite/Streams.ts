@@ -90,6 +90,8 @@ export const layer = Layer.effect(
       pending: Effect.succeed([]),
       processors: Effect.succeed([]),
       recordProcessor: () => Effect.void,
+      paused: Effect.succeed(new Set<string>()),
+      setPaused: () => Effect.void,
       find: Effect.fn("Streams.find")(function* (name: string) {
         const streams = yield* all
         const found = streams.find(({ definition }) => definition.name === name)

@@ -22,7 +22,7 @@ import { disk } from "./distributed/disk.ts"
 import { locks } from "./distributed/locks.ts"
 import { offsets } from "./distributed/offsets.ts"
 import { origin } from "./distributed/origin.ts"
-import { processorTopics } from "./distributed/processors.ts"
+import { processorsRun, processorTopics } from "./distributed/processors.ts"
 import { rebuildAdvice } from "./distributed/rebuildAdvice.ts"
 import { tableOf } from "./distributed/streamTable.ts"
 import { topicsOf } from "./distributed/streamTopics.ts"
@@ -82,7 +82,11 @@ const ofStreams = Effect.fnUntraced(function* ({ commitLagLimit }: Limits) {
   ])
   const weatherTopic = yield* Settings.topic
   const processors = yield* Effect.orElseSucceed(streams.processors, () => [])
-  const ofProcessors = yield* provideChecks(processors.map((processor) => processorTopics(processor, weatherTopic)))
+  const ofProcessors = yield* provideChecks(
+    processors.length === 0
+      ? []
+      : [...processors.map((processor) => processorTopics(processor, weatherTopic)), processorsRun]
+  )
   return [...changes, ...checks.flat(), ...ofProcessors]
 })
 

@@ -4,8 +4,8 @@
  */
 import { randomUUID } from "node:crypto"
 import { mkdirSync } from "node:fs"
-import { Cause, Effect, Exit, Layer } from "effect"
-import type { Streams } from "../../../services/Streams.ts"
+import { Cause, Effect, Exit, Layer, Schedule } from "effect"
+import { Streams } from "../../../services/Streams.ts"
 import { stateTopicOf } from "../../../services/Topics.ts"
 import { Cluster } from "../../log/kafka/Cluster.ts"
 import { KafkaFailure } from "../../log/kafka/failures.ts"
@@ -41,19 +41,39 @@ interface Shared {
   readonly isDraining: () => boolean
 }
 
+/** Whether a processor is paused, as it was read last; follows it until the scope closes. */
+const pauseOf = Effect.fnUntraced(function* (name: string) {
+  const { paused } = yield* Streams
+  let isPaused = false
+  const look = Effect.map(paused, (names) => {
+    isPaused = names.has(name)
+  })
+  yield* Effect.ignore(look)
+  yield* Effect.forkScoped(Effect.repeat(Effect.ignore(look), Schedule.spaced(lookInterval)))
+  return () => isPaused
+})
+
 /** Until it is draining, or the processor is stopped. */
-const worker = Effect.fnUntraced(function* (assignment: Assignment, shared: Shared) {
+const worker = Effect.fnUntraced(function* (
+  assignment: Assignment,
+  shared: Shared & { readonly isPaused: () => boolean }
+) {
   const { bound, partition } = assignment
   const { name } = bound.definition
   const what = `The processor ${name}, partition ${partition},`
   let isFailing = false
   let patience = silenceMillis
   while (!shared.isDraining()) {
+    if (shared.isPaused()) {
+      yield* Effect.sleep(lookInterval)
+      continue
+    }
     yield* silence(stateTopicOf(name), partition, patience, shared.isDraining)
     if (shared.isDraining()) return
     let committed = 0
     const exit = yield* serve(assignment, {
       ...shared,
+      isDraining: () => shared.isDraining() || shared.isPaused(),
       onReady: Effect.suspend(() => {
         const goesOn = isFailing
         isFailing = false
@@ -63,7 +83,10 @@ const worker = Effect.fnUntraced(function* (assignment: Assignment, shared: Shar
         committed += events
       }
     }).pipe(Effect.scoped, Effect.exit)
-    if (Exit.isSuccess(exit)) return
+    if (Exit.isSuccess(exit)) {
+      if (!shared.isDraining()) yield* Effect.log(`${what} is paused.`)
+      continue
+    }
     const cause = Cause.squash(exit.cause)
     if (cause instanceof ProcessorStopped) return yield* Effect.logError(cause.message)
     if (cause instanceof KafkaFailure && isFenced(cause)) {
@@ -84,7 +107,8 @@ const processor = Effect.fnUntraced(function* (declared: DeclaredProcessor, shar
   while (!shared.isDraining()) {
     const found = yield* Effect.exit(assignments(declared))
     if (Exit.isSuccess(found) && !("waiting" in found.value)) {
-      return yield* Effect.forEach(found.value, (one) => worker(one, shared), {
+      const isPaused = yield* pauseOf(declared.definition.name)
+      return yield* Effect.forEach(found.value, (one) => worker(one, { ...shared, isPaused }), {
         concurrency: "unbounded",
         discard: true
       })
@@ -99,7 +123,7 @@ const processor = Effect.fnUntraced(function* (declared: DeclaredProcessor, shar
     told = sentence
     yield* Effect.sleep(lookInterval)
   }
-})
+}, Effect.scoped)
 
 const run = Effect.fnUntraced(function* (
   declared: ReadonlyArray<DeclaredProcessor>,

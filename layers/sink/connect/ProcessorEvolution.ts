@@ -2,7 +2,7 @@
  * Records a processor's definition in the topic of streams, and then creates the topic of its state, so that a processor whose
  * state has a topic is one that was applied.
  */
-import { Effect, Layer, Option } from "effect"
+import { Effect, Layer, Option, Schedule } from "effect"
 import type { ProcessorDefinition } from "../../../services/ProcessorDefinition.ts"
 import { ProcessorEvolution } from "../../../services/ProcessorEvolution.ts"
 import * as Settings from "../../../services/Settings.ts"
@@ -10,7 +10,11 @@ import { Streams } from "../../../services/Streams.ts"
 import { EvolutionFailed } from "../../../services/TableEvolution.ts"
 import { deadLettersOf, stateTopicOf, type TopicDescription, Topics, topicOf } from "../../../services/Topics.ts"
 import { isSame } from "../../process/planProcessors.ts"
+import { monotonic } from "../../runtime/elapsed.ts"
 import { asFailure, failureOf } from "./evolutionFailure.ts"
+
+/** For a moment, not every broker knows a new topic and its leader. */
+const newTopic = Schedule.spaced("200 millis").pipe(Schedule.upTo({ duration: "5 seconds" }), monotonic)
 
 const hasRecords = (topic: TopicDescription | undefined) =>
   topic?.partitions.some(({ end, start }) => end > start) ?? false
@@ -44,7 +48,7 @@ const make = Effect.gen(function* () {
     function* (processor: ProcessorDefinition, onProgress: (step: string) => Effect.Effect<void>) {
       const { from, name } = processor
       yield* onProgress(`${name}: creating its topics`)
-      const input = yield* inputOf(processor)
+      const input = yield* Effect.retry(inputOf(processor), newTopic)
       if (input === undefined) {
         const topic = topicOf(from, weatherTopic)
         return yield* new EvolutionFailed({

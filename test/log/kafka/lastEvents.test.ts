@@ -1,37 +1,11 @@
-import type { Message } from "@confluentinc/kafka-javascript"
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as fc from "fast-check"
-import type { Consumers } from "../../../layers/log/kafka/Consumer.ts"
 import * as LastEvents from "../../../layers/log/kafka/lastEvents.ts"
+import { consumersOf } from "./partition.ts"
 
-/** A partition whose offsets are records (true) or markers and aborted records (false); readers get at most two at a time. */
-const consumersOf = (offsets: ReadonlyArray<boolean>) => {
-  const opened: Array<number> = []
-  const consumers: Consumers = {
-    open: ([place]) =>
-      Effect.sync(() => {
-        let next = place?.offset ?? 0
-        opened.push(next)
-        const ended = new Map<number, number>()
-        return {
-          seek: () => {},
-          ended,
-          next: Effect.sync(() => {
-            const messages: Array<Message> = []
-            for (; next < offsets.length && messages.length < 2; next++) {
-              if (offsets[next]) {
-                messages.push({ partition: 0, offset: next, value: Buffer.from("{}"), key: null })
-              }
-            }
-            if (next === offsets.length) ended.set(0, next)
-            return messages
-          })
-        }
-      })
-  }
-  return { consumers, opened }
-}
+const record = { key: null, value: Buffer.from("{}") }
+const contents = (offsets: ReadonlyArray<boolean>) => offsets.map((isRecord) => (isRecord ? record : undefined))
 
 const runEffect = <A, E>(effect: Effect.Effect<A, E>) => Effect.runSync(effect)
 
@@ -39,7 +13,7 @@ it("the end is after the last record, whatever follows it, and the start if ther
   fc.assert(
     fc.property(fc.array(fc.boolean(), { maxLength: 200 }), fc.nat(200), fc.nat(200), (offsets, a, b) => {
       const [start = 0, grown = 0] = [Math.min(a, offsets.length), Math.min(b, offsets.length)].sort((x, y) => x - y)
-      const { consumers } = consumersOf(offsets)
+      const { consumers } = consumersOf(contents(offsets))
       const last = LastEvents.make(consumers)
       // The second call knows what the first one found.
       for (const end of [grown, offsets.length]) {
@@ -52,7 +26,7 @@ it("the end is after the last record, whatever follows it, and the start if ther
 })
 
 it("an end that was asked for before is not read again, but that of another topic is", () => {
-  const { consumers, opened } = consumersOf([true, true, false])
+  const { consumers, opened } = consumersOf(contents([true, true, false]))
   const last = LastEvents.make(consumers)
   for (const logId of ["a", "a", "b"]) {
     const { partitions } = runEffect(last({ logId, partitions: [{ partition: 0, start: 0, end: 3 }] }))

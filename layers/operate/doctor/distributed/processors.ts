@@ -1,8 +1,9 @@
-/** Check of the topics that a processor reads and keeps its state in. */
+/** Checks of the processors: each runs, and the topics that it reads and keeps its state in are as it needs them. */
 import { Effect, Option } from "effect"
 import type { Finding } from "../../../../services/Checks.ts"
 import type { ProcessorDefinition } from "../../../../services/ProcessorDefinition.ts"
 import { stateTopicOf, Topics, topicOf } from "../../../../services/Topics.ts"
+import { type ProcessorReport, ProcessorReports } from "../../../process/ProcessorReports.ts"
 import { plural } from "../../../runtime/plural.ts"
 
 const another = "Declare a new stream, and a processor of another name that reads it and writes another stream."
@@ -50,4 +51,27 @@ export const processorTopics = ({ from, name }: ProcessorDefinition, weatherTopi
       ]
     })
   }
+}
+
+const logs = "docker compose logs processor says why; docker compose up --wait processor starts it."
+
+const ofState = ({ definition: { from, name, to }, lag, reason, state }: ProcessorReport): ReadonlyArray<Finding> => {
+  const consequence = `${to} gets no new rows, or not all of them, and ${plural(lag, "event")} of ${from} wait.`
+  if (state === "running" || (lag === 0 && state !== "waiting")) return []
+  if (state === "paused") {
+    return [{ finding: `The processor ${name} is paused.`, consequence, fix: `floe processor resume ${name}` }]
+  }
+  return [
+    { finding: `The processor ${name} does not run${reason === null ? "." : `: ${reason}`}`, consequence, fix: logs }
+  ]
+}
+
+export const processorsRun = {
+  name: "processors",
+  ok: "Every processor runs, or has nothing to do.",
+  needs: ["kafka"],
+  run: Effect.gen(function* () {
+    const reports = yield* (yield* ProcessorReports).all
+    return reports.flatMap(ofState)
+  })
 }

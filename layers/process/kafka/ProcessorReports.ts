@@ -1,0 +1,95 @@
+/** What the processors on Kafka do, by the topics of their state. */
+import { Clock, Effect, Layer } from "effect"
+import { EventLogReader, LogUnavailable, type PartitionBounds } from "../../../services/EventLog.ts"
+import type { ProcessorDefinition } from "../../../services/ProcessorDefinition.ts"
+import { Streams } from "../../../services/Streams.ts"
+import { deadLettersOf, stateTopicOf } from "../../../services/Topics.ts"
+import { Cluster } from "../../log/kafka/Cluster.ts"
+import * as Consumer from "../../log/kafka/Consumer.ts"
+import { unavailable } from "../../log/kafka/failures.ts"
+import { named, type ProcessorReport, ProcessorReports } from "../ProcessorReports.ts"
+import { stateSummary } from "./stateSummary.ts"
+
+/** A copy that works writes a heartbeat every second. */
+const silenceMillis = 5_000
+const concurrency = 4
+
+const offsetsIn = (partitions: ReadonlyArray<PartitionBounds>) =>
+  partitions.reduce((sum, { end, start }) => sum + end - start, 0)
+
+const make = Effect.fnUntraced(function* (countsOpen: boolean) {
+  const cluster = yield* Cluster
+  const streams = yield* Streams
+  const logs = yield* EventLogReader
+
+  const boundsOf = Effect.fnUntraced(function* (topic: string) {
+    const described = yield* cluster.find(topic)
+    return described === undefined ? [] : yield* cluster.bounds(topic, described.partitions.length, "read_committed")
+  })
+
+  /** How many partitions have had a sign of life, and whether all of them. Clocks of the machines must agree to seconds. */
+  const stateOf = Effect.fnUntraced(function* (topic: string, partitions: number) {
+    const since = (yield* Clock.currentTimeMillis) - silenceMillis
+    const recent = yield* cluster.offsets(topic, partitions, since)
+    const alive = recent.filter((offset) => offset >= 0).length
+    if (alive === partitions) return { state: "running" as const, reason: null }
+    if (alive === 0) return { state: "not running" as const, reason: null }
+    const reason = `${partitions - alive} of its ${partitions} partitions have had no heartbeat for ${silenceMillis / 1_000} seconds.`
+    return { state: "waiting" as const, reason }
+  })
+
+  const reportOf = Effect.fnUntraced(
+    function* (definition: ProcessorDefinition) {
+      const { from, late, name, to } = definition
+      const topic = stateTopicOf(name)
+      const [states, input] = yield* Effect.all([boundsOf(topic), logs.of(from).bounds], { concurrency: 2 })
+      const consumers = yield* Consumer.make(topic, "read_committed")
+      const summaries = yield* Effect.forEach(states, (one) => stateSummary(consumers, one, countsOpen), {
+        concurrency
+      })
+      const next = input.partitions.map(({ partition, start }) => summaries[partition]?.progress?.next ?? start)
+      const watermarks = summaries.flatMap(({ progress }) => progress?.watermark ?? [])
+      const written = (stream: string) => Effect.map(logs.of(stream).bounds, ({ partitions }) => offsetsIn(partitions))
+      const isPaused = (yield* streams.paused).has(name)
+      const { reason, state } = isPaused
+        ? { state: "paused" as const, reason: null }
+        : states.length === 0
+          ? { state: "waiting" as const, reason: `There is no topic ${topic}; floe streams apply creates it.` }
+          : yield* stateOf(topic, states.length)
+      return {
+        definition,
+        state,
+        reason,
+        next: next.reduce((sum, offset) => sum + offset, 0),
+        lag: input.partitions.reduce((sum, { end, partition }) => sum + Math.max(0, end - (next[partition] ?? 0)), 0),
+        // Each partition has its own; the windows of the slowest one are open for longest.
+        watermark: watermarks.length === 0 ? null : Math.min(...watermarks),
+        open: summaries.some(({ open }) => open === null)
+          ? null
+          : summaries.reduce((sum, one) => sum + (one.open ?? 0), 0),
+        rows: yield* written(to),
+        late: late === null ? 0 : yield* written(late),
+        deadLetters: offsetsIn(yield* boundsOf(deadLettersOf(name))),
+        isAtMost: true,
+        rate: null
+      } satisfies ProcessorReport
+    },
+    Effect.scoped,
+    Effect.mapError((error) => (error._tag === "KafkaFailure" ? unavailable("processors")(error) : error))
+  )
+
+  const all = Effect.flatMap(streams.processors, (processors) =>
+    Effect.forEach(processors, (one) => Effect.provideService(reportOf(one), Cluster, cluster), { concurrency })
+  )
+  return ProcessorReports.of({ all, find: (name) => named(name, all) })
+})
+
+/** `countsOpen`: whether open windows are counted, for which the topics of states are read as a whole. */
+export const layer = ({ countsOpen }: { readonly countsOpen: boolean }) =>
+  Layer.effect(ProcessorReports, make(countsOpen)).pipe(
+    Layer.provide(Cluster.layer),
+    Layer.catchTag("KafkaClientMissing", (cause) => {
+      const missing = Effect.fail(LogUnavailable.because("processors", cause.message.replace(/\.$/, ""), cause))
+      return Layer.succeed(ProcessorReports, ProcessorReports.of({ all: missing, find: () => missing }))
+    })
+  )

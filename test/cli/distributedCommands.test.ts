@@ -66,6 +66,25 @@ export const Counts = Processor.fold("counts", {
     })
   )
 
+  it.live("what processors cannot do on Kafka yet is one sentence", () =>
+    Effect.gen(function* () {
+      for (const [args, what] of [
+        [["test", "sums", "--from-log"], "Running a processor again"],
+        [["at", "sums", "--offset", "1"], "Running a processor again"],
+        [["rebuild", "sums"], "Rebuilding a processor"]
+      ] as const) {
+        const { code, output } = yield* floe(["processor", ...args])
+        assert.deepStrictEqual(
+          [code, output],
+          [
+            1,
+            `${what} needs the embedded profile for now, but FLOE_PROFILE is distributed; docs/processing.md lists what is not there yet on Kafka.\n`
+          ]
+        )
+      }
+    })
+  )
+
   it.live("connector status prints states and the reason for a failure, and exits with 1", () =>
     Effect.gen(function* () {
       const { base } = yield* connector({

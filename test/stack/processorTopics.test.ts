@@ -126,6 +126,25 @@ describe("a processor on Kafka", () => {
           assert.isAtLeast(report.rows, expected.rows.length)
           assert.isAtLeast(report.late, expected.late.length)
           assert.isAbove(report.open ?? 0, 0)
+
+          const { setPaused } = yield* Streams
+          yield* setPaused(minute.name, true)
+          yield* Effect.promise(() => program.printed(new RegExp(`${minute.name}, partition 0, is paused`)))
+          const before = yield* project.outputs
+          const more = clicksFrom(2_000, 1_000)
+          yield* project.append(more)
+          const paused = yield* reports
+            .find(minute.name)
+            .pipe(Effect.repeat({ until: ({ lag }) => lag > 0, schedule: polling }))
+          assert.deepInclude(paused, { state: "paused", reason: null })
+          assert.deepStrictEqual((yield* project.outputs).rows, before.rows)
+          yield* setPaused(minute.name, false)
+          const whole = expectedOf([...all, ...more])
+          const after = yield* project.outputs.pipe(
+            Effect.repeat({ until: ({ rows }) => rows.length >= whole.rows.length, schedule: polling })
+          )
+          assert.deepStrictEqual(after.rows, whole.rows)
+
           project.kill(program)
           const stopped = yield* reports
             .find(minute.name)
@@ -145,7 +164,7 @@ const readers = (...processors: ReadonlyArray<ProcessorDefinition>) => {
   ).pipe(Layer.provide(StreamsLayer.layer))
   return ProcessorReportsLayer.layer({ countsOpen: true }).pipe(
     Layer.provideMerge(EventLogReaderLayer.layer(recognizing)),
-    Layer.provide(streams),
+    Layer.provideMerge(streams),
     Layer.fresh
   )
 }

@@ -1,6 +1,7 @@
 /** Writes a log of synthetic events, and measures the memory of a process that reads it. */
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
+import { DatabaseSync } from "node:sqlite"
 import { setTimeout as delay } from "node:timers/promises"
 import { Effect, Layer, Option } from "effect"
 import { firstVersion } from "../layers/declaration/assignIds.ts"
@@ -61,6 +62,25 @@ export const takenIn = async (data: string, events: number, table = "weather") =
     Effect.orElseSucceed(() => 0)
   )
   while ((await Effect.runPromise(offset)) < events) await delay(20)
+}
+
+/** How many events a processor has processed, by its file; 0 while there is none. */
+const progressOf = (data: string, processor: string) => {
+  try {
+    const database = new DatabaseSync(join(data, "processors", `${processor}.db`), { readOnly: true })
+    try {
+      return Number(database.prepare("SELECT next FROM progress").get()?.next ?? 0)
+    } finally {
+      database.close()
+    }
+  } catch {
+    return 0
+  }
+}
+
+/** Waits until a processor has processed this many events. */
+export const processed = async (data: string, processor: string, events: number) => {
+  while (progressOf(data, processor) < events) await delay(10)
 }
 
 /** Peak memory of the process in MiB; 0 if it has exited. */

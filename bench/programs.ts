@@ -1,6 +1,6 @@
 /** Starts programs as separate processes, on a data folder that is removed afterwards. */
 import { type ChildProcess, spawn } from "node:child_process"
-import { mkdtempSync, rmSync } from "node:fs"
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { createServer } from "node:net"
 import { join } from "node:path"
 import { setTimeout as delay } from "node:timers/promises"
@@ -66,6 +66,17 @@ export const finished = (program: string, args: ReadonlyArray<string>, env: Reco
       code === 0 ? resolve(text) : reject(new Error(`${program} ended with ${code}: ${text}`))
     )
   })
+
+/** Process ids; none if the process has exited. */
+export const childrenOf = (pid: number) => {
+  try {
+    return readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
+      readFileSync(`/proc/${pid}/task/${thread}/children`, "latin1").trim().split(" ").filter(Boolean).map(Number)
+    )
+  } catch {
+    return []
+  }
+}
 
 /** Waits until `GET path` answers 200. */
 export const answering = async (port: number, path: string) => {

@@ -1,5 +1,17 @@
 /** `npm run bench [name]`: without a name, runs all benchmarks that need only this machine. */
-const alone = ["http", "checker", "door", "backlog", "typed", "freshness", "commits", "audit", "processors"]
+const alone = [
+  "http",
+  "checker",
+  "door",
+  "backlog",
+  "typed",
+  "freshness",
+  "commits",
+  "audit",
+  "processors",
+  "hourly",
+  "rebuild"
+]
 /** These need the stack of compose.yaml. */
 const names = [...alone, "kafka", "visible", "processors-kafka"]
 

@@ -97,7 +97,7 @@ export const planStreams = (
       ...(profile === "distributed" && {
         connector: isChanged ? [`${connectorOf(wanted.name)} restarts with the new columns`] : []
       }),
-      endpoint: changes.flatMap(endpointEffects),
+      endpoint: wanted.writer === undefined ? changes.flatMap(endpointEffects) : [],
       refusals: refusals.map((fault) => sentenceOf(wanted.name, fault))
     }
   })

@@ -8,6 +8,8 @@ import { longestCall } from "./Beat.ts"
 import { HungReport, hungFile, WorkerOptions } from "./workerProtocol.ts"
 
 const megabytes = 512
+/** Without the two others, V8 lets the heap grow by 300 MiB of garbage in a rebuild of 10 M events. */
+const flags = [`--max-old-space-size=${megabytes}`, "--heap-growing-percent=30", "--max-semi-space-size=16"]
 
 const root = dirname(findPackageJSON(import.meta.url) ?? import.meta.filename)
 /** A build bundles this file, so the worker's place is counted from the package. */
@@ -17,7 +19,7 @@ const worker = import.meta.filename.endsWith(".ts")
 
 export const start = (options: WorkerOptions) =>
   fork(worker, [Schema.encodeSync(WorkerOptions)(options)], {
-    execArgv: [`--max-old-space-size=${megabytes}`],
+    execArgv: flags,
     stdio: ["ignore", "inherit", "inherit", "ipc"]
   })
 

@@ -44,6 +44,15 @@ it("a stream that the log does not have is created, with all its columns", () =>
   })
 })
 
+it("clients cannot send to a stream that a processor writes", () => {
+  const before = { ...stream("totals", [column("a", "int")]), writer: "counts" }
+  assert.deepInclude(given().when(before)[0], {
+    endpoint: ["rejects events of clients; the processor counts writes it"]
+  })
+  const after = { ...before, columns: [column("a", "long")] }
+  assert.deepInclude(given(before).when(after)[0], { action: "change", endpoint: [] })
+})
+
 it("a change has its effects on log, table and endpoint", () => {
   const before = stream("clicks", [column("a", "int"), column("b", "string"), column("c", "string")])
   const after = stream("clicks", [column("a", "long"), column("d", "string", { renamedFrom: "b" }), column("n", "int")])

@@ -68,6 +68,7 @@ export const kafkaPlace = Effect.gen(function* () {
   yield* Effect.addFinalizer(() => Effect.forEach(workers, (scope) => Scope.close(scope, Exit.void)))
   let producer: TransactionalProducer.TransactionalProducer | undefined
   let ticks = 0
+  let ticksOfTransaction = 0
   let commits = 0
 
   const place: Place = {
@@ -82,7 +83,7 @@ export const kafkaPlace = Effect.gen(function* () {
             const restored = yield* Restore.restore(stateTopicOf(name), 0, Effect.void)
             producer = connected
             ticks = restored.ticks
-            return KafkaStore.make({
+            const store = KafkaStore.make({
               definition: { ...definition, name },
               partition: 0,
               input: "the topic",
@@ -91,20 +92,32 @@ export const kafkaPlace = Effect.gen(function* () {
               restored,
               produce: connected.produce
             })
+            return {
+              ...store,
+              tick: (tick: Tick) => {
+                ticksOfTransaction++
+                store.tick(tick)
+              }
+            }
           }).pipe(Scope.provide(scope))
         })
       ),
-    begin: () => run(producer?.begin ?? Effect.void),
+    begin: () => {
+      ticksOfTransaction = 0
+      return run(producer?.begin ?? Effect.void)
+    },
     commit: async () => {
       await run(producer?.commit ?? Effect.void)
       // Dies after the commit, before it has noticed it.
       if (++commits % 7 === 0) throw new Crash()
-      ticks = (await run(stateOf(stateTopicOf(name)))).ticks.length
+      ticks += ticksOfTransaction
     },
     ticks: () => ticks,
     content: () =>
       run(
         Effect.gen(function* () {
+          // Waits until the last transaction can be read: its markers are written after its commit is answered.
+          yield* Effect.scoped(TransactionalProducer.connect(`floe-${name}-0`, rows))
           const state = yield* stateOf(stateTopicOf(name))
           return { ...state, rows: yield* logged(rows), late: yield* logged(late) }
         })

@@ -36,7 +36,7 @@ it.live(
       assert.isAbove(crashes, seeds.length)
       assert.isAbove(windows, 5 * seeds.length)
     }).pipe(Effect.provide(Cluster.layer)),
-  600_000
+  60_000 + 30_000 * seeds.length
 )
 
 type Outputs = ReturnType<typeof expectedOf>

@@ -32,6 +32,10 @@ export const definitionChange = (before: ProcessorDefinition, now: ProcessorDefi
       return `its ${part} was ${text(before[part])} and is ${text(now[part])} now`
     }
   }
+  if (before.ownKey !== now.ownKey) {
+    const [was, is] = now.ownKey ? ["the stream's", "a function's"] : ["a function's", "the stream's"]
+    return `its key was ${was} and is ${is} now`
+  }
   const missing = lost(before.state, now.state, "")
   if (missing !== undefined) return `its state has no column ${missing} any more`
   const asStream = ({ name, state }: ProcessorDefinition) => ({ name, columns: state, key: null, partitionBy: [] })

@@ -34,6 +34,8 @@ it("does not fit otherwise, and the clause says what changed", () => {
   expect(change({ state: [{ name: "n", required: true, type: "string" }] })).toMatch(
     /^the column n of its state does not fit: its type cannot change from int to string/
   )
+  expect(change({ ownKey: true })).toBe("its key was the stream's and is a function's now")
+  expect(definitionChange({ ...before, ownKey: true }, before)).toBe("its key was a function's and is the stream's now")
   expect(change({ state: [] })).toBe("its state has no column n any more")
   expect(change({ state: [{ name: "count", renamedFrom: "n", required: true, type: "int" }] })).toBe(
     "its state has no column n any more"

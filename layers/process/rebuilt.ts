@@ -73,11 +73,14 @@ export const putInPlace = (folder: Folder) => {
   for (const name of state.names) {
     const from = processorFolder(rebuiltIn(folder), name)
     const to = processorFolder(folder, name)
+    if (existsSync(from.log)) {
+      // Each file without a mark can be read; beside the mark of the other one it would seem to have lost rows.
+      rmSync(to.logHighWaterMark, { force: true })
+      // SQLite would apply the WAL of the former file to the new one.
+      for (const end of ["-wal", "-shm"]) rmSync(`${to.log}${end}`, { force: true })
+      renameSync(from.log, to.log)
+    }
     if (existsSync(from.logHighWaterMark)) renameSync(from.logHighWaterMark, to.logHighWaterMark)
-    if (!existsSync(from.log)) continue
-    // SQLite would apply the WAL of the former file to the new one.
-    for (const end of ["-wal", "-shm"]) rmSync(`${to.log}${end}`, { force: true })
-    renameSync(from.log, to.log)
   }
   syncFolder(folder.processors)
   writeState(folder, { ...state, phase: "swapped" })

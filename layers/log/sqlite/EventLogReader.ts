@@ -47,7 +47,8 @@ const readFile = Effect.fnUntraced(function* (folder: DataFolder["Service"], com
     end: number,
     stream: string
   ) => {
-    if (mark?.logId !== log.logId && log.isReplaced()) throw unavailable("read", "it is being replaced")
+    const isOther = mark?.logId !== log.logId || mark.end > end
+    if (isOther && log.isReplaced()) throw unavailable("read", "it is being replaced")
     LogFile.confirm(mark, log.logId, end, stream)
   }
 

@@ -1,0 +1,79 @@
+/** Rebuilt files on their way into place, as readers see them when the program dies in between. */
+import { existsSync, mkdirSync, renameSync, rmdirSync } from "node:fs"
+import { assert, it } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { firstVersion } from "../../layers/declaration/assignIds.ts"
+import * as EventLogReaderLayer from "../../layers/log/sqlite/EventLogReader.ts"
+import * as HighWaterMark from "../../layers/log/sqlite/HighWaterMark.ts"
+import * as LogFile from "../../layers/log/sqlite/LogFile.ts"
+import { processorFolder } from "../../layers/log/sqlite/processorFolder.ts"
+import { makeRebuilt, putInPlace, readState, rebuiltIn, writeState } from "../../layers/process/rebuilt.ts"
+import * as Store from "../../layers/process/sqlite/Store.ts"
+import { at } from "../../layers/runtime/DataFolder.ts"
+import { DataFolder } from "../../services/DataFolder.ts"
+import { EventLogReader } from "../../services/EventLog.ts"
+import type { ProcessorDefinition } from "../../services/ProcessorDefinition.ts"
+import { temporaryFolder } from "../support/dataFolder.ts"
+
+const logId = "0198f6a0-1111-4222-8333-444455556666"
+const rows = firstVersion({ name: "rows", columns: [], key: null, partitionBy: [] }, 0)
+const definition: ProcessorDefinition = {
+  name: "copied",
+  kind: "map",
+  from: "events",
+  rekeyed: false,
+  to: "rows",
+  late: null,
+  window: null,
+  outOfOrder: 0,
+  lateness: 0,
+  ahead: 0,
+  state: [],
+  onError: "stop"
+}
+
+const withRows = (folder: DataFolder["Service"], count: number) => {
+  const store = Store.open({ folder, logId, definition, output: rows, late: undefined })
+  store.begin()
+  for (let i = 0; i < count; i++) store.row("{}", 0)
+  store.commit({ next: count, watermark: Number.NEGATIVE_INFINITY })
+  store.close()
+}
+
+it.effect("Between its steps, a reader has the former file or the new one, and the next start completes them", () =>
+  Effect.gen(function* () {
+    const folder = yield* Effect.provide(DataFolder, at(yield* temporaryFolder))
+    makeRebuilt(folder)
+    withRows(folder, 1)
+    withRows(rebuiltIn(folder), 3)
+    writeState(folder, { names: ["copied"], phase: "ready", paused: [] })
+    const place = processorFolder(folder, "copied")
+    const end = Effect.gen(function* () {
+      const { partitions } = yield* (yield* EventLogReader).of("rows").bounds
+      return partitions[0]?.end
+    }).pipe(
+      Effect.provide(Layer.fresh(EventLogReaderLayer.layer).pipe(Layer.provide(Layer.succeed(DataFolder, place))))
+    )
+
+    // It dies where the new file takes the place of the former one.
+    const { log, logHighWaterMark } = place
+    renameSync(log, `${log}.aside`)
+    mkdirSync(log)
+    assert.throws(() => putInPlace(folder))
+    rmdirSync(log)
+    renameSync(`${log}.aside`, log)
+    assert.strictEqual(yield* end, 1)
+
+    // And between the new file and its mark.
+    const rebuilt = processorFolder(rebuiltIn(folder), "copied")
+    renameSync(rebuilt.log, log)
+    assert.strictEqual(yield* end, 3)
+
+    putInPlace(folder)
+    assert.strictEqual(readState(folder)?.phase, "swapped")
+    assert.isFalse(existsSync(rebuilt.logHighWaterMark))
+    assert.strictEqual(HighWaterMark.read(logHighWaterMark, "rows")?.end, 3)
+    assert.strictEqual(LogFile.verify(place).get("rows"), 3)
+    assert.strictEqual(yield* end, 3)
+  }).pipe(Effect.scoped)
+)

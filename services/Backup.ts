@@ -32,6 +32,8 @@ export const BackupManifest = Schema.Struct({
   paused: Schema.Boolean,
   /** The other streams that were; absent if none was. */
   pausedStreams: Schema.optionalKey(Schema.Array(Schema.String)),
+  /** The processors that were; absent if none was. */
+  pausedProcessors: Schema.optionalKey(Schema.Array(Schema.String)),
   files: Schema.Array(BackupFile)
 })
 export type BackupManifest = typeof BackupManifest.Type

@@ -1,5 +1,5 @@
 /** Processors that run again over the log: compared, shown as of the past, rebuilt, paused, and ended when they hang. */
-import { existsSync, readFileSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -191,10 +191,10 @@ it.live(
 )
 
 it.live(
-  "a paused processor keeps its place, also over a restart, until it is resumed",
+  "a paused processor keeps its place, also over a restart and in a backup, until it is resumed",
   () =>
     Effect.gen(function* () {
-      const { floe, post, query, start } = yield* project
+      const { cwd, floe, post, query, start } = yield* project
       const first = yield* start("standalone")
       yield* Effect.promise(() => first.printed(/Floe runs at/))
       const states = Effect.map(floe("processor", "status", "--json"), ({ out }) =>
@@ -203,6 +203,10 @@ it.live(
       yield* poll(states, ([state]) => state === "running")
       const paused = yield* floe("processor", "pause", "only_sales")
       assert.deepStrictEqual([paused.code, paused.err], [0, ""])
+      assert.strictEqual((yield* floe("backup", "saved")).code, 0)
+      assert.strictEqual((yield* floe("restore", "saved", "--into", "again")).code, 0)
+      const restored = readdirSync(join(cwd, "again", "processors")).filter((name) => name.endsWith(".paused"))
+      assert.deepStrictEqual(restored, ["only_sales.paused"])
       yield* poll(states, ([state]) => state === "paused")
       assert.strictEqual((yield* post("/streams/clicks/events", clicks)).status, 200)
       first.signal("SIGTERM")

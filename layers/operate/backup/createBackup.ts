@@ -28,7 +28,7 @@ import { appliedIn } from "./appliedIn.ts"
 import { auditCopy } from "./auditCopy.ts"
 import { attempt, CopyFailed, copyFiles, describeFile, requireRoom, sizes, syncFolders } from "./copyFiles.ts"
 import * as ManifestFile from "./manifestFile.ts"
-import { processorFolders } from "./processorFiles.ts"
+import { pausedProcessors, processorFolders } from "./processorFiles.ts"
 
 const lockName = "backup.lock"
 
@@ -196,6 +196,7 @@ const create = Effect.fnUntraced(function* (target: string, { logOnly, onProgres
     [copy.log, copy.logHighWaterMark, ...ofProcessors.paths],
     (path) => describeFile(partial, relative(partial, path))
   )
+  const paused = pausedProcessors(folder, applied)
   const manifest: BackupManifest = {
     format: 1,
     version: packageJson.version,
@@ -212,6 +213,7 @@ const create = Effect.fnUntraced(function* (target: string, { logOnly, onProgres
           )
         }),
     ...(yield* pausedIn),
+    ...(paused.length === 0 ? {} : { pausedProcessors: paused }),
     files: [...ofLog, ...copies.flatMap(([, copied]) => copied?.files ?? [])]
   }
   yield* syncFolders(

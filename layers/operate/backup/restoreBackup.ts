@@ -23,7 +23,7 @@ import { appliedIn } from "./appliedIn.ts"
 import { auditCopy } from "./auditCopy.ts"
 import { attempt, CopyFailed, copyFiles, describeFile, parallel, requireRoom, syncFolders } from "./copyFiles.ts"
 import * as ManifestFile from "./manifestFile.ts"
-import { processorFolders } from "./processorFiles.ts"
+import { pauseProcessors, processorFolders } from "./processorFiles.ts"
 
 type Folder = DataFolder["Service"]
 type Progress = (step: string) => void
@@ -155,6 +155,11 @@ const restore = Effect.fnUntraced(function* (source: string, onProgress: Progres
       return yield* failure(staged.log, "it does not end where the backup's manifest does")
     const paused = [...(manifest.paused ? [weather] : []), ...(manifest.pausedStreams ?? [])]
     if (paused.length > 0) yield* pause(staged, paused)
+    const { pausedProcessors = [] } = manifest
+    if (pausedProcessors.length > 0) {
+      yield* attempt(staged.processors, async () => pauseProcessors(staged, pausedProcessors))
+      yield* syncFolders(staged.processors, [])
+    }
     tidy(staged)
     yield* syncFolders(
       staged.root,

@@ -1,5 +1,5 @@
 /**
- * Computes a processor's rows anew from its input, and puts them in place with their tables.
+ * Recomputes a processor's rows from its input, and replaces the old rows and their tables.
  * Owns: what is rebuilt together. Does not own: the computation, the tables (Rebuild).
  */
 import { Context, type Effect, Schema } from "effect"

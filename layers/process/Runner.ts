@@ -1,8 +1,7 @@
 /** Runs a processor over its input. */
 import type { LogRecord } from "../../services/EventLog.ts"
 import { Beat } from "./Beat.ts"
-import { type Bound, HandlerFault, type Incoming, type Output, type Task, Unprocessable } from "./bind.ts"
-import { DoesNotFit } from "./codec/encode.ts"
+import { type Bound, HandlerFault, type Incoming, type Output, StateFault, type Task, Unprocessable } from "./bind.ts"
 import { timeText } from "./core/eventTime.ts"
 import { defaultMaxKeys } from "./core/Task.ts"
 import type { Store } from "./Store.ts"
@@ -67,6 +66,16 @@ export const make = (
       { cause }
     )
 
+  /** Runs what encodes states. */
+  const encoding = <A>(run: () => A): A => {
+    try {
+      return run()
+    } catch (cause) {
+      if (!(cause instanceof StateFault)) throw cause
+      throw stopped(`before ${definition.from}/${partition}/${next}, because a state does not fit its columns`, cause)
+    }
+  }
+
   const write = (records: ReadonlyArray<string>) => {
     for (const record of records) store.row(record, acceptedAt())
   }
@@ -84,7 +93,7 @@ export const make = (
         if (stops) {
           throw stopped(`at the window ${window.start} to ${window.end} of the key ${JSON.stringify(key)}`, cause)
         }
-        const text = `{"key":${JSON.stringify(key)},"start":"${window.start}","end":"${window.end}","state":${bound.states.encode(state)}}`
+        const text = `{"key":${JSON.stringify(key)},"start":"${window.start}","end":"${window.end}","state":${encoding(() => bound.states.encode(state, key))}}`
         store.dead(text, cause.message, acceptedAt())
       }
     }
@@ -110,15 +119,6 @@ export const make = (
     isOpen = true
   }
 
-  const flush = () => {
-    try {
-      task.flush()
-    } catch (cause) {
-      if (!(cause instanceof DoesNotFit)) throw cause
-      throw stopped(`before ${definition.from}/${partition}/${next}, because a state does not fit its columns`, cause)
-    }
-  }
-
   return {
     next: () => next,
     watermark: () => task.watermark,
@@ -142,7 +142,7 @@ export const make = (
     isDue: (at) => task.isDue(at),
     commit: () => {
       if (!isOpen) return
-      flush()
+      encoding(() => task.flush())
       store.commit({ next, watermark: task.watermark })
       isOpen = false
     }

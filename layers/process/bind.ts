@@ -26,6 +26,9 @@ export class Unprocessable extends Error {}
 /** A function of the processor failed, or what it gave does not fit. `message` is a clause. */
 export class HandlerFault extends Error {}
 
+/** A state does not fit its columns. `message` is a clause, and a sentence with the key. */
+export class StateFault extends Error {}
+
 /** A function that is not pure, which tests notice. `message` is a sentence without its beginning. */
 export class Impure extends Error {}
 
@@ -66,8 +69,25 @@ export interface Bound {
   readonly task: (states: States, output: Output, maxKeys: number) => Task
 }
 
-/** Most characters of a key. */
+/** Most characters of a key, and of one in a message. */
 const maxKeyLength = 1_024
+const maxShown = 100
+const shown = (key: string) => JSON.stringify(key.length > maxShown ? `${key.slice(0, maxShown)}…` : key)
+
+const stateCodec = (columns: ProcessorDefinition["state"]): StateCodec<unknown> => {
+  const encode = stateEncoder(columns)
+  return {
+    decode: decoder(columns),
+    encode: (state, key) => {
+      try {
+        return encode(state)
+      } catch (cause) {
+        if (!(cause instanceof DoesNotFit)) throw cause
+        throw new StateFault(`${cause.message}. Its key is ${shown(key)}`, { cause })
+      }
+    }
+  }
+}
 
 const keyText = (key: unknown): string => {
   if (typeof key === "string") {
@@ -128,7 +148,7 @@ export const bind = (
   const input = history[history.length - 1] ?? history[0]
   const decodeText = eventDecoder(history)
   const encodeRow = rowEncoder(output.columns)
-  const states: StateCodec<unknown> = { encode: stateEncoder(definition.state), decode: decoder(definition.state) }
+  const states = stateCodec(definition.state)
   const zero = given.get("zero")
 
   const keyGiven = given.get("key") ?? sourceOf(given).rekey

@@ -48,6 +48,6 @@ export const requireSame = (before: ProcessorDefinition, now: ProcessorDefinitio
   const change = definitionChange(before, now)
   if (change === undefined) return
   throw new ProcessorStopped(
-    `The processor ${now.name} cannot go on from its state: ${change}. Run floe processor rebuild ${now.name} to compute everything anew, or give the changed processor another name and another output stream, or change it back.`
+    `The processor ${now.name} cannot go on from its state: ${change}. Run floe processor rebuild ${now.name} to compute its rows from the log again, or give the changed processor another name and another output stream, or change it back.`
   )
 }

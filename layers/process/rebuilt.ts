@@ -1,6 +1,6 @@
 /**
- * Processors' files that were computed anew, on their way into the place of those that they replace. A file records how far
- * that is, so that whoever comes next completes it.
+ * Rebuilt files of processors, and how they replace the files in use. A state file records the steps that are done, so that
+ * the next program completes a replacement that was interrupted.
  */
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"

@@ -1,5 +1,5 @@
 /**
- * Rebuilds a processor in steps, each of which can be repeated: computes its file anew (replayInProcess), builds tables from
+ * Rebuilds a processor in steps, each of which can be repeated: computes a new file (replayInProcess), builds tables from
  * that (Rebuild), lets the sink wait (Connector), and puts the file and the tables in place.
  */
 import { existsSync } from "node:fs"

@@ -59,7 +59,25 @@ describe("limits", () => {
     })
     const events = Array.from({ length: 10 }, () => ({ id: "a", at: "2026-11-27T10:00:00Z" }))
     expect(() => given(all, events)).toThrow(
-      /^The processor all_notes stopped before notes\/0\/10, because a state does not fit its columns: it must be at most 1,048,576 bytes as JSON\./
+      /^The processor all_notes stopped before notes\/0\/10, because a state does not fit its columns: it must be at most 1,048,576 bytes as JSON\. Its key is "a"\. Correct it/
     )
+    const long = events.map((event) => ({ ...event, id: "k".repeat(1_024) }))
+    expect(() => given(all, long)).toThrow(`Its key is "${"k".repeat(100)}…". Correct it`)
+  })
+
+  it("a state that does not fit stops the processor, also where its window is to be put aside", () => {
+    const big = Processor.window("big_notes", {
+      from: Notes,
+      time: (e) => e.at,
+      window: Window.tumbling("1 hour"),
+      onError: "dead-letter",
+      state: Schema.Struct({ text: Schema.String }),
+      zero: { text: "" },
+      add: () => ({ text: "x".repeat(2_000_000) }),
+      to: Stream.make("big_notes", { schema: Schema.Struct({ text: Schema.String }) }),
+      emit: (_, __, s) => s
+    })
+    const events = ["10", "11"].map((hour) => ({ id: "a", at: `2026-11-27T${hour}:00:00Z` }))
+    expect(() => given(big, events)).toThrow(/^The processor big_notes stopped before notes\/0\/1, because a state/)
   })
 })

@@ -36,11 +36,11 @@ export const rebuild = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Compute the rows and the state of a processor anew from the log, by the functions and the windows that the module has now, and put them in place in one step, with their tables: running queries continue, and older snapshots stay available to --as-of. Processors that read what it writes are rebuilt with it. Everything may run meanwhile; a running program loads the module again. If the command is interrupted, run it again."
+    "Recompute the rows and the state of a processor from the log, with the functions and windows that the module has now, then replace the old ones and their tables in one step. Running queries continue, and older snapshots stay available to --as-of. Processors that read its rows are rebuilt too. Programs can keep running; the one that runs the processors reloads the module. If the command is interrupted, run it again."
   ),
-  Command.withShortDescription("Compute a processor's rows anew from the log"),
+  Command.withShortDescription("Recompute a processor's rows from the log"),
   Command.withExamples([
-    { command: "floe processor rebuild hourly_mean", description: "After its functions or its window were changed" }
+    { command: "floe processor rebuild hourly_mean", description: "After its functions or its window changed" }
   ]),
   Command.provide(Profile.layer("processorRebuild"))
 )

@@ -70,7 +70,7 @@ export class Fold<E, S> {
         if (isStored) this.#states.remove(key, 0)
         this.#keys.delete(key)
       } else {
-        this.#states.put({ key, start: 0, end: 0, state: this.#codec.encode(state) }, isStored ? 0 : undefined)
+        this.#states.put({ key, start: 0, end: 0, state: this.#codec.encode(state, key) }, isStored ? 0 : undefined)
         kept.isStored = true
       }
     }

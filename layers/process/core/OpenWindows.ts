@@ -91,7 +91,7 @@ export class OpenWindows<S> {
       if (window.isGone) continue
       const { key, start, end, stored } = window
       this.#states.put(
-        { key, start, end, state: this.#codec.encode(window.state) },
+        { key, start, end, state: this.#codec.encode(window.state, key) },
         Number.isNaN(stored) ? undefined : stored
       )
       window.stored = start

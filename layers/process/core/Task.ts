@@ -28,8 +28,8 @@ export interface States {
 
 /** How states become text and come back. */
 export interface StateCodec<S> {
-  /** Throws an error with a sentence if the state does not fit its columns. */
-  readonly encode: (state: S) => string
+  /** Throws an error that names the key if the state does not fit its columns. */
+  readonly encode: (state: S, key: string) => string
   readonly decode: (text: string) => S
 }
 

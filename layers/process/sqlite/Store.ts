@@ -74,7 +74,7 @@ const readProgress = (database: DatabaseSync, path: string) => {
   if (progress === undefined) return undefined
   if (Option.isSome(progress)) return progress.value
   throw new ProcessorStopped(
-    `The progress in ${path} cannot be read: the file is damaged, or a newer version of Floe has written it. Run that version, or floe processor rebuild to compute everything anew.`
+    `The progress in ${path} cannot be read: the file is damaged, or a newer version of Floe has written it. Run that version, or floe processor rebuild to compute it from the log again.`
   )
 }
 

@@ -16,6 +16,8 @@ export interface Rerun {
   readonly definition: ProcessorDefinition
   /** The offset of the input up to which it ran, exclusive. */
   readonly until: number
+  /** Events of the input that the processor itself has not processed, so that there is nothing to compare. */
+  readonly waiting: number
   /** Its output and its late events. */
   readonly streams: ReadonlyArray<StreamDifference>
 }
@@ -77,11 +79,12 @@ export class ProcessorReplays extends Context.Service<
         const kept = yield* reading(name, () => processedUpTo(folder, name))
         return kept ?? (yield* new NotBegun({ name }))
       })
+      const logOf = (stream: string) => (stream === weather ? logs : logs.of(stream))
+      const boundsOf = (stream: string) => Effect.map(logOf(stream).bounds, ({ partitions: [bounds] }) => bounds)
       const offsetOf = Effect.fnUntraced(function* (stream: string, place: Place) {
         if ("offset" in place) return place.offset
-        const log = stream === weather ? logs : logs.of(stream)
-        const { partitions } = yield* log.bounds
-        const [bounds] = partitions
+        const log = logOf(stream)
+        const bounds = yield* boundsOf(stream)
         return bounds === undefined ? 0 : yield* log.firstAt(bounds, place.time)
       })
       const progressOf =
@@ -112,7 +115,8 @@ export class ProcessorReplays extends Context.Service<
                 return compareOutputs(name, stream, before_, now, { from, before })
               })
             })
-            return { definition, until, streams }
+            const end = (yield* boundsOf(definition.from))?.end ?? next
+            return { definition, until, waiting: Math.max(0, end - next), streams }
           },
           Effect.scoped,
           Effect.provide(services)

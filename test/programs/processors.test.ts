@@ -98,7 +98,7 @@ it.live(
   "a function that throws stops its processor alone, with a sentence; corrected, it goes on",
   () =>
     Effect.gen(function* () {
-      const { post, query, start, write } = yield* project
+      const { floe, post, query, start, write } = yield* project
       write(
         module({
           add: `(s, c) => { if (c.visitor === "bad") throw new Error("no " + c.visitor); return { sales: s.sales + 1n, first: s.first } }`
@@ -114,6 +114,14 @@ it.live(
       )
       assert.strictEqual((yield* post("/streams/clicks/events", [click("b", 2)])).status, 200)
       yield* Effect.promise(() => first.printed(/committed .* up to sales\/0\/2/))
+      const tested = yield* floe("processor", "test", "per_minute", "--from-log")
+      assert.strictEqual(
+        tested.out,
+        "per_minute: 0 rows are the same.\nper_minute_late: 0 rows are the same.\nCompared up to sales/0/0, where per_minute is: 3 later events of sales did not run.\n"
+      )
+      const audited = yield* floe("audit", "--stream", "per_minute")
+      assert.deepStrictEqual([audited.code, audited.err], [0, ""])
+      assert.include(audited.out, "per_minute has no rows yet, and so no table.\n\nThe processor per_minute, run again")
       first.signal("SIGTERM")
       assert.strictEqual((yield* Effect.promise(() => first.ended)).code, 0)
 

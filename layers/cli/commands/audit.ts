@@ -66,6 +66,10 @@ const rerunOf = (writer: string) =>
 const rerunText = (rerun: Rerun) =>
   `\nThe processor ${rerun.definition.name}, run again over ${rerun.definition.from} up to ${rerun.definition.from}/0/${rerun.until}:\n${rerun.streams.map(differenceText).join("")}`
 
+/** Rows of the stream in the log, as far as they were compared. */
+const rowsIn = ({ streams }: Rerun, { definition: { name } }: AppliedStream) =>
+  streams.reduce((sum, { removed, same, stream }) => (stream === name ? sum + same + removed : sum), 0)
+
 /** The table may hold the only copy of events that the log has lost. */
 const advices = {
   whole: "Run floe rebuild --into <table> to rebuild it from the log.",
@@ -196,7 +200,18 @@ export const audit = Command.make(
         })
       }, Effect.scoped)
     )
-    if (Option.isNone(result)) return yield* new NoTable({ advice: creation(yield* profile, stream) })
+    if (Option.isNone(result)) {
+      if (Option.isSome(again)) yield* Effect.fromResult(again.value)
+      if (rerun === undefined || rowsIn(rerun, stream) > 0) {
+        return yield* new NoTable({ advice: creation(yield* profile, stream) })
+      }
+      // A processor whose first window is open has no rows, and so no table.
+      yield* json
+        ? printJson({ processor: rerun })
+        : print(Stream.make(`${stream.definition.name} has no rows yet, and so no table.\n${rerunText(rerun)}`))
+      if (differs(rerun)) return yield* new ProcessorMismatch({ name: rerun.definition.name })
+      return
+    }
     const report = result.value
     const millis = Math.round((yield* monotonicMillis) - started)
     if (json) yield* printJson({ ...report, millis, ...(rerun === undefined ? {} : { processor: rerun }) })

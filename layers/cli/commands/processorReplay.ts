@@ -82,8 +82,15 @@ export const test = Command.make(
     const result = yield* replaying((onProgress) =>
       rerun(name, { from: Option.getOrUndefined(from), before: Option.getOrUndefined(to), onProgress })
     )
-    if (json) return yield* printJson({ processor: name, until: result.until, streams: result.streams })
-    yield* print(Stream.fromIterable(result.streams.map(differenceText)))
+    const { definition, streams, until, waiting } = result
+    if (json) return yield* printJson({ processor: name, until, waiting, streams })
+    yield* print(Stream.fromIterable(streams.map(differenceText)))
+    if (waiting === 0 || Option.isSome(to)) return
+    yield* print(
+      Stream.make(
+        `Compared up to ${definition.from}/0/${until}, where ${name} is: ${plural(waiting, "later event")} of ${definition.from} did not run.\n`
+      )
+    )
   })
 ).pipe(
   Command.withDescription(

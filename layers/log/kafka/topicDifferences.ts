@@ -6,8 +6,12 @@ import type { Described } from "./Cluster.ts"
 /** Nothing in the log may expire. */
 const unlimitedRetention = { "cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1" }
 
-/** Compaction leaves out the segment that is written; whoever reads the topic from its start reads that too. */
-const compactedSegment = { "segment.bytes": String(64 * 1024 * 1024), "segment.ms": String(3_600_000) }
+/** Whoever reads the topic from its start also reads what is not compacted yet, and the segment that is written. */
+const compaction = {
+  "segment.bytes": String(16 * 1024 * 1024),
+  "segment.ms": String(3_600_000),
+  "min.cleanable.dirty.ratio": "0.2"
+}
 
 const retentionOf = ({ isCompacted = false }: WantedTopic) =>
   isCompacted ? { ...unlimitedRetention, "cleanup.policy": "compact" } : unlimitedRetention
@@ -15,7 +19,7 @@ const retentionOf = ({ isCompacted = false }: WantedTopic) =>
 /** The settings of a topic that is created. */
 export const configOf = (wanted: WantedTopic): Record<string, string> => ({
   ...retentionOf(wanted),
-  ...(wanted.isCompacted ? compactedSegment : {})
+  ...(wanted.isCompacted ? compaction : {})
 })
 
 const differing = (wanted: ReturnType<typeof retentionOf>, { millis, bytes, cleanup }: TopicRetention) =>

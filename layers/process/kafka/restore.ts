@@ -1,5 +1,6 @@
 /** Reads what a processor has committed to its state topic. */
 import { DatabaseSync } from "node:sqlite"
+import type { Message } from "@confluentinc/kafka-javascript"
 import { Effect } from "effect"
 import { Cluster } from "../../log/kafka/Cluster.ts"
 import * as Consumer from "../../log/kafka/Consumer.ts"
@@ -18,6 +19,8 @@ export interface Restored {
 
 /** KiB of the copy that stay in memory. */
 const cache = 32_768
+/** Keys whose latest record is kept until it is written: most of what is not compacted yet is never decoded. */
+const maxLatest = 100_000
 
 const open = () => {
   const database = new DatabaseSync("")
@@ -47,29 +50,36 @@ export const restore = Effect.fnUntraced(function* <E>(
   let progress: ProgressRecord | undefined
   let ticks = 0
 
+  const write = (messages: Iterable<Message>) => {
+    database.exec("BEGIN")
+    for (const message of messages) {
+      const record = stateRecordOf(message)
+      if (record === undefined) {
+        const place = `${topic}/${partition}/${message.offset}`
+        throw new ProcessorStopped(
+          `The record at ${place} is no state of a processor: another program wrote to its topic, or a newer version of Floe.`
+        )
+      }
+      if (record._tag === "Window") states.put(record.row, record.row.start)
+      else if (record._tag === "Closed") states.remove(record.key, record.start)
+      else if (record._tag === "Progress") progress = record.progress
+      else if (record._tag === "Tick") ticks = Math.max(ticks, record.n + 1)
+    }
+    database.exec("COMMIT")
+  }
+
   const read = Effect.gen(function* () {
     const cursor = yield* (yield* Consumer.make(topic, "read_committed", 500)).open([{ partition, offset: start }])
     let next = start
+    const latest = new Map<string, Message>()
     while (next < end) {
       const messages = yield* cursor.next
-      database.exec("BEGIN")
-      for (const message of messages) {
-        const record = stateRecordOf(message)
-        if (record === undefined) {
-          const place = `${topic}/${partition}/${message.offset}`
-          return yield* Effect.fail(
-            new ProcessorStopped(
-              `The record at ${place} is no state of a processor: another program wrote to its topic, or a newer version of Floe.`
-            )
-          )
-        }
-        if (record._tag === "Window") states.put(record.row, record.row.start)
-        else if (record._tag === "Closed") states.remove(record.key, record.start)
-        else if (record._tag === "Progress") progress = record.progress
-        else if (record._tag === "Tick") ticks = Math.max(ticks, record.n + 1)
-      }
-      database.exec("COMMIT")
+      for (const message of messages) latest.set(message.key?.toString("latin1") ?? "", message)
       next = Math.max(next, (messages.at(-1)?.offset ?? -1) + 1, cursor.ended.get(partition) ?? 0)
+      if (latest.size >= maxLatest || next >= end) {
+        yield* Effect.try({ try: () => write(latest.values()), catch: (cause) => cause })
+        latest.clear()
+      }
       yield* onBatch
     }
   })

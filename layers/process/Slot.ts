@@ -64,11 +64,18 @@ export class Slot {
   work() {
     const opened = this.#opened
     if (opened === undefined) return false
-    const { input, runner } = opened
+    const { input, runner, store } = opened
     const started = performance.now()
+    const tick = store.tickToCome()
+    if (tick !== undefined && tick.next <= runner.next()) {
+      this.#beat.during(this.#index, () => runner.tick(tick.at))
+      runner.commit()
+      return true
+    }
     let count = 0
     for (;;) {
-      const events = input.events(runner.next(), chunk)
+      const room = Math.min(chunk, (tick?.next ?? Number.POSITIVE_INFINITY) - runner.next())
+      const events = room === 0 ? [] : input.events(runner.next(), room)
       requireKnownVersion(this.declared.definition, opened.version, events.at(-1)?.schemaVersion ?? 0)
       this.#beat.during(this.#index, () => runner.add(events))
       count += events.length

@@ -8,6 +8,7 @@ import { Option, Schema } from "effect"
 import { DataFolder } from "../../services/DataFolder.ts"
 import { sync } from "../log/sqlite/LogFile.ts"
 import { processorFolder } from "../log/sqlite/processorFolder.ts"
+import { keepTicks } from "./sqlite/ticksToCome.ts"
 
 /** `pausing`: the files are complete, and the sink is told to wait. `ready`: they are to be put in place. `swapped`: they are in place, and their tables follow. */
 const RebuildState = Schema.Struct({
@@ -74,6 +75,7 @@ export const putInPlace = (folder: Folder) => {
     const from = processorFolder(rebuiltIn(folder), name)
     const to = processorFolder(folder, name)
     if (existsSync(from.log)) {
+      keepTicks(folder, rebuiltIn(folder), name)
       // Each file without a mark can be read; beside the mark of the other one it would seem to have lost rows.
       rmSync(to.logHighWaterMark, { force: true })
       // SQLite would apply the WAL of the former file to the new one.

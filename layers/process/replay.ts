@@ -4,7 +4,8 @@ import { DataFolder } from "../../services/DataFolder.ts"
 import type { DeclaredProcessor } from "./openProcessor.ts"
 import { openProcessor } from "./openProcessor.ts"
 import { maxBatch } from "./Slot.ts"
-import { ticksOf } from "./sqlite/stateLines.ts"
+import type { Tick } from "./Store.ts"
+import { processorState, ticksOf } from "./sqlite/stateLines.ts"
 import { watch } from "./watch.ts"
 import type { ReplayMessage, ReplayRequest } from "./workerProtocol.ts"
 
@@ -52,16 +53,22 @@ export const replay = Effect.fnUntraced(function* (
     const { input: events, runner, store } = opened
     yield* Effect.try({
       try: () => {
-        const ticks = ticksOf(folder, name).slice(0, maxTicks)
+        // While it runs, the processor may log more ticks, each at the place where it is then.
+        let readAgainAt = maxTicks === undefined ? (processorState(folder, name)?.next ?? 0) : Number.POSITIVE_INFINITY
+        let ticks: ReadonlyArray<Tick> = ticksOf(folder, name).slice(0, maxTicks)
         let ticked = 0
         let pending = 0
         let reported = performance.now()
         for (;;) {
+          if (runner.next() >= readAgainAt) {
+            ticks = ticksOf(folder, name)
+            readAgainAt = runner.next() + maxBatch
+          }
           for (let tick = ticks[ticked]; tick !== undefined && tick.next <= runner.next(); tick = ticks[++ticked]) {
             const { at } = tick
             beat.during(index, () => runner.tick(at))
           }
-          const end = Math.min(until ?? Number.POSITIVE_INFINITY, ticks[ticked]?.next ?? Number.POSITIVE_INFINITY)
+          const end = Math.min(until ?? Number.POSITIVE_INFINITY, ticks[ticked]?.next ?? readAgainAt, readAgainAt)
           const room = Math.min(chunk, end - runner.next())
           const next = room <= 0 ? [] : events.events(runner.next(), room)
           beat.during(index, () => runner.add(next))

@@ -1,5 +1,5 @@
 /** Processors that run again over the log: compared, shown as of the past, rebuilt, paused, and ended when they hang. */
-import { existsSync, readdirSync, readFileSync } from "node:fs"
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
@@ -186,6 +186,55 @@ it.live(
       assert.deepStrictEqual(yield* query(late), [{ visitor: "c" }])
       const again = yield* floe("audit", "--stream", "per_minute_late")
       assert.strictEqual(again.code, 0, again.out + again.err)
+    }),
+  120_000
+)
+
+it.live(
+  "windows that the clock closes while a rebuild is computed stay closed in the rebuilt file, and what is late stays late",
+  () =>
+    Effect.gen(function* () {
+      const { cwd, floe, post, start, write } = yield* project
+      const report = Effect.map(floe("processor", "status", "--json"), ({ out }) => {
+        const one = JSON.parse(out).find(({ processor }: { processor: string }) => processor === "per_minute")
+        return [one?.lag, one?.open, one?.rows, one?.late]
+      })
+      const is = (...wanted: ReadonlyArray<number>) => poll(report, (now) => now.join() === wanted.join())
+      const first = yield* start("standalone")
+      yield* Effect.promise(() => first.printed(/Floe runs at/))
+      assert.strictEqual((yield* post("/streams/clicks/events", clicks.slice(0, 3))).status, 200)
+      yield* is(0, 2, 0, 0)
+      first.signal("SIGTERM")
+      yield* Effect.promise(() => first.ended)
+      // What a rebuild would have computed by now.
+      const processors = join(cwd, "data", "processors")
+      mkdirSync(join(processors, "rebuild"))
+      for (const end of ["db", "end"]) {
+        copyFileSync(join(processors, `per_minute.${end}`), join(processors, "rebuild", `per_minute.${end}`))
+      }
+
+      write(module({ more: 'closeWhenIdle: "1 second",' }))
+      const second = yield* start("standalone")
+      yield* Effect.promise(() => second.printed(/Floe runs at/))
+      yield* is(0, 0, 2, 0)
+      assert.strictEqual((yield* post("/streams/clicks/events", [click("c", 65)])).status, 200)
+      yield* is(0, 0, 2, 1)
+      for (const stream of ["per_minute", "per_minute_late"]) {
+        yield* Effect.promise(() => second.printed(new RegExp(`committed .* up to ${stream}/0/`)))
+        assert.strictEqual((yield* floe("connector", "pause", `iceberg-sink-${stream}`)).code, 0)
+      }
+      second.signal("SIGTERM")
+      yield* Effect.promise(() => second.ended)
+
+      const state = JSON.stringify({ names: ["per_minute"], phase: "ready", paused: [] })
+      writeFileSync(join(processors, "rebuild", "state.json"), state)
+      write(module())
+      const third = yield* start("standalone")
+      yield* Effect.promise(() => third.printed(/Floe runs at/))
+      yield* is(0, 0, 2, 1)
+      // Its table has the rows of the former file.
+      const audited = yield* floe("audit", "--stream", "per_minute")
+      assert.strictEqual(audited.code, 0, audited.out + audited.err)
     }),
   120_000
 )

@@ -15,12 +15,15 @@ import { processorFolder } from "../../log/sqlite/processorFolder.ts"
 import { createStream } from "../../log/sqlite/schema.ts"
 import { requireSame } from "../definitionChange.ts"
 import { ProcessorStopped } from "../Runner.ts"
-import type { Progress, Store } from "../Store.ts"
+import type { Progress, Store, Tick } from "../Store.ts"
 import { progressIn } from "./progressRow.ts"
 import { createTables } from "./schema.ts"
 import { statesIn } from "./states.ts"
+import { ticksToCome } from "./ticksToCome.ts"
 
 export interface SqliteStore extends Store {
+  /** The next tick that the file in use before a rebuild had, and this one has not. */
+  readonly tickToCome: () => Tick | undefined
   readonly close: () => void
 }
 
@@ -118,6 +121,7 @@ const make = (
     "INSERT OR REPLACE INTO progress (id, next, watermark, definition) VALUES (0, ?, ?, ?)"
   )
   const insertTick = database.prepare("INSERT INTO ticks (next, at) VALUES (?, ?)")
+  const toCome = ticksToCome(database)
   const begin = database.prepare("BEGIN IMMEDIATE")
   const commit = database.prepare("COMMIT")
   const text = encodeDefinition(definition)
@@ -142,7 +146,11 @@ const make = (
     row: toOutput.append,
     late: (record, acceptedAt) => toLate?.append(record, acceptedAt),
     dead: (value, reason, acceptedAt) => void insertDead.run(name, value, reason, acceptedAt),
-    tick: ({ at, next }) => void insertTick.run(next, at),
+    tick: ({ at, next }) => {
+      insertTick.run(next, at)
+      toCome.remove(at)
+    },
+    tickToCome: toCome.next,
     commit: (next) => {
       putProgress.run(next.next, Number.isFinite(next.watermark) ? next.watermark : null, text)
       commit.run()

@@ -1,7 +1,7 @@
 /** What a processor's file has beside the log of its streams. */
 import type { DatabaseSync } from "node:sqlite"
 
-/** `windows`: of a fold each key's state, with start and end 0. `progress`: how far the input is processed, by which definition. `ticks`: when windows were closed by the clock. */
+/** `windows`: of a fold each key's state, with start and end 0. `progress`: how far the input is processed, by which definition. `ticks`: when windows were closed by the clock; `ticks_to_come`: the same of the file that a rebuilt one replaced, as far as it has not processed its input. */
 const tables = `
   CREATE TABLE IF NOT EXISTS windows (
     key TEXT NOT NULL,
@@ -18,6 +18,11 @@ const tables = `
     definition TEXT NOT NULL
   ) STRICT;
   CREATE TABLE IF NOT EXISTS ticks (
+    id INTEGER PRIMARY KEY,
+    next INTEGER NOT NULL,
+    at INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE IF NOT EXISTS ticks_to_come (
     id INTEGER PRIMARY KEY,
     next INTEGER NOT NULL,
     at INTEGER NOT NULL

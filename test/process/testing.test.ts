@@ -184,6 +184,26 @@ describe("given", () => {
     expect(new Date(5).getTime()).toBe(5)
   })
 
+  it("notices rows that depend on the order of a state's fields, or on one that is undefined", () => {
+    const Row = Stream.make("fields", { schema: Schema.Struct({ device: Schema.String, fields: Schema.String }) })
+    const fields = (first: { a: number; b?: number }) =>
+      Processor.fold("fields", {
+        from: Readings,
+        state: Schema.Struct({ a: Column.int, b: Schema.optionalKey(Column.int) }),
+        zero: { a: 0 },
+        add: (s, { celsius }) => (celsius === 1 ? first : s),
+        to: Row,
+        emit: (device, s) => ({ device, fields: Object.keys(s ?? {}).join() })
+      })
+    const once = { device: "d", at: "2026-11-27T10:00:00Z", celsius: 1 }
+    const twice = [once, { ...once, celsius: 2 }]
+    expect(() => given(fields({ b: 2, a: 1 }), twice)).toThrow(/gives other rows when it is run again/)
+    const absent = { a: 1 }
+    Reflect.set(absent, "b", undefined)
+    expect(() => given(fields(absent), twice)).toThrow(/gives other rows when it is run again/)
+    expect(given(fields({ a: 1, b: 2 }), twice).rows).toHaveLength(2)
+  })
+
   it("names what does not fit", () => {
     const events = [reading("a", "10:00:00", 1)]
     const failing =

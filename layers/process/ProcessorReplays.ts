@@ -5,25 +5,28 @@
 import { join } from "node:path"
 import { Context, Effect, Layer, Schema, type Scope } from "effect"
 import { DataFolder } from "../../services/DataFolder.ts"
-import { EventLogReader, type LogCorrupt, type LogUnavailable } from "../../services/EventLog.ts"
+import { EventLogReader, type LogCorrupt, type LogUnavailable, type Position } from "../../services/EventLog.ts"
 import type { ProcessorDefinition } from "../../services/ProcessorDefinition.ts"
 import { weather } from "../../services/TableReader.ts"
-import { type Compared, compareOutputs, type StreamDifference } from "./compareOutputs.ts"
+import { type Compared, compareOutputs } from "./compareOutputs.ts"
+import type { StreamDifference } from "./RowComparison.ts"
 import { type OnReplayed, ReplayFailed, replayInProcess, temporaryPlace } from "./replayInProcess.ts"
 import { processedUpTo, writeStates } from "./sqlite/stateLines.ts"
 
 export interface Rerun {
   readonly definition: ProcessorDefinition
-  /** The offset of the input up to which it ran, exclusive. */
+  /** The offset of the input up to which it ran, exclusive; of several partitions their sum. */
   readonly until: number
   /** Events of the input that the processor itself has not processed, so that there is nothing to compare. */
   readonly waiting: number
+  /** The same for each partition of what it reads. */
+  readonly upTo: ReadonlyArray<Position>
   /** Its output and its late events. */
   readonly streams: ReadonlyArray<StreamDifference>
 }
 
-/** A place in the input of a processor: an offset, or a time in milliseconds since 1970. */
-export type Place = { readonly offset: number } | { readonly time: number }
+/** A place in the input of a processor: an offset, of the one partition or of each, or a time in milliseconds since 1970. */
+export type Place = { readonly offset: number; readonly partition?: number | undefined } | { readonly time: number }
 
 export interface RerunOptions {
   /** Compares only rows of events that were accepted then: milliseconds since 1970. */
@@ -41,9 +44,13 @@ export interface PastState {
 
 type ReplayError = ReplayFailed | LogCorrupt | LogUnavailable
 
-export class NotBegun extends Schema.TaggedError<NotBegun>()("NotBegun", { name: Schema.String }) {
+export class NotBegun extends Schema.TaggedError<NotBegun>()("NotBegun", {
+  name: Schema.String,
+  /** What starts it. */
+  start: Schema.optionalKey(Schema.String)
+}) {
   override get message() {
-    return `The processor ${this.name} has not begun; start it first (npm start).`
+    return `The processor ${this.name} has not begun; start it first (${this.start ?? "npm start"}).`
   }
 }
 
@@ -116,13 +123,19 @@ export class ProcessorReplays extends Context.Service<
               })
             })
             const end = (yield* boundsOf(definition.from))?.end ?? next
-            return { definition, until, waiting: Math.max(0, end - next), streams }
+            const upTo = [{ partition: 0, offset: until }]
+            return { definition, until, upTo, waiting: Math.max(0, end - next), streams }
           },
           Effect.scoped,
           Effect.provide(services)
         ),
         stateAt: Effect.fn("ProcessorReplays.stateAt")(function* (name: string, where: Place, onProgress) {
           const { definition } = yield* known(name)
+          if ("offset" in where && (where.partition ?? 0) > 0) {
+            return yield* new ReplayFailed({
+              reason: `There is no partition ${where.partition}: the embedded log has partition 0 alone.`
+            })
+          }
           const until = yield* offsetOf(definition.from, where)
           const place = yield* Effect.provide(temporaryPlace, services)
           yield* Effect.provide(

@@ -60,6 +60,11 @@ const tell = (message: ReplayMessage) => void process.send?.(message)
 const program = Effect.gen(function* () {
   const ours = withBuiltIn ? declaredIn(builtInModule, builtIn.processors) : []
   const declared = [...ours, ...(yield* ofModule)]
+  if (options.replay?.partitions !== undefined) {
+    const { replayOnKafka } = yield* Effect.promise(() => import("./kafka/replay.ts"))
+    yield* replayOnKafka(declared, options.replay, tell)
+    return 0
+  }
   if (options.replay !== undefined) {
     yield* replay(folder, declared, options.replay, tell)
     return 0

@@ -12,7 +12,7 @@ import type { ReplayMessage, ReplayRequest } from "./workerProtocol.ts"
 const chunk = 1_000
 const reportMillis = 200
 
-class NotDeclared extends Schema.TaggedError<NotDeclared>()("NotDeclared", { name: Schema.String }) {
+export class NotDeclared extends Schema.TaggedError<NotDeclared>()("NotDeclared", { name: Schema.String }) {
   override get message() {
     return `The module does not declare the processor ${this.name}; FLOE_STREAMS names another module.`
   }

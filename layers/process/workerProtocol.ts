@@ -15,7 +15,19 @@ export const ReplayRequest = Schema.Struct({
   /** The offset of their input before which they end; null for its end. */
   until: Schema.NullOr(Schema.Int),
   /** How many of the moments at which windows were closed by the clock count; all that are there without it. */
-  ticks: Schema.optionalKey(Schema.Int)
+  ticks: Schema.optionalKey(Schema.Int),
+  /** On Kafka, in place of `until` and `ticks`: the partitions of the one processor's input. */
+  partitions: Schema.optionalKey(
+    Schema.Array(
+      Schema.Struct({
+        partition: Schema.Int,
+        /** Rows of each are told apart. */
+        stages: Schema.Array(Schema.Struct({ until: Schema.Int, ticks: Schema.Int }))
+      })
+    )
+  ),
+  /** On Kafka: it ends before the first event that was accepted then; milliseconds since 1970. */
+  before: Schema.optionalKey(Schema.Int)
 })
 export type ReplayRequest = typeof ReplayRequest.Type
 

@@ -94,12 +94,9 @@ class OnlyEmbedded extends Schema.TaggedError<OnlyEmbedded>()("OnlyEmbedded", {}
   }
 }
 
-class NotYetDistributed extends Schema.TaggedError<NotYetDistributed>()("NotYetDistributed", {
-  /** The beginning of a sentence. */
-  what: Schema.String
-}) {
+class NoRebuild extends Schema.TaggedError<NoRebuild>()("NoRebuild", {}) {
   override get message() {
-    return `${this.what} needs the embedded profile for now, but FLOE_PROFILE is distributed; docs/processing.md lists what is not there yet on Kafka.`
+    return "floe processor rebuild needs the embedded profile for now, but FLOE_PROFILE is distributed. There, give the changed processor another name and another output stream: floe streams apply creates them, and it processes the log from its start."
   }
 }
 
@@ -121,6 +118,6 @@ class NoBackup extends Schema.TaggedError<NoBackup>()("NoBackup", {}) {
 const failing = <A, E>(error: E): Layer.Layer<A, E> => Layer.unwrap<A, never, never, E, never>(Effect.fail(error))
 
 export const onlyEmbedded = <A>() => failing<A, OnlyEmbedded>(new OnlyEmbedded())
-export const notYetDistributed = <A>(what: string) => failing<A, NotYetDistributed>(new NotYetDistributed({ what }))
 export const onlyDistributed = <A>(instead: string) => failing<A, OnlyDistributed>(new OnlyDistributed({ instead }))
+export const noRebuild = failing<ProcessorRebuild, NoRebuild>(new NoRebuild())
 export const noBackup = failing<Backup, NoBackup>(new NoBackup())

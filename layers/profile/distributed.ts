@@ -13,6 +13,7 @@ import * as Metastore from "../operate/probes/Metastore.ts"
 import * as ConnectSinks from "../operate/status/connectSinks.ts"
 import * as Components from "../operate/status/distributed.ts"
 import * as Storage from "../operate/storage/s3.ts"
+import * as ProcessorReplays from "../process/kafka/ProcessorReplays.ts"
 import * as ProcessorReports from "../process/kafka/ProcessorReports.ts"
 import * as Processors from "../process/kafka/Processors.ts"
 import { ProcessorPauses } from "../process/ProcessorPauses.ts"
@@ -28,7 +29,7 @@ import * as Query from "../table/trino/Query.ts"
 import * as TableChecksums from "../table/trino/TableChecksums.ts"
 import * as TableReader from "../table/trino/TableReader.ts"
 import * as KafkaClientFallback from "./KafkaClientFallback.ts"
-import { noBackup, notYetDistributed, onlyEmbedded, type ProfileLayers } from "./ProfileLayers.ts"
+import { noBackup, noRebuild, onlyEmbedded, type ProfileLayers } from "./ProfileLayers.ts"
 
 const filteredLog = EventLogReader.layerOf(ConnectorFilter.eventOf, ConnectorFilter.recognizing).pipe(
   Layer.provide(KafkaClientFallback.streams)
@@ -85,9 +86,11 @@ export const layers = {
   sink: onlyEmbedded(),
   processors: Processors.layer,
   processorReports: processorReports(true),
-  processorReplays: notYetDistributed("Running a processor again"),
+  processorReplays: ProcessorReplays.layer.pipe(
+    Layer.provide([KafkaClientFallback.streams, KafkaClientFallback.logReader])
+  ),
   processorPauses: ProcessorPauses.onKafka.pipe(Layer.provide(KafkaClientFallback.streams)),
-  processorRebuild: notYetDistributed("Rebuilding a processor"),
+  processorRebuild: noRebuild,
   query: Query.layer,
   tableReader: (table: string) => TableReader.at(table).pipe(Layer.provide([Query.layer, SinkCommits.layer])),
   audit: Layer.merge(filteredLog, TableChecksums.layer.pipe(Layer.provide([Query.layer, SinkCommits.layer]))),

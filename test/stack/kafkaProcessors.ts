@@ -148,6 +148,7 @@ export const kafkaProject = Effect.fnUntraced(function* (more = "") {
 
   return {
     name,
+    cwd,
     messages: (suffix: string) => committed(`${name}_${suffix}`),
     /** The offset of the first record of a processor's state. */
     firstOfState: (suffix: string) =>

@@ -19,7 +19,7 @@ import { counted, withProgress } from "../terminal/Progress.ts"
 import { json, printJson } from "../terminal/printJson.ts"
 import { streamFlag, streamNamed } from "../terminal/streamFlag.ts"
 import { usageError } from "../terminal/usageError.ts"
-import { differenceText, differs, replaying } from "./processorReplay.ts"
+import { differenceText, differs, placesText, replaying } from "./processorReplay.ts"
 
 class AuditMismatch extends Schema.TaggedError<AuditMismatch>()("AuditMismatch", {
   missing: Schema.Int,
@@ -64,7 +64,7 @@ const rerunOf = (writer: string) =>
   }).pipe(Effect.provide(Profile.layer("processorReplays")))
 
 const rerunText = (rerun: Rerun) =>
-  `\nThe processor ${rerun.definition.name}, run again over ${rerun.definition.from} up to ${rerun.definition.from}/0/${rerun.until}:\n${rerun.streams.map(differenceText).join("")}`
+  `\nThe processor ${rerun.definition.name}, run again over ${rerun.definition.from} up to ${placesText(rerun)}:\n${rerun.streams.map(differenceText).join("")}`
 
 /** Rows of the stream in the log, as far as they were compared. */
 const rowsIn = ({ streams }: Rerun, { definition: { name } }: AppliedStream) =>
@@ -181,8 +181,7 @@ export const audit = Command.make(
     const started = yield* monotonicMillis
     const { writer } = stream.definition
     // First: what a processor writes in the meantime is compared with the table.
-    const isRunAgain = writer !== undefined && (yield* profile) === "embedded"
-    const again = isRunAgain ? Option.some(yield* Effect.result(rerunOf(writer))) : Option.none()
+    const again = writer !== undefined ? Option.some(yield* Effect.result(rerunOf(writer))) : Option.none()
     const rerun = Option.getOrUndefined(Option.flatMap(again, Result.getSuccess))
     const result = yield* withProgress(
       Effect.fnUntraced(function* ({ show }) {
@@ -218,9 +217,6 @@ export const audit = Command.make(
     else {
       yield* print(Stream.make(text(report, stream, millis, yield* painter)))
       if (rerun !== undefined) yield* print(Stream.make(rerunText(rerun)))
-      if (writer !== undefined && !isRunAgain) {
-        yield* print(Stream.make(`\nThe processor ${writer} was not run again: that is not there yet on Kafka.\n`))
-      }
     }
     if (report.missing + report.extra > 0) {
       const whole = report.changedByOthers.length === 0 ? "whole" : "others"

@@ -1,11 +1,11 @@
 /** `floe processor test` and `at`: a processor runs again over the log. */
 import { createReadStream } from "node:fs"
 import { createInterface } from "node:readline"
-import { Effect, Option, Schema, Stream } from "effect"
+import { Effect, Option, Schema, Scope, Stream } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import type { StreamDifference } from "../../process/compareOutputs.ts"
 import { type Place, ProcessorReplays, type Rerun } from "../../process/ProcessorReplays.ts"
 import { ProcessorReports } from "../../process/ProcessorReports.ts"
+import type { StreamDifference } from "../../process/RowComparison.ts"
 import { ReplayFailed } from "../../process/replayInProcess.ts"
 import { stateColumns } from "../../process/sqlite/stateLines.ts"
 import * as Profile from "../../profile/Profile.ts"
@@ -55,6 +55,10 @@ export const differenceText = ({ added, examples, firstAt, isCut, removed, same,
   return `${stream}: ${plural(added, "row would come", "rows would come")}, ${plural(removed, "row would go", "rows would go")}${more}.\n${examples.map(exampleLine).join("")}${others}`
 }
 
+/** How far a processor ran again. */
+export const placesText = ({ definition: { from }, upTo }: Rerun) =>
+  upTo.map(({ offset, partition }) => `${from}/${partition}/${offset}`).join(", ")
+
 export const differs = ({ streams }: Pick<Rerun, "streams">) => streams.some(({ firstAt }) => firstAt !== null)
 
 export const test = Command.make(
@@ -88,7 +92,7 @@ export const test = Command.make(
     if (waiting === 0 || Option.isSome(to)) return
     yield* print(
       Stream.make(
-        `Compared up to ${definition.from}/0/${until}, where ${name} is: ${plural(waiting, "later event")} of ${definition.from} did not run.\n`
+        `Compared up to ${placesText(result)}, where ${name} is: ${plural(waiting, "later event")} of ${definition.from} did not run.\n`
       )
     )
   })
@@ -130,24 +134,35 @@ export const at = Command.make(
       Flag.withMetavar("number"),
       Flag.optional
     ),
+    partition: Flag.Int("partition").pipe(
+      Flag.withDescription("With --offset: the state of this partition of the input alone (distributed profile)"),
+      Flag.withSchema(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))),
+      Flag.withMetavar("number"),
+      Flag.optional
+    ),
     time: timeFlag("time", "The state before the first event that was accepted then or later"),
     json
   },
-  Effect.fn("floe processor at")(function* ({ json, name, offset, time }) {
+  Effect.fn("floe processor at")(function* ({ json, name, offset, partition, time }) {
     const places: ReadonlyArray<Place> = [
-      ...Option.toArray(Option.map(offset, (offset) => ({ offset }))),
+      ...Option.toArray(Option.map(offset, (offset) => ({ offset, partition: Option.getOrUndefined(partition) }))),
       ...Option.toArray(Option.map(time, (time) => ({ time })))
     ]
     const [place] = places
     if (place === undefined || places.length > 1) {
       return yield* usageError(["floe", "processor", "at"], "Give --offset or --time.")
     }
+    if (Option.isSome(partition) && Option.isNone(offset)) {
+      return yield* usageError(["floe", "processor", "at"], "--partition needs --offset.")
+    }
     const { definition } = yield* (yield* ProcessorReports).find(name)
     if (definition.state.length === 0) {
       return yield* usageError(["floe", "processor", "at"], `${name} has no state; it is a ${definition.kind}.`)
     }
     const { stateAt } = yield* ProcessorReplays
-    const past = yield* replaying((onProgress) => stateAt(name, place, onProgress))
+    // Its file is read after the progress line has gone.
+    const scope = yield* Effect.scope
+    const past = yield* replaying((onProgress) => Scope.provide(stateAt(name, place, onProgress), scope))
     const rows = Stream.map(linesOf(past.lines), (line) => decodeLine(line))
     const columns = stateColumns(past.definition).map(({ name }, index) =>
       (index === 0 ? whole : text)(name, (row: ReturnType<typeof decodeLine>) => cellOf(row[name]))

@@ -39,7 +39,14 @@ const weatherEventsOf = (message: Message) => {
   return [inputEventOf({ ...event, record: { city, temperature, ts } })]
 }
 
-/** Until the scope closes. `next` waits for events: none after half a second without any. Fails with ProcessorStopped if they are gone. */
+interface Input {
+  /** Waits for events: none after half a second without any. */
+  readonly next: Effect.Effect<ReadonlyArray<InputEvent>, KafkaFailure | LogUnavailable | LogCorrupt>
+  /** Whether nothing more was there when the partition was read last. */
+  readonly isAtEnd: () => boolean
+}
+
+/** Until the scope closes. Fails with ProcessorStopped if the events are gone. */
 export const open = Effect.fnUntraced(function* ({ from, partition, stream, topic }: Place) {
   const cluster = yield* Cluster
   const streams = yield* Streams
@@ -57,6 +64,7 @@ export const open = Effect.fnUntraced(function* ({ from, partition, stream, topi
     )
   }
   const cursor = yield* (yield* Consumer.make(topic, "read_committed", fetchWait)).open([{ partition, offset: from }])
+  let read = from
 
   const eventsOf =
     stream === weatherStream.definition.name
@@ -66,18 +74,17 @@ export const open = Effect.fnUntraced(function* ({ from, partition, stream, topi
         })
   const ofStream = StreamEvents.make(stream, streams, recognizing)
 
-  const next: Effect.Effect<ReadonlyArray<InputEvent>, KafkaFailure | LogUnavailable | LogCorrupt> = Effect.gen(
-    function* () {
-      const messages = yield* cursor.next
-      if (messages.length === 0) return []
-      const events = yield* eventsOf(messages)
-      if (events.length < messages.length) {
-        yield* Effect.logWarning(
-          `Left out ${plural(messages.length - events.length, "message")} of the topic ${topic} that are not events of the stream ${stream} (another program wrote them).`
-        )
-      }
-      return events
+  const next: Input["next"] = Effect.gen(function* () {
+    const messages = yield* cursor.next
+    if (messages.length === 0) return []
+    const events = yield* eventsOf(messages)
+    if (events.length < messages.length) {
+      yield* Effect.logWarning(
+        `Left out ${plural(messages.length - events.length, "message")} of the topic ${topic} that are not events of the stream ${stream} (another program wrote them).`
+      )
     }
-  )
-  return { next }
+    read = (messages.at(-1)?.offset ?? -1) + 1
+    return events
+  })
+  return { next, isAtEnd: () => (cursor.ended.get(partition) ?? -1) >= read } satisfies Input
 })

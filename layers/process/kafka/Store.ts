@@ -35,19 +35,22 @@ interface StoreOptions {
 }
 
 /** Keys have the partition that the door gives them; rows without a key that of their input. */
-const appender = (
-  { partitions, stream }: OutputTopic,
-  partition: number,
-  produce: TransactionalProducer["produce"]
-) => {
-  const { key, name } = stream.definition
-  const keyOf = keyReader(key)
-  const headers = headersOf(stream.version, undefined, 0, 1)
-  return (record: string, acceptedAt: number) => {
+export const placer = ({ partitions, stream }: OutputTopic, partition: number) => {
+  const keyOf = keyReader(stream.definition.key)
+  return (record: string) => {
     const text = keyOf(record)
     const key = typeof text === "string" ? Buffer.from(text) : text
-    const place = key === null ? partition % partitions : partitionOf(key, partitions)
-    produce(name, place, Buffer.from(record), key, acceptedAt, headers)
+    return { key, place: key === null ? partition % partitions : partitionOf(key, partitions) }
+  }
+}
+
+const appender = (topic: OutputTopic, partition: number, produce: TransactionalProducer["produce"]) => {
+  const { definition, version } = topic.stream
+  const placeOf = placer(topic, partition)
+  const headers = headersOf(version, undefined, 0, 1)
+  return (record: string, acceptedAt: number) => {
+    const { key, place } = placeOf(record)
+    produce(definition.name, place, Buffer.from(record), key, acceptedAt, headers)
   }
 }
 

@@ -16,7 +16,7 @@ interface StateSummary {
 }
 
 /** Calls `take` with each record of [from, end). Records that cannot be read are left out: the processor says what they are. */
-const scan = (
+export const scan = (
   consumers: Consumers,
   partition: number,
   from: number,

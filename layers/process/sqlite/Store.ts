@@ -3,9 +3,9 @@
  * transaction changes together. All calls are synchronous and throw their errors.
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite"
-import { Option, Schema } from "effect"
+import { Option } from "effect"
 import type { DataFolder } from "../../../services/DataFolder.ts"
-import { ProcessorDefinition } from "../../../services/ProcessorDefinition.ts"
+import type { ProcessorDefinition } from "../../../services/ProcessorDefinition.ts"
 import type { AppliedStream } from "../../../services/StreamDefinition.ts"
 import * as HighWaterMark from "../../log/sqlite/HighWaterMark.ts"
 import * as LogFile from "../../log/sqlite/LogFile.ts"
@@ -16,7 +16,7 @@ import { createStream } from "../../log/sqlite/schema.ts"
 import { requireSame } from "../definitionChange.ts"
 import { ProcessorStopped } from "../Runner.ts"
 import type { Progress, Store, Tick } from "../Store.ts"
-import { progressIn } from "./progressRow.ts"
+import { encodeDefinition, progressIn } from "./progressRow.ts"
 import { createTables } from "./schema.ts"
 import { statesIn } from "./states.ts"
 import { ticksToCome } from "./ticksToCome.ts"
@@ -38,8 +38,6 @@ export interface StoreOptions {
 }
 
 const busyMillis = 2_000
-
-const encodeDefinition = Schema.encodeSync(Schema.fromJsonString(ProcessorDefinition))
 
 /** Appends to one stream, in the caller's transaction. */
 const appender = (database: DatabaseSync, chainId: string, { definition, version }: AppliedStream) => {

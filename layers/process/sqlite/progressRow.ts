@@ -15,3 +15,5 @@ export const progressIn = (database: DatabaseSync) => {
   const row = database.prepare("SELECT next, watermark, definition FROM progress WHERE id = 0").get()
   return row === undefined ? undefined : decode(row)
 }
+
+export const encodeDefinition = Schema.encodeSync(Schema.fromJsonString(ProcessorDefinition))

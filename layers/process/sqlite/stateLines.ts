@@ -1,5 +1,6 @@
 /** The open windows of a processor, or the states of a fold, for a query. Read beside the running processor. */
 import { closeSync, openSync, writeSync } from "node:fs"
+import type { DatabaseSync } from "node:sqlite"
 import { Option, Schema } from "effect"
 import type { DataFolder } from "../../../services/DataFolder.ts"
 import type { ProcessorDefinition } from "../../../services/ProcessorDefinition.ts"
@@ -84,27 +85,37 @@ export const processedUpTo = (folder: DataFolder["Service"], name: string) =>
     }
   })
 
-/** Writes the windows as JSON objects, one a line, with the columns of `stateColumns`. */
-export const writeStates = (folder: DataFolder["Service"], name: string, hasWindows: boolean, path: string) => {
-  const file = openSync(path, "wx", 0o600)
+const chunk = 1_000_000
+
+/** The windows as JSON objects, one a line, with the columns of `stateColumns`; some at once. */
+const linesIn = function* (database: DatabaseSync, hasWindows: boolean) {
+  let lines = ""
+  for (const row of database.prepare(`SELECT key, start, "end", state FROM windows`).iterate()) {
+    const { end, key, start, state } = row
+    const bounds = hasWindows
+      ? `,"window_start":"${timeText(Number(start))}","window_end":"${timeText(Number(end))}"`
+      : ""
+    const columns = String(state).slice(1)
+    lines += `{"key":${JSON.stringify(key)}${bounds}${columns === "}" ? "" : ","}${columns}\n`
+    if (lines.length < chunk) continue
+    yield lines
+    lines = ""
+  }
+  yield lines
+}
+
+/** Appends the windows of a database to a file: JSON objects, one a line, with the columns of `stateColumns`. */
+export const appendStates = (database: DatabaseSync, hasWindows: boolean, path: string) => {
+  const file = openSync(path, "a", 0o600)
   try {
-    reading(folder, name, (database) => {
-      let lines = ""
-      for (const row of database.prepare(`SELECT key, start, "end", state FROM windows`).iterate()) {
-        const { end, key, start, state } = row
-        const bounds = hasWindows
-          ? `,"window_start":"${timeText(Number(start))}","window_end":"${timeText(Number(end))}"`
-          : ""
-        const columns = String(state).slice(1)
-        lines += `{"key":${JSON.stringify(key)}${bounds}${columns === "}" ? "" : ","}${columns}\n`
-        if (lines.length > 1_000_000) {
-          writeSync(file, lines)
-          lines = ""
-        }
-      }
-      writeSync(file, lines)
-    })
+    for (const lines of linesIn(database, hasWindows)) writeSync(file, lines)
   } finally {
     closeSync(file)
   }
+}
+
+/** Writes the windows of a processor's file to a new one. */
+export const writeStates = (folder: DataFolder["Service"], name: string, hasWindows: boolean, path: string) => {
+  closeSync(openSync(path, "wx", 0o600))
+  reading(folder, name, (database) => appendStates(database, hasWindows, path))
 }

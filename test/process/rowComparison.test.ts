@@ -1,0 +1,88 @@
+import { assert, it } from "@effect/vitest"
+import fc from "fast-check"
+import * as RowComparison from "../../layers/process/RowComparison.ts"
+
+const rows = fc.array(fc.constantFrom("a", "b", "c", "d", "e"), { maxLength: 12 })
+
+const counted = (all: ReadonlyArray<string>) => {
+  const counts = new Map<string, number>()
+  for (const row of all) counts.set(row, (counts.get(row) ?? 0) + 1)
+  return (row: string) => counts.get(row) ?? 0
+}
+
+const compare = (
+  log: ReadonlyArray<string>,
+  sequences: ReadonlyArray<ReadonlyArray<string>>,
+  spare: ReadonlyArray<string> = []
+) => {
+  const countOf = counted(spare)
+  const comparison = RowComparison.make("s", new Map(spare.map((row) => [row, countOf(row)])))
+  comparison.begin(sequences.map((one) => one.values()))
+  for (const row of log) comparison.kept(row)
+  return comparison.result()
+}
+
+it("counts what the log lacks and what it has too much of, in whatever order and mixture", () => {
+  fc.assert(
+    fc.property(rows, fc.array(rows, { minLength: 1, maxLength: 3 }), rows, (log, sequences, spare) => {
+      const { added, removed, same } = compare(log, sequences, spare)
+      const [inLog, wanted, possible] = [counted(log), counted(sequences.flat()), counted(spare)]
+      const names = [..."abcde"]
+      const sum = (of: (row: string) => number) => names.reduce((total, row) => total + Math.max(0, of(row)), 0)
+      assert.strictEqual(
+        added,
+        sum((row) => wanted(row) - inLog(row))
+      )
+      assert.strictEqual(
+        removed,
+        sum((row) => inLog(row) - wanted(row) - possible(row))
+      )
+      assert.strictEqual(same, log.length - removed)
+    })
+  )
+})
+
+/** A mixture of the sequences that keeps the order of each, by random choices. */
+const mixed = (sequences: ReadonlyArray<ReadonlyArray<string>>, choices: ReadonlyArray<number>) => {
+  const left = sequences.map((one) => [...one])
+  const log: Array<string> = []
+  for (let i = 0; left.some(({ length }) => length > 0); i++) {
+    const open = left.filter(({ length }) => length > 0)
+    log.push(open[(choices[i] ?? 0) % open.length]?.shift() ?? "")
+  }
+  return log
+}
+
+it("finds nothing in any mixture of the sequences", () => {
+  const choices = fc.array(fc.nat(), { maxLength: 40 })
+  fc.assert(
+    fc.property(fc.array(rows, { minLength: 1, maxLength: 3 }), rows, choices, (sequences, spare, choices) => {
+      const { added, firstAt, removed } = compare([...mixed(sequences, choices), ...spare], sequences, spare)
+      assert.deepStrictEqual([added, removed, firstAt], [0, 0, null])
+    })
+  )
+})
+
+it("notices another order in one sequence, and in several whose rows differ", () => {
+  assert.strictEqual(compare(["a", "c", "b"], [["a", "b", "c"]]).firstAt, 1)
+  assert.strictEqual(
+    compare(
+      ["a", "x", "c", "b", "y"],
+      [
+        ["a", "b", "c"],
+        ["x", "y"]
+      ]
+    ).firstAt,
+    2
+  )
+  assert.strictEqual(
+    compare(
+      ["a", "x", "b", "c", "y"],
+      [
+        ["a", "b", "c"],
+        ["x", "y"]
+      ]
+    ).firstAt,
+    null
+  )
+})

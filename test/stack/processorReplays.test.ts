@@ -1,0 +1,164 @@
+/** Processors on Kafka, run again over the topics that they read; judged by the independent program. */
+import { readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { assert, it } from "@effect/vitest"
+import { Effect, Fiber, Schedule, Schema } from "effect"
+import { Cluster } from "../../layers/log/kafka/Cluster.ts"
+import * as Producer from "../../layers/log/kafka/Producer.ts"
+import * as StreamsLayer from "../../layers/log/kafka/Streams.ts"
+import { sendOne } from "../../layers/log/kafka/sendOne.ts"
+import { processorKey } from "../../layers/log/kafka/streamRecords.ts"
+import { ProcessorDefinition } from "../../services/ProcessorDefinition.ts"
+import { Streams } from "../../services/Streams.ts"
+import { streamsTopic } from "../../services/Topics.ts"
+import { expectedWindows } from "../process/expectedWindows.ts"
+import { floe } from "../support/program.ts"
+import { clicksFrom, expectedOf, kafkaProject } from "./kafkaProcessors.ts"
+import { written } from "./kafkaTopic.ts"
+
+const decodeProcessors = Schema.decodeUnknownSync(Schema.Struct({ processors: Schema.Array(ProcessorDefinition) }))
+const brokers = process.env.FLOE_KAFKA_BROKERS
+const env = { FLOE_PROFILE: "distributed", ...(brokers === undefined ? {} : { FLOE_KAFKA_BROKERS: brokers }) }
+
+/** As `floe streams apply` records them; forgotten when the scope closes. */
+const recorded = Effect.fnUntraced(function* (cwd: string) {
+  const { err, out } = yield* floe(["streams", "compile", "--output", "-"], {}, { cwd })
+  assert.strictEqual(err, "")
+  const processors = decodeProcessors(JSON.parse(out)).processors
+  yield* Effect.forEach(processors, (one) =>
+    Effect.acquireRelease(
+      Effect.flatMap(Streams, ({ recordProcessor }) => recordProcessor(one)).pipe(Effect.provide(StreamsLayer.layer)),
+      () =>
+        Producer.connect(streamsTopic, () => {}).pipe(
+          Effect.flatMap((producer) => sendOne(streamsTopic, producer, { key: processorKey(one), value: null })),
+          Effect.scoped,
+          Effect.orDie
+        )
+    )
+  )
+})
+
+it.live(
+  "gives the same rows while the processor works, names exactly what differs, and shows the state of the past",
+  () =>
+    Effect.gen(function* () {
+      const { append, cwd, messages, name, outputs, start } = yield* kafkaProject()
+      const succeeds = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {
+        const { code, err, out } = yield* floe(["processor", ...args, "--json"], env, { cwd })
+        assert.strictEqual(code, 0, `${args.join(" ")}: ${out}${err}`)
+        return JSON.parse(out)
+      })
+      const tested = succeeds("test", `${name}_minute`, "--from-log")
+      const until = (rows: number) =>
+        Effect.repeat(outputs, {
+          schedule: Schedule.spaced("50 millis"),
+          until: (found) => found.rows.length >= rows
+        }).pipe(Effect.timeout("60 seconds"))
+
+      yield* recorded(cwd)
+      assert.match(
+        (yield* floe(["processor", "test", `${name}_minute`, "--from-log"], env, { cwd })).err,
+        /has not begun; start it first/
+      )
+      yield* start
+      const all = clicksFrom(0, 30_000)
+      const expected = expectedOf(all)
+      const appending = yield* Effect.forkChild(append(all))
+      yield* until(1)
+      const { streams: whileRunning } = yield* tested
+      yield* Fiber.join(appending)
+      for (const { added, firstAt, removed } of whileRunning)
+        assert.deepStrictEqual([added, removed, firstAt], [0, 0, null])
+
+      yield* until(expected.rows.length)
+      const outcome = (stream: string, same: number) => ({
+        stream: `${name}_${stream}`,
+        same,
+        added: 0,
+        removed: 0,
+        isCut: false,
+        firstAt: null,
+        examples: []
+      })
+      const healthy = [outcome("minutes", expected.rows.length), outcome("minute_late", expected.late.length)]
+      assert.deepStrictEqual((yield* tested).streams, healthy)
+
+      const sales = yield* messages("sales")
+      const count = 1_000
+      const { open } = expectedWindows(
+        { window: { type: "tumbling", size: 60_000 }, outOfOrder: 5_000, lateness: 0 },
+        all
+          .filter(({ page }) => page === "sale")
+          .slice(0, count)
+          .map(({ at, id, visitor }) => ({ id, key: visitor, at }))
+      )
+      const text = (millis: number) => new Date(millis).toISOString().replace("Z", "000Z")
+      const past = yield* succeeds("at", `${name}_minute`, "--offset", String(sales[count]?.offset))
+      assert.sameDeepMembers(
+        past,
+        open.map(({ end, events, key, start }) => ({
+          key,
+          window_start: text(start),
+          window_end: text(end),
+          ids: events
+        }))
+      )
+
+      const module = join(cwd, "floe.streams.ts")
+      const code = readFileSync(module, "utf8")
+      writeFileSync(module, code.replace("ids: s.ids })", `ids: visitor === "v3" ? "none" : s.ids })`))
+      const [changed] = (yield* tested).streams
+      const ofV3 = expected.rows.filter((row) => JSON.parse(row).visitor === "v3")
+      assert.isAbove(ofV3.length, 20)
+      assert.deepInclude(changed, {
+        same: expected.rows.length - ofV3.length,
+        added: ofV3.length,
+        removed: ofV3.length,
+        firstAt: expected.rows.indexOf(ofV3[0] ?? "")
+      })
+      assert.includeMembers(
+        ofV3,
+        changed.examples
+          .filter(({ kind }: { readonly kind: string }) => kind === "removed")
+          .map(({ row }: { readonly row: string }) => row)
+      )
+      writeFileSync(module, code)
+
+      const foreign = [JSON.stringify({ visitor: "x", minute: text(0), ids: "1" }), expected.rows[5] ?? ""]
+      yield* written(
+        `${name}_minutes`,
+        foreign.map((row) => ({ key: null, value: Buffer.from(row) }))
+      )
+      const [withForeign] = (yield* tested).streams
+      assert.deepStrictEqual(
+        withForeign.examples,
+        foreign.map((row) => ({ kind: "removed", row }))
+      )
+    }).pipe(Effect.provide(Cluster.layer)),
+  180_000
+)
+
+it.live(
+  "repeats the moments at which windows were closed by the clock",
+  () =>
+    Effect.gen(function* () {
+      const { append, cwd, name, outputs, start } = yield* kafkaProject('closeWhenIdle: "1 second",')
+      yield* recorded(cwd)
+      const clicks = clicksFrom(0, 200)
+      yield* append(clicks)
+      yield* start
+      const closing = { id: "closes", visitor: "", at: Date.now(), page: "sale" }
+      const expected = expectedOf([...clicks, closing]).rows
+      yield* Effect.repeat(outputs, {
+        schedule: Schedule.spaced("50 millis"),
+        until: ({ rows }) => rows.length >= expected.length
+      }).pipe(Effect.timeout("60 seconds"))
+      const floeJson = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {
+        return JSON.parse((yield* floe(["processor", ...args, "--json"], env, { cwd })).out)
+      })
+      const [rows] = (yield* floeJson("test", `${name}_minute`, "--from-log")).streams
+      assert.deepInclude(rows, { same: expected.length, added: 0, removed: 0, firstAt: null })
+      assert.deepStrictEqual(yield* floeJson("at", `${name}_minute`, "--offset", "1000000"), [])
+    }).pipe(Effect.provide(Cluster.layer)),
+  120_000
+)

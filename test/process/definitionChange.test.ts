@@ -2,21 +2,8 @@
 import { expect, it } from "vitest"
 import { definitionChange } from "../../layers/process/definitionChange.ts"
 import type { ProcessorDefinition } from "../../services/ProcessorDefinition.ts"
+import { hourly as before } from "../support/processorDefinitions.ts"
 
-const before: ProcessorDefinition = {
-  name: "hourly",
-  kind: "window",
-  from: "readings",
-  rekeyed: false,
-  to: "hourly",
-  late: "hourly_late",
-  window: { type: "tumbling", size: 3_600_000 },
-  outOfOrder: 0,
-  lateness: 0,
-  ahead: 0,
-  state: [{ name: "n", required: true, type: "int" }],
-  onError: "stop"
-}
 const change = (now: Partial<ProcessorDefinition>) => definitionChange(before, { ...before, ...now })
 
 it("fits when only what the state does not depend on changes, or a column is added or widened", () => {

@@ -10,8 +10,8 @@ import * as Store from "../../layers/process/sqlite/Store.ts"
 import { processorState, writeStates } from "../../layers/process/sqlite/stateLines.ts"
 import { at } from "../../layers/runtime/DataFolder.ts"
 import { DataFolder } from "../../services/DataFolder.ts"
-import type { ProcessorDefinition } from "../../services/ProcessorDefinition.ts"
 import { temporaryFolder } from "../support/dataFolder.ts"
+import { mapped as definition } from "../support/processorDefinitions.ts"
 
 it.effect("A processor whose file was just created has no state and no progress yet", () =>
   Effect.gen(function* () {
@@ -26,20 +26,6 @@ it.effect("A processor whose file was just created has no state and no progress 
 )
 
 const stream = (name: string) => firstVersion({ name, columns: [], key: null, partitionBy: [] }, 0)
-const definition: ProcessorDefinition = {
-  name: "hourly",
-  kind: "map",
-  from: "events",
-  rekeyed: false,
-  to: "rows",
-  late: null,
-  window: null,
-  outOfOrder: 0,
-  lateness: 0,
-  ahead: 0,
-  state: [],
-  onError: "stop"
-}
 
 it.effect("A processor whose progress cannot be read stops, and does not process its input again", () =>
   Effect.gen(function* () {
@@ -51,7 +37,7 @@ it.effect("A processor whose progress cannot be read stops, and does not process
     store.row("{}", 0)
     store.commit({ next: 1, watermark: Number.NEGATIVE_INFINITY })
     store.close()
-    const { log } = processorFolder(folder, "hourly")
+    const { log } = processorFolder(folder, "mapped")
     const file = new DatabaseSync(log)
     file.exec("UPDATE progress SET definition = '{}'")
     file.close()

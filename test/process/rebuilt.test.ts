@@ -12,25 +12,11 @@ import * as Store from "../../layers/process/sqlite/Store.ts"
 import { at } from "../../layers/runtime/DataFolder.ts"
 import { DataFolder } from "../../services/DataFolder.ts"
 import { EventLogReader } from "../../services/EventLog.ts"
-import type { ProcessorDefinition } from "../../services/ProcessorDefinition.ts"
 import { temporaryFolder } from "../support/dataFolder.ts"
+import { mapped as definition } from "../support/processorDefinitions.ts"
 
 const logId = "0198f6a0-1111-4222-8333-444455556666"
 const rows = firstVersion({ name: "rows", columns: [], key: null, partitionBy: [] }, 0)
-const definition: ProcessorDefinition = {
-  name: "copied",
-  kind: "map",
-  from: "events",
-  rekeyed: false,
-  to: "rows",
-  late: null,
-  window: null,
-  outOfOrder: 0,
-  lateness: 0,
-  ahead: 0,
-  state: [],
-  onError: "stop"
-}
 
 const withRows = (folder: DataFolder["Service"], count: number) => {
   const store = Store.open({ folder, logId, definition, output: rows, late: undefined })
@@ -46,8 +32,8 @@ it.effect("Between its steps, a reader has the former file or the new one, and t
     makeRebuilt(folder)
     withRows(folder, 1)
     withRows(rebuiltIn(folder), 3)
-    writeState(folder, { names: ["copied"], phase: "ready", paused: [] })
-    const place = processorFolder(folder, "copied")
+    writeState(folder, { names: ["mapped"], phase: "ready", paused: [] })
+    const place = processorFolder(folder, "mapped")
     const end = Effect.gen(function* () {
       const { partitions } = yield* (yield* EventLogReader).of("rows").bounds
       return partitions[0]?.end
@@ -65,7 +51,7 @@ it.effect("Between its steps, a reader has the former file or the new one, and t
     assert.strictEqual(yield* end, 1)
 
     // And between the new file and its mark.
-    const rebuilt = processorFolder(rebuiltIn(folder), "copied")
+    const rebuilt = processorFolder(rebuiltIn(folder), "mapped")
     renameSync(rebuilt.log, log)
     assert.strictEqual(yield* end, 3)
 

@@ -17,15 +17,22 @@ const once = [
 ]
 const twice = once.map((row) => ({ ...row, sales: 2 * row.sales }))
 
+/** A program that has processed the clicks, and their rows are in the table. */
+const running = Effect.fnUntraced(function* ({ post, query, start }: Effect.Success<typeof project>) {
+  const program = yield* start("standalone")
+  yield* Effect.promise(() => program.printed(/Floe runs at/))
+  assert.strictEqual((yield* post("/streams/clicks/events", clicks)).status, 200)
+  assert.deepStrictEqual(yield* poll(query(rows), (rows) => rows.length === 3), once)
+  return program
+})
+
 it.live(
   "new code is compared with the log, shown as of the past, and rebuilt with its table while everything runs",
   () =>
     Effect.gen(function* () {
-      const { floe, post, query, start, write } = yield* project
-      const program = yield* start("standalone")
-      yield* Effect.promise(() => program.printed(/Floe runs at/))
-      assert.strictEqual((yield* post("/streams/clicks/events", clicks)).status, 200)
-      assert.deepStrictEqual(yield* poll(query(rows), (rows) => rows.length === 3), once)
+      const made = yield* project
+      const { floe, post, query, write } = made
+      const program = yield* running(made)
 
       const same = yield* floe("processor", "test", "per_minute", "--from-log")
       assert.deepStrictEqual(
@@ -83,11 +90,9 @@ it.live(
   "a rebuild brings in another window with nothing running, and takes along what reads the processor",
   () =>
     Effect.gen(function* () {
-      const { floe, post, query, start, write } = yield* project
-      const program = yield* start("standalone")
-      yield* Effect.promise(() => program.printed(/Floe runs at/))
-      assert.strictEqual((yield* post("/streams/clicks/events", clicks)).status, 200)
-      yield* poll(query(rows), (rows) => rows.length === 3)
+      const made = yield* project
+      const { floe, post, query, start, write } = made
+      const program = yield* running(made)
       program.signal("SIGTERM")
       yield* Effect.promise(() => program.ended)
       write(module({ size: "2 minutes" }))
@@ -120,11 +125,9 @@ it.live(
   "a rebuild that is killed at any moment is completed by the same command",
   () =>
     Effect.gen(function* () {
-      const { cwd, floe, post, query, start, startFloe, write } = yield* project
-      const program = yield* start("standalone")
-      yield* Effect.promise(() => program.printed(/Floe runs at/))
-      assert.strictEqual((yield* post("/streams/clicks/events", clicks)).status, 200)
-      yield* poll(query(rows), (rows) => rows.length === 3)
+      const made = yield* project
+      const { cwd, floe, post, query, startFloe, write } = made
+      const program = yield* running(made)
       write(doubled)
       const state = join(cwd, "data", "processors", "rebuild", "state.json")
       const phases = ["computing", "pausing", "ready", "swapped"]

@@ -5,6 +5,7 @@ import type { DataFolder } from "../../../services/DataFolder.ts"
 import { type Append, AppendOutcomeUnknown, type LogRecord } from "../../../services/EventLog.ts"
 import type { WeatherRecord } from "../../../services/Weather.ts"
 import { answerTo, type Outcome } from "./answerTo.ts"
+import { closeWritten } from "./closeWritten.ts"
 import * as DeadLetterTable from "./DeadLetterTable.ts"
 import * as HighWaterMark from "./HighWaterMark.ts"
 import * as LogFile from "./LogFile.ts"
@@ -251,15 +252,6 @@ const make = (
     probe,
     end: (stream) => tails.get(stream)?.end,
     markFailure: () => markFailure,
-    close: () => {
-      try {
-        database.exec("PRAGMA wal_checkpoint(TRUNCATE)")
-      } catch {
-        // The WAL stays, and the next start reads it.
-      } finally {
-        database.close()
-        mark.close()
-      }
-    }
+    close: () => closeWritten(database, mark)
   }
 }

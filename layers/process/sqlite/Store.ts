@@ -7,6 +7,7 @@ import { Option } from "effect"
 import type { DataFolder } from "../../../services/DataFolder.ts"
 import type { ProcessorDefinition } from "../../../services/ProcessorDefinition.ts"
 import type { AppliedStream } from "../../../services/StreamDefinition.ts"
+import { closeWritten } from "../../log/sqlite/closeWritten.ts"
 import * as HighWaterMark from "../../log/sqlite/HighWaterMark.ts"
 import * as LogFile from "../../log/sqlite/LogFile.ts"
 import * as LogTable from "../../log/sqlite/LogTable.ts"
@@ -157,14 +158,7 @@ const make = (
     },
     close: () => {
       if (database.isTransaction) database.exec("ROLLBACK")
-      try {
-        database.exec("PRAGMA wal_checkpoint(TRUNCATE)")
-      } catch {
-        // The WAL stays, and the next start reads it.
-      } finally {
-        database.close()
-        mark.close()
-      }
+      closeWritten(database, mark)
     }
   }
 }

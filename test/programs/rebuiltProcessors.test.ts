@@ -127,7 +127,7 @@ it.live(
     Effect.gen(function* () {
       const made = yield* project
       const { cwd, floe, post, query, startFloe, write } = made
-      const program = yield* running(made)
+      yield* running(made)
       write(doubled)
       const state = join(cwd, "data", "processors", "rebuild", "state.json")
       const phases = ["computing", "pausing", "ready", "swapped"]

@@ -48,9 +48,15 @@ export const make = (stream: string, spare: ReadonlyMap<string, number> = new Ma
     if (balance === 0) balances.delete(row)
     else balances.set(row, balance)
   }
-  const pull = (index: number) => {
+  const next = (index: number) => {
     const next = sequences[index]?.next()
-    heads[index] = next === undefined || next.done === true ? undefined : next.value
+    return next === undefined || next.done === true ? undefined : next.value
+  }
+  /** Goes on to the next row of a sequence that the log did not have before its turn. */
+  const pull = (index: number) => {
+    let head = next(index)
+    for (; head !== undefined && (balances.get(head) ?? 0) < 0; head = next(index)) add(head, 1)
+    heads[index] = head
   }
   const differ = (at: number) => {
     firstAt ??= at
@@ -85,11 +91,11 @@ export const make = (stream: string, spare: ReadonlyMap<string, number> = new Ma
   }
 
   return {
-    begin: (next) => {
+    begin: (given) => {
       finish()
-      sequences = next
-      heads = next.map(() => undefined)
-      for (const index of next.keys()) pull(index)
+      sequences = given
+      heads = given.map(() => undefined)
+      for (const index of given.keys()) pull(index)
     },
     kept: (row) => {
       const at = heads.indexOf(row)

@@ -86,3 +86,21 @@ it("notices another order in one sequence, and in several whose rows differ", ()
     null
   )
 })
+
+it("remembers few rows when the log lacks one of many", () => {
+  const count = 120_000
+  const numbers = Array.from({ length: count }, (_, n) => n)
+  const sequences = ["a", "b", "c"].map((name) => numbers.map((n) => `${name}${n}`))
+  for (const log of [sequences.flat(), numbers.flatMap((n) => [`a${n}`, `b${n}`, `c${n}`])]) {
+    const withoutOne = log.filter((row) => row !== "b7")
+    const expected = {
+      stream: "s",
+      same: 3 * count - 1,
+      added: 1,
+      removed: 0,
+      isCut: false,
+      firstAt: log.indexOf("b8") - 1
+    }
+    assert.deepStrictEqual(compare(withoutOne, sequences), { ...expected, examples: [{ kind: "added", row: "b7" }] })
+  }
+})

@@ -163,3 +163,11 @@ export const AppliedStream = Schema.Struct({
   appliedAt: Schema.Int
 })
 export type AppliedStream = typeof AppliedStream.Type
+
+/** A version that an apply is bringing in. */
+export const BegunStream = Schema.Struct({
+  ...AppliedStream.fields,
+  /** The apply stops the stream's connector, which was running: whoever completes the change starts it again. */
+  isHeld: Schema.optionalKey(Schema.Boolean)
+})
+export type BegunStream = typeof BegunStream.Type

@@ -5,7 +5,7 @@
 import { Context, type Effect, Schema } from "effect"
 import type { LogCorrupt, LogUnavailable } from "./EventLog.ts"
 import type { ProcessorDefinition } from "./ProcessorDefinition.ts"
-import type { AppliedStream } from "./StreamDefinition.ts"
+import type { AppliedStream, BegunStream } from "./StreamDefinition.ts"
 
 export class NoSuchStream extends Schema.TaggedError<NoSuchStream>()("NoSuchStream", {
   name: Schema.String,
@@ -28,12 +28,15 @@ export class Streams extends Context.Service<
     readonly history: (name: string) => Effect.Effect<ReadonlyArray<AppliedStream>, LogUnavailable | LogCorrupt>
     /** Makes a definition the one in force, durably. Its version must be the next one of its stream. */
     readonly record: (stream: AppliedStream) => Effect.Effect<void, LogUnavailable | LogCorrupt>
-    /** Notes durably, before anything else is changed, which version is coming; `record` ends it. A no-op where tables have their version. */
-    readonly begin: (stream: AppliedStream) => Effect.Effect<void, LogUnavailable | LogCorrupt>
+    /**
+     * Notes durably, before anything else is changed, which version is coming; `record` ends it. `isHeld`: its connector, which
+     * was running, is being stopped for it. A no-op where tables have their version.
+     */
+    readonly begin: (stream: AppliedStream, isHeld?: boolean) => Effect.Effect<void, LogUnavailable | LogCorrupt>
     /** Ends what `begin` noted of a stream, if nothing else was changed for it. */
     readonly withdraw: (name: string) => Effect.Effect<void, LogUnavailable | LogCorrupt>
     /** The versions that were begun and not recorded: one is being applied now, or died half-way. */
-    readonly pending: Effect.Effect<ReadonlyArray<AppliedStream>, LogUnavailable | LogCorrupt>
+    readonly pending: Effect.Effect<ReadonlyArray<BegunStream>, LogUnavailable | LogCorrupt>
     /** The processors that were applied, by name; none where each keeps its definition with its state. */
     readonly processors: Effect.Effect<ReadonlyArray<ProcessorDefinition>, LogUnavailable | LogCorrupt>
     /** Durable when it returns. A no-op where each keeps its definition with its state. */

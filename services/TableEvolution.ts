@@ -62,5 +62,7 @@ export class TableEvolution extends Context.Service<
      * Returns what it did, as ends of sentences that begin with the stream. `history` has every version, oldest first.
      */
     readonly restore: (history: ReadonlyArray<AppliedStream>) => Effect.Effect<ReadonlyArray<string>, EvolutionFailed>
+    /** The names of the topics that there are of the stream; empty where streams have none. */
+    readonly topics: (stream: string) => Effect.Effect<ReadonlyArray<string>, EvolutionFailed>
   }
 >()("floe/services/TableEvolution") {}

@@ -74,6 +74,7 @@ export const layer = Layer.effect(
         Effect.mapError((cause) => new EvolutionFailed({ reason: cause.message, cause }))
       ),
       restore: () => Effect.succeed([]),
+      topics: () => Effect.succeed([]),
       // The first commit creates the table.
       evolve: (next, onProgress) => (next.version === 1 ? Effect.void : evolve(next, onProgress))
     })

@@ -87,30 +87,3 @@ export const applyStream = Effect.fn("applyStream")(function* (wanted: StreamDef
   yield* bringIn(next, onProgress)
   return next.version
 })
-
-/**
- * Ends the changes that were begun for streams which are not declared any more. One whose table has something of it cannot be
- * dropped. Returns what was done, as sentences.
- */
-export const dropUndeclared = Effect.fn("dropUndeclared")(function* (declared: ReadonlySet<string>) {
-  const streams = yield* Streams
-  const { inspect, restore } = yield* TableEvolution
-  const left = (yield* streams.pending).filter(({ definition }) => !declared.has(definition.name))
-  const ends = yield* Effect.forEach(
-    left,
-    Effect.fnUntraced(function* ({ definition: { name }, version }) {
-      const history = yield* streams.history(name)
-      const { begun } = yield* inspect(name, history.at(-1))
-      if (begun?.isBinding) {
-        return [
-          `${name}: a change to version ${version} stopped ${begun.stopped}, so it cannot be dropped. Declare the stream again, and run floe streams apply to complete it.`
-        ]
-      }
-      if (history.length > 0) return (yield* restore(history)).map((what) => `${name}: ${what}.`)
-      yield* streams.withdraw(name)
-      return [`${name}: it is not declared any more, so its creation is dropped. Topics that it got stay.`]
-    }),
-    { concurrency: 4 }
-  )
-  return ends.flat()
-})

@@ -231,18 +231,19 @@ describe("apply on the stack", () => {
   )
 
   it.live(
-    "starts the connector again that it stopped, where the declaration was put back, and leaves a paused one paused",
+    "starts the connector again that it stopped, where the declaration was put back, and leaves paused and stopped ones so",
     () =>
       Effect.gen(function* () {
         const cwd = yield* temporaryFolder
         const running = nameOf("back")
         const paused = nameOf("paused")
-        yield* Effect.addFinalizer(() => removed([running, paused]))
+        const stopped = nameOf("stopped")
+        yield* Effect.addFinalizer(() => removed([running, paused, stopped]))
         const file = join(cwd, "floe.streams.ts")
         const declared = (isRenamed: boolean) => {
           const column = isRenamed ? "device" : "sensor"
           const renames = isRenamed ? `, renames: { device: "sensor" }` : ""
-          const streams = [running, paused].map(
+          const streams = [running, paused, stopped].map(
             (name, i) =>
               `export const S${i} = Stream.make("${name}", { schema: Schema.Struct({ id: Column.int, ${column}: Schema.optionalKey(Schema.String) })${renames} })`
           )
@@ -266,14 +267,27 @@ describe("apply on the stack", () => {
 
         declared(true)
         yield* Effect.forEach([running, paused], (name) => killedAt(file, name, "stop"), { concurrency: 2 })
+        yield* killedAt(file, stopped, "topics")
         for (const name of [running, paused]) {
           assert.match(yield* Effect.promise(() => connectorStates(name)), /^STOPPED/)
           assert.include(yield* createStatement(name), "sensor varchar")
         }
         declared(false)
+        const ofStopped = `http://localhost:8083/connectors/iceberg-sink-${stopped}`
+        yield* Effect.promise(async () => {
+          await fetch(`${ofStopped}/stop`, { method: "PUT" })
+          await until(
+            "the stopped connector",
+            () => connectorStates(stopped),
+            (states) => states.startsWith("STOPPED")
+          )
+        })
         const back = yield* apply(cwd)
         assert.strictEqual(back.code, 0, back.err)
         assert.include(back.out, `${running}: its change to version 2 is not declared any more, and dropped`)
+        assert.include(back.err, `The connector iceberg-sink-${stopped} was already stopped and stays so`)
+        assert.match(yield* Effect.promise(() => connectorStates(stopped)), /^STOPPED/)
+        yield* Effect.promise(() => fetch(`${ofStopped}/resume`, { method: "PUT" }))
         yield* Effect.promise(async () => {
           await until(
             "it runs",

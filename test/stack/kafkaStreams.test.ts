@@ -82,6 +82,8 @@ describe("Streams on Kafka", () => {
       assert.deepStrictEqual(yield* using(({ pending }) => pending), [])
       yield* using(({ begin }) => begin(definition("readings", 2)))
       assert.deepStrictEqual(yield* using(({ pending }) => pending), [definition("readings", 2)])
+      yield* using(({ begin }) => begin(definition("readings", 2), true))
+      assert.deepStrictEqual(yield* using(({ pending }) => pending), [{ ...definition("readings", 2), isHeld: true }])
       yield* using(({ withdraw }) => withdraw("readings"))
       assert.deepStrictEqual(yield* using(({ pending }) => pending), [])
     })

@@ -51,6 +51,7 @@ interface Listed {
   readonly name: string
   readonly partitions: number
   readonly events: number
+  readonly isAtMost?: boolean
   readonly retention: { readonly millis: number | null; readonly bytes: number | null; readonly cleanup: string }
 }
 
@@ -95,6 +96,11 @@ test("create makes what is missing, and list and describe show it", async () => 
   assert.deepInclude(listed, { name: topic, partitions: 2, events: 20, retention: forEver })
   const line = (await printed("topics", "list")).split("\n").find((line) => line.startsWith(` ${topic} `))
   assert.match(line ?? "", /\| +2 \| +20 \| forever$/)
+  // The sink writes its control topic in transactions, whose markers take offsets.
+  const control = listed.find(({ name }) => name === "control-iceberg")
+  assert.isTrue(control?.isAtMost)
+  const people = await printed("topics", "list")
+  assert.match(people, new RegExp(`^ control-iceberg +\\| +1 \\| +at most ${control?.events ?? ""}\\d* `, "m"))
 })
 
 test("describe shows a group's offsets and lag as Kafka's own tool does", async () => {

@@ -10,7 +10,8 @@ import { sentenceOf } from "../../declaration/Fault.ts"
 import { planStreams } from "../../declaration/planStreams.ts"
 import { planProcessor } from "../../process/planProcessors.ts"
 import * as Profile from "../../profile/Profile.ts"
-import { applyStream, bringIn, dropUndeclared, tableRefusal } from "../../sink/applyStream.ts"
+import { applyStream, bringIn, tableRefusal } from "../../sink/applyStream.ts"
+import { dropUndeclared, planUndeclared } from "../../sink/dropUndeclared.ts"
 import { colorize } from "../terminal/colorize.ts"
 import { print } from "../terminal/Output.ts"
 import { json, printJson } from "../terminal/printJson.ts"
@@ -92,11 +93,18 @@ export const planned = Effect.fnUntraced(function* (
       state === undefined ? [] : [planProcessor(processor, state, compiled.streams)]
     )
   ).pipe(Effect.map((plans) => plans.flat()))
-  if (!json) yield* print(Stream.make(renderPlan(plans, processors, yield* colorize, isApplied)))
+  // What `apply` does with them, it prints when it is done.
+  const undeclared = isApplied ? [] : yield* planUndeclared(new Set(compiled.streams.map(({ name }) => name)))
+  const isEnded =
+    undeclared.some(({ action }) => action === "drop") || read.some(({ state }) => state.begun !== undefined)
+  if (!json) {
+    yield* print(Stream.fromIterable(undeclared.map(({ sentence }) => `${sentence}\n`)))
+    yield* print(Stream.make(renderPlan(plans, processors, yield* colorize, { isApplied, isEnded })))
+  }
   const sentences = [...plans, ...processors].flatMap(({ refusals }) => refusals)
   const possible =
     sentences.length > 0 ? Effect.fail(new Declaration.DeclarationInvalid({ file, sentences })) : Effect.void
-  return { plans, processors, possible, completed, histories }
+  return { plans, processors, undeclared, possible, completed, histories }
 })
 
 interface Options {

@@ -8,8 +8,8 @@ export const plan = Command.make(
   "plan",
   { json },
   Effect.fn("floe streams plan")(function* ({ json }) {
-    const { plans, possible, processors } = yield* planned(yield* declared, json, false)
-    if (json) yield* printJson([...plans, ...processors])
+    const { plans, possible, processors, undeclared } = yield* planned(yield* declared, json, false)
+    if (json) yield* printJson([...plans, ...processors, ...undeclared])
     yield* possible
   })
 ).pipe(

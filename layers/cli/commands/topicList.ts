@@ -1,59 +1,61 @@
-import { Effect, Option, Stream } from "effect"
+import { Effect, Layer, Option, Stream } from "effect"
 import { Command } from "effect/cli"
 import { type TopicRetention, Topics } from "../../../services/Topics.ts"
 import * as Profile from "../../profile/Profile.ts"
 import { formatRetention } from "../terminal/formatRetention.ts"
-import { count, list as listing, text } from "../terminal/listing.ts"
+import { type Column, count, list as listing, text } from "../terminal/listing.ts"
 import { withActivity } from "../terminal/Progress.ts"
-import { json } from "../terminal/printJson.ts"
+import { json, printJson } from "../terminal/printJson.ts"
+import { writtenInTransactions } from "../terminal/topicGaps.ts"
 
 interface Listed {
   readonly name: string
   readonly partitions: number
   readonly events: number
+  /** There may be fewer: not every offset has a record. */
+  readonly isAtMost?: true
   readonly retention: TopicRetention
 }
 
-const columns = [
-  text<Listed>("name", ({ name }) => name),
-  count<Listed>("partitions", ({ partitions }) => partitions),
-  count<Listed>("events", ({ events }) => events)
+const columns: ReadonlyArray<Column<Listed>> = [
+  text("name", ({ name }) => name),
+  count("partitions", ({ partitions }) => partitions),
+  count("events", ({ events, isAtMost = false }) => (isAtMost ? `at most ${events}` : events)),
+  text("retention", ({ retention }) => formatRetention(retention))
 ]
 
-const retention = {
-  forPeople: text<Listed>("retention", ({ retention }) => formatRetention(retention)),
-  forPrograms: text<Listed>("retention", ({ retention: { millis, bytes, cleanup } }) => ({ millis, bytes, cleanup }))
-}
-
 /** Empty if the topic was deleted in the meantime. */
-const describe = Effect.fnUntraced(function* (name: string) {
+const describe = Effect.fnUntraced(function* (name: string, hasMarkers: (topic: string) => boolean) {
   const topics = yield* Topics
   const description = Option.getOrUndefined(yield* topics.describe(name))
   const retention = Option.getOrUndefined(yield* topics.retention(name))
   if (description === undefined || retention === undefined) return []
   const { partitions } = description
   const events = partitions.reduce((sum, { start, end }) => sum + end - start, 0)
-  return [{ name, partitions: partitions.length, events, retention } satisfies Listed]
+  const isAtMost = events > 0 && (retention.cleanup.includes("compact") || hasMarkers(name))
+  return [{ name, partitions: partitions.length, events, ...(isAtMost && { isAtMost }), retention } satisfies Listed]
 })
 
 export const list = Command.make(
   "list",
   { json },
   Effect.fn("floe topics list")(function* ({ json }) {
-    const listed = yield* Effect.flatMap((yield* Topics).list, Effect.forEach(describe, { concurrency: 16 })).pipe(
-      withActivity("Reading the topics")
-    )
-    const { forPeople, forPrograms } = retention
-    yield* listing([...columns, json ? forPrograms : forPeople], Stream.fromIterable(listed.flat()), json)
+    const topics = yield* Topics
+    const listed = yield* Effect.gen(function* () {
+      const [names, hasMarkers] = yield* Effect.all([topics.list, writtenInTransactions], { concurrency: 2 })
+      return yield* Effect.forEach(names, (name) => describe(name, hasMarkers), { concurrency: 16 })
+    }).pipe(withActivity("Reading the topics"))
+    if (json) return yield* printJson(listed.flat())
+    yield* listing(columns, Stream.fromIterable(listed.flat()), false)
   })
 ).pipe(
   Command.withDescription(
-    "List the topics of the brokers, except Kafka's internal ones: the number of partitions, the number of offsets between their start and end, and the retention. A compacted topic, or one with transactional records, has fewer records than offsets."
+    "List the topics of the brokers, except Kafka's internal ones: the number of partitions, the number of offsets between their start and end, and the retention. A compacted topic, or one that is written in transactions, has fewer records than offsets: its number is marked `at most`, and has `isAtMost` as JSON."
   ),
   Command.withShortDescription("List the topics"),
   Command.withExamples([
     { command: "floe topics list", description: "List all topics" },
     { command: "floe topics list --json", description: "List them as JSON" }
   ]),
-  Command.provide(Profile.layer("topics"))
+  Command.provide(Layer.mergeAll(Profile.layer("topics"), Profile.layer("streams")))
 )

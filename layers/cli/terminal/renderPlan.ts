@@ -36,8 +36,18 @@ const renderProcessor = ({ action, effects, processor, refusals }: ProcessorPlan
     ...(refusals.length > 0 ? [] : effects.map((effect) => `  ${effect}`))
   ].join("\n")
 
-/** Of `plan`; `apply` goes on to make the changes. */
-const summary = (plans: ReadonlyArray<StreamPlan>, processors: ReadonlyArray<ProcessorPlan>, isApplied: boolean) => {
+interface Purpose {
+  /** Of `apply`, which goes on to make the changes, not of `plan`. */
+  readonly isApplied: boolean
+  /** An earlier change that died half-way is completed or dropped, also where nothing else changes. */
+  readonly isEnded: boolean
+}
+
+const summary = (
+  plans: ReadonlyArray<StreamPlan>,
+  processors: ReadonlyArray<ProcessorPlan>,
+  { isApplied, isEnded }: Purpose
+) => {
   if (processors.some(({ refusals }) => refusals.length > 0)) return "Not possible:"
   if (plans.some(({ refusals }) => refusals.length > 0)) return "Not possible:"
   const changed = [...plans, ...processors].some(({ action }) => action === "change")
@@ -45,6 +55,7 @@ const summary = (plans: ReadonlyArray<StreamPlan>, processors: ReadonlyArray<Pro
   if (isApplied && (changed || created)) return "Applying these changes."
   const isDistributed = plans.some(({ connector }) => connector !== undefined)
   if (changed || (created && isDistributed)) return "Run floe streams apply to make these changes."
+  if (isEnded && !isApplied) return "Run floe streams apply to end the earlier changes."
   return created ? "The server creates new streams when it starts." : "Nothing to do: the log matches the declaration."
 }
 
@@ -52,6 +63,6 @@ export const renderPlan = (
   plans: ReadonlyArray<StreamPlan>,
   processors: ReadonlyArray<ProcessorPlan>,
   paint: Colorize,
-  isApplied: boolean
+  purpose: Purpose
 ) =>
-  `${[...plans.map((plan) => render(plan, paint)), ...processors.map(renderProcessor), summary(plans, processors, isApplied)].join("\n\n")}\n`
+  `${[...plans.map((plan) => render(plan, paint)), ...processors.map(renderProcessor), summary(plans, processors, purpose)].join("\n\n")}\n`

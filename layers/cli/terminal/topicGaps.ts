@@ -1,7 +1,10 @@
 /** Which topics have offsets without a record: a count of offsets is then more than that of the records. */
 import { Effect } from "effect"
 import { Streams } from "../../../services/Streams.ts"
-import { controlTopic, deadLettersOf, stateTopicOf } from "../../../services/Topics.ts"
+import { deadLettersOf, stateTopicOf } from "../../../services/Topics.ts"
+
+/** Of the sink, and of rebuilds. */
+const control = "control-"
 
 /** The topics that are written in transactions, whose markers have offsets; none of processors if the streams cannot be read. */
 export const writtenInTransactions = Effect.gen(function* () {
@@ -10,5 +13,5 @@ export const writtenInTransactions = Effect.gen(function* () {
     writer === undefined ? [] : [name, deadLettersOf(writer), stateTopicOf(writer)]
   )
   const names = new Set(derived)
-  return (topic: string) => names.has(topic) || topic.startsWith(controlTopic)
+  return (topic: string) => names.has(topic) || topic.startsWith(control)
 })

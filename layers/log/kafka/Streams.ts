@@ -14,6 +14,7 @@ import * as Producer from "./Producer.ts"
 import * as StreamsFollower from "./StreamsFollower.ts"
 import { sendOne } from "./sendOne.ts"
 import {
+  begunValueOf,
   pausedKey,
   pendingKey,
   processorKey,
@@ -95,10 +96,10 @@ const make = Effect.fnUntraced(function* (topic: string) {
         : Effect.map(known, ({ histories }) => histories.get(name) ?? [])
     ),
     pending: Effect.map(known, ({ pending }) => pending),
-    begin: Effect.fn("Streams.begin")(function* (stream: AppliedStream) {
+    begin: Effect.fn("Streams.begin")(function* (stream: AppliedStream, isHeld = false) {
       yield* Effect.mapError(create, unavailable("streams"))
       yield* assertNext(stream)
-      yield* write([[pendingKey(stream.definition.name), valueOf(stream)]])
+      yield* write([[pendingKey(stream.definition.name), begunValueOf(stream, isHeld)]])
     }),
     processors: Effect.map(known, ({ processors }) => processors),
     recordProcessor: Effect.fn("Streams.recordProcessor")(function* (processor: ProcessorDefinition) {

@@ -7,12 +7,18 @@ import type { Message } from "@confluentinc/kafka-javascript"
 import { Option, Schema } from "effect"
 import { LogCorrupt } from "../../../services/EventLog.ts"
 import { ProcessorDefinition } from "../../../services/ProcessorDefinition.ts"
-import { AppliedStream } from "../../../services/StreamDefinition.ts"
+import { AppliedStream, BegunStream } from "../../../services/StreamDefinition.ts"
 
-const decode = Schema.decodeUnknownOption(Schema.fromJsonString(AppliedStream))
-const encode = Schema.encodeSync(Schema.fromJsonString(AppliedStream))
+const streamText = Schema.fromJsonString(AppliedStream)
+const decode = Schema.decodeUnknownOption(streamText)
+const encode = Schema.encodeSync(streamText)
+const begunText = Schema.fromJsonString(BegunStream)
+const decodeBegun = Schema.decodeUnknownOption(begunText)
+const encodeBegun = Schema.encodeSync(begunText)
 
 export const valueOf = (stream: AppliedStream) => Buffer.from(encode(stream))
+export const begunValueOf = (stream: AppliedStream, isHeld: boolean) =>
+  isHeld ? Buffer.from(encodeBegun({ ...stream, isHeld })) : valueOf(stream)
 
 const processorText = Schema.fromJsonString(ProcessorDefinition)
 const decodeProcessor = Schema.decodeUnknownOption(processorText)
@@ -28,7 +34,7 @@ export interface StreamHistories {
   /** Every version of each stream, oldest first, by name. */
   readonly histories: ReadonlyMap<string, ReadonlyArray<AppliedStream>>
   /** The versions that were begun and not recorded. */
-  readonly pending: ReadonlyArray<AppliedStream>
+  readonly pending: ReadonlyArray<BegunStream>
   /** By name. */
   readonly processors: ReadonlyArray<ProcessorDefinition>
   /** The names of processors. */
@@ -50,7 +56,7 @@ const byName = (a: string, b: string) => (a < b ? -1 : 1)
 /** Folds the topic into the streams; messages with other keys are left out. */
 export const folding = () => {
   const applied = new Map<string, AppliedStream>()
-  const pending = new Map<string, AppliedStream>()
+  const pending = new Map<string, BegunStream>()
   const processors = new Map<string, ProcessorDefinition>()
   const paused = new Set<string>()
   const corrupt = new Map<string, LogCorrupt>()
@@ -81,7 +87,7 @@ export const folding = () => {
     records.delete(text)
     corrupt.delete(text)
     if (value === null) return
-    const stream = Option.getOrUndefined(decode(value.toString()))
+    const stream = Option.getOrUndefined((what === "pending" ? decodeBegun : decode)(value.toString()))
     if (stream?.definition.name === name && (what === "pending" || String(stream.version) === what)) {
       records.set(text, stream)
     } else {

@@ -1,7 +1,7 @@
 /** Streams in memory: weather, and those that are recorded. For tests. */
 import { Effect, Layer } from "effect"
 import type { ProcessorDefinition } from "../../../services/ProcessorDefinition.ts"
-import type { AppliedStream } from "../../../services/StreamDefinition.ts"
+import type { AppliedStream, BegunStream } from "../../../services/StreamDefinition.ts"
 import { NoSuchStream, Streams } from "../../../services/Streams.ts"
 import { weatherStream } from "../../../services/Weather.ts"
 import { nearest } from "../../runtime/nearest.ts"
@@ -11,10 +11,11 @@ export const layer = Layer.sync(Streams, () => {
   const all = Effect.sync(() => [...histories.values()].flatMap((history) => history.at(-1) ?? []))
   const processors = new Map<string, ProcessorDefinition>()
   const paused = new Set<string>()
-  const begun = new Map<string, AppliedStream>()
+  const begun = new Map<string, BegunStream>()
   return Streams.of({
     all,
-    begin: (stream) => Effect.sync(() => void begun.set(stream.definition.name, stream)),
+    begin: (stream, isHeld = false) =>
+      Effect.sync(() => void begun.set(stream.definition.name, { ...stream, ...(isHeld && { isHeld }) })),
     withdraw: (name) => Effect.sync(() => void begun.delete(name)),
     pending: Effect.sync(() => [...begun.values()]),
     find: Effect.fnUntraced(function* (name) {

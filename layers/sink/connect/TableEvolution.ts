@@ -144,15 +144,17 @@ const make = Effect.gen(function* () {
       const { name } = next.definition
       const before = yield* pendingOf(name)
       const history = yield* streams.history(name)
-      yield* streams.begin(next)
+      const wasHeld = before?.isHeld === true
+      const note = (isHeld: boolean) => streams.begin(next, isHeld)
+      yield* note(wasHeld)
       yield* onProgress(`${name}: creating its topics`)
       yield* createTopics(name)
       const topic = Option.getOrUndefined(yield* topics.describe(name))
-      const wasRunning = isRenamed(history.at(-1), next) && (yield* HeldConnector.hold(name))
+      const isHeld = isRenamed(history.at(-1), next) ? yield* HeldConnector.hold(name, wasHeld, note) : wasHeld
       yield* EvolveTable.bringTo(next, { bucket, logId: topic?.id }, (step) => onProgress(`${name}: ${step}`))
       yield* onProgress(`${name}: registering its connector`)
       const config = IcebergSink.configOf(sink, [...history, next])
-      yield* HeldConnector.release(name, config, wasRunning || before !== undefined)
+      yield* HeldConnector.release(name, config, isHeld, note)
     },
     Effect.provide(services),
     asFailure
@@ -164,7 +166,9 @@ const make = Effect.gen(function* () {
       if (stream === undefined) return []
       const begun = yield* pendingOf(stream)
       const made = yield* createTopics(stream)
-      const outcome = yield* HeldConnector.release(stream, IcebergSink.configOf(sink, history), begun !== undefined)
+      const note = (isHeld: boolean) => (begun === undefined ? Effect.void : streams.begin(begun, isHeld))
+      const config = IcebergSink.configOf(sink, history)
+      const outcome = yield* HeldConnector.release(stream, config, begun?.isHeld === true, note)
       if (begun !== undefined) yield* streams.withdraw(stream)
       const registered = { created: "was registered again", updated: "has its new settings" }
       return [
@@ -179,7 +183,13 @@ const make = Effect.gen(function* () {
     asFailure
   )
 
-  return TableEvolution.of({ exclusive, inspect, conflicts, evolve, restore })
+  const topicsOf = Effect.fn("TableEvolution.topics")(function* (stream: string) {
+    const names = [stream, deadLettersOf(stream), controlTopicOf(stream)]
+    const found = yield* Effect.forEach(names, topics.describe, { concurrency: names.length })
+    return found.flatMap((topic) => (Option.isSome(topic) ? [topic.value.name] : []))
+  }, asFailure)
+
+  return TableEvolution.of({ exclusive, inspect, conflicts, evolve, restore, topics: topicsOf })
 })
 
 const missing = (stream: string) => `its table default.${stream} is not there any more; floe doctor shows what to do`

@@ -7,7 +7,7 @@ import { Connector, type ConnectorConfig, connectorOf } from "../../../services/
 import { coordinatorOf } from "../../../services/Topics.ts"
 import * as Readers from "./readers.ts"
 import { tableOf } from "./rebuildConnector.ts"
-import { register } from "./register.ts"
+import { isStoppedByHand, type Note, register } from "./register.ts"
 
 /** Among the settings of a connector that somebody had paused before it was stopped. The sink ignores it. */
 const pausedMark = "floe.paused"
@@ -31,39 +31,38 @@ const readersGone = (stream: string) => {
   return Readers.none(ids, Readers.count(ids))
 }
 
-/** Stops it until its readers are gone; returns whether it was running. One that somebody paused is remembered as such. */
-export const hold = Effect.fn("heldConnector.hold")(function* (stream: string) {
+/**
+ * Stops it until its readers are gone; returns whether it is to be started afterwards. One that somebody paused is
+ * remembered as such, and one that somebody stopped stays so. `isHeld`: the log has the note of an earlier call.
+ */
+export const hold = Effect.fn("heldConnector.hold")(function* (stream: string, isHeld: boolean, note: Note) {
   const connector = yield* Connector
   const name = connectorOf(stream)
   const state = yield* stateOf(name)
-  if (state === undefined) return false
+  if (state === undefined) return isHeld
   if (state === "PAUSED") {
     yield* connector.register(name, { ...(yield* connector.config(name)), [pausedMark]: "true" })
-  }
+  } else if (state !== "STOPPED" && !isHeld) yield* note(true)
   if (state !== "STOPPED") yield* connector.stop(name)
   yield* readersGone(stream)
-  return state !== "STOPPED" && state !== "PAUSED"
+  return isHeld || (state !== "STOPPED" && state !== "PAUSED")
 })
 
-/** Whether an earlier call died between the connector's stop and its start. */
-const isLeftStopped = Effect.fnUntraced(function* (stream: string) {
+/** A promotion stops it too, and starts it when it is complete. */
+const isPromoted = Effect.fnUntraced(function* (stream: string) {
   const connector = yield* Connector
-  if ((yield* stateOf(connectorOf(stream))) !== "STOPPED") return false
-  // A promotion stops it too, and starts it when it is complete.
   for (const other of (yield* connector.names).filter((other) => tableOf(other).length > 0)) {
-    if ((yield* connector.config(other)).topics === stream) return false
+    if ((yield* connector.config(other)).topics === stream) return true
   }
-  return true
+  return false
 })
 
-/**
- * Gives it these settings. If it is held, it is paused again or starts; `mayBeHeld` is false where no call has begun to hold
- * it, so that one which somebody stopped stays so.
- */
+/** Gives it these settings. If it is held, it is paused again or starts; one that somebody stopped stays so, with a warning. */
 export const release = Effect.fn("heldConnector.release")(function* (
   stream: string,
   config: ConnectorConfig,
-  mayBeHeld: boolean
+  isHeld: boolean,
+  note: Note
 ) {
   const connector = yield* Connector
   const name = connectorOf(stream)
@@ -73,10 +72,15 @@ export const release = Effect.fn("heldConnector.release")(function* (
     return yield* connector.register(name, config)
   }
   // Asked before it gets its settings: for a moment after that its state is another one.
-  const isHeld = mayBeHeld && (yield* isLeftStopped(stream))
-  if (!isHeld) return yield* register(name, config)
-  const outcome = yield* connector.register(name, config)
-  yield* readersGone(stream)
-  yield* connector.resume(name)
+  const isStopped = (yield* stateOf(name)) === "STOPPED"
+  if (isStopped && isHeld && !(yield* isPromoted(stream))) {
+    const outcome = yield* connector.register(name, config)
+    yield* readersGone(stream)
+    yield* connector.resume(name)
+    yield* note(false)
+    return outcome
+  }
+  const outcome = yield* register(name, config, note)
+  if (isStopped && outcome === "unchanged") yield* Effect.logWarning(isStoppedByHand(name))
   return outcome
 })

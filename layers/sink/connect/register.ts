@@ -4,6 +4,7 @@
  */
 import { Effect, Option, Schedule, Schema } from "effect"
 import { Connector, type ConnectorConfig, ConnectorInvalid } from "../../../services/Connector.ts"
+import type { LogCorrupt, LogUnavailable } from "../../../services/EventLog.ts"
 import { monotonic, monotonicMillis } from "../../runtime/elapsed.ts"
 import { isSameConfig } from "./Connector.ts"
 import * as Readers from "./readers.ts"
@@ -39,7 +40,15 @@ class NotStarted extends Schema.TaggedError<NotStarted>()("NotStarted", {
   }
 }
 
-export const register = Effect.fn("register")(function* (name: string, config: ConnectorConfig) {
+export const isStoppedByHand = (name: string) =>
+  `The connector ${name} was already stopped and stays so; floe doctor shows how to resume it.`
+
+/** Notes in the log whether the connector is held, durably. */
+export type Note = (isHeld: boolean) => Effect.Effect<void, LogUnavailable | LogCorrupt>
+
+/** `note` is called with true before a running connector is stopped, and with false once it runs again. */
+export const register = Effect.fn("register")(function* (name: string, config: ConnectorConfig, note?: Note) {
+  const noted: Note = note ?? (() => Effect.void)
   const connector = yield* Connector
   const coordinator = `connect-${name}-coord`
   const ids = [`connect-${name}`, coordinator]
@@ -57,13 +66,13 @@ export const register = Effect.fn("register")(function* (name: string, config: C
   // Someone stopped it, or a promotion was interrupted: they have to resume it.
   if (state === "STOPPED") {
     const done = yield* connector.register(name, config)
-    yield* Effect.logWarning(
-      `The connector ${name} was already stopped and stays so; floe doctor shows how to resume it.`
-    )
+    yield* Effect.logWarning(isStoppedByHand(name))
     return done
   }
 
-  const restoreState = state === "PAUSED" ? connector.pause(name) : connector.resume(name)
+  const restoreState =
+    state === "PAUSED" ? connector.pause(name) : Effect.andThen(connector.resume(name), noted(false))
+  if (state !== "PAUSED") yield* noted(true)
   yield* connector.stop(name)
   const left = yield* Readers.none(ids, Readers.count(ids)).pipe(
     Effect.as(false),

@@ -4,7 +4,8 @@ import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { firstVersion } from "../../../layers/declaration/assignIds.ts"
 import { nextVersion } from "../../../layers/declaration/compareStreams.ts"
-import { dropUndeclared, tableRefusal } from "../../../layers/sink/applyStream.ts"
+import { tableRefusal } from "../../../layers/sink/applyStream.ts"
+import { dropUndeclared, planUndeclared } from "../../../layers/sink/dropUndeclared.ts"
 import type { Column } from "../../../services/StreamDefinition.ts"
 import { Streams } from "../../../services/Streams.ts"
 import { TableEvolution } from "../../../services/TableEvolution.ts"
@@ -21,13 +22,13 @@ const text = (name: string, renamedFrom?: string): Column => ({
   ...(renamedFrom !== undefined && { renamedFrom })
 })
 
-const restored = (state: string, begun: boolean, config = {}) =>
+const restored = (state: string, begun: boolean, config = {}, isHeld = true) =>
   Effect.gen(function* () {
     const { calls, layer, now } = playedStack({ state, config })
     return yield* Effect.gen(function* () {
       const { begin, pending, record } = yield* Streams
       yield* record(definition("readings"))
-      if (begun) yield* begin(definition("readings", 2))
+      if (begun) yield* begin(definition("readings", 2), isHeld)
       const done = yield* (yield* TableEvolution).restore([definition("readings")])
       return { done, calls, now, pending: yield* pending }
     }).pipe(Effect.provide(layer))
@@ -51,10 +52,12 @@ describe("a change that is not declared any more", () => {
     })
   )
 
-  it.effect("leaves a connector that somebody stopped as it is", () =>
+  it.effect("leaves a connector that somebody stopped as it is, also one that it had not stopped itself", () =>
     Effect.gen(function* () {
       const { calls } = yield* restored("STOPPED", false)
       assert.deepStrictEqual(calls, ["register"])
+      const begun = yield* restored("STOPPED", true, {}, false)
+      assert.deepStrictEqual([begun.calls, begun.now.state, begun.pending], [["register"], "STOPPED", []])
     })
   )
 
@@ -68,6 +71,11 @@ describe("a change that is not declared any more", () => {
           yield* record(first)
           yield* begin(second)
           yield* begin(definition("other"))
+          const planned = yield* planUndeclared(new Set(["other"]))
+          assert.deepStrictEqual(
+            planned.map(({ action, stream }) => [stream, action]),
+            [["readings", columns.length === 1 ? "drop" : "keep"]]
+          )
           const sentences = yield* dropUndeclared(new Set(["other"]))
           return { sentences, pending: (yield* pending).map(({ definition }) => definition.name) }
         }).pipe(Effect.provide(playedStack({ columns, state: "STOPPED" }).layer))
@@ -84,6 +92,46 @@ describe("a change that is not declared any more", () => {
       const dropped = yield* ended([["n", "integer"]])
       assert.include(dropped.sentences, "readings: its change to version 2 is not declared any more, and dropped.")
       assert.deepStrictEqual(dropped.pending, ["other"])
+    })
+  )
+})
+
+describe("the creation of a stream that is not declared any more", () => {
+  const ended = (topics: ReadonlyArray<string>) =>
+    Effect.gen(function* () {
+      const { begin, pending } = yield* Streams
+      yield* begin(definition("readings"))
+      const planned = yield* planUndeclared(new Set())
+      const before = (yield* pending).length
+      const done = yield* dropUndeclared(new Set())
+      return { planned, before, done, after: (yield* pending).length }
+    }).pipe(Effect.provide(playedStack({ hasTable: false, topics }).layer))
+
+  it.effect("is planned, and then dropped, with the topics that stay and the command that removes them", () =>
+    Effect.gen(function* () {
+      const { after, before, done, planned } = yield* ended(["readings", "readings-dlq", "other"])
+      const stay =
+        "Its topics readings and readings-dlq stay; if no other program uses them, remove them with docker exec kafka kafka-topics --bootstrap-server localhost:9092 --delete --topic readings,readings-dlq"
+      assert.deepStrictEqual(planned, [
+        {
+          stream: "readings",
+          version: 1,
+          action: "drop",
+          sentence: `readings: its creation stopped before it had a table, and it is not declared any more; floe streams apply drops it. ${stay}`
+        }
+      ])
+      assert.deepStrictEqual(done, [
+        `readings: it is not declared any more, so its creation is dropped. ${stay}`
+      ])
+      assert.deepStrictEqual([before, after], [1, 0])
+    })
+  )
+
+  it.effect("names no topic where none was created", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual((yield* ended([])).done, [
+        "readings: it is not declared any more, so its creation is dropped."
+      ])
     })
   )
 })
@@ -126,6 +174,44 @@ describe("a renamed column", () => {
     })
   )
 
+  const completing = (stack: ReturnType<typeof playedStack>, isHeld: boolean) =>
+    Effect.gen(function* () {
+      const { begin, record } = yield* Streams
+      yield* record(first)
+      yield* begin(second, isHeld)
+      yield* (yield* TableEvolution).evolve(second, () => Effect.void)
+    }).pipe(Effect.provide(stack.layer))
+
+  it.effect("starts a connector that an earlier call stopped, and not one that somebody stopped since", () =>
+    Effect.gen(function* () {
+      for (const isHeld of [true, false]) {
+        const stack = playedStack({ columns, state: "STOPPED" })
+        yield* completing(stack, isHeld)
+        assert.deepStrictEqual(
+          stack.calls,
+          ["rename sensor to device", "register", ...(isHeld ? ["resume"] : [])],
+          `held: ${isHeld}`
+        )
+      }
+    })
+  )
+
+  it.effect("is noted as held while the connector is stopped, and only then", () =>
+    Effect.gen(function* () {
+      const stack = playedStack({ columns, stopFails: true })
+      const { held, after } = yield* Effect.gen(function* () {
+        const { pending, record } = yield* Streams
+        yield* record(first)
+        yield* Effect.flip((yield* TableEvolution).evolve(second, () => Effect.void))
+        const held = (yield* pending).map(({ isHeld }) => isHeld)
+        stack.now.stopFails = false
+        yield* (yield* TableEvolution).evolve(second, () => Effect.void)
+        return { held, after: (yield* pending).map(({ isHeld }) => isHeld) }
+      }).pipe(Effect.provide(stack.layer))
+      assert.deepStrictEqual([held, after], [[true], [undefined]])
+    })
+  )
+
   it.effect("stops a paused connector too, which is paused afterwards, whatever step an earlier call died after", () =>
     Effect.gen(function* () {
       const whole = playedStack({ columns, state: "PAUSED", config: { topics: "readings" } })
@@ -143,12 +229,7 @@ describe("a renamed column", () => {
         ["PAUSED", whole.now.config, [["device", "varchar"]]]
       ] as const) {
         const again = playedStack({ columns, state, config })
-        yield* Effect.gen(function* () {
-          const { begin, record } = yield* Streams
-          yield* record(first)
-          yield* begin(second)
-          yield* (yield* TableEvolution).evolve(second, () => Effect.void)
-        }).pipe(Effect.provide(again.layer))
+        yield* completing(again, false)
         assert.deepStrictEqual(
           [again.now.state, again.now.config, again.now.columns],
           ["PAUSED", whole.now.config, [["device", "varchar"]]]

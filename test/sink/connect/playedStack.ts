@@ -2,9 +2,9 @@
 import { Effect, Layer, Option, Stream } from "effect"
 import * as StreamsLayer from "../../../layers/log/memory/Streams.ts"
 import * as TableEvolutionLayer from "../../../layers/sink/connect/TableEvolution.ts"
-import { Connector, type ConnectorConfig } from "../../../services/Connector.ts"
+import { Connector, type ConnectorConfig, ConnectRejected } from "../../../services/Connector.ts"
 import { ConsumerGroups } from "../../../services/ConsumerGroups.ts"
-import { Query } from "../../../services/Query.ts"
+import { Query, QueryFailed, RelationMissing } from "../../../services/Query.ts"
 import { Topics } from "../../../services/Topics.ts"
 
 export type Columns = ReadonlyArray<readonly [name: string, type: string]>
@@ -20,17 +20,30 @@ WITH (
 
 interface Options {
   readonly columns?: Columns
+  readonly hasTable?: boolean
   /** Of the connector. */
   readonly state?: string
   readonly config?: ConnectorConfig
   /** Members that each group of the connector has, asked again and again. */
   readonly readers?: () => number
+  /** Those that exist; all by default. */
+  readonly topics?: ReadonlyArray<string>
+  /** Kafka Connect rejects to stop the connector. */
+  readonly stopFails?: boolean
 }
 
 /** `calls` has what was changed, in order: calls of Kafka Connect, and statements. */
-export const playedStack = ({ columns = [], state = "RUNNING", config = {}, readers = () => 0 }: Options) => {
+export const playedStack = ({
+  columns = [],
+  state = "RUNNING",
+  config = {},
+  readers = () => 0,
+  topics,
+  hasTable = true,
+  stopFails = false
+}: Options) => {
   const calls: Array<string> = []
-  const now = { state, config, columns }
+  const now = { state, config, columns, stopFails }
   const becomes = (call: string, state: string) =>
     Effect.sync(() => {
       calls.push(call)
@@ -48,18 +61,24 @@ export const playedStack = ({ columns = [], state = "RUNNING", config = {}, read
         now.config = config
         return "updated" as const
       }),
-    stop: () => becomes("stop", "STOPPED"),
+    stop: () =>
+      Effect.suspend(() =>
+        now.stopFails
+          ? Effect.fail(new ConnectRejected({ operation: "stop", status: 500, reason: "it failed" }))
+          : becomes("stop", "STOPPED")
+      ),
     pause: () => becomes("pause", "PAUSED"),
     resume: () => becomes("resume", "RUNNING")
   })
   const trino = Layer.mock(Query, {
     execute: (sql) =>
-      Effect.sync(() => {
+      Effect.gen(function* () {
         const [, from, to = ""] = /RENAME COLUMN "(\w+)" TO "(\w+)"/.exec(sql) ?? []
         if (from !== undefined) {
           calls.push(`rename ${from} to ${to}`)
           now.columns = now.columns.map(([name, type]) => [name === from ? to : name, type])
         }
+        if (!hasTable) return yield* new QueryFailed({ reason: new RelationMissing({ message: "no such table" }) })
         const rows = sql.startsWith("SHOW CREATE TABLE")
           ? [[shownTable]]
           : sql.startsWith("SELECT column_name")
@@ -82,7 +101,10 @@ export const playedStack = ({ columns = [], state = "RUNNING", config = {}, read
     Layer.mock(Topics, {
       create: ({ name }) => Effect.succeed({ name, made: false, differences: [] }),
       begin: () => Effect.succeed(false),
-      describe: (name) => Effect.succeedSome({ name, id: "topic", partitions: [] })
+      describe: (name) =>
+        topics === undefined || topics.includes(name)
+          ? Effect.succeedSome({ name, id: "topic", partitions: [] })
+          : Effect.succeedNone
     })
   )
   return { calls, now, layer: TableEvolutionLayer.layer.pipe(Layer.provideMerge(services)) }

@@ -79,11 +79,10 @@ it.live(
         })
       ).flat()
       const rows = `SELECT visitor, strftime(minute AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%S.000Z') AS minute, sales FROM per_minute ORDER BY 2, 1`
-      let found: ReadonlyArray<Record<string, unknown>> = []
-      while (found.length < expected.length) {
-        found = yield* query(rows)
-        yield* Effect.sleep("200 millis")
-      }
+      const found = yield* poll(
+        Effect.map(query(rows), (all: ReadonlyArray<Record<string, unknown>>) => all),
+        ({ length }) => length >= expected.length
+      )
       assert.deepStrictEqual(
         found.map(({ minute, sales, visitor }) => [visitor, minute, Number(sales)]),
         expected

@@ -7,6 +7,7 @@ import { Effect } from "effect"
 import { afterAll, assert, beforeAll, test } from "vitest"
 import { floe as command } from "../support/program.ts"
 import { docker, root, shell } from "./docker.ts"
+import { metadataMoves } from "./tablePlace.ts"
 import { landed, load, logAll, trino, until } from "./weather.ts"
 
 const mark = randomUUID()
@@ -225,23 +226,10 @@ test("killed right after the promotion, the same command completes it", limit, a
     (states) => states.match(/"STOPPED"/g)?.length === 2,
     { every: 100 }
   )
-  // Reads the metastore's own database, because it shows a commit within milliseconds.
-  const where = `"TBL_ID" = (SELECT "TBL_ID" FROM "TBLS" WHERE "TBL_NAME" = 'weather') AND "PARAM_KEY" = 'metadata_location'`
-  const look = `SELECT "PARAM_VALUE" FROM "TABLE_PARAMS" WHERE ${where}`
-  const watch = spawn("docker", ["exec", "-i", "postgres", "psql", "-U", "hive", "-At", "hive"], {
-    stdio: ["pipe", "pipe", "inherit"]
-  })
-  const places = new Set<string>()
-  const moved = new Promise<void>((resolve) =>
-    watch.stdout.setEncoding("utf8").on("data", (text: string) => {
-      for (const line of text.split("\n")) if (line.startsWith("s3")) places.add(line)
-      if (places.size > 1) resolve()
-    })
-  )
-  watch.stdin.write(`${look} \\watch 0.02\n`)
+  const { moved, stop } = metadataMoves("weather")
   await moved
   await kill(promoting)
-  watch.kill()
+  stop()
   assert.include(await stateOf("iceberg-sink"), '"connector":{"state":"STOPPED"')
   const { code, err } = await floe(...promoteAnyway)
   assert.strictEqual(code, 0, err)

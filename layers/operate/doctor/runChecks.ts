@@ -1,9 +1,12 @@
-/** Runs checks: all at once, each as soon as those that it needs are done. */
-import { Context, Effect, Fiber } from "effect"
+/** Runs checks beside each other, each as soon as those that it needs are done. */
+import { Context, Effect, Fiber, Semaphore } from "effect"
 import { type Check, CheckFailed, type Finding, needsFix } from "../../../services/Checks.ts"
 import { sentenceOf } from "../../runtime/Shutdown.ts"
 
+/** Of a check, once it has begun. */
 const timeLimit = "15 seconds"
+/** Of many streams, all at once would ask Trino for so much that none answers in time. */
+const atOnce = 16
 
 export interface CheckResult {
   readonly name: string
@@ -40,7 +43,11 @@ const unchecked = ({ ok }: Check, { message }: CheckFailed): Finding => ({
   fix: "Fix that first, then run floe doctor again."
 })
 
-const runOne = Effect.fnUntraced(function* (check: Check, needed: ReadonlyArray<Fiber.Fiber<CheckResult>>) {
+const runOne = Effect.fnUntraced(function* (
+  check: Check,
+  needed: ReadonlyArray<Fiber.Fiber<CheckResult>>,
+  permits: Semaphore.Semaphore
+) {
   const { name, ok } = check
   const before = yield* Effect.forEach(needed, Fiber.join)
   const waitsFor = new Set(before.flatMap((one) => (needsFix(one.findings) ? [one.name] : one.waitsFor)))
@@ -50,7 +57,8 @@ const runOne = Effect.fnUntraced(function* (check: Check, needed: ReadonlyArray<
       duration: timeLimit,
       orElse: () => Effect.fail(new CheckFailed({ reason: `no answer within ${timeLimit}`, cause: "time-out" }))
     }),
-    Effect.catch((error) => Effect.succeed([unchecked(check, error)]))
+    Effect.catch((error) => Effect.succeed([unchecked(check, error)])),
+    permits.withPermits(1)
   )
   return { name, ok, findings, waitsFor: [] }
 })
@@ -62,13 +70,14 @@ export const runChecks = Effect.fn("Checks.run")(function* (
 ) {
   const left = new Set(all.map(({ name }) => name))
   const fibers = new Map<string, Fiber.Fiber<CheckResult>>()
+  const permits = yield* Semaphore.make(atOnce)
   for (const check of all) {
     const needed = (check.needs ?? []).flatMap((name) => fibers.get(name) ?? [])
     const done = Effect.suspend(() => {
       left.delete(check.name)
       return onProgress(left)
     })
-    fibers.set(check.name, yield* Effect.forkChild(Effect.tap(runOne(check, needed), done)))
+    fibers.set(check.name, yield* Effect.forkChild(Effect.tap(runOne(check, needed, permits), done)))
   }
   return yield* Effect.forEach(fibers.values(), Fiber.join)
 })

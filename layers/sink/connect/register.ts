@@ -70,8 +70,7 @@ export const register = Effect.fn("register")(function* (name: string, config: C
     return done
   }
 
-  const restoreState =
-    state === "PAUSED" ? connector.pause(name) : Effect.andThen(connector.resume(name), noted(false))
+  const restoreState = state === "PAUSED" ? connector.pause(name) : Effect.andThen(connector.resume(name), noted(false))
   if (state !== "PAUSED") yield* noted(true)
   yield* connector.stop(name)
   const left = yield* Readers.none(ids, Readers.count(ids)).pipe(

@@ -21,6 +21,9 @@ const recordOf = (version: number, offset: number): Message => {
   }
 }
 
+/** For how long a consumer without records lets its caller wait, in the time of the test. */
+const pollOfConsumer = Effect.sleep("500 millis")
+
 /** A topic of these records, and consumers of it; `isSilent` says of each, by its number, whether it gives any. */
 const played = (isSilent: (consumer: number) => boolean) => {
   const records: Array<Message> = []
@@ -46,7 +49,7 @@ const played = (isSilent: (consumer: number) => boolean) => {
           seek: () => {},
           ended: new Map(),
           next: Effect.gen(function* () {
-            yield* Effect.sleep("500 millis")
+            yield* pollOfConsumer
             if (isSilent(consumer)) return []
             const messages = records.slice(next)
             next = records.length

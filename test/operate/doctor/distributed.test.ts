@@ -119,6 +119,33 @@ describe("running the checks", () => {
       assert.strictEqual(left.at(-1), 0)
     })
   )
+
+  it.effect("no more run at once than Trino can answer in time, and the limit of each begins with it", () =>
+    Effect.gen(function* () {
+      let running = 0
+      let most = 0
+      const all = Array.from(
+        { length: 80 },
+        (_, i): Check => ({
+          name: `table of s${i}`,
+          ok: "It is there.",
+          run: Effect.gen(function* () {
+            most = Math.max(most, ++running)
+            yield* Effect.sleep("10 seconds")
+            running--
+            return []
+          })
+        })
+      )
+      const fiber = yield* Effect.forkChild(runChecks(all, () => Effect.void))
+      yield* TestClock.adjust("50 seconds")
+      assert.deepStrictEqual(
+        (yield* Fiber.join(fiber)).flatMap(({ findings }) => findings),
+        []
+      )
+      assert.strictEqual(most, 16)
+    })
+  )
 })
 
 describe("connector", () => {

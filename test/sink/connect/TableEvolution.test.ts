@@ -120,9 +120,7 @@ describe("the creation of a stream that is not declared any more", () => {
           sentence: `readings: its creation stopped before it had a table, and it is not declared any more; floe streams apply drops it. ${stay}`
         }
       ])
-      assert.deepStrictEqual(done, [
-        `readings: it is not declared any more, so its creation is dropped. ${stay}`
-      ])
+      assert.deepStrictEqual(done, [`readings: it is not declared any more, so its creation is dropped. ${stay}`])
       assert.deepStrictEqual([before, after], [1, 0])
     })
   )

@@ -27,7 +27,10 @@ const dyingAt =
 
 const streams = Layer.effect(
   Streams,
-  Effect.map(Streams, (streams) => ({ ...streams, begin: (one, isHeld) => dyingAt("begin")(streams.begin(one, isHeld)) }))
+  Effect.map(Streams, (streams) => ({
+    ...streams,
+    begin: (one, isHeld) => dyingAt("begin")(streams.begin(one, isHeld))
+  }))
 ).pipe(Layer.provide(StreamsLayer.layer))
 
 const topics = Layer.effect(

@@ -72,7 +72,12 @@ const ofStreams = Effect.fnUntraced(function* ({ commitLagLimit }: Limits) {
       return yield* provideChecks([
         topicsOf(stream, partitions),
         tableOf(stream, bucket, changing.includes(name)),
-        connectorOfStream(name, sink, history, changing.includes(name)),
+        connectorOfStream(
+          name,
+          sink,
+          history,
+          pending.find(({ definition }) => definition.name === name)
+        ),
         commitsOf(stream.definition, commitLagLimit)
       ])
     })

@@ -4,12 +4,14 @@ import { Effect, Fiber, Layer, Option, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { firstVersion } from "../../../layers/declaration/assignIds.ts"
 import { nextVersion } from "../../../layers/declaration/compareStreams.ts"
+import { connectorOfStream } from "../../../layers/operate/doctor/distributed/connector.ts"
 import { tableOf } from "../../../layers/operate/doctor/distributed/streamTable.ts"
 import { topicsOf } from "../../../layers/operate/doctor/distributed/streamTopics.ts"
 import { halfDone } from "../../../layers/operate/doctor/halfDone.ts"
+import * as IcebergSink from "../../../layers/sink/connect/icebergSink.ts"
 import { DeadLetters } from "../../../services/DeadLetters.ts"
 import { Query } from "../../../services/Query.ts"
-import type { Column } from "../../../services/StreamDefinition.ts"
+import type { BegunStream, Column } from "../../../services/StreamDefinition.ts"
 import { Streams } from "../../../services/Streams.ts"
 import { type TopicDescription, Topics } from "../../../services/Topics.ts"
 import { definition } from "../../log/streamsContract.ts"
@@ -208,6 +210,22 @@ describe("a change that stopped half-way", () => {
         loose?.fix,
         "`floe streams apply` completes it, or drops it if the declaration does not have it any more."
       )
+    })
+  )
+
+  it.effect("is completed first where the connector is stopped, and somebody who stopped it starts it", () =>
+    Effect.gen(function* () {
+      const settings = { topic: "weather", commitInterval: "10 seconds", replication: 1 } as const
+      const fix = (change?: BegunStream) =>
+        connectorOfStream("readings", settings, [first], change).run.pipe(
+          Effect.map((findings) => findings.map(({ fix }) => fix)),
+          Effect.provide(playedStack({ state: "STOPPED", config: IcebergSink.configOf(settings, [first]) }).layer)
+        )
+      const resume = "floe connector resume iceberg-sink-readings"
+      assert.deepStrictEqual(yield* fix(), [resume])
+      const completes = "`floe streams apply` completes the change of the stream"
+      assert.deepStrictEqual(yield* fix({ ...second, isHeld: true }), [`${completes}, and starts it`])
+      assert.deepStrictEqual(yield* fix(second), [`${completes}; then \`${resume}\` starts it`])
     })
   )
 

@@ -3,7 +3,7 @@ import { Effect, Option } from "effect"
 import type { Finding } from "../../../../services/Checks.ts"
 import { Connector, type ConnectorConfig, connectorOf } from "../../../../services/Connector.ts"
 import { ConsumerGroups } from "../../../../services/ConsumerGroups.ts"
-import type { AppliedStream } from "../../../../services/StreamDefinition.ts"
+import type { AppliedStream, BegunStream } from "../../../../services/StreamDefinition.ts"
 import { weather } from "../../../../services/TableReader.ts"
 import { coordinatorOf } from "../../../../services/Topics.ts"
 import * as IcebergSink from "../../../sink/connect/icebergSink.ts"
@@ -21,8 +21,15 @@ interface Sink {
   readonly start: string
 }
 
-/** `isChanging`: an apply that died half-way may have stopped it, and its settings do not fit its table then. */
-const sinkOf = (stream: string, isChanging = false): Sink => {
+const startOf = (name: string, change: BegunStream | undefined) => {
+  if (change === undefined) return `floe connector resume ${name}`
+  return change.isHeld === true
+    ? "`floe streams apply` completes the change of the stream, and starts it"
+    : `\`floe streams apply\` completes the change of the stream; then \`floe connector resume ${name}\` starts it`
+}
+
+/** While a change is half-done, its settings may not fit its table; the apply that completes it starts the connector if it had stopped it. */
+const sinkOf = (stream: string, change?: BegunStream): Sink => {
   const name = connectorOf(stream)
   const coordinator = coordinatorOf(stream)
   return stream === weather
@@ -32,9 +39,7 @@ const sinkOf = (stream: string, isChanging = false): Sink => {
         coordinator,
         argument: ` ${name}`,
         register: "floe streams apply",
-        start: isChanging
-          ? "`floe streams apply` completes the change of the stream, and starts it"
-          : `floe connector resume ${name}`
+        start: startOf(name, change)
       }
 }
 
@@ -179,14 +184,14 @@ const check = (label: string, sink: Sink, wanted: ConnectorConfig) => ({
 export const connector = (settings: IcebergSink.SinkSettings) =>
   check("connector", sinkOf(weather), IcebergSink.config(settings))
 
-/** Of a stream beside weather, whose versions are `history`. It must have one coordinator too. */
+/** Of a stream beside weather, whose versions are `history`; `change` is one that is not complete. It must have one coordinator too. */
 export const connectorOfStream = (
   stream: string,
   settings: IcebergSink.SinkSettings,
   history: ReadonlyArray<AppliedStream>,
-  isChanging = false
+  change?: BegunStream
 ) => {
-  const sink = sinkOf(stream, isChanging)
+  const sink = sinkOf(stream, change)
   const one = check(`connector of ${stream}`, sink, IcebergSink.configOf(settings, history))
   const coordinators = Effect.gen(function* () {
     const group = Option.getOrUndefined(yield* (yield* ConsumerGroups).find(sink.coordinator))

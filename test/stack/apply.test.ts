@@ -333,6 +333,43 @@ describe("apply on the stack", () => {
   )
 
   it.live(
+    "drops the creation of a stream that left the declaration, as plan says, and names the command that removes its topics",
+    () =>
+      Effect.gen(function* () {
+        const cwd = yield* temporaryFolder
+        const [kept, left] = [nameOf("kept"), nameOf("left")]
+        yield* Effect.addFinalizer(() => removed([kept, left]))
+        yield* killedAt(declare(cwd, [kept, left], 1), left, "topics")
+        declare(cwd, [kept], 1)
+        const names = [left, `${left}-dlq`, `control-iceberg-${left}`]
+        const command = `docker exec kafka kafka-topics --bootstrap-server localhost:9092 --delete --topic ${names.join(",")}`
+        const plan = yield* floe(["streams", "plan"], env, { cwd })
+        assert.include(plan.out, `${left}: its creation stopped before it had a table, and it is not declared any more`)
+        assert.include(plan.out, `remove them with ${command}\n`)
+        const json = JSON.parse((yield* floe(["streams", "plan", "--json"], env, { cwd })).out)
+        assert.deepInclude(
+          json.map(({ action, stream }: { action: string; stream: string }) => ({ action, stream })),
+          { action: "drop", stream: left }
+        )
+        const applied = yield* apply(cwd)
+        assert.strictEqual(applied.code, 0, applied.err)
+        assert.include(applied.out, `${left}: it is not declared any more, so its creation is dropped.`)
+        assert.include(applied.out, `remove them with ${command}\n`)
+        yield* Effect.promise(async () => {
+          await docker(...command.split(" ").slice(1))
+          await until(
+            "its topics are gone",
+            () => docker("exec", "kafka", "kafka-topics", "--bootstrap-server", "localhost:9092", "--list"),
+            (topics) => !topics.includes(left)
+          )
+        })
+        const nothing = yield* floe(["streams", "plan"], env, { cwd })
+        assert.include(nothing.out, "Nothing to do")
+      }),
+    120_000
+  )
+
+  it.live(
     "refuses a second one at the same time, and a stream whose table somebody altered",
     () =>
       Effect.gen(function* () {

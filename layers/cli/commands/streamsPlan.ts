@@ -14,7 +14,7 @@ export const plan = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Compare the declaration with the streams of this log, and show what it would change in the log, the table and the server's endpoint. Nothing is changed. A new stream is created when the server starts; a changed one needs floe streams apply. Exit code 1 if a change is not possible."
+    "Compare the declaration with the streams of this log, and show what it would change in the log, the table and the server's endpoint. Floe also says what floe streams apply will do with a change that stopped half-way, also of a stream that is not declared any more. Nothing is changed. A new stream is created when the server starts; a changed one needs floe streams apply. Exit code 1 if a change is not possible."
   ),
   Command.withShortDescription("Show what the declaration would change"),
   Command.withExamples([

@@ -100,7 +100,7 @@ test("create makes what is missing, and list and describe show it", async () => 
   const control = listed.find(({ name }) => name === "control-iceberg")
   assert.isTrue(control?.isAtMost)
   const people = await printed("topics", "list")
-  assert.match(people, new RegExp(`^ control-iceberg +\\| +1 \\| +at most ${control?.events ?? ""}\\d* `, "m"))
+  assert.match(people, /^ control-iceberg +\| +1 \| +at most \d+ /m)
 })
 
 test("describe shows a group's offsets and lag as Kafka's own tool does", async () => {

@@ -4,6 +4,8 @@ import { defineConfig } from "vitest/config"
 export default defineConfig({
   test: {
     include: ["test/stack/**/*.test.ts"],
+    // Tests damage the topic of weather; weatherHourly.test.ts has the processor for itself.
+    env: { FLOE_WEATHER_HOURLY: "false" },
     globalSetup: ["test/stack/setup.ts"],
     pool: "forks",
     maxWorkers: 1,

@@ -13,6 +13,7 @@ import { bind } from "../layers/process/bind.ts"
 import { restore } from "../layers/process/kafka/restore.ts"
 import { serve } from "../layers/process/kafka/serve.ts"
 import * as TransactionalProducer from "../layers/process/kafka/TransactionalProducer.ts"
+import { processing } from "../layers/process/kafka/work.ts"
 import { Streams } from "../services/Streams.ts"
 import { deadLettersOf, stateTopicOf } from "../services/Topics.ts"
 import { Processor, Window } from "../streams/index.ts"
@@ -52,7 +53,7 @@ const measure = Effect.fnUntraced(function* (devices: number, step: number) {
   const { definition, input, late, output } = compiledOf(processor)
   const topic = input.definition.name
   const state = stateTopicOf(definition.name)
-  for (const one of [topic, output.definition.name, late.definition.name, state, deadLettersOf(definition.name)]) {
+  for (const one of [topic, output.definition.name, late.definition.name, state, deadLettersOf(definition.to)]) {
     yield* Effect.acquireRelease(create(one, 1), () => Effect.ignore(remove(one)))
   }
   yield* (yield* Streams).record(input)
@@ -61,12 +62,19 @@ const measure = Effect.fnUntraced(function* (devices: number, step: number) {
   let started = 0
   let before = process.cpuUsage()
   const assignment = {
-    bound: bind(processor, definition, [input], output.definition),
+    name: definition.name,
+    what: "The processor",
     partition: 0,
-    topic,
-    topicId: "",
-    output: { stream: output, partitions: 1 },
-    late: { stream: late, partitions: 1 }
+    closeWhenIdle: undefined,
+    reads: undefined,
+    open: processing({
+      bound: bind(processor, definition, [input], output.definition),
+      partition: 0,
+      topic,
+      topicId: "",
+      output: { stream: output, partitions: 1 },
+      late: { stream: late, partitions: 1 }
+    })
   }
   yield* Effect.scoped(
     serve(assignment, {

@@ -16,6 +16,16 @@ export interface AppliedProcessor {
   readonly statePartitions: number | undefined
   /** Whether the topic of its state has records. */
   readonly hasBegun: boolean
+  /** Undefined for a processor that reads its input as it is. */
+  readonly byKey:
+    | {
+        /** Of its topic by key; undefined if that does not exist. */
+        readonly partitions: number | undefined
+        readonly hasRecords: boolean
+        /** Whether the topic exists that says how far it is written. */
+        readonly hasState: boolean
+      }
+    | undefined
   /** Whether the stream that it writes has records. */
   readonly hasWritten: boolean
 }

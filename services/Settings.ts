@@ -85,8 +85,7 @@ export const topic = setting("FLOE_TOPIC", Config.NonEmptyString, "weather", {
   meaning: "Name of the topic, in Kafka and in `Floe-Position`."
 })
 export const weatherHourly = setting("FLOE_WEATHER_HOURLY", Config.Boolean, true, {
-  profile: "embedded",
-  readBy: "server, processor",
+  readBy: "server, processor, `floe setup`",
   meaning:
     "Whether the built-in processor `weather_hourly` runs, which keeps readings, least, greatest and mean temperature of each city and hour. With `false` its table stays as it is."
 })

@@ -20,9 +20,14 @@ export const topicOf = (stream: string, weatherTopic: string) => (stream === "we
 export const controlTopicOf = (stream: string) => (stream === "weather" ? controlTopic : `${controlTopic}-${stream}`)
 /**
  * The compacted topic of a processor's state and progress, with as many partitions as its input's topic: each partition belongs to the
- * input's partition of that number. Its dead letters are in `deadLettersOf(processor)`.
+ * input's partition of that number. Its dead letters are in those of its output.
  */
 export const stateTopicOf = (processor: string) => `${processor}-state`
+/**
+ * The topic with the input of a processor by the processor's own key, and as many partitions. It is the log that the rows are a
+ * function of. How far it is written is in the one partition of `stateTopicOf(byKeyTopicOf(processor))`.
+ */
+export const byKeyTopicOf = (processor: string) => `${processor}_by_key`
 /** The consumer group of its coordinator. */
 export const coordinatorOf = (stream: string) => `connect-${connectorOf(stream)}-coord`
 

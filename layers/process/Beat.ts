@@ -27,7 +27,8 @@ export class Beat {
   }
 
   /** The functions are called for an event. */
-  event(offset: number) {
+  event(offset: number, partition?: number) {
+    if (partition !== undefined) this.#cells[partitionAt] = partition
     this.#cells[offsetAt] = offset
     this.step()
   }

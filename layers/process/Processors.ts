@@ -76,8 +76,7 @@ export interface ProcessorsOptions extends Pick<WorkerOptions, "onKafka" | "root
 export const make = Effect.fnUntraced(function* ({ acquired, onKafka = false, reports, root }: ProcessorsOptions) {
   const found = yield* Declaration.find
   const module = Option.isSome(found) ? yield* moduleOf(found.value) : ""
-  // On Kafka its streams would be two more topics and connectors that nobody declared.
-  const withBuiltIn = !onKafka && (yield* Settings.weatherHourly)
+  const withBuiltIn = yield* Settings.weatherHourly
   const beat = yield* Heartbeat.make
   const alive = Effect.forever(Effect.andThen(Effect.sleep(beatInterval), beat))
   if (module === "" && !withBuiltIn) {

@@ -1,5 +1,6 @@
 /** Runs a processor over its input. */
 import type { LogRecord } from "../../services/EventLog.ts"
+import type { ProcessorDefinition } from "../../services/ProcessorDefinition.ts"
 import { Beat } from "./Beat.ts"
 import { type Bound, HandlerFault, type Incoming, type Output, StateFault, type Task, Unprocessable } from "./bind.ts"
 import { timeText } from "./core/eventTime.ts"
@@ -19,7 +20,14 @@ export interface InputEvent {
   readonly schemaVersion: number
 }
 
-const textOf = (record: LogRecord) => (typeof record === "string" ? record : JSON.stringify(record))
+/** That a function failed; `where` is a clause. */
+export const stoppedBy = (definition: ProcessorDefinition, where: string, cause: Error) =>
+  new ProcessorStopped(
+    `The processor ${definition.name} stopped ${where}: ${cause.message}. Correct it and start again${cause instanceof HandlerFault ? `, or set onError: "dead-letter" to put aside what fails` : ""}.`,
+    { cause }
+  )
+
+export const textOf = (record: LogRecord) => (typeof record === "string" ? record : JSON.stringify(record))
 
 export interface Runner {
   /** Offset of the next event. */
@@ -60,11 +68,7 @@ export const make = (
   let tickedAt: number | undefined
   const acceptedAt = () => tickedAt ?? current?.acceptedAt ?? 0
 
-  const stopped = (where: string, cause: Error) =>
-    new ProcessorStopped(
-      `The processor ${definition.name} stopped ${where}: ${cause.message}. Correct it and start again${cause instanceof HandlerFault ? `, or set onError: "dead-letter" to put aside what fails` : ""}.`,
-      { cause }
-    )
+  const stopped = (where: string, cause: Error) => stoppedBy(definition, where, cause)
 
   /** Runs what encodes states. */
   const encoding = <A>(run: () => A): A => {

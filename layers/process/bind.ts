@@ -64,6 +64,8 @@ export interface Bound {
   /** Canonical rows of what a function gave; `acceptedAt` in milliseconds since 1970. */
   readonly encode: (rows: unknown, acceptedAt: number) => ReadonlyArray<string>
   readonly states: StateCodec<unknown>
+  /** Throws HandlerFault or Unprocessable. */
+  readonly key: (event: Incoming) => string
   /** The rows of a closed window. */
   readonly emit: (key: string, start: number, end: number, state: unknown) => unknown
   readonly task: (states: States, output: Output, maxKeys: number) => Task
@@ -260,6 +262,7 @@ export const bind = (
     decode: (record, version) => (typeof record === "string" ? decodeText(record, version) : record),
     encode: (rows, acceptedAt) => (rows === undefined ? [] : encodeRows(rows, acceptedAt)),
     states,
+    key: keyOf,
     emit: (key, start, end, state) => emit?.(key, { start: timeText(start), end: timeText(end) }, state),
     task
   }

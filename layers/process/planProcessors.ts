@@ -2,11 +2,8 @@
 import { Schema } from "effect"
 import { ProcessorDefinition } from "../../services/ProcessorDefinition.ts"
 import type { AppliedProcessor } from "../../services/ProcessorEvolution.ts"
-import type { StreamDefinition } from "../../services/StreamDefinition.ts"
-import { stateTopicOf } from "../../services/Topics.ts"
-import { weatherStream } from "../../services/Weather.ts"
+import { byKeyTopicOf, stateTopicOf } from "../../services/Topics.ts"
 import { processorSentence } from "../declaration/Fault.ts"
-import { keyFault } from "../declaration/keyRule.ts"
 import { plural } from "../runtime/plural.ts"
 import { definitionChange } from "./definitionChange.ts"
 
@@ -22,23 +19,47 @@ export const isSame = Schema.toEquivalence(ProcessorDefinition)
 
 const another = "give it another name and another output stream"
 
-const faultOf = (
-  wanted: ProcessorDefinition,
-  { applied, hasBegun, hasWritten, inputPartitions, statePartitions }: AppliedProcessor,
-  input: StreamDefinition | undefined
+const fault = (sentence: string) => ({ path: "", sentence })
+
+const lostFault = (lost: string, what: string, again: string) =>
+  fault(
+    `the topic ${lost} ${what} is not there any more, and ${again}; restore Kafka's volumes from a copy, or ${another}`
+  )
+
+const byKeyFault = (
+  { from, name }: ProcessorDefinition,
+  { applied, byKey, hasBegun, inputPartitions }: AppliedProcessor
 ) => {
+  if (byKey === undefined) return undefined
+  const topic = byKeyTopicOf(name)
+  const { hasRecords, hasState, partitions } = byKey
+  if (applied !== undefined && hasBegun && partitions === undefined) {
+    return lostFault(topic, "of its input by key", "its state was made from it")
+  }
+  if (applied !== undefined && hasRecords && !hasState) {
+    return lostFault(stateTopicOf(topic), "with its place in its input", `${topic} would get all events again`)
+  }
+  if (partitions !== undefined && partitions !== inputPartitions) {
+    const consequence = hasRecords ? another : `delete the topic ${topic}, and run floe streams apply again`
+    return fault(
+      `the topic ${topic} has ${plural(partitions, "partition")}, and must have ${inputPartitions} as that of ${from}; ${consequence}`
+    )
+  }
+  return undefined
+}
+
+const faultOf = (wanted: ProcessorDefinition, state: AppliedProcessor) => {
+  const { applied, byKey, hasBegun, hasWritten, inputPartitions, statePartitions } = state
   const { from, name, to } = wanted
   const topic = stateTopicOf(name)
-  const fault = (sentence: string) => ({ path: "", sentence })
-  if (applied === undefined && hasBegun) {
+  const foreign = hasBegun ? topic : byKey?.hasRecords ? byKeyTopicOf(name) : undefined
+  if (applied === undefined && foreign !== undefined) {
     return fault(
-      `the topic ${topic} exists already and has records of another program; ${another}, or delete that topic`
+      `the topic ${foreign} exists already and has records of another program; ${another}, or delete that topic`
     )
   }
   if (applied !== undefined && statePartitions === undefined && hasWritten) {
-    return fault(
-      `the topic ${topic} of its state is not there any more, and ${to} has rows that it would write again; restore Kafka's volumes from a copy, or ${another}`
-    )
+    return lostFault(topic, "of its state", `${to} has rows that it would write again`)
   }
   if (statePartitions !== undefined && statePartitions !== inputPartitions) {
     const consequence = hasBegun
@@ -50,29 +71,34 @@ const faultOf = (
   }
   const change = applied !== undefined && hasBegun ? definitionChange(applied, wanted) : undefined
   if (change !== undefined) return fault(`${change}, and its state does not fit; ${another}, or change it back`)
-  return keyFault(wanted, input, inputPartitions)
+  return byKeyFault(wanted, state)
 }
 
-/** Of one processor. `streams` are those of the declaration. */
-export const planProcessor = (
-  wanted: ProcessorDefinition,
-  state: AppliedProcessor,
-  streams: ReadonlyArray<StreamDefinition>
-): ProcessorPlan => {
+/** Of one processor. */
+export const planProcessor = (wanted: ProcessorDefinition, state: AppliedProcessor): ProcessorPlan => {
   const { from, name, to } = wanted
-  const { applied, inputPartitions, statePartitions } = state
-  const input = [weatherStream.definition, ...streams].find((stream) => stream.name === from)
-  const fault = faultOf(wanted, state, input)
+  const { applied, byKey, inputPartitions, statePartitions } = state
+  const fault = faultOf(wanted, state)
   const refusals = fault === undefined ? [] : [processorSentence(name, fault)]
   const isChanged = applied !== undefined && !isSame(applied, wanted)
-  const action = applied === undefined ? "create" : isChanged || statePartitions === undefined ? "change" : "none"
-  const topic = `gets the topic ${stateTopicOf(name)} with ${plural(inputPartitions, "partition")}, as many as ${from} has`
+  const lacksByKey = byKey !== undefined && (byKey.partitions === undefined || !byKey.hasState)
+  const isIncomplete = statePartitions === undefined || lacksByKey
+  const action = applied === undefined ? "create" : isChanged || isIncomplete ? "change" : "none"
+  const asMany = `with ${plural(inputPartitions, "partition")}, as many as ${from} has`
+  const byKeyTopic = byKeyTopicOf(name)
+  const gets = [
+    ...(byKey === undefined || byKey.partitions !== undefined
+      ? []
+      : [`gets the topic ${byKeyTopic} ${asMany}: the events of ${from} by another key`]),
+    ...(byKey === undefined || byKey.hasState ? [] : [`gets the topic ${stateTopicOf(byKeyTopic)}`]),
+    ...(statePartitions === undefined ? [`gets the topic ${stateTopicOf(name)} ${asMany}`] : [])
+  ]
   return {
     processor: name,
     action,
     effects: [
       ...(applied === undefined ? [`reads ${from}, and writes ${to}`] : []),
-      ...(statePartitions === undefined ? [topic] : []),
+      ...gets,
       ...(isChanged ? ["its definition changes; its state fits"] : [])
     ],
     refusals

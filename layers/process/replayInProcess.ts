@@ -46,7 +46,7 @@ export const replayInProcess = Effect.fn("Processors.replay")(function* (
   const file = yield* moduleFile
   const onKafka = request.partitions !== undefined
   const child = yield* Effect.acquireRelease(
-    Effect.sync(() => start({ onKafka, root, withBuiltIn: !onKafka, file, stopped: {}, replay: request })),
+    Effect.sync(() => start({ onKafka, root, withBuiltIn: true, file, stopped: {}, replay: request })),
     (child) => Effect.sync(() => void child.kill("SIGKILL"))
   )
   let processed = { processor: request.names[0] ?? "", events: 0 }

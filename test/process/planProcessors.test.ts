@@ -2,14 +2,7 @@ import { assert, it } from "@effect/vitest"
 import { planProcessor } from "../../layers/process/planProcessors.ts"
 import type { ProcessorDefinition } from "../../services/ProcessorDefinition.ts"
 import type { AppliedProcessor } from "../../services/ProcessorEvolution.ts"
-import type { StreamDefinition } from "../../services/StreamDefinition.ts"
 
-const readings: StreamDefinition = {
-  name: "readings",
-  columns: [{ name: "device", type: "string", required: true }],
-  key: "device",
-  partitionBy: []
-}
 const wanted: ProcessorDefinition = {
   name: "means",
   kind: "window",
@@ -28,6 +21,7 @@ const running: AppliedProcessor = {
   applied: wanted,
   inputPartitions: 4,
   statePartitions: 4,
+  byKey: undefined,
   hasBegun: true,
   hasWritten: true
 }
@@ -35,11 +29,12 @@ const fresh: AppliedProcessor = {
   applied: undefined,
   inputPartitions: 4,
   statePartitions: undefined,
+  byKey: undefined,
   hasBegun: false,
   hasWritten: false
 }
 const plan = (state: Partial<AppliedProcessor>, processor = wanted) =>
-  planProcessor(processor, { ...running, ...state }, [readings])
+  planProcessor(processor, { ...running, ...state })
 const longer: ProcessorDefinition = { ...wanted, window: { type: "tumbling", size: 7_200_000 } }
 
 it("a new processor gets a topic for its state", () => {
@@ -91,8 +86,55 @@ it("a topic of another program, a state that is gone and added partitions are re
   assert.match(plan({ inputPartitions: 5, hasBegun: false }).refusals.join(), /delete that topic, and run/)
 })
 
-it("a key of its own needs one partition", () => {
-  const own: ProcessorDefinition = { ...wanted, ownKey: true }
-  assert.match(plan({}, own).refusals.join(), /^processor means, option key: the topic of readings has 4 partitions/)
-  assert.deepStrictEqual(plan({ inputPartitions: 1, statePartitions: 1 }, own).refusals, [])
+const own: ProcessorDefinition = { ...wanted, ownKey: true }
+const whole = { partitions: 4, hasRecords: true, hasState: true }
+const byKey = (more: Partial<NonNullable<AppliedProcessor["byKey"]>>) =>
+  plan({ applied: own, byKey: { ...whole, ...more } }, own)
+
+it("a key of its own gets a topic of the input by that key, and one for its place in the input", () => {
+  const none = { partitions: undefined, hasRecords: false, hasState: false }
+  assert.deepInclude(plan({ ...fresh, byKey: none }, own), {
+    action: "create",
+    effects: [
+      "reads readings, and writes hourly",
+      "gets the topic means_by_key with 4 partitions, as many as readings has: the events of readings by another key",
+      "gets the topic means_by_key-state",
+      "gets the topic means-state with 4 partitions, as many as readings has"
+    ],
+    refusals: []
+  })
+  assert.deepInclude(byKey({}), { action: "none", effects: [], refusals: [] })
+  assert.deepInclude(
+    plan({ applied: own, byKey: none, statePartitions: undefined, hasBegun: false, hasWritten: false }, own),
+    {
+      action: "change",
+      refusals: []
+    }
+  )
+})
+
+it("its topics are refused if another program has written to them, or they are not as they were", () => {
+  assert.match(
+    plan({ ...fresh, byKey: whole }, own).refusals.join(),
+    /the topic means_by_key exists already and has records of another program/
+  )
+  assert.match(
+    byKey({ partitions: undefined, hasRecords: false }).refusals.join(),
+    /the topic means_by_key of its input by key is not there any more, and its state was made from it; restore/
+  )
+  assert.match(
+    byKey({ hasState: false }).refusals.join(),
+    /the topic means_by_key-state with its place in its input is not there any more, and means_by_key would get all/
+  )
+  assert.match(
+    byKey({ partitions: 5 }).refusals.join(),
+    /the topic means_by_key has 5 partitions, and must have 4 as that of readings; give it another name/
+  )
+})
+
+it("a move between the stream's key and a function's is refused once there is a state", () => {
+  assert.deepStrictEqual(plan({ byKey: whole }, own).refusals, [
+    "processor means: its key was the stream's and is a function's now, and its state does not fit; give it another name and another output stream, or change it back"
+  ])
+  assert.match(plan({ applied: own }).refusals.join(), /its key was a function's and is the stream's now/)
 })

@@ -15,13 +15,14 @@ import { deadLettersOf, stateTopicOf } from "../../services/Topics.ts"
 import { Crash, type Place } from "../process/randomRun.ts"
 import { create, remove } from "./kafkaTopic.ts"
 
-/** All committed messages of partition 0. */
-export const committed = Effect.fnUntraced(function* (topic: string) {
-  const [{ end, start } = { end: 0, start: 0 }] = yield* (yield* Cluster).bounds(topic, 1, "read_committed")
+/** All committed messages of a partition. */
+export const committed = Effect.fnUntraced(function* (topic: string, partition = 0) {
+  const bounds = yield* (yield* Cluster).bounds(topic, partition + 1, "read_committed")
+  const { end, start } = bounds[partition] ?? { end: 0, start: 0 }
   const messages: Array<Message> = []
   if (start === end) return messages
-  const cursor = yield* (yield* Consumer.make(topic, "read_committed")).open([{ partition: 0, offset: start }])
-  while ((cursor.ended.get(0) ?? 0) < end) messages.push(...(yield* cursor.next))
+  const cursor = yield* (yield* Consumer.make(topic, "read_committed")).open([{ partition, offset: start }])
+  while ((cursor.ended.get(partition) ?? 0) < end) messages.push(...(yield* cursor.next))
   return messages
 }, Effect.scoped)
 
@@ -86,6 +87,7 @@ export const kafkaPlace = Effect.gen(function* () {
             const store = KafkaStore.make({
               definition: { ...definition, name },
               partition: 0,
+              topic: "input",
               input: "the topic",
               output: named(output, rows),
               late: named(lateStream, late),

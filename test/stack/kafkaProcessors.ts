@@ -37,10 +37,10 @@ export const PerMinute = Processor.window("${name}_minute", {
 `
 
 const column = (name: string, type: "string" | "timestamptz" = "string"): Column => ({ name, required: true, type })
-const clicks = [column("id"), column("visitor"), column("at", "timestamptz"), column("page")]
-const minutes = [column("visitor"), column("minute", "timestamptz"), column("ids")]
+export const clicks = [column("id"), column("visitor"), column("at", "timestamptz"), column("page")]
+export const minutes = [column("visitor"), column("minute", "timestamptz"), column("ids")]
 
-const text = (millis: number) => new Date(millis).toISOString().replace("Z", "000Z")
+export const text = (millis: number) => new Date(millis).toISOString().replace("Z", "000Z")
 
 export interface Click {
   readonly id: string
@@ -61,7 +61,7 @@ export const clicksFrom = (first: number, count: number): ReadonlyArray<Click> =
     }
   })
 
-const record = ({ at, id, page, visitor }: Click) => JSON.stringify({ id, visitor, at: text(at), page })
+export const record = ({ at, id, page, visitor }: Click) => JSON.stringify({ id, visitor, at: text(at), page })
 
 /** What the two processors must give, by the independent program. */
 export const expectedOf = (all: ReadonlyArray<Click>) => {
@@ -80,13 +80,13 @@ export const expectedOf = (all: ReadonlyArray<Click>) => {
 }
 
 /** Compacted all the time, as a topic of a production is in the course of days. */
-const createState = (topic: string) =>
+export const createState = (topic: string, partitions = 1) =>
   Effect.flatMap(Cluster, (cluster) =>
     cluster.admin<void>(topic, (admin, answer) =>
       admin.createTopic(
         {
           topic,
-          num_partitions: 1,
+          num_partitions: partitions,
           replication_factor: 1,
           config: { "cleanup.policy": "compact", "segment.ms": "500", "min.cleanable.dirty.ratio": "0.001" }
         },
@@ -99,10 +99,17 @@ const createState = (topic: string) =>
 const brokers = process.env.FLOE_KAFKA_BROKERS
 
 /** The child that runs the processors. */
-const childOf = ({ pid }: Program) =>
+export const childOf = ({ pid }: Program) =>
   Number(readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ")[0])
 
-const forgotten = (definitions: ReadonlyArray<StreamDefinition>) =>
+/** As a machine without power: the program, and its child. */
+export const kill = (program: Program) => {
+  const child = childOf(program)
+  process.kill(program.pid, "SIGKILL")
+  process.kill(child, "SIGKILL")
+}
+
+export const forgotten = (definitions: ReadonlyArray<StreamDefinition>) =>
   Effect.gen(function* () {
     const producer = yield* Producer.connect(streamsTopic, () => {})
     for (const one of definitions) {
@@ -128,7 +135,7 @@ export const kafkaProject = Effect.fnUntraced(function* (more = "") {
     stream("minute_late", clicks, `${name}_minute`)
   ]
   const processors = [`${name}_only`, `${name}_minute`]
-  const topics = [...definitions.map((one) => one.name), ...processors.map(deadLettersOf)]
+  const topics = [...definitions.map((one) => one.name), ...[`${name}_sales`, `${name}_minutes`].map(deadLettersOf)]
   for (const topic of topics) yield* Effect.acquireRelease(create(topic, 1), () => Effect.ignore(remove(topic)))
   for (const topic of processors.map(stateTopicOf)) {
     yield* Effect.acquireRelease(createState(topic), () => Effect.ignore(remove(topic)))
@@ -160,12 +167,7 @@ export const kafkaProject = Effect.fnUntraced(function* (more = "") {
       { cwd }
     ),
     childOf,
-    /** As a machine without power: the program, and its child. */
-    kill: (program: Program) => {
-      const child = childOf(program)
-      process.kill(program.pid, "SIGKILL")
-      process.kill(child, "SIGKILL")
-    },
+    kill,
     /** Appends clicks as the server does. */
     append: (all: ReadonlyArray<Click>) =>
       Effect.gen(function* () {

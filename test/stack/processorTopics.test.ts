@@ -14,7 +14,7 @@ import { EventLogReader } from "../../services/EventLog.ts"
 import type { ProcessorDefinition } from "../../services/ProcessorDefinition.ts"
 import { ProcessorEvolution } from "../../services/ProcessorEvolution.ts"
 import { Streams } from "../../services/Streams.ts"
-import { deadLettersOf, stateTopicOf, Topics } from "../../services/Topics.ts"
+import { byKeyTopicOf, stateTopicOf, Topics } from "../../services/Topics.ts"
 import { clicksFrom, expectedOf, kafkaProject } from "./kafkaProcessors.ts"
 import { create, remove } from "./kafkaTopic.ts"
 
@@ -45,9 +45,7 @@ describe("a processor on Kafka", () => {
         Layer.provideMerge([StreamsLayer.layerOf(streams), TopicsLayer.layer]),
         Layer.fresh
       )
-      yield* Effect.addFinalizer(() =>
-        Effect.forEach([streams, stateTopicOf(id), deadLettersOf(id)], (one) => Effect.ignore(remove(one)))
-      )
+      yield* Effect.addFinalizer(() => Effect.forEach([streams, stateTopicOf(id)], (one) => Effect.ignore(remove(one))))
       yield* Effect.gen(function* () {
         const { bringTo, inspect } = yield* ProcessorEvolution
         const topics = yield* Topics
@@ -68,6 +66,7 @@ describe("a processor on Kafka", () => {
             applied: processor,
             inputPartitions: 3,
             statePartitions: 3,
+            byKey: undefined,
             hasBegun: false,
             hasWritten: false
           })
@@ -81,6 +80,28 @@ describe("a processor on Kafka", () => {
           isCompacted: true
         })
         assert.deepStrictEqual(differences, [])
+
+        const own = { ...means, name: `${id}_own`, ownKey: true as const }
+        yield* Effect.addFinalizer(() =>
+          Effect.forEach(
+            [byKeyTopicOf(own.name), stateTopicOf(byKeyTopicOf(own.name)), stateTopicOf(own.name)],
+            (one) => Effect.ignore(remove(one))
+          )
+        )
+        const none = { partitions: undefined, hasRecords: false, hasState: false }
+        assert.deepStrictEqual((yield* inspect(own))?.byKey, none)
+        yield* bringTo(own, () => Effect.void)
+        const known = yield* inspect(own).pipe(
+          Effect.retry({ schedule: polling, times: 50 }),
+          Effect.repeat({ until: (found) => found?.statePartitions !== undefined, schedule: polling, times: 50 })
+        )
+        assert.deepStrictEqual(known?.byKey, { partitions: 3, hasRecords: false, hasState: true })
+        const [log, place] = yield* Effect.all([
+          topics.retention(byKeyTopicOf(own.name)),
+          topics.retention(stateTopicOf(byKeyTopicOf(own.name)))
+        ])
+        assert.deepStrictEqual(Option.getOrUndefined(log), { millis: null, bytes: null, cleanup: "delete" })
+        assert.deepStrictEqual(Option.getOrUndefined(place), { millis: null, bytes: null, cleanup: "compact" })
       }).pipe(Effect.provide(evolution))
     })
   )

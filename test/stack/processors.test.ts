@@ -179,7 +179,7 @@ it.live(
         logged.filter(({ value }) => value.endsWith('"page":"sale"}'))
       )
       const letters = yield* Effect.gen(function* () {
-        const { letters } = yield* (yield* DeadLetters).now(`${name}_only`, () => Effect.void)
+        const { letters } = yield* (yield* DeadLetters).now(`${name}_sales`, () => Effect.void)
         return yield* Stream.runCollect(letters)
       }).pipe(Effect.provide(DeadLettersLayer.layer))
       assert.deepStrictEqual(

@@ -76,11 +76,9 @@ describe("floe streams apply of a processor", () => {
         })
 
         declare(cwd, { key: "key: (event) => event.device," })
-        assert.match(
-          yield* refused("streams", "apply"),
-          new RegExp(
-            `^floe.streams.ts: processor ${sums}, option key: the topic of ${input} has 2 partitions, .* leave key out`
-          )
+        assert.include(
+          yield* succeeds("streams", "plan"),
+          `gets the topic ${sums}_by_key with 2 partitions, as many as ${input} has: the events of ${input} by another key\n  gets the topic ${sums}_by_key-state`
         )
         assert.notInclude(yield* Effect.promise(() => kafka("kafka-topics", "--list")), name)
 
@@ -195,6 +193,11 @@ describe("floe streams apply of a processor", () => {
         assert.include(found.out, `\n  - ${foreign}\n`)
         assert.include(found.err, `The processor ${sums}, run again over its input, gives other rows`)
 
+        declare(cwd, { key: "key: (event) => event.device," })
+        assert.match(
+          yield* refused("streams", "apply"),
+          /its key was the stream's and is a function's now, and its state does not fit/
+        )
         declare(cwd, { size: "2 minutes" })
         assert.match(
           yield* refused("streams", "apply"),

@@ -40,6 +40,7 @@ const down = async () => {
 export default async (vitest: TestProject) => {
   if (process.env.FLOE_STACK === "keep") return
   process.env.COMPOSE_PROJECT_NAME = project
+  process.env.FLOE_WEATHER_HOURLY = "false"
   if (await isTaken()) throw new Error("Another stack has these containers: stop it first (docker compose down).")
   const teardown = async () => {
     const failed = vitest.vitest.state.getCountOfFailedTests() > 0

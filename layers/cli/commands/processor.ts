@@ -93,7 +93,10 @@ const describe = Command.make(
       ["processor", definition.name],
       ...(definition.doc === undefined ? [] : [["description", definition.doc] as const]),
       ["kind", kindText(definition)],
-      ["reads", `${definition.from}${definition.rekeyed ? ", by another key" : ""}; ${place}`],
+      [
+        "reads",
+        `${definition.from}${definition.rekeyed || definition.ownKey === true ? ", by another key" : ""}; ${place}`
+      ],
       ["writes", `${definition.to}, ${counted(rows)} so far`],
       ...(isWindow
         ? [

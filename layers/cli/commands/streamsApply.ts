@@ -5,6 +5,7 @@ import { profile } from "../../../services/Settings.ts"
 import type { AppliedStream } from "../../../services/StreamDefinition.ts"
 import { Streams } from "../../../services/Streams.ts"
 import { type BegunChange, type EvolutionFailed, TableEvolution } from "../../../services/TableEvolution.ts"
+import { builtInNames } from "../../declaration/compileStreams.ts"
 import * as Declaration from "../../declaration/Declaration.ts"
 import { sentenceOf } from "../../declaration/Fault.ts"
 import { planStreams } from "../../declaration/planStreams.ts"
@@ -90,7 +91,7 @@ export const planned = Effect.fnUntraced(function* (
   const { inspect: inspectProcessor } = yield* ProcessorEvolution
   const processors = yield* Effect.forEach(compiled.processors ?? [], (processor) =>
     Effect.map(retried(wait)(inspectProcessor(processor)), (state) =>
-      state === undefined ? [] : [planProcessor(processor, state, compiled.streams)]
+      state === undefined ? [] : [planProcessor(processor, state)]
     )
   ).pipe(Effect.map((plans) => plans.flat()))
   // What `apply` does with them, it prints when it is done.
@@ -140,7 +141,7 @@ export const applyDeclared = Effect.fn("floe streams apply")(function* (wanted: 
     }),
     { concurrency }
   )
-  const ended = yield* dropUndeclared(new Set(compiled.streams.map(({ name }) => name)))
+  const ended = yield* dropUndeclared(new Set([...builtInNames, ...compiled.streams.map(({ name }) => name)]))
   if (!json) yield* print(Stream.fromIterable(ended.map((sentence) => `${sentence}\n`)))
   // After their streams: a processor that finds its state's topic has all that it writes to.
   const { bringTo } = yield* ProcessorEvolution

@@ -1,9 +1,7 @@
 import { Console, Effect, Stream } from "effect"
 import { Command } from "effect/cli"
-import * as Settings from "../../../services/Settings.ts"
 import type { StreamDefinition } from "../../../services/StreamDefinition.ts"
 import * as Declaration from "../../declaration/Declaration.ts"
-import { keyFaults } from "../../declaration/keyRule.ts"
 import { reservedNames } from "../../declaration/reservedWords.ts"
 import { partitionsText } from "../terminal/columnText.ts"
 import { count, list, text } from "../terminal/listing.ts"
@@ -14,11 +12,7 @@ export const check = Command.make(
   { json },
   Effect.fn("floe streams check")(function* ({ json }) {
     const file = yield* Declaration.required
-    const { processors = [], streams } = yield* Declaration.read(file)
-    if ((yield* Settings.profile) === "distributed") {
-      const sentences = keyFaults(processors, streams, yield* Settings.partitions)
-      if (sentences.length > 0) return yield* new Declaration.DeclarationInvalid({ file, sentences })
-    }
+    const { streams } = yield* Declaration.read(file)
     for (const sentence of streams.flatMap(reservedNames)) {
       yield* Console.error(`Warning: ${file}: ${sentence}.`)
     }
@@ -35,7 +29,7 @@ export const check = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Check the declaration and list the streams that it declares. Every fault is reported in one sentence with the file, the stream and the column; exit code 1 if there is one. A column whose name SQL reserves gets a warning. In the distributed profile, a processor must find all events of a key in one of FLOE_PARTITIONS partitions. Nothing is changed, and no server is needed."
+    "Check the declaration and list the streams that it declares. Every fault is reported in one sentence with the file, the stream and the column; exit code 1 if there is one. A column whose name SQL reserves gets a warning. Nothing is changed, and no server is needed."
   ),
   Command.withShortDescription("Check the declaration of your streams"),
   Command.withExamples([

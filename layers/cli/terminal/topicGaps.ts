@@ -1,16 +1,21 @@
 /** Which topics have offsets without a record: a count of offsets is then more than that of the records. */
 import { Effect } from "effect"
 import { Streams } from "../../../services/Streams.ts"
-import { deadLettersOf, stateTopicOf } from "../../../services/Topics.ts"
+import { byKeyTopicOf, deadLettersOf, stateTopicOf } from "../../../services/Topics.ts"
 
 /** Of the sink, and of rebuilds. */
 const control = "control-"
+
+const topicsOf = (processor: string) => {
+  const byKey = byKeyTopicOf(processor)
+  return [stateTopicOf(processor), byKey, stateTopicOf(byKey)]
+}
 
 /** The topics that are written in transactions, whose markers have offsets; none of processors if the streams cannot be read. */
 export const writtenInTransactions = Effect.gen(function* () {
   const streams = yield* Effect.orElseSucceed((yield* Streams).all, () => [])
   const derived = streams.flatMap(({ definition: { name, writer } }) =>
-    writer === undefined ? [] : [name, deadLettersOf(writer), stateTopicOf(writer)]
+    writer === undefined ? [] : [name, deadLettersOf(name), ...topicsOf(writer)]
   )
   const names = new Set(derived)
   return (topic: string) => names.has(topic) || topic.startsWith(control)

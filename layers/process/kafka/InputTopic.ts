@@ -1,4 +1,4 @@
-/** Reads one partition of a processor's input: committed events, in order. */
+/** Reads partitions of a processor's input: committed events, in the order of each partition. */
 import type { Message } from "@confluentinc/kafka-javascript"
 import { Effect } from "effect"
 import type { LogCorrupt, LoggedEvent, LogRecord, LogUnavailable } from "../../../services/EventLog.ts"
@@ -24,6 +24,13 @@ interface Place {
   readonly from: number
 }
 
+export interface Input {
+  /** Waits for events: none after half a second without any. */
+  readonly next: Effect.Effect<ReadonlyArray<InputEvent>, KafkaFailure | LogUnavailable | LogCorrupt>
+  /** Whether nothing more was there when the partition was read last. */
+  readonly isAtEnd: () => boolean
+}
+
 const inputEventOf = ({ acceptedAt, position, record, schemaVersion = 1 }: LoggedEvent<LogRecord>): InputEvent => ({
   offset: position.offset,
   record,
@@ -37,13 +44,6 @@ const weatherEventsOf = (message: Message) => {
   // Another program may have written the fields in another order, and late events are written as they are.
   const { city, temperature, ts } = event.record
   return [inputEventOf({ ...event, record: { city, temperature, ts } })]
-}
-
-interface Input {
-  /** Waits for events: none after half a second without any. */
-  readonly next: Effect.Effect<ReadonlyArray<InputEvent>, KafkaFailure | LogUnavailable | LogCorrupt>
-  /** Whether nothing more was there when the partition was read last. */
-  readonly isAtEnd: () => boolean
 }
 
 /** Until the scope closes. Fails with ProcessorStopped if the events are gone. */

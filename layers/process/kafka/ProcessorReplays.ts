@@ -7,7 +7,8 @@ import { Effect, Layer, Schedule } from "effect"
 import { DataFolder } from "../../../services/DataFolder.ts"
 import { EventLogReader, LogUnavailable } from "../../../services/EventLog.ts"
 import { Streams } from "../../../services/Streams.ts"
-import { stateTopicOf } from "../../../services/Topics.ts"
+import { byKeyTopicOf, stateTopicOf } from "../../../services/Topics.ts"
+import { readsByKey } from "../../declaration/keyRule.ts"
 import { Cluster } from "../../log/kafka/Cluster.ts"
 import * as Consumer from "../../log/kafka/Consumer.ts"
 import { unavailable } from "../../log/kafka/failures.ts"
@@ -204,7 +205,10 @@ const make = Effect.gen(function* () {
         const upTo = yield* reading(() =>
           databases.map((one, partition) => ({ partition, offset: reachedIn(one, required) }))
         )
-        const { partitions } = yield* logs.of(definition.from).bounds
+        const input = (yield* logs.of(definition.from).bounds).partitions
+        const partitions = readsByKey(definition, input.length)
+          ? yield* cluster.bounds(byKeyTopicOf(name), input.length, "read_committed")
+          : input
         const waiting = partitions.map(({ end, partition }) => Math.max(0, end - (now[partition]?.next ?? end)))
         const until = sum(upTo.map(({ offset }) => offset))
         return { definition, until, upTo, waiting: sum(waiting), streams: compared }

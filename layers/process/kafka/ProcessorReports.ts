@@ -3,7 +3,8 @@ import { Clock, Effect, Layer } from "effect"
 import { EventLogReader, LogUnavailable, type PartitionBounds } from "../../../services/EventLog.ts"
 import type { ProcessorDefinition } from "../../../services/ProcessorDefinition.ts"
 import { Streams } from "../../../services/Streams.ts"
-import { deadLettersOf, stateTopicOf } from "../../../services/Topics.ts"
+import { byKeyTopicOf, deadLettersOf, stateTopicOf } from "../../../services/Topics.ts"
+import { readsByKey } from "../../declaration/keyRule.ts"
 import { Cluster } from "../../log/kafka/Cluster.ts"
 import * as Consumer from "../../log/kafka/Consumer.ts"
 import { unavailable } from "../../log/kafka/failures.ts"
@@ -38,16 +39,31 @@ const make = Effect.fnUntraced(function* (countsOpen: boolean) {
     return { state: "waiting" as const, reason }
   })
 
+  /** How far the topic by key of a processor is written, and whether that goes on. */
+  const rekeyedOf = Effect.fnUntraced(function* (processor: string) {
+    const topic = stateTopicOf(byKeyTopicOf(processor))
+    const [one] = yield* boundsOf(topic)
+    if (one === undefined) return undefined
+    const { rekeyed } = yield* stateSummary(yield* Consumer.make(topic, "read_committed"), one, false)
+    return { next: rekeyed?.next, ...(yield* stateOf(topic, 1)) }
+  })
+
   const reportOf = Effect.fnUntraced(
     function* (definition: ProcessorDefinition) {
       const { from, late, name, to } = definition
       const topic = stateTopicOf(name)
       const [states, input] = yield* Effect.all([boundsOf(topic), logs.of(from).bounds], { concurrency: 2 })
+      const isByKey = readsByKey(definition, input.partitions.length)
+      const first = isByKey ? yield* rekeyedOf(name) : undefined
+      const read = isByKey ? yield* boundsOf(byKeyTopicOf(name)) : input.partitions
       const consumers = yield* Consumer.make(topic, "read_committed")
       const summaries = yield* Effect.forEach(states, (one) => stateSummary(consumers, one, countsOpen), {
         concurrency
       })
-      const next = input.partitions.map(({ partition, start }) => summaries[partition]?.progress?.next ?? start)
+      const next = read.map(({ partition, start }) => summaries[partition]?.progress?.next ?? start)
+      const copied = input.partitions.map(({ partition, start }) => first?.next?.[partition] ?? start)
+      const ahead = (partitions: ReadonlyArray<PartitionBounds>, from: ReadonlyArray<number>) =>
+        partitions.reduce((sum, { end, partition }) => sum + Math.max(0, end - (from[partition] ?? 0)), 0)
       const watermarks = summaries.flatMap(({ progress }) => progress?.watermark ?? [])
       const written = (stream: string) => Effect.map(logs.of(stream).bounds, ({ partitions }) => offsetsIn(partitions))
       const isPaused = (yield* streams.paused).has(name)
@@ -55,13 +71,15 @@ const make = Effect.fnUntraced(function* (countsOpen: boolean) {
         ? { state: "paused" as const, reason: null }
         : states.length === 0
           ? { state: "waiting" as const, reason: `There is no topic ${topic}; floe streams apply creates it.` }
-          : yield* stateOf(topic, states.length)
+          : first?.state === "not running"
+            ? { state: first.state, reason: null }
+            : yield* stateOf(topic, states.length)
       return {
         definition,
         state,
         reason,
-        next: next.reduce((sum, offset) => sum + offset, 0),
-        lag: input.partitions.reduce((sum, { end, partition }) => sum + Math.max(0, end - (next[partition] ?? 0)), 0),
+        next: (isByKey ? copied : next).reduce((sum, offset) => sum + offset, 0),
+        lag: ahead(read, next) + (isByKey ? ahead(input.partitions, copied) : 0),
         // Each partition has its own; the windows of the slowest one are open for longest.
         watermark: watermarks.length === 0 ? null : Math.min(...watermarks),
         open: summaries.some(({ open }) => open === null)
@@ -69,7 +87,7 @@ const make = Effect.fnUntraced(function* (countsOpen: boolean) {
           : summaries.reduce((sum, one) => sum + (one.open ?? 0), 0),
         rows: yield* written(to),
         late: late === null ? 0 : yield* written(late),
-        deadLetters: offsetsIn(yield* boundsOf(deadLettersOf(name))),
+        deadLetters: offsetsIn(yield* boundsOf(deadLettersOf(to))),
         isAtMost: true,
         rate: null
       } satisfies ProcessorReport

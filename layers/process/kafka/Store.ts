@@ -26,7 +26,8 @@ interface StoreOptions {
   readonly definition: ProcessorDefinition
   /** Of the input, as those of the state. */
   readonly partition: number
-  /** The id of the input's topic. */
+  /** The topic that is read, and its id. */
+  readonly topic: string
   readonly input: string
   readonly output: OutputTopic
   readonly late: OutputTopic | undefined
@@ -55,13 +56,22 @@ const appender = (topic: OutputTopic, partition: number, produce: TransactionalP
 }
 
 /** Throws ProcessorStopped if the restored state does not fit the definition or the input. */
-export const make = ({ definition, input, late, output, partition, produce, restored }: StoreOptions): Store => {
+export const make = ({
+  definition,
+  input,
+  late,
+  output,
+  partition,
+  produce,
+  restored,
+  topic: read
+}: StoreOptions): Store => {
   const { name } = definition
   const { database, progress: known } = restored
   if (known !== undefined) requireSame(known.definition, definition)
   if (known !== undefined && known.input !== input) {
     throw new ProcessorStopped(
-      `The processor ${name} cannot go on: its state was made from the topic ${definition.from} with the id ${known.input}, and that topic was deleted and created again (${input}). Restore Kafka's volumes from a copy, or give the processor another name and another output stream.`
+      `The processor ${name} cannot go on: its state was made from the topic ${read} with the id ${known.input}, and that topic was deleted and created again (${input}). Restore Kafka's volumes from a copy, or give the processor another name and another output stream.`
     )
   }
   const states = statesIn(database)
@@ -79,7 +89,14 @@ export const make = ({ definition, input, late, output, partition, produce, rest
     row: appender(output, partition, produce),
     late: late === undefined ? () => {} : appender(late, partition, produce),
     dead: (value, reason, acceptedAt) =>
-      produce(deadLettersOf(name), 0, Buffer.from(value), null, acceptedAt, rejectedHeaders(reason, undefined, 0, 1)),
+      produce(
+        deadLettersOf(definition.to),
+        0,
+        Buffer.from(value),
+        null,
+        acceptedAt,
+        rejectedHeaders(reason, undefined, 0, 1)
+      ),
     tick: (tick) => keep(tickKey(ticks++), tickValue(tick)),
     load: states.load,
     some: states.some,

@@ -4,8 +4,8 @@ import type { LogCorrupt, LogUnavailable } from "../../../services/EventLog.ts"
 import { topic as topicSetting } from "../../../services/Settings.ts"
 import type { AppliedStream } from "../../../services/StreamDefinition.ts"
 import { Streams } from "../../../services/Streams.ts"
-import { deadLettersOf, stateTopicOf, topicOf } from "../../../services/Topics.ts"
-import { keyFault } from "../../declaration/keyRule.ts"
+import { byKeyTopicOf, deadLettersOf, stateTopicOf, topicOf } from "../../../services/Topics.ts"
+import { readsByKey } from "../../declaration/keyRule.ts"
 import { Cluster, type Described } from "../../log/kafka/Cluster.ts"
 import type { KafkaFailure } from "../../log/kafka/failures.ts"
 import { plural } from "../../runtime/plural.ts"
@@ -13,6 +13,7 @@ import { type Bound, bind } from "../bind.ts"
 import type { DeclaredProcessor } from "../openProcessor.ts"
 import { ProcessorStopped } from "../Runner.ts"
 import type { Assignment } from "./serve.ts"
+import { processing, rekeying } from "./work.ts"
 
 interface NotYet {
   /** What it waits for: a sentence. */
@@ -21,7 +22,7 @@ interface NotYet {
 
 const isNotEmpty = (history: ReadonlyArray<AppliedStream>): history is Bound["history"] => history.length > 0
 
-/** One for each partition of the input. Fails with ProcessorStopped if the processor can never run on these topics. */
+/** One for each partition of the input, and before them the one that brings it into another key's order. Fails with ProcessorStopped if the processor can never run on these topics. */
 export const assignments = Effect.fnUntraced(function* (
   declared: DeclaredProcessor
 ): Effect.fn.Return<
@@ -40,34 +41,67 @@ export const assignments = Effect.fnUntraced(function* (
     return { waiting: `The processor ${name} waits until its streams are applied.` }
   }
   const topic = topicOf(from, yield* Effect.orDie(topicSetting))
-  const names = [topic, stateTopicOf(name), deadLettersOf(name), definition.to, ...(late ? [late.definition.name] : [])]
   const found = new Map<string, Described>()
-  for (const one of names) {
-    const described = yield* find(one)
-    if (described === undefined) {
-      return { waiting: `The processor ${name} waits until the topic ${one} exists; floe streams apply creates it.` }
-    }
-    found.set(one, described)
-  }
   const partitionsOf = (one: string) => found.get(one)?.partitions.length ?? 0
+  const missing = Effect.fnUntraced(function* (names: ReadonlyArray<string>) {
+    for (const one of names) {
+      const described = yield* find(one)
+      if (described === undefined) return one
+      found.set(one, described)
+    }
+    return undefined
+  })
+  const { to } = definition
+  const byKey = byKeyTopicOf(name)
+  const names = [topic, stateTopicOf(name), deadLettersOf(to), to, ...(late ? [late.definition.name] : [])]
+  const ofInput = yield* missing(names)
   const count = partitionsOf(topic)
+  const isByKey = readsByKey(definition, count)
+  const absent = ofInput ?? (isByKey ? yield* missing([byKey, stateTopicOf(byKey)]) : undefined)
+  if (absent !== undefined) {
+    return { waiting: `The processor ${name} waits until the topic ${absent} exists; floe streams apply creates it.` }
+  }
   const stop = (sentence: string) => Effect.fail(new ProcessorStopped(`The processor ${name} cannot run: ${sentence}`))
   if (partitionsOf(stateTopicOf(name)) !== count) {
     return yield* stop(
       `the topic ${topic} has ${plural(count, "partition")}, and its state topic ${stateTopicOf(name)} has ${partitionsOf(stateTopicOf(name))}. The number of partitions of a stream with a processor is fixed: added partitions change the partition of its keys.`
     )
   }
-  const input = history[history.length - 1] ?? history[0]
-  const fault = keyFault(definition, input.definition, count)
-  if (fault !== undefined) return yield* stop(`${fault.sentence}.`)
+  if (isByKey && partitionsOf(byKey) !== count) {
+    return yield* stop(
+      `the topic ${topic} has ${plural(count, "partition")}, and its topic ${byKey} has ${partitionsOf(byKey)}; nobody may add partitions to it.`
+    )
+  }
   const bound = bind(processor, definition, history, output.definition)
   const outputTopic = (stream: AppliedStream) => ({ stream, partitions: partitionsOf(stream.definition.name) })
-  return Array.from({ length: count }, (_, partition) => ({
-    bound,
-    partition,
-    topic,
-    topicId: found.get(topic)?.id ?? "",
-    output: outputTopic(output),
-    late: late === undefined ? undefined : outputTopic(late)
-  }))
+  const idOf = (one: string) => found.get(one)?.id ?? ""
+  const read = isByKey ? byKey : topic
+  const partitions = Array.from({ length: count }, (_, partition): Assignment => {
+    const reads = {
+      bound,
+      partition,
+      topic: read,
+      topicId: idOf(read),
+      output: outputTopic(output),
+      late: late === undefined ? undefined : outputTopic(late)
+    }
+    return {
+      name,
+      what: `The processor ${name}, partition ${partition},`,
+      partition,
+      closeWhenIdle: definition.closeWhenIdle,
+      open: processing(reads),
+      reads
+    }
+  })
+  if (!isByKey) return partitions
+  const first: Assignment = {
+    name: byKey,
+    what: `The processor ${name}, which reads ${topic} by another key,`,
+    partition: 0,
+    closeWhenIdle: undefined,
+    open: rekeying(bound, { topic, topicId: idOf(topic), byKeyId: idOf(byKey), partitions: count }),
+    reads: undefined
+  }
+  return [first, ...partitions]
 })

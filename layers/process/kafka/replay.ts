@@ -17,8 +17,8 @@ import type { ReplayMessage, ReplayRequest } from "../workerProtocol.ts"
 import { assignments } from "./assignments.ts"
 import * as InputTopic from "./InputTopic.ts"
 import * as ReplayStore from "./ReplayStore.ts"
-import type { Assignment } from "./serve.ts"
 import { scan } from "./stateSummary.ts"
+import type { Processing } from "./work.ts"
 
 const reportMillis = 200
 
@@ -48,7 +48,7 @@ interface Options {
 }
 
 const ofPartition = Effect.fnUntraced(function* (
-  { bound, late, output, topic }: Assignment,
+  { bound, late, output, topic }: Processing,
   { beat, before, folder, onProgress, partition, stages }: Options
 ) {
   const { definition } = bound
@@ -122,8 +122,8 @@ const run = Effect.fnUntraced(function* (
   let earlier = 0
   let reported = performance.now()
   for (const { partition, stages } of partitions) {
-    const assignment = found.find((other) => other.partition === partition)
-    if (assignment === undefined) continue
+    const reads = found.map((other) => other.reads).find((other) => other?.partition === partition)
+    if (reads === undefined) continue
     let reached = 0
     const onProgress = (events: number) => {
       reached = events
@@ -131,7 +131,7 @@ const run = Effect.fnUntraced(function* (
       reported = performance.now()
       tell({ _tag: "Progress", processor: name, events: earlier + events })
     }
-    yield* Effect.scoped(ofPartition(assignment, { partition, stages, before, folder: into, beat, onProgress }))
+    yield* Effect.scoped(ofPartition(reads, { partition, stages, before, folder: into, beat, onProgress }))
     earlier += reached
   }
 })

@@ -7,12 +7,13 @@ import * as Consumer from "../../log/kafka/Consumer.ts"
 import { ProcessorStopped } from "../Runner.ts"
 import { createTables } from "../sqlite/schema.ts"
 import { statesIn } from "../sqlite/states.ts"
-import { type ProgressRecord, stateRecordOf } from "./stateRecords.ts"
+import { type ProgressRecord, type RekeyedRecord, stateRecordOf } from "./stateRecords.ts"
 
 export interface Restored {
   /** The open windows: a copy, which SQLite keeps in memory and, past its cache, in a file that is deleted with it. */
   readonly database: DatabaseSync
   readonly progress: ProgressRecord | undefined
+  readonly rekeyed: RekeyedRecord | undefined
   /** How many times windows were closed by the clock. */
   readonly ticks: number
 }
@@ -48,6 +49,7 @@ export const restore = Effect.fnUntraced(function* <E>(
   const bounds = yield* cluster.bounds(topic, partitions.length, "read_committed")
   const { end, start } = bounds[partition] ?? { start: 0, end: 0 }
   let progress: ProgressRecord | undefined
+  let rekeyed: RekeyedRecord | undefined
   let ticks = 0
 
   const write = (messages: Iterable<Message>) => {
@@ -63,6 +65,7 @@ export const restore = Effect.fnUntraced(function* <E>(
       if (record._tag === "Window") states.put(record.row, record.row.start)
       else if (record._tag === "Closed") states.remove(record.key, record.start)
       else if (record._tag === "Progress") progress = record.progress
+      else if (record._tag === "Rekeyed") rekeyed = record.rekeyed
       else if (record._tag === "Tick") ticks = Math.max(ticks, record.n + 1)
     }
     database.exec("COMMIT")
@@ -85,5 +88,5 @@ export const restore = Effect.fnUntraced(function* <E>(
   })
   if (start < end) yield* Effect.scoped(read)
   createTables(database)
-  return { database, progress, ticks } satisfies Restored
+  return { database, progress, rekeyed, ticks } satisfies Restored
 })

@@ -58,9 +58,7 @@ const worker = Effect.fnUntraced(function* (
   assignment: Assignment,
   shared: Shared & { readonly isPaused: () => boolean }
 ) {
-  const { bound, partition } = assignment
-  const { name } = bound.definition
-  const what = `The processor ${name}, partition ${partition},`
+  const { name, partition, what } = assignment
   let isFailing = false
   let patience = silenceMillis
   while (!shared.isDraining()) {

@@ -1,18 +1,14 @@
-/** One processor over one partition of its input, for as long as it is not fenced: each batch is one transaction. */
+/** The work of one partition of a state topic, for as long as it is not fenced: each batch is one transaction. */
 import { Clock, Effect } from "effect"
 import { stateTopicOf } from "../../../services/Topics.ts"
 import { Cluster } from "../../log/kafka/Cluster.ts"
 import { codeOf } from "../../log/kafka/client.ts"
 import { monotonicMillisUnsafe } from "../../runtime/elapsed.ts"
 import type { Beat } from "../Beat.ts"
-import type { Bound } from "../bind.ts"
-import { requireKnownVersion } from "../inputVersion.ts"
-import * as Runner from "../Runner.ts"
-import * as InputTopic from "./InputTopic.ts"
 import { restore } from "./restore.ts"
-import * as Store from "./Store.ts"
 import { heartbeatKey, heartbeatValue } from "./stateRecords.ts"
 import * as TransactionalProducer from "./TransactionalProducer.ts"
+import type { Open, Processing } from "./work.ts"
 
 /** Events of a transaction. */
 const maxBatch = 10_000
@@ -21,13 +17,16 @@ const maxBatchMillis = 250
 const heartbeatInterval = 1_000
 
 export interface Assignment {
-  readonly bound: Bound
+  /** Of its state topic and its `transactional.id`: the processor's, or of its topic by key. */
+  readonly name: string
+  /** Names it in messages. */
+  readonly what: string
   readonly partition: number
-  /** The topic of the input, and its id. */
-  readonly topic: string
-  readonly topicId: string
-  readonly output: Store.OutputTopic
-  readonly late: Store.OutputTopic | undefined
+  /** Milliseconds without events after which windows close by the clock. */
+  readonly closeWhenIdle: number | undefined
+  readonly open: Open
+  /** What it reads and writes, to run it again; undefined if it only copies the input. */
+  readonly reads: Processing | undefined
 }
 
 interface Watched {
@@ -46,14 +45,12 @@ interface Watched {
  * the caller starts it again, from what is committed.
  */
 export const serve = Effect.fnUntraced(function* (
-  { bound, late, output, partition, topic, topicId }: Assignment,
+  { closeWhenIdle, name, open, partition }: Assignment,
   { beat, id, index, isDraining, onCommit, onReady }: Watched
 ) {
   const cluster = yield* Cluster
   const clock = yield* Clock.Clock
   const now = () => monotonicMillisUnsafe(clock)
-  const { definition } = bound
-  const { closeWhenIdle, from, name } = definition
   const stateTopic = stateTopicOf(name)
   const producer = yield* TransactionalProducer.connect(`floe-${name}-${partition}`, stateTopic)
 
@@ -73,22 +70,12 @@ export const serve = Effect.fnUntraced(function* (
 
   yield* pulse
   const restored = yield* restore(stateTopic, partition, pulse)
-  const runner = yield* Effect.try({
-    try: () => {
-      const { produce } = producer
-      const store = Store.make({ definition, partition, input: topicId, output, late, restored, produce })
-      return Runner.make(bound, store, { beat, partition })
-    },
-    catch: (cause) => cause
-  })
-  const input = yield* InputTopic.open({ stream: from, topic, partition, from: runner.next() })
-  const knownVersion = bound.history.at(-1)?.version ?? 1
+  const work = yield* open({ restored, produce: producer.produce, beat })
   yield* onReady
 
-  const add = (events: ReadonlyArray<Runner.InputEvent>) => () => {
-    requireKnownVersion(definition, knownVersion, events.at(-1)?.schemaVersion ?? 0)
+  const adding = (add: () => void) => () => {
     if (isBeatDue()) heartbeat()
-    beat.during(index, () => runner.add(events), partition)
+    beat.during(index, add, partition)
   }
 
   /** More of what the client has fetched already. */
@@ -96,32 +83,32 @@ export const serve = Effect.fnUntraced(function* (
     const started = now()
     let count = first
     while (count < maxBatch && now() - started < maxBatchMillis) {
-      const events = yield* Effect.onError(input.next, () => producer.abort)
-      if (events.length === 0) break
-      yield* within(add(events))
-      count += events.length
+      const { add, events } = yield* Effect.onError(work.next, () => producer.abort)
+      if (events === 0) break
+      yield* within(adding(add))
+      count += events
     }
     return count
   })
 
   let lastEventAt = now()
   while (!isDraining()) {
-    const events = yield* input.next
-    if (events.length > 0) {
+    const { add, events } = yield* work.next
+    if (events > 0) {
       yield* producer.begin
-      yield* within(add(events))
-      const count = yield* addMore(events.length)
-      yield* within(runner.commit)
+      yield* within(adding(add))
+      const count = yield* addMore(events)
+      yield* within(work.commit)
       yield* producer.commit
       lastEventAt = now()
       onCommit(count)
       continue
     }
     const at = clock.currentTimeMillisUnsafe()
-    if (closeWhenIdle !== undefined && now() - lastEventAt >= closeWhenIdle && runner.isDue(at)) {
+    if (closeWhenIdle !== undefined && now() - lastEventAt >= closeWhenIdle && work.isDue(at)) {
       yield* transaction(() => {
-        beat.during(index, () => runner.tick(at), partition)
-        runner.commit()
+        beat.during(index, () => work.tick(at), partition)
+        work.commit()
       })
     } else yield* pulse
   }

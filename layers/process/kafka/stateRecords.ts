@@ -1,7 +1,8 @@
 /**
  * The records of a processor's state topic. `window/<start>/<key>` is an open window, or with start 0 a key of a fold, with a
  * tombstone once it is closed; `progress` how far the input is processed; `tick/<n>` a moment at which windows were closed by
- * the clock; `heartbeat` the copy that works.
+ * the clock; `heartbeat` the copy that works. The topic of what brings the input into another key's order has `rekeyed` in place
+ * of `progress`.
  */
 import type { Message } from "@confluentinc/kafka-javascript"
 import { Option, Schema } from "effect"
@@ -19,17 +20,32 @@ const ProgressRecord = Schema.Struct({
 })
 export type ProgressRecord = typeof ProgressRecord.Type
 
+const RekeyedRecord = Schema.Struct({
+  /** Offset of the next event of each partition of the input. */
+  next: Schema.Array(Schema.Int),
+  /** The ids of the input's topic, and of the one by key. */
+  input: Schema.String,
+  output: Schema.String,
+  definition: ProcessorDefinition
+})
+export type RekeyedRecord = typeof RekeyedRecord.Type
+
 const TickRecord = Schema.Struct({ next: Schema.Int, at: Schema.Int })
 
 const progressText = Schema.fromJsonString(ProgressRecord)
 const decodeProgress = Schema.decodeUnknownOption(progressText)
 const encodeProgress = Schema.encodeSync(progressText)
+const rekeyedText = Schema.fromJsonString(RekeyedRecord)
+const decodeRekeyed = Schema.decodeUnknownOption(rekeyedText)
+const encodeRekeyed = Schema.encodeSync(rekeyedText)
 const decodeTick = Schema.decodeUnknownOption(Schema.fromJsonString(TickRecord))
 
 export const windowKey = (key: string, start: number) => Buffer.from(`window/${start}/${key}`)
 export const windowValue = ({ end, state }: StateRow) => Buffer.from(`{"end":${end},"state":${state}}`)
 export const progressKey = Buffer.from("progress")
 export const progressValue = (record: ProgressRecord) => Buffer.from(encodeProgress(record))
+export const rekeyedKey = Buffer.from("rekeyed")
+export const rekeyedValue = (record: RekeyedRecord) => Buffer.from(encodeRekeyed(record))
 export const tickKey = (n: number) => Buffer.from(`tick/${n}`)
 export const tickValue = (tick: typeof TickRecord.Type) => Buffer.from(JSON.stringify(tick))
 export const heartbeatKey = Buffer.from("heartbeat")
@@ -39,6 +55,7 @@ export type StateRecord =
   | { readonly _tag: "Window"; readonly row: StateRow }
   | { readonly _tag: "Closed"; readonly key: string; readonly start: number }
   | { readonly _tag: "Progress"; readonly progress: ProgressRecord }
+  | { readonly _tag: "Rekeyed"; readonly rekeyed: RekeyedRecord }
   | { readonly _tag: "Tick"; readonly n: number; readonly tick: typeof TickRecord.Type }
   | { readonly _tag: "Heartbeat" }
 
@@ -58,6 +75,10 @@ export const stateRecordOf = ({ key, value }: Message): StateRecord | undefined 
   if (name === "progress") {
     const progress = Option.getOrUndefined(decodeProgress(text))
     return progress === undefined ? undefined : { _tag: "Progress", progress }
+  }
+  if (name === "rekeyed") {
+    const rekeyed = Option.getOrUndefined(decodeRekeyed(text))
+    return rekeyed === undefined ? undefined : { _tag: "Rekeyed", rekeyed }
   }
   const [, n] = /^tick\/(\d{1,15})$/.exec(name) ?? []
   const tick = n === undefined ? undefined : Option.getOrUndefined(decodeTick(text))

@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import type { PartitionBounds } from "../../../services/EventLog.ts"
 import type { Consumers } from "../../log/kafka/Consumer.ts"
-import { type ProgressRecord, type StateRecord, stateRecordOf } from "./stateRecords.ts"
+import { type ProgressRecord, type RekeyedRecord, type StateRecord, stateRecordOf } from "./stateRecords.ts"
 
 /** Offsets that are read first in search of the last progress; an idle processor has written only heartbeats since. */
 const firstReach = 1_000
@@ -11,6 +11,8 @@ const growth = 32
 interface StateSummary {
   /** Undefined before the first transaction with events. */
   readonly progress: ProgressRecord | undefined
+  /** Of the topic of what brings an input into another key's order. */
+  readonly rekeyed?: RekeyedRecord
   /** Open windows, or keys of a fold; null if they were not asked for. */
   readonly open: number | null
 }
@@ -46,15 +48,21 @@ export const stateSummary = Effect.fnUntraced(function* (
 ) {
   const open = new Set<string>()
   let progress: ProgressRecord | undefined
+  let rekeyed: RekeyedRecord | undefined
   const take = (key: string, record: StateRecord) => {
     if (record._tag === "Progress") progress = record.progress
+    else if (record._tag === "Rekeyed") rekeyed = record.rekeyed
     else if (record._tag === "Window") open.add(key)
     else if (record._tag === "Closed") open.delete(key)
   }
   for (let reach = countsOpen ? end - start : firstReach; start < end; reach *= growth) {
     const from = Math.max(start, end - reach)
     yield* scan(consumers, partition, from, end, take)
-    if (progress !== undefined || from === start) break
+    if (progress !== undefined || rekeyed !== undefined || from === start) break
   }
-  return { progress, open: countsOpen ? open.size : null } satisfies StateSummary
+  return {
+    progress,
+    ...(rekeyed === undefined ? {} : { rekeyed }),
+    open: countsOpen ? open.size : null
+  } satisfies StateSummary
 })

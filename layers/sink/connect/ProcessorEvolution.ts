@@ -1,6 +1,6 @@
 /**
- * Records a processor's definition in the topic of streams, and then creates the topic of its state, so that a processor whose
- * state has a topic is one that was applied.
+ * Records a processor's definition in the topic of streams, and then creates its topics, that of its state last, so that a
+ * processor whose state has a topic is one that was applied. Its dead letters go to the topic that its output's connector has.
  */
 import { Effect, Layer, Option, Schedule } from "effect"
 import type { ProcessorDefinition } from "../../../services/ProcessorDefinition.ts"
@@ -8,7 +8,8 @@ import { ProcessorEvolution } from "../../../services/ProcessorEvolution.ts"
 import * as Settings from "../../../services/Settings.ts"
 import { Streams } from "../../../services/Streams.ts"
 import { EvolutionFailed } from "../../../services/TableEvolution.ts"
-import { deadLettersOf, stateTopicOf, type TopicDescription, Topics, topicOf } from "../../../services/Topics.ts"
+import { byKeyTopicOf, stateTopicOf, type TopicDescription, Topics, topicOf } from "../../../services/Topics.ts"
+import { readsByKey } from "../../declaration/keyRule.ts"
 import { isSame } from "../../process/planProcessors.ts"
 import { monotonic } from "../../runtime/elapsed.ts"
 import { asFailure, failureOf } from "./evolutionFailure.ts"
@@ -29,15 +30,23 @@ const make = Effect.gen(function* () {
   const describe = (name: string) => Effect.map(topics.describe(name), Option.getOrUndefined)
   const inputOf = ({ from }: ProcessorDefinition) => describe(topicOf(from, weatherTopic))
 
+  const byKeyOf = Effect.fnUntraced(function* (processor: string) {
+    const topic = byKeyTopicOf(processor)
+    const [found, state] = yield* Effect.all([describe(topic), describe(stateTopicOf(topic))], { concurrency: 2 })
+    return { partitions: found?.partitions.length, hasRecords: hasRecords(found), hasState: state !== undefined }
+  })
+
   const inspect = Effect.fn("ProcessorEvolution.inspect")(function* (processor: ProcessorDefinition) {
     const { name, to } = processor
     const applied = (yield* streams.processors).find((one) => one.name === name)
     const [input, state, output] = yield* Effect.all([inputOf(processor), describe(stateTopicOf(name)), describe(to)], {
       concurrency: 3
     })
+    const inputPartitions = input?.partitions.length ?? partitions
     return {
       applied,
-      inputPartitions: input?.partitions.length ?? partitions,
+      inputPartitions,
+      byKey: readsByKey(processor, inputPartitions) ? yield* byKeyOf(name) : undefined,
       statePartitions: state?.partitions.length,
       hasBegun: hasRecords(state),
       hasWritten: hasRecords(output)
@@ -58,15 +67,15 @@ const make = Effect.gen(function* () {
           cause: topic
         })
       }
-      yield* topics.create({ name: deadLettersOf(name), partitions: 1, replication })
       const applied = (yield* streams.processors).find((one) => one.name === name)
       if (applied === undefined || !isSame(applied, processor)) yield* streams.recordProcessor(processor)
-      yield* topics.create({
-        name: stateTopicOf(name),
-        partitions: input.partitions.length,
-        replication,
-        isCompacted: true
-      })
+      const count = input.partitions.length
+      if (readsByKey(processor, count)) {
+        const topic = byKeyTopicOf(name)
+        yield* topics.create({ name: topic, partitions: count, replication })
+        yield* topics.create({ name: stateTopicOf(topic), partitions: 1, replication, isCompacted: true })
+      }
+      yield* topics.create({ name: stateTopicOf(name), partitions: count, replication, isCompacted: true })
     },
     Effect.mapError((error) => (error._tag === "EvolutionFailed" ? error : failureOf(error)))
   )

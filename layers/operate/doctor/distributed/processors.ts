@@ -2,9 +2,12 @@
 import { Effect, Option } from "effect"
 import type { Finding } from "../../../../services/Checks.ts"
 import type { ProcessorDefinition } from "../../../../services/ProcessorDefinition.ts"
-import { stateTopicOf, Topics, topicOf } from "../../../../services/Topics.ts"
+import { weatherHourly } from "../../../../services/Settings.ts"
+import { byKeyTopicOf, stateTopicOf, Topics, topicOf } from "../../../../services/Topics.ts"
+import { readsByKey } from "../../../declaration/keyRule.ts"
 import { type ProcessorReport, ProcessorReports } from "../../../process/ProcessorReports.ts"
 import { plural } from "../../../runtime/plural.ts"
+import { expiring as expiringLog } from "./topics.ts"
 
 const another = "Declare a new stream, and a processor of another name that reads it and writes another stream."
 
@@ -15,20 +18,48 @@ const added = (name: string, topic: string, count: number, before: number): Find
   fix: another
 })
 
-const missing = (name: string): Finding => ({
-  finding: `There is no topic ${stateTopicOf(name)}.`,
-  consequence: `The processor ${name} cannot run: the topic has its state, and how far it is.`,
+const grown = (name: string, input: string, count: number, wanted: number): Finding => ({
+  finding: `The topic ${byKeyTopicOf(name)} of the processor ${name} has ${plural(count, "partition")}, and ${input} has ${wanted}.`,
+  consequence: "The processor is stopped: events of one key are in several partitions.",
+  fix: another
+})
+
+const missing = (name: string, topic: string, what: string): Finding => ({
+  finding: `There is no topic ${topic}.`,
+  consequence: `The processor ${name} cannot run: the topic has ${what}.`,
   fix: `If ${name} has written nothing yet, \`floe streams apply\` creates it. Otherwise restore the volumes of Kafka from a copy, or give the processor another name and another output stream.`
 })
 
-const expiring = (name: string, cleanup: string): Finding => ({
-  finding: `The topic ${stateTopicOf(name)} has cleanup.policy=${cleanup}, not compact.`,
+const expiring = (name: string, topic: string, cleanup: string): Finding => ({
+  finding: `The topic ${topic} has cleanup.policy=${cleanup}, not compact.`,
   consequence: `The state of the processor ${name} expires, or grows without end.`,
-  fix: `\`docker exec kafka kafka-configs --bootstrap-server localhost:9092 --alter --topic ${stateTopicOf(name)} --add-config cleanup.policy=compact\``
+  fix: `\`docker exec kafka kafka-configs --bootstrap-server localhost:9092 --alter --topic ${topic} --add-config cleanup.policy=compact\``
+})
+
+/** Of the topics through which a processor reads by another key; its input has `count` partitions. */
+const byKeyTopics = Effect.fnUntraced(function* (name: string, input: string, count: number) {
+  const topics = yield* Topics
+  const topic = byKeyTopicOf(name)
+  const state = stateTopicOf(topic)
+  const [log, place, limits, retention] = yield* Effect.all(
+    [topics.describe(topic), topics.describe(state), topics.retention(topic), topics.retention(state)],
+    { concurrency: 4 }
+  )
+  const partitions = Option.match(log, { onNone: () => count, onSome: ({ partitions }) => partitions.length })
+  const cleanup = Option.match(retention, { onNone: () => "compact", onSome: ({ cleanup }) => cleanup })
+  const lost = "The processor stops once it must read again what has expired; its rows cannot be explained any more."
+  return [
+    ...(Option.isNone(log) ? [missing(name, topic, "the events of its input by its own key")] : []),
+    ...(Option.isNone(place) ? [missing(name, state, "its place in its input")] : []),
+    ...(partitions === count ? [] : [grown(name, input, partitions, count)]),
+    ...Option.match(limits, { onNone: () => [], onSome: (found) => expiringLog(topic, found, lost) }),
+    ...(cleanup === "compact" ? [] : [expiring(name, state, cleanup)])
+  ]
 })
 
 /** Of one processor; `weatherTopic` is that of the stream weather. */
-export const processorTopics = ({ from, name }: ProcessorDefinition, weatherTopic: string) => {
+export const processorTopics = (definition: ProcessorDefinition, weatherTopic: string) => {
+  const { from, name } = definition
   const input = topicOf(from, weatherTopic)
   const state = stateTopicOf(name)
   return {
@@ -41,13 +72,14 @@ export const processorTopics = ({ from, name }: ProcessorDefinition, weatherTopi
         [topics.describe(input), topics.describe(state), topics.retention(state)],
         { concurrency: 3 }
       )
-      if (Option.isNone(ofState)) return [missing(name)]
+      if (Option.isNone(ofState)) return [missing(name, state, "its state, and how far it is")]
       const before = ofState.value.partitions.length
       const count = Option.match(ofInput, { onNone: () => before, onSome: ({ partitions }) => partitions.length })
       const cleanup = Option.match(retention, { onNone: () => "compact", onSome: ({ cleanup }) => cleanup })
       return [
         ...(count === before ? [] : [added(name, input, count, before)]),
-        ...(cleanup === "compact" ? [] : [expiring(name, cleanup)])
+        ...(cleanup === "compact" ? [] : [expiring(name, state, cleanup)]),
+        ...(readsByKey(definition, before) ? yield* byKeyTopics(name, input, before) : [])
       ]
     })
   }
@@ -72,6 +104,9 @@ export const processorsRun = {
   needs: ["kafka"],
   run: Effect.gen(function* () {
     const reports = yield* (yield* ProcessorReports).all
-    return reports.flatMap(ofState)
+    const withBuiltIn = yield* weatherHourly
+    return reports
+      .filter(({ definition: { name }, state }) => withBuiltIn || name !== "weather_hourly" || state === "stopped")
+      .flatMap(ofState)
   })
 }

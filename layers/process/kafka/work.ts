@@ -1,0 +1,118 @@
+/** What a worker does, over one partition of a state topic: it runs the processor, or brings its input into another key's order. */
+import { Effect, type Scope } from "effect"
+import type { Streams } from "../../../services/Streams.ts"
+import type { Cluster } from "../../log/kafka/Cluster.ts"
+import type { Beat } from "../Beat.ts"
+import type { Bound } from "../bind.ts"
+import { requireKnownVersion } from "../inputVersion.ts"
+import * as Runner from "../Runner.ts"
+import * as InputTopic from "./InputTopic.ts"
+import * as MergePartitions from "./mergePartitions.ts"
+import * as Rekey from "./rekey.ts"
+import type { Restored } from "./restore.ts"
+import * as Store from "./Store.ts"
+import type { TransactionalProducer } from "./TransactionalProducer.ts"
+
+interface Given {
+  readonly restored: Restored
+  readonly produce: TransactionalProducer["produce"]
+  readonly beat: Beat
+}
+
+interface Batch {
+  readonly events: number
+  /** Adds them to the open transaction. */
+  readonly add: () => void
+}
+
+interface Work {
+  /** Waits for events: none after half a second without any. */
+  readonly next: Effect.Effect<Batch, unknown>
+  /** Puts the progress into the open transaction. */
+  readonly commit: () => void
+  /** Closes windows by the clock, in the open transaction; milliseconds since 1970. */
+  readonly tick: (at: number) => void
+  /** Whether a tick of that time may close a window. */
+  readonly isDue: (at: number) => boolean
+}
+
+/** Throws what stops the processor. */
+export type Open = (given: Given) => Effect.Effect<Work, unknown, Cluster | Streams | Scope.Scope>
+
+const attempt = <A>(run: () => A) => Effect.try({ try: run, catch: (cause) => cause })
+
+const versionsOf = ({ definition, history }: Bound) => {
+  const known = history.at(-1)?.version ?? 1
+  return (events: ReadonlyArray<Runner.InputEvent>) =>
+    requireKnownVersion(
+      definition,
+      known,
+      events.reduce((newest, { schemaVersion }) => Math.max(newest, schemaVersion), 0)
+    )
+}
+
+export interface Processing {
+  readonly bound: Bound
+  readonly partition: number
+  /** The topic that is read, and its id. */
+  readonly topic: string
+  readonly topicId: string
+  readonly output: Store.OutputTopic
+  readonly late: Store.OutputTopic | undefined
+}
+
+/** Runs the processor over one partition. */
+export const processing =
+  ({ bound, late, output, partition, topic, topicId }: Processing): Open =>
+  ({ beat, produce, restored }) =>
+    Effect.gen(function* () {
+      const { definition } = bound
+      const runner = yield* attempt(() => {
+        const store = Store.make({ definition, partition, topic, input: topicId, output, late, restored, produce })
+        return Runner.make(bound, store, { beat, partition })
+      })
+      const input = yield* InputTopic.open({ stream: definition.from, topic, partition, from: runner.next() })
+      const requireVersions = versionsOf(bound)
+      const add = (events: ReadonlyArray<Runner.InputEvent>) => () => {
+        requireVersions(events)
+        runner.add(events)
+      }
+      return {
+        next: Effect.map(input.next, (events) => ({ events: events.length, add: add(events) })),
+        commit: runner.commit,
+        tick: runner.tick,
+        isDue: runner.isDue
+      }
+    })
+
+interface RekeyingOptions {
+  /** The topic that is read, and the ids of it and of the one by key. */
+  readonly topic: string
+  readonly topicId: string
+  readonly byKeyId: string
+  readonly partitions: number
+}
+
+/** Copies all partitions of the input into the topic by key. */
+export const rekeying =
+  (bound: Bound, { byKeyId, partitions, topic, topicId }: RekeyingOptions): Open =>
+  ({ beat, produce, restored }) =>
+    Effect.gen(function* () {
+      const options = { partitions, topic, input: topicId, output: byKeyId, restored, produce, beat }
+      const rekey = yield* attempt(() => Rekey.make(bound, options))
+      const inputs = yield* Effect.forEach(rekey.next, (from, partition) =>
+        InputTopic.open({ stream: bound.definition.from, topic, partition, from })
+      )
+      const next = yield* MergePartitions.make(inputs)
+      const requireVersions = versionsOf(bound)
+      const add = (events: ReadonlyArray<MergePartitions.PlacedEvent>) => () => {
+        requireVersions(events)
+        rekey.add(events)
+      }
+      return {
+        next: Effect.map(next, (events) => ({ events: events.length, add: add(events) })),
+        commit: rekey.commit,
+        tick: () => {},
+        isDue: () => false
+      }
+    })

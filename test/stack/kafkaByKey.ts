@@ -1,0 +1,160 @@
+/** A processor that reads a stream of three partitions by another key, on the broker of FLOE_KAFKA_BROKERS. */
+import { randomUUID } from "node:crypto"
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import type { Message } from "@confluentinc/kafka-javascript"
+import { Effect, Layer } from "effect"
+import { firstVersion } from "../../layers/declaration/assignIds.ts"
+import { Cluster } from "../../layers/log/kafka/Cluster.ts"
+import * as StreamsLayer from "../../layers/log/kafka/Streams.ts"
+import { EventLog } from "../../services/EventLog.ts"
+import type { StreamDefinition } from "../../services/StreamDefinition.ts"
+import { Streams } from "../../services/Streams.ts"
+import { byKeyTopicOf, deadLettersOf, stateTopicOf } from "../../services/Topics.ts"
+import { expectedWindows } from "../process/expectedWindows.ts"
+import { temporaryFolder } from "../support/dataFolder.ts"
+import { built, run } from "../support/program.ts"
+import { committed } from "./kafkaPlace.ts"
+import { type Click, clicks, createState, forgotten, minutes, record, text } from "./kafkaProcessors.ts"
+import { create, logOn, remove, streamsOf, temporaryTopic } from "./kafkaTopic.ts"
+
+const partitions = 3
+const outOfOrder = 5_000
+
+const module = (name: string) => `
+import { Column, Processor, Stream, Window } from "floe"
+import { Schema } from "effect"
+export const Clicks = Stream.make("${name}_clicks", { schema: Schema.Struct({ id: Schema.String, visitor: Schema.String, at: Column.timestamptz, page: Schema.String }) })
+export const Minutes = Stream.make("${name}_minutes", { schema: Schema.Struct({ visitor: Schema.String, minute: Column.timestamptz, ids: Schema.String }), key: "visitor" })
+const byVisitor = Processor.rekey(Clicks, (c) => { if (c.page === "broken") throw new Error("the page is broken"); return c.visitor })
+export const PerMinute = Processor.window("${name}_minute", {
+  from: byVisitor, time: (c) => c.at, window: Window.tumbling("1 minute"), outOfOrder: "${outOfOrder / 1_000} seconds", onError: "dead-letter",
+  state: Schema.Struct({ ids: Schema.String }), zero: { ids: "" },
+  add: (s, c) => ({ ids: s.ids === "" ? c.id : s.ids + " " + c.id }),
+  to: Minutes, emit: (visitor, w, s) => ({ visitor, minute: w.start, ids: s.ids })
+})
+`
+
+const brokers = process.env.FLOE_KAFKA_BROKERS
+
+export interface Logged {
+  readonly record: string
+  readonly acceptedAt: number | undefined
+  readonly key: string
+}
+
+const loggedOf = ({ key, timestamp, value }: Message): Logged => ({
+  record: String(value),
+  acceptedAt: timestamp,
+  key: String(key)
+})
+
+const visitorOf = (row: string) => String(JSON.parse(row).visitor)
+
+/** What one partition of the topic by key must give, by the independent program. */
+const expectedOf = (log: ReadonlyArray<Logged>) => {
+  const events = log.map(({ key, record }) => ({
+    id: String(JSON.parse(record).id),
+    key,
+    at: Date.parse(JSON.parse(record).at)
+  }))
+  const { closed, late } = expectedWindows(
+    { window: { type: "tumbling", size: 60_000 }, outOfOrder, lateness: 0 },
+    events
+  )
+  const lateIds = new Set(late)
+  return {
+    rows: closed.map(({ events, key, start }) => JSON.stringify({ visitor: key, minute: text(start), ids: events })),
+    late: log.map(({ record }) => record).filter((record) => lateIds.has(String(JSON.parse(record).id)))
+  }
+}
+
+export const byKeyProject = Effect.gen(function* () {
+  const cwd = yield* temporaryFolder
+  const name = `bykey_${randomUUID().slice(0, 8)}`
+  const processor = `${name}_minute`
+  const byKey = byKeyTopicOf(processor)
+  const stream = (suffix: string, columns: StreamDefinition["columns"], key: string | null, writer?: string) => ({
+    name: `${name}_${suffix}`,
+    columns,
+    key,
+    partitionBy: [],
+    ...(writer === undefined ? {} : { writer })
+  })
+  const input = stream("clicks", clicks, null)
+  const definitions = [
+    input,
+    stream("minutes", minutes, "visitor", processor),
+    stream("minute_late", clicks, null, processor)
+  ]
+  const topics = [
+    [input.name, partitions],
+    [byKey, partitions],
+    [`${name}_minutes`, 1],
+    [`${name}_minute_late`, 1],
+    [deadLettersOf(`${name}_minutes`), 1]
+  ] as const
+  for (const [topic, count] of topics) {
+    yield* Effect.acquireRelease(create(topic, count), () => Effect.ignore(remove(topic)))
+  }
+  for (const [topic, count] of [
+    [stateTopicOf(byKey), 1],
+    [stateTopicOf(processor), partitions]
+  ] as const) {
+    yield* Effect.acquireRelease(createState(topic, count), () => Effect.ignore(remove(topic)))
+  }
+  yield* Effect.acquireRelease(
+    Effect.gen(function* () {
+      const { record } = yield* Streams
+      for (const one of definitions) yield* record(firstVersion(one, Date.now()))
+    }).pipe(Effect.provide(StreamsLayer.layer)),
+    () => Effect.ignore(Effect.provide(forgotten(definitions), Cluster.layer))
+  )
+  writeFileSync(join(cwd, "floe.streams.ts"), module(name))
+  const log = logOn(yield* temporaryTopic(), {}, streamsOf(firstVersion(input, 0)))
+  const all = (topic: string, count = partitions) =>
+    Effect.forEach(
+      Array.from({ length: count }, (_, partition) => partition),
+      (partition) => Effect.map(committed(topic, partition), (messages) => messages.map(loggedOf))
+    )
+
+  return {
+    name,
+    start: run(
+      process.execPath,
+      [built("processor")],
+      {
+        FLOE_PROFILE: "distributed",
+        FLOE_WEATHER_HOURLY: "false",
+        ...(brokers === undefined ? {} : { FLOE_KAFKA_BROKERS: brokers })
+      },
+      { cwd }
+    ),
+    /** Appends clicks as the server does. */
+    append: (clicks: ReadonlyArray<Click>) =>
+      Effect.gen(function* () {
+        const { append } = yield* EventLog
+        for (let at = 0; at < clicks.length; at += 500) {
+          yield* append({ stream: input.name, schemaVersion: 1, records: clicks.slice(at, at + 500).map(record) })
+        }
+      }).pipe(Effect.provide(Layer.fresh(log)), Effect.orDie),
+    input: all(input.name),
+    byKey: all(byKey),
+    /** The rows and late events, and those that the partitions of the topic by key demand; each by that partition. */
+    outputs: Effect.gen(function* () {
+      const logs = yield* all(byKey)
+      const partitionOf = new Map(logs.flatMap((log, partition) => log.map(({ key }) => [key, partition] as const)))
+      const [rows = []] = yield* all(`${name}_minutes`, 1)
+      const [late = []] = yield* all(`${name}_minute_late`, 1)
+      const split = (found: ReadonlyArray<Logged>) =>
+        logs.map((_, partition) =>
+          found.map(({ record }) => record).filter((record) => partitionOf.get(visitorOf(record)) === partition)
+        )
+      const [ofRows, ofLate] = [split(rows), split(late)]
+      return {
+        actual: logs.map((_, partition) => ({ rows: ofRows[partition], late: ofLate[partition] })),
+        expected: logs.map(expectedOf)
+      }
+    })
+  }
+})

@@ -30,6 +30,14 @@ export interface Cursor {
   readonly ended: ReadonlyMap<number, number>
 }
 
+/** Offset of the next message of a partition after this batch: past its control records too, once it is read to its end. */
+export const nextOffset = (
+  { ended }: Pick<Cursor, "ended">,
+  partition: number,
+  before: number,
+  batch: ReadonlyArray<Message>
+) => Math.max(before, (batch.at(-1)?.offset ?? -1) + 1, ended.get(partition) ?? 0)
+
 export interface Consumers {
   readonly open: (places: ReadonlyArray<Place>) => Effect.Effect<Cursor, KafkaFailure, Scope.Scope>
 }

@@ -44,7 +44,7 @@ const make = Effect.gen(function* () {
           const more = Effect.gen(function* () {
             while (next < end) {
               const batch: ReadonlyArray<Message> = yield* cursor.next
-              next = Math.max((batch.at(-1)?.offset ?? -1) + 1, cursor.ended.get(partition) ?? 0, next)
+              next = Consumer.nextOffset(cursor, partition, next, batch)
               const wanted = batch.filter(({ offset }) => offset < end)
               if (Arr.isReadonlyArrayNonEmpty(wanted)) return wanted
             }

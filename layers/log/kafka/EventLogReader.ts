@@ -99,7 +99,7 @@ const readerOf = Effect.fnUntraced(function* <R extends LogRecord>(
       while (next < stop) {
         const messages = yield* cursor.next
         const wanted = messages.filter(({ offset }) => offset < stop)
-        next = Math.max((messages.at(-1)?.offset ?? -1) + 1, cursor.ended.get(from.partition) ?? 0, next)
+        next = Consumer.nextOffset(cursor, from.partition, next, messages)
         const events = yield* eventsOf(wanted)
         if (events.length < wanted.length && what !== undefined) yield* warnForeign(wanted, events)
         if (Arr.isReadonlyArrayNonEmpty(events)) return events

@@ -70,7 +70,7 @@ export const following = Effect.fnUntraced(function* (topic: string, consumers: 
       while (true) {
         const messages = yield* cursor.next
         for (const message of messages) take(message)
-        next = Math.max(next, (messages.at(-1)?.offset ?? -1) + 1, cursor.ended.get(0) ?? 0)
+        next = Consumer.nextOffset(cursor, 0, next, messages)
         if (next >= end) publish({ streams: state(), id, next })
         const interval = behindAt === undefined ? confirmInterval : behindInterval
         if (monotonicMillisUnsafe(clock) - lookedAt < interval) continue

@@ -4,7 +4,7 @@
  */
 import { Effect } from "effect"
 import type { LogBounds, PartitionBounds } from "../../../services/EventLog.ts"
-import type { Consumers } from "./Consumer.ts"
+import { type Consumers, nextOffset } from "./Consumer.ts"
 
 /** Offsets that are read first: the marker, and the event before it. */
 const firstReach = 2
@@ -25,7 +25,7 @@ export const make = (consumers: Consumers) => {
       const messages = yield* cursor.next
       const before = messages.findLast(({ offset }) => offset < end)
       if (before !== undefined) last = before.offset + 1
-      next = Math.max(next, (messages.at(-1)?.offset ?? -1) + 1, cursor.ended.get(partition) ?? 0)
+      next = nextOffset(cursor, partition, next, messages)
     }
     return last
   }, Effect.scoped)

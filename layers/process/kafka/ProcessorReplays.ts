@@ -159,7 +159,7 @@ const make = Effect.gen(function* () {
             if (offset >= end || timestamp < from || timestamp >= before || !goesOn) continue
             goesOn = comparison.kept(String(value))
           }
-          next = Math.max(next, (messages.at(-1)?.offset ?? -1) + 1, cursor.ended.get(partition) ?? 0)
+          next = Consumer.nextOffset(cursor, partition, next, messages)
         }
       })
       yield* Effect.scoped(kept)

@@ -78,7 +78,7 @@ export const restore = Effect.fnUntraced(function* <E>(
     while (next < end) {
       const messages = yield* cursor.next
       for (const message of messages) latest.set(message.key?.toString("latin1") ?? "", message)
-      next = Math.max(next, (messages.at(-1)?.offset ?? -1) + 1, cursor.ended.get(partition) ?? 0)
+      next = Consumer.nextOffset(cursor, partition, next, messages)
       if (latest.size >= maxLatest || next >= end) {
         yield* Effect.try({ try: () => write(latest.values()), catch: (cause) => cause })
         latest.clear()

@@ -88,7 +88,7 @@ const worker = Effect.fnUntraced(function* (
     const cause = Cause.squash(exit.cause)
     if (cause instanceof ProcessorStopped) return yield* Effect.logError(cause.message)
     if (cause instanceof KafkaFailure && isFenced(cause)) {
-      // Two copies of which none gets through a transaction in this time would fence each other without end.
+      // If neither of two copies finishes a transaction in this time, they would fence each other forever.
       patience = committed > 0 ? silenceMillis : Math.min(longestSilence, 2 * patience)
       yield* Effect.logInfo(`${what} waits: another copy has taken it over.`)
       continue

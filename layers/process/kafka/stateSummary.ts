@@ -1,7 +1,7 @@
 /** Reads, beside the copies that work, how far a processor is by the topic of its state. */
 import { Effect } from "effect"
 import type { PartitionBounds } from "../../../services/EventLog.ts"
-import type { Consumers } from "../../log/kafka/Consumer.ts"
+import { type Consumers, nextOffset } from "../../log/kafka/Consumer.ts"
 import { type ProgressRecord, type RekeyedRecord, type StateRecord, stateRecordOf } from "./stateRecords.ts"
 
 /** Offsets that are read first in search of the last progress; an idle processor has written only heartbeats since. */
@@ -35,7 +35,7 @@ export const scan = (
           const record = stateRecordOf(message)
           if (record !== undefined) take(String(message.key), record)
         }
-        next = Math.max(next, (messages.at(-1)?.offset ?? -1) + 1, cursor.ended.get(partition) ?? 0)
+        next = nextOffset(cursor, partition, next, messages)
       }
     })
   )

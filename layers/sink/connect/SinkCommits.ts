@@ -54,7 +54,7 @@ export const layer = Layer.effect(
       while (next < until) {
         const messages = yield* cursor.next
         for (const message of messages) if (message.offset < until) each(message)
-        next = Math.max((messages.at(-1)?.offset ?? -1) + 1, cursor.ended.get(0) ?? 0, next)
+        next = Consumer.nextOffset(cursor, 0, next, messages)
       }
     }, Effect.scoped)
 

@@ -1,101 +1,25 @@
 /** A random processor over a random log, run in random batches with crashes: everything follows from the seed. */
-import { Schema } from "effect"
-import { firstVersion } from "../../layers/declaration/assignIds.ts"
-import { compileStreams } from "../../layers/declaration/compileStreams.ts"
 import { bind } from "../../layers/process/bind.ts"
 import type { StateRow } from "../../layers/process/core/Task.ts"
 import * as Runner from "../../layers/process/Runner.ts"
 import type { Progress, Store, Tick } from "../../layers/process/Store.ts"
 import type { ProcessorDefinition } from "../../services/ProcessorDefinition.ts"
 import type { AppliedStream } from "../../services/StreamDefinition.ts"
-import { Column, Processor, Stream, Window } from "../../streams/index.ts"
-import { expectedWindows, type Rule, type TimedEvent } from "./expectedWindows.ts"
-
-/** mulberry32: numbers from 0 to below 1. */
-const randomOf = (seed: number) => {
-  let state = seed | 0
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
-  }
-}
-type Random = ReturnType<typeof randomOf>
-const below = (random: Random, end: number) => Math.floor(random() * end)
-const oneOf = <A>(random: Random, values: readonly [A, ...ReadonlyArray<A>]) =>
-  values[below(random, values.length)] ?? values[0]
-
-/** Keys that UTF-8 and UTF-16 order differently are among them. */
-const keys = ["", "a", "b", "B", "ab", "é", "\uffff", "😀", "a\u0000", "x".repeat(1024)] as const
-const base = Date.UTC(2026, 10, 27, 23, 59, 59, 900)
-
-const ruleOf = (random: Random): Rule => {
-  const length = () => 1 + below(random, 20)
-  const every = length()
-  const window = oneOf<Rule["window"]>(random, [
-    { type: "tumbling", size: length() },
-    { type: "hopping", size: every * (1 + below(random, 4)) + below(random, 3), every },
-    { type: "session", gap: length() }
-  ])
-  return { window, outOfOrder: below(random, 3) * below(random, 8), lateness: below(random, 3) * below(random, 8) }
-}
-
-/** Mostly in order, sometimes far behind, with pauses; at times before 1970. */
-const logOf = (random: Random, since1970: boolean): ReadonlyArray<TimedEvent> => {
-  const start = random() < 0.1 && !since1970 ? -50 : base
-  const known = 1 + below(random, keys.length)
-  let now = 0
-  return Array.from({ length: below(random, 120) }, (_, index) => {
-    now += random() < 0.05 ? below(random, 100) : below(random, 3)
-    const behind = random() < 0.3 ? below(random, random() < 0.2 ? 60 : 12) : 0
-    return { id: String(index), key: keys[below(random, known)] ?? "", at: start + now - behind }
-  })
-}
-
-const Events = Stream.make("events", {
-  schema: Schema.Struct({ id: Schema.String, k: Schema.String, at: Column.timestamptz }),
-  key: "k"
-})
-const Out = Stream.make("windows", {
-  schema: Schema.Struct({
-    k: Schema.String,
-    begins: Column.timestamptz,
-    ends: Column.timestamptz,
-    events: Schema.String,
-    count: Column.long
-  })
-})
-const State = Schema.Struct({ events: Schema.String, count: Column.long })
-
-const declared = ({ lateness, outOfOrder, window }: Rule) => {
-  const common = {
-    from: Events,
-    time: (event: { readonly at: string }) => event.at,
-    outOfOrder,
-    lateness,
-    state: State,
-    zero: { events: "", count: 0n },
-    add: (state: typeof State.Type, event: { readonly id: string }) => ({
-      events: state.events === "" ? event.id : `${state.events} ${event.id}`,
-      count: state.count + 1n
-    }),
-    to: Out,
-    emit: (k: string, { end, start }: Processor.Span, { count, events }: typeof State.Type) => ({
-      k,
-      begins: start,
-      ends: end,
-      events,
-      count
-    })
-  }
-  if (window.type !== "session") return Processor.window("random", { ...common, window })
-  return Processor.window("random", {
-    ...common,
-    window: Window.session(window.gap),
-    merge: (a, b) => ({ events: `(${a.events}) + (${b.events})`, count: a.count + b.count })
-  })
-}
+import { expectedWindows } from "./expectedWindows.ts"
+import {
+  base,
+  below,
+  byKeyAndStart,
+  compiledOf,
+  logOf,
+  oneOf,
+  type Random,
+  randomOf,
+  recordOf,
+  rowOf,
+  ruleOf,
+  stateOf
+} from "./randomProcessor.ts"
 
 interface Content {
   readonly rows: ReadonlyArray<{ readonly record: string; readonly acceptedAt: number }>
@@ -143,28 +67,17 @@ const crashing = (store: Store, random: Random): Store => {
   }
 }
 
-const text = (millis: number, micros = "000") => new Date(millis).toISOString().replace("Z", `${micros}Z`)
-
 /** Runs it, and returns what the store has and what the rule demands. */
 export const randomRun = async (seed: number, place: Place) => {
   const random = randomOf(seed)
   const rule = ruleOf(random)
   const log = logOf(random, place.since1970 === true)
-  const processor = declared(rule)
-  const compiled = compileStreams({ Events, Out, processor })
-  if ("sentences" in compiled) throw new Error(compiled.sentences.join("\n"))
-  const { processors = [], streams } = compiled.compiled
-  const applied = new Map(streams.map((stream) => [stream.name, firstVersion(stream, 0)]))
-  const [definition] = processors
-  const [events, output, late] = ["events", "windows", "random_late"].map((name) => applied.get(name))
-  if (definition === undefined || events === undefined || output === undefined || late === undefined) {
-    throw new Error("the compiled module lacks a part")
-  }
+  const { definition, events, late, output, processor } = compiledOf(rule)
   const bound = bind(processor, definition, [events], output.definition)
   const input = log.map(({ at, id, key }, offset): Runner.InputEvent => {
     // Microseconds are cut off.
     const micros = String(below(random, 1000)).padStart(3, "0")
-    const record = JSON.stringify({ id, k: key, at: text(at, micros) })
+    const record = recordOf({ at, id, key }, micros)
     return { offset, record, acceptedAt: at + below(random, 1000), schemaVersion: 1 }
   })
 
@@ -232,22 +145,12 @@ export const randomRun = async (seed: number, place: Place) => {
     crashed,
     actual: await place.content(),
     expected: {
-      rows: expected.closed.map(({ by, count, end, events, key, start }) => ({
-        record: JSON.stringify({ k: key, begins: text(start), ends: text(end), events, count: String(count) }),
-        acceptedAt: acceptedAt(by)
-      })),
+      rows: expected.closed.map((one) => ({ record: rowOf(one), acceptedAt: acceptedAt(one.by) })),
       late: expected.late.map((id) => ({
         record: String(input[Number(id)]?.record),
         acceptedAt: input[Number(id)]?.acceptedAt ?? Number.NaN
       })),
-      states: expected.open
-        .map(({ count, end, events, key, start }) => ({
-          key,
-          start,
-          end,
-          state: JSON.stringify({ events, count: String(count) })
-        }))
-        .sort((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)) || a.start - b.start),
+      states: expected.open.map(stateOf).sort(byKeyAndStart),
       ticks,
       progress: { next: log.length, watermark: expected.watermark }
     }

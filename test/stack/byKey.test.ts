@@ -6,15 +6,24 @@ import * as DeadLettersLayer from "../../layers/log/kafka/DeadLetters.ts"
 import { DeadLetters } from "../../services/DeadLetters.ts"
 import type { Program } from "../support/program.ts"
 import { byKeyProject } from "./kafkaByKey.ts"
-import { childOf, clicksFrom, kill, record } from "./kafkaProcessors.ts"
+import { clicksFrom, record } from "./kafkaProcessors.ts"
+import { childOf, kill } from "./kafkaProject.ts"
+import { randomByKey } from "./randomByKey.ts"
 
 const poll = <A, E, R>(look: Effect.Effect<A, E, R>, until: (value: A) => boolean) => {
   const found: Effect.Effect<A, E, R> = Effect.retry(look, { schedule: Schedule.spaced("200 millis"), times: 50 })
   return Effect.repeat(found, { schedule: Schedule.spaced("50 millis"), until }).pipe(Effect.timeout("60 seconds"))
 }
 
-const working = (program: Program, times: number) =>
-  Effect.promise(() => program.until((output) => (output.match(/ (?:works|goes on)\./g) ?? []).length >= times))
+const printed = (program: Program, line: RegExp, times: number) =>
+  Effect.promise(() => program.until((output) => (output.match(line) ?? []).length >= times)).pipe(
+    Effect.timeoutOrElse({
+      duration: "60 seconds",
+      orElse: () => Effect.die(new Error(`It has not printed ${line} ${times} times:\n${program.output()}`))
+    })
+  )
+
+const working = (program: Program, times: number) => printed(program, / (?:works|goes on)\./g, times)
 
 type Project = Effect.Success<typeof byKeyProject>
 type Outputs = Effect.Success<Project["outputs"]>
@@ -54,6 +63,38 @@ const requireCopy = Effect.fnUntraced(function* ({ byKey, input, outputs }: Proj
   assert.deepStrictEqual(actual, expected)
   assert.isAbove(sizeOf(expected), 100)
 })
+
+const given = process.env.FLOE_SEED
+const wanted = Number(process.env.FLOE_SEEDS)
+const seeds = given === undefined ? Array.from({ length: wanted > 0 ? wanted : 4 }, (_, i) => i + 1) : [Number(given)]
+
+it.live(
+  "gives the windows that the rule demands over the partitions of its input, whatever dies when",
+  () =>
+    Effect.gen(function* () {
+      const found = yield* Effect.forEach(
+        seeds,
+        Effect.fnUntraced(function* (seed) {
+          const { actual, deaths, expected, rows } = yield* Effect.tapCause(randomByKey(seed), () =>
+            Effect.logError(`FLOE_SEED=${seed} runs it alone`)
+          )
+          assert.deepStrictEqual(actual, expected, `FLOE_SEED=${seed} runs it alone`)
+          return { deaths, rows }
+        }),
+        { concurrency: 4 }
+      )
+      if (given !== undefined) return
+      assert.isAbove(
+        found.reduce((sum, { deaths }) => sum + deaths, 0),
+        seeds.length
+      )
+      assert.isAbove(
+        found.reduce((sum, { rows }) => sum + rows, 0),
+        5 * seeds.length
+      )
+    }).pipe(Effect.provide(Cluster.layer)),
+  60_000 + 30_000 * seeds.length
+)
 
 it.live(
   "gives each row once, although it is killed again and again, and its states are compacted",
@@ -98,9 +139,7 @@ it.live(
       yield* Fiber.join(appended)
       yield* requireCopy(project, 2 * part)
       process.kill(childOf(first), "SIGCONT")
-      yield* Effect.promise(() =>
-        first.until((output) => (output.match(/waits: another copy has taken it over/g) ?? []).length >= 4)
-      )
+      yield* printed(first, /waits: another copy has taken it over/g, 4)
       yield* project.append(clicksFrom(2 * part, part))
       yield* requireCopy(project, 3 * part)
     }).pipe(Effect.provide(Cluster.layer)),

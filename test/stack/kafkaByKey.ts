@@ -1,22 +1,13 @@
 /** A processor that reads a stream of three partitions by another key, on the broker of FLOE_KAFKA_BROKERS. */
 import { randomUUID } from "node:crypto"
-import { writeFileSync } from "node:fs"
-import { join } from "node:path"
 import type { Message } from "@confluentinc/kafka-javascript"
-import { Effect, Layer } from "effect"
-import { firstVersion } from "../../layers/declaration/assignIds.ts"
-import { Cluster } from "../../layers/log/kafka/Cluster.ts"
-import * as StreamsLayer from "../../layers/log/kafka/Streams.ts"
-import { EventLog } from "../../services/EventLog.ts"
+import { Effect } from "effect"
 import type { StreamDefinition } from "../../services/StreamDefinition.ts"
-import { Streams } from "../../services/Streams.ts"
 import { byKeyTopicOf, deadLettersOf, stateTopicOf } from "../../services/Topics.ts"
 import { expectedWindows } from "../process/expectedWindows.ts"
-import { temporaryFolder } from "../support/dataFolder.ts"
-import { built, run } from "../support/program.ts"
 import { committed } from "./kafkaPlace.ts"
-import { type Click, clicks, createState, forgotten, minutes, record, text } from "./kafkaProcessors.ts"
-import { create, logOn, remove, streamsOf, temporaryTopic } from "./kafkaTopic.ts"
+import { type Click, clicks, minutes, record, text } from "./kafkaProcessors.ts"
+import { kafkaProject } from "./kafkaProject.ts"
 
 const partitions = 3
 const outOfOrder = 5_000
@@ -34,8 +25,6 @@ export const PerMinute = Processor.window("${name}_minute", {
   to: Minutes, emit: (visitor, w, s) => ({ visitor, minute: w.start, ids: s.ids })
 })
 `
-
-const brokers = process.env.FLOE_KAFKA_BROKERS
 
 export interface Logged {
   readonly record: string
@@ -70,7 +59,6 @@ const expectedOf = (log: ReadonlyArray<Logged>) => {
 }
 
 export const byKeyProject = Effect.gen(function* () {
-  const cwd = yield* temporaryFolder
   const name = `bykey_${randomUUID().slice(0, 8)}`
   const processor = `${name}_minute`
   const byKey = byKeyTopicOf(processor)
@@ -82,36 +70,22 @@ export const byKeyProject = Effect.gen(function* () {
     ...(writer === undefined ? {} : { writer })
   })
   const input = stream("clicks", clicks, null)
-  const definitions = [
-    input,
-    stream("minutes", minutes, "visitor", processor),
-    stream("minute_late", clicks, null, processor)
-  ]
-  const topics = [
-    [input.name, partitions],
-    [byKey, partitions],
-    [`${name}_minutes`, 1],
-    [`${name}_minute_late`, 1],
-    [deadLettersOf(`${name}_minutes`), 1]
-  ] as const
-  for (const [topic, count] of topics) {
-    yield* Effect.acquireRelease(create(topic, count), () => Effect.ignore(remove(topic)))
-  }
-  for (const [topic, count] of [
-    [stateTopicOf(byKey), 1],
-    [stateTopicOf(processor), partitions]
-  ] as const) {
-    yield* Effect.acquireRelease(createState(topic, count), () => Effect.ignore(remove(topic)))
-  }
-  yield* Effect.acquireRelease(
-    Effect.gen(function* () {
-      const { record } = yield* Streams
-      for (const one of definitions) yield* record(firstVersion(one, Date.now()))
-    }).pipe(Effect.provide(StreamsLayer.layer)),
-    () => Effect.ignore(Effect.provide(forgotten(definitions), Cluster.layer))
-  )
-  writeFileSync(join(cwd, "floe.streams.ts"), module(name))
-  const log = logOn(yield* temporaryTopic(), {}, streamsOf(firstVersion(input, 0)))
+  const project = yield* kafkaProject({
+    module: module(name),
+    streams: [input, stream("minutes", minutes, "visitor", processor), stream("minute_late", clicks, null, processor)],
+    topics: [
+      [input.name, partitions],
+      [byKey, partitions],
+      [`${name}_minutes`, 1],
+      [`${name}_minute_late`, 1],
+      [deadLettersOf(`${name}_minutes`), 1]
+    ],
+    states: [
+      [stateTopicOf(byKey), 1],
+      [stateTopicOf(processor), partitions]
+    ],
+    batch: 500
+  })
   const all = (topic: string, count = partitions) =>
     Effect.forEach(
       Array.from({ length: count }, (_, partition) => partition),
@@ -119,25 +93,9 @@ export const byKeyProject = Effect.gen(function* () {
     )
 
   return {
+    ...project,
     name,
-    start: run(
-      process.execPath,
-      [built("processor")],
-      {
-        FLOE_PROFILE: "distributed",
-        FLOE_WEATHER_HOURLY: "false",
-        ...(brokers === undefined ? {} : { FLOE_KAFKA_BROKERS: brokers })
-      },
-      { cwd }
-    ),
-    /** Appends clicks as the server does. */
-    append: (clicks: ReadonlyArray<Click>) =>
-      Effect.gen(function* () {
-        const { append } = yield* EventLog
-        for (let at = 0; at < clicks.length; at += 500) {
-          yield* append({ stream: input.name, schemaVersion: 1, records: clicks.slice(at, at + 500).map(record) })
-        }
-      }).pipe(Effect.provide(Layer.fresh(log)), Effect.orDie),
+    append: (clicks: ReadonlyArray<Click>) => project.append(clicks.map(record)),
     input: all(input.name),
     byKey: all(byKey),
     /** The rows and late events, and those that the partitions of the topic by key demand; each by that partition. */

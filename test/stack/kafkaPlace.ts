@@ -12,6 +12,7 @@ import * as TransactionalProducer from "../../layers/process/kafka/Transactional
 import type { Progress, Tick } from "../../layers/process/Store.ts"
 import type { AppliedStream } from "../../services/StreamDefinition.ts"
 import { deadLettersOf, stateTopicOf } from "../../services/Topics.ts"
+import { byKeyAndStart } from "../process/randomProcessor.ts"
 import { Crash, type Place } from "../process/randomRun.ts"
 import { create, remove } from "./kafkaTopic.ts"
 
@@ -26,18 +27,18 @@ export const committed = Effect.fnUntraced(function* (topic: string, partition =
   return messages
 }, Effect.scoped)
 
-const logged = Effect.fnUntraced(function* (topic: string) {
-  return (yield* committed(topic)).map(({ timestamp, value }) => ({
+export const logged = Effect.fnUntraced(function* (topic: string, partition = 0) {
+  return (yield* committed(topic, partition)).map(({ timestamp, value }) => ({
     record: String(value),
     acceptedAt: timestamp ?? Number.NaN
   }))
 })
 
-const stateOf = Effect.fnUntraced(function* (topic: string) {
+export const stateOf = Effect.fnUntraced(function* (topic: string, partition = 0) {
   const states = new Map<string, StateRow>()
   const ticks: Array<Tick> = []
   let progress: Progress = { next: 0, watermark: Number.NEGATIVE_INFINITY }
-  for (const message of yield* committed(topic)) {
+  for (const message of yield* committed(topic, partition)) {
     const record = stateRecordOf(message)
     if (record?._tag === "Window") states.set(String(message.key), record.row)
     if (record?._tag === "Closed") states.delete(String(message.key))
@@ -46,9 +47,7 @@ const stateOf = Effect.fnUntraced(function* (topic: string) {
       progress = { next: record.progress.next, watermark: record.progress.watermark ?? Number.NEGATIVE_INFINITY }
     }
   }
-  const inOrder = (a: StateRow, b: StateRow) =>
-    Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)) || a.start - b.start
-  return { states: [...states.values()].sort(inOrder), ticks, progress }
+  return { states: [...states.values()].sort(byKeyAndStart), ticks, progress }
 })
 
 const named = (stream: AppliedStream, name: string): KafkaStore.OutputTopic => ({

@@ -16,6 +16,7 @@ import { ProcessorEvolution } from "../../services/ProcessorEvolution.ts"
 import { Streams } from "../../services/Streams.ts"
 import { byKeyTopicOf, stateTopicOf, Topics } from "../../services/Topics.ts"
 import { clicksFrom, expectedOf, kafkaProject } from "./kafkaProcessors.ts"
+import { kill } from "./kafkaProject.ts"
 import { create, remove } from "./kafkaTopic.ts"
 
 const definitionOf = (name: string, from: string, to: string): ProcessorDefinition => ({
@@ -166,7 +167,7 @@ describe("a processor on Kafka", () => {
           )
           assert.deepStrictEqual(after.rows, whole.rows)
 
-          project.kill(program)
+          kill(program)
           const stopped = yield* reports
             .find(minute.name)
             .pipe(Effect.repeat({ until: ({ state }) => state !== "running", schedule: polling }))

@@ -11,6 +11,7 @@ import type { Program } from "../support/program.ts"
 import * as Broker from "./kafkaBroker.ts"
 import { kafkaPlace } from "./kafkaPlace.ts"
 import { clicksFrom, expectedOf, kafkaProject } from "./kafkaProcessors.ts"
+import { childOf, kill } from "./kafkaProject.ts"
 
 const given = process.env.FLOE_SEED
 const wanted = Number(process.env.FLOE_SEEDS)
@@ -55,7 +56,7 @@ it.live(
   "a processor on a processor gives the same rows once, although both are killed again and again, and their state is compacted",
   () =>
     Effect.gen(function* () {
-      const { append, firstOfState, kill, outputs, start } = yield* kafkaProject()
+      const { append, firstOfState, outputs, start } = yield* kafkaProject()
       const rounds = 4
       const part = 20_000
       const all = clicksFrom(0, rounds * part)
@@ -89,7 +90,7 @@ it.live(
   "of two copies one works and the other waits; a zombie writes nothing, and waits when it wakes",
   () =>
     Effect.gen(function* () {
-      const { append, childOf, kill, outputs, start } = yield* kafkaProject()
+      const { append, outputs, start } = yield* kafkaProject()
       const part = 10_000
       const clicks = (round: number) => clicksFrom(round * part, part)
       const upTo = (rounds: number) => expectedOf(clicksFrom(0, rounds * part))

@@ -73,7 +73,7 @@ const forgotten = (versions: ReadonlyArray<AppliedStream>) =>
   }).pipe(Effect.scoped, Effect.ignore, Effect.provide(Cluster.layer))
 
 /** As `floe streams apply` records them; until the scope closes. */
-export const applied = (versions: ReadonlyArray<AppliedStream>) =>
+const applied = (versions: ReadonlyArray<AppliedStream>) =>
   Effect.acquireRelease(
     Effect.gen(function* () {
       const { record } = yield* Streams

@@ -14,11 +14,10 @@ import { streamsTopic } from "../../services/Topics.ts"
 import { expectedWindows } from "../process/expectedWindows.ts"
 import { floe } from "../support/program.ts"
 import { clicksFrom, expectedOf, kafkaProject } from "./kafkaProcessors.ts"
+import { environment } from "./kafkaProject.ts"
 import { written } from "./kafkaTopic.ts"
 
 const decodeProcessors = Schema.decodeUnknownSync(Schema.Struct({ processors: Schema.Array(ProcessorDefinition) }))
-const brokers = process.env.FLOE_KAFKA_BROKERS
-const env = { FLOE_PROFILE: "distributed", ...(brokers === undefined ? {} : { FLOE_KAFKA_BROKERS: brokers }) }
 
 /** As `floe streams apply` records them; forgotten when the scope closes. */
 const recorded = Effect.fnUntraced(function* (cwd: string) {
@@ -44,7 +43,7 @@ it.live(
     Effect.gen(function* () {
       const { append, cwd, messages, name, outputs, start } = yield* kafkaProject()
       const succeeds = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {
-        const { code, err, out } = yield* floe(["processor", ...args, "--json"], env, { cwd })
+        const { code, err, out } = yield* floe(["processor", ...args, "--json"], environment, { cwd })
         assert.strictEqual(code, 0, `${args.join(" ")}: ${out}${err}`)
         return JSON.parse(out)
       })
@@ -57,7 +56,7 @@ it.live(
 
       yield* recorded(cwd)
       assert.match(
-        (yield* floe(["processor", "test", `${name}_minute`, "--from-log"], env, { cwd })).err,
+        (yield* floe(["processor", "test", `${name}_minute`, "--from-log"], environment, { cwd })).err,
         /has not begun; start it first/
       )
       yield* start
@@ -154,7 +153,7 @@ it.live(
         until: ({ rows }) => rows.length >= expected.length
       }).pipe(Effect.timeout("60 seconds"))
       const floeJson = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {
-        return JSON.parse((yield* floe(["processor", ...args, "--json"], env, { cwd })).out)
+        return JSON.parse((yield* floe(["processor", ...args, "--json"], environment, { cwd })).out)
       })
       const [rows] = (yield* floeJson("test", `${name}_minute`, "--from-log")).streams
       assert.deepInclude(rows, { same: expected.length, added: 0, removed: 0, firstAt: null })

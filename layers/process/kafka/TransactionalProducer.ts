@@ -6,9 +6,9 @@
 import type { Header } from "@confluentinc/kafka-javascript"
 import { Effect } from "effect"
 import { Cluster } from "../../log/kafka/Cluster.ts"
-import { ask } from "../../log/kafka/client.ts"
+import { ask, codeOf } from "../../log/kafka/client.ts"
 import type { KafkaFailure, Reason } from "../../log/kafka/failures.ts"
-import { reasonOfLine } from "../../log/kafka/failures.ts"
+import { codes, reasonOfLine } from "../../log/kafka/failures.ts"
 
 /** Milliseconds. The broker aborts what a dead worker left open after this, if no other worker does so sooner. */
 const transactionTimeout = 60_000
@@ -32,6 +32,8 @@ export interface TransactionalProducer {
     timestamp: number,
     headers?: ReadonlyArray<Header>
   ) => void
+  /** Runs what produces messages of the open transaction, and aborts it if that throws. Fails with what was thrown, or a KafkaFailure. */
+  readonly within: (run: () => void) => Effect.Effect<void, unknown>
   /** Durable when it returns. */
   readonly commit: Effect.Effect<void, KafkaFailure>
   /** So that readers need not wait for the broker to do it. Ignores failures. */
@@ -66,6 +68,8 @@ export const connect = Effect.fnUntraced(function* (transactionalId: string, top
   // Without a listener an error event would end the process; each call reports its own failure.
   client.on("event.error", () => {})
   const call = (run: Parameters<typeof ask<void>>[0]) => Effect.mapError(ask<void>(run), failed)
+  const abort = call((answer) => client.abortTransaction(abortTimeout, answer))
+  const failureOf = (cause: unknown) => (codeOf(cause) === undefined ? cause : failed(cause))
 
   yield* Effect.acquireRelease(
     Effect.mapError(
@@ -81,8 +85,16 @@ export const connect = Effect.fnUntraced(function* (transactionalId: string, top
     begin: call((answer) => client.beginTransaction(answer)),
     produce: (topic, partition, value, key, timestamp, headers) =>
       client.produce(topic, partition, value, key, timestamp, undefined, headers),
+    within: (run) =>
+      Effect.catch(Effect.try({ try: run, catch: (cause) => cause }), (cause) =>
+        Effect.matchEffect(abort, {
+          onSuccess: () => Effect.fail(failureOf(cause)),
+          // `produce` only says that there was a fatal error; the end of the transaction says which.
+          onFailure: (ended) => Effect.fail(codeOf(cause) === codes.fatal ? ended : failureOf(cause))
+        })
+      ),
     commit: call((answer) => client.commitTransaction(callTimeout, answer)),
-    abort: Effect.ignore(call((answer) => client.abortTransaction(abortTimeout, answer)))
+    abort: Effect.ignore(abort)
   }
   return producer
 })

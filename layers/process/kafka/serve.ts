@@ -1,8 +1,6 @@
 /** The work of one partition of a state topic, for as long as it is not fenced: each batch is one transaction. */
 import { Clock, Effect } from "effect"
 import { stateTopicOf } from "../../../services/Topics.ts"
-import { Cluster } from "../../log/kafka/Cluster.ts"
-import { codeOf } from "../../log/kafka/client.ts"
 import { monotonicMillisUnsafe } from "../../runtime/elapsed.ts"
 import type { Beat } from "../Beat.ts"
 import { restore } from "./restore.ts"
@@ -48,7 +46,6 @@ export const serve = Effect.fnUntraced(function* (
   { closeWhenIdle, name, open, partition }: Assignment,
   { beat, id, index, isDraining, onCommit, onReady }: Watched
 ) {
-  const cluster = yield* Cluster
   const clock = yield* Clock.Clock
   const now = () => monotonicMillisUnsafe(clock)
   const stateTopic = stateTopicOf(name)
@@ -62,9 +59,7 @@ export const serve = Effect.fnUntraced(function* (
     producer.produce(stateTopic, partition, heartbeatValue(id, beats++), heartbeatKey, clock.currentTimeMillisUnsafe())
     beatAt = now()
   }
-  const failure = (cause: unknown) => (codeOf(cause) === undefined ? cause : cluster.failure(cause, stateTopic))
-  const within = (run: () => void) =>
-    Effect.try({ try: run, catch: failure }).pipe(Effect.onError(() => producer.abort))
+  const { within } = producer
   const transaction = (run: () => void) => Effect.andThen(producer.begin, Effect.andThen(within(run), producer.commit))
   const pulse = Effect.suspend(() => (isBeatDue() ? transaction(heartbeat) : Effect.void))
 

@@ -4,65 +4,11 @@ import { Effect, Fiber, Schedule, Stream } from "effect"
 import { Cluster } from "../../layers/log/kafka/Cluster.ts"
 import * as DeadLettersLayer from "../../layers/log/kafka/DeadLetters.ts"
 import { DeadLetters } from "../../services/DeadLetters.ts"
-import type { Program } from "../support/program.ts"
+import { count, poll, printed, requireCopy, working } from "./byKeyCopy.ts"
 import { byKeyProject } from "./kafkaByKey.ts"
 import { clicksFrom, record } from "./kafkaProcessors.ts"
 import { childOf, kill } from "./kafkaProject.ts"
 import { randomByKey } from "./randomByKey.ts"
-
-const poll = <A, E, R>(look: Effect.Effect<A, E, R>, until: (value: A) => boolean) => {
-  const found: Effect.Effect<A, E, R> = Effect.retry(look, { schedule: Schedule.spaced("200 millis"), times: 50 })
-  return Effect.repeat(found, { schedule: Schedule.spaced("50 millis"), until }).pipe(Effect.timeout("60 seconds"))
-}
-
-const printed = (program: Program, line: RegExp, times: number) =>
-  Effect.promise(() => program.until((output) => (output.match(line) ?? []).length >= times)).pipe(
-    Effect.timeoutOrElse({
-      duration: "60 seconds",
-      orElse: () => Effect.die(new Error(`It has not printed ${line} ${times} times:\n${program.output()}`))
-    })
-  )
-
-const working = (program: Program, times: number) => printed(program, / (?:works|goes on)\./g, times)
-
-type Project = Effect.Success<typeof byKeyProject>
-type Outputs = Effect.Success<Project["outputs"]>
-
-const count = (logs: ReadonlyArray<ReadonlyArray<unknown>>) => logs.reduce((sum, log) => sum + log.length, 0)
-const sizeOf = (outputs: Outputs["expected"]) =>
-  outputs.reduce((sum, { late, rows }) => sum + rows.length + late.length, 0)
-const isWhole = ({ actual, expected }: Outputs) =>
-  actual.reduce((sum, { late = [], rows = [] }) => sum + rows.length + late.length, 0) >= sizeOf(expected)
-
-/** Every event is there once, a key in one partition, and the events of an input partition in their order. */
-const requireCopy = Effect.fnUntraced(function* ({ byKey, input, outputs }: Project, events: number) {
-  const logs = yield* poll(byKey, (found) => count(found) >= events)
-  const inputs = yield* input
-  assert.strictEqual(count(inputs), events)
-  const timed = (all: typeof logs) => all.flat().map(({ acceptedAt, record }) => `${acceptedAt} ${record}`)
-  assert.deepStrictEqual(timed(logs).sort(), timed(inputs).sort())
-  const places = new Map<string, Set<number>>()
-  for (const [partition, log] of logs.entries()) {
-    for (const { key, record } of log) {
-      assert.strictEqual(key, JSON.parse(record).visitor)
-      places.set(key, (places.get(key) ?? new Set()).add(partition))
-    }
-    for (const one of inputs) {
-      const own = new Set(one.map(({ record }) => record))
-      const kept = new Set(log.map(({ record }) => record))
-      assert.deepStrictEqual(
-        log.map(({ record }) => record).filter((record) => own.has(record)),
-        one.map(({ record }) => record).filter((record) => kept.has(record))
-      )
-    }
-  }
-  assert.isTrue([...places.values()].every(({ size }) => size === 1))
-  assert.isAbove(inputs.filter(({ length }) => length > 0).length, 1)
-  assert.isAbove(logs.filter(({ length }) => length > 0).length, 1)
-  const { actual, expected } = yield* poll(outputs, isWhole)
-  assert.deepStrictEqual(actual, expected)
-  assert.isAbove(sizeOf(expected), 100)
-})
 
 const given = process.env.FLOE_SEED
 const wanted = Number(process.env.FLOE_SEEDS)
@@ -100,7 +46,7 @@ it.live(
   "gives each row once, although it is killed again and again, and its states are compacted",
   () =>
     Effect.gen(function* () {
-      const project = yield* byKeyProject
+      const project = yield* byKeyProject()
       const part = 4_000
       for (let round = 0; round < 2; round++) {
         const program = yield* project.start
@@ -121,7 +67,7 @@ it.live(
   "of two copies one works; a zombie writes nothing; events after a long pause keep the order of their acceptance",
   () =>
     Effect.gen(function* () {
-      const project = yield* byKeyProject
+      const project = yield* byKeyProject()
       const part = 4_000
       // Hours of events are there before the first start.
       yield* project.append(clicksFrom(0, part))
@@ -150,7 +96,7 @@ it.live(
   "an event at which the key function throws becomes a dead letter of the output stream",
   () =>
     Effect.gen(function* () {
-      const project = yield* byKeyProject
+      const project = yield* byKeyProject()
       const bad = { id: "bad", visitor: "v1", at: 0, page: "broken" }
       yield* project.append([...clicksFrom(0, 600), bad])
       yield* project.start

@@ -1,19 +1,20 @@
 /** Streams, topics and a module of a test's own on the broker of FLOE_KAFKA_BROKERS; programs that run it. All of it is removed when the scope closes. */
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Schema } from "effect"
 import { firstVersion } from "../../layers/declaration/assignIds.ts"
 import { Cluster } from "../../layers/log/kafka/Cluster.ts"
 import * as Producer from "../../layers/log/kafka/Producer.ts"
 import * as StreamsLayer from "../../layers/log/kafka/Streams.ts"
 import { sendOne } from "../../layers/log/kafka/sendOne.ts"
-import { versionKey } from "../../layers/log/kafka/streamRecords.ts"
+import { processorKey, versionKey } from "../../layers/log/kafka/streamRecords.ts"
 import { EventLog } from "../../services/EventLog.ts"
+import { ProcessorDefinition } from "../../services/ProcessorDefinition.ts"
 import type { AppliedStream, StreamDefinition } from "../../services/StreamDefinition.ts"
 import { Streams } from "../../services/Streams.ts"
 import { streamsTopic } from "../../services/Topics.ts"
 import { temporaryFolder } from "../support/dataFolder.ts"
-import { built, type Program, run } from "../support/program.ts"
+import { built, floe, type Program, run } from "../support/program.ts"
 import { create, logOn, remove, streamsOf, temporaryTopic } from "./kafkaTopic.ts"
 
 const brokers = process.env.FLOE_KAFKA_BROKERS
@@ -66,21 +67,37 @@ export const topics = Effect.fnUntraced(function* (
   }
 })
 
-const forgotten = (versions: ReadonlyArray<AppliedStream>) =>
+const forgotten = (keys: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const producer = yield* Producer.connect(streamsTopic, () => {})
-    for (const one of versions) yield* sendOne(streamsTopic, producer, { key: versionKey(one), value: null })
-  }).pipe(Effect.scoped, Effect.ignore, Effect.provide(Cluster.layer))
+    for (const key of keys) yield* sendOne(streamsTopic, producer, { key, value: null })
+  }).pipe(Effect.scoped, Effect.ignore, Effect.provide(Cluster.layer), Effect.ignore)
 
 /** As `floe streams apply` records them; until the scope closes. */
-const applied = (versions: ReadonlyArray<AppliedStream>) =>
+export const applied = (versions: ReadonlyArray<AppliedStream>) =>
   Effect.acquireRelease(
     Effect.gen(function* () {
       const { record } = yield* Streams
       for (const one of versions) yield* record(one)
     }).pipe(Effect.provide(StreamsLayer.layer)),
-    () => Effect.ignore(forgotten(versions))
+    () => forgotten(versions.map(versionKey))
   )
+
+const decodeProcessors = Schema.decodeUnknownSync(Schema.Struct({ processors: Schema.Array(ProcessorDefinition) }))
+
+/** Records the processors of the module in a folder, as `floe streams apply` does; until the scope closes. */
+export const recorded = Effect.fnUntraced(function* (cwd: string) {
+  const { err, out } = yield* floe(["streams", "compile", "--output", "-"], {}, { cwd })
+  if (err !== "") throw new Error(err)
+  const { processors } = decodeProcessors(JSON.parse(out))
+  yield* Effect.acquireRelease(
+    Effect.gen(function* () {
+      const { recordProcessor } = yield* Streams
+      for (const one of processors) yield* recordProcessor(one)
+    }).pipe(Effect.provide(StreamsLayer.layer)),
+    () => forgotten(processors.map(processorKey))
+  )
+})
 
 interface Project {
   readonly module: string

@@ -2,40 +2,13 @@
 import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, it } from "@effect/vitest"
-import { Effect, Fiber, Schedule, Schema } from "effect"
+import { Effect, Fiber, Schedule } from "effect"
 import { Cluster } from "../../layers/log/kafka/Cluster.ts"
-import * as Producer from "../../layers/log/kafka/Producer.ts"
-import * as StreamsLayer from "../../layers/log/kafka/Streams.ts"
-import { sendOne } from "../../layers/log/kafka/sendOne.ts"
-import { processorKey } from "../../layers/log/kafka/streamRecords.ts"
-import { ProcessorDefinition } from "../../services/ProcessorDefinition.ts"
-import { Streams } from "../../services/Streams.ts"
-import { streamsTopic } from "../../services/Topics.ts"
 import { expectedWindows } from "../process/expectedWindows.ts"
 import { floe } from "../support/program.ts"
 import { clicksFrom, expectedOf, kafkaProject } from "./kafkaProcessors.ts"
-import { environment } from "./kafkaProject.ts"
+import { environment, recorded } from "./kafkaProject.ts"
 import { written } from "./kafkaTopic.ts"
-
-const decodeProcessors = Schema.decodeUnknownSync(Schema.Struct({ processors: Schema.Array(ProcessorDefinition) }))
-
-/** As `floe streams apply` records them; forgotten when the scope closes. */
-const recorded = Effect.fnUntraced(function* (cwd: string) {
-  const { err, out } = yield* floe(["streams", "compile", "--output", "-"], {}, { cwd })
-  assert.strictEqual(err, "")
-  const processors = decodeProcessors(JSON.parse(out)).processors
-  yield* Effect.forEach(processors, (one) =>
-    Effect.acquireRelease(
-      Effect.flatMap(Streams, ({ recordProcessor }) => recordProcessor(one)).pipe(Effect.provide(StreamsLayer.layer)),
-      () =>
-        Producer.connect(streamsTopic, () => {}).pipe(
-          Effect.flatMap((producer) => sendOne(streamsTopic, producer, { key: processorKey(one), value: null })),
-          Effect.scoped,
-          Effect.orDie
-        )
-    )
-  )
-})
 
 it.live(
   "gives the same rows while the processor works, names exactly what differs, and shows the state of the past",

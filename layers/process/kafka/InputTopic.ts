@@ -29,6 +29,8 @@ export interface Input {
   readonly next: Effect.Effect<ReadonlyArray<InputEvent>, KafkaFailure | LogUnavailable | LogCorrupt>
   /** Whether nothing more was there when the partition was read last. */
   readonly isAtEnd: () => boolean
+  /** Everything before this offset was read, also what is no event. */
+  readonly readUpTo: () => number
 }
 
 const inputEventOf = ({ acceptedAt, position, record, schemaVersion = 1 }: LoggedEvent<LogRecord>): InputEvent => ({
@@ -86,5 +88,9 @@ export const open = Effect.fnUntraced(function* ({ from, partition, stream, topi
     read = (messages.at(-1)?.offset ?? -1) + 1
     return events
   })
-  return { next, isAtEnd: () => (cursor.ended.get(partition) ?? -1) >= read } satisfies Input
+  return {
+    next,
+    isAtEnd: () => (cursor.ended.get(partition) ?? -1) >= read,
+    readUpTo: () => Math.max(read, cursor.ended.get(partition) ?? 0)
+  } satisfies Input
 })

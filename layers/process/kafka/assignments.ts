@@ -83,7 +83,8 @@ export const assignments = Effect.fnUntraced(function* (
       topic: read,
       topicId: idOf(read),
       output: outputTopic(output),
-      late: late === undefined ? undefined : outputTopic(late)
+      late: late === undefined ? undefined : outputTopic(late),
+      copied: isByKey ? { topic, partitions: count } : undefined
     }
     return {
       name,

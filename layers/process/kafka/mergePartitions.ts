@@ -7,6 +7,8 @@ import { monotonicMillisUnsafe } from "../../runtime/elapsed.ts"
 import type { InputEvent } from "../Runner.ts"
 import type { Input } from "./InputTopic.ts"
 
+export type Source = Pick<Input, "next" | "isAtEnd">
+
 export interface PlacedEvent extends InputEvent {
   readonly partition: number
 }
@@ -46,7 +48,7 @@ const headOf = (lane: Lane, now: number) => {
 }
 
 /** `inputs` are the partitions 0, 1, …; each is read ahead by a batch or two. The effect gives no events after half a second without any. */
-export const make = Effect.fnUntraced(function* (inputs: ReadonlyArray<Input>) {
+export const make = Effect.fnUntraced(function* (inputs: ReadonlyArray<Source>) {
   const clock = yield* Clock.Clock
   const arrived = yield* Queue.sliding<void>(1)
   let failure: Cause.Cause<Effect.Error<Input["next"]>> | undefined

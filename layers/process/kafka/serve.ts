@@ -100,7 +100,8 @@ export const serve = Effect.fnUntraced(function* (
       continue
     }
     const at = clock.currentTimeMillisUnsafe()
-    if (closeWhenIdle !== undefined && now() - lastEventAt >= closeWhenIdle && work.isDue(at)) {
+    const isIdle = closeWhenIdle !== undefined && now() - lastEventAt >= closeWhenIdle
+    if (isIdle && work.isDue(at) && (yield* work.isQuiet)) {
       yield* transaction(() => {
         beat.during(index, () => work.tick(at), partition)
         work.commit()

@@ -6,6 +6,7 @@ import type { Beat } from "../Beat.ts"
 import type { Bound } from "../bind.ts"
 import { requireKnownVersion } from "../inputVersion.ts"
 import * as Runner from "../Runner.ts"
+import * as CopyProgress from "./copyProgress.ts"
 import * as InputTopic from "./InputTopic.ts"
 import * as MergePartitions from "./mergePartitions.ts"
 import * as Rekey from "./rekey.ts"
@@ -34,6 +35,8 @@ interface Work {
   readonly tick: (at: number) => void
   /** Whether a tick of that time may close a window. */
   readonly isDue: (at: number) => boolean
+  /** Whether a pause here is one of the stream. */
+  readonly isQuiet: Effect.Effect<boolean, unknown>
 }
 
 /** Throws what stops the processor. */
@@ -59,11 +62,13 @@ export interface Processing {
   readonly topicId: string
   readonly output: Store.OutputTopic
   readonly late: Store.OutputTopic | undefined
+  /** If `topic` is the one by key: the one that is copied into it. */
+  readonly copied?: { readonly topic: string; readonly partitions: number } | undefined
 }
 
 /** Runs the processor over one partition. */
 export const processing =
-  ({ bound, late, output, partition, topic, topicId }: Processing): Open =>
+  ({ bound, copied, late, output, partition, topic, topicId }: Processing): Open =>
   ({ beat, produce, restored }) =>
     Effect.gen(function* () {
       const { definition } = bound
@@ -72,16 +77,20 @@ export const processing =
         return Runner.make(bound, store, { beat, partition })
       })
       const input = yield* InputTopic.open({ stream: definition.from, topic, partition, from: runner.next() })
+      const copy =
+        copied === undefined ? undefined : yield* CopyProgress.make(definition.name, copied.topic, copied.partitions)
       const requireVersions = versionsOf(bound)
       const add = (events: ReadonlyArray<Runner.InputEvent>) => () => {
         requireVersions(events)
         runner.add(events)
+        copy?.reset()
       }
       return {
         next: Effect.map(input.next, (events) => ({ events: events.length, add: add(events) })),
         commit: runner.commit,
         tick: runner.tick,
-        isDue: runner.isDue
+        isDue: runner.isDue,
+        isQuiet: copy === undefined ? Effect.succeed(true) : copy.isReached(partition, input.readUpTo)
       }
     })
 
@@ -113,6 +122,7 @@ export const rekeying =
         next: Effect.map(next, (events) => ({ events: events.length, add: add(events) })),
         commit: rekey.commit,
         tick: () => {},
-        isDue: () => false
+        isDue: () => false,
+        isQuiet: Effect.succeed(false)
       }
     })

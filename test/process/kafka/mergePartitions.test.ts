@@ -2,15 +2,14 @@ import { assert, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import * as fc from "fast-check"
-import type { Input } from "../../../layers/process/kafka/InputTopic.ts"
-import { make, type PlacedEvent } from "../../../layers/process/kafka/mergePartitions.ts"
+import { make, type PlacedEvent, type Source } from "../../../layers/process/kafka/mergePartitions.ts"
 import type { InputEvent } from "../../../layers/process/Runner.ts"
 
 const eventsAt = (times: ReadonlyArray<number>): ReadonlyArray<InputEvent> =>
   times.map((acceptedAt, offset) => ({ offset, record: `{"t":${acceptedAt}}`, acceptedAt, schemaVersion: 1 }))
 
 /** A partition that gives its events in batches, and is at its end with the last one. */
-const inputOf = (events: ReadonlyArray<InputEvent>, batch: number): Input => {
+const inputOf = (events: ReadonlyArray<InputEvent>, batch: number): Source => {
   let at = 0
   let isFirst = true
   return {
@@ -58,7 +57,7 @@ it.effect("an event that was just accepted waits for earlier ones of a partition
     const now = 3_600_000
     const early = eventsAt([now - 10])
     let given: ReadonlyArray<InputEvent> = []
-    const quiet: Input = {
+    const quiet: Source = {
       next: Effect.suspend(() => {
         const events = given
         given = []
@@ -81,7 +80,7 @@ it.effect("an event that was just accepted waits for earlier ones of a partition
 
 it.effect("fails as the reading of a partition does", () =>
   Effect.gen(function* () {
-    const broken: Input = { next: Effect.die("broken"), isAtEnd: () => false }
+    const broken: Source = { next: Effect.die("broken"), isAtEnd: () => false }
     const next = yield* make([inputOf(eventsAt([1]), 1), broken])
     const exit = yield* Effect.exit(next)
     assert.strictEqual(exit._tag, "Failure")

@@ -2,6 +2,7 @@
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { Cluster } from "../../layers/log/kafka/Cluster.ts"
+import { nightly } from "../support/nightly.ts"
 import { floe } from "../support/program.ts"
 import { count, isWhole, poll, requireCopy, working } from "./byKeyCopy.ts"
 import * as Broker from "./kafkaBroker.ts"
@@ -9,7 +10,7 @@ import { byKeyProject, type Logged, openWindows } from "./kafkaByKey.ts"
 import { clicksFrom } from "./kafkaProcessors.ts"
 import * as KafkaProject from "./kafkaProject.ts"
 
-it.live(
+it.live.runIf(nightly)(
   "goes on by itself after the broker is restarted in the middle of the copying",
   () =>
     Effect.gen(function* () {
@@ -52,7 +53,7 @@ it.live(
 )
 
 it.live(
-  "runs again over its topic by key, and shows the state of the past",
+  "shows the state of the past",
   () =>
     Effect.gen(function* () {
       const project = yield* byKeyProject()
@@ -67,9 +68,6 @@ it.live(
         assert.strictEqual(code, 0, `${args.join(" ")}: ${out}${err}`)
         return JSON.parse(out)
       })
-      const { streams } = yield* succeeds("test", project.processor, "--from-log")
-      for (const { added, firstAt, removed } of streams) assert.deepStrictEqual([added, removed, firstAt], [0, 0, null])
-
       const logs = yield* project.byKey
       const statesBefore = (isBefore: (event: Logged) => boolean, of = logs) =>
         of.flatMap((log) => {
@@ -84,8 +82,8 @@ it.live(
       const upTo = (event: Logged) => event.offset < offset
       assert.sameDeepMembers(byOffset, statesBefore(upTo))
       assert.isAbove(byOffset.length, 3)
-      const ofOne = yield* succeeds("at", project.processor, "--offset", String(offset), "--partition", "1")
-      assert.sameDeepMembers(ofOne, statesBefore(upTo, logs.slice(1, 2)))
+      const ofOne = succeeds("at", project.processor, "--offset", String(offset), "--partition", "1")
+      if (nightly) assert.sameDeepMembers(yield* ofOne, statesBefore(upTo, logs.slice(1, 2)))
       const time = new Date(acceptedAt).toISOString()
       const byTime = yield* succeeds("at", project.processor, "--time", time)
       assert.sameDeepMembers(

@@ -13,9 +13,9 @@ export const removeStreams = async (names: ReadonlyArray<string>) => {
   for (const name of names) {
     await fetch(`http://localhost:8083/connectors/iceberg-sink-${name}`, { method: "DELETE" })
     await trino(`DROP TABLE IF EXISTS iceberg.default.${name}`)
-    const topics = [name, `${name}-dlq`, `control-iceberg-${name}`].join("|")
-    await kafka(`kafka-topics ${broker} --delete --if-exists --topic '${topics}'`)
   }
+  const topics = names.flatMap((name) => [name, `${name}-dlq`, `control-iceberg-${name}`]).join("|")
+  await kafka(`kafka-topics ${broker} --delete --if-exists --topic '${topics}'`)
   const keys = names.flatMap((name) => [...versions, "pending"].map((key) => `${name}/${key}:NULL`)).join("\n")
   const properties = "--property parse.key=true --property key.separator=: --property null.marker=NULL"
   await kafka(`echo '${keys}' | kafka-console-producer ${broker} --topic floe-streams ${properties}`)

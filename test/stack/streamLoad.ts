@@ -1,4 +1,4 @@
-/** Typed events sent to three streams as a careful client sends them, and their tables read back through Trino's own command line. */
+/** Typed events sent to three streams as a careful client sends them, and their tables read back through Trino. */
 import { randomUUID } from "node:crypto"
 import type { Column, PartitionField } from "../../services/StreamDefinition.ts"
 import { server, trino, until } from "./weather.ts"

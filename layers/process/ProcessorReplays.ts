@@ -8,6 +8,7 @@ import { DataFolder } from "../../services/DataFolder.ts"
 import { EventLogReader, type LogCorrupt, type LogUnavailable, type Position } from "../../services/EventLog.ts"
 import type { ProcessorDefinition } from "../../services/ProcessorDefinition.ts"
 import { weather } from "../../services/TableReader.ts"
+import { messageOf } from "../runtime/sqliteReason.ts"
 import { type Compared, compareOutputs } from "./compareOutputs.ts"
 import type { StreamDifference } from "./RowComparison.ts"
 import { type OnReplayed, ReplayFailed, replayInProcess, temporaryPlace } from "./replayInProcess.ts"
@@ -19,6 +20,8 @@ export interface Rerun {
   readonly until: number
   /** Events of the input that the processor itself has not processed, so that there is nothing to compare. */
   readonly waiting: number
+  /** What has these offsets: the stream, or on Kafka the topic of its events by another key. */
+  readonly reads: string
   /** The same for each partition of what it reads. */
   readonly upTo: ReadonlyArray<Position>
   /** Its output and its late events. */
@@ -79,7 +82,7 @@ export class ProcessorReplays extends Context.Service<
           try: read,
           catch: (cause) =>
             new ReplayFailed({
-              reason: `The file of the processor ${name} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`
+              reason: `The file of the processor ${name} cannot be read: ${messageOf(cause)}`
             })
         })
       const known = Effect.fnUntraced(function* (name: string) {
@@ -124,7 +127,7 @@ export class ProcessorReplays extends Context.Service<
             })
             const end = (yield* boundsOf(definition.from))?.end ?? next
             const upTo = [{ partition: 0, offset: until }]
-            return { definition, until, upTo, waiting: Math.max(0, end - next), streams }
+            return { definition, until, reads: definition.from, upTo, waiting: Math.max(0, end - next), streams }
           },
           Effect.scoped,
           Effect.provide(services)

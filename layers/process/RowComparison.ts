@@ -26,6 +26,8 @@ export interface RowComparison {
   readonly begin: (sequences: ReadonlyArray<Iterator<string>>) => void
   /** A row of the log. False once too many rows differ. */
   readonly kept: (row: string) => boolean
+  /** A row of the log that is not compared. */
+  readonly passed: () => void
   readonly result: () => StreamDifference
 }
 
@@ -37,6 +39,8 @@ export const make = (stream: string, spare: ReadonlyMap<string, number> = new Ma
   let sequences: ReadonlyArray<Iterator<string>> = []
   let heads: Array<string | undefined> = []
   let rows = 0
+  /** With those that are not compared. */
+  let place = 0
   let firstAt: number | null = null
   let isCut = false
   /** Two sequences had the same row next, so that nobody knows which of them the log has. */
@@ -58,8 +62,8 @@ export const make = (stream: string, spare: ReadonlyMap<string, number> = new Ma
     for (; head !== undefined && (balances.get(head) ?? 0) < 0; head = next(index)) add(head, 1)
     heads[index] = head
   }
-  const differ = (at: number) => {
-    firstAt ??= at
+  const differ = () => {
+    firstAt ??= place
   }
   /** A row that the new run has, and the log does not have here. */
   const skip = () => {
@@ -81,7 +85,7 @@ export const make = (stream: string, spare: ReadonlyMap<string, number> = new Ma
   const finish = () => {
     for (let index = 0; index < heads.length && !isCut; index++) {
       for (; heads[index] !== undefined && !isCut; pull(index)) {
-        differ(rows)
+        differ()
         add(heads[index] ?? "", 1)
         isCut = balances.size > maxDifferent
       }
@@ -103,16 +107,20 @@ export const make = (stream: string, spare: ReadonlyMap<string, number> = new Ma
         isAmbiguous ||= heads.indexOf(row, at + 1) >= 0
         pull(at)
       } else if ((balances.get(row) ?? 0) > 0) {
-        differ(rows)
+        differ()
         add(row, -1)
       } else if (!takeSpare(row)) {
-        differ(rows)
+        differ()
         add(row, -1)
         skip()
       }
       rows++
+      place++
       isCut ||= balances.size > maxDifferent
       return !isCut
+    },
+    passed: () => {
+      place++
     },
     result: () => {
       finish()

@@ -11,12 +11,13 @@ export interface Compared {
   readonly end: number
 }
 
-/** Accepted from `from` on and before `before`: milliseconds since 1970. */
+/** Compares only what was accepted from `from` on and before `before`: milliseconds since 1970. */
 export interface Range {
   readonly from: number
   readonly before: number
 }
 
+/** Undefined in place of each row outside the range. */
 const rowsOf = function* ({ folder, end }: Compared, name: string, stream: string, { before, from }: Range) {
   if (end === 0) return
   const file = LogFile.open(processorFolder(folder, name))
@@ -27,7 +28,7 @@ const rowsOf = function* ({ folder, end }: Compared, name: string, stream: strin
       if (events.length === 0) return
       next += events.length
       for (const { acceptedAt, record } of events) {
-        if (acceptedAt >= from && acceptedAt < before) yield String(record)
+        yield acceptedAt >= from && acceptedAt < before ? String(record) : undefined
       }
     }
   } finally {
@@ -44,7 +45,10 @@ export const compareOutputs = (
   range: Range
 ): RowComparison.StreamDifference => {
   const comparison = RowComparison.make(stream)
-  comparison.begin([rowsOf(again, processor, stream, range)])
-  for (const row of rowsOf(kept, processor, stream, range)) if (!comparison.kept(row)) break
+  comparison.begin([rowsOf(again, processor, stream, range).filter((row) => row !== undefined)])
+  for (const row of rowsOf(kept, processor, stream, range)) {
+    if (row === undefined) comparison.passed()
+    else if (!comparison.kept(row)) break
+  }
   return comparison.result()
 }

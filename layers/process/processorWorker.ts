@@ -11,6 +11,7 @@ import { leadToOurCopies } from "../declaration/moduleHooks.ts"
 import * as Streams from "../log/sqlite/Streams.ts"
 import * as ConsoleLogger from "../runtime/ConsoleLogger.ts"
 import { placesIn } from "../runtime/DataFolder.ts"
+import { messageOf } from "../runtime/sqliteReason.ts"
 import { replay } from "./replay.ts"
 import { runProcessors } from "./runProcessors.ts"
 import { nothingToRun, type ReplayMessage, startAgain, WorkerOptions } from "./workerProtocol.ts"
@@ -80,7 +81,7 @@ const program = Effect.gen(function* () {
 }).pipe(
   Effect.provide(Streams.layer.pipe(Layer.provide(Layer.succeed(DataFolder, folder)))),
   Effect.catch((cause) => {
-    const message = cause instanceof Error ? cause.message : String(cause)
+    const message = messageOf(cause)
     if (options.replay === undefined) return Effect.as(Effect.logError(message), 1)
     tell({ _tag: "Failed", message })
     return Effect.succeed(1)

@@ -3,6 +3,7 @@ import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Clock, Effect } from "effect"
 import type { DataFolder } from "../../services/DataFolder.ts"
+import { messageOf } from "../runtime/sqliteReason.ts"
 import { inOrder } from "./inOrder.ts"
 import type { DeclaredProcessor } from "./openProcessor.ts"
 import { ProcessorStopped } from "./Runner.ts"
@@ -12,8 +13,6 @@ import { watch } from "./watch.ts"
 
 const pollInterval = "25 millis"
 const retryMillis = 1_000
-
-const messageOf = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause))
 
 interface RunOptions {
   readonly isDraining: () => boolean

@@ -21,6 +21,7 @@ import { NotBegun } from "../process/ProcessorReplays.ts"
 import * as Rebuilt from "../process/rebuilt.ts"
 import { replayInProcess } from "../process/replayInProcess.ts"
 import * as Files from "../runtime/files.ts"
+import { nearest } from "../runtime/nearest.ts"
 import { acquire } from "../runtime/ProcessLock.ts"
 import { readMetadata } from "../table/iceberg/MetadataFiles.ts"
 import * as RebuildMarker from "../table/iceberg/RebuildMarker.ts"
@@ -46,7 +47,12 @@ const dependents = Effect.fnUntraced(function* (name: string) {
   const declared = file === undefined ? [] : ((yield* Declaration.read(file)).processors ?? [])
   const all = [...(builtIn.processors ?? []), ...declared]
   const first = all.find((one) => one.name === name)
-  if (first === undefined) return yield* new Refused({ message: `The module does not declare the processor ${name}.` })
+  if (first === undefined) {
+    const names = all.map((one) => one.name)
+    const near = nearest(name, names)
+    const hint = near === undefined ? `it declares ${names.join(", ")}.` : `did you mean ${near}?`
+    return yield* new Refused({ message: `The module does not declare the processor ${name}; ${hint}` })
+  }
   const chosen = new Set([first])
   for (const one of chosen) {
     for (const other of all) if (streamsOf([one]).includes(other.from)) chosen.add(other)
@@ -174,7 +180,10 @@ const make = Effect.gen(function* () {
 
   const run = Effect.fn("ProcessorRebuild.run")(
     function* (name: string, discard: Discards, onProgress: OnProgress) {
-      if (!existsSync(folder.processors)) return yield* new NotBegun({ name })
+      if (!existsSync(folder.processors)) {
+        yield* dependents(name)
+        return yield* new NotBegun({ name })
+      }
       yield* acquire(join(folder.processors, "rebuild.lock"), "rebuild of a processor")
       const last = Rebuilt.readState(folder)
       // Its files were not in place yet, so it begins again.

@@ -87,6 +87,15 @@ it("notices another order in one sequence, and in several whose rows differ", ()
   )
 })
 
+it("counts the place of the first difference with the rows that are not compared", () => {
+  const comparison = RowComparison.make("s")
+  comparison.begin([["a", "b"].values()])
+  for (let i = 0; i < 3; i++) comparison.passed()
+  for (const row of ["a", "c"]) comparison.kept(row)
+  comparison.passed()
+  assert.deepInclude(comparison.result(), { same: 1, added: 1, removed: 1, firstAt: 4 })
+})
+
 it("remembers few rows when the log lacks one of many", () => {
   const count = 120_000
   const numbers = Array.from({ length: count }, (_, n) => n)

@@ -28,6 +28,12 @@ it.live(
       assert.strictEqual(doctor.code, 1)
       assert.match(doctor.out, /FAIL +processors +The processor per_minute stopped at sales\/0\/1: add throws no bad\./)
       assert.include(doctor.out.replaceAll(/\s+/g, " "), "floe processor test per_minute --from-log")
+      const misspelt = yield* floe("processor", "rebuild", "per_minutes")
+      assert.deepStrictEqual(
+        [misspelt.code, misspelt.err],
+        [1, "The module does not declare the processor per_minutes; did you mean per_minute?\n"]
+      )
+      assert.match((yield* floe("processor", "rebuild", "nope")).err, /it declares .*only_sales, per_minute\.\n$/)
     }),
   120_000
 )

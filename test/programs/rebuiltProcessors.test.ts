@@ -71,6 +71,7 @@ it.live(
         [0, "", "Rebuilt: per_minute. In place: default.per_minute.\n"]
       )
       assert.deepStrictEqual(yield* query(rows), twice)
+      const since = new Date().toISOString()
       // The program goes on from the new state, with the new code.
       assert.strictEqual((yield* post("/streams/clicks/events", [click("d", 131), click("d", 200)])).status, 200)
       const more = [
@@ -81,6 +82,9 @@ it.live(
       assert.deepStrictEqual(yield* poll(query(rows), (rows) => rows.length === 5), more)
       const again = yield* floe("audit", "--stream", "per_minute")
       assert.strictEqual(again.code, 0, again.out + again.err)
+      write(module())
+      const recent = yield* floe("processor", "test", "per_minute", "--from-log", "--from", since, "--json")
+      assert.deepInclude(JSON.parse(recent.out).streams[0], { same: 0, added: 2, removed: 2, firstAt: once.length })
       assert.notInclude(program.output(), "ERROR")
     }),
   120_000

@@ -15,7 +15,7 @@ const name = text("processor", ({ definition }: ProcessorReport) => definition.n
 const watermark = ({ watermark }: ProcessorReport) => (watermark === null ? null : time(watermark))
 
 const countedByOffsets =
-  "Rows, late events and dead letters are at most as many: Floe counts offsets, of which each transaction takes one too."
+  "The numbers of rows, late events and dead letters are upper bounds: Floe counts offsets, and every transaction takes one as well."
 
 const list = Command.make(
   "list",

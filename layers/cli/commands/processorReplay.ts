@@ -56,8 +56,8 @@ export const differenceText = ({ added, examples, firstAt, isCut, removed, same,
 }
 
 /** How far a processor ran again. */
-export const placesText = ({ definition: { from }, upTo }: Rerun) =>
-  upTo.map(({ offset, partition }) => `${from}/${partition}/${offset}`).join(", ")
+export const placesText = ({ reads, upTo }: Pick<Rerun, "reads" | "upTo">) =>
+  upTo.map(({ offset, partition }) => `${reads}/${partition}/${offset}`).join(", ")
 
 export const differs = ({ streams }: Pick<Rerun, "streams">) => streams.some(({ firstAt }) => firstAt !== null)
 

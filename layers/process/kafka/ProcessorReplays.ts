@@ -156,8 +156,9 @@ const make = Effect.gen(function* () {
         for (let next = start; next < end && goesOn; ) {
           const messages = yield* cursor.next
           for (const { offset, timestamp = 0, value } of messages) {
-            if (offset >= end || timestamp < from || timestamp >= before || !goesOn) continue
-            goesOn = comparison.kept(String(value))
+            if (offset >= end || !goesOn) continue
+            if (timestamp < from || timestamp >= before) comparison.passed()
+            else goesOn = comparison.kept(String(value))
           }
           next = Consumer.nextOffset(cursor, partition, next, messages)
         }
@@ -206,12 +207,12 @@ const make = Effect.gen(function* () {
           databases.map((one, partition) => ({ partition, offset: reachedIn(one, required) }))
         )
         const input = (yield* logs.of(definition.from).bounds).partitions
-        const partitions = readsByKey(definition, input.length)
-          ? yield* cluster.bounds(byKeyTopicOf(name), input.length, "read_committed")
-          : input
+        const isByKey = readsByKey(definition, input.length)
+        const reads = isByKey ? byKeyTopicOf(name) : definition.from
+        const partitions = isByKey ? yield* cluster.bounds(reads, input.length, "read_committed") : input
         const waiting = partitions.map(({ end, partition }) => Math.max(0, end - (now[partition]?.next ?? end)))
         const until = sum(upTo.map(({ offset }) => offset))
-        return { definition, until, upTo, waiting: sum(waiting), streams: compared }
+        return { definition, until, reads, upTo, waiting: sum(waiting), streams: compared }
       },
       Effect.scoped,
       onCluster,

@@ -10,6 +10,7 @@ import { stateTopicOf } from "../../../services/Topics.ts"
 import { Cluster } from "../../log/kafka/Cluster.ts"
 import { KafkaFailure } from "../../log/kafka/failures.ts"
 import * as StreamsLayer from "../../log/kafka/Streams.ts"
+import { messageOf } from "../../runtime/sqliteReason.ts"
 import type { Beat } from "../Beat.ts"
 import { inOrder } from "../inOrder.ts"
 import type { DeclaredProcessor } from "../openProcessor.ts"
@@ -23,8 +24,6 @@ import { isFenced } from "./TransactionalProducer.ts"
 const lookInterval = "500 millis"
 /** Milliseconds. */
 const longestSilence = 48_000
-
-const messageOf = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause))
 
 interface RunOptions {
   readonly isDraining: () => boolean

@@ -1,5 +1,7 @@
 /** What the benchmarks of processors run: hourly means, and the events that they read. */
 import { Schema } from "effect"
+import { firstVersion } from "../layers/declaration/assignIds.ts"
+import { compileStreams } from "../layers/declaration/compileStreams.ts"
 import { Column, type Processor, Stream } from "../streams/index.ts"
 
 export const Readings = Stream.make("readings", {
@@ -31,6 +33,32 @@ export const common = {
   to: Means,
   emit: (device: string, w: Processor.Span, s: State) => ({ device, hour: w.start, readings: s.n, mean: s.sum / s.n })
 } as const
+
+/** Its streams have names that end so, that nothing else is on their way. */
+export const compiledOf = (processor: Processor.Processor, suffix: string) => {
+  const compiled = compileStreams({ Readings, Means, processor })
+  if ("sentences" in compiled) throw new Error(compiled.sentences.join("\n"))
+  const [definition] = compiled.compiled.processors ?? []
+  const named = compiled.compiled.streams.map((stream) =>
+    firstVersion({ ...stream, name: `${stream.name}_${suffix}` }, 0)
+  )
+  const [late, output, input] = named
+  if (definition === undefined || late === undefined || output === undefined || input === undefined) {
+    throw new Error("a stream is missing")
+  }
+  return {
+    late,
+    output,
+    input,
+    definition: {
+      ...definition,
+      name: `bench_${suffix}`,
+      from: input.definition.name,
+      to: output.definition.name,
+      late: late.definition.name
+    }
+  }
+}
 
 const start = Date.UTC(2026, 10, 1)
 

@@ -4,8 +4,6 @@
  */
 import { randomUUID } from "node:crypto"
 import { Effect } from "effect"
-import { firstVersion } from "../layers/declaration/assignIds.ts"
-import { compileStreams } from "../layers/declaration/compileStreams.ts"
 import { Cluster } from "../layers/log/kafka/Cluster.ts"
 import * as MemoryStreams from "../layers/log/memory/Streams.ts"
 import { Beat } from "../layers/process/Beat.ts"
@@ -18,26 +16,12 @@ import { Streams } from "../services/Streams.ts"
 import { deadLettersOf, stateTopicOf } from "../services/Topics.ts"
 import { Processor, Window } from "../streams/index.ts"
 import { create, remove } from "../test/stack/kafkaTopic.ts"
-import { batchesOf, common, Means, Readings } from "./hourlyMeans.ts"
+import { batchesOf, common, compiledOf } from "./hourlyMeans.ts"
 import { rounded } from "./programs.ts"
 
 const count = Number(process.argv[3] ?? 500_000)
 /** So that nothing else is on the broker's way. */
 const suffix = randomUUID().slice(0, 8)
-
-const compiledOf = (processor: Processor.Processor) => {
-  const compiled = compileStreams({ Readings, Means, processor })
-  if ("sentences" in compiled) throw new Error(compiled.sentences.join("\n"))
-  const [definition] = compiled.compiled.processors ?? []
-  const named = compiled.compiled.streams.map((stream) =>
-    firstVersion({ ...stream, name: `${stream.name}_${suffix}` }, 0)
-  )
-  const [late, output, input] = named
-  if (definition === undefined || late === undefined || output === undefined || input === undefined) {
-    throw new Error("a stream is missing")
-  }
-  return { late, output, input, definition: { ...definition, name: `bench_${suffix}`, from: input.definition.name } }
-}
 
 const fill = Effect.fnUntraced(function* (topic: string, devices: number, step: number) {
   const producer = yield* TransactionalProducer.connect(`floe-bench-${suffix}`, topic)
@@ -50,7 +34,7 @@ const fill = Effect.fnUntraced(function* (topic: string, devices: number, step: 
 
 const measure = Effect.fnUntraced(function* (devices: number, step: number) {
   const processor = Processor.window("bench", { ...common, window: Window.tumbling("1 hour") })
-  const { definition, input, late, output } = compiledOf(processor)
+  const { definition, input, late, output } = compiledOf(processor, suffix)
   const topic = input.definition.name
   const state = stateTopicOf(definition.name)
   for (const one of [topic, output.definition.name, late.definition.name, state, deadLettersOf(definition.to)]) {

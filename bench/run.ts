@@ -13,7 +13,7 @@ const alone = [
   "rebuild"
 ]
 /** These need the stack of compose.yaml. */
-const names = [...alone, "kafka", "visible", "processors-kafka"]
+const names = [...alone, "kafka", "visible", "processors-kafka", "processors-by-key"]
 
 const wanted = process.argv[2]
 if (wanted !== undefined && !names.some((name) => name === wanted)) {

@@ -23,16 +23,20 @@ it.live(
     Effect.gen(function* () {
       let crashes = 0
       let windows = 0
-      for (const seed of seeds) {
-        const { actual, crashed, expected } = yield* kafkaPlace.pipe(
-          Effect.flatMap((place) => Effect.promise(() => randomRun(seed, place))),
-          Effect.scoped,
-          Effect.tapDefect(() => Effect.logError(`FLOE_SEED=${seed} runs it alone`))
-        )
-        assert.deepStrictEqual(actual, expected, `FLOE_SEED=${seed} runs it alone`)
-        crashes += crashed
-        windows += expected.rows.length
-      }
+      yield* Effect.forEach(
+        seeds,
+        Effect.fnUntraced(function* (seed) {
+          const { actual, crashed, expected } = yield* kafkaPlace.pipe(
+            Effect.flatMap((place) => Effect.promise(() => randomRun(seed, place))),
+            Effect.scoped,
+            Effect.tapDefect(() => Effect.logError(`FLOE_SEED=${seed} runs it alone`))
+          )
+          assert.deepStrictEqual(actual, expected, `FLOE_SEED=${seed} runs it alone`)
+          crashes += crashed
+          windows += expected.rows.length
+        }),
+        { concurrency: 4 }
+      )
       if (given !== undefined) return
       assert.isAbove(crashes, seeds.length)
       assert.isAbove(windows, 5 * seeds.length)
@@ -57,7 +61,7 @@ it.live(
   () =>
     Effect.gen(function* () {
       const { append, firstOfState, outputs, start } = yield* kafkaProject()
-      const rounds = 4
+      const rounds = 3
       const part = 20_000
       const all = clicksFrom(0, rounds * part)
       const expected = expectedOf(all)

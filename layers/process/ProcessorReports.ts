@@ -83,17 +83,9 @@ export class StateUnreadable extends Schema.TaggedError<StateUnreadable>()("Stat
   }
 }
 
-/** The report of one processor, among all of them. */
-export const named = Effect.fn("ProcessorReports.find")(function* <E>(
-  name: string,
-  all: Effect.Effect<ReadonlyArray<ProcessorReport>, E>
-) {
-  const reports = yield* all
-  const found = reports.find(({ definition }) => definition.name === name)
-  if (found !== undefined) return found
-  const names = reports.map(({ definition }) => definition.name)
-  return yield* new NoSuchProcessor({ name, nearest: nearest(name, names) ?? null })
-})
+/** That there is no processor of this name among these. */
+export const noSuch = (name: string, names: Iterable<string>) =>
+  new NoSuchProcessor({ name, nearest: nearest(name, [...names]) ?? null })
 
 export class ProcessorReports extends Context.Service<
   ProcessorReports,
@@ -137,41 +129,50 @@ export class ProcessorReports extends Context.Service<
 
       const stillState = (name: string) => (existsSync(pauseFile(folder, name)) ? "paused" : "not running")
 
-      const all = Effect.gen(function* () {
-        const { isAlive, processors } = yield* worker
-        const applied = yield* streams.all
-        const names = new Set(applied.flatMap(({ definition }) => definition.writer ?? []))
-        const reports: Array<ProcessorReport> = []
-        for (const name of [...names].sort()) {
-          const running = processors[name]
-          const kept = yield* Effect.try({
-            try: () => processorState(folder, name),
-            catch: (cause) => new StateUnreadable({ processor: name, cause })
-          })
-          const definition =
-            (isAlive ? running?.definition : kept?.definition) ?? kept?.definition ?? running?.definition
-          if (definition === undefined) continue
-          const next = kept?.next ?? 0
-          reports.push({
-            definition,
-            state: isAlive && running !== undefined ? running.state : stillState(name),
-            reason: (isAlive ? running?.reason : undefined) ?? null,
-            next,
-            lag: Math.max(0, (yield* endOf(definition.from)) - next),
-            watermark: kept?.watermark ?? null,
-            open: kept?.windows ?? 0,
-            rows: yield* endOf(definition.to),
-            late: definition.late === null ? 0 : yield* endOf(definition.late),
-            deadLetters: kept?.deadLetters ?? 0,
-            rate: isAlive ? (running?.rate ?? 0) : 0
-          })
-        }
-        return reports
+      const names = Effect.map(
+        streams.all,
+        (applied) => new Set(applied.flatMap(({ definition }) => definition.writer ?? []).sort())
+      )
+
+      /** Undefined if its program has never run. */
+      const reportOf = Effect.fnUntraced(function* (
+        name: string,
+        { isAlive, processors }: Effect.Success<typeof worker>
+      ) {
+        const running = processors[name]
+        const kept = yield* Effect.try({
+          try: () => processorState(folder, name),
+          catch: (cause) => new StateUnreadable({ processor: name, cause })
+        })
+        const definition = (isAlive ? running?.definition : kept?.definition) ?? kept?.definition ?? running?.definition
+        if (definition === undefined) return undefined
+        const next = kept?.next ?? 0
+        return {
+          definition,
+          state: isAlive && running !== undefined ? running.state : stillState(name),
+          reason: (isAlive ? running?.reason : undefined) ?? null,
+          next,
+          lag: Math.max(0, (yield* endOf(definition.from)) - next),
+          watermark: kept?.watermark ?? null,
+          open: kept?.windows ?? 0,
+          rows: yield* endOf(definition.to),
+          late: definition.late === null ? 0 : yield* endOf(definition.late),
+          deadLetters: kept?.deadLetters ?? 0,
+          rate: isAlive ? (running?.rate ?? 0) : 0
+        } satisfies ProcessorReport
       })
 
       return ProcessorReports.of({
-        all,
-        find: (name) => named(name, all)
+        all: Effect.gen(function* () {
+          const running = yield* worker
+          const reports = yield* Effect.forEach(yield* names, (name) => reportOf(name, running))
+          return reports.filter((report) => report !== undefined)
+        }),
+        find: Effect.fn("ProcessorReports.find")(function* (name) {
+          const known = yield* names
+          const report = known.has(name) ? yield* reportOf(name, yield* worker) : undefined
+          return report ?? (yield* noSuch(name, known))
+        })
       })
     })
   )

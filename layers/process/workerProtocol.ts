@@ -21,6 +21,8 @@ export const ReplayRequest = Schema.Struct({
     Schema.Array(
       Schema.Struct({
         partition: Schema.Int,
+        /** Offset at which the processor has begun. */
+        first: Schema.Int,
         /** Rows of each are told apart. */
         stages: Schema.Array(Schema.Struct({ until: Schema.Int, ticks: Schema.Int }))
       })

@@ -6,9 +6,17 @@ import { Effect, Fiber, Schedule } from "effect"
 import { Cluster } from "../../layers/log/kafka/Cluster.ts"
 import { expectedWindows } from "../process/expectedWindows.ts"
 import { floe } from "../support/program.ts"
+import { docker } from "./docker.ts"
 import { clicksFrom, expectedOf, kafkaProject } from "./kafkaProcessors.ts"
 import { environment, recorded } from "./kafkaProject.ts"
 import { written } from "./kafkaTopic.ts"
+
+/** As the retention of the topic does. */
+const deletedBefore = (topic: string, offset: number) => {
+  const cut = JSON.stringify({ partitions: [{ topic, partition: 0, offset }], version: 1 })
+  const command = `echo '${cut}' > /tmp/${topic} && kafka-delete-records --bootstrap-server localhost:9092 --offset-json-file /tmp/${topic} && rm /tmp/${topic}`
+  return docker("exec", "kafka", "bash", "-c", command)
+}
 
 it.live(
   "gives the same rows while the processor works, names exactly what differs, and shows the state of the past",
@@ -108,6 +116,31 @@ it.live(
       )
     }).pipe(Effect.provide(Cluster.layer)),
   180_000
+)
+
+it.live(
+  "begins with the first event that is left of its input, and runs again from there until that has expired",
+  () =>
+    Effect.gen(function* () {
+      const { append, cwd, name, outputs, start } = yield* kafkaProject()
+      yield* recorded(cwd)
+      const all = clicksFrom(0, 3_000)
+      yield* append(all)
+      yield* Effect.promise(() => deletedBefore(`${name}_clicks`, 1_000))
+      yield* start
+      const expected = expectedOf(all.slice(1_000))
+      yield* Effect.repeat(outputs, {
+        schedule: Schedule.spaced("50 millis"),
+        until: ({ rows, sales }) => rows.length >= expected.rows.length && sales.length >= expected.sales.length
+      }).pipe(Effect.timeout("60 seconds"))
+      assert.deepStrictEqual(yield* outputs, expected)
+      const test = floe(["processor", "test", `${name}_only`, "--from-log", "--json"], environment, { cwd })
+      const [sales] = JSON.parse((yield* test).out).streams
+      assert.deepInclude(sales, { same: expected.sales.length, added: 0, removed: 0, firstAt: null })
+      yield* Effect.promise(() => deletedBefore(`${name}_clicks`, 1_500))
+      assert.include((yield* test).err, "begins at offset 1500: earlier events have expired or were deleted")
+    }).pipe(Effect.provide(Cluster.layer)),
+  120_000
 )
 
 it.live(

@@ -48,6 +48,12 @@ const weatherEventsOf = (message: Message) => {
   return [inputEventOf({ ...event, record: { city, temperature, ts } })]
 }
 
+/** Offsets of the first events that the partitions of a topic still have: a new processor begins there. */
+export const startsOf = Effect.fnUntraced(function* (topic: string, partitions: number) {
+  const bounds = yield* (yield* Cluster).bounds(topic, partitions, "read_committed")
+  return bounds.map(({ start }) => start)
+})
+
 /** Until the scope closes. Fails with ProcessorStopped if the events are gone. */
 export const open = Effect.fnUntraced(function* ({ from, partition, stream, topic }: Place) {
   const cluster = yield* Cluster

@@ -27,6 +27,8 @@ const lookInterval = "100 millis"
 
 /** How far a partition is. */
 interface Reached {
+  /** Offset of its first event. */
+  readonly first: number
   /** Offset of the next event. */
   readonly next: number
   /** How many times windows were closed by the clock. */
@@ -83,14 +85,14 @@ const make = Effect.gen(function* () {
   const read = Effect.fnUntraced(function* (topic: string, known: ReadonlyArray<Reached>, ends: ReadonlyArray<number>) {
     const consumers = yield* Consumer.make(topic, "read_committed")
     return yield* Effect.forEach(known, (one, partition) => {
-      let { next, ticks } = one
+      let { first, next, ticks } = one
       const end = ends[partition] ?? one.end
       return Effect.map(
         scan(consumers, partition, one.end, end, (_, record) => {
-          if (record._tag === "Progress") next = record.progress.next
+          if (record._tag === "Progress") ({ first = 0, next } = record.progress)
           if (record._tag === "Tick") ticks = Math.max(ticks, record.n + 1)
         }),
-        (): Reached => ({ next, ticks, end })
+        (): Reached => ({ first, next, ticks, end })
       )
     })
   }, Effect.scoped)
@@ -102,7 +104,7 @@ const make = Effect.gen(function* () {
       return yield* new NotBegun({ name, start: "node dist/processor.js" })
     }
     const bounds = yield* cluster.bounds(topic, yield* partitionsOf(topic), "read_committed")
-    const begun = bounds.map(({ start }): Reached => ({ next: 0, ticks: 0, end: start }))
+    const begun = bounds.map(({ start }): Reached => ({ first: 0, next: 0, ticks: 0, end: start }))
     const now = yield* read(
       topic,
       begun,
@@ -192,6 +194,7 @@ const make = Effect.gen(function* () {
           until: null,
           partitions: now.map((one, partition) => ({
             partition,
+            first: (later[partition] ?? one).first,
             stages: [one, later[partition] ?? one].map(({ next, ticks }) => ({ until: next, ticks }))
           })),
           ...(Number.isFinite(before) ? { before } : {})
@@ -228,8 +231,8 @@ const make = Effect.gen(function* () {
             reason: `There is no partition ${wanted}: the processor ${name} reads ${now.length}.`
           })
         }
-        const chosen = now.flatMap(({ next, ticks }, partition) =>
-          wanted === undefined || wanted === partition ? [{ partition, next, ticks }] : []
+        const chosen = now.flatMap(({ first, next, ticks }, partition) =>
+          wanted === undefined || wanted === partition ? [{ partition, first, next, ticks }] : []
         )
         const folder = yield* temporaryRoot
         const of = sum(chosen.map(({ next }) => Math.min(next, until)))
@@ -237,7 +240,7 @@ const make = Effect.gen(function* () {
           names: [name],
           into: folder.processors,
           until: null,
-          partitions: chosen.map(({ partition, ticks }) => ({ partition, stages: [{ until, ticks }] })),
+          partitions: chosen.map(({ first, partition, ticks }) => ({ partition, first, stages: [{ until, ticks }] })),
           ...("time" in place ? { before: place.time } : {})
         }
         yield* replayInProcess(request, (_, events) => onProgress(events, of)).pipe(

@@ -8,7 +8,7 @@ import { readsByKey } from "../../declaration/keyRule.ts"
 import { Cluster } from "../../log/kafka/Cluster.ts"
 import * as Consumer from "../../log/kafka/Consumer.ts"
 import { unavailable } from "../../log/kafka/failures.ts"
-import { named, type ProcessorReport, ProcessorReports } from "../ProcessorReports.ts"
+import { noSuch, type ProcessorReport, ProcessorReports } from "../ProcessorReports.ts"
 import { stateSummary } from "./stateSummary.ts"
 
 /** A copy that works writes a heartbeat every second. */
@@ -96,10 +96,16 @@ const make = Effect.fnUntraced(function* (countsOpen: boolean) {
     Effect.mapError((error) => (error._tag === "KafkaFailure" ? unavailable("processors")(error) : error))
   )
 
-  const all = Effect.flatMap(streams.processors, (processors) =>
-    Effect.forEach(processors, (one) => Effect.provideService(reportOf(one), Cluster, cluster), { concurrency })
-  )
-  return ProcessorReports.of({ all, find: (name) => named(name, all) })
+  const report = (one: ProcessorDefinition) => Effect.provideService(reportOf(one), Cluster, cluster)
+  return ProcessorReports.of({
+    all: Effect.flatMap(streams.processors, (processors) => Effect.forEach(processors, report, { concurrency })),
+    find: Effect.fn("ProcessorReports.find")(function* (name) {
+      const processors = yield* streams.processors
+      const found = processors.find((one) => one.name === name)
+      const names = processors.map((one) => one.name)
+      return yield* found === undefined ? noSuch(name, names) : report(found)
+    })
+  })
 })
 
 /** `countsOpen`: whether open windows are counted, for which the topics of states are read as a whole. */

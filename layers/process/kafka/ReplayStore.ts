@@ -13,6 +13,8 @@ interface StoreOptions {
   readonly definition: ProcessorDefinition
   /** Of the input. */
   readonly partition: number
+  /** Offset of the first event. */
+  readonly first: number
   readonly output: OutputTopic
   readonly late: OutputTopic | undefined
 }
@@ -33,19 +35,19 @@ const tables = `
   CREATE TABLE reached (stage INTEGER PRIMARY KEY, next INTEGER NOT NULL) STRICT;`
 
 /** Throws errors of SQLite. */
-export const open = ({ definition, late, output, partition, path }: StoreOptions): ReplayStore => {
+export const open = ({ definition, first, late, output, partition, path }: StoreOptions): ReplayStore => {
   const database = new DatabaseSync(path)
   // After a failure it is thrown away.
   database.exec(`PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; ${tables}`)
   createTables(database)
   database
-    .prepare("INSERT INTO progress (id, next, watermark, definition) VALUES (0, 0, NULL, ?)")
-    .run(encodeDefinition(definition))
+    .prepare("INSERT INTO progress (id, next, watermark, definition) VALUES (0, ?, NULL, ?)")
+    .run(first, encodeDefinition(definition))
   const insert = database.prepare(
     "INSERT INTO rows (stream, place, n, stage, accepted_at, row) VALUES (?, ?, ?, ?, ?, ?)"
   )
   const reach = database.prepare("INSERT OR REPLACE INTO reached (stage, next) VALUES (?, ?)")
-  let progress: Progress = { next: 0, watermark: Number.NEGATIVE_INFINITY }
+  let progress: Progress = { next: first, watermark: Number.NEGATIVE_INFINITY }
   let stage = 0
   let n = 0
 

@@ -31,6 +31,8 @@ interface StoreOptions {
   readonly input: string
   readonly output: OutputTopic
   readonly late: OutputTopic | undefined
+  /** Offset at which a new processor begins. */
+  readonly start?: number
   readonly restored: Restored
   readonly produce: TransactionalProducer["produce"]
 }
@@ -64,6 +66,7 @@ export const make = ({
   partition,
   produce,
   restored,
+  start = 0,
   topic: read
 }: StoreOptions): Store => {
   const { name } = definition
@@ -78,7 +81,8 @@ export const make = ({
   const topic = stateTopicOf(name)
   const closing = database.prepare(`SELECT key, start FROM windows WHERE "end" = ?`)
   let { ticks } = restored
-  let progress: Progress = { next: known?.next ?? 0, watermark: known?.watermark ?? Number.NEGATIVE_INFINITY }
+  const first = known === undefined ? start : (known.first ?? 0)
+  let progress: Progress = { next: known?.next ?? first, watermark: known?.watermark ?? Number.NEGATIVE_INFINITY }
 
   const keep = (key: Buffer, value: Buffer | null) => produce(topic, partition, value, key, Date.now())
   const forget = (key: string, start: number) => keep(windowKey(key, start), null)
@@ -117,7 +121,10 @@ export const make = ({
     },
     commit: (now) => {
       const watermark = Number.isFinite(now.watermark) ? now.watermark : null
-      keep(progressKey, progressValue({ next: now.next, watermark, input, definition }))
+      keep(
+        progressKey,
+        progressValue({ next: now.next, ...(first === 0 ? {} : { first }), watermark, input, definition })
+      )
       database.exec("COMMIT")
       progress = now
     }

@@ -22,6 +22,8 @@ interface RekeyOptions {
   readonly topic: string
   readonly input: string
   readonly output: string
+  /** Offsets at which it begins. */
+  readonly starts: ReadonlyArray<number>
   readonly restored: Restored
   readonly produce: TransactionalProducer["produce"]
   readonly beat: Beat
@@ -30,7 +32,7 @@ interface RekeyOptions {
 /** Throws ProcessorStopped if what is there does not fit. */
 export const make = (
   bound: Bound,
-  { beat, input, output, partitions, produce, restored: { rekeyed }, topic }: RekeyOptions
+  { beat, input, output, partitions, produce, restored: { rekeyed }, starts, topic }: RekeyOptions
 ) => {
   const { definition } = bound
   const { from, name, to } = definition
@@ -44,7 +46,7 @@ export const make = (
       )
     }
   }
-  const next = Array.from({ length: partitions }, (_, partition) => rekeyed?.next[partition] ?? 0)
+  const next = Array.from({ length: partitions }, (_, partition) => (rekeyed?.next ?? starts)[partition] ?? 0)
 
   const step = ({ acceptedAt, offset, partition, record, schemaVersion }: PlacedEvent) => {
     try {

@@ -40,6 +40,8 @@ const ticksOf = Effect.fnUntraced(function* (topic: string, partition: number, c
 
 interface Options {
   readonly partition: number
+  /** Offset at which the processor has begun. */
+  readonly first: number
   readonly stages: NonNullable<ReplayRequest["partitions"]>[number]["stages"]
   readonly before: number | undefined
   readonly folder: string
@@ -49,7 +51,7 @@ interface Options {
 
 const ofPartition = Effect.fnUntraced(function* (
   { bound, late, output, topic }: Processing,
-  { beat, before, folder, onProgress, partition, stages }: Options
+  { beat, before, first, folder, onProgress, partition, stages }: Options
 ) {
   const { definition } = bound
   const cluster = yield* Cluster
@@ -59,11 +61,14 @@ const ofPartition = Effect.fnUntraced(function* (
   const last = firstAfter < 0 ? Number.POSITIVE_INFINITY : firstAfter
   const path = replayFile(folder, partition)
   const store = yield* Effect.acquireRelease(
-    Effect.try({ try: () => ReplayStore.open({ definition, path, partition, output, late }), catch: (cause) => cause }),
+    Effect.try({
+      try: () => ReplayStore.open({ definition, path, partition, first, output, late }),
+      catch: (cause) => cause
+    }),
     (store) => Effect.sync(() => store.close())
   )
   const runner = Runner.make(bound, store, { beat, partition })
-  const input = yield* InputTopic.open({ stream: definition.from, topic, partition, from: 0 })
+  const input = yield* InputTopic.open({ stream: definition.from, topic, partition, from: first })
   const version = bound.history.at(-1)?.version ?? 1
   const attempt = (run: () => void) => Effect.try({ try: run, catch: (cause) => cause })
 
@@ -121,7 +126,7 @@ const run = Effect.fnUntraced(function* (
   const beat = watch(into, [one.definition])
   let earlier = 0
   let reported = performance.now()
-  for (const { partition, stages } of partitions) {
+  for (const { first, partition, stages } of partitions) {
     const reads = found.map((other) => other.reads).find((other) => other?.partition === partition)
     if (reads === undefined) continue
     let reached = 0
@@ -131,7 +136,7 @@ const run = Effect.fnUntraced(function* (
       reported = performance.now()
       tell({ _tag: "Progress", processor: name, events: earlier + events })
     }
-    yield* Effect.scoped(ofPartition(reads, { partition, stages, before, folder: into, beat, onProgress }))
+    yield* Effect.scoped(ofPartition(reads, { partition, first, stages, before, folder: into, beat, onProgress }))
     earlier += reached
   }
 })

@@ -12,6 +12,8 @@ import type { StateRow } from "../core/Task.ts"
 const ProgressRecord = Schema.Struct({
   /** Offset of the next event of the input's partition. */
   next: Schema.Int,
+  /** Offset of the first event that it has read; 0 without it. */
+  first: Schema.optionalKey(Schema.Int),
   /** Milliseconds since 1970; null before the first event, and without windows. */
   watermark: Schema.NullOr(Schema.Int),
   /** The id of the input's topic; a recreated topic has another. */

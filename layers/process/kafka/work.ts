@@ -72,8 +72,20 @@ export const processing =
   ({ beat, produce, restored }) =>
     Effect.gen(function* () {
       const { definition } = bound
+      const starts = restored.progress === undefined ? yield* InputTopic.startsOf(topic, partition + 1) : []
+      const start = starts[partition] ?? 0
       const runner = yield* attempt(() => {
-        const store = Store.make({ definition, partition, topic, input: topicId, output, late, restored, produce })
+        const store = Store.make({
+          definition,
+          partition,
+          topic,
+          input: topicId,
+          output,
+          late,
+          start,
+          restored,
+          produce
+        })
         return Runner.make(bound, store, { beat, partition })
       })
       const input = yield* InputTopic.open({ stream: definition.from, topic, partition, from: runner.next() })
@@ -107,7 +119,8 @@ export const rekeying =
   (bound: Bound, { byKeyId, partitions, topic, topicId }: RekeyingOptions): Open =>
   ({ beat, produce, restored }) =>
     Effect.gen(function* () {
-      const options = { partitions, topic, input: topicId, output: byKeyId, restored, produce, beat }
+      const starts = restored.rekeyed === undefined ? yield* InputTopic.startsOf(topic, partitions) : []
+      const options = { partitions, topic, input: topicId, output: byKeyId, starts, restored, produce, beat }
       const rekey = yield* attempt(() => Rekey.make(bound, options))
       const inputs = yield* Effect.forEach(rekey.next, (from, partition) =>
         InputTopic.open({ stream: bound.definition.from, topic, partition, from })

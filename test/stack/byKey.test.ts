@@ -4,7 +4,7 @@ import { Effect, Fiber, Schedule, Stream } from "effect"
 import { Cluster } from "../../layers/log/kafka/Cluster.ts"
 import * as DeadLettersLayer from "../../layers/log/kafka/DeadLetters.ts"
 import { DeadLetters } from "../../services/DeadLetters.ts"
-import { count, poll, printed, requireCopy, working } from "./byKeyCopy.ts"
+import { count, during, poll, printed, requireCopy, working } from "./byKeyCopy.ts"
 import { byKeyProject } from "./kafkaByKey.ts"
 import { clicksFrom, record } from "./kafkaProcessors.ts"
 import { childOf, kill } from "./kafkaProject.ts"
@@ -53,7 +53,11 @@ it.live(
         yield* working(program, 4)
         const before = count(yield* project.byKey)
         const appended = yield* Effect.forkChild(project.append(clicksFrom(round * part, part)))
-        yield* poll(project.byKey, (logs) => count(logs) > before)
+        yield* during(
+          appended,
+          program,
+          poll(project.byKey, (logs) => count(logs) > before)
+        )
         kill(program)
         yield* Fiber.join(appended)
       }
@@ -79,7 +83,11 @@ it.live(
       assert.isAtMost(late, part / 13)
       const second = yield* project.start
       const appended = yield* Effect.forkChild(project.append(clicksFrom(part, part)))
-      yield* poll(project.byKey, (logs) => count(logs) > part)
+      yield* during(
+        appended,
+        first,
+        poll(project.byKey, (logs) => count(logs) > part)
+      )
       process.kill(childOf(first), "SIGSTOP")
       yield* working(second, 4)
       yield* Fiber.join(appended)

@@ -1,6 +1,6 @@
 /** What must hold of a topic by key, and of what is made from it. */
 import { assert } from "@effect/vitest"
-import { Effect, Schedule } from "effect"
+import { Effect, Fiber, Schedule } from "effect"
 import type { Program } from "../support/program.ts"
 import type { byKeyProject } from "./kafkaByKey.ts"
 
@@ -15,6 +15,12 @@ export const printed = (program: Program, line: RegExp, times: number) =>
       duration: "60 seconds",
       orElse: () => Effect.die(new Error(`It has not printed ${line} ${times} times:\n${program.output()}`))
     })
+  )
+
+/** What it prints is shown if the wait fails, or what runs beside it. */
+export const during = <A, E, R, E2>(beside: Fiber.Fiber<unknown, E2>, program: Program, wait: Effect.Effect<A, E, R>) =>
+  Effect.raceFirst(wait, Effect.andThen(Fiber.join(beside), Effect.never)).pipe(
+    Effect.tapCause(() => Effect.sync(() => console.log(program.output())))
   )
 
 export const working = (program: Program, times: number) => printed(program, / (?:works|goes on)\./g, times)

@@ -1,15 +1,14 @@
 /** Whether a topic by key has the events of the processor's input: as long as it has not, a pause in it is no pause of the stream. */
 import { Effect } from "effect"
-import { byKeyTopicOf, stateTopicOf } from "../../../services/Topics.ts"
+import { stateTopicOf } from "../../../services/Topics.ts"
 import { Cluster } from "../../log/kafka/Cluster.ts"
 import * as Consumer from "../../log/kafka/Consumer.ts"
 import * as LastEvents from "../../log/kafka/lastEvents.ts"
 import { stateSummary } from "./stateSummary.ts"
 
-/** `topic` is the input's, with as many partitions as the topic by key of `processor`. */
-export const make = Effect.fnUntraced(function* (processor: string, topic: string, partitions: number) {
+/** `topic` is the input's, with as many partitions as the topic by key. */
+export const make = Effect.fnUntraced(function* (byKey: string, topic: string, partitions: number) {
   const cluster = yield* Cluster
-  const byKey = byKeyTopicOf(processor)
   const stateTopic = stateTopicOf(byKey)
   const consumers = yield* Consumer.make(stateTopic, "read_committed")
   const toLastEvents = LastEvents.make(yield* Consumer.make(topic, "read_committed"))

@@ -89,8 +89,7 @@ export const processing =
         return Runner.make(bound, store, { beat, partition })
       })
       const input = yield* InputTopic.open({ stream: definition.from, topic, partition, from: runner.next() })
-      const copy =
-        copied === undefined ? undefined : yield* CopyProgress.make(definition.name, copied.topic, copied.partitions)
+      const copy = copied === undefined ? undefined : yield* CopyProgress.make(topic, copied.topic, copied.partitions)
       const requireVersions = versionsOf(bound)
       const add = (events: ReadonlyArray<Runner.InputEvent>) => () => {
         requireVersions(events)

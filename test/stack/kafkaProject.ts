@@ -24,6 +24,9 @@ export const environment = {
   ...(brokers === undefined ? {} : { FLOE_KAFKA_BROKERS: brokers })
 }
 
+/** A test machine that is busy is no reason to give up. */
+const patient = { FLOE_KAFKA_TIMEOUT: "30 seconds" }
+
 /** Compacted all the time, as a topic of a production is in the course of days. */
 const createState = (topic: string, partitions: number) =>
   Effect.flatMap(Cluster, (cluster) =>
@@ -137,6 +140,6 @@ export const kafkaProject = Effect.fnUntraced(function* ({
         for (let at = 0; at < records.length; at += batch) {
           yield* append({ stream: input.name, schemaVersion, records: records.slice(at, at + batch) })
         }
-      }).pipe(Effect.provide(Layer.fresh(logOn(weather, {}, streamsOf(first, ...later)))), Effect.orDie)
+      }).pipe(Effect.provide(Layer.fresh(logOn(weather, patient, streamsOf(first, ...later)))), Effect.orDie)
   }
 })

@@ -3,14 +3,21 @@
 /** Milliseconds that a function may take. */
 export const longestCall = 10_000
 
+/** Keeps which processor works, from which offset on, where that outlives this process; undefined for none. */
+export type Note = (working: { slot: number; partition: number; offset: number } | undefined) => void
+
+const none = -1
 const [slotAt, offsetAt, countAt, busyAt, partitionAt] = [0, 1, 2, 3, 4]
 
 export class Beat {
   readonly shared: SharedArrayBuffer
   readonly #cells: Float64Array
+  readonly #note: Note
+  #noted = none
 
-  constructor(shared = new SharedArrayBuffer(5 * Float64Array.BYTES_PER_ELEMENT)) {
+  constructor(shared = new SharedArrayBuffer(5 * Float64Array.BYTES_PER_ELEMENT), note: Note = () => {}) {
     this.shared = shared
+    this.#note = note
     this.#cells = new Float64Array(shared)
   }
 
@@ -31,6 +38,27 @@ export class Beat {
     if (partition !== undefined) this.#cells[partitionAt] = partition
     this.#cells[offsetAt] = offset
     this.step()
+    if (this.#noted !== this.#cells[slotAt]) this.#noteWorking()
+  }
+
+  /** Work for the processor with this index begins or goes on, whatever ends this process until `rests`. */
+  works(slot: number, partition = 0) {
+    this.#cells[slotAt] = slot
+    this.#cells[partitionAt] = partition
+    if (this.#noted !== slot) this.#noteWorking()
+  }
+
+  /** No processor is at work. */
+  rests() {
+    if (this.#noted === none) return
+    this.#noted = none
+    this.#note(undefined)
+  }
+
+  #noteWorking() {
+    const { offset, partition, slot } = this.read()
+    this.#noted = slot
+    this.#note({ slot, partition, offset })
   }
 
   step() {

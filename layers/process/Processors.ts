@@ -8,8 +8,10 @@ import { DataFolder } from "../../services/DataFolder.ts"
 import * as Settings from "../../services/Settings.ts"
 import * as Declaration from "../declaration/Declaration.ts"
 import * as Heartbeat from "../runtime/Heartbeat.ts"
+import { monotonicMillis } from "../runtime/elapsed.ts"
 import { acquire } from "../runtime/ProcessLock.ts"
-import { ended, start, takeHung } from "./workerProcess.ts"
+import { Suspects } from "./Suspects.ts"
+import { ended, start, takeCulprit, takeHung } from "./workerProcess.ts"
 import { nothingToRun, startAgain, type WorkerOptions } from "./workerProtocol.ts"
 
 /** A program has 5 seconds to end, and the sink commits after this. */
@@ -24,6 +26,7 @@ const run = Effect.fnUntraced(function* (
   alive: Effect.Effect<never>
 ) {
   let stopped: Record<string, string> = {}
+  const suspects = new Suspects()
   for (let pause = 1_000; ; pause = Math.min(longestPause, 2 * pause)) {
     const child = start({ ...options, stopped })
     const drain = Effect.andThen(
@@ -35,15 +38,23 @@ const run = Effect.fnUntraced(function* (
     const outcome = yield* Effect.onExit(done, () => Effect.sync(() => void child.kill("SIGKILL")))
     if (Option.isNone(outcome))
       return yield* Effect.logWarning("The processors did not finish in time; the next start goes on where they were.")
-    if (outcome.value === 0 || outcome.value === nothingToRun) return
-    if (outcome.value === startAgain) {
-      stopped = {}
-      continue
-    }
     const hung = takeHung(processors)
     if (hung !== undefined) {
       stopped = { ...stopped, [hung.processor]: hung.reason }
       yield* Effect.logError(hung.reason)
+      continue
+    }
+    const culprit = takeCulprit(processors, outcome.value)
+    if (culprit !== undefined) {
+      const { isStopped, sentence } = suspects.accuse(culprit, yield* monotonicMillis)
+      if (isStopped) stopped = { ...stopped, [culprit.processor]: sentence }
+      yield* isStopped ? Effect.logError(sentence) : Effect.logWarning(sentence)
+      pause = 500
+      continue
+    }
+    if (outcome.value === 0 || outcome.value === nothingToRun) return
+    if (outcome.value === startAgain) {
+      stopped = {}
       continue
     }
     yield* Effect.logWarning(
@@ -86,6 +97,7 @@ export const make = Effect.fnUntraced(function* ({ acquired, onKafka = false, re
   }
   yield* acquired
   takeHung(reports)
+  takeCulprit(reports, 0)
   const stopping = yield* Deferred.make<void>()
   const running = yield* run({ onKafka, root, withBuiltIn, file: module }, reports, stopping, alive).pipe(
     // A module without processors is no reason to be unhealthy.

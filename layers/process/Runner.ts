@@ -138,6 +138,7 @@ export const make = (
     },
     tick: (at) => {
       begin()
+      beat.event(next)
       tickedAt = at
       task.tick(at)
       tickedAt = undefined

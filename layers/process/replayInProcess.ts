@@ -5,7 +5,7 @@ import { join, resolve } from "node:path"
 import { Effect, Option, Schema } from "effect"
 import { DataFolder } from "../../services/DataFolder.ts"
 import * as Declaration from "../declaration/Declaration.ts"
-import { ended, start, takeHung } from "./workerProcess.ts"
+import { type Culprit, ended, start, takeCulprit, takeHung } from "./workerProcess.ts"
 import { ReplayMessage, type ReplayRequest } from "./workerProtocol.ts"
 
 /** A processor could not be run again. */
@@ -38,6 +38,11 @@ const moduleFile = Effect.gen(function* () {
   )
 )
 
+const culpritReason = (culprit: Culprit | undefined) =>
+  culprit === undefined
+    ? undefined
+    : `The processor ${culprit.processor} was at work, at ${culprit.at} or soon after, when its functions ended the process that ran it again ${culprit.how}. Correct it and try again.`
+
 export const replayInProcess = Effect.fn("Processors.replay")(function* (
   request: ReplayRequest,
   onProgress: OnReplayed
@@ -62,7 +67,7 @@ export const replayInProcess = Effect.fn("Processors.replay")(function* (
   )
   const outcome = yield* Effect.raceFirst(ended(child), reporting)
   if (outcome === 0) return
-  const reason = failure ?? takeHung(request.into)?.reason
+  const reason = failure ?? takeHung(request.into)?.reason ?? culpritReason(takeCulprit(request.into, outcome))
   return yield* new ReplayFailed({
     reason: reason ?? `The process that ran the processors again ended (${outcome}); its output names the reason.`
   })

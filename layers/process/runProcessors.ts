@@ -69,7 +69,10 @@ export const runProcessors = Effect.fnUntraced(function* (
       const worked = yield* Effect.try({ try: () => slot.work(), catch: (cause) => cause })
       if (failing.delete(slot)) yield* Effect.log(`The processor ${slot.name} goes on.`)
       return worked
-    }).pipe(Effect.catch((cause) => Effect.as(failed(slot, cause, now), false)))
+    }).pipe(
+      Effect.catch((cause) => Effect.as(failed(slot, cause, now), false)),
+      Effect.ensuring(Effect.sync(() => beat.rests()))
+    )
   })
 
   let reported = { at: 0, events: new Map<string, number>() }

@@ -1,10 +1,11 @@
-/** Starts the thread that ends this process when a function of a processor does not return. */
+/** Starts the thread that ends this process when a function of a processor does not return, or fills the memory. */
 import { findPackageJSON } from "node:module"
 import { dirname, join } from "node:path"
 import { Worker } from "node:worker_threads"
 import type { ProcessorDefinition } from "../../services/ProcessorDefinition.ts"
 import { Beat } from "./Beat.ts"
-import { hungFile } from "./workerProtocol.ts"
+import { noteIn } from "./note.ts"
+import { hungFile, memoryFile } from "./workerProtocol.ts"
 
 const root = dirname(findPackageJSON(import.meta.url) ?? import.meta.filename)
 /** A build bundles this file, so the thread's place is counted from the package. */
@@ -12,11 +13,12 @@ const thread = import.meta.filename.endsWith(".ts")
   ? join(import.meta.dirname, "watchThread.ts")
   : join(root, "dist", "streams", "watchThread.js")
 
-/** Of a process that runs these processors, in this order; the thread leaves its report in the folder. */
+/** Of a process that runs these processors, in this order; the thread leaves its report in the folder, and the beat notes there which one works. */
 export const watch = (folder: string, definitions: ReadonlyArray<ProcessorDefinition>) => {
-  const beat = new Beat()
   const inputs = definitions.map(({ from, name }) => ({ processor: name, from }))
-  const worker = new Worker(thread, { workerData: { shared: beat.shared, path: join(folder, hungFile), inputs } })
+  const beat = new Beat(undefined, noteIn(folder, inputs))
+  const files = { path: join(folder, hungFile), memoryPath: join(folder, memoryFile) }
+  const worker = new Worker(thread, { workerData: { shared: beat.shared, ...files, inputs } })
   worker.unref()
   return beat
 }

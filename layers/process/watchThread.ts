@@ -1,16 +1,20 @@
-/** A thread that ends its process when a function of a processor does not return: nothing else could run then. */
+/** A thread that ends its process when a function of a processor does not return, or fills the memory: nothing else could. */
 import { writeFileSync } from "node:fs"
 import { workerData } from "node:worker_threads"
 import { Schema } from "effect"
 import { Beat, longestCall } from "./Beat.ts"
-import { HungReport } from "./workerProtocol.ts"
+import { positionOf } from "./note.ts"
+import { HungReport, mostMemory, WorkingReport } from "./workerProtocol.ts"
 
 const everyMillis = 500
+/** A function can fill some hundred MiB in that time. */
+const memoryMillis = 50
 
-const { inputs, path, shared } = Schema.decodeUnknownSync(
+const { inputs, memoryPath, path, shared } = Schema.decodeUnknownSync(
   Schema.Struct({
     shared: Schema.declare((value): value is SharedArrayBuffer => value instanceof SharedArrayBuffer),
     path: Schema.String,
+    memoryPath: Schema.String,
     inputs: Schema.Array(Schema.Struct({ processor: Schema.String, from: Schema.String }))
   })
 )(workerData)
@@ -29,6 +33,19 @@ setInterval(() => {
   }
   if (++quiet * everyMillis < longestCall) return
   const { from = "", processor = "" } = inputs[slot] ?? {}
-  writeFileSync(path, Schema.encodeSync(HungReport)({ processor, at: `${from}/${partition}/${offset}` }))
+  writeFileSync(path, Schema.encodeSync(HungReport)({ processor, at: positionOf(from, partition, offset) }))
   process.kill(process.pid, "SIGKILL")
 }, everyMillis)
+
+// The heap is bounded by V8; buffers are beside it.
+setInterval(() => {
+  const memory = process.memoryUsage.rss()
+  if (memory <= mostMemory) return
+  const { offset, partition, slot } = beat.read()
+  const { from = "", processor = "" } = inputs[slot] ?? {}
+  writeFileSync(
+    memoryPath,
+    Schema.encodeSync(WorkingReport)({ processor, at: positionOf(from, partition, offset), memory })
+  )
+  process.kill(process.pid, "SIGKILL")
+}, memoryMillis)

@@ -1,6 +1,10 @@
 /** What the process that runs processors is given, and what it tells its parent. */
 import { Schema } from "effect"
 
+/** Megabytes of its heap. */
+export const heapMegabytes = 512
+/** Bytes of all its memory: the heap, and buffers of the functions, of SQLite and of Kafka's client beside it. */
+export const mostMemory = 800 * 1024 * 1024
 /** Its exit code if its module declares no processor. */
 export const nothingToRun = 78
 /** Its exit code if it has put rebuilt files in place, and must load the module again. */
@@ -60,3 +64,16 @@ export type ReplayMessage = typeof ReplayMessage.Type
 /** What a processor did when a function of it did not return: the thread beside it leaves this before it ends the process. */
 export const HungReport = Schema.fromJsonString(Schema.Struct({ processor: Schema.String, at: Schema.String }))
 export const hungFile = "hung.json"
+
+/** The processor that works, or that used more memory than there is: read by the parent when the process has ended. */
+export const WorkingReport = Schema.fromJsonString(
+  Schema.Struct({
+    processor: Schema.String,
+    /** The position of the event, or of the first one of its batch. */
+    at: Schema.String,
+    /** Bytes of memory that the process had, if that was too much. */
+    memory: Schema.optionalKey(Schema.Int)
+  })
+)
+export const workingFile = "working.json"
+export const memoryFile = "memory.json"

@@ -73,6 +73,12 @@ export const serve = Effect.fnUntraced(function* (
     beat.during(index, add, partition)
   }
 
+  const committing = () => {
+    beat.works(index, partition)
+    work.commit()
+    beat.rests()
+  }
+
   /** More of what the client has fetched already. */
   const addMore = Effect.fnUntraced(function* (first: number) {
     const started = now()
@@ -93,7 +99,7 @@ export const serve = Effect.fnUntraced(function* (
       yield* producer.begin
       yield* within(adding(add))
       const count = yield* addMore(events)
-      yield* within(work.commit)
+      yield* within(committing)
       yield* producer.commit
       lastEventAt = now()
       onCommit(count)
@@ -104,7 +110,7 @@ export const serve = Effect.fnUntraced(function* (
     if (isIdle && work.isDue(at) && (yield* work.isQuiet)) {
       yield* transaction(() => {
         beat.during(index, () => work.tick(at), partition)
-        work.commit()
+        committing()
       })
     } else yield* pulse
   }

@@ -5,6 +5,7 @@ import { Beat } from "./Beat.ts"
 import { type Bound, HandlerFault, type Incoming, type Output, StateFault, type Task, Unprocessable } from "./bind.ts"
 import { timeText } from "./core/eventTime.ts"
 import { defaultMaxKeys } from "./core/Task.ts"
+import { HeapGauge } from "./HeapGauge.ts"
 import type { Store } from "./Store.ts"
 
 /** The processor cannot go on: a function of it failed. `message` is a sentence. */
@@ -63,6 +64,7 @@ export const make = (
   const { definition } = bound
   const stops = definition.onError === "stop"
   let { next } = store.progress()
+  const heap = new HeapGauge()
   let isOpen = false
   let current: Incoming | undefined
   let tickedAt: number | undefined
@@ -134,6 +136,7 @@ export const make = (
         beat.event(event.offset)
         step(event)
         next = event.offset + 1
+        if (heap.isTight()) encoding(() => task.flush())
       }
     },
     tick: (at) => {

@@ -17,11 +17,11 @@ export class Suspects {
     const before = this.#last.get(processor)
     this.#last.set(processor, now)
     const isStopped = before !== undefined && now - before < remembered
-    const ended = `its functions ended the process that runs all processors ${how}`
+    const ended = `its functions ended the process that runs all processors (${how})`
     return {
       isStopped,
       sentence: isStopped
-        ? `The processor ${processor} stopped at ${at} or soon after: ${ended}, twice within 10 minutes. Correct it and start again.`
+        ? `The processor ${processor} stopped at ${at} or soon after: twice within 10 minutes ${ended}. Correct it and start again.`
         : `The processor ${processor} was at work, at ${at} or soon after, when ${ended}. All processors start again where they were; if it happens again, ${processor} is stopped.`
     }
   }

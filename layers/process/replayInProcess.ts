@@ -41,7 +41,7 @@ const moduleFile = Effect.gen(function* () {
 const culpritReason = (culprit: Culprit | undefined) =>
   culprit === undefined
     ? undefined
-    : `The processor ${culprit.processor} was at work, at ${culprit.at} or soon after, when its functions ended the process that ran it again ${culprit.how}. Correct it and try again.`
+    : `The processor ${culprit.processor} was at work, at ${culprit.at} or soon after, when its functions ended the process that ran it again (${culprit.how}). Correct it and try again.`
 
 export const replayInProcess = Effect.fn("Processors.replay")(function* (
   request: ReplayRequest,

@@ -75,10 +75,10 @@ export interface Culprit {
 const mebibytes = (bytes: number) => Math.round(bytes / 1024 / 1024)
 
 const howEnded = (outcome: number | NodeJS.Signals) => {
-  if (typeof outcome === "number") return `with the exit code ${outcome}`
+  if (typeof outcome === "number") return `exit code ${outcome}`
   return outcome === "SIGABRT"
-    ? `(SIGABRT: most often the ${heapMegabytes} MiB of its heap are full)`
-    : `(${outcome})`
+    ? `SIGABRT: most often the ${heapMegabytes} MiB of its heap are full`
+    : outcome
 }
 
 /** The processor that ended the process; undefined if none was at work, or the end came from outside. Forgets it. */
@@ -87,7 +87,7 @@ export const takeCulprit = (folder: string, outcome: number | NodeJS.Signals): C
   const tooMuch = takeReport(join(folder, memoryFile))
   if (tooMuch?.memory !== undefined) {
     const { at, memory, processor } = tooMuch
-    return { processor, at, how: `with ${mebibytes(memory)} MiB of memory; at most ${mebibytes(mostMemory)} are allowed` }
+    return { processor, at, how: `${mebibytes(memory)} MiB of memory; at most ${mebibytes(mostMemory)} are allowed` }
   }
   if (working === undefined || outcome === "SIGKILL") return undefined
   return { ...working, how: howEnded(outcome) }

@@ -1,5 +1,5 @@
 /** A state for each key, without windows. */
-import type { Out, StateCodec, States } from "./Task.ts"
+import { keptShare, maxStateLength, type Out, type StateCodec, type States } from "./Task.ts"
 
 export interface FoldPlan<E, S> {
   readonly key: (event: E) => string
@@ -14,6 +14,8 @@ interface Kept<S> {
   readonly key: string
   state: S | undefined
   isStored: boolean
+  /** Characters of its state as it is stored. */
+  length: number
   isDirty: boolean
 }
 
@@ -26,6 +28,8 @@ export class Fold<E, S> {
   readonly #maxKeys: number
   readonly #keys = new Map<string, Kept<S>>()
   #dirty: Array<Kept<S>> = []
+  /** Of the states in memory, as they are stored. */
+  #length = 0
   #isPartial = false
 
   constructor(plan: FoldPlan<E, S>, states: States, codec: StateCodec<S>, _out: Out<E, S>, maxKeys: number) {
@@ -36,7 +40,7 @@ export class Fold<E, S> {
   }
 
   restore() {
-    const { rows, isAll } = this.#states.some(this.#maxKeys)
+    const { rows, isAll } = this.#states.some(this.#maxKeys, maxStateLength)
     this.#isPartial = !isAll
     for (const { key, state } of rows) this.#keys.set(key, this.#stored(key, state))
   }
@@ -47,7 +51,7 @@ export class Fold<E, S> {
     const known = this.#keys.get(key) ?? this.#load(key)
     const state = add(known?.state ?? zero, event)
     changed(key, state, event)
-    const kept = known ?? { key, state, isStored: false, isDirty: false }
+    const kept = known ?? { key, state, isStored: false, length: 0, isDirty: false }
     kept.state = state
     if (known === undefined) this.#keys.set(key, kept)
     if (kept.isDirty) return
@@ -68,20 +72,33 @@ export class Fold<E, S> {
       kept.isDirty = false
       if (state === undefined) {
         if (isStored) this.#states.remove(key, 0)
-        this.#keys.delete(key)
+        this.#forget(kept)
       } else {
-        this.#states.put({ key, start: 0, end: 0, state: this.#codec.encode(state, key) }, isStored ? 0 : undefined)
+        const text = this.#codec.encode(state, key)
+        this.#states.put({ key, start: 0, end: 0, state: text }, isStored ? 0 : undefined)
         kept.isStored = true
+        this.#length += text.length - kept.length
+        kept.length = text.length
+        // A string that was concatenated takes its memory only once it is encoded, so the end would be too late.
+        if (this.#length > maxStateLength) {
+          this.#forget(kept)
+          this.#isPartial = true
+        }
       }
     }
     this.#dirty = []
-    if (this.#keys.size <= this.#maxKeys) return
-    const most = Math.floor(this.#maxKeys * 0.8)
-    for (const key of this.#keys.keys()) {
-      if (this.#keys.size <= most) break
-      this.#keys.delete(key)
+    if (this.#keys.size <= this.#maxKeys && this.#length <= maxStateLength) return
+    const most = Math.floor(this.#maxKeys * keptShare)
+    for (const kept of this.#keys.values()) {
+      if (this.#keys.size <= most && this.#length <= maxStateLength * keptShare) break
+      this.#forget(kept)
     }
     this.#isPartial = true
+  }
+
+  #forget({ key, length }: Kept<S>) {
+    this.#length -= length
+    this.#keys.delete(key)
   }
 
   get size() {
@@ -89,7 +106,8 @@ export class Fold<E, S> {
   }
 
   #stored(key: string, state: string): Kept<S> {
-    return { key, state: this.#codec.decode(state), isStored: true, isDirty: false }
+    this.#length += state.length
+    return { key, state: this.#codec.decode(state), isStored: true, length: state.length, isDirty: false }
   }
 
   #load(key: string) {

@@ -8,6 +8,8 @@ export class OpenWindow<S> {
   state: S
   /** The start under which it is stored; NaN if it is not. */
   stored: number
+  /** Characters of its state as it is stored. */
+  length = 0
   isDirty = false
   /** Closed, joined to another one, or no longer in memory. */
   isGone = false

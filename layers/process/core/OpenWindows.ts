@@ -2,7 +2,7 @@
 import { compareKeys } from "./compareKeys.ts"
 import { Deadlines } from "./Deadlines.ts"
 import { inOrder, OpenWindow } from "./OpenWindow.ts"
-import type { Out, StateCodec, StateRow, States } from "./Task.ts"
+import { keptShare, maxStateLength, type Out, type StateCodec, type StateRow, type States } from "./Task.ts"
 
 type Closed<S> = Out<never, S>["closed"]
 
@@ -15,6 +15,8 @@ export class OpenWindows<S> {
   readonly #keys = new Map<string, Array<OpenWindow<S>>>()
   #deadlines = new Deadlines<OpenWindow<S>>()
   #dirty: Array<OpenWindow<S>> = []
+  /** Of the states in memory, as they are stored. */
+  #length = 0
   /** Whether the store may have keys that are not in memory. */
   #isPartial = false
   /** No window that only the store has ends earlier. */
@@ -29,7 +31,7 @@ export class OpenWindows<S> {
 
   /** Goes on where a store was left. */
   restore() {
-    const { rows, isAll } = this.#states.some(this.#maxKeys)
+    const { rows, isAll } = this.#states.some(this.#maxKeys, maxStateLength)
     this.#isPartial = !isAll
     this.#storedNext = isAll ? Number.POSITIVE_INFINITY : this.#states.nextEnd()
     for (const row of rows) this.#keep(row)
@@ -86,22 +88,30 @@ export class OpenWindows<S> {
 
   /** Writes the changed windows to the store. */
   flush() {
+    let isOver = false
     for (const window of this.#dirty) {
       window.isDirty = false
       if (window.isGone) continue
       const { key, start, end, stored } = window
-      this.#states.put(
-        { key, start, end, state: this.#codec.encode(window.state, key) },
-        Number.isNaN(stored) ? undefined : stored
-      )
+      const state = this.#codec.encode(window.state, key)
+      this.#states.put({ key, start, end, state }, Number.isNaN(stored) ? undefined : stored)
+      this.#measure(window, state.length)
       window.stored = start
+      // A string that was concatenated takes its memory only once it is encoded, so the end would be too late.
+      if (this.#length > maxStateLength) isOver = this.#unload(key) || isOver
     }
     this.#dirty = []
-    if (this.#keys.size > this.#maxKeys) this.#evict()
+    if (isOver || this.#keys.size > this.#maxKeys || this.#length > maxStateLength) this.#evict()
+  }
+
+  #measure(window: OpenWindow<S>, length: number) {
+    this.#length += length - window.length
+    window.length = length
   }
 
   #keep({ key, start, end, state }: StateRow) {
     const window = new OpenWindow(key, start, end, this.#codec.decode(state), start)
+    this.#measure(window, state.length)
     const windows = this.#keys.get(key)
     if (windows === undefined) this.#keys.set(key, [window])
     else windows.push(window)
@@ -110,6 +120,7 @@ export class OpenWindows<S> {
 
   #drop(window: OpenWindow<S>) {
     window.isGone = true
+    this.#measure(window, 0)
     if (!Number.isNaN(window.stored)) this.#states.remove(window.key, window.stored)
   }
 
@@ -174,12 +185,20 @@ export class OpenWindows<S> {
     else windows.splice(windows.indexOf(window), 1)
   }
 
+  /** Takes a key out of memory, if the store has all its windows as they are. Deadlines remain: `#evict` must follow. */
+  #unload(key: string) {
+    const windows = this.#keys.get(key) ?? []
+    if (windows.some(({ isDirty }) => isDirty)) return false
+    for (const window of windows) this.#measure(window, 0)
+    return this.#keys.delete(key)
+  }
+
   /** The keys that have been in memory longest leave it. Nothing is dirty then. */
   #evict() {
-    const kept = Math.floor(this.#maxKeys * 0.8)
+    const most = Math.floor(this.#maxKeys * keptShare)
     for (const key of this.#keys.keys()) {
-      if (this.#keys.size <= kept) break
-      this.#keys.delete(key)
+      if (this.#keys.size <= most && this.#length <= maxStateLength * keptShare) break
+      this.#unload(key)
     }
     this.#isPartial = true
     this.#storedNext = this.#states.nextEnd()

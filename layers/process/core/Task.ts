@@ -17,8 +17,8 @@ export interface States {
   readonly remove: (key: string, start: number) => void
   /** The windows of a key by their start. */
   readonly load: (key: string) => ReadonlyArray<StateRow>
-  /** At most `limit` windows with all windows of their keys, and whether they are all there are. */
-  readonly some: (limit: number) => { readonly rows: ReadonlyArray<StateRow>; readonly isAll: boolean }
+  /** At most `limit` windows, of about `maxLength` characters, with all windows of their keys, and whether they are all there are. */
+  readonly some: (limit: number, maxLength: number) => { readonly rows: ReadonlyArray<StateRow>; readonly isAll: boolean }
   /** The earliest end of a stored window; Infinity if there is none. */
   readonly nextEnd: () => number
   /** The stored windows with this end, in the order of keys and starts. Only `row` and `late` are called meanwhile. */
@@ -42,3 +42,7 @@ export interface Out<E, S> {
 
 /** The most keys whose state is kept in memory between batches. */
 export const defaultMaxKeys = 100_000
+/** Characters of the JSON of the states that are kept so; as values they may take some times as much. */
+export const maxStateLength = 32 * 1024 * 1024
+/** What is kept when there was too much: a share of each limit. */
+export const keptShare = 0.8

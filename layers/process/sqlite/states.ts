@@ -27,12 +27,22 @@ export const statesIn = (database: DatabaseSync): States => {
     },
     remove: (key, start) => void remove.run(key, start),
     load: (key) => load.all(key).map((row) => decodeWindow(row)),
-    some: (limit) => {
-      const rows: ReadonlyArray<StateRow> = some.all(limit + 1).map((row) => decodeWindow(row))
-      const last = rows[limit]
+    some: (limit, maxLength) => {
+      const rows: Array<StateRow> = []
+      let length = 0
+      let last: StateRow | undefined
+      for (const each of some.iterate(limit + 1)) {
+        const row = decodeWindow(each)
+        rows.push(row)
+        length += row.state.length
+        if (rows.length <= limit && length <= maxLength) continue
+        last = row
+        break
+      }
       if (last === undefined) return { rows, isAll: true }
+      const { key: cut } = last
       // Of the last key there may be more.
-      return { rows: rows.filter(({ key }) => key !== last.key), isAll: false }
+      return { rows: rows.filter(({ key }) => key !== cut), isAll: false }
     },
     nextEnd: () => {
       const end = nextEnd.get()?.end

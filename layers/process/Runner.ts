@@ -4,7 +4,7 @@ import type { ProcessorDefinition } from "../../services/ProcessorDefinition.ts"
 import { Beat } from "./Beat.ts"
 import { type Bound, HandlerFault, type Incoming, type Output, StateFault, type Task, Unprocessable } from "./bind.ts"
 import { timeText } from "./core/eventTime.ts"
-import { defaultMaxKeys } from "./core/Task.ts"
+import { defaultRoom, type Room } from "./core/Task.ts"
 import { HeapGauge } from "./HeapGauge.ts"
 import type { Store } from "./Store.ts"
 
@@ -49,8 +49,7 @@ export interface Runner {
 }
 
 export interface RunnerOptions {
-  /** The most keys whose state stays in memory between batches. */
-  readonly maxKeys?: number
+  readonly room?: Room
   readonly beat?: Beat
   /** Of the input, for messages. */
   readonly partition?: number
@@ -59,7 +58,7 @@ export interface RunnerOptions {
 export const make = (
   bound: Bound,
   store: Store,
-  { beat = new Beat(), maxKeys = defaultMaxKeys, partition = 0 }: RunnerOptions = {}
+  { beat = new Beat(), room = defaultRoom, partition = 0 }: RunnerOptions = {}
 ): Runner => {
   const { definition } = bound
   const stops = definition.onError === "stop"
@@ -105,7 +104,7 @@ export const make = (
     }
   }
 
-  const task: Task = bound.task(store, output, maxKeys)
+  const task: Task = bound.task(store, output, room)
   task.restore(store.progress().watermark)
 
   const step = ({ acceptedAt, offset, record, schemaVersion }: InputEvent) => {

@@ -8,7 +8,7 @@ import { decoder, eventDecoder } from "./codec/decode.ts"
 import { DoesNotFit, rowEncoder, stateEncoder } from "./codec/encode.ts"
 import { firstTime, lastTime, millisOf, timeText } from "./core/eventTime.ts"
 import { Fold } from "./core/Fold.ts"
-import type { Out, StateCodec, States } from "./core/Task.ts"
+import type { Out, Room, StateCodec, States } from "./core/Task.ts"
 import { Windows } from "./core/Windows.ts"
 
 /** An event that is being processed. */
@@ -68,7 +68,7 @@ export interface Bound {
   readonly key: (event: Incoming) => string
   /** The rows of a closed window. */
   readonly emit: (key: string, start: number, end: number, state: unknown) => unknown
-  readonly task: (states: States, output: Output, maxKeys: number) => Task
+  readonly task: (states: States, output: Output, room: Room) => Task
 }
 
 /** Most characters of a key, and of one in a message. */
@@ -163,7 +163,7 @@ export const bind = (
 
   const { ahead, kind, lateness, outOfOrder, window } = definition
 
-  const windows = (states_: States, out: Output, maxKeys: number) => {
+  const windows = (states_: States, out: Output, room: Room) => {
     if (window === null) throw new Error(`the processor ${definition.name} has no window`)
     const [time, add] = [functionAt("time"), functionAt("add")]
     const merge = window.type === "session" ? functionAt("merge") : undefined
@@ -196,11 +196,11 @@ export const bind = (
       states_,
       states,
       out,
-      maxKeys
+      room
     )
   }
 
-  const fold = (states_: States, out: Output, maxKeys: number) => {
+  const fold = (states_: States, out: Output, room: Room) => {
     const [add, emit] = [functionAt("add"), functionAt("emit")]
     const changed = (key: string, state: unknown, event: Incoming) => out.rows(emit(key, state, event.value))
     return new Fold<Incoming, unknown>(
@@ -208,7 +208,7 @@ export const bind = (
       states_,
       states,
       out,
-      maxKeys
+      room
     )
   }
 
@@ -222,12 +222,12 @@ export const bind = (
     restore: () => {}
   })
 
-  const task: Bound["task"] = (states, out, maxKeys) => {
+  const task: Bound["task"] = (states, out, room) => {
     switch (kind) {
       case "window":
-        return windows(states, out, maxKeys)
+        return windows(states, out, room)
       case "fold":
-        return fold(states, out, maxKeys)
+        return fold(states, out, room)
       case "map": {
         const map = functionAt("map")
         return stateless(({ value }) => out.rows(map(value)))

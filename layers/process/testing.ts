@@ -15,6 +15,7 @@ import { type Bound, bind } from "./bind.ts"
 import { decoder } from "./codec/decode.ts"
 import { rowEncoder } from "./codec/encode.ts"
 import { lastTime, timeText } from "./core/eventTime.ts"
+import { defaultRoom } from "./core/Task.ts"
 import * as MemoryStore from "./memory/Store.ts"
 import { pure, pureOptions } from "./pureCalls.ts"
 import * as Runner from "./Runner.ts"
@@ -60,7 +61,7 @@ const run = (bound: Bound, input: ReadonlyArray<Runner.InputEvent>, restarts: bo
   }
   for (const event of input) {
     store = store.reopened()
-    const runner = Runner.make(bound, store, { maxKeys: 1 })
+    const runner = Runner.make(bound, store, { room: { ...defaultRoom, keys: 1 } })
     runner.add([event])
     runner.commit()
   }

@@ -76,9 +76,7 @@ const mebibytes = (bytes: number) => Math.round(bytes / 1024 / 1024)
 
 const howEnded = (outcome: number | NodeJS.Signals) => {
   if (typeof outcome === "number") return `exit code ${outcome}`
-  return outcome === "SIGABRT"
-    ? `SIGABRT: most often the ${heapMegabytes} MiB of its heap are full`
-    : outcome
+  return outcome === "SIGABRT" ? `SIGABRT: most often the ${heapMegabytes} MiB of its heap are full` : outcome
 }
 
 /** The processor that ended the process; undefined if none was at work, or the end came from outside. Forgets it. */

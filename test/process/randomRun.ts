@@ -90,7 +90,7 @@ export const randomRun = async (seed: number, place: Place) => {
   const ticksBefore = (index: number) =>
     ticks.filter(({ next }) => next === index).map(({ at }) => ({ id: "", key: "", at, isTick: true, acceptedAt: at }))
 
-  const maxKeys = oneOf(random, [1, 2, 4, 100_000])
+  const room = { keys: oneOf(random, [1, 2, 4, 100_000]), length: oneOf(random, [1, 30, 100, 1_000_000]) }
   const crashes = random() < 0.8 ? below(random, 12) : 0
   let runner: Runner.Runner | undefined
   let isOpen = false
@@ -108,7 +108,7 @@ export const randomRun = async (seed: number, place: Place) => {
     if (runner === undefined) {
       const store = await place.open(definition, output, late)
       isOpen = false
-      runner = Runner.make(bound, crashed < crashes ? crashing(store, random) : store, { maxKeys })
+      runner = Runner.make(bound, crashed < crashes ? crashing(store, random) : store, { room })
     }
     const next = runner.next()
     const tick = ticks[place.ticks()]

@@ -109,3 +109,65 @@ it.live(
     }),
   120_000
 )
+
+it.live(
+  "a processor that fills the heap twice is stopped and named, and the others go on, also those after it",
+  () =>
+    Effect.gen(function* () {
+      const { floe, post, query, start, write } = yield* project
+      const filling = `
+export const Copies = Stream.make("copies", { schema: Clicks.schema })
+export const Fills = Processor.filter("a_copy", { from: Clicks, to: Copies, keep: (c) => {
+  for (const kept = []; c.visitor === "bad"; ) kept.push(new Array(1_000_000).fill(0))
+  return true
+} })`
+      write(module() + filling)
+      const program = yield* start("standalone")
+      yield* Effect.promise(() => program.printed(/Floe runs at/))
+      const clicks = [click("a", 0), click("bad", 1), click("b", 66)]
+      assert.strictEqual((yield* post("/streams/clicks/events", clicks)).status, 200)
+      yield* Effect.promise(() =>
+        program.printed(/WARN The processor a_copy was at work, at clicks\/0\/0 or soon after/)
+      )
+      const stopped =
+        /The processor a_copy stopped at clicks\/0\/0 or soon after: twice within 10 minutes its functions ended the process that runs all processors \(.*\)\. Correct it and start again\./
+      yield* Effect.promise(() => program.printed(stopped))
+      const all = [
+        { visitor: "a", sales: 1 },
+        { visitor: "bad", sales: 1 }
+      ]
+      assert.deepStrictEqual(yield* poll(query(rows), (rows) => rows.length === 2), all)
+      const states = Effect.map(floe("processor", "status", "--json"), ({ out }) =>
+        JSON.parse(out).map(({ name, state }: { name: string; state: string }) => `${name} ${state}`)
+      )
+      const expected = ["a_copy stopped", "only_sales running", "per_minute running"]
+      yield* poll(states, (found) => JSON.stringify(found) === JSON.stringify(expected))
+      assert.match((yield* floe("doctor")).out.replaceAll(/\s+/g, " "), stopped)
+      const again = yield* floe("processor", "test", "a_copy", "--from-log")
+      assert.deepStrictEqual([again.code, again.err], [0, ""])
+      const rebuilt = yield* floe("processor", "at", "per_minute", "--offset", "1")
+      assert.strictEqual(rebuilt.code, 0, rebuilt.err)
+    }),
+  120_000
+)
+
+it.live(
+  "a function that ends the process does not end the processing",
+  () =>
+    Effect.gen(function* () {
+      const { post, query, start, write } = yield* project
+      write(module({ more: `key: (c) => c.visitor === "bad" ? process.exit(0) : c.visitor,` }))
+      const program = yield* start("standalone")
+      yield* Effect.promise(() => program.printed(/Floe runs at/))
+      assert.strictEqual((yield* post("/streams/clicks/events", [click("a", 0), click("bad", 1)])).status, 200)
+      yield* Effect.promise(() =>
+        program.printed(
+          /ERROR The processor per_minute stopped at sales\/0\/\d or soon after: twice .* \(exit code 0\)/
+        )
+      )
+      assert.strictEqual((yield* post("/streams/clicks/events", [click("c", 2)])).status, 200)
+      const counted = query("SELECT count(*)::INT AS n FROM sales")
+      assert.deepStrictEqual(yield* poll(counted, ([row]) => row?.n === 3), [{ n: 3 }])
+    }),
+  120_000
+)

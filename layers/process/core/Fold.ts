@@ -1,5 +1,5 @@
 /** A state for each key, without windows. */
-import { keptShare, maxStateLength, type Out, type StateCodec, type States } from "./Task.ts"
+import { keptShare, type Out, type Room, type StateCodec, type States } from "./Task.ts"
 
 export interface FoldPlan<E, S> {
   readonly key: (event: E) => string
@@ -25,22 +25,22 @@ export class Fold<E, S> {
   readonly #plan: FoldPlan<E, S>
   readonly #states: States
   readonly #codec: StateCodec<S>
-  readonly #maxKeys: number
+  readonly #room: Room
   readonly #keys = new Map<string, Kept<S>>()
   #dirty: Array<Kept<S>> = []
   /** Of the states in memory, as they are stored. */
   #length = 0
   #isPartial = false
 
-  constructor(plan: FoldPlan<E, S>, states: States, codec: StateCodec<S>, _out: Out<E, S>, maxKeys: number) {
+  constructor(plan: FoldPlan<E, S>, states: States, codec: StateCodec<S>, _out: Out<E, S>, room: Room) {
     this.#plan = plan
     this.#states = states
     this.#codec = codec
-    this.#maxKeys = maxKeys
+    this.#room = room
   }
 
   restore() {
-    const { rows, isAll } = this.#states.some(this.#maxKeys, maxStateLength)
+    const { rows, isAll } = this.#states.some(this.#room.keys, this.#room.length)
     this.#isPartial = !isAll
     for (const { key, state } of rows) this.#keys.set(key, this.#stored(key, state))
   }
@@ -67,7 +67,10 @@ export class Fold<E, S> {
   }
 
   flush() {
-    for (const kept of this.#dirty) {
+    // Taken one by one, so that the memory of those that are forgotten is free.
+    const dirty = this.#dirty.reverse()
+    this.#dirty = []
+    for (let kept = dirty.pop(); kept !== undefined; kept = dirty.pop()) {
       const { isStored, key, state } = kept
       kept.isDirty = false
       if (state === undefined) {
@@ -80,17 +83,16 @@ export class Fold<E, S> {
         this.#length += text.length - kept.length
         kept.length = text.length
         // A string that was concatenated takes its memory only once it is encoded, so the end would be too late.
-        if (this.#length > maxStateLength) {
+        if (this.#length > this.#room.length) {
           this.#forget(kept)
           this.#isPartial = true
         }
       }
     }
-    this.#dirty = []
-    if (this.#keys.size <= this.#maxKeys && this.#length <= maxStateLength) return
-    const most = Math.floor(this.#maxKeys * keptShare)
+    if (this.#keys.size <= this.#room.keys && this.#length <= this.#room.length) return
+    const most = Math.floor(this.#room.keys * keptShare)
     for (const kept of this.#keys.values()) {
-      if (this.#keys.size <= most && this.#length <= maxStateLength * keptShare) break
+      if (this.#keys.size <= most && this.#length <= this.#room.length * keptShare) break
       this.#forget(kept)
     }
     this.#isPartial = true

@@ -2,7 +2,7 @@
 import { compareKeys } from "./compareKeys.ts"
 import { Deadlines } from "./Deadlines.ts"
 import { inOrder, OpenWindow } from "./OpenWindow.ts"
-import { keptShare, maxStateLength, type Out, type StateCodec, type StateRow, type States } from "./Task.ts"
+import { keptShare, type Out, type Room, type StateCodec, type StateRow, type States } from "./Task.ts"
 
 type Closed<S> = Out<never, S>["closed"]
 
@@ -10,7 +10,7 @@ export class OpenWindows<S> {
   readonly #states: States
   readonly #codec: StateCodec<S>
   readonly #closed: Closed<S>
-  readonly #maxKeys: number
+  readonly #room: Room
   /** By key, those that were opened or loaded last at the end. Each key has all its windows, by start. */
   readonly #keys = new Map<string, Array<OpenWindow<S>>>()
   #deadlines = new Deadlines<OpenWindow<S>>()
@@ -22,16 +22,16 @@ export class OpenWindows<S> {
   /** No window that only the store has ends earlier. */
   #storedNext = Number.POSITIVE_INFINITY
 
-  constructor(states: States, codec: StateCodec<S>, closed: Closed<S>, maxKeys: number) {
+  constructor(states: States, codec: StateCodec<S>, closed: Closed<S>, room: Room) {
     this.#states = states
     this.#codec = codec
     this.#closed = closed
-    this.#maxKeys = maxKeys
+    this.#room = room
   }
 
   /** Goes on where a store was left. */
   restore() {
-    const { rows, isAll } = this.#states.some(this.#maxKeys, maxStateLength)
+    const { rows, isAll } = this.#states.some(this.#room.keys, this.#room.length)
     this.#isPartial = !isAll
     this.#storedNext = isAll ? Number.POSITIVE_INFINITY : this.#states.nextEnd()
     for (const row of rows) this.#keep(row)
@@ -88,8 +88,10 @@ export class OpenWindows<S> {
 
   /** Writes the changed windows to the store. */
   flush() {
-    let isOver = false
-    for (const window of this.#dirty) {
+    // Taken one by one, so that the memory of those that are unloaded is free.
+    const dirty = this.#dirty.reverse()
+    this.#dirty = []
+    for (let window = dirty.pop(); window !== undefined; window = dirty.pop()) {
       window.isDirty = false
       if (window.isGone) continue
       const { key, start, end, stored } = window
@@ -98,10 +100,9 @@ export class OpenWindows<S> {
       this.#measure(window, state.length)
       window.stored = start
       // A string that was concatenated takes its memory only once it is encoded, so the end would be too late.
-      if (this.#length > maxStateLength) isOver = this.#unload(key) || isOver
+      if (this.#length > this.#room.length) this.#evict()
     }
-    this.#dirty = []
-    if (isOver || this.#keys.size > this.#maxKeys || this.#length > maxStateLength) this.#evict()
+    if (this.#keys.size > this.#room.keys || this.#length > this.#room.length) this.#evict()
   }
 
   #measure(window: OpenWindow<S>, length: number) {
@@ -185,20 +186,14 @@ export class OpenWindows<S> {
     else windows.splice(windows.indexOf(window), 1)
   }
 
-  /** Takes a key out of memory, if the store has all its windows as they are. Deadlines remain: `#evict` must follow. */
-  #unload(key: string) {
-    const windows = this.#keys.get(key) ?? []
-    if (windows.some(({ isDirty }) => isDirty)) return false
-    for (const window of windows) this.#measure(window, 0)
-    return this.#keys.delete(key)
-  }
-
-  /** The keys that have been in memory longest leave it. Nothing is dirty then. */
+  /** The keys that have been in memory longest leave it, but those with windows that the store does not have as they are. */
   #evict() {
-    const most = Math.floor(this.#maxKeys * keptShare)
-    for (const key of this.#keys.keys()) {
-      if (this.#keys.size <= most && this.#length <= maxStateLength * keptShare) break
-      this.#unload(key)
+    const most = Math.floor(this.#room.keys * keptShare)
+    for (const [key, windows] of this.#keys) {
+      if (this.#keys.size <= most && this.#length <= this.#room.length * keptShare) break
+      if (windows.some(({ isDirty }) => isDirty)) continue
+      for (const window of windows) this.#measure(window, 0)
+      this.#keys.delete(key)
     }
     this.#isPartial = true
     this.#storedNext = this.#states.nextEnd()

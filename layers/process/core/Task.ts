@@ -18,7 +18,10 @@ export interface States {
   /** The windows of a key by their start. */
   readonly load: (key: string) => ReadonlyArray<StateRow>
   /** At most `limit` windows, of about `maxLength` characters, with all windows of their keys, and whether they are all there are. */
-  readonly some: (limit: number, maxLength: number) => { readonly rows: ReadonlyArray<StateRow>; readonly isAll: boolean }
+  readonly some: (
+    limit: number,
+    maxLength: number
+  ) => { readonly rows: ReadonlyArray<StateRow>; readonly isAll: boolean }
   /** The earliest end of a stored window; Infinity if there is none. */
   readonly nextEnd: () => number
   /** The stored windows with this end, in the order of keys and starts. Only `row` and `late` are called meanwhile. */
@@ -40,9 +43,13 @@ export interface Out<E, S> {
   readonly late: (event: E) => void
 }
 
-/** The most keys whose state is kept in memory between batches. */
-export const defaultMaxKeys = 100_000
-/** Characters of the JSON of the states that are kept so; as values they may take some times as much. */
-export const maxStateLength = 32 * 1024 * 1024
+/** The most that is kept in memory between batches. */
+export interface Room {
+  readonly keys: number
+  /** Characters of the JSON of their states, which take some times as much memory as values. */
+  readonly length: number
+}
+
+export const defaultRoom: Room = { keys: 100_000, length: 32 * 1024 * 1024 }
 /** What is kept when there was too much: a share of each limit. */
 export const keptShare = 0.8

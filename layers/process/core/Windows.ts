@@ -12,7 +12,7 @@
 import type { Hopping, Session, Tumbling } from "../../../streams/Window.ts"
 import { find, OpenWindow } from "./OpenWindow.ts"
 import { OpenWindows } from "./OpenWindows.ts"
-import type { Out, StateCodec, States } from "./Task.ts"
+import type { Out, Room, StateCodec, States } from "./Task.ts"
 
 export interface WindowPlan<E, S> {
   readonly key: (event: E) => string
@@ -33,9 +33,9 @@ export class Windows<E, S> {
   readonly #windows: OpenWindows<S>
   readonly #out: Out<E, S>
 
-  constructor(plan: WindowPlan<E, S>, states: States, codec: StateCodec<S>, out: Out<E, S>, maxKeys: number) {
+  constructor(plan: WindowPlan<E, S>, states: States, codec: StateCodec<S>, out: Out<E, S>, room: Room) {
     this.#plan = plan
-    this.#windows = new OpenWindows(states, codec, out.closed, maxKeys)
+    this.#windows = new OpenWindows(states, codec, out.closed, room)
     this.#out = out
   }
 

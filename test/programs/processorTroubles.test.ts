@@ -138,7 +138,7 @@ export const Fills = Processor.filter("a_copy", { from: Clicks, to: Copies, keep
       ]
       assert.deepStrictEqual(yield* poll(query(rows), (rows) => rows.length === 2), all)
       const states = Effect.map(floe("processor", "status", "--json"), ({ out }) =>
-        JSON.parse(out).map(({ name, state }: { name: string; state: string }) => `${name} ${state}`)
+        JSON.parse(out).map(({ processor, state }: { processor: string; state: string }) => `${processor} ${state}`)
       )
       const expected = ["a_copy stopped", "only_sales running", "per_minute running"]
       yield* poll(states, (found) => JSON.stringify(found) === JSON.stringify(expected))

@@ -47,6 +47,14 @@ const declare = (folder: string, names: ReadonlyArray<string>, version: number) 
   return file
 }
 
+/** So that not each of many programs loads the module. */
+const compiled = Effect.fnUntraced(function* (cwd: string) {
+  const file = join(cwd, "compiled.json")
+  const { code, err } = yield* floe(["streams", "compile", "--output", file], env, { cwd })
+  assert.strictEqual(code, 0, err)
+  return file
+})
+
 const apply = (cwd: string) => floe(["streams", "apply"], env, { cwd })
 
 const killedAt = (file: string, name: string, step: string) =>
@@ -150,7 +158,8 @@ describe("apply on the stack", () => {
         const names = [...new Set([...creating, ...changing])].map(nameOf)
         yield* Effect.addFinalizer(() => removed(names))
 
-        const first = declare(cwd, names, 1)
+        declare(cwd, names, 1)
+        const first = yield* compiled(cwd)
         yield* Effect.forEach(creating, (step) => killedAt(first, nameOf(step), step), { concurrency: 2 })
         const begun = yield* floe(["streams", "plan"], env, { cwd })
         assert.strictEqual(begun.code, 0, begun.err)
@@ -170,7 +179,8 @@ describe("apply on the stack", () => {
         assert.strictEqual(created.code, 0, created.err)
         yield* judged(names, 1, creating)
 
-        const second = declare(cwd, names, 2)
+        declare(cwd, names, 2)
+        const second = yield* compiled(cwd)
         yield* Effect.forEach(changing, (step) => killedAt(second, nameOf(step), step), { concurrency: 3 })
         const half = yield* floe(["streams", "plan"], env, { cwd })
         assert.include(half.out, `${nameOf("statement 1")}: an earlier change stopped while its table was changed`)

@@ -67,14 +67,9 @@ const isMutation = (cause: unknown) =>
   cause instanceof TypeError &&
   /read only property|not extensible|Cannot delete property|Cannot redefine/.test(cause.message)
 
-/** The options with functions that fail unless they are pure, and with values that cannot be changed. */
+/** The options with functions that fail unless they are pure; what they are given cannot be changed, `zero` neither. */
 export const pureOptions = (options: ReadonlyMap<string, unknown>): object =>
-  Object.fromEntries(
-    [...options].map(([name, option]) => {
-      if (name === "zero") return [name, freeze(option)]
-      return [name, isFunction(option) ? pure(option) : option]
-    })
-  )
+  Object.fromEntries([...options].map(([name, option]) => [name, isFunction(option) ? pure(option) : option]))
 
 export const pure = (call: (...values: ReadonlyArray<unknown>) => unknown) => {
   return (...values: ReadonlyArray<unknown>) => {

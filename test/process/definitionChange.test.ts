@@ -10,6 +10,20 @@ it("fits when only what the state does not depend on changes, or a column is add
   expect(change({})).toBeUndefined()
   expect(change({ doc: "Means", onError: "dead-letter" })).toBeUndefined()
   expect(change({ state: [...before.state, { name: "more", required: false, type: "string" }] })).toBeUndefined()
+  expect(change({ state: [{ name: "n", required: true, type: "long" }] })).toBeUndefined()
+})
+
+const others: ReadonlyArray<Partial<ProcessorDefinition>> = [
+  { kind: "fold" },
+  { rekeyed: true },
+  { to: "others" },
+  { outOfOrder: 5 },
+  { ahead: 5 }
+]
+it.each(others)("does not fit if %j is new", (now) => {
+  const [[part, value] = []] = Object.entries(now)
+  const [, was] = Object.entries(before).find(([name]) => name === part) ?? []
+  expect(change(now)).toBe(`its ${part} was ${was} and is ${value} now`)
 })
 
 it("does not fit otherwise, and the clause says what changed", () => {
@@ -40,6 +54,19 @@ it("does not fit otherwise, and the clause says what changed", () => {
     ]
   })
   expect(definitionChange(nested("a", "b"), nested("a"))).toBe("its state has no column items.b any more")
+  const inMap = (...fields: ReadonlyArray<string>): ProcessorDefinition => ({
+    ...before,
+    state: [
+      {
+        name: "items",
+        required: true,
+        type: "map",
+        nullable: false,
+        value: { type: "struct", fields: fields.map((name) => ({ name, required: false, type: "int" })) }
+      }
+    ]
+  })
+  expect(definitionChange(inMap("a", "b"), inMap("a"))).toBe("its state has no column items.b any more")
   expect(change({ state: [...before.state, { name: "m", required: true, type: "int" }] })).toMatch(
     /^the column m of its state does not fit: a new column must be optional/
   )

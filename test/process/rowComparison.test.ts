@@ -96,6 +96,19 @@ it("counts the place of the first difference with the rows that are not compared
   assert.deepInclude(comparison.result(), { same: 1, added: 1, removed: 1, firstAt: 4 })
 })
 
+it("shows 20 rows that differ, and ends where more than 100,000 do", () => {
+  const rowsOf = (name: string, count: number) => Array.from({ length: count }, (_, n) => `${name}${n}`)
+  const { examples, ...some } = compare(rowsOf("a", 15), [rowsOf("b", 15)])
+  assert.deepInclude(some, { added: 15, removed: 15, isCut: false, firstAt: 0 })
+  assert.lengthOf(examples, 20)
+  const comparison = RowComparison.make("s")
+  comparison.begin([rowsOf("b", 200_000).values()])
+  const last = rowsOf("a", 200_000).findIndex((row) => !comparison.kept(row))
+  // Each step has one row that only the log has, and one that only the new run has.
+  assert.strictEqual(last, 50_000)
+  assert.isTrue(comparison.result().isCut)
+})
+
 it("remembers few rows when the log lacks one of many", () => {
   const count = 120_000
   const numbers = Array.from({ length: count }, (_, n) => n)

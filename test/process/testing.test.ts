@@ -177,6 +177,12 @@ describe("given", () => {
     expect(add(() => ({ n: 1, sum: new Date().getHours() }))).toThrow(/^add calls new Date\(\), but/)
     expect(add(() => ({ n: 1, sum: Math.random() }))).toThrow(/^add calls Math.random\(\), but/)
     expect(add((s) => Object.assign(s, { n: s.n + 1 }))).toThrow(/^add changes what it is given;/)
+    const changing = (e: object) => Object.assign(e, { celsius: 1 }) && 0
+    expect(failing({ add: (_: object, e: object) => ({ n: changing(e), sum: 0 }) })).toThrow(
+      /^add changes what it is given;/
+    )
+    const rekeyed = Processor.rekey(Readings, () => String(Date.now()))
+    expect(failing({ from: rekeyed })).toThrow(/^key calls Date.now\(\), but/)
     let calls = 0
     expect(add((s) => ({ n: ++calls, sum: s.sum }))).toThrow(/hourly_mean gives other rows when it is run again/)
     expect(failing({ key: () => crypto.randomUUID() })).toThrow(/^key calls crypto.randomUUID\(\), but/)

@@ -1,13 +1,36 @@
 /** Reads the input of a processor from the file that has it: the log, or the file of the processor that writes it. */
 import type { DataFolder } from "../../services/DataFolder.ts"
+import type { LoggedEvent, LogRecord } from "../../services/EventLog.ts"
 import * as LogFile from "../log/sqlite/LogFile.ts"
+import type { LogTable } from "../log/sqlite/LogTable.ts"
 import { processorFolder } from "../log/sqlite/processorFolder.ts"
 import type { InputEvent } from "./Runner.ts"
 
 export interface InputLog {
-  /** At most `limit` events from `from` on; none if there are no more for now. Throws LogCorrupt and LogUnavailable. */
+  /** At most `limit` events from `from` on, fewer if they are large; none if there are no more for now. Throws LogCorrupt and LogUnavailable. */
   readonly events: (from: number, limit: number) => ReadonlyArray<InputEvent>
   readonly close: () => void
+}
+
+/** An event has up to 1 MiB, so that a thousand of them would fill the memory. */
+const piece = 100
+const maxLength = 16 * 1024 * 1024
+
+const lengthOf = (events: ReadonlyArray<LoggedEvent<LogRecord>>) =>
+  events.reduce((length, { record }) => length + (typeof record === "string" ? record.length : 0), 0)
+
+/** Reads in pieces until there is enough. */
+const read = (table: LogTable, from: number, limit: number) => {
+  const events: Array<LoggedEvent<LogRecord>> = []
+  let length = 0
+  while (events.length < limit && length < maxLength) {
+    const wanted = Math.min(piece, limit - events.length)
+    const more = table.events(from + events.length, wanted)
+    events.push(...more)
+    length += lengthOf(more)
+    if (more.length < wanted) break
+  }
+  return events
 }
 
 /** `writer` is the processor that writes the stream, if one does. */
@@ -33,7 +56,7 @@ export const open = (folder: DataFolder["Service"], stream: string, writer: stri
       }
       const version = file.version()
       if (emptyAt === from && emptyVersion === version) return []
-      const events = file.of(stream).events(from, limit)
+      const events = read(file.of(stream), from, limit)
       if (events.length === 0) {
         emptyAt = from
         emptyVersion = version

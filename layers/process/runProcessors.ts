@@ -106,8 +106,8 @@ export const runProcessors = Effect.fnUntraced(function* (
       for (const slot of slots) {
         worked = (yield* turn(slot)) || worked
         yield* Effect.yieldNow
+        if ((yield* Clock.currentTimeMillis) - reported.at >= 1_000) yield* report()
       }
-      if ((yield* Clock.currentTimeMillis) - reported.at >= 1_000) yield* report()
       if (worked) continue
       if (isDraining()) return "drained"
       yield* Effect.sleep(pollInterval)

@@ -35,6 +35,6 @@ it.effect("Large events are read a few at once, small ones a thousand, and none 
       seen,
       Array.from({ length: 1_500 }, (_, i) => i)
     )
-    assert.deepStrictEqual(sizes, [100, 1_000, 400])
+    assert.deepStrictEqual(sizes, [100, 100, 1_000, 300])
   }).pipe(Effect.scoped)
 )

@@ -34,6 +34,7 @@ const start = (...args: ReadonlyArray<string>) => {
   return child
 }
 const kill = async (child: ChildProcess) => {
+  assert.isNull(child.exitCode, "it must not have ended by itself")
   child.kill("SIGKILL")
   const [, signal] = await once(child, "exit")
   assert.strictEqual(signal, "SIGKILL", "it must not have ended by itself")
@@ -219,6 +220,7 @@ test("killed right after the promotion, the same command completes it", limit, a
   await trino(`DROP TABLE iceberg.default.${table}`)
   await damage()
   const sending = load(`kill-${mark}`, 20)
+  const moves = metadataMoves("weather")
   const promoting = start(...promoteAnyway)
   await until(
     "both connectors stopped",
@@ -226,10 +228,9 @@ test("killed right after the promotion, the same command completes it", limit, a
     (states) => states.match(/"STOPPED"/g)?.length === 2,
     { every: 100 }
   )
-  const { moved, stop } = metadataMoves("weather")
-  await moved
+  await moves.next()
   await kill(promoting)
-  stop()
+  moves.stop()
   assert.include(await stateOf("iceberg-sink"), '"connector":{"state":"STOPPED"')
   const { code, err } = await floe(...promoteAnyway)
   assert.strictEqual(code, 0, err)

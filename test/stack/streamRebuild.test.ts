@@ -90,15 +90,15 @@ const isFilling = async () => {
 }
 
 const isReplaced = async () => {
+  const moves = metadataMoves(name)
   await until(
     "both connectors stopped",
     async () => (await stateOf(`iceberg-sink-${name}`)) + (await stateOf(`replay-${again}`)),
     (states) => states.match(/"STOPPED"/g)?.length === 2,
     { every: 100 }
   )
-  const { moved, stop } = metadataMoves(name)
-  await moved
-  stop()
+  await moves.next()
+  moves.stop()
 }
 
 it.live(

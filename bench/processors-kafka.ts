@@ -56,8 +56,9 @@ const measure = Effect.fnUntraced(function* (devices: number, step: number) {
       partition: 0,
       topic,
       topicId: "",
-      output: { stream: output, partitions: 1 },
-      late: { stream: late, partitions: 1 }
+      stateTopic: state,
+      output: { stream: output, topic: output.definition.name, partitions: 1 },
+      late: { stream: late, topic: late.definition.name, partitions: 1 }
     })
   }
   yield* Effect.scoped(

@@ -10,6 +10,8 @@ import type { EvolutionFailed } from "./TableEvolution.ts"
 export interface AppliedProcessor {
   /** The definition in the log; undefined for a processor that is new. */
   readonly applied: ProcessorDefinition | undefined
+  /** What the names of its own topics begin with. */
+  readonly topics: string
   /** Of the topic that it reads; of one that does not exist yet, those that it would get. */
   readonly inputPartitions: number
   /** Of the topic of its state; undefined if that does not exist. */

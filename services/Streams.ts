@@ -4,7 +4,7 @@
  */
 import { Context, type Effect, Schema } from "effect"
 import type { LogCorrupt, LogUnavailable } from "./EventLog.ts"
-import type { ProcessorDefinition } from "./ProcessorDefinition.ts"
+import { ProcessorDefinition } from "./ProcessorDefinition.ts"
 import type { AppliedStream, BegunStream } from "./StreamDefinition.ts"
 
 export class NoSuchStream extends Schema.TaggedError<NoSuchStream>()("NoSuchStream", {
@@ -17,6 +17,19 @@ export class NoSuchStream extends Schema.TaggedError<NoSuchStream>()("NoSuchStre
     return `There is no stream ${this.name}; ${hint}`
   }
 }
+
+/** A rebuild of processors on Kafka. */
+export const RunningRebuild = Schema.Struct({
+  /** The processor that is rebuilt, and after it those that read what it writes, each after those that it reads from. */
+  definitions: Schema.NonEmptyArray(ProcessorDefinition),
+  /** The number in the names of the topics that it fills. */
+  generation: Schema.Int,
+  /** The generation of each processor before it, by name. */
+  former: Schema.Record(Schema.String, Schema.Int),
+  /** `filling`: only the rebuild reads its topics. `switching`: tables and readers move to them. `abandoned`: none of it is used. */
+  phase: Schema.Literals(["filling", "switching", "abandoned"])
+})
+export type RunningRebuild = typeof RunningRebuild.Type
 
 export class Streams extends Context.Service<
   Streams,
@@ -45,5 +58,19 @@ export class Streams extends Context.Service<
     readonly paused: Effect.Effect<ReadonlySet<string>, LogUnavailable | LogCorrupt>
     /** Durable when it returns. A no-op where the pause is kept elsewhere. */
     readonly setPaused: (processor: string, isPaused: boolean) => Effect.Effect<void, LogUnavailable | LogCorrupt>
+    /** The number in the names of each processor's topics; without an entry it is 1, and not in them. None where files are replaced. */
+    readonly generations: Effect.Effect<ReadonlyMap<string, number>, LogUnavailable | LogCorrupt>
+    /**
+     * All readers move to the topics of the rebuild at once. Durable when it returns. Fails if it is not the one that runs. A
+     * no-op where files are replaced.
+     */
+    readonly setGeneration: (rebuild: RunningRebuild) => Effect.Effect<void, LogUnavailable | LogCorrupt>
+    /** The last one that is not complete. Undefined where files are replaced. */
+    readonly rebuild: Effect.Effect<RunningRebuild | undefined, LogUnavailable | LogCorrupt>
+    /** Durable when it returns. Fails if `before` is not what is there. A no-op where files are replaced. */
+    readonly setRebuild: (
+      rebuild: RunningRebuild | undefined,
+      before: RunningRebuild | undefined
+    ) => Effect.Effect<void, LogUnavailable | LogCorrupt>
   }
 >()("floe/services/Streams") {}

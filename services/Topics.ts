@@ -14,8 +14,6 @@ export const controlTopic = "control-iceberg"
 /** The consumer group of the coordinator on the control topic. */
 export const coordinator = "connect-iceberg-sink-coord"
 
-/** The topic of a stream; weather's is FLOE_TOPIC. */
-export const topicOf = (stream: string, weatherTopic: string) => (stream === "weather" ? weatherTopic : stream)
 /** The control topic of a stream's connector. */
 export const controlTopicOf = (stream: string) => (stream === "weather" ? controlTopic : `${controlTopic}-${stream}`)
 /**

@@ -27,11 +27,11 @@ const lostFault = (lost: string, what: string, again: string) =>
   )
 
 const byKeyFault = (
-  { from, name }: ProcessorDefinition,
-  { applied, byKey, hasBegun, inputPartitions }: AppliedProcessor
+  { from }: ProcessorDefinition,
+  { applied, byKey, hasBegun, inputPartitions, topics }: AppliedProcessor
 ) => {
   if (byKey === undefined) return undefined
-  const topic = byKeyTopicOf(name)
+  const topic = byKeyTopicOf(topics)
   const { hasRecords, hasState, partitions } = byKey
   if (applied !== undefined && hasBegun && partitions === undefined) {
     return lostFault(topic, "of its input by key", "its state was made from it")
@@ -49,10 +49,10 @@ const byKeyFault = (
 }
 
 const faultOf = (wanted: ProcessorDefinition, state: AppliedProcessor) => {
-  const { applied, byKey, hasBegun, hasWritten, inputPartitions, statePartitions } = state
+  const { applied, byKey, hasBegun, hasWritten, inputPartitions, statePartitions, topics } = state
   const { from, name, to } = wanted
-  const topic = stateTopicOf(name)
-  const foreign = hasBegun ? topic : byKey?.hasRecords ? byKeyTopicOf(name) : undefined
+  const topic = stateTopicOf(topics)
+  const foreign = hasBegun ? topic : byKey?.hasRecords ? byKeyTopicOf(topics) : undefined
   if (applied === undefined && foreign !== undefined) {
     return fault(
       `the topic ${foreign} exists already and has records of another program; ${another}, or delete that topic`
@@ -70,14 +70,18 @@ const faultOf = (wanted: ProcessorDefinition, state: AppliedProcessor) => {
     )
   }
   const change = applied !== undefined && hasBegun ? definitionChange(applied, wanted) : undefined
-  if (change !== undefined) return fault(`${change}, and its state does not fit; ${another}, or change it back`)
+  if (change !== undefined) {
+    return fault(
+      `${change}, and its state does not fit; run floe processor rebuild ${name}, ${another}, or change it back`
+    )
+  }
   return byKeyFault(wanted, state)
 }
 
 /** Of one processor. */
 export const planProcessor = (wanted: ProcessorDefinition, state: AppliedProcessor): ProcessorPlan => {
   const { from, name, to } = wanted
-  const { applied, byKey, inputPartitions, statePartitions } = state
+  const { applied, byKey, inputPartitions, statePartitions, topics } = state
   const fault = faultOf(wanted, state)
   const refusals = fault === undefined ? [] : [processorSentence(name, fault)]
   const isChanged = applied !== undefined && !isSame(applied, wanted)
@@ -85,13 +89,13 @@ export const planProcessor = (wanted: ProcessorDefinition, state: AppliedProcess
   const isIncomplete = statePartitions === undefined || lacksByKey
   const action = applied === undefined ? "create" : isChanged || isIncomplete ? "change" : "none"
   const asMany = `with ${plural(inputPartitions, "partition")}, as many as ${from} has`
-  const byKeyTopic = byKeyTopicOf(name)
+  const byKeyTopic = byKeyTopicOf(topics)
   const gets = [
     ...(byKey === undefined || byKey.partitions !== undefined
       ? []
       : [`gets the topic ${byKeyTopic} ${asMany}: the events of ${from} by another key`]),
     ...(byKey === undefined || byKey.hasState ? [] : [`gets the topic ${stateTopicOf(byKeyTopic)}`]),
-    ...(statePartitions === undefined ? [`gets the topic ${stateTopicOf(name)} ${asMany}`] : [])
+    ...(statePartitions === undefined ? [`gets the topic ${stateTopicOf(topics)} ${asMany}`] : [])
   ]
   return {
     processor: name,

@@ -60,7 +60,13 @@ const tell = (message: ReplayMessage) => void process.send?.(message)
 
 const program = Effect.gen(function* () {
   const ours = withBuiltIn ? declaredIn(builtInModule, builtIn.processors) : []
-  const declared = [...ours, ...(yield* ofModule)]
+  const load = Effect.map(ofModule, (more) => [...ours, ...more])
+  if (options.onKafka === true && options.replay === undefined) {
+    const { runOnKafka } = yield* Effect.promise(() => import("./kafka/runProcessors.ts"))
+    const ended = yield* runOnKafka(load, { isDraining: () => isDraining, stopped, folder: folder.processors })
+    return ended === "nothing" ? nothingToRun : ended === "rebuilding" ? startAgain : 0
+  }
+  const declared = yield* load
   if (options.replay?.partitions !== undefined) {
     const { replayOnKafka } = yield* Effect.promise(() => import("./kafka/replay.ts"))
     yield* replayOnKafka(declared, options.replay, tell)
@@ -71,11 +77,6 @@ const program = Effect.gen(function* () {
     return 0
   }
   if (declared.length === 0) return nothingToRun
-  if (options.onKafka === true) {
-    const { runOnKafka } = yield* Effect.promise(() => import("./kafka/runProcessors.ts"))
-    yield* runOnKafka(declared, { isDraining: () => isDraining, stopped, folder: folder.processors })
-    return 0
-  }
   const ended = yield* runProcessors(folder, declared, { isDraining: () => isDraining, stopped })
   return ended === "swapped" ? startAgain : 0
 }).pipe(

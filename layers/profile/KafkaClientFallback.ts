@@ -33,7 +33,11 @@ export const streams = StreamsLayer.layer.pipe(
         processors: missing,
         recordProcessor: () => missing,
         paused: missing,
-        setPaused: () => missing
+        setPaused: () => missing,
+        generations: missing,
+        setGeneration: () => missing,
+        rebuild: missing,
+        setRebuild: () => missing
       })
     )
   })
@@ -77,7 +81,8 @@ export const sinkCommits = SinkCommitsLayer.layer.pipe(
       SinkCommits,
       SinkCommits.of({ positions: () => Effect.fail(new SinkCommitsUnavailable({ reason: reasonOf(cause), cause })) })
     )
-  )
+  ),
+  Layer.provide(streams)
 )
 
 export const deadLetters = DeadLettersLayer.layer.pipe(
@@ -88,5 +93,6 @@ export const deadLetters = DeadLettersLayer.layer.pipe(
       DeadLetters,
       DeadLetters.of({ now: () => missing("read"), remember: () => missing("remember") })
     )
-  })
+  }),
+  Layer.provide(streams)
 )

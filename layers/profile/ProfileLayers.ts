@@ -94,12 +94,6 @@ class OnlyEmbedded extends Schema.TaggedError<OnlyEmbedded>()("OnlyEmbedded", {}
   }
 }
 
-class NoRebuild extends Schema.TaggedError<NoRebuild>()("NoRebuild", {}) {
-  override get message() {
-    return "floe processor rebuild needs the embedded profile for now, but FLOE_PROFILE is distributed. There, give the changed processor another name and another output stream: floe streams apply creates them, and it processes the log from its start."
-  }
-}
-
 class OnlyDistributed extends Schema.TaggedError<OnlyDistributed>()("OnlyDistributed", {
   /** What the embedded profile has instead, as the end of a sentence. */
   instead: Schema.String
@@ -119,5 +113,4 @@ const failing = <A, E>(error: E): Layer.Layer<A, E> => Layer.unwrap<A, never, ne
 
 export const onlyEmbedded = <A>() => failing<A, OnlyEmbedded>(new OnlyEmbedded())
 export const onlyDistributed = <A>(instead: string) => failing<A, OnlyDistributed>(new OnlyDistributed({ instead }))
-export const noRebuild = failing<ProcessorRebuild, NoRebuild>(new NoRebuild())
 export const noBackup = failing<Backup, NoBackup>(new NoBackup())

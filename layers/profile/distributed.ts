@@ -21,6 +21,7 @@ import * as WatchClock from "../runtime/watchClock.ts"
 import * as Connector from "../sink/connect/Connector.ts"
 import * as ConnectorFilter from "../sink/connect/connectorFilter.ts"
 import * as ProcessorEvolution from "../sink/connect/ProcessorEvolution.ts"
+import * as ProcessorRebuild from "../sink/connect/ProcessorRebuild.ts"
 import * as Rebuild from "../sink/connect/Rebuild.ts"
 import * as SinkCommits from "../sink/connect/SinkCommits.ts"
 import * as TableEvolution from "../sink/connect/TableEvolution.ts"
@@ -29,12 +30,14 @@ import * as Query from "../table/trino/Query.ts"
 import * as TableChecksums from "../table/trino/TableChecksums.ts"
 import * as TableReader from "../table/trino/TableReader.ts"
 import * as KafkaClientFallback from "./KafkaClientFallback.ts"
-import { noBackup, noRebuild, onlyEmbedded, type ProfileLayers } from "./ProfileLayers.ts"
+import { noBackup, onlyEmbedded, type ProfileLayers } from "./ProfileLayers.ts"
 
 const filteredLog = EventLogReader.layerOf(ConnectorFilter.eventOf, ConnectorFilter.recognizing).pipe(
   Layer.provide(KafkaClientFallback.streams)
 )
 const logReader = EventLogReader.layer(recognizing).pipe(Layer.provide(KafkaClientFallback.streams))
+
+const sinkCommits = SinkCommits.layer.pipe(Layer.provide(Streams.layer))
 
 /** Without the Kafka client it does not know how far the log is in the table. */
 const weatherReader = TableReader.at("weather").pipe(Layer.provide([Query.layer, KafkaClientFallback.sinkCommits]))
@@ -90,10 +93,12 @@ export const layers = {
     Layer.provide([KafkaClientFallback.streams, KafkaClientFallback.logReader])
   ),
   processorPauses: ProcessorPauses.onKafka.pipe(Layer.provide(KafkaClientFallback.streams)),
-  processorRebuild: noRebuild,
+  processorRebuild: ProcessorRebuild.layer.pipe(
+    Layer.provide([Streams.layer, Topics.layer, ConsumerGroups.layer, Connector.layer, Query.layer])
+  ),
   query: Query.layer,
-  tableReader: (table: string) => TableReader.at(table).pipe(Layer.provide([Query.layer, SinkCommits.layer])),
-  audit: Layer.merge(filteredLog, TableChecksums.layer.pipe(Layer.provide([Query.layer, SinkCommits.layer]))),
+  tableReader: (table: string) => TableReader.at(table).pipe(Layer.provide([Query.layer, sinkCommits])),
+  audit: Layer.merge(filteredLog, TableChecksums.layer.pipe(Layer.provide([Query.layer, sinkCommits]))),
   maintenance: (stream: string) =>
     Maintenance.layerOf(stream).pipe(
       Layer.provide([
@@ -109,7 +114,7 @@ export const layers = {
       Streams.layer,
       Topics.layer,
       ConsumerGroups.layer,
-      SinkCommits.layer,
+      sinkCommits,
       Connector.layer,
       Query.layer
     ])
@@ -139,5 +144,5 @@ export const layers = {
   ),
   topics: Topics.layer,
   consumerGroups: ConsumerGroups.layer,
-  deadLetters: DeadLetters.layer
+  deadLetters: DeadLetters.layer.pipe(Layer.provide(Streams.layer))
 } satisfies ProfileLayers

@@ -4,30 +4,24 @@
  */
 import { existsSync } from "node:fs"
 import { join } from "node:path"
-import { Effect, Layer, Option, Schema, Stream } from "effect"
+import { Effect, Layer, Option, Stream } from "effect"
 import { Connector, connectorOf } from "../../services/Connector.ts"
 import { DataFolder } from "../../services/DataFolder.ts"
 import { EventLogReader } from "../../services/EventLog.ts"
 import type { Leases } from "../../services/Leases.ts"
-import type { ProcessorDefinition } from "../../services/ProcessorDefinition.ts"
 import { ProcessorRebuild, ProcessorRebuildFailed } from "../../services/ProcessorRebuild.ts"
 import { type Discards, Rebuild } from "../../services/Rebuild.ts"
 import { Streams } from "../../services/Streams.ts"
-import { builtIn } from "../declaration/builtIn.ts"
-import * as Declaration from "../declaration/Declaration.ts"
 import * as EventLogReaderLayer from "../log/sqlite/EventLogReader.ts"
-import { inOrder } from "../process/inOrder.ts"
 import { NotBegun } from "../process/ProcessorReplays.ts"
 import * as Rebuilt from "../process/rebuilt.ts"
 import { replayInProcess } from "../process/replayInProcess.ts"
 import * as Files from "../runtime/files.ts"
-import { nearest } from "../runtime/nearest.ts"
 import { acquire } from "../runtime/ProcessLock.ts"
 import { readMetadata } from "../table/iceberg/MetadataFiles.ts"
 import * as RebuildMarker from "../table/iceberg/RebuildMarker.ts"
 import * as RebuildLayer from "./Rebuild.ts"
-
-class Refused extends Schema.TaggedError<Refused>()("Refused", { message: Schema.String }) {}
+import { Refused, rebuiltTogether, streamsOf } from "./rebuiltTogether.ts"
 
 type OnProgress = (step: string) => Effect.Effect<void>
 
@@ -37,28 +31,6 @@ const longestWait = "60 seconds"
 
 /** The table beside the stream's, until it is promoted. */
 const tableOf = (stream: string) => `${stream}_rebuild`
-
-const streamsOf = (definitions: ReadonlyArray<ProcessorDefinition>) =>
-  definitions.flatMap(({ late, to }) => (late === null ? [to] : [to, late]))
-
-/** The processor and all that depend on it, each after those that it reads from. */
-const dependents = Effect.fnUntraced(function* (name: string) {
-  const file = Option.getOrUndefined(yield* Declaration.find)
-  const declared = file === undefined ? [] : ((yield* Declaration.read(file)).processors ?? [])
-  const all = [...(builtIn.processors ?? []), ...declared]
-  const first = all.find((one) => one.name === name)
-  if (first === undefined) {
-    const names = all.map((one) => one.name)
-    const near = nearest(name, names)
-    const hint = near === undefined ? `it declares ${names.join(", ")}.` : `did you mean ${near}?`
-    return yield* new Refused({ message: `The module does not declare the processor ${name}; ${hint}` })
-  }
-  const chosen = new Set([first])
-  for (const one of chosen) {
-    for (const other of all) if (streamsOf([one]).includes(other.from)) chosen.add(other)
-  }
-  return inOrder([...chosen])
-})
 
 const make = Effect.gen(function* () {
   const folder = yield* DataFolder
@@ -101,7 +73,7 @@ const make = Effect.gen(function* () {
   })
 
   const compute = Effect.fnUntraced(function* (name: string, discard: Discards, onProgress: OnProgress) {
-    const definitions = yield* dependents(name)
+    const definitions = yield* rebuiltTogether(name)
     const names = definitions.map((one) => one.name)
     const streams = streamsOf(definitions)
     Rebuilt.clearRebuilt(folder)
@@ -181,7 +153,7 @@ const make = Effect.gen(function* () {
   const run = Effect.fn("ProcessorRebuild.run")(
     function* (name: string, discard: Discards, onProgress: OnProgress) {
       if (!existsSync(folder.processors)) {
-        yield* dependents(name)
+        yield* rebuiltTogether(name)
         return yield* new NotBegun({ name })
       }
       yield* acquire(join(folder.processors, "rebuild.lock"), "rebuild of a processor")

@@ -19,6 +19,7 @@ const wanted: ProcessorDefinition = {
 }
 const running: AppliedProcessor = {
   applied: wanted,
+  topics: "means",
   inputPartitions: 4,
   statePartitions: 4,
   byKey: undefined,
@@ -27,6 +28,7 @@ const running: AppliedProcessor = {
 }
 const fresh: AppliedProcessor = {
   applied: undefined,
+  topics: "means",
   inputPartitions: 4,
   statePartitions: undefined,
   byKey: undefined,
@@ -66,7 +68,7 @@ it("a change that the state does not fit is refused once there is a state", () =
   })
   assert.deepInclude(plan({ hasBegun: false, hasWritten: false }, longer), { action: "change", refusals: [] })
   assert.deepStrictEqual(plan({}, longer).refusals, [
-    'processor means: its window was {"type":"tumbling","size":3600000} and is {"type":"tumbling","size":7200000} now, and its state does not fit; give it another name and another output stream, or change it back'
+    'processor means: its window was {"type":"tumbling","size":3600000} and is {"type":"tumbling","size":7200000} now, and its state does not fit; run floe processor rebuild means, give it another name and another output stream, or change it back'
   ])
 })
 
@@ -134,7 +136,7 @@ it("its topics are refused if another program has written to them, or they are n
 
 it("a move between the stream's key and a function's is refused once there is a state", () => {
   assert.deepStrictEqual(plan({ byKey: whole }, own).refusals, [
-    "processor means: its key was the stream's and is a function's now, and its state does not fit; give it another name and another output stream, or change it back"
+    "processor means: its key was the stream's and is a function's now, and its state does not fit; run floe processor rebuild means, give it another name and another output stream, or change it back"
   ])
   assert.match(plan({ applied: own }).refusals.join(), /its key was a function's and is the stream's now/)
 })

@@ -1,8 +1,9 @@
 /** A processor on Kafka that reads three partitions by another key: rows are a function of its topic by key, whatever dies. */
 import { assert, it } from "@effect/vitest"
-import { Effect, Fiber, Schedule, Stream } from "effect"
+import { Effect, Fiber, Layer, Schedule, Stream } from "effect"
 import { Cluster } from "../../layers/log/kafka/Cluster.ts"
 import * as DeadLettersLayer from "../../layers/log/kafka/DeadLetters.ts"
+import * as MemoryStreams from "../../layers/log/memory/Streams.ts"
 import { DeadLetters } from "../../services/DeadLetters.ts"
 import { count, during, poll, printed, requireCopy, working } from "./byKeyCopy.ts"
 import { byKeyProject } from "./kafkaByKey.ts"
@@ -113,7 +114,7 @@ it.live(
         const { letters } = yield* (yield* DeadLetters).now(`${project.name}_minutes`, () => Effect.void)
         return yield* Stream.runCollect(letters)
       }).pipe(
-        Effect.provide(DeadLettersLayer.layer),
+        Effect.provide(DeadLettersLayer.layer.pipe(Layer.provide(MemoryStreams.layer))),
         Effect.repeat({ until: ({ length }) => length > 0, schedule: Schedule.spaced("100 millis") })
       )
       assert.deepStrictEqual(

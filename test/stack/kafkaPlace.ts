@@ -51,7 +51,8 @@ export const stateOf = Effect.fnUntraced(function* (topic: string, partition = 0
 })
 
 const named = (stream: AppliedStream, name: string): KafkaStore.OutputTopic => ({
-  stream: { ...stream, definition: { ...stream.definition, name } },
+  stream,
+  topic: name,
   partitions: 1
 })
 
@@ -61,7 +62,7 @@ export const kafkaPlace = Effect.gen(function* () {
   const run = <A, E>(effect: Effect.Effect<A, E, Cluster>) => Effect.runPromise(Effect.provideContext(effect, context))
   const name = `kproc_${randomUUID().replaceAll("-", "_")}`
   const [rows, late] = [`${name}_rows`, `${name}_late`]
-  for (const topic of [rows, late, stateTopicOf(name), deadLettersOf(name)]) {
+  for (const topic of [rows, late, stateTopicOf(name), deadLettersOf(rows)]) {
     yield* Effect.acquireRelease(create(topic, 1), () => Effect.ignore(remove(topic)))
   }
   const workers: Array<Scope.Closeable> = []
@@ -88,6 +89,7 @@ export const kafkaPlace = Effect.gen(function* () {
               partition: 0,
               topic: "input",
               input: "the topic",
+              stateTopic: stateTopicOf(name),
               output: named(output, rows),
               late: named(lateStream, late),
               restored,

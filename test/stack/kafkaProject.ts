@@ -70,7 +70,8 @@ export const topics = Effect.fnUntraced(function* (
   }
 })
 
-const forgotten = (keys: ReadonlyArray<string>) =>
+/** Leaves no record of these keys in the topic of streams. */
+export const forgotten = (keys: ReadonlyArray<string>) =>
   Effect.gen(function* () {
     const producer = yield* Producer.connect(streamsTopic, () => {})
     for (const key of keys) yield* sendOne(streamsTopic, producer, { key, value: null })
@@ -88,11 +89,16 @@ export const applied = (versions: ReadonlyArray<AppliedStream>) =>
 
 const decodeProcessors = Schema.decodeUnknownSync(Schema.Struct({ processors: Schema.Array(ProcessorDefinition) }))
 
-/** Records the processors of the module in a folder, as `floe streams apply` does; until the scope closes. */
-export const recorded = Effect.fnUntraced(function* (cwd: string) {
+/** The processors of the module in a folder. */
+export const compiled = Effect.fnUntraced(function* (cwd: string) {
   const { err, out } = yield* floe(["streams", "compile", "--output", "-"], {}, { cwd })
   if (err !== "") throw new Error(err)
-  const { processors } = decodeProcessors(JSON.parse(out))
+  return decodeProcessors(JSON.parse(out)).processors
+})
+
+/** Records the processors of the module in a folder, as `floe streams apply` does; until the scope closes. */
+export const recorded = Effect.fnUntraced(function* (cwd: string) {
+  const processors = yield* compiled(cwd)
   yield* Effect.acquireRelease(
     Effect.gen(function* () {
       const { recordProcessor } = yield* Streams

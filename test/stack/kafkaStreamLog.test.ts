@@ -4,6 +4,7 @@ import { Effect, Layer, Stream } from "effect"
 import { Cluster } from "../../layers/log/kafka/Cluster.ts"
 import * as Consumer from "../../layers/log/kafka/Consumer.ts"
 import * as DeadLettersLayer from "../../layers/log/kafka/DeadLetters.ts"
+import * as MemoryStreams from "../../layers/log/memory/Streams.ts"
 import { DeadLetters } from "../../services/DeadLetters.ts"
 import { EventLog, EventLogReader, type Rejected } from "../../services/EventLog.ts"
 import type { AppliedStream } from "../../services/StreamDefinition.ts"
@@ -75,11 +76,14 @@ const eventsOf = Effect.fnUntraced(function* (stream: string) {
   return all.flat().map(({ record, schemaVersion }) => [record, schemaVersion])
 })
 
-const lettersOf = Effect.fnUntraced(function* (stream: string) {
-  const { letters, topic } = yield* (yield* DeadLetters).now(stream, () => Effect.void)
-  const all = yield* Stream.runCollect(letters)
-  return { topic, letters: all.map(({ value, reason, redrives }) => [value?.toString(), reason, redrives]) }
-}, Effect.provide(DeadLettersLayer.layer))
+const lettersOf = Effect.fnUntraced(
+  function* (stream: string) {
+    const { letters, topic } = yield* (yield* DeadLetters).now(stream, () => Effect.void)
+    const all = yield* Stream.runCollect(letters)
+    return { topic, letters: all.map(({ value, reason, redrives }) => [value?.toString(), reason, redrives]) }
+  },
+  Effect.provide(DeadLettersLayer.layer.pipe(Layer.provide(MemoryStreams.layer)))
+)
 
 const oslo = '{"celsius":1,"device":"Oslo"}'
 const lima = '{"celsius":-2.5,"device":"a\\"\\u0000é"}'
@@ -173,7 +177,7 @@ describe("A stream on Kafka", () => {
       assert.deepStrictEqual(yield* lettersOf(stream), { topic: `${stream}-dlq`, letters: [letter, letter] })
       yield* Effect.flatMap(DeadLetters, ({ remember }) =>
         remember(stream, { partition: 0, offset: 1 }, `${stream}/0/9`)
-      ).pipe(Effect.provide(DeadLettersLayer.layer))
+      ).pipe(Effect.provide(DeadLettersLayer.layer.pipe(Layer.provide(MemoryStreams.layer))))
       const { letters } = yield* lettersOf(stream)
       assert.deepStrictEqual(letters, [letter, [...letter.slice(0, 2), [`${stream}/0/9`]]])
     })

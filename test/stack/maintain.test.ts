@@ -34,7 +34,7 @@ const within = <A, E>(
     Maintenance.use(use).pipe(
       Effect.provide(
         MaintenanceLayer.within(limits).pipe(
-          Layer.provide([Storage.layer, layers.logReader, SinkCommits.layer]),
+          Layer.provide([Storage.layer, layers.logReader, SinkCommits.layer.pipe(Layer.provide(layers.streams))]),
           Layer.provide(
             ConfigProvider.layerAdd(ConfigProvider.fromUnknown({ FLOE_SNAPSHOT_KEEP: "2" }), { asPrimary: true })
           )

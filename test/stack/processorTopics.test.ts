@@ -65,6 +65,7 @@ describe("a processor on Kafka", () => {
           )
           assert.deepStrictEqual(known, {
             applied: processor,
+            topics: processor.name,
             inputPartitions: 3,
             statePartitions: 3,
             byKey: undefined,

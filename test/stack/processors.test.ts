@@ -2,9 +2,10 @@
 
 import type { Message } from "@confluentinc/kafka-javascript"
 import { assert, it } from "@effect/vitest"
-import { Effect, Fiber, Schedule, Stream } from "effect"
+import { Effect, Fiber, Layer, Schedule, Stream } from "effect"
 import { Cluster } from "../../layers/log/kafka/Cluster.ts"
 import * as DeadLettersLayer from "../../layers/log/kafka/DeadLetters.ts"
+import * as MemoryStreams from "../../layers/log/memory/Streams.ts"
 import { DeadLetters } from "../../services/DeadLetters.ts"
 import { randomRun } from "../process/randomRun.ts"
 import type { Program } from "../support/program.ts"
@@ -186,7 +187,7 @@ it.live(
       const letters = yield* Effect.gen(function* () {
         const { letters } = yield* (yield* DeadLetters).now(`${name}_sales`, () => Effect.void)
         return yield* Stream.runCollect(letters)
-      }).pipe(Effect.provide(DeadLettersLayer.layer))
+      }).pipe(Effect.provide(DeadLettersLayer.layer.pipe(Layer.provide(MemoryStreams.layer))))
       assert.deepStrictEqual(
         letters.map(({ reason, value }) => [reason, JSON.parse(String(value)).id]),
         [["keep throws the page is broken", "bad"]]

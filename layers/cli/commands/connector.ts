@@ -10,6 +10,7 @@ import {
 } from "../../../services/Connector.ts"
 import { profile } from "../../../services/Settings.ts"
 import { Streams } from "../../../services/Streams.ts"
+import { topicNames } from "../../log/kafka/topicNames.ts"
 import * as Profile from "../../profile/Profile.ts"
 import * as IcebergSink from "../../sink/connect/icebergSink.ts"
 import { register as registerSink } from "../../sink/connect/register.ts"
@@ -34,20 +35,21 @@ const config = Flag.FileSchema("config", Given, { format: "json" }).pipe(
   Flag.optional
 )
 
-/** The versions of the stream whose connector has this name; of weather for any other name. */
-const historyOf = Effect.fnUntraced(function* (name: string) {
+/** The settings of the connector of this name; those of weather's for any other name than that of a stream's. */
+const settingsOf = Effect.fnUntraced(function* (name: string) {
+  const settings = yield* IcebergSink.settings
   const stream = streamOfConnector(name)
-  if (stream === undefined) return []
+  if (stream === undefined) return IcebergSink.config(settings)
   return yield* Effect.gen(function* () {
     const streams = yield* Streams
     yield* streams.find(stream)
-    return yield* streams.history(stream)
+    return IcebergSink.configOf(settings, yield* topicNames, yield* streams.history(stream))
   }).pipe(Effect.provide(Profile.layer("streams")))
 })
 
 const configOf = Effect.fnUntraced(function* (name: string, given: Option.Option<typeof Given.Type>) {
   const added = Object.entries(Option.getOrElse(given, () => ({})))
-  const base = IcebergSink.configOf(yield* IcebergSink.settings, yield* historyOf(name))
+  const base = yield* settingsOf(name)
   return { ...base, ...Object.fromEntries(added.map(([key, value]) => [key, String(value)])) } satisfies ConnectorConfig
 })
 

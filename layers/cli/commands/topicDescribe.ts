@@ -1,8 +1,9 @@
-import { Effect, Layer, Schema } from "effect"
+import { Effect, Layer, Option, Schema } from "effect"
 import { Argument, Command } from "effect/cli"
 import { type ConsumerGroup, ConsumerGroups } from "../../../services/ConsumerGroups.ts"
 import { topic as ofLog } from "../../../services/Settings.ts"
-import { type TopicDescription, Topics, topicOf } from "../../../services/Topics.ts"
+import { type TopicDescription, Topics } from "../../../services/Topics.ts"
+import { topicNames } from "../../log/kafka/topicNames.ts"
 import * as Profile from "../../profile/Profile.ts"
 import { plural } from "../../runtime/plural.ts"
 import { formatRetention } from "../terminal/formatRetention.ts"
@@ -53,7 +54,8 @@ export const describe = Command.make(
   Effect.fn("floe topics describe")(function* ({ name, stream, json }) {
     const topics = yield* Topics
     const weatherTopic = yield* ofLog
-    const wanted = yield* ownedName("floe topics describe", name, stream, (one) => topicOf(one, weatherTopic))
+    const ofStream = Option.isNone(stream) ? () => weatherTopic : (yield* topicNames).ofStream
+    const wanted = yield* ownedName("floe topics describe", name, stream, ofStream)
     const missing = () => new NoSuchTopic({ name: wanted })
     const consumers = yield* ConsumerGroups
     const { retention, readers, description } = yield* Effect.gen(function* () {

@@ -2,6 +2,7 @@
 import { Effect } from "effect"
 import { Streams } from "../../../services/Streams.ts"
 import { byKeyTopicOf, deadLettersOf, stateTopicOf } from "../../../services/Topics.ts"
+import { topicNames, unchangedNames } from "../../log/kafka/topicNames.ts"
 
 /** Of the sink, and of rebuilds. */
 const control = "control-"
@@ -14,8 +15,9 @@ const topicsOf = (processor: string) => {
 /** The topics that are written in transactions, whose markers have offsets; none of processors if the streams cannot be read. */
 export const writtenInTransactions = Effect.gen(function* () {
   const streams = yield* Effect.orElseSucceed((yield* Streams).all, () => [])
+  const { ofProcessor, ofStream } = yield* Effect.orElseSucceed(topicNames, () => unchangedNames)
   const derived = streams.flatMap(({ definition: { name, writer } }) =>
-    writer === undefined ? [] : [name, deadLettersOf(name), ...topicsOf(writer)]
+    writer === undefined ? [] : [ofStream(name), deadLettersOf(ofStream(name)), ...topicsOf(ofProcessor(writer))]
   )
   const names = new Set(derived)
   return (topic: string) => names.has(topic) || topic.startsWith(control)

@@ -1,26 +1,32 @@
 import type { Message } from "@confluentinc/kafka-javascript"
 import { Array as Arr, Cause, Effect, Layer, Scope, Stream } from "effect"
 import { DeadLetters, DeadLettersUnavailable, NoSuchDeadLetter } from "../../../services/DeadLetters.ts"
-import type { PartitionBounds, Position } from "../../../services/EventLog.ts"
-import { topic } from "../../../services/Settings.ts"
+import type { LogCorrupt, LogUnavailable, PartitionBounds, Position } from "../../../services/EventLog.ts"
+import { Streams } from "../../../services/Streams.ts"
 import { deadLettersOf } from "../../../services/Topics.ts"
-import { weatherStream } from "../../../services/Weather.ts"
 import { Cluster } from "./Cluster.ts"
 import * as Consumer from "./Consumer.ts"
 import { folding, letterOf, noteHeaders, noteValue, placeOf } from "./deadLetterRecords.ts"
 import type { KafkaFailure } from "./failures.ts"
 import * as Producer from "./Producer.ts"
 import { sendOne } from "./sendOne.ts"
+import { topicNames } from "./topicNames.ts"
 
-const unavailable = (operation: string) => (cause: KafkaFailure) =>
-  new DeadLettersUnavailable({ operation, reason: cause.reason.message, cause })
+const reasonOf = (cause: KafkaFailure | LogUnavailable | LogCorrupt) =>
+  cause._tag === "LogCorrupt" ? cause.reason : cause.reason.message
+const unavailable = (operation: string) => (cause: KafkaFailure | LogUnavailable | LogCorrupt) =>
+  new DeadLettersUnavailable({ operation, reason: reasonOf(cause), cause })
 
 const make = Effect.gen(function* () {
   const cluster = yield* Cluster
-  const weatherTopic = yield* topic
+  const streams = yield* Streams
   const scope = yield* Effect.scope
   const context = yield* Effect.context<Scope.Scope>()
-  const topicOf = (stream: string) => deadLettersOf(stream === weatherStream.definition.name ? weatherTopic : stream)
+  const topicOf = (stream: string) =>
+    topicNames.pipe(
+      Effect.map(({ ofStream }) => deadLettersOf(ofStream(stream))),
+      Effect.provideService(Streams, streams)
+    )
 
   const boundsOf = Effect.fnUntraced(function* (name: string) {
     const { id, partitions } = yield* cluster.describe(name)
@@ -56,7 +62,7 @@ const make = Effect.gen(function* () {
 
   const now = Effect.fn("DeadLetters.now")(
     function* (stream: string, onProgress: (read: number, total: number) => Effect.Effect<void>) {
-      const name = topicOf(stream)
+      const name = yield* topicOf(stream)
       const { id, parts } = yield* boundsOf(name)
       const messages = messagesOf(yield* consumersOf(name))
       const total = parts.reduce((sum, { start, end }) => sum + end - start, 0)
@@ -124,7 +130,7 @@ const make = Effect.gen(function* () {
 
   const remember = Effect.fn("DeadLetters.remember")(
     function* (stream: string, position: Position, at: string) {
-      const name = topicOf(stream)
+      const name = yield* topicOf(stream)
       const note = { position, at }
       const known = producers.get(name) ?? (yield* Effect.cached(producerOf(name)))
       producers.set(name, known)

@@ -21,6 +21,7 @@ import { codes, type KafkaFailure, unavailable } from "./failures.ts"
 import * as LastEvents from "./lastEvents.ts"
 import { eventOf as weatherEventOf } from "./records.ts"
 import * as StreamEvents from "./streamEvents.ts"
+import { topicNames } from "./topicNames.ts"
 
 type EventOf = (message: Message) => LoggedEvent | undefined
 
@@ -167,10 +168,10 @@ export const make = Effect.fnUntraced(function* (
     isolation: asConnector ? "read_committed" : "read_uncommitted"
   })
 
-  const open = (stream: string) =>
+  const open = (stream: string, topic: string) =>
     Effect.gen(function* () {
       const [applied] = (yield* Effect.orElseSucceed(streams.history(stream), () => [])).slice(-1)
-      return yield* readerOf<string>(yield* Consumer.make(stream, "read_committed"), stream, {
+      return yield* readerOf<string>(yield* Consumer.make(topic, "read_committed"), topic, {
         eventsOf: StreamEvents.make(stream, streams, recognizing),
         what: warnings(`events of the stream ${stream}`),
         isolation: "read_committed",
@@ -179,11 +180,24 @@ export const make = Effect.fnUntraced(function* (
       })
     }).pipe(Effect.provideContext(context))
 
+  // Without the streams it reads the topic of its name, as before there were any.
+  const names = topicNames.pipe(Effect.provideService(Streams, streams))
+
   const readers = new Map<string, LogReader>([[weather, reader]])
   const of = (stream: string): LogReader => {
     const known = readers.get(stream)
     if (known !== undefined) return known
-    const opened = Effect.runSync(Effect.cached(open(stream)))
+    const byTopic = new Map<string, ReturnType<typeof open>>()
+    /** A derived stream has another topic after it was rebuilt. */
+    const opened = Effect.gen(function* () {
+      const topic = (yield* names).ofStream(stream)
+      const known = byTopic.get(topic)
+      if (known !== undefined) return yield* known
+      const made = yield* Effect.cached(open(stream, topic))
+      byTopic.clear()
+      byTopic.set(topic, made)
+      return yield* made
+    })
     const made: LogReader = {
       bounds: Effect.flatMap(opened, ({ bounds }) => bounds),
       read: (from, options) => Stream.unwrap(Effect.map(opened, ({ read }) => read(from, options))),

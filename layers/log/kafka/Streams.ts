@@ -4,7 +4,7 @@ import { LogUnavailable } from "../../../services/EventLog.ts"
 import type { ProcessorDefinition } from "../../../services/ProcessorDefinition.ts"
 import { replication } from "../../../services/Settings.ts"
 import type { AppliedStream } from "../../../services/StreamDefinition.ts"
-import { NoSuchStream, Streams } from "../../../services/Streams.ts"
+import { NoSuchStream, type RunningRebuild, Streams } from "../../../services/Streams.ts"
 import { streamsTopic } from "../../../services/Topics.ts"
 import { weatherStream } from "../../../services/Weather.ts"
 import { nearest } from "../../runtime/nearest.ts"
@@ -15,10 +15,14 @@ import * as StreamsFollower from "./StreamsFollower.ts"
 import { sendOne } from "./sendOne.ts"
 import {
   begunValueOf,
+  generationsKey,
+  generationsValue,
   pausedKey,
   pendingKey,
   processorKey,
   processorValue,
+  rebuildKey,
+  rebuildValue,
   type StreamHistories,
   valueOf,
   versionKey
@@ -61,6 +65,14 @@ const make = Effect.fnUntraced(function* (topic: string) {
     if (version === last + 1) return streams
     const reason = `version ${version} of the stream ${name} cannot follow version ${last}: another program has changed it; try again`
     return yield* LogUnavailable.because("streams", reason)
+  })
+
+  /** What is known of the streams now, if this rebuild is the one that runs. */
+  const assertRebuild = Effect.fnUntraced(function* (rebuild: RunningRebuild | undefined) {
+    const streams = yield* whole(follower.upToDate)
+    const now = streams.rebuild
+    if (now?.generation === rebuild?.generation && now?.phase === rebuild?.phase) return streams
+    return yield* LogUnavailable.because("streams", "another program has begun or ended the rebuild; try again")
   })
 
   const write = (messages: ReadonlyArray<readonly [string, Buffer | null]>) =>
@@ -110,6 +122,22 @@ const make = Effect.fnUntraced(function* (topic: string) {
     setPaused: Effect.fn("Streams.setPaused")(function* (processor: string, isPaused: boolean) {
       yield* Effect.mapError(create, unavailable("streams"))
       yield* write([[pausedKey(processor), isPaused ? Buffer.from("{}") : null]])
+    }),
+    generations: Effect.map(known, ({ generations }) => generations),
+    setGeneration: Effect.fn("Streams.setGeneration")(function* (rebuild: RunningRebuild) {
+      const { generations } = yield* assertRebuild(rebuild)
+      const { definitions, generation } = rebuild
+      const now = new Map([...generations, ...definitions.map(({ name }) => [name, generation] as const)])
+      yield* write([[generationsKey, generationsValue(now)]])
+    }),
+    rebuild: Effect.map(known, ({ rebuild }) => rebuild),
+    setRebuild: Effect.fn("Streams.setRebuild")(function* (
+      rebuild: RunningRebuild | undefined,
+      before: RunningRebuild | undefined
+    ) {
+      yield* Effect.mapError(create, unavailable("streams"))
+      yield* assertRebuild(before)
+      yield* write([[rebuildKey, rebuild === undefined ? null : rebuildValue(rebuild)]])
     }),
     withdraw: Effect.fn("Streams.withdraw")((name: string) => write([[pendingKey(name), null]])),
     record: Effect.fn("Streams.record")(function* (stream: AppliedStream) {

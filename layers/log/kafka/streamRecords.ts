@@ -1,13 +1,15 @@
 /**
  * The records of the topic of streams. `readings/2` is a version of a stream; `readings/pending` the version that an apply
  * is bringing in, with a tombstone once it is recorded; `hourly_mean/processor` is a processor, and
- * `hourly_mean/paused` says that it is paused.
+ * `hourly_mean/paused` says that it is paused. `generations` has the generation of the topics of each processor that was
+ * rebuilt, all of them in one record, so that they change together. `rebuild` is a rebuild that runs.
  */
 import type { Message } from "@confluentinc/kafka-javascript"
 import { Option, Schema } from "effect"
 import { LogCorrupt } from "../../../services/EventLog.ts"
 import { ProcessorDefinition } from "../../../services/ProcessorDefinition.ts"
 import { AppliedStream, BegunStream } from "../../../services/StreamDefinition.ts"
+import { RunningRebuild } from "../../../services/Streams.ts"
 
 const streamText = Schema.fromJsonString(AppliedStream)
 const decode = Schema.decodeUnknownOption(streamText)
@@ -27,6 +29,19 @@ export const processorValue = (processor: ProcessorDefinition) => Buffer.from(en
 export const pausedKey = (processor: string) => `${processor}/paused`
 export const processorKey = ({ name }: ProcessorDefinition) => `${name}/processor`
 
+const generationsText = Schema.fromJsonString(Schema.Record(Schema.String, Schema.Int))
+const decodeGenerations = Schema.decodeUnknownOption(generationsText)
+const encodeGenerations = Schema.encodeSync(generationsText)
+export const generationsKey = "generations"
+export const generationsValue = (generations: ReadonlyMap<string, number>) =>
+  Buffer.from(encodeGenerations(Object.fromEntries(generations)))
+
+const rebuildText = Schema.fromJsonString(RunningRebuild)
+const decodeRebuild = Schema.decodeUnknownOption(rebuildText)
+const encodeRebuild = Schema.encodeSync(rebuildText)
+export const rebuildKey = "rebuild"
+export const rebuildValue = (rebuild: RunningRebuild) => Buffer.from(encodeRebuild(rebuild))
+
 export const versionKey = ({ definition, version }: AppliedStream) => `${definition.name}/${version}`
 export const pendingKey = (name: string) => `${name}/pending`
 
@@ -39,6 +54,9 @@ export interface StreamHistories {
   readonly processors: ReadonlyArray<ProcessorDefinition>
   /** The names of processors. */
   readonly paused: ReadonlySet<string>
+  /** Of the topics of processors that were rebuilt. */
+  readonly generations: ReadonlyMap<string, number>
+  readonly rebuild: RunningRebuild | undefined
   /** The first record that cannot be read. */
   readonly corrupt: LogCorrupt | undefined
 }
@@ -48,6 +66,8 @@ export const noStreams: StreamHistories = {
   pending: [],
   processors: [],
   paused: new Set(),
+  generations: new Map(),
+  rebuild: undefined,
   corrupt: undefined
 }
 
@@ -59,7 +79,20 @@ export const folding = () => {
   const pending = new Map<string, BegunStream>()
   const processors = new Map<string, ProcessorDefinition>()
   const paused = new Set<string>()
+  let generations: ReadonlyMap<string, number> = new Map()
+  let rebuild: RunningRebuild | undefined
   const corrupt = new Map<string, LogCorrupt>()
+
+  /** What a record has that is the only one of its kind; undefined after a tombstone, or if it is unreadable. */
+  const onlyOne = <A>({ key, offset, partition, value }: Message, decoded: (text: string) => Option.Option<A>) => {
+    const text = String(key)
+    corrupt.delete(text)
+    if (value === null) return undefined
+    const found = decoded(value.toString())
+    if (Option.isSome(found)) return found.value
+    corrupt.set(text, new LogCorrupt({ position: { partition, offset }, reason: `the record ${text} is unreadable` }))
+    return undefined
+  }
 
   const takeProcessor = (name: string, { value, partition, offset }: Message) => {
     const key = `${name}/processor`
@@ -77,6 +110,14 @@ export const folding = () => {
   const take = (message: Message) => {
     const { key, value, partition, offset } = message
     const text = key?.toString() ?? ""
+    if (text === generationsKey) {
+      generations = new Map(Object.entries(onlyOne(message, decodeGenerations) ?? {}))
+      return
+    }
+    if (text === rebuildKey) {
+      rebuild = onlyOne(message, decodeRebuild)
+      return
+    }
     const [, processor] = /^([^/]+)\/processor$/.exec(text) ?? []
     if (processor !== undefined) return takeProcessor(processor, message)
     const [, halted] = /^([^/]+)\/paused$/.exec(text) ?? []
@@ -113,6 +154,8 @@ export const folding = () => {
         pending: [...pending.values()].filter(isComing),
         processors: [...processors.values()].toSorted((a, b) => byName(a.name, b.name)),
         paused: new Set(paused),
+        generations,
+        rebuild,
         corrupt: [...corrupt.values()][0]
       }
     }

@@ -2,7 +2,7 @@
 import { Effect, Layer } from "effect"
 import type { ProcessorDefinition } from "../../../services/ProcessorDefinition.ts"
 import type { AppliedStream, BegunStream } from "../../../services/StreamDefinition.ts"
-import { NoSuchStream, Streams } from "../../../services/Streams.ts"
+import { NoSuchStream, type RunningRebuild, Streams } from "../../../services/Streams.ts"
 import { weatherStream } from "../../../services/Weather.ts"
 import { nearest } from "../../runtime/nearest.ts"
 
@@ -11,6 +11,8 @@ export const layer = Layer.sync(Streams, () => {
   const all = Effect.sync(() => [...histories.values()].flatMap((history) => history.at(-1) ?? []))
   const processors = new Map<string, ProcessorDefinition>()
   const paused = new Set<string>()
+  const generations = new Map<string, number>()
+  let rebuild: RunningRebuild | undefined
   const begun = new Map<string, BegunStream>()
   return Streams.of({
     all,
@@ -28,6 +30,14 @@ export const layer = Layer.sync(Streams, () => {
     recordProcessor: (processor) => Effect.sync(() => void processors.set(processor.name, processor)),
     paused: Effect.sync(() => paused),
     setPaused: (name, isPaused) => Effect.sync(() => void (isPaused ? paused.add(name) : paused.delete(name))),
+    generations: Effect.sync(() => generations),
+    setGeneration: ({ definitions, generation }) =>
+      Effect.sync(() => definitions.forEach(({ name }) => void generations.set(name, generation))),
+    rebuild: Effect.sync(() => rebuild),
+    setRebuild: (now) =>
+      Effect.sync(() => {
+        rebuild = now
+      }),
     record: (stream) =>
       Effect.sync(() => {
         const { name } = stream.definition

@@ -92,6 +92,10 @@ export const layer = Layer.effect(
       recordProcessor: () => Effect.void,
       paused: Effect.succeed(new Set<string>()),
       setPaused: () => Effect.void,
+      generations: Effect.succeed(new Map()),
+      setGeneration: () => Effect.void,
+      rebuild: Effect.undefined,
+      setRebuild: () => Effect.void,
       find: Effect.fn("Streams.find")(function* (name: string) {
         const streams = yield* all
         const found = streams.find(({ definition }) => definition.name === name)

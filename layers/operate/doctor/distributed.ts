@@ -7,9 +7,11 @@ import { ConsumerGroups } from "../../../services/ConsumerGroups.ts"
 import type { Query } from "../../../services/Query.ts"
 import * as Settings from "../../../services/Settings.ts"
 import { Storage } from "../../../services/Storage.ts"
+import type { AppliedStream } from "../../../services/StreamDefinition.ts"
 import { Streams } from "../../../services/Streams.ts"
 import { weather } from "../../../services/TableReader.ts"
 import { addressOf } from "../../ingest/health.ts"
+import { topicNames, unchangedNames } from "../../log/kafka/topicNames.ts"
 import { applyLock } from "../../sink/connect/applyLock.ts"
 import * as IcebergSink from "../../sink/connect/icebergSink.ts"
 import { answersAt, okOf } from "../probes/server.ts"
@@ -22,7 +24,7 @@ import { disk } from "./distributed/disk.ts"
 import { locks } from "./distributed/locks.ts"
 import { offsets } from "./distributed/offsets.ts"
 import { origin } from "./distributed/origin.ts"
-import { processorsRun, processorTopics } from "./distributed/processors.ts"
+import { processorsRun, processorTopics, rebuilds } from "./distributed/processors.ts"
 import { rebuildAdvice } from "./distributed/rebuildAdvice.ts"
 import { tableOf } from "./distributed/streamTable.ts"
 import { topicsOf } from "./distributed/streamTopics.ts"
@@ -64,20 +66,22 @@ const ofStreams = Effect.fnUntraced(function* ({ commitLagLimit }: Limits) {
   )
   const others = applied.filter(({ definition }) => definition.name !== weather)
   if (others.length === 0 && changing.length === 0) return []
+  const rebuild = yield* Effect.orElseSucceed(streams.rebuild, () => undefined)
+  const isMoving = ({ definition: { writer = "" } }: AppliedStream) =>
+    rebuild?.phase === "switching" && rebuild.definitions.some(({ name }) => name === writer)
+  const names = yield* Effect.orElseSucceed(topicNames, () => unchangedNames)
   const checks = yield* Effect.forEach(
     others,
     Effect.fnUntraced(function* (stream) {
       const { name } = stream.definition
       const history = yield* Effect.orElseSucceed(streams.history(name), () => [stream])
       return yield* provideChecks([
-        topicsOf(stream, partitions),
+        topicsOf(stream, names.ofStream(name), partitions),
         tableOf(stream, bucket, changing.includes(name)),
-        connectorOfStream(
-          name,
-          sink,
-          history,
-          pending.find(({ definition }) => definition.name === name)
-        ),
+        connectorOfStream(name, sink, names, history, {
+          change: pending.find(({ definition }) => definition.name === name),
+          rebuilt: isMoving(stream) ? rebuild?.definitions[0].name : undefined
+        }),
         commitsOf(stream.definition, commitLagLimit)
       ])
     })
@@ -85,12 +89,11 @@ const ofStreams = Effect.fnUntraced(function* ({ commitLagLimit }: Limits) {
   const changes = yield* provideChecks([
     halfDone({ names: changing, isRunning, needs: ["kafka", "trino", "metastore"] })
   ])
-  const weatherTopic = yield* Settings.topic
   const processors = yield* Effect.orElseSucceed(streams.processors, () => [])
   const ofProcessors = yield* provideChecks(
     processors.length === 0
       ? []
-      : [...processors.map((processor) => processorTopics(processor, weatherTopic)), processorsRun]
+      : [...processors.map((processor) => processorTopics(processor, names)), processorsRun, rebuilds]
   )
   return [...changes, ...checks.flat(), ...ofProcessors]
 })

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
-import { Effect, Layer, Schedule } from "effect"
+import { Context, Effect, Layer, Schedule } from "effect"
 import { DataFolder } from "../../../services/DataFolder.ts"
 import { EventLogReader, LogUnavailable } from "../../../services/EventLog.ts"
 import { Streams } from "../../../services/Streams.ts"
@@ -12,6 +12,7 @@ import { readsByKey } from "../../declaration/keyRule.ts"
 import { Cluster } from "../../log/kafka/Cluster.ts"
 import * as Consumer from "../../log/kafka/Consumer.ts"
 import { unavailable } from "../../log/kafka/failures.ts"
+import { topicNames } from "../../log/kafka/topicNames.ts"
 import { placesIn } from "../../runtime/DataFolder.ts"
 import { NotBegun, ProcessorReplays, type RerunOptions } from "../ProcessorReplays.ts"
 import * as RowComparison from "../RowComparison.ts"
@@ -57,7 +58,7 @@ const make = Effect.gen(function* () {
   const cluster = yield* Cluster
   const streams = yield* Streams
   const logs = yield* EventLogReader
-  const onCluster = Effect.provideService(Cluster, cluster)
+  const services = Effect.provide(Context.make(Cluster, cluster).pipe(Context.add(Streams, streams)))
 
   const partitionsOf = (topic: string) => Effect.map(cluster.describe(topic), ({ partitions }) => partitions.length)
 
@@ -99,7 +100,8 @@ const make = Effect.gen(function* () {
 
   const reached = Effect.fnUntraced(function* (name: string) {
     const definition = (yield* streams.processors).find((one) => one.name === name)
-    const topic = stateTopicOf(name)
+    const names = yield* topicNames
+    const topic = stateTopicOf(names.ofProcessor(name))
     if (definition === undefined || (yield* cluster.find(topic)) === undefined) {
       return yield* new NotBegun({ name, start: "node dist/processor.js" })
     }
@@ -110,7 +112,7 @@ const make = Effect.gen(function* () {
       begun,
       bounds.map(({ end }) => end)
     )
-    return { definition, topic, now }
+    return { definition, names, topic, now }
   })
 
   const reading = <A>(use: () => A) =>
@@ -133,11 +135,12 @@ const make = Effect.gen(function* () {
   /** What a stream's topic has up to `ends`, against the new run. */
   const compare = Effect.fnUntraced(function* (
     stream: string,
+    topic: string,
     ends: ReadonlyArray<number>,
     { before, databases, from }: Comparison
   ) {
-    const starts = yield* cluster.offsets(stream, ends.length, "start")
-    const consumers = yield* Consumer.make(stream, "read_committed")
+    const starts = yield* cluster.offsets(topic, ends.length, "start")
+    const consumers = yield* Consumer.make(topic, "read_committed")
     const sequencesOf = (place: number, stage: number) =>
       databases.map((one) => rowsIn(one, { stream, place, stage, from, before }))
     const spare = new Map<string, number>()
@@ -175,16 +178,17 @@ const make = Effect.gen(function* () {
   return ProcessorReplays.of({
     rerun: Effect.fn("ProcessorReplays.rerun")(
       function* (name: string, options: RerunOptions = {}) {
-        const { definition, now, topic } = yield* reached(name)
+        const { definition, names, now, topic } = yield* reached(name)
         if (now.every(({ next, ticks }) => next + ticks === 0)) {
           return yield* new NotBegun({ name, start: "node dist/processor.js" })
         }
         const { before = Number.POSITIVE_INFINITY, from = Number.NEGATIVE_INFINITY } = options
-        const names = [definition.to, ...(definition.late === null ? [] : [definition.late])]
+        const written = [definition.to, ...(definition.late === null ? [] : [definition.late])]
         // What is processed by now must be in the streams up to here; what they have here is processed by `later`.
-        const ends = yield* Effect.forEach(names, (stream) =>
-          Effect.flatMap(partitionsOf(stream), (count) => settled(stream, count))
-        )
+        const ends = yield* Effect.forEach(written, (stream) => {
+          const topic = names.ofStream(stream)
+          return Effect.flatMap(partitionsOf(topic), (count) => settled(topic, count))
+        })
         const later = yield* read(topic, now, yield* settled(topic, now.length))
         const folder = yield* temporaryRoot
         const of = sum(later.map(({ next }) => next))
@@ -203,22 +207,23 @@ const make = Effect.gen(function* () {
           Effect.provideService(DataFolder, folder)
         )
         const databases = yield* opened(folder.processors, [...now.keys()])
-        const compared = yield* Effect.forEach(names, (stream, index) =>
-          compare(stream, ends[index] ?? [], { databases, from, before })
+        const compared = yield* Effect.forEach(written, (stream, index) =>
+          compare(stream, names.ofStream(stream), ends[index] ?? [], { databases, from, before })
         )
         const upTo = yield* reading(() =>
           databases.map((one, partition) => ({ partition, offset: reachedIn(one, required) }))
         )
         const input = (yield* logs.of(definition.from).bounds).partitions
         const isByKey = readsByKey(definition, input.length)
-        const reads = isByKey ? byKeyTopicOf(name) : definition.from
-        const partitions = isByKey ? yield* cluster.bounds(reads, input.length, "read_committed") : input
+        const byKey = byKeyTopicOf(names.ofProcessor(name))
+        const reads = isByKey ? byKey : definition.from
+        const partitions = isByKey ? yield* cluster.bounds(byKey, input.length, "read_committed") : input
         const waiting = partitions.map(({ end, partition }) => Math.max(0, end - (now[partition]?.next ?? end)))
         const until = sum(upTo.map(({ offset }) => offset))
         return { definition, until, reads, upTo, waiting: sum(waiting), streams: compared }
       },
       Effect.scoped,
-      onCluster,
+      services,
       Effect.catchTag("KafkaFailure", (error) => Effect.fail(unavailable("processors")(error)))
     ),
     stateAt: Effect.fn("ProcessorReplays.stateAt")(
@@ -255,7 +260,7 @@ const make = Effect.gen(function* () {
           return { definition: shape, until: sum(databases.map((one) => reachedIn(one, required))), lines }
         })
       },
-      onCluster,
+      services,
       Effect.catchTag("KafkaFailure", (error) => Effect.fail(unavailable("processors")(error)))
     )
   })

@@ -8,6 +8,8 @@ import { readsByKey } from "../../declaration/keyRule.ts"
 import { Cluster } from "../../log/kafka/Cluster.ts"
 import * as Consumer from "../../log/kafka/Consumer.ts"
 import { unavailable } from "../../log/kafka/failures.ts"
+import * as LastEvents from "../../log/kafka/lastEvents.ts"
+import { topicNames } from "../../log/kafka/topicNames.ts"
 import { noSuch, type ProcessorReport, ProcessorReports } from "../ProcessorReports.ts"
 import { stateSummary } from "./stateSummary.ts"
 
@@ -28,6 +30,11 @@ const make = Effect.fnUntraced(function* (countsOpen: boolean) {
     return described === undefined ? [] : yield* cluster.bounds(topic, described.partitions.length, "read_committed")
   })
 
+  const toLastEvents = Effect.fnUntraced(function* (topic: string, partitions: ReadonlyArray<PartitionBounds>) {
+    const ends = LastEvents.make(yield* Consumer.make(topic, "read_committed"))
+    return (yield* ends({ logId: "", partitions })).partitions
+  })
+
   /** How many partitions have had a sign of life, and whether all of them. Clocks of the machines must agree to seconds. */
   const stateOf = Effect.fnUntraced(function* (topic: string, partitions: number) {
     const since = (yield* Clock.currentTimeMillis) - silenceMillis
@@ -40,8 +47,8 @@ const make = Effect.fnUntraced(function* (countsOpen: boolean) {
   })
 
   /** How far the topic by key of a processor is written, and whether that goes on. */
-  const rekeyedOf = Effect.fnUntraced(function* (processor: string) {
-    const topic = stateTopicOf(byKeyTopicOf(processor))
+  const rekeyedOf = Effect.fnUntraced(function* (byKeyTopic: string) {
+    const topic = stateTopicOf(byKeyTopic)
     const [one] = yield* boundsOf(topic)
     if (one === undefined) return undefined
     const { rekeyed } = yield* stateSummary(yield* Consumer.make(topic, "read_committed"), one, false)
@@ -51,11 +58,14 @@ const make = Effect.fnUntraced(function* (countsOpen: boolean) {
   const reportOf = Effect.fnUntraced(
     function* (definition: ProcessorDefinition) {
       const { from, late, name, to } = definition
-      const topic = stateTopicOf(name)
+      const { ofProcessor, ofStream } = yield* topicNames
+      const own = ofProcessor(name)
+      const topic = stateTopicOf(own)
+      const byKey = byKeyTopicOf(own)
       const [states, input] = yield* Effect.all([boundsOf(topic), logs.of(from).bounds], { concurrency: 2 })
       const isByKey = readsByKey(definition, input.partitions.length)
-      const first = isByKey ? yield* rekeyedOf(name) : undefined
-      const read = isByKey ? yield* boundsOf(byKeyTopicOf(name)) : input.partitions
+      const first = isByKey ? yield* rekeyedOf(byKey) : undefined
+      const read = isByKey ? yield* toLastEvents(byKey, yield* boundsOf(byKey)) : input.partitions
       const consumers = yield* Consumer.make(topic, "read_committed")
       const summaries = yield* Effect.forEach(states, (one) => stateSummary(consumers, one, countsOpen), {
         concurrency
@@ -87,7 +97,7 @@ const make = Effect.fnUntraced(function* (countsOpen: boolean) {
           : summaries.reduce((sum, one) => sum + (one.open ?? 0), 0),
         rows: yield* written(to),
         late: late === null ? 0 : yield* written(late),
-        deadLetters: offsetsIn(yield* boundsOf(deadLettersOf(to))),
+        deadLetters: offsetsIn(yield* boundsOf(deadLettersOf(ofStream(to)))),
         isAtMost: true,
         rate: null
       } satisfies ProcessorReport
@@ -96,7 +106,8 @@ const make = Effect.fnUntraced(function* (countsOpen: boolean) {
     Effect.mapError((error) => (error._tag === "KafkaFailure" ? unavailable("processors")(error) : error))
   )
 
-  const report = (one: ProcessorDefinition) => Effect.provideService(reportOf(one), Cluster, cluster)
+  const report = (one: ProcessorDefinition) =>
+    reportOf(one).pipe(Effect.provideService(Cluster, cluster), Effect.provideService(Streams, streams))
   return ProcessorReports.of({
     all: Effect.flatMap(streams.processors, (processors) => Effect.forEach(processors, report, { concurrency })),
     find: Effect.fn("ProcessorReports.find")(function* (name) {

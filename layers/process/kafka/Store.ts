@@ -4,7 +4,7 @@
  */
 import type { ProcessorDefinition } from "../../../services/ProcessorDefinition.ts"
 import type { AppliedStream } from "../../../services/StreamDefinition.ts"
-import { deadLettersOf, stateTopicOf } from "../../../services/Topics.ts"
+import { deadLettersOf } from "../../../services/Topics.ts"
 import { headersOf, rejectedHeaders } from "../../log/kafka/eventRecords.ts"
 import { keyReader } from "../../log/kafka/keyValue.ts"
 import { partitionOf } from "../../log/kafka/partitioner.ts"
@@ -16,9 +16,10 @@ import type { Restored } from "./restore.ts"
 import { progressKey, progressValue, tickKey, tickValue, windowKey, windowValue } from "./stateRecords.ts"
 import type { TransactionalProducer } from "./TransactionalProducer.ts"
 
-/** A stream and the number of partitions of its topic. */
+/** A stream, its topic, and the number of partitions of that. */
 export interface OutputTopic {
   readonly stream: AppliedStream
+  readonly topic: string
   readonly partitions: number
 }
 
@@ -29,6 +30,7 @@ interface StoreOptions {
   /** The topic that is read, and its id. */
   readonly topic: string
   readonly input: string
+  readonly stateTopic: string
   readonly output: OutputTopic
   readonly late: OutputTopic | undefined
   /** Offset at which a new processor begins. */
@@ -47,13 +49,12 @@ export const placer = ({ partitions, stream }: OutputTopic, partition: number) =
   }
 }
 
-const appender = (topic: OutputTopic, partition: number, produce: TransactionalProducer["produce"]) => {
-  const { definition, version } = topic.stream
-  const placeOf = placer(topic, partition)
-  const headers = headersOf(version, undefined, 0, 1)
+const appender = (output: OutputTopic, partition: number, produce: TransactionalProducer["produce"]) => {
+  const placeOf = placer(output, partition)
+  const headers = headersOf(output.stream.version, undefined, 0, 1)
   return (record: string, acceptedAt: number) => {
     const { key, place } = placeOf(record)
-    produce(definition.name, place, Buffer.from(record), key, acceptedAt, headers)
+    produce(output.topic, place, Buffer.from(record), key, acceptedAt, headers)
   }
 }
 
@@ -67,24 +68,24 @@ export const make = ({
   produce,
   restored,
   start = 0,
-  topic: read
+  stateTopic,
+  topic
 }: StoreOptions): Store => {
   const { name } = definition
   const { database, progress: known } = restored
   if (known !== undefined) requireSame(known.definition, definition)
   if (known !== undefined && known.input !== input) {
     throw new ProcessorStopped(
-      `The processor ${name} cannot go on: its state was made from the topic ${read} with the id ${known.input}, and that topic was deleted and created again (${input}). Restore Kafka's volumes from a copy, or give the processor another name and another output stream.`
+      `The processor ${name} cannot go on: its state was made from the topic ${topic} with the id ${known.input}, and that topic was deleted and created again (${input}). Restore Kafka's volumes from a copy, or give the processor another name and another output stream.`
     )
   }
   const states = statesIn(database)
-  const topic = stateTopicOf(name)
   const closing = database.prepare(`SELECT key, start FROM windows WHERE "end" = ?`)
   let { ticks } = restored
   const first = known === undefined ? start : (known.first ?? 0)
   let progress: Progress = { next: known?.next ?? first, watermark: known?.watermark ?? Number.NEGATIVE_INFINITY }
 
-  const keep = (key: Buffer, value: Buffer | null) => produce(topic, partition, value, key, Date.now())
+  const keep = (key: Buffer, value: Buffer | null) => produce(stateTopic, partition, value, key, Date.now())
   const forget = (key: string, start: number) => keep(windowKey(key, start), null)
 
   return {
@@ -94,7 +95,7 @@ export const make = ({
     late: late === undefined ? () => {} : appender(late, partition, produce),
     dead: (value, reason, acceptedAt) =>
       produce(
-        deadLettersOf(definition.to),
+        deadLettersOf(output.topic),
         0,
         Buffer.from(value),
         null,

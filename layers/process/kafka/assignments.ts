@@ -1,13 +1,13 @@
 /** What a processor needs on Kafka before it can run: its streams, applied, and their topics. */
 import { Effect } from "effect"
 import type { LogCorrupt, LogUnavailable } from "../../../services/EventLog.ts"
-import { topic as topicSetting } from "../../../services/Settings.ts"
 import type { AppliedStream } from "../../../services/StreamDefinition.ts"
 import { Streams } from "../../../services/Streams.ts"
-import { byKeyTopicOf, deadLettersOf, stateTopicOf, topicOf } from "../../../services/Topics.ts"
+import { byKeyTopicOf, deadLettersOf, stateTopicOf } from "../../../services/Topics.ts"
 import { readsByKey } from "../../declaration/keyRule.ts"
 import { Cluster, type Described } from "../../log/kafka/Cluster.ts"
 import type { KafkaFailure } from "../../log/kafka/failures.ts"
+import { type TopicNames, topicNames } from "../../log/kafka/topicNames.ts"
 import { plural } from "../../runtime/plural.ts"
 import { type Bound, bind } from "../bind.ts"
 import type { DeclaredProcessor } from "../openProcessor.ts"
@@ -24,7 +24,9 @@ const isNotEmpty = (history: ReadonlyArray<AppliedStream>): history is Bound["hi
 
 /** One for each partition of the input, and before them the one that brings it into another key's order. Fails with ProcessorStopped if the processor can never run on these topics. */
 export const assignments = Effect.fnUntraced(function* (
-  declared: DeclaredProcessor
+  declared: DeclaredProcessor,
+  /** The topics in use, for a generation that is filled beside them. */
+  inUse?: TopicNames
 ): Effect.fn.Return<
   ReadonlyArray<Assignment> | NotYet,
   KafkaFailure | LogUnavailable | LogCorrupt | ProcessorStopped,
@@ -40,7 +42,8 @@ export const assignments = Effect.fnUntraced(function* (
   if (!isNotEmpty(history) || output === undefined || (definition.late !== null && late === undefined)) {
     return { waiting: `The processor ${name} waits until its streams are applied.` }
   }
-  const topic = topicOf(from, yield* Effect.orDie(topicSetting))
+  const { ofProcessor, ofStream } = yield* topicNames
+  const topic = ofStream(from)
   const found = new Map<string, Described>()
   const partitionsOf = (one: string) => found.get(one)?.partitions.length ?? 0
   const missing = Effect.fnUntraced(function* (names: ReadonlyArray<string>) {
@@ -51,20 +54,28 @@ export const assignments = Effect.fnUntraced(function* (
     }
     return undefined
   })
-  const { to } = definition
-  const byKey = byKeyTopicOf(name)
-  const names = [topic, stateTopicOf(name), deadLettersOf(to), to, ...(late ? [late.definition.name] : [])]
+  const outputTopic = (stream: AppliedStream) => {
+    const topic = ofStream(stream.definition.name)
+    return { stream, topic, partitions: partitionsOf(topic) }
+  }
+  const own = ofProcessor(name)
+  const [stateTopic, byKey] = [stateTopicOf(own), byKeyTopicOf(own)]
+  const to = ofStream(definition.to)
+  const deadLetters = deadLettersOf(to)
+  const names = [topic, stateTopic, deadLetters, to, ...(late ? [ofStream(late.definition.name)] : [])]
   const ofInput = yield* missing(names)
   const count = partitionsOf(topic)
   const isByKey = readsByKey(definition, count)
   const absent = ofInput ?? (isByKey ? yield* missing([byKey, stateTopicOf(byKey)]) : undefined)
   if (absent !== undefined) {
-    return { waiting: `The processor ${name} waits until the topic ${absent} exists; floe streams apply creates it.` }
+    return {
+      waiting: `The processor ${name} waits until the topic ${absent} exists; ${inUse === undefined ? "floe streams apply" : "its rebuild"} creates it.`
+    }
   }
   const stop = (sentence: string) => Effect.fail(new ProcessorStopped(`The processor ${name} cannot run: ${sentence}`))
-  if (partitionsOf(stateTopicOf(name)) !== count) {
+  if (partitionsOf(stateTopic) !== count) {
     return yield* stop(
-      `the topic ${topic} has ${plural(count, "partition")}, and its state topic ${stateTopicOf(name)} has ${partitionsOf(stateTopicOf(name))}. The number of partitions of a stream with a processor is fixed: added partitions change the partition of its keys.`
+      `the topic ${topic} has ${plural(count, "partition")}, and its state topic ${stateTopic} has ${partitionsOf(stateTopic)}. The number of partitions of a stream with a processor is fixed: added partitions change the partition of its keys.`
     )
   }
   if (isByKey && partitionsOf(byKey) !== count) {
@@ -73,24 +84,30 @@ export const assignments = Effect.fnUntraced(function* (
     )
   }
   const bound = bind(processor, definition, history, output.definition)
-  const outputTopic = (stream: AppliedStream) => ({ stream, partitions: partitionsOf(stream.definition.name) })
   const idOf = (one: string) => found.get(one)?.id ?? ""
   const read = isByKey ? byKey : topic
+  const closeWhenIdle = inUse === undefined ? definition.closeWhenIdle : undefined
+  const earlier =
+    inUse === undefined || definition.closeWhenIdle === undefined
+      ? undefined
+      : { topic: stateTopicOf(inUse.ofProcessor(name)), sameInput: !isByKey && inUse.ofStream(from) === topic }
   const partitions = Array.from({ length: count }, (_, partition): Assignment => {
     const reads = {
       bound,
       partition,
       topic: read,
       topicId: idOf(read),
+      stateTopic,
       output: outputTopic(output),
       late: late === undefined ? undefined : outputTopic(late),
-      copied: isByKey ? { topic, partitions: count } : undefined
+      copied: isByKey ? { topic, byKey, partitions: count } : undefined,
+      earlier
     }
     return {
-      name,
+      name: own,
       what: `The processor ${name}, partition ${partition},`,
       partition,
-      closeWhenIdle: definition.closeWhenIdle,
+      closeWhenIdle,
       open: processing(reads),
       reads
     }
@@ -101,7 +118,14 @@ export const assignments = Effect.fnUntraced(function* (
     what: `The processor ${name}, which reads ${topic} by another key,`,
     partition: 0,
     closeWhenIdle: undefined,
-    open: rekeying(bound, { topic, topicId: idOf(topic), byKeyId: idOf(byKey), partitions: count }),
+    open: rekeying(bound, {
+      topic,
+      topicId: idOf(topic),
+      byKey,
+      byKeyId: idOf(byKey),
+      deadLetters,
+      partitions: count
+    }),
     reads: undefined
   }
   return [first, ...partitions]

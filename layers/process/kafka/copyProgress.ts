@@ -6,8 +6,16 @@ import * as Consumer from "../../log/kafka/Consumer.ts"
 import * as LastEvents from "../../log/kafka/lastEvents.ts"
 import { stateSummary } from "./stateSummary.ts"
 
-/** `topic` is the input's, with as many partitions as the topic by key. */
-export const make = Effect.fnUntraced(function* (byKey: string, topic: string, partitions: number) {
+export interface Copied {
+  /** The input's. */
+  readonly topic: string
+  /** The one by key. */
+  readonly byKey: string
+  /** Of both. */
+  readonly partitions: number
+}
+
+export const make = Effect.fnUntraced(function* ({ byKey, partitions, topic }: Copied) {
   const cluster = yield* Cluster
   const stateTopic = stateTopicOf(byKey)
   const consumers = yield* Consumer.make(stateTopic, "read_committed")

@@ -2,7 +2,7 @@
  * Copies the events of a processor's input into its topic by key, so that all events of a key are in one partition. How far it
  * is becomes part of the open transaction of its producer.
  */
-import { byKeyTopicOf, deadLettersOf, stateTopicOf } from "../../../services/Topics.ts"
+import { stateTopicOf } from "../../../services/Topics.ts"
 import { headersOf, rejectedHeaders } from "../../log/kafka/eventRecords.ts"
 import { partitionOf } from "../../log/kafka/partitioner.ts"
 import { valueOf } from "../../log/kafka/records.ts"
@@ -18,10 +18,14 @@ import type { TransactionalProducer } from "./TransactionalProducer.ts"
 interface RekeyOptions {
   /** Of the input, and of the topic by key. */
   readonly partitions: number
-  /** The topic that is read, and the ids of both. */
+  /** The topic that is read, and its id. */
   readonly topic: string
   readonly input: string
+  /** The topic by key, and its id. */
+  readonly byKey: string
   readonly output: string
+  /** For events without a key. */
+  readonly deadLetters: string
   /** Offsets at which it begins. */
   readonly starts: ReadonlyArray<number>
   readonly restored: Restored
@@ -32,11 +36,10 @@ interface RekeyOptions {
 /** Throws ProcessorStopped if what is there does not fit. */
 export const make = (
   bound: Bound,
-  { beat, input, output, partitions, produce, restored: { rekeyed }, starts, topic }: RekeyOptions
+  { beat, byKey, deadLetters, input, output, partitions, produce, restored: { rekeyed }, starts, topic }: RekeyOptions
 ) => {
   const { definition } = bound
-  const { from, name, to } = definition
-  const byKey = byKeyTopicOf(name)
+  const { from, name } = definition
   if (rekeyed !== undefined) {
     requireSame(rekeyed.definition, definition)
     const other = rekeyed.input !== input ? topic : rekeyed.output !== output ? byKey : undefined
@@ -60,7 +63,7 @@ export const make = (
         throw stoppedBy(definition, `at ${from}/${partition}/${offset}`, cause)
       }
       const headers = rejectedHeaders(cause.message, undefined, 0, 1)
-      produce(deadLettersOf(to), 0, Buffer.from(textOf(record)), null, acceptedAt, headers)
+      produce(deadLetters, 0, Buffer.from(textOf(record)), null, acceptedAt, headers)
     }
   }
 

@@ -1,7 +1,6 @@
 /** Runs a processor again from the start of its input, each partition by itself, into files of their own: in the processors' process. */
 import { join } from "node:path"
 import { Effect, Layer, Schema } from "effect"
-import { stateTopicOf } from "../../../services/Topics.ts"
 import { Cluster } from "../../log/kafka/Cluster.ts"
 import * as Consumer from "../../log/kafka/Consumer.ts"
 import * as StreamsLayer from "../../log/kafka/Streams.ts"
@@ -50,12 +49,12 @@ interface Options {
 }
 
 const ofPartition = Effect.fnUntraced(function* (
-  { bound, late, output, topic }: Processing,
+  { bound, late, output, stateTopic, topic }: Processing,
   { beat, before, first, folder, onProgress, partition, stages }: Options
 ) {
   const { definition } = bound
   const cluster = yield* Cluster
-  const ticks = yield* ticksOf(stateTopicOf(definition.name), partition, stages.at(-1)?.ticks ?? 0)
+  const ticks = yield* ticksOf(stateTopic, partition, stages.at(-1)?.ticks ?? 0)
   const firstAfter =
     before === undefined ? -1 : ((yield* cluster.offsets(topic, partition + 1, before))[partition] ?? -1)
   const last = firstAfter < 0 ? Number.POSITIVE_INFINITY : firstAfter

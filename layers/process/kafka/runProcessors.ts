@@ -4,12 +4,13 @@
  */
 import { randomUUID } from "node:crypto"
 import { mkdirSync } from "node:fs"
-import { Cause, Effect, Exit, Layer, Schedule } from "effect"
+import { Cause, Effect, Exit, FiberSet, Layer, type Scope } from "effect"
 import { Streams } from "../../../services/Streams.ts"
 import { stateTopicOf } from "../../../services/Topics.ts"
 import { Cluster } from "../../log/kafka/Cluster.ts"
 import { KafkaFailure } from "../../log/kafka/failures.ts"
 import * as StreamsLayer from "../../log/kafka/Streams.ts"
+import { rebuiltStreams, topicNames } from "../../log/kafka/topicNames.ts"
 import { messageOf } from "../../runtime/sqliteReason.ts"
 import type { Beat } from "../Beat.ts"
 import { inOrder } from "../inOrder.ts"
@@ -17,11 +18,11 @@ import type { DeclaredProcessor } from "../openProcessor.ts"
 import { ProcessorStopped } from "../Runner.ts"
 import { watch } from "../watch.ts"
 import { assignments } from "./assignments.ts"
+import { followed, type Generation, isSame, lookInterval, newRebuild } from "./followed.ts"
 import { type Assignment, serve } from "./serve.ts"
 import { silence, silenceMillis } from "./silence.ts"
 import { isFenced } from "./TransactionalProducer.ts"
 
-const lookInterval = "500 millis"
 /** Milliseconds. */
 const longestSilence = 48_000
 
@@ -39,18 +40,6 @@ interface Shared {
   readonly index: number
   readonly isDraining: () => boolean
 }
-
-/** Whether a processor is paused, as it was read last; follows it until the scope closes. */
-const pauseOf = Effect.fnUntraced(function* (name: string) {
-  const { paused } = yield* Streams
-  let isPaused = false
-  const look = Effect.map(paused, (names) => {
-    isPaused = names.has(name)
-  })
-  yield* Effect.ignore(look)
-  yield* Effect.forkScoped(Effect.repeat(Effect.ignore(look), Schedule.spaced(lookInterval)))
-  return () => isPaused
-})
 
 /** Until it is draining, or the processor is stopped. */
 const worker = Effect.fnUntraced(function* (
@@ -98,14 +87,24 @@ const worker = Effect.fnUntraced(function* (
   }
 })
 
-/** Waits for the processor's streams and topics, then runs its partitions. */
-const processor = Effect.fnUntraced(function* (declared: DeclaredProcessor, shared: Shared) {
+/** Waits for the topics of a generation of a processor, then runs its partitions. */
+const ofGeneration = Effect.fnUntraced(function* (
+  declared: DeclaredProcessor,
+  { rebuild }: Generation,
+  shared: Shared & { readonly isPaused: () => boolean }
+) {
+  const streams = yield* Streams
+  const find =
+    rebuild === undefined
+      ? assignments(declared)
+      : Effect.flatMap(topicNames, (inUse) =>
+          Effect.provideService(assignments(declared, inUse), Streams, rebuiltStreams(streams, rebuild))
+        )
   let told = ""
   while (!shared.isDraining()) {
-    const found = yield* Effect.exit(assignments(declared))
+    const found = yield* Effect.exit(find)
     if (Exit.isSuccess(found) && !("waiting" in found.value)) {
-      const isPaused = yield* pauseOf(declared.definition.name)
-      return yield* Effect.forEach(found.value, (one) => worker(one, { ...shared, isPaused }), {
+      return yield* Effect.forEach(found.value, (one) => worker(one, shared), {
         concurrency: "unbounded",
         discard: true
       })
@@ -120,27 +119,61 @@ const processor = Effect.fnUntraced(function* (declared: DeclaredProcessor, shar
     told = sentence
     yield* Effect.sleep(lookInterval)
   }
+})
+
+/** Runs the generation in use, and the one that a rebuild fills. */
+const processor = Effect.fnUntraced(function* (declared: DeclaredProcessor, shared: Shared) {
+  const { isPaused, running } = yield* followed(declared.definition.name)
+  const workers = yield* FiberSet.make<void, never>()
+  let started: ReadonlyArray<Generation> = []
+  const start = Effect.gen(function* () {
+    while (!shared.isDraining()) {
+      const wanted = running()
+      for (const one of wanted.filter((one) => !started.some((other) => isSame(one, other)))) {
+        const isWanted = () => running().some((other) => isSame(one, other))
+        const work = ofGeneration(declared, one, {
+          ...shared,
+          isDraining: () => shared.isDraining() || !isWanted(),
+          isPaused: () => one.rebuild === undefined && isPaused()
+        })
+        yield* FiberSet.run(workers, work)
+      }
+      started = wanted
+      yield* Effect.sleep(lookInterval)
+    }
+    yield* FiberSet.awaitEmpty(workers)
+  })
+  yield* Effect.raceFirst(start, FiberSet.join(workers))
 }, Effect.scoped)
 
-const run = Effect.fnUntraced(function* (
-  declared: ReadonlyArray<DeclaredProcessor>,
+const run = Effect.fnUntraced(function* <E>(
+  load: Effect.Effect<ReadonlyArray<DeclaredProcessor>, E>,
   { folder, isDraining, stopped }: RunOptions
-): Effect.fn.Return<void, never, Cluster | Streams> {
+): Effect.fn.Return<"nothing" | "drained" | "rebuilding", E, Cluster | Streams | Scope.Scope> {
+  // Before the module is loaded, so that no rebuild is missed that needs a newer one.
+  const isRebuilding = yield* newRebuild
+  const declared = yield* load
+  if (declared.length === 0) return "nothing"
   mkdirSync(folder, { recursive: true })
   const ordered = inOrder(declared.map(({ definition }) => definition))
   const beat = watch(folder, ordered)
   const id = randomUUID()
+  const isEnding = () => isDraining() || isRebuilding()
   const running = ordered.flatMap((definition, index) => {
     const one = declared.find((one) => one.definition === definition)
     return one === undefined || stopped[definition.name] !== undefined
       ? []
-      : [processor(one, { id, beat, index, isDraining })]
+      : [processor(one, { id, beat, index, isDraining: isEnding })]
   })
   yield* Effect.all(running, { concurrency: "unbounded", discard: true })
   // All of them are stopped: the process stays, so that it is not started again.
-  while (!isDraining()) yield* Effect.sleep(lookInterval)
-})
+  while (!isEnding()) yield* Effect.sleep(lookInterval)
+  return isDraining() ? "drained" : "rebuilding"
+}, Effect.scoped)
 
-/** Runs until `isDraining`, and ends with the transactions that are open then. Fails without the Kafka client, or with wrong settings. */
-export const runOnKafka = (declared: ReadonlyArray<DeclaredProcessor>, options: RunOptions) =>
-  Effect.provide(run(declared, options), StreamsLayer.layer.pipe(Layer.provideMerge(Cluster.layer)))
+/**
+ * Runs what `load` gives until `isDraining`, or until a rebuild needs it loaded again; ends with the transactions that are open
+ * then. Fails without the Kafka client, or with wrong settings.
+ */
+export const runOnKafka = <E>(load: Effect.Effect<ReadonlyArray<DeclaredProcessor>, E>, options: RunOptions) =>
+  Effect.provide(run(load, options), StreamsLayer.layer.pipe(Layer.provideMerge(Cluster.layer)))

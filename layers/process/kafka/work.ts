@@ -7,6 +7,7 @@ import type { Bound } from "../bind.ts"
 import { requireKnownVersion } from "../inputVersion.ts"
 import * as Runner from "../Runner.ts"
 import * as CopyProgress from "./copyProgress.ts"
+import * as EarlierTicks from "./earlierTicks.ts"
 import * as InputTopic from "./InputTopic.ts"
 import * as MergePartitions from "./mergePartitions.ts"
 import * as Rekey from "./rekey.ts"
@@ -60,44 +61,46 @@ export interface Processing {
   /** The topic that is read, and its id. */
   readonly topic: string
   readonly topicId: string
+  readonly stateTopic: string
   readonly output: Store.OutputTopic
   readonly late: Store.OutputTopic | undefined
-  /** If `topic` is the one by key: the one that is copied into it. */
-  readonly copied?: { readonly topic: string; readonly partitions: number } | undefined
+  /** If `topic` is the one by key. */
+  readonly copied?: CopyProgress.Copied | undefined
+  /** For a generation that is filled beside the one in use. */
+  readonly earlier?: EarlierTicks.EarlierTicks | undefined
 }
 
 /** Runs the processor over one partition. */
 export const processing =
-  ({ bound, copied, late, output, partition, topic, topicId }: Processing): Open =>
+  ({ bound, copied, earlier, late, output, partition, stateTopic, topic, topicId }: Processing): Open =>
   ({ beat, produce, restored }) =>
     Effect.gen(function* () {
       const { definition } = bound
       const starts = restored.progress === undefined ? yield* InputTopic.startsOf(topic, partition + 1) : []
       const start = starts[partition] ?? 0
       const runner = yield* attempt(() => {
-        const store = Store.make({
-          definition,
-          partition,
-          topic,
-          input: topicId,
-          output,
-          late,
-          start,
-          restored,
-          produce
-        })
+        const topics = { topic, input: topicId, stateTopic, output, late }
+        const store = Store.make({ definition, partition, ...topics, start, restored, produce })
         return Runner.make(bound, store, { beat, partition })
       })
       const input = yield* InputTopic.open({ stream: definition.from, topic, partition, from: runner.next() })
-      const copy = copied === undefined ? undefined : yield* CopyProgress.make(topic, copied.topic, copied.partitions)
+      const copy = copied === undefined ? undefined : yield* CopyProgress.make(copied)
       const requireVersions = versionsOf(bound)
+      const ticks = earlier === undefined ? undefined : yield* EarlierTicks.make(earlier, partition, restored.ticks)
       const add = (events: ReadonlyArray<Runner.InputEvent>) => () => {
         requireVersions(events)
-        runner.add(events)
+        if (ticks === undefined) runner.add(events)
+        else ticks.add(runner, events)
         copy?.reset()
       }
+      const next = Effect.gen(function* () {
+        const events = yield* input.next
+        if (ticks !== undefined) yield* ticks.look
+        const isDue = ticks?.isDue(runner.next()) === true
+        return { events: isDue ? Math.max(1, events.length) : events.length, add: add(events) }
+      })
       return {
-        next: Effect.map(input.next, (events) => ({ events: events.length, add: add(events) })),
+        next,
         commit: runner.commit,
         tick: runner.tick,
         isDue: runner.isDue,
@@ -106,21 +109,23 @@ export const processing =
     })
 
 interface RekeyingOptions {
-  /** The topic that is read, and the ids of it and of the one by key. */
+  /** The topic that is read, and its id. */
   readonly topic: string
   readonly topicId: string
+  readonly byKey: string
   readonly byKeyId: string
+  readonly deadLetters: string
   readonly partitions: number
 }
 
 /** Copies all partitions of the input into the topic by key. */
 export const rekeying =
-  (bound: Bound, { byKeyId, partitions, topic, topicId }: RekeyingOptions): Open =>
+  (bound: Bound, { byKey, byKeyId, deadLetters, partitions, topic, topicId }: RekeyingOptions): Open =>
   ({ beat, produce, restored }) =>
     Effect.gen(function* () {
       const starts = restored.rekeyed === undefined ? yield* InputTopic.startsOf(topic, partitions) : []
-      const options = { partitions, topic, input: topicId, output: byKeyId, starts, restored, produce, beat }
-      const rekey = yield* attempt(() => Rekey.make(bound, options))
+      const topics = { topic, input: topicId, byKey, output: byKeyId, deadLetters }
+      const rekey = yield* attempt(() => Rekey.make(bound, { ...topics, starts, partitions, restored, produce, beat }))
       const inputs = yield* Effect.forEach(rekey.next, (from, partition) =>
         InputTopic.open({ stream: bound.definition.from, topic, partition, from })
       )

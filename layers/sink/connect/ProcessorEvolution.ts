@@ -8,8 +8,9 @@ import { ProcessorEvolution } from "../../../services/ProcessorEvolution.ts"
 import * as Settings from "../../../services/Settings.ts"
 import { Streams } from "../../../services/Streams.ts"
 import { EvolutionFailed } from "../../../services/TableEvolution.ts"
-import { byKeyTopicOf, stateTopicOf, type TopicDescription, Topics, topicOf } from "../../../services/Topics.ts"
+import { byKeyTopicOf, stateTopicOf, type TopicDescription, Topics } from "../../../services/Topics.ts"
 import { readsByKey } from "../../declaration/keyRule.ts"
+import { topicNames } from "../../log/kafka/topicNames.ts"
 import { isSame } from "../../process/planProcessors.ts"
 import { monotonic } from "../../runtime/elapsed.ts"
 import { asFailure, failureOf } from "./evolutionFailure.ts"
@@ -23,30 +24,32 @@ const hasRecords = (topic: TopicDescription | undefined) =>
 const make = Effect.gen(function* () {
   const streams = yield* Streams
   const topics = yield* Topics
-  const weatherTopic = yield* Settings.topic
   const partitions = yield* Settings.partitions
   const replication = yield* Settings.replication
 
   const describe = (name: string) => Effect.map(topics.describe(name), Option.getOrUndefined)
-  const inputOf = ({ from }: ProcessorDefinition) => describe(topicOf(from, weatherTopic))
+  const names = Effect.provideService(topicNames, Streams, streams)
 
-  const byKeyOf = Effect.fnUntraced(function* (processor: string) {
-    const topic = byKeyTopicOf(processor)
+  const byKeyOf = Effect.fnUntraced(function* (topic: string) {
     const [found, state] = yield* Effect.all([describe(topic), describe(stateTopicOf(topic))], { concurrency: 2 })
     return { partitions: found?.partitions.length, hasRecords: hasRecords(found), hasState: state !== undefined }
   })
 
   const inspect = Effect.fn("ProcessorEvolution.inspect")(function* (processor: ProcessorDefinition) {
-    const { name, to } = processor
+    const { from, name, to } = processor
     const applied = (yield* streams.processors).find((one) => one.name === name)
-    const [input, state, output] = yield* Effect.all([inputOf(processor), describe(stateTopicOf(name)), describe(to)], {
-      concurrency: 3
-    })
+    const { ofProcessor, ofStream } = yield* names
+    const own = ofProcessor(name)
+    const [input, state, output] = yield* Effect.all(
+      [describe(ofStream(from)), describe(stateTopicOf(own)), describe(ofStream(to))],
+      { concurrency: 3 }
+    )
     const inputPartitions = input?.partitions.length ?? partitions
     return {
       applied,
+      topics: own,
       inputPartitions,
-      byKey: readsByKey(processor, inputPartitions) ? yield* byKeyOf(name) : undefined,
+      byKey: readsByKey(processor, inputPartitions) ? yield* byKeyOf(byKeyTopicOf(own)) : undefined,
       statePartitions: state?.partitions.length,
       hasBegun: hasRecords(state),
       hasWritten: hasRecords(output)
@@ -57,9 +60,11 @@ const make = Effect.gen(function* () {
     function* (processor: ProcessorDefinition, onProgress: (step: string) => Effect.Effect<void>) {
       const { from, name } = processor
       yield* onProgress(`${name}: creating its topics`)
-      const input = yield* Effect.retry(inputOf(processor), newTopic)
+      const { ofProcessor, ofStream } = yield* names
+      const topic = ofStream(from)
+      const own = ofProcessor(name)
+      const input = yield* Effect.retry(describe(topic), newTopic)
       if (input === undefined) {
-        const topic = topicOf(from, weatherTopic)
         return yield* new EvolutionFailed({
           reason: `The processor ${name} reads the topic ${topic}, which does not exist; floe topics create creates it`,
           // `floe setup` creates it meanwhile.
@@ -71,11 +76,11 @@ const make = Effect.gen(function* () {
       if (applied === undefined || !isSame(applied, processor)) yield* streams.recordProcessor(processor)
       const count = input.partitions.length
       if (readsByKey(processor, count)) {
-        const topic = byKeyTopicOf(name)
-        yield* topics.create({ name: topic, partitions: count, replication })
-        yield* topics.create({ name: stateTopicOf(topic), partitions: 1, replication, isCompacted: true })
+        const byKey = byKeyTopicOf(own)
+        yield* topics.create({ name: byKey, partitions: count, replication })
+        yield* topics.create({ name: stateTopicOf(byKey), partitions: 1, replication, isCompacted: true })
       }
-      yield* topics.create({ name: stateTopicOf(name), partitions: count, replication, isCompacted: true })
+      yield* topics.create({ name: stateTopicOf(own), partitions: count, replication, isCompacted: true })
     },
     Effect.mapError((error) => (error._tag === "EvolutionFailed" ? error : failureOf(error)))
   )

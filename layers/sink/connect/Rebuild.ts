@@ -10,7 +10,7 @@ import {
   RebuildRefused,
   RebuildUnavailable
 } from "../../../services/Rebuild.ts"
-import { replication, s3, topic } from "../../../services/Settings.ts"
+import { replication, s3 } from "../../../services/Settings.ts"
 import type { SinkCommits } from "../../../services/SinkCommits.ts"
 import type { Streams } from "../../../services/Streams.ts"
 import { weather } from "../../../services/TableReader.ts"
@@ -97,7 +97,7 @@ export const layer = Layer.effect(
     const services = yield* Effect.context<
       Connector | ConsumerGroups | EventLogReader | Query | SinkCommits | Streams | Topics
     >()
-    const settings = { topic: yield* topic, replication: yield* replication, bucket: (yield* s3).bucket }
+    const settings = { replication: yield* replication, bucket: (yield* s3).bucket }
 
     const into: Rebuild["Service"]["into"] = (table, { stream = weather, finished = false, discard = {} } = {}) => {
       const names = namesOf(table)

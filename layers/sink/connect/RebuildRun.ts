@@ -88,7 +88,7 @@ const changed = (name: string, table: string) =>
 
 /** The rebuild's connector must know the columns that the sink knows: it would leave out events that have newer ones. */
 export const requireSameColumns = Effect.fnUntraced(function* (target: RebuildTarget, names: Names) {
-  const { name, sink } = target
+  const { name, sink, topic } = target
   const { config } = yield* Connector
   const [ofSink, ofRebuild] = yield* retryWhileUnavailable(
     Effect.all([config(sink.connector), config(names.connector)])
@@ -97,7 +97,7 @@ export const requireSameColumns = Effect.fnUntraced(function* (target: RebuildTa
     const reason = `The connector ${sink.connector} does not have the columns of its stream; run floe streams apply, or floe connector register ${sink.connector}.`
     return yield* new RebuildRefused({ reason })
   }
-  if (ofSink.topics !== ofRebuild.topics || ofSink[recordColumns] !== ofRebuild[recordColumns]) {
+  if (ofRebuild.topics !== topic || ofSink[recordColumns] !== ofRebuild[recordColumns]) {
     return yield* changed(name, names.table)
   }
 })
@@ -157,7 +157,7 @@ export const start = Effect.fnUntraced(function* (target: RebuildTarget, names: 
   // For a moment, not every broker knows a new topic.
   yield* retryWhileUnavailable(topics.begin(names.coordinator, controlTopic))
   yield* RebuildTable.create(table, stream)
-  yield* connector.register(names.connector, configOf(sink, names))
+  yield* connector.register(names.connector, configOf(sink, target.topic, names))
   yield* connector.resume(names.connector)
 })
 

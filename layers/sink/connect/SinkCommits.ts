@@ -1,13 +1,13 @@
 import type { Message } from "@confluentinc/kafka-javascript"
 import { Effect, Layer, Option, Scope } from "effect"
 import type { Position } from "../../../services/EventLog.ts"
-import { topic } from "../../../services/Settings.ts"
 import { type SinkCommit, SinkCommits, SinkCommitsUnavailable } from "../../../services/SinkCommits.ts"
+import { Streams } from "../../../services/Streams.ts"
 import { weather } from "../../../services/TableReader.ts"
-import { topicOf } from "../../../services/Topics.ts"
 import { Cluster } from "../../log/kafka/Cluster.ts"
 import * as Consumer from "../../log/kafka/Consumer.ts"
 import { because, KafkaFailure } from "../../log/kafka/failures.ts"
+import { topicNames } from "../../log/kafka/topicNames.ts"
 import { eventOf } from "./controlEvents.ts"
 import * as SinkPositions from "./sinkPositions.ts"
 
@@ -26,7 +26,7 @@ export const layer = Layer.effect(
   SinkCommits,
   Effect.gen(function* () {
     const cluster = yield* Cluster
-    const weatherTopic = yield* topic
+    const streams = yield* Streams
     const scope = yield* Effect.scope
     const consumers = new Map<string, Consumer.Consumers>()
     const cached = new Map<string, ReadonlyArray<Position> | undefined>()
@@ -90,7 +90,7 @@ export const layer = Layer.effect(
       const [topicOfLog, topicOfSink] = yield* Effect.all([cluster.find(log), cluster.find(controlTopic)])
       if (topicOfLog === undefined || topicOfSink === undefined) return new Map()
       const partitions = topicOfLog.partitions.length
-      const keyOf = ({ id, end }: SinkCommit) => `${controlTopic} ${id} ${end} ${partitions}`
+      const keyOf = ({ id, end }: SinkCommit) => `${controlTopic} ${log} ${id} ${end} ${partitions}`
       if (cached.size > maxCached) cached.clear()
       const positions = new Map(asked.map((commit) => [commit, cached.get(keyOf(commit))] as const))
       let open = asked.filter((commit) => !cached.has(keyOf(commit))).sort((a, b) => a.end - b.end)
@@ -121,8 +121,9 @@ export const layer = Layer.effect(
     const positions = Effect.fn("SinkCommits.positions")(
       function* (commits: ReadonlyArray<SinkCommit>, stream = weather) {
         const all = new Map<string, ReadonlyArray<Position>>()
+        const log = (yield* Effect.provideService(topicNames, Streams, streams)).ofStream(stream)
         for (const [controlTopic, asked] of Map.groupBy(commits, ({ controlTopic }) => controlTopic)) {
-          const byId: PositionsById = yield* ofControl(topicOf(stream, weatherTopic), controlTopic, asked)
+          const byId: PositionsById = yield* ofControl(log, controlTopic, asked)
           for (const [id, positions] of byId) all.set(id, positions)
         }
         return all
@@ -137,7 +138,10 @@ export const layer = Layer.effect(
             })
           )
       }),
-      Effect.mapError((cause) => new SinkCommitsUnavailable({ reason: cause.reason.message, cause }))
+      Effect.mapError((cause) => {
+        const reason = cause._tag === "LogCorrupt" ? cause.reason : cause.reason.message
+        return new SinkCommitsUnavailable({ reason, cause })
+      })
     )
 
     return SinkCommits.of({ positions })

@@ -12,6 +12,7 @@ import type { AppliedStream } from "../../../services/StreamDefinition.ts"
 import { Streams } from "../../../services/Streams.ts"
 import { EvolutionFailed, TableEvolution } from "../../../services/TableEvolution.ts"
 import { controlTopicOf, coordinatorOf, deadLettersOf, Topics } from "../../../services/Topics.ts"
+import { topicNames } from "../../log/kafka/topicNames.ts"
 import * as EvolveTable from "../../table/trino/evolveTable.ts"
 import * as Rows from "../../table/trino/rows.ts"
 import * as StreamTable from "../../table/trino/streamTable.ts"
@@ -127,10 +128,10 @@ const make = Effect.gen(function* () {
   )
 
   /** The names of those that were not there. */
-  const createTopics = Effect.fnUntraced(function* (stream: string) {
+  const createTopics = Effect.fnUntraced(function* (stream: string, topic: string) {
     const wanted = [
-      { name: stream, partitions, replication },
-      { name: deadLettersOf(stream), partitions: 1, replication },
+      { name: topic, partitions, replication },
+      { name: deadLettersOf(topic), partitions: 1, replication },
       { name: controlTopicOf(stream), partitions: 1, replication }
     ]
     const outcomes = yield* Effect.forEach(wanted, topics.create, { concurrency: wanted.length })
@@ -139,21 +140,34 @@ const make = Effect.gen(function* () {
     return outcomes.flatMap(({ name, made }) => (made ? [name] : []))
   })
 
+  /** The table that a rebuild puts in place has the version that it had before. */
+  const requireSettled = Effect.fnUntraced(function* ({ definition: { name, writer } }: AppliedStream) {
+    const rebuild = yield* streams.rebuild
+    if (rebuild?.phase !== "switching" || !rebuild.definitions.some((one) => one.name === writer)) return
+    const [first] = rebuild.definitions
+    return yield* new EvolutionFailed({
+      reason: `A rebuild of the processor ${first.name} is not complete, and ${name} belongs to it; run floe processor rebuild ${first.name} first.`,
+      cause: rebuild
+    })
+  })
+
   const evolve = Effect.fn("TableEvolution.evolve")(
     function* (next: AppliedStream, onProgress: OnProgress) {
       const { name } = next.definition
+      yield* requireSettled(next)
       const before = yield* pendingOf(name)
       const history = yield* streams.history(name)
       const wasHeld = before?.isHeld === true
       const note = (isHeld: boolean) => streams.begin(next, isHeld)
       yield* note(wasHeld)
       yield* onProgress(`${name}: creating its topics`)
-      yield* createTopics(name)
-      const topic = Option.getOrUndefined(yield* topics.describe(name))
+      const names = yield* topicNames
+      yield* createTopics(name, names.ofStream(name))
+      const topic = Option.getOrUndefined(yield* topics.describe(names.ofStream(name)))
       const isHeld = isRenamed(history.at(-1), next) ? yield* HeldConnector.hold(name, wasHeld, note) : wasHeld
       yield* EvolveTable.bringTo(next, { bucket, logId: topic?.id }, (step) => onProgress(`${name}: ${step}`))
       yield* onProgress(`${name}: registering its connector`)
-      const config = IcebergSink.configOf(sink, [...history, next])
+      const config = IcebergSink.configOf(sink, names, [...history, next])
       yield* HeldConnector.release(name, config, isHeld, note)
     },
     Effect.provide(services),
@@ -165,9 +179,10 @@ const make = Effect.gen(function* () {
       const stream = history.at(-1)?.definition.name
       if (stream === undefined) return []
       const begun = yield* pendingOf(stream)
-      const made = yield* createTopics(stream)
+      const names = yield* topicNames
+      const made = yield* createTopics(stream, names.ofStream(stream))
       const note = (isHeld: boolean) => (begun === undefined ? Effect.void : streams.begin(begun, isHeld))
-      const config = IcebergSink.configOf(sink, history)
+      const config = IcebergSink.configOf(sink, names, history)
       const outcome = yield* HeldConnector.release(stream, config, begun?.isHeld === true, note)
       if (begun !== undefined) yield* streams.withdraw(stream)
       const registered = { created: "was registered again", updated: "has its new settings" }
@@ -183,11 +198,16 @@ const make = Effect.gen(function* () {
     asFailure
   )
 
-  const topicsOf = Effect.fn("TableEvolution.topics")(function* (stream: string) {
-    const names = [stream, deadLettersOf(stream), controlTopicOf(stream)]
-    const found = yield* Effect.forEach(names, topics.describe, { concurrency: names.length })
-    return found.flatMap((topic) => (Option.isSome(topic) ? [topic.value.name] : []))
-  }, asFailure)
+  const topicsOf = Effect.fn("TableEvolution.topics")(
+    function* (stream: string) {
+      const topic = (yield* topicNames).ofStream(stream)
+      const names = [topic, deadLettersOf(topic), controlTopicOf(stream)]
+      const found = yield* Effect.forEach(names, topics.describe, { concurrency: names.length })
+      return found.flatMap((topic) => (Option.isSome(topic) ? [topic.value.name] : []))
+    },
+    Effect.provide(services),
+    asFailure
+  )
 
   return TableEvolution.of({ exclusive, inspect, conflicts, evolve, restore, topics: topicsOf })
 })

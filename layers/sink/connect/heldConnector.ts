@@ -49,10 +49,10 @@ export const hold = Effect.fn("heldConnector.hold")(function* (stream: string, i
 })
 
 /** A promotion stops it too, and starts it when it is complete. */
-const isPromoted = Effect.fnUntraced(function* (stream: string) {
+const isPromoted = Effect.fnUntraced(function* (topic: string | undefined) {
   const connector = yield* Connector
   for (const other of (yield* connector.names).filter((other) => tableOf(other).length > 0)) {
-    if ((yield* connector.config(other)).topics === stream) return true
+    if ((yield* connector.config(other)).topics === topic) return true
   }
   return false
 })
@@ -73,7 +73,7 @@ export const release = Effect.fn("heldConnector.release")(function* (
   }
   // Asked before it gets its settings: for a moment after that its state is another one.
   const isStopped = (yield* stateOf(name)) === "STOPPED"
-  if (isStopped && isHeld && !(yield* isPromoted(stream))) {
+  if (isStopped && isHeld && !(yield* isPromoted(config.topics))) {
     const outcome = yield* connector.register(name, config)
     yield* readersGone(stream)
     yield* connector.resume(name)

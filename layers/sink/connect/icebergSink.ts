@@ -5,10 +5,11 @@ import { commitInterval, replication, topic } from "../../../services/Settings.t
 import type { AppliedStream } from "../../../services/StreamDefinition.ts"
 import { weather } from "../../../services/TableReader.ts"
 import { controlTopicOf, deadLettersOf } from "../../../services/Topics.ts"
+import type { TopicNames } from "../../log/kafka/topicNames.ts"
 import { recordColumns } from "./recordColumns.ts"
 
 export interface SinkSettings {
-  /** Weather's. */
+  /** Weather's, if the settings are for it. */
   readonly topic: string
   readonly commitInterval: Duration.Input
   /** Replicas of the dead-letter topic. */
@@ -92,24 +93,26 @@ export const config = (settings: SinkSettings): ConnectorConfig =>
 
 /** The settings of another stream's connector. `history` has every version of the stream, oldest first. */
 const streamConfig = (settings: SinkSettings, stream: string, history: ReadonlyArray<AppliedStream>) =>
-  connectorOf(
-    stream,
-    { ...settings, topic: stream },
-    {
-      // The transform reads the bytes, because JsonConverter would have lost what tells a canonical event from another one.
-      "value.converter": bytes,
-      // The sink needs no headers. SimpleHeaderConverter would parse each, and log a stack trace for one that it cannot read.
-      "header.converter": bytes,
-      transforms: "record",
-      "transforms.record.type": "floe.connect.RequireRecord",
-      "transforms.record.columns": JSON.stringify(recordColumns(history)),
-      // Trino creates columns in lower case; a name that differed would be an unknown field, whose value the sink drops.
-      "iceberg.tables.schema-case-insensitive": "true"
-    }
-  )
+  connectorOf(stream, settings, {
+    // The transform reads the bytes, because JsonConverter would have lost what tells a canonical event from another one.
+    "value.converter": bytes,
+    // The sink needs no headers. SimpleHeaderConverter would parse each, and log a stack trace for one that it cannot read.
+    "header.converter": bytes,
+    transforms: "record",
+    "transforms.record.type": "floe.connect.RequireRecord",
+    "transforms.record.columns": JSON.stringify(recordColumns(history)),
+    // Trino creates columns in lower case; a name that differed would be an unknown field, whose value the sink drops.
+    "iceberg.tables.schema-case-insensitive": "true"
+  })
 
-/** `history` has every version of the stream, oldest first, at least one. */
-export const configOf = (settings: SinkSettings, history: ReadonlyArray<AppliedStream>): ConnectorConfig => {
+/** `history` has every version of the stream, oldest first; none is weather. `names` has the topics in use. */
+export const configOf = (
+  settings: SinkSettings,
+  names: TopicNames,
+  history: ReadonlyArray<AppliedStream>
+): ConnectorConfig => {
   const stream = history.at(-1)?.definition.name ?? weather
-  return stream === weather ? config(settings) : streamConfig(settings, stream, history)
+  return stream === weather
+    ? config(settings)
+    : streamConfig({ ...settings, topic: names.ofStream(stream) }, stream, history)
 }

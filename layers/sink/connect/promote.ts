@@ -11,7 +11,7 @@ import { ConsumerGroups } from "../../../services/ConsumerGroups.ts"
 import type { Position } from "../../../services/EventLog.ts"
 import { type Discards, RebuildRefused, RebuildUnavailable } from "../../../services/Rebuild.ts"
 import { weather } from "../../../services/TableReader.ts"
-import { Topics } from "../../../services/Topics.ts"
+import { deadLettersOf, Topics } from "../../../services/Topics.ts"
 import { monotonic, monotonicMillis } from "../../runtime/elapsed.ts"
 import { plural } from "../../runtime/plural.ts"
 import * as RebuildTable from "../../table/trino/rebuildTable.ts"
@@ -143,6 +143,14 @@ const replace = Effect.fnUntraced(function* <E, R>(
   )
 })
 
+/** After a rebuild of its processor the stream has another topic. */
+const readTopic = Effect.fnUntraced(function* ({ sink, topic }: RebuildTarget) {
+  const connector = yield* Connector
+  const config = yield* retryWhileUnavailable(connector.config(sink.connector))
+  const read = { topics: topic, "errors.deadletterqueue.topic.name": deadLettersOf(topic) }
+  if (config.topics !== topic) yield* retryWhileUnavailable(connector.register(sink.connector, { ...config, ...read }))
+})
+
 const removeRebuild = Effect.fnUntraced(
   function* (names: Names) {
     const topics = yield* Topics
@@ -188,6 +196,7 @@ export const promote = Effect.fnUntraced(function* (
         yield* onProgress("putting the table in place")
         yield* replace(target, table, resumeSink)
         yield* RebuildRun.moveReaders(target.topic, target.sink, positions)
+        yield* readTopic(target)
         yield* resume
       }).pipe(Effect.mapError(leaving(sinkStopped(target))))
       yield* removeRebuild(names)

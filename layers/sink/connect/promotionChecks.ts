@@ -17,6 +17,20 @@ const shownChanges = 3
 
 const refuse = (reason: string) => Effect.fail(new RebuildRefused({ reason }))
 
+/** Refuses to undo what another program changed in the stream's table. */
+export const requireNoOtherWriters = Effect.fnUntraced(function* (name: string, discard: Discards) {
+  if (!(yield* RebuildTable.exists(name)) || discard.otherWriters === true) return
+  const others = yield* OtherWriters.find(name)
+  if (others.length === 0) return
+  const changes = [
+    ...others.slice(0, shownChanges).map(describeChange),
+    ...(others.length > shownChanges ? [`${others.length - shownChanges} more`] : [])
+  ]
+  return yield* refuse(
+    `Another program changed default.${name} (${changes.join("; ")}). The log does not have these changes, and promoting the rebuilt table would undo them. Nothing was changed; to discard them, run the same command with --discard-other-writers.`
+  )
+})
+
 /** Checks, before the sink is stopped, what would otherwise fail only after it. */
 export const requirePromotable = Effect.fnUntraced(function* (target: RebuildTarget, names: Names, discard: Discards) {
   const { name } = target
@@ -33,16 +47,7 @@ export const requirePromotable = Effect.fnUntraced(function* (target: RebuildTar
       `default.${table} has ${hours} ${name === weather ? "hours" : "partitions"}, and Trino writes at most ${most} at once: set iceberg.max-partitions-per-writer to ${hours * 2} in its catalog file and restart it; then ${continues}.`
     )
   }
-  if (!(yield* RebuildTable.exists(name)) || discard.otherWriters === true) return
-  const others = yield* OtherWriters.find(name)
-  if (others.length === 0) return
-  const changes = [
-    ...others.slice(0, shownChanges).map(describeChange),
-    ...(others.length > shownChanges ? [`${others.length - shownChanges} more`] : [])
-  ]
-  return yield* refuse(
-    `Another program changed default.${name} (${changes.join("; ")}). The log does not have these changes, and promoting the rebuilt table would undo them. Nothing was changed; to discard them, run the same command with --discard-other-writers.`
-  )
+  yield* requireNoOtherWriters(name, discard)
 })
 
 /** Refuses to lose rows of the old table, once the new one has all that the log has. */

@@ -1,5 +1,6 @@
 /** Names and settings of the connector that rebuilds a table beside `default.weather`. */
 import type { ConnectorConfig } from "../../../services/Connector.ts"
+import { deadLettersOf } from "../../../services/Topics.ts"
 
 /** Part of durable names, so it keeps the old word. */
 const prefix = "replay-"
@@ -22,14 +23,19 @@ export const tableOf = (connector: string) =>
 const commitInterval = "5000"
 
 /** The settings of the sink of `default.weather`, with this table as the target. */
-export const configOf = (sink: ConnectorConfig, { connector, controlTopic, table }: Names): ConnectorConfig => ({
+export const configOf = (
+  sink: ConnectorConfig,
+  topic: string,
+  { connector, controlTopic, table }: Names
+): ConnectorConfig => ({
   ...sink,
   name: connector,
+  topics: topic,
   "tasks.max": "1",
   "iceberg.tables": `default.${table}`,
   "iceberg.control.topic": controlTopic,
   "iceberg.control.commit.interval-ms": commitInterval,
-  // What the connector rejects is already among the sink's dead letters.
-  "errors.deadletterqueue.topic.name": "",
+  // What the connector rejects is already among the sink's dead letters, unless the sink reads another topic.
+  "errors.deadletterqueue.topic.name": sink.topics === topic ? "" : deadLettersOf(topic),
   "errors.log.enable": "false"
 })

@@ -5,13 +5,12 @@ import { RebuildRefused } from "../../../services/Rebuild.ts"
 import type { AppliedStream } from "../../../services/StreamDefinition.ts"
 import { Streams } from "../../../services/Streams.ts"
 import { weather } from "../../../services/TableReader.ts"
-import { controlTopicOf, coordinatorOf, topicOf } from "../../../services/Topics.ts"
+import { controlTopicOf, coordinatorOf } from "../../../services/Topics.ts"
+import { topicNames } from "../../log/kafka/topicNames.ts"
 import { retryWhileUnavailable } from "./rebuildFailures.ts"
 import { recordColumns } from "./recordColumns.ts"
 
 export interface RebuildSettings {
-  /** Weather's topic. */
-  readonly topic: string
   /** Replicas of the control topic. */
   readonly replication: number
   /** The bucket of the warehouse. */
@@ -53,7 +52,7 @@ export const targetOf = Effect.fnUntraced(function* (settings: RebuildSettings, 
   }
   const target: RebuildTarget = {
     ...settings,
-    topic: topicOf(name, settings.topic),
+    topic: (yield* retryWhileUnavailable(topicNames)).ofStream(name),
     stream,
     name,
     sink: sinkOf(name),

@@ -104,6 +104,9 @@ export const create = Effect.fn("RebuildTable.create")((table: string, stream: A
   run(createStatement(stream, nameOf(table)))
 )
 
+/** If it exists. */
+export const drop = Effect.fn("RebuildTable.drop")((table: string) => run(`DROP TABLE IF EXISTS ${nameOf(table)}`))
+
 /** Whether the table has exactly the columns of a stream. */
 export const fits = Effect.fn("RebuildTable.fits")(function* (table: string, stream: AppliedStream) {
   const { conflicts, foreign, steps } = evolutionPlan(stream, yield* TableColumns.read(table), nameOf(table))

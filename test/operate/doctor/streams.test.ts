@@ -4,6 +4,7 @@ import { Effect, Fiber, Layer, Option, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { firstVersion } from "../../../layers/declaration/assignIds.ts"
 import { nextVersion } from "../../../layers/declaration/compareStreams.ts"
+import { unchangedNames } from "../../../layers/log/kafka/topicNames.ts"
 import { connectorOfStream } from "../../../layers/operate/doctor/distributed/connector.ts"
 import { tableOf } from "../../../layers/operate/doctor/distributed/streamTable.ts"
 import { topicsOf } from "../../../layers/operate/doctor/distributed/streamTopics.ts"
@@ -31,7 +32,7 @@ interface Kafka {
 }
 
 const topics = ({ missing = [], partitions = {}, ends = {}, expiring = [], waiting = Effect.never }: Kafka) =>
-  topicsOf(first, 2).run.pipe(
+  topicsOf(first, "readings", 2).run.pipe(
     Effect.map((findings) => findings.map(({ finding, fix, warning }) => [finding, fix, warning ?? false])),
     Effect.provide(
       Layer.mergeAll(
@@ -217,9 +218,11 @@ describe("a change that stopped half-way", () => {
     Effect.gen(function* () {
       const settings = { topic: "weather", commitInterval: "10 seconds", replication: 1 } as const
       const fix = (change?: BegunStream) =>
-        connectorOfStream("readings", settings, [first], change).run.pipe(
+        connectorOfStream("readings", settings, unchangedNames, [first], { change }).run.pipe(
           Effect.map((findings) => findings.map(({ fix }) => fix)),
-          Effect.provide(playedStack({ state: "STOPPED", config: IcebergSink.configOf(settings, [first]) }).layer)
+          Effect.provide(
+            playedStack({ state: "STOPPED", config: IcebergSink.configOf(settings, unchangedNames, [first]) }).layer
+          )
         )
       const resume = "floe connector resume iceberg-sink-readings"
       assert.deepStrictEqual(yield* fix(), [resume])

@@ -2,6 +2,7 @@ import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { firstVersion } from "../../../layers/declaration/assignIds.ts"
 import { nextVersion } from "../../../layers/declaration/compareStreams.ts"
+import { unchangedNames } from "../../../layers/log/kafka/topicNames.ts"
 import { config, configOf, settings } from "../../../layers/sink/connect/icebergSink.ts"
 import { sinkConnector } from "../../../services/Connector.ts"
 import { weatherStream } from "../../../services/Weather.ts"
@@ -56,7 +57,7 @@ it("a stream has its own names, and the transform gets the columns of all its ve
   const first = firstVersion({ name: "readings", columns: [column], key: null, partitionBy: [] }, 0)
   const second = nextVersion([first], { ...first.definition, columns: [{ ...column, type: "long" }] }, 0)
   const settings = { topic: "weather", commitInterval: "10 seconds", replication: 1 } as const
-  const stream = configOf(settings, [first, second])
+  const stream = configOf(settings, unchangedNames, [first, second])
   const differing = Object.entries(stream).filter(([key, value]) => sink[key] !== value)
   assert.deepStrictEqual(Object.fromEntries(differing), {
     topics: "readings",
@@ -72,7 +73,7 @@ it("a stream has its own names, and the transform gets the columns of all its ve
   })
   const missing = Object.keys(sink).filter((key) => !(key in stream))
   assert.deepStrictEqual(missing, ["value.converter.schemas.enable", "transforms.weather.type"])
-  assert.deepStrictEqual(configOf(settings, [weatherStream]), sink)
+  assert.deepStrictEqual(configOf(settings, unchangedNames, [weatherStream]), sink)
   // With a default format, the sink writes a uuid as bytes, and its Parquet writer fails on them.
   assert.isUndefined(stream["iceberg.tables.write-props.write.format.default"])
 })

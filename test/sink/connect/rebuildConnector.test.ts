@@ -9,7 +9,7 @@ it("a rebuild's connector has the sink's settings, except for its table, its con
     "tasks.max": "4",
     "consumer.override.sasl.mechanism": "PLAIN"
   }
-  const rebuild = configOf(sink, namesOf("again"))
+  const rebuild = configOf(sink, "weather", namesOf("again"))
   assert.deepStrictEqual(
     Object.fromEntries(Object.entries(rebuild).filter(([key, value]) => !(key in sink) || Object(sink)[key] !== value)),
     {

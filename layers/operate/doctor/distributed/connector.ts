@@ -6,6 +6,7 @@ import { ConsumerGroups } from "../../../../services/ConsumerGroups.ts"
 import type { AppliedStream, BegunStream } from "../../../../services/StreamDefinition.ts"
 import { weather } from "../../../../services/TableReader.ts"
 import { coordinatorOf } from "../../../../services/Topics.ts"
+import type { TopicNames } from "../../../log/kafka/topicNames.ts"
 import * as IcebergSink from "../../../sink/connect/icebergSink.ts"
 import { tableOf } from "../../../sink/connect/rebuildConnector.ts"
 
@@ -19,9 +20,12 @@ interface Sink {
   readonly register: string
   /** What starts it when it is stopped. */
   readonly start: string
+  /** Its processor, if that is being rebuilt. */
+  readonly rebuilt?: string | undefined
 }
 
-const startOf = (name: string, change: BegunStream | undefined) => {
+const startOf = (name: string, change: BegunStream | undefined, rebuilt: string | undefined) => {
+  if (rebuilt !== undefined) return `\`floe processor rebuild ${rebuilt}\` completes what stopped it, and starts it`
   if (change === undefined) return `floe connector resume ${name}`
   return change.isHeld === true
     ? "`floe streams apply` completes the change of the stream, and starts it"
@@ -29,7 +33,7 @@ const startOf = (name: string, change: BegunStream | undefined) => {
 }
 
 /** While a change is half-done, its settings may not fit its table; the apply that completes it starts the connector if it had stopped it. */
-const sinkOf = (stream: string, change?: BegunStream): Sink => {
+const sinkOf = (stream: string, change?: BegunStream, rebuilt?: string): Sink => {
   const name = connectorOf(stream)
   const coordinator = coordinatorOf(stream)
   return stream === weather
@@ -39,7 +43,8 @@ const sinkOf = (stream: string, change?: BegunStream): Sink => {
         coordinator,
         argument: ` ${name}`,
         register: "floe streams apply",
-        start: startOf(name, change)
+        start: startOf(name, change, rebuilt),
+        rebuilt
       }
 }
 
@@ -131,7 +136,7 @@ const ofStatus = Effect.fnUntraced(function* (sink: Sink, topic: string | undefi
   const connector = yield* Connector
   const status = yield* connector.status(name)
   const isStopped = status.connector.state === "STOPPED"
-  const promoted = isStopped ? yield* rebuilt(topic) : []
+  const promoted = isStopped && sink.rebuilt === undefined ? yield* rebuilt(topic) : []
   const isLeft =
     isStopped && Option.exists(yield* (yield* ConsumerGroups).find(coordinator), ({ members }) => members.length > 0)
   const ofConnector =
@@ -184,15 +189,23 @@ const check = (label: string, sink: Sink, wanted: ConnectorConfig) => ({
 export const connector = (settings: IcebergSink.SinkSettings) =>
   check("connector", sinkOf(weather), IcebergSink.config(settings))
 
-/** Of a stream beside weather, whose versions are `history`; `change` is one that is not complete. It must have one coordinator too. */
+interface Unfinished {
+  /** A version that an apply has begun. */
+  readonly change?: BegunStream | undefined
+  /** The processor of a rebuild that moves the stream to its new topic. */
+  readonly rebuilt?: string | undefined
+}
+
+/** Of a stream beside weather, whose versions are `history`. It must have one coordinator too. */
 export const connectorOfStream = (
   stream: string,
   settings: IcebergSink.SinkSettings,
+  names: TopicNames,
   history: ReadonlyArray<AppliedStream>,
-  change?: BegunStream
+  { change, rebuilt }: Unfinished = {}
 ) => {
-  const sink = sinkOf(stream, change)
-  const one = check(`connector of ${stream}`, sink, IcebergSink.configOf(settings, history))
+  const sink = sinkOf(stream, change, rebuilt)
+  const one = check(`connector of ${stream}`, sink, IcebergSink.configOf(settings, names, history))
   const coordinators = Effect.gen(function* () {
     const group = Option.getOrUndefined(yield* (yield* ConsumerGroups).find(sink.coordinator))
     if (group === undefined || group.members.length < 2) return []

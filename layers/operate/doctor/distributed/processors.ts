@@ -1,12 +1,16 @@
 /** Checks of the processors: each runs, and the topics that it reads and keeps its state in are as it needs them. */
 import { Effect, Option } from "effect"
 import type { Finding } from "../../../../services/Checks.ts"
+import { ConsumerGroups } from "../../../../services/ConsumerGroups.ts"
 import type { ProcessorDefinition } from "../../../../services/ProcessorDefinition.ts"
 import { weatherHourly } from "../../../../services/Settings.ts"
-import { byKeyTopicOf, stateTopicOf, Topics, topicOf } from "../../../../services/Topics.ts"
+import { Streams } from "../../../../services/Streams.ts"
+import { byKeyTopicOf, stateTopicOf, Topics } from "../../../../services/Topics.ts"
 import { readsByKey } from "../../../declaration/keyRule.ts"
+import type { TopicNames } from "../../../log/kafka/topicNames.ts"
 import { type ProcessorReport, ProcessorReports } from "../../../process/ProcessorReports.ts"
 import { plural } from "../../../runtime/plural.ts"
+import { processorRebuildLock } from "../../../sink/connect/applyLock.ts"
 import { expiring as expiringLog } from "./topics.ts"
 
 const another = "Declare a new stream, and a processor of another name that reads it and writes another stream."
@@ -18,8 +22,8 @@ const added = (name: string, topic: string, count: number, before: number): Find
   fix: another
 })
 
-const grown = (name: string, input: string, count: number, wanted: number): Finding => ({
-  finding: `The topic ${byKeyTopicOf(name)} of the processor ${name} has ${plural(count, "partition")}, and ${input} has ${wanted}.`,
+const grown = (name: string, topic: string, input: string, count: number, wanted: number): Finding => ({
+  finding: `The topic ${topic} of the processor ${name} has ${plural(count, "partition")}, and ${input} has ${wanted}.`,
   consequence: "The processor is stopped: events of one key are in several partitions.",
   fix: another
 })
@@ -37,9 +41,8 @@ const expiring = (name: string, topic: string, cleanup: string): Finding => ({
 })
 
 /** Of the topics through which a processor reads by another key; its input has `count` partitions. */
-const byKeyTopics = Effect.fnUntraced(function* (name: string, input: string, count: number) {
+const byKeyTopics = Effect.fnUntraced(function* (name: string, topic: string, input: string, count: number) {
   const topics = yield* Topics
-  const topic = byKeyTopicOf(name)
   const state = stateTopicOf(topic)
   const [log, place, limits, retention] = yield* Effect.all(
     [topics.describe(topic), topics.describe(state), topics.retention(topic), topics.retention(state)],
@@ -51,17 +54,18 @@ const byKeyTopics = Effect.fnUntraced(function* (name: string, input: string, co
   return [
     ...(Option.isNone(log) ? [missing(name, topic, "the events of its input by its own key")] : []),
     ...(Option.isNone(place) ? [missing(name, state, "its place in its input")] : []),
-    ...(partitions === count ? [] : [grown(name, input, partitions, count)]),
+    ...(partitions === count ? [] : [grown(name, topic, input, partitions, count)]),
     ...Option.match(limits, { onNone: () => [], onSome: (found) => expiringLog(topic, found, lost) }),
     ...(cleanup === "compact" ? [] : [expiring(name, state, cleanup)])
   ]
 })
 
-/** Of one processor; `weatherTopic` is that of the stream weather. */
-export const processorTopics = (definition: ProcessorDefinition, weatherTopic: string) => {
+/** Of one processor. */
+export const processorTopics = (definition: ProcessorDefinition, { ofProcessor, ofStream }: TopicNames) => {
   const { from, name } = definition
-  const input = topicOf(from, weatherTopic)
-  const state = stateTopicOf(name)
+  const input = ofStream(from)
+  const own = ofProcessor(name)
+  const state = stateTopicOf(own)
   return {
     name: `topics of the processor ${name}`,
     ok: `The topic ${state} exists, is compacted, and has as many partitions as ${input}.`,
@@ -79,7 +83,7 @@ export const processorTopics = (definition: ProcessorDefinition, weatherTopic: s
       return [
         ...(count === before ? [] : [added(name, input, count, before)]),
         ...(cleanup === "compact" ? [] : [expiring(name, state, cleanup)]),
-        ...(readsByKey(definition, before) ? yield* byKeyTopics(name, input, before) : [])
+        ...(readsByKey(definition, before) ? yield* byKeyTopics(name, byKeyTopicOf(own), input, before) : [])
       ]
     })
   }
@@ -108,5 +112,31 @@ export const processorsRun = {
     return reports
       .filter(({ definition: { name }, state }) => withBuiltIn || name !== "weather_hourly" || state === "stopped")
       .flatMap(ofState)
+  })
+}
+
+/** That no rebuild has stopped half-way. */
+export const rebuilds = {
+  name: "rebuilds of processors",
+  ok: "No rebuild of a processor has stopped half-way.",
+  needs: ["kafka"],
+  run: Effect.gen(function* () {
+    const rebuild = yield* (yield* Streams).rebuild
+    if (rebuild === undefined || rebuild.phase === "abandoned") return []
+    const [{ name }] = rebuild.definitions
+    const group = yield* (yield* ConsumerGroups).find(processorRebuildLock)
+    const isRunning = Option.exists(group, ({ members }) => members.length > 0)
+    const isFilling = rebuild.phase === "filling"
+    const consequence = isFilling
+      ? "Nothing has changed yet."
+      : "Some tables have the new rows, and some the old ones; the sinks of the others are stopped."
+    const finding: Finding = isRunning
+      ? { finding: `The processor ${name} is being rebuilt.`, consequence, fix: "Wait until it ends.", warning: true }
+      : {
+          finding: `A rebuild of the processor ${name} was interrupted.`,
+          consequence,
+          fix: `\`floe processor rebuild ${name}\` ${isFilling ? "begins again" : "completes it"}.`
+        }
+    return [finding]
   })
 }

@@ -7,15 +7,15 @@ import { controlTopicOf, deadLettersOf, type TopicDescription, Topics } from "..
 import { plural } from "../../../runtime/plural.ts"
 import { expiring } from "./topics.ts"
 
-const consequences = (stream: string): Readonly<Record<string, string>> => ({
-  [stream]: "Its events cannot be logged, and none reaches its table.",
-  [deadLettersOf(stream)]: "A record that the sink rejects stops it instead of being stored there.",
+const consequences = (topic: string, stream: string): Readonly<Record<string, string>> => ({
+  [topic]: "Its events cannot be logged, and none reaches its table.",
+  [deadLettersOf(topic)]: "A record that the sink rejects stops it instead of being stored there.",
   [controlTopicOf(stream)]: "The sink cannot coordinate a commit: nothing reaches the table."
 })
 
-const missing = (stream: string, name: string): Finding => ({
+const missing = (topic: string, stream: string, name: string): Finding => ({
   finding: `There is no topic ${name}.`,
-  consequence: consequences(stream)[name] ?? "",
+  consequence: consequences(topic, stream)[name] ?? "",
   fix: "`floe streams apply` creates it again, empty. What it held is gone, unless the volumes of Kafka are restored from a copy."
 })
 
@@ -26,12 +26,17 @@ const manyControls = (name: string, count: number): Finding => ({
 })
 
 /** Kafka gives the events of a key to a partition by the number of partitions. */
-const added = ({ definition: { key, name } }: AppliedStream, count: number, wanted: number): ReadonlyArray<Finding> =>
+const added = (
+  { definition: { key } }: AppliedStream,
+  topic: string,
+  count: number,
+  wanted: number
+): ReadonlyArray<Finding> =>
   key === null || count <= wanted
     ? []
     : [
         {
-          finding: `The topic ${name} has ${plural(count, "partition")}, but FLOE_PARTITIONS is ${wanted}.`,
+          finding: `The topic ${topic} has ${plural(count, "partition")}, but FLOE_PARTITIONS is ${wanted}.`,
           consequence: `If partitions were added after its first event, events of one ${key} are in several partitions, and their order is not kept.`,
           fix: "If it was created with so many, set FLOE_PARTITIONS to that number. Otherwise declare a new stream.",
           warning: true
@@ -49,11 +54,10 @@ const waitingOf = (stream: string) =>
     Effect.orElseSucceed(() => undefined)
   )
 
-const rejected = Effect.fnUntraced(function* (stream: string, { partitions }: TopicDescription) {
+const rejected = Effect.fnUntraced(function* (stream: string, { name: topic, partitions }: TopicDescription) {
   if (partitions.every(({ start, end }) => start === end)) return []
   const waiting = yield* waitingOf(stream)
   if (waiting === 0) return []
-  const topic = deadLettersOf(stream)
   const finding: Finding = {
     finding:
       waiting === undefined
@@ -68,9 +72,9 @@ const rejected = Effect.fnUntraced(function* (stream: string, { partitions }: To
 })
 
 /** That they exist, that nothing expires, how they are partitioned, and whether there are dead letters. */
-export const topicsOf = (applied: AppliedStream, partitions: number) => {
+export const topicsOf = (applied: AppliedStream, topic: string, partitions: number) => {
   const { name } = applied.definition
-  const names = [name, deadLettersOf(name), controlTopicOf(name)] as const
+  const names = [topic, deadLettersOf(topic), controlTopicOf(name)] as const
   return {
     name: `topics of ${name}`,
     ok: `The topics ${names.join(", ")} exist, no record in them expires, and every dead letter was sent again.`,
@@ -91,14 +95,14 @@ export const topicsOf = (applied: AppliedStream, partitions: number) => {
         "After a pause the sink misses files that it has written, and their rows."
       ]
       return [
-        ...names.flatMap((one, i) => (Option.isNone(described[i] ?? Option.none()) ? [missing(name, one)] : [])),
+        ...names.flatMap((one, i) => (Option.isNone(described[i] ?? Option.none()) ? [missing(topic, name, one)] : [])),
         ...names.flatMap((one, i) =>
           Option.match(retained[i] ?? Option.none(), {
             onNone: () => [],
             onSome: (limits) => expiring(one, limits, lost[i] ?? "")
           })
         ),
-        ...(log === undefined ? [] : added(applied, log.partitions.length, partitions)),
+        ...(log === undefined ? [] : added(applied, topic, log.partitions.length, partitions)),
         ...(dead === undefined ? [] : yield* rejected(name, dead)),
         ...(control !== undefined && control.partitions.length > 1
           ? [manyControls(names[2], control.partitions.length)]

@@ -59,19 +59,6 @@ export const Counts = Processor.fold("counts", {
     })
   )
 
-  it.live("what processors cannot do on Kafka yet is one sentence", () =>
-    Effect.gen(function* () {
-      const { code, output } = yield* floe(["processor", "rebuild", "sums"])
-      assert.deepStrictEqual(
-        [code, output],
-        [
-          1,
-          "floe processor rebuild needs the embedded profile for now, but FLOE_PROFILE is distributed. There, give the changed processor another name and another output stream: floe streams apply creates them, and it processes the log from its start.\n"
-        ]
-      )
-    })
-  )
-
   it.live("connector status prints states and the reason for a failure, and exits with 1", () =>
     Effect.gen(function* () {
       const { base } = yield* connector({

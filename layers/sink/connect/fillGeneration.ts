@@ -2,15 +2,10 @@
 import { Duration, Effect, Schedule, Stream } from "effect"
 import type { ProcessorDefinition } from "../../../services/ProcessorDefinition.ts"
 import { type Discards, Rebuild } from "../../../services/Rebuild.ts"
-import { stateTopicOf } from "../../../services/Topics.ts"
-import { Cluster } from "../../log/kafka/Cluster.ts"
-import * as Consumer from "../../log/kafka/Consumer.ts"
-import { topicNames } from "../../log/kafka/topicNames.ts"
-import { stateSummary } from "../../process/kafka/stateSummary.ts"
 import { ProcessorReports } from "../../process/ProcessorReports.ts"
-import { isSame } from "../../process/planProcessors.ts"
 import { monotonic, monotonicMillis } from "../../runtime/elapsed.ts"
 import { Refused, streamsOf } from "../rebuiltTogether.ts"
+import { requireSameDefinition } from "./generationChecks.ts"
 
 type OnProgress = (step: string) => Effect.Effect<void>
 
@@ -45,25 +40,6 @@ const processed = Effect.fnUntraced(function* ({ name }: ProcessorDefinition, on
     yield* Effect.sleep(lookInterval)
   }
 })
-
-/** The service may have loaded another module than this command. */
-const requireSameDefinition = Effect.fnUntraced(
-  function* (definition: ProcessorDefinition) {
-    const cluster = yield* Cluster
-    const topic = stateTopicOf((yield* topicNames).ofProcessor(definition.name))
-    const { partitions } = yield* cluster.describe(topic)
-    const consumers = yield* Consumer.make(topic, "read_committed")
-    for (const one of yield* cluster.bounds(topic, partitions.length, "read_committed")) {
-      const { progress } = yield* stateSummary(consumers, one, false)
-      if (progress === undefined || isSame(progress.definition, definition)) continue
-      return yield* new Refused({
-        message: `The service processor and this command have different declarations of the processor ${definition.name}. Give both the same file (FLOE_STREAMS, FLOE_STREAMS_FOLDER), and run the command again. Nothing was changed.`
-      })
-    }
-  },
-  Effect.scoped,
-  Effect.provide(Cluster.layer)
-)
 
 /** Its topics exist. Streams here gives those of the new generation. */
 export const fill = Effect.fnUntraced(function* (

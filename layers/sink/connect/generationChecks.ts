@@ -1,0 +1,56 @@
+/** What a processor's state topics say that a rebuild must know. */
+import { Effect } from "effect"
+import type { ProcessorDefinition } from "../../../services/ProcessorDefinition.ts"
+import { stateTopicOf } from "../../../services/Topics.ts"
+import { readsByKey } from "../../declaration/keyRule.ts"
+import { Cluster } from "../../log/kafka/Cluster.ts"
+import * as Consumer from "../../log/kafka/Consumer.ts"
+import { topicNames } from "../../log/kafka/topicNames.ts"
+import { stateSummary } from "../../process/kafka/stateSummary.ts"
+import { isSame } from "../../process/planProcessors.ts"
+import { Refused, streamsOf } from "../rebuiltTogether.ts"
+
+/** Of each partition. */
+const progressOf = Effect.fnUntraced(function* (name: string) {
+  const cluster = yield* Cluster
+  const topic = stateTopicOf((yield* topicNames).ofProcessor(name))
+  const described = yield* cluster.find(topic)
+  if (described === undefined) return []
+  const consumers = yield* Consumer.make(topic, "read_committed")
+  const bounds = yield* cluster.bounds(topic, described.partitions.length, "read_committed")
+  return yield* Effect.forEach(bounds, (one) =>
+    Effect.map(stateSummary(consumers, one, false), ({ progress }) => progress)
+  )
+}, Effect.scoped)
+
+/** The service may have loaded another module than this command. */
+export const requireSameDefinition = Effect.fnUntraced(function* (definition: ProcessorDefinition) {
+  const all = yield* progressOf(definition.name)
+  if (all.every((one) => one === undefined || isSame(one.definition, definition))) return
+  return yield* new Refused({
+    message: `The service processor and this command have different declarations of the processor ${definition.name}. Give both the same file (FLOE_STREAMS, FLOE_STREAMS_FOLDER), and run the command again. Nothing was changed.`
+  })
+}, Effect.provide(Cluster.layer))
+
+/** Refuses to lose the rows of events that are in the inputs no more. */
+export const requireWholeInputs = Effect.fnUntraced(function* (definitions: ReadonlyArray<ProcessorDefinition>) {
+  const cluster = yield* Cluster
+  const { ofStream } = yield* topicNames
+  const rebuilt = streamsOf(definitions)
+  for (const definition of definitions) {
+    const { from, name, to } = definition
+    if (rebuilt.includes(from)) continue
+    const topic = ofStream(from)
+    const { partitions } = yield* cluster.describe(topic)
+    if (readsByKey(definition, partitions.length)) continue
+    const starts = yield* cluster.offsets(topic, partitions.length, "start")
+    const read = yield* progressOf(name)
+    for (const [partition, start] of starts.entries()) {
+      const progress = read[partition]
+      if (progress === undefined || start <= (progress.first ?? 0)) continue
+      return yield* new Refused({
+        message: `The topic ${topic} begins at offset ${start} of partition ${partition}, and ${name} has read it from offset ${progress.first ?? 0}: earlier events have expired or were deleted. Only ${to} still has their rows, and a rebuild would lose them. Give the changed processor another name and another output stream.`
+      })
+    }
+  }
+}, Effect.provide(Cluster.layer))

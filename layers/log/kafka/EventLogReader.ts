@@ -180,7 +180,6 @@ export const make = Effect.fnUntraced(function* (
       })
     }).pipe(Effect.provideContext(context))
 
-  // Without the streams it reads the topic of its name, as before there were any.
   const names = topicNames.pipe(Effect.provideService(Streams, streams))
 
   const readers = new Map<string, LogReader>([[weather, reader]])

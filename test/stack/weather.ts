@@ -117,9 +117,13 @@ const lostRace = /Metadata location \[.*\] is not same as table metadata locatio
 const commandLine = (sql: string, format: string) =>
   docker("exec", "trino", "trino", "--output-format", format, "--execute", sql)
 
+/** Only Trino's command line takes several statements at once. */
+const isScript = (sql: string) => /;\s*\S/.test(sql)
+
 const execute = async (sql: string, format = "TSV", tries = 5): Promise<string> => {
   try {
-    return (format === "TSV" ? await statement(sql) : undefined) ?? (await commandLine(sql, format))
+    const text = format === "TSV" && !isScript(sql) ? await statement(sql) : undefined
+    return text ?? (await commandLine(sql, format))
   } catch (error) {
     if (tries <= 1 || !lostRace.test(String(error))) throw error
     return execute(sql, format, tries - 1)

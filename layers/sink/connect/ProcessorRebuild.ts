@@ -19,7 +19,7 @@ import * as RebuildTable from "../../table/trino/rebuildTable.ts"
 import { Refused, rebuiltTogether, streamsOf } from "../rebuiltTogether.ts"
 import { applyLock, processorRebuildLock } from "./applyLock.ts"
 import * as FillGeneration from "./fillGeneration.ts"
-import { requireWholeInputs } from "./generationChecks.ts"
+import { requireSameInputs } from "./generationChecks.ts"
 import * as GenerationTopics from "./generationTopics.ts"
 import { requireNoOtherWriters, requirePromotable } from "./promotionChecks.ts"
 import { putInPlace, readersOf, removeTable } from "./putInPlace.ts"
@@ -115,7 +115,7 @@ const make = Effect.gen(function* () {
     const definitions = yield* rebuiltTogether(name)
     if (!Arr.isReadonlyArrayNonEmpty(definitions)) return yield* refuse(`There is nothing to rebuild for ${name}.`)
     yield* requireRebuildable(definitions)
-    yield* requireWholeInputs(definitions)
+    yield* requireSameInputs(definitions)
     for (const stream of streamsOf(definitions)) yield* requireNoOtherWriters(stream, discard)
     const rebuild = yield* next(definitions, last?.generation ?? 1)
     yield* streams.setRebuild(rebuild, last && { ...last, phase: "abandoned" })

@@ -8,6 +8,7 @@ import * as Consumer from "../../log/kafka/Consumer.ts"
 import { topicNames } from "../../log/kafka/topicNames.ts"
 import { stateSummary } from "../../process/kafka/stateSummary.ts"
 import { isSame } from "../../process/planProcessors.ts"
+import { plural } from "../../runtime/plural.ts"
 import { Refused, streamsOf } from "../rebuiltTogether.ts"
 
 /** Of each partition. */
@@ -32,8 +33,8 @@ export const requireSameDefinition = Effect.fnUntraced(function* (definition: Pr
   })
 }, Effect.provide(Cluster.layer))
 
-/** Refuses to lose the rows of events that are in the inputs no more. */
-export const requireWholeInputs = Effect.fnUntraced(function* (definitions: ReadonlyArray<ProcessorDefinition>) {
+/** Refuses inputs from which other rows would come, whatever the functions are: with more partitions, or without their first events. */
+export const requireSameInputs = Effect.fnUntraced(function* (definitions: ReadonlyArray<ProcessorDefinition>) {
   const cluster = yield* Cluster
   const { ofStream } = yield* topicNames
   const rebuilt = streamsOf(definitions)
@@ -43,8 +44,14 @@ export const requireWholeInputs = Effect.fnUntraced(function* (definitions: Read
     const topic = ofStream(from)
     const { partitions } = yield* cluster.describe(topic)
     if (readsByKey(definition, partitions.length)) continue
-    const starts = yield* cluster.offsets(topic, partitions.length, "start")
     const read = yield* progressOf(name)
+    const isKeyed = definition.kind === "window" || definition.kind === "fold"
+    if (isKeyed && read.length > 0 && read.length !== partitions.length) {
+      return yield* new Refused({
+        message: `The topic ${topic} has ${plural(partitions.length, "partition")}, and had ${read.length} when ${name} was applied: events of one key are in several of them. Declare a new stream in place of ${from}, and give the processor another name and another output stream.`
+      })
+    }
+    const starts = yield* cluster.offsets(topic, partitions.length, "start")
     for (const [partition, start] of starts.entries()) {
       const progress = read[partition]
       if (progress === undefined || start <= (progress.first ?? 0)) continue

@@ -106,7 +106,7 @@ it.live(
         [
           0,
           "",
-          "Rebuilt: only_sales, with per_minute, which read what it writes. In place: default.per_minute, default.sales.\n"
+          "Rebuilt: only_sales, with per_minute, which reads what it writes. In place: default.per_minute, default.sales.\n"
         ]
       )
       assert.deepStrictEqual(yield* query(rows), [

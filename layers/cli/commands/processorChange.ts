@@ -30,7 +30,9 @@ export const rebuild = Command.make(
       })
     )
     if (json) return yield* printJson({ processors: names, tables })
-    const also = names.length === 1 ? "" : `, with ${names.slice(1).join(", ")}, which read what it writes`
+    const others = names.slice(1)
+    const verb = others.length === 1 ? "reads" : "read"
+    const also = others.length === 0 ? "" : `, with ${others.join(", ")}, which ${verb} what it writes`
     const inPlace = tables.length === 0 ? "" : ` In place: ${tables.map((table) => `default.${table}`).join(", ")}.`
     yield* print(Stream.make(`Rebuilt: ${names[0]}${also}.${inPlace}\n`))
   })

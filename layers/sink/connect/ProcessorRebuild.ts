@@ -2,8 +2,8 @@
  * Rebuilds processors on Kafka. New topics are filled beside those in use, and a table beside each stream's. Then the sinks
  * stop, one record moves all readers to the new topics, and each table is replaced in one commit.
  *
- * A rebuild that dies while it fills has changed nothing, and the next one begins anew. Once the sinks are told to stop, the
- * same command completes it.
+ * A rebuild that dies while it fills has changed nothing, and the next one begins again. From the moment the sinks are told
+ * to stop, the same command completes it.
  */
 import { Array as Arr, Effect, Layer } from "effect"
 import type { Connector } from "../../../services/Connector.ts"
@@ -56,7 +56,7 @@ const make = Effect.gen(function* () {
     yield* GenerationTopics.remove(definitions, yield* namesFor(rebuild))
   })
 
-  /** A generation of which nothing exists, so that another program's topics and tables are left alone. */
+  /** The next generation whose topics and tables do not exist yet: those of another program are left alone. */
   const next = Effect.fnUntraced(function* (definitions: RunningRebuild["definitions"], last: number) {
     const known = yield* streams.generations
     const former = Object.fromEntries(definitions.map(({ name }) => [name, known.get(name) ?? 1]))

@@ -10,35 +10,25 @@ import { byKeyProject } from "./kafkaByKey.ts"
 import { clicksFrom, record } from "./kafkaProcessors.ts"
 import { childOf, kill } from "./kafkaProject.ts"
 import { randomByKey } from "./randomByKey.ts"
+import { forEachSeed, isMany, seedsOf, sum } from "./seeds.ts"
 
-const given = process.env.FLOE_SEED
-const wanted = Number(process.env.FLOE_SEEDS)
-const seeds = given === undefined ? Array.from({ length: wanted > 0 ? wanted : 4 }, (_, i) => i + 1) : [Number(given)]
+const seeds = seedsOf(4)
 
 it.live(
   "gives the windows that the rule demands over the partitions of its input, whatever dies when",
   () =>
     Effect.gen(function* () {
-      const found = yield* Effect.forEach(
+      const runs = yield* forEachSeed(
         seeds,
         Effect.fnUntraced(function* (seed) {
-          const { actual, deaths, expected, rows } = yield* Effect.tapCause(randomByKey(seed), () =>
-            Effect.logError(`FLOE_SEED=${seed} runs it alone`)
-          )
-          assert.deepStrictEqual(actual, expected, `FLOE_SEED=${seed} runs it alone`)
+          const { actual, deaths, expected, rows } = yield* randomByKey(seed)
+          assert.deepStrictEqual(actual, expected)
           return { deaths, rows }
-        }),
-        { concurrency: 4 }
+        })
       )
-      if (given !== undefined) return
-      assert.isAbove(
-        found.reduce((sum, { deaths }) => sum + deaths, 0),
-        seeds.length
-      )
-      assert.isAbove(
-        found.reduce((sum, { rows }) => sum + rows, 0),
-        5 * seeds.length
-      )
+      if (!isMany) return
+      assert.isAbove(sum(runs.map(({ deaths }) => deaths)), seeds.length)
+      assert.isAbove(sum(runs.map(({ rows }) => rows)), 5 * seeds.length)
     }).pipe(Effect.provide(Cluster.layer)),
   60_000 + 30_000 * seeds.length
 )

@@ -1,4 +1,4 @@
-/** Processors on Kafka: what comes out is a function of the log alone, whatever dies when. FLOE_SEED=<seed> runs one seed. */
+/** Processors on Kafka: what comes out is a function of the log alone, whatever dies when. */
 
 import type { Message } from "@confluentinc/kafka-javascript"
 import { assert, it } from "@effect/vitest"
@@ -13,34 +13,26 @@ import * as Broker from "./kafkaBroker.ts"
 import { kafkaPlace } from "./kafkaPlace.ts"
 import { clicksFrom, expectedOf, kafkaProject } from "./kafkaProcessors.ts"
 import { childOf, kill } from "./kafkaProject.ts"
+import { forEachSeed, isMany, seedsOf, sum } from "./seeds.ts"
 
-const given = process.env.FLOE_SEED
-const wanted = Number(process.env.FLOE_SEEDS)
-const seeds = given === undefined ? Array.from({ length: wanted > 0 ? wanted : 20 }, (_, i) => i + 1) : [Number(given)]
+const seeds = seedsOf(20)
 
 it.live(
   "gives the windows that the rule demands, whatever the batches and crashes",
   () =>
     Effect.gen(function* () {
-      let crashes = 0
-      let windows = 0
-      yield* Effect.forEach(
+      const runs = yield* forEachSeed(
         seeds,
         Effect.fnUntraced(function* (seed) {
-          const { actual, crashed, expected } = yield* kafkaPlace.pipe(
-            Effect.flatMap((place) => Effect.promise(() => randomRun(seed, place))),
-            Effect.scoped,
-            Effect.tapDefect(() => Effect.logError(`FLOE_SEED=${seed} runs it alone`))
-          )
-          assert.deepStrictEqual(actual, expected, `FLOE_SEED=${seed} runs it alone`)
-          crashes += crashed
-          windows += expected.rows.length
-        }),
-        { concurrency: 4 }
+          const place = yield* kafkaPlace
+          const { actual, crashed, expected } = yield* Effect.promise(() => randomRun(seed, place))
+          assert.deepStrictEqual(actual, expected)
+          return { crashed, rows: expected.rows.length }
+        }, Effect.scoped)
       )
-      if (given !== undefined) return
-      assert.isAbove(crashes, seeds.length)
-      assert.isAbove(windows, 5 * seeds.length)
+      if (!isMany) return
+      assert.isAbove(sum(runs.map(({ crashed }) => crashed)), seeds.length)
+      assert.isAbove(sum(runs.map(({ rows }) => rows)), 5 * seeds.length)
     }).pipe(Effect.provide(Cluster.layer)),
   60_000 + 30_000 * seeds.length
 )

@@ -29,12 +29,17 @@ export const byKeyTopicOf = (processor: string) => `${processor}_by_key`
 /** The consumer group of its coordinator. */
 export const coordinatorOf = (stream: string) => `connect-${connectorOf(stream)}-coord`
 
+/** Bytes of the largest record of a stream or a processor: an event, a row or a state of 1 MiB, with a key as long and headers. */
+export const largestRecord = 3 * 1024 * 1024
+
 export interface WantedTopic {
   readonly name: string
   readonly partitions: number
   readonly replication: number
   /** Only the newest record of each key is kept; otherwise every record is. */
   readonly isCompacted?: boolean
+  /** The largest record that the topic takes, in bytes; the broker's default without it. */
+  readonly maxRecord?: number
 }
 
 export interface TopicDescription {

@@ -70,10 +70,10 @@ const settings = (values: Readonly<Record<string, string>>) =>
   ConfigProvider.layerAdd(ConfigProvider.fromUnknown(values), { asPrimary: true })
 
 /** A deleted topic stays visible for a while. */
-export const create = (name: string, partitions: number) =>
+export const create = (name: string, partitions: number, isCompacted = false) =>
   Effect.flatMap(TopicsService, (topics) =>
     topics
-      .create({ name, partitions, replication: 1 })
+      .create({ name, partitions, replication: 1, isCompacted })
       .pipe(
         Effect.retry(Schedule.spaced("50 millis")),
         Effect.repeat({ until: ({ made }) => made, schedule: Schedule.spaced("50 millis") }),

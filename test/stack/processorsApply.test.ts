@@ -92,8 +92,14 @@ describe("floe streams apply of a processor", () => {
           ...[input, output, late].map((stream) => ({ stream, version: 1 })),
           { processor: sums }
         ])
-        assert.match(yield* topic(`${sums}-state`), /PartitionCount: 2.*cleanup\.policy=compact/)
-        for (const stream of [input, output, late]) assert.include(yield* topic(stream), "PartitionCount: 2")
+        assert.match(
+          yield* topic(`${sums}-state`),
+          /PartitionCount: 2.*cleanup\.policy=compact.*max\.message\.bytes=3145728/
+        )
+        for (const stream of [input, output, late]) {
+          assert.match(yield* topic(stream), /PartitionCount: 2.*max\.message\.bytes=3145728/)
+          assert.include(yield* topic(`${stream}-dlq`), "max.message.bytes=3145728")
+        }
         for (const stream of [output, late]) {
           assert.deepStrictEqual(yield* Effect.promise(() => trino(`SELECT * FROM iceberg.default.${stream}`)), [])
         }

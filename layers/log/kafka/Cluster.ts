@@ -11,7 +11,7 @@ import type {
 import { type Config, Context, Duration, Effect, Layer } from "effect"
 import type { PartitionBounds } from "../../../services/EventLog.ts"
 import { kafkaBrokers, kafkaSecurity, kafkaTimeout, topic as topicSetting } from "../../../services/Settings.ts"
-import { controlTopic, deadLettersOf } from "../../../services/Topics.ts"
+import { controlTopic, deadLettersOf, largestRecord } from "../../../services/Topics.ts"
 import { ask, type KafkaClientMissing, load } from "./client.ts"
 import {
   because,
@@ -90,6 +90,8 @@ const make = Effect.gen(function* () {
     // Closes a silent connection, so that the next broker is tried.
     "socket.timeout.ms": timeout,
     "reconnect.backoff.max.ms": 1_000,
+    // The topic's limit counts; the client has one of its own, 1 MB.
+    "message.max.bytes": largestRecord,
     // The default is 5 minutes, for which a topic that a starting broker did not know yet would stay unknown.
     "topic.metadata.refresh.interval.ms": 5_000
   }

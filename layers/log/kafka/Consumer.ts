@@ -9,6 +9,8 @@ import type { KafkaFailure } from "./failures.ts"
 /** Messages per batch: about 5 ms of work. */
 const batchSize = 2_000
 const prefetchKilobytes = 16_384
+/** Milliseconds after which a consumer that has as much looks again whether it may fetch; the default is a second. */
+const fetchBackoff = 10
 /** Milliseconds that a broker holds an empty fetch; a consumer that seeks waits for the fetch before. */
 const seekingFetchWait = 50
 /** Messages wake a consumer; it also polls at this interval (ms), to notice that the brokers are down. */
@@ -53,7 +55,8 @@ interface Idle {
 export const make = Effect.fnUntraced(function* (
   topic: string,
   isolation: Isolation = "read_uncommitted",
-  fetchWait = seekingFetchWait
+  fetchWait = seekingFetchWait,
+  prefetch = prefetchKilobytes
 ) {
   const { kafka, config, failure, timeout, describe } = yield* Cluster
   const clock = yield* Clock.Clock
@@ -71,8 +74,9 @@ export const make = Effect.fnUntraced(function* (
       "enable.partition.eof": true,
       "isolation.level": isolation,
       "allow.auto.create.topics": false,
-      "queued.max.messages.kbytes": prefetchKilobytes,
+      "queued.max.messages.kbytes": prefetch,
       "fetch.wait.max.ms": fetchWait,
+      "fetch.queue.backoff.ms": fetchBackoff,
       queue_non_empty_cb: () => {
         one.hasMessages = true
         one.wake()

@@ -19,7 +19,8 @@ const retentionOf = ({ isCompacted = false }: WantedTopic) =>
 /** The settings of a topic that is created. */
 export const configOf = (wanted: WantedTopic): Record<string, string> => ({
   ...retentionOf(wanted),
-  ...(wanted.isCompacted ? compaction : {})
+  ...(wanted.isCompacted ? compaction : {}),
+  ...(wanted.maxRecord === undefined ? {} : { "max.message.bytes": String(wanted.maxRecord) })
 })
 
 const differing = (wanted: ReturnType<typeof retentionOf>, { millis, bytes, cleanup }: TopicRetention) =>

@@ -51,5 +51,10 @@ export interface Room {
 }
 
 export const defaultRoom: Room = { keys: 100_000, length: 32 * 1024 * 1024 }
+/** Of a processor that runs once for each of so many partitions, in one process. */
+export const roomOf = (partitions: number): Room => ({
+  keys: Math.max(1_000, Math.floor(defaultRoom.keys / partitions)),
+  length: Math.max(1024 * 1024, Math.floor(defaultRoom.length / partitions))
+})
 /** What is kept when there was too much: a share of each limit. */
 export const keptShare = 0.8

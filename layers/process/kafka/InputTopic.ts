@@ -15,6 +15,8 @@ import { type InputEvent, ProcessorStopped } from "../Runner.ts"
 
 /** Milliseconds that the broker holds an empty fetch; a new event ends it. */
 const fetchWait = 500
+/** KiB that a partition has ready: a process reads as many partitions as it has work for. */
+const prefetch = 2_048
 
 interface Place {
   readonly stream: string
@@ -71,7 +73,9 @@ export const open = Effect.fnUntraced(function* ({ from, partition, stream, topi
       )
     )
   }
-  const cursor = yield* (yield* Consumer.make(topic, "read_committed", fetchWait)).open([{ partition, offset: from }])
+  const cursor = yield* (yield* Consumer.make(topic, "read_committed", fetchWait, prefetch)).open([
+    { partition, offset: from }
+  ])
   let read = from
 
   const eventsOf =

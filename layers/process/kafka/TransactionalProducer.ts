@@ -5,10 +5,11 @@
  */
 import type { Header } from "@confluentinc/kafka-javascript"
 import { Effect } from "effect"
+import { largestRecord } from "../../../services/Topics.ts"
 import { Cluster } from "../../log/kafka/Cluster.ts"
 import { ask, codeOf } from "../../log/kafka/client.ts"
-import type { KafkaFailure, Reason } from "../../log/kafka/failures.ts"
-import { codes, reasonOfLine } from "../../log/kafka/failures.ts"
+import type { Reason } from "../../log/kafka/failures.ts"
+import { because, codes, KafkaFailure, reasonOfLine } from "../../log/kafka/failures.ts"
 
 /** Milliseconds. The broker aborts what a dead worker left open after this, if no other worker does so sooner. */
 const transactionTimeout = 60_000
@@ -34,6 +35,8 @@ export interface TransactionalProducer {
   ) => void
   /** Runs what produces messages of the open transaction, and aborts it if that throws. Fails with what was thrown, or a KafkaFailure. */
   readonly within: (run: () => void) => Effect.Effect<void, unknown>
+  /** Bytes of the values that the open transaction has: the client keeps them in memory until the broker has them. */
+  readonly bytes: () => number
   /** Durable when it returns. */
   readonly commit: Effect.Effect<void, KafkaFailure>
   /** So that readers need not wait for the broker to do it. Ignores failures. */
@@ -42,9 +45,14 @@ export interface TransactionalProducer {
 
 /** Until the scope closes; `topic` is named in failures. */
 export const connect = Effect.fnUntraced(function* (transactionalId: string, topic: string) {
-  const { kafka, config, timeout, failure } = yield* Cluster
+  const { brokers, kafka, config, timeout, failure } = yield* Cluster
   let seen: Reason | undefined
-  const failed = (cause: unknown) => failure(cause, topic, seen)
+  let tooSmall: string | undefined
+  const failed = (cause: unknown) => {
+    if (tooSmall === undefined) return failure(cause, topic, seen)
+    const reason = `a record is larger than the topic ${tooSmall} takes; kafka-configs --bootstrap-server ${brokers} --alter --topic ${tooSmall} --add-config max.message.bytes=${largestRecord} allows it`
+    return new KafkaFailure({ reason: because(reason), code: codes.recordTooLarge, cause })
+  }
   const client = yield* Effect.try({
     try: () =>
       new kafka.Producer<undefined>({
@@ -58,12 +66,17 @@ export const connect = Effect.fnUntraced(function* (transactionalId: string, top
         // One event can close all windows, and all of that is one transaction.
         "queue.buffering.max.messages": 0,
         "queue.buffering.max.kbytes": 2_000_000,
-        "allow.auto.create.topics": false
+        "allow.auto.create.topics": false,
+        dr_cb: true,
+        "delivery.report.only.error": true
       }),
     catch: failed
   })
   client.on("event.log", ({ message }) => {
     seen = reasonOfLine(message) ?? seen
+  })
+  client.on("delivery-report", (error, { topic }) => {
+    if (error?.code === codes.recordTooLarge) tooSmall = topic
   })
   // Without a listener an error event would end the process; each call reports its own failure.
   client.on("event.error", () => {})
@@ -81,10 +94,17 @@ export const connect = Effect.fnUntraced(function* (transactionalId: string, top
   client.setPollInBackground(true)
   yield* call((answer) => client.initTransactions(callTimeout, answer))
 
+  let bytes = 0
   const producer: TransactionalProducer = {
-    begin: call((answer) => client.beginTransaction(answer)),
-    produce: (topic, partition, value, key, timestamp, headers) =>
-      client.produce(topic, partition, value, key, timestamp, undefined, headers),
+    begin: Effect.tap(
+      call((answer) => client.beginTransaction(answer)),
+      () => Effect.sync(() => (bytes = 0))
+    ),
+    produce: (topic, partition, value, key, timestamp, headers) => {
+      bytes += value?.length ?? 0
+      client.produce(topic, partition, value, key, timestamp, undefined, headers)
+    },
+    bytes: () => bytes,
     within: (run) =>
       Effect.catch(Effect.try({ try: run, catch: (cause) => cause }), (cause) =>
         Effect.matchEffect(abort, {

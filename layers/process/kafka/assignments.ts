@@ -95,6 +95,7 @@ export const assignments = Effect.fnUntraced(function* (
     const reads = {
       bound,
       partition,
+      partitions: count,
       topic: read,
       topicId: idOf(read),
       stateTopic,

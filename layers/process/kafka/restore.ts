@@ -18,15 +18,19 @@ export interface Restored {
   readonly ticks: number
 }
 
-/** KiB of the copy that stay in memory. */
-const cache = 32_768
-/** Keys whose latest record is kept until it is written: most of what is not compacted yet is never decoded. */
+/** Bytes of the copies of all partitions that stay in memory. */
+const cache = 32 * 1024 * 1024
+/** Keys whose latest record is kept until it is written, and bytes of those of all partitions: most of what is not compacted yet is never decoded. */
 const maxLatest = 100_000
+const maxLatestBytes = 32 * 1024 * 1024
+/** KiB that the client reads ahead. */
+const prefetch = 4_096
 
-const open = () => {
+const open = (partitions: number) => {
   const database = new DatabaseSync("")
+  const kibibytes = Math.max(1_024, Math.floor(cache / 1_024 / partitions))
   // What fails is read from the topic again.
-  database.exec(`PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -${cache}`)
+  database.exec(`PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -${kibibytes}`)
   createTables(database)
   // Made once it has all windows: that is cheaper than keeping it meanwhile.
   database.exec("DROP INDEX windows_by_end")
@@ -43,9 +47,12 @@ export const restore = Effect.fnUntraced(function* <E>(
   onBatch: Effect.Effect<void, E>
 ) {
   const cluster = yield* Cluster
-  const database = yield* Effect.acquireRelease(Effect.sync(open), (database) => Effect.sync(() => database.close()))
-  const states = statesIn(database)
   const { partitions } = yield* cluster.describe(topic)
+  const database = yield* Effect.acquireRelease(
+    Effect.sync(() => open(partitions.length)),
+    (database) => Effect.sync(() => database.close())
+  )
+  const states = statesIn(database)
   const bounds = yield* cluster.bounds(topic, partitions.length, "read_committed")
   const { end, start } = bounds[partition] ?? { start: 0, end: 0 }
   let progress: ProgressRecord | undefined
@@ -72,16 +79,24 @@ export const restore = Effect.fnUntraced(function* <E>(
   }
 
   const read = Effect.gen(function* () {
-    const cursor = yield* (yield* Consumer.make(topic, "read_committed", 500)).open([{ partition, offset: start }])
+    const consumers = yield* Consumer.make(topic, "read_committed", undefined, prefetch)
+    const cursor = yield* consumers.open([{ partition, offset: start }])
     let next = start
     const latest = new Map<string, Message>()
+    const most = maxLatestBytes / partitions.length
+    let bytes = 0
     while (next < end) {
       const messages = yield* cursor.next
-      for (const message of messages) latest.set(message.key?.toString("latin1") ?? "", message)
+      for (const message of messages) {
+        const key = message.key?.toString("latin1") ?? ""
+        bytes += (message.value?.length ?? 0) - (latest.get(key)?.value?.length ?? 0)
+        latest.set(key, message)
+      }
       next = Consumer.nextOffset(cursor, partition, next, messages)
-      if (latest.size >= maxLatest || next >= end) {
+      if (latest.size >= maxLatest || bytes >= most || next >= end) {
         yield* Effect.try({ try: () => write(latest.values()), catch: (cause) => cause })
         latest.clear()
+        bytes = 0
       }
       yield* onBatch
     }

@@ -8,8 +8,9 @@ import { heartbeatKey, heartbeatValue } from "./stateRecords.ts"
 import * as TransactionalProducer from "./TransactionalProducer.ts"
 import type { Open, Processing } from "./work.ts"
 
-/** Events of a transaction. */
+/** Events of a transaction, and bytes that it writes. */
 const maxBatch = 10_000
+const maxBytes = 4 * 1024 * 1024
 /** Milliseconds, so that rows are seen soon. */
 const maxBatchMillis = 250
 const heartbeatInterval = 1_000
@@ -83,7 +84,7 @@ export const serve = Effect.fnUntraced(function* (
   const addMore = Effect.fnUntraced(function* (first: number) {
     const started = now()
     let count = first
-    while (count < maxBatch && now() - started < maxBatchMillis) {
+    while (count < maxBatch && producer.bytes() < maxBytes && now() - started < maxBatchMillis) {
       const { add, events } = yield* Effect.onError(work.next, () => producer.abort)
       if (events === 0) break
       yield* within(adding(add))

@@ -4,6 +4,7 @@ import type { Streams } from "../../../services/Streams.ts"
 import type { Cluster } from "../../log/kafka/Cluster.ts"
 import type { Beat } from "../Beat.ts"
 import type { Bound } from "../bind.ts"
+import { roomOf } from "../core/Task.ts"
 import { requireKnownVersion } from "../inputVersion.ts"
 import * as Runner from "../Runner.ts"
 import * as CopyProgress from "./copyProgress.ts"
@@ -56,6 +57,8 @@ const versionsOf = ({ definition, history }: Bound) => {
 }
 
 export interface Processing {
+  /** Of the topic that is read: all of them share the memory of the processor. */
+  readonly partitions: number
   readonly bound: Bound
   readonly partition: number
   /** The topic that is read, and its id. */
@@ -72,7 +75,7 @@ export interface Processing {
 
 /** Runs the processor over one partition. */
 export const processing =
-  ({ bound, copied, earlier, late, output, partition, stateTopic, topic, topicId }: Processing): Open =>
+  ({ bound, copied, earlier, late, output, partition, partitions, stateTopic, topic, topicId }: Processing): Open =>
   ({ beat, produce, restored }) =>
     Effect.gen(function* () {
       const { definition } = bound
@@ -81,7 +84,7 @@ export const processing =
       const runner = yield* attempt(() => {
         const topics = { topic, input: topicId, stateTopic, output, late }
         const store = Store.make({ definition, partition, ...topics, start, restored, produce })
-        return Runner.make(bound, store, { beat, partition })
+        return Runner.make(bound, store, { beat, partition, room: roomOf(partitions) })
       })
       const input = yield* InputTopic.open({ stream: definition.from, topic, partition, from: runner.next() })
       const copy = copied === undefined ? undefined : yield* CopyProgress.make(copied)

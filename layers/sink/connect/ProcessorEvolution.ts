@@ -8,7 +8,7 @@ import { ProcessorEvolution } from "../../../services/ProcessorEvolution.ts"
 import * as Settings from "../../../services/Settings.ts"
 import { Streams } from "../../../services/Streams.ts"
 import { EvolutionFailed } from "../../../services/TableEvolution.ts"
-import { byKeyTopicOf, stateTopicOf, type TopicDescription, Topics } from "../../../services/Topics.ts"
+import { byKeyTopicOf, largestRecord, stateTopicOf, type TopicDescription, Topics } from "../../../services/Topics.ts"
 import { readsByKey } from "../../declaration/keyRule.ts"
 import { topicNames } from "../../log/kafka/topicNames.ts"
 import { isSame } from "../../process/planProcessors.ts"
@@ -75,12 +75,14 @@ const make = Effect.gen(function* () {
       const applied = (yield* streams.processors).find((one) => one.name === name)
       if (applied === undefined || !isSame(applied, processor)) yield* streams.recordProcessor(processor)
       const count = input.partitions.length
+      const create = (name: string, partitions: number, isCompacted: boolean) =>
+        topics.create({ name, partitions, replication, isCompacted, maxRecord: largestRecord })
       if (readsByKey(processor, count)) {
         const byKey = byKeyTopicOf(own)
-        yield* topics.create({ name: byKey, partitions: count, replication })
-        yield* topics.create({ name: stateTopicOf(byKey), partitions: 1, replication, isCompacted: true })
+        yield* create(byKey, count, false)
+        yield* create(stateTopicOf(byKey), 1, true)
       }
-      yield* topics.create({ name: stateTopicOf(own), partitions: count, replication, isCompacted: true })
+      yield* create(stateTopicOf(own), count, true)
     },
     Effect.mapError((error) => (error._tag === "EvolutionFailed" ? error : failureOf(error)))
   )

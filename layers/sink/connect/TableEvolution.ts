@@ -11,7 +11,7 @@ import * as Settings from "../../../services/Settings.ts"
 import type { AppliedStream } from "../../../services/StreamDefinition.ts"
 import { Streams } from "../../../services/Streams.ts"
 import { EvolutionFailed, TableEvolution } from "../../../services/TableEvolution.ts"
-import { controlTopicOf, coordinatorOf, deadLettersOf, Topics } from "../../../services/Topics.ts"
+import { controlTopicOf, coordinatorOf, deadLettersOf, largestRecord, Topics } from "../../../services/Topics.ts"
 import { topicNames } from "../../log/kafka/topicNames.ts"
 import * as EvolveTable from "../../table/trino/evolveTable.ts"
 import * as Rows from "../../table/trino/rows.ts"
@@ -130,8 +130,8 @@ const make = Effect.gen(function* () {
   /** The names of those that were not there. */
   const createTopics = Effect.fnUntraced(function* (stream: string, topic: string) {
     const wanted = [
-      { name: topic, partitions, replication },
-      { name: deadLettersOf(topic), partitions: 1, replication },
+      { name: topic, partitions, replication, maxRecord: largestRecord },
+      { name: deadLettersOf(topic), partitions: 1, replication, maxRecord: largestRecord },
       { name: controlTopicOf(stream), partitions: 1, replication }
     ]
     const outcomes = yield* Effect.forEach(wanted, topics.create, { concurrency: wanted.length })

@@ -2,7 +2,7 @@
 import { Effect, Option, Schedule } from "effect"
 import type { ProcessorDefinition } from "../../../services/ProcessorDefinition.ts"
 import { replication } from "../../../services/Settings.ts"
-import { byKeyTopicOf, deadLettersOf, stateTopicOf, Topics } from "../../../services/Topics.ts"
+import { byKeyTopicOf, deadLettersOf, largestRecord, stateTopicOf, Topics } from "../../../services/Topics.ts"
 import { readsByKey } from "../../declaration/keyRule.ts"
 import { type TopicNames, topicNames } from "../../log/kafka/topicNames.ts"
 import { monotonic } from "../../runtime/elapsed.ts"
@@ -23,7 +23,7 @@ export const create = Effect.fnUntraced(function* (definitions: ReadonlyArray<Pr
   const inUse = yield* topicNames
   const copies = yield* replication
   const make = (name: string, partitions: number, isCompacted = false) =>
-    topics.create({ name, partitions, replication: copies, isCompacted })
+    topics.create({ name, partitions, replication: copies, isCompacted, maxRecord: largestRecord })
   for (const stream of streamsOf(definitions)) {
     const topic = names.ofStream(stream)
     yield* make(topic, yield* partitionsOf(inUse.ofStream(stream)))

@@ -26,8 +26,9 @@ export const stateTopicOf = (processor: string) => `${processor}-state`
  * function of. How far it is written is in the one partition of `stateTopicOf(byKeyTopicOf(processor))`.
  */
 export const byKeyTopicOf = (processor: string) => `${processor}_by_key`
-/** The consumer group of its coordinator. */
-export const coordinatorOf = (stream: string) => `connect-${connectorOf(stream)}-coord`
+/** The consumer group of a stream's connector, and that of its coordinator. */
+export const sinkGroupOf = (stream: string) => `connect-${connectorOf(stream)}`
+export const coordinatorOf = (stream: string) => `${sinkGroupOf(stream)}-coord`
 
 /** Bytes of the largest record of a stream or a processor: an event, a row or a state of 1 MiB, with a key as long and headers. */
 export const largestRecord = 3 * 1024 * 1024

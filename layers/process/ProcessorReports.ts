@@ -47,7 +47,7 @@ export interface ProcessorReport {
   readonly state: "waiting" | "running" | "paused" | "stopped" | "not running"
   /** Why it waits or is stopped. */
   readonly reason: string | null
-  /** Offset of the next event of its input, and how many events are there from it on; of several partitions, the sums. */
+  /** The offset of the next event of its input, and how many events are left to process; summed over its partitions. */
   readonly next: number
   readonly lag: number
   /** Milliseconds since 1970, of several partitions the earliest; null before the first event, and without windows. */

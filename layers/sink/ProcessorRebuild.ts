@@ -1,6 +1,6 @@
 /**
- * Rebuilds a processor in steps, each of which can be repeated: computes a new file (replayInProcess), builds tables from
- * that (Rebuild), lets the sink wait (Connector), and puts the file and the tables in place.
+ * Rebuilds a processor in steps that can each be repeated: it computes a new file (replayInProcess), builds tables from it
+ * (Rebuild), makes the sink wait (Connector), and puts the file and the tables in place.
  */
 import { existsSync } from "node:fs"
 import { join } from "node:path"

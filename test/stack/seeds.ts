@@ -11,7 +11,7 @@ export const isMany = one === undefined
 export const seedsOf = (usual: number) =>
   one === undefined ? Array.from({ length: wanted > 0 ? wanted : usual }, (_, i) => i + 1) : [Number(one)]
 
-/** Runs four seeds at a time, says how far it is, and names the seed that fails. */
+/** Runs eight seeds at a time, says how far it is, and names the seed that fails. */
 export const forEachSeed = Effect.fnUntraced(function* <A, E, R>(
   seeds: ReadonlyArray<number>,
   run: (seed: number) => Effect.Effect<A, E, R>
@@ -27,7 +27,7 @@ export const forEachSeed = Effect.fnUntraced(function* <A, E, R>(
           return done % 50 === 0 ? Effect.sync(() => console.log(`${done} of ${seeds.length} seeds`)) : Effect.void
         })
       ),
-    { concurrency: 4 }
+    { concurrency: 8 }
   )
 })
 

@@ -61,11 +61,12 @@ const appender = (database: DatabaseSync, chainId: string, { definition, version
         acceptedAt,
         key: null,
         digest: null,
-        records: null
+        records: null,
+        checksum: 0
       }
-      const checksum = rows.checksum(row, tail.checksum)
-      rows.insert(insert, { ...row, checksum })
-      tail = { end: tail.end + 1, checksum }
+      row.checksum = rows.checksum(row, tail.checksum)
+      rows.insert(insert, row)
+      tail = { end: tail.end + 1, checksum: row.checksum }
     }
   }
 }

@@ -4,7 +4,7 @@
  */
 import { Effect } from "effect"
 import { Connector, type ConnectorConfig, connectorOf } from "../../../services/Connector.ts"
-import { coordinatorOf } from "../../../services/Topics.ts"
+import { coordinatorOf, sinkGroupOf } from "../../../services/Topics.ts"
 import * as Readers from "./readers.ts"
 import { tableOf } from "./rebuildConnector.ts"
 import { isStoppedByHand, type Note, register } from "./register.ts"
@@ -27,7 +27,7 @@ const isMarked = Effect.fnUntraced(function* (name: string) {
 })
 
 const readersGone = (stream: string) => {
-  const ids = [`connect-${connectorOf(stream)}`, coordinatorOf(stream)]
+  const ids = [sinkGroupOf(stream), coordinatorOf(stream)]
   return Readers.none(ids, Readers.count(ids))
 }
 

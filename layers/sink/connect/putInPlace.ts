@@ -3,7 +3,7 @@ import { Effect, Layer, Option } from "effect"
 import { Connector, connectorOf } from "../../../services/Connector.ts"
 import { type Discards, Rebuild, RebuildUnavailable } from "../../../services/Rebuild.ts"
 import { type RunningRebuild, Streams } from "../../../services/Streams.ts"
-import { coordinatorOf, Topics } from "../../../services/Topics.ts"
+import { coordinatorOf, sinkGroupOf, Topics } from "../../../services/Topics.ts"
 import * as EventLogReaderLayer from "../../log/kafka/EventLogReader.ts"
 import { topicNames, withGenerations } from "../../log/kafka/topicNames.ts"
 import * as ProcessorReportsLayer from "../../process/kafka/ProcessorReports.ts"
@@ -60,8 +60,7 @@ const steps = Effect.fnUntraced(function* (rebuild: RunningRebuild, discard: Dis
 
   yield* onProgress("stopping the connectors")
   for (const stream of written.filter(isLeft)) {
-    const name = connectorOf(stream)
-    yield* RebuildRun.stopAndWait(name, [`connect-${name}`, coordinatorOf(stream)])
+    yield* RebuildRun.stopAndWait(connectorOf(stream), [sinkGroupOf(stream), coordinatorOf(stream)])
   }
   yield* streams.setGeneration(rebuild)
   const applied = yield* streams.processors

@@ -5,7 +5,7 @@ import { RebuildRefused } from "../../../services/Rebuild.ts"
 import type { AppliedStream } from "../../../services/StreamDefinition.ts"
 import { Streams } from "../../../services/Streams.ts"
 import { weather } from "../../../services/TableReader.ts"
-import { controlTopicOf, coordinatorOf } from "../../../services/Topics.ts"
+import { controlTopicOf, coordinatorOf, sinkGroupOf } from "../../../services/Topics.ts"
 import { topicNames } from "../../log/kafka/topicNames.ts"
 import { retryWhileUnavailable } from "./rebuildFailures.ts"
 import { recordColumns } from "./recordColumns.ts"
@@ -20,7 +20,7 @@ export interface RebuildSettings {
 /** The names of a stream's sink. */
 const sinkOf = (stream: string) => ({
   connector: connectorOf(stream),
-  group: `connect-${connectorOf(stream)}`,
+  group: sinkGroupOf(stream),
   coordinator: coordinatorOf(stream),
   controlTopic: controlTopicOf(stream)
 })

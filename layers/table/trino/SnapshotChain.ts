@@ -1,15 +1,14 @@
 /** Decides how far back Trino may expire the snapshots of a table, and builds the statement for it. */
 import { Effect, Option, Schema } from "effect"
-import { connectorOf } from "../../../services/Connector.ts"
 import type { SinkCommit } from "../../../services/SinkCommits.ts"
-import { controlTopicOf } from "../../../services/Topics.ts"
+import { controlTopicOf, sinkGroupOf } from "../../../services/Topics.ts"
 import { expireBefore, expiring, type Limits } from "./retention.ts"
 import * as Rows from "./rows.ts"
 import * as Snapshots from "./snapshots.ts"
 import { nameOf } from "./streamTable.ts"
 
 const offsets = "kafka.connect.offsets."
-const sinkOffsetsOf = (stream: string) => `${offsets}${controlTopicOf(stream)}.connect-${connectorOf(stream)}`
+const sinkOffsetsOf = (stream: string) => `${offsets}${controlTopicOf(stream)}.${sinkGroupOf(stream)}`
 
 const holdsOffsets = ({ summary }: Snapshots.Snapshot) =>
   Object.keys(summary).some((property) => property.startsWith(offsets))

@@ -1,6 +1,5 @@
 /** Reads the input of a processor from the file that has it: the log, or the file of the processor that writes it. */
 import type { DataFolder } from "../../services/DataFolder.ts"
-import type { LoggedEvent, LogRecord } from "../../services/EventLog.ts"
 import * as LogFile from "../log/sqlite/LogFile.ts"
 import type { LogTable } from "../log/sqlite/LogTable.ts"
 import { processorFolder } from "../log/sqlite/processorFolder.ts"
@@ -16,16 +15,16 @@ export interface InputLog {
 const piece = 100
 const maxLength = 16 * 1024 * 1024
 
-const lengthOf = (events: ReadonlyArray<LoggedEvent<LogRecord>>) =>
+const lengthOf = (events: ReadonlyArray<InputEvent>) =>
   events.reduce((length, { record }) => length + (typeof record === "string" ? record.length : 0), 0)
 
 /** Reads in pieces until there is enough. */
 const read = (table: LogTable, from: number, limit: number) => {
-  const events: Array<LoggedEvent<LogRecord>> = []
+  const events: Array<InputEvent> = []
   let length = 0
   while (events.length < limit && length < maxLength) {
     const wanted = Math.min(piece, limit - events.length)
-    const more = table.events(from + events.length, wanted)
+    const more = table.rows(from + events.length, wanted)
     events.push(...more)
     length += lengthOf(more)
     if (more.length < wanted) break
@@ -61,12 +60,7 @@ export const open = (folder: DataFolder["Service"], stream: string, writer: stri
         emptyAt = from
         emptyVersion = version
       }
-      return events.map(({ acceptedAt, position, record, schemaVersion = 1 }) => ({
-        offset: position.offset,
-        record,
-        acceptedAt,
-        schemaVersion
-      }))
+      return events
     },
     close
   }

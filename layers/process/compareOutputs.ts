@@ -24,10 +24,10 @@ const rowsOf = function* ({ folder, end }: Compared, name: string, stream: strin
   try {
     const log = file.of(stream)
     for (let next = 0; next < end; ) {
-      const events = log.events(next, Math.min(chunk, end - next))
-      if (events.length === 0) return
-      next += events.length
-      for (const { acceptedAt, record } of events) {
+      const rows = log.rows(next, Math.min(chunk, end - next))
+      if (rows.length === 0) return
+      next += rows.length
+      for (const { acceptedAt, record } of rows) {
         yield acceptedAt >= from && acceptedAt < before ? String(record) : undefined
       }
     }

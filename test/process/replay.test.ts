@@ -101,7 +101,7 @@ it.live.each([
     const recordsOf = (stream: string) =>
       again
         .of(stream)
-        .events(0, 10)
+        .rows(0, 10)
         .map(({ record }) => String(record))
     assert.deepStrictEqual(
       [recordsOf("counts"), recordsOf("counts_late")],

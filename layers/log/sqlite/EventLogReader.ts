@@ -8,7 +8,7 @@ import * as HighWaterMark from "./HighWaterMark.ts"
 import * as LogFile from "./LogFile.ts"
 import { corrupt, type LogTable } from "./LogTable.ts"
 import { unavailable, whenReading } from "./logFailures.ts"
-import { position, weatherRows } from "./logRows.ts"
+import { eventOf, position, weatherRows } from "./logRows.ts"
 import { processorFolder } from "./processorFolder.ts"
 import { writerIn } from "./writerIn.ts"
 
@@ -110,7 +110,8 @@ const readFile = Effect.fnUntraced(function* (folder: DataFolder["Service"], com
         confirm(mark, log, end, stream)
         stop = Math.max(end, next)
       }
-      const events: ReadonlyArray<LoggedEvent<R>> = table.events(next, Math.min(batchSize, (stop ?? Infinity) - next))
+      const rows = table.rows(next, Math.min(batchSize, (stop ?? Infinity) - next))
+      const events: ReadonlyArray<LoggedEvent<R>> = rows.map(eventOf)
       next += events.length
       if (events.length === 0 && next !== stop) {
         confirm(mark, log, next, stream)

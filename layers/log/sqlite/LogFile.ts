@@ -253,13 +253,13 @@ export const open = (folder: Folder): LogFile => {
         return result
       }
     }
-    const checkedTable = <R extends LogRecord>({ events, row, tail }: LogTable.LogTable<R>): LogTable.LogTable<R> => ({
+    const checkedTable = <R extends LogRecord>({ row, rows, tail }: LogTable.LogTable<R>): LogTable.LogTable<R> => ({
       tail: checked(tail),
       row: checked(row),
-      events: checked(events)
+      rows: checked(rows)
     })
     const weather = checkedTable(LogTable.make(database, chainId, weatherRows))
-    weather.events(0, 1)
+    weather.rows(0, 1)
     const tables = new Map<string, LogTable.LogTable>([[weatherRows.stream, weather]])
     const of = (stream: string) => {
       const known = tables.get(stream)

@@ -1,8 +1,8 @@
 /** A stream's rows over one connection, each verified against the row before it. Throws LogCorrupt. */
 import type { DatabaseSync } from "node:sqlite"
-import { LogCorrupt, type LoggedEvent, type LogRecord } from "../../../services/EventLog.ts"
+import { LogCorrupt, type LogRecord } from "../../../services/EventLog.ts"
 import { isDamage } from "./logFailures.ts"
-import { eventOf, type LogRow, type LogRows, position, weatherRows } from "./logRows.ts"
+import { type LogRow, type LogRows, position, weatherRows } from "./logRows.ts"
 
 export const corrupt = (offset: number, reason: string) => new LogCorrupt({ position: position(offset), reason })
 
@@ -22,8 +22,8 @@ export interface LogTable<R extends LogRecord = LogRecord> {
   /** The end, with the last row verified. */
   readonly tail: () => Tail
   readonly row: (offset: number) => LogRow<R>
-  /** Up to `limit` events from `from` on. Stops before a corrupt row; the next call then throws LogCorrupt. Empty at the end. */
-  readonly events: (from: number, limit: number) => ReadonlyArray<LoggedEvent<R>>
+  /** Up to `limit` rows from `from` on. Stops before a corrupt row; the next call then throws LogCorrupt. Empty at the end. */
+  readonly rows: (from: number, limit: number) => ReadonlyArray<LogRow<R>>
 }
 
 const notThere = (from: number) => `the log ends here, not at offset ${from} or later`
@@ -34,7 +34,7 @@ export const empty = <R extends LogRecord>(chainId: string, rows: LogRows<R>): L
   row: (offset) => {
     throw corruptIn(rows)(0, notThere(offset))
   },
-  events: (from) => {
+  rows: (from) => {
     if (from > 0) throw corruptIn(rows)(0, notThere(from))
     return []
   }
@@ -80,20 +80,20 @@ export const make = <R extends LogRecord>(database: DatabaseSync, chainId: strin
     return verified(values[0], offset, before)
   }
 
-  const events = (from: number, limit: number): ReadonlyArray<LoggedEvent<R>> => {
-    const read: Array<LoggedEvent<R>> = []
+  const rowsOf = (from: number, limit: number): ReadonlyArray<LogRow<R>> => {
+    const read: Array<LogRow<R>> = []
     try {
       const { values, before } = chained(from, limit)
       let previous = before
       for (const each of values) {
         const row = verified(each, from + read.length, previous)
         previous = row.checksum
-        read.push(eventOf(row))
+        read.push(row)
       }
     } catch (cause) {
       if (read.length > 0) return read
       // SQLite fails for the whole range; halving it leads up to the damaged row.
-      if (limit > 1 && !(cause instanceof LogCorrupt) && isDamage(cause)) return events(from, limit >> 1)
+      if (limit > 1 && !(cause instanceof LogCorrupt) && isDamage(cause)) return rowsOf(from, limit >> 1)
       throw cause
     }
     return read
@@ -101,7 +101,7 @@ export const make = <R extends LogRecord>(database: DatabaseSync, chainId: strin
 
   return {
     row,
-    events,
+    rows: rowsOf,
     tail: () => {
       const offset = end()
       return { end: offset, checksum: offset === 0 ? seed : row(offset - 1).checksum }

@@ -45,9 +45,9 @@ const appender = (database: DatabaseSync, chainId: string, { definition, version
   const stream = definition.name
   createStream(database, stream)
   const rows: LogRows<string> = rowsOf(stream)
-  const places = rows.columns.map(() => "?").join(", ")
+  // What every event has: those of processors have no Idempotency-Key.
   const insert: StatementSync = database.prepare(
-    `INSERT INTO ${rows.table} (${rows.columns.join(", ")}) VALUES (${places})`
+    `INSERT INTO ${rows.table} ("offset", value, schema_version, accepted_at, checksum) VALUES (?, ?, ?, ?, ?)`
   )
   let tail = LogTable.make(database, chainId, rows).tail()
   return {
@@ -61,12 +61,11 @@ const appender = (database: DatabaseSync, chainId: string, { definition, version
         acceptedAt,
         key: null,
         digest: null,
-        records: null,
-        checksum: 0
+        records: null
       }
-      row.checksum = rows.checksum(row, tail.checksum)
-      rows.insert(insert, row)
-      tail = { end: tail.end + 1, checksum: row.checksum }
+      const checksum = rows.checksum(row, tail.checksum)
+      insert.run(row.offset, record, version, acceptedAt, checksum)
+      tail = { end: row.offset + 1, checksum }
     }
   }
 }

@@ -156,6 +156,7 @@ const sees = (what: string, path: string, wanted: RegExp) => () =>
     { every: 50 }
   )
 const isStopped = sees("a stopped connector", `/iceberg-sink-${sums}/status`, /"connector":\{"state":"STOPPED"/)
+const isPaused = sees("a paused connector", `/iceberg-sink-${late}/status`, /"connector":\{"state":"PAUSED"/)
 const isFilling = sees("the connector of a new table", "", new RegExp(`replay-${late}_rebuild`))
 const isReplaced = async () => {
   const moves = metadataMoves(sums)
@@ -184,6 +185,9 @@ it.live(
       yield* Effect.promise(() => post(0, 3_000))
       yield* Effect.promise(() => landed(3_000, 1))
 
+      // It stays paused.
+      yield* succeeds("connector", "pause", `iceberg-sink-${late}`)
+
       let factor = 1
       let count = 3_000
       for (const [index, moment] of moments.entries()) {
@@ -198,6 +202,10 @@ it.live(
         assert.match(yield* succeeds(...rebuild), new RegExp(`Rebuilt: ${name}_sum, with ${name}_only_large`))
         yield* Effect.promise(() => post(count, 500))
         count += 500
+        if (index === 0) {
+          yield* Effect.promise(isPaused)
+          yield* succeeds("connector", "resume", `iceberg-sink-${late}`)
+        }
         yield* Effect.promise(() => landed(count, factor))
         if (index < moments.length - 1) continue
         yield* succeeds("audit", "--stream", sums)

@@ -48,6 +48,16 @@ export const hold = Effect.fn("heldConnector.hold")(function* (stream: string, i
   return isHeld || (state !== "STOPPED" && state !== "PAUSED")
 })
 
+/** Pauses it again, if somebody had paused it before it was held. */
+export const pauseAgain = Effect.fn("heldConnector.pauseAgain")(function* (stream: string) {
+  const connector = yield* Connector
+  const name = connectorOf(stream)
+  if (!(yield* isMarked(name))) return
+  const { [pausedMark]: _, ...config } = yield* connector.config(name)
+  yield* connector.pause(name)
+  yield* connector.register(name, config)
+})
+
 /** A promotion stops it too, and starts it when it is complete. */
 const isPromoted = Effect.fnUntraced(function* (topic: string | undefined) {
   const connector = yield* Connector

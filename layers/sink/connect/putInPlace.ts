@@ -1,9 +1,9 @@
 /** Puts what a rebuild of processors has filled in the place of what is in use. Each step can be repeated. */
 import { Effect, Layer, Option } from "effect"
-import { Connector, connectorOf } from "../../../services/Connector.ts"
+import { Connector } from "../../../services/Connector.ts"
 import { type Discards, Rebuild, RebuildUnavailable } from "../../../services/Rebuild.ts"
 import { type RunningRebuild, Streams } from "../../../services/Streams.ts"
-import { coordinatorOf, sinkGroupOf, Topics } from "../../../services/Topics.ts"
+import { Topics } from "../../../services/Topics.ts"
 import * as EventLogReaderLayer from "../../log/kafka/EventLogReader.ts"
 import { topicNames, withGenerations } from "../../log/kafka/topicNames.ts"
 import * as ProcessorReportsLayer from "../../process/kafka/ProcessorReports.ts"
@@ -14,6 +14,7 @@ import { Refused, streamsOf } from "../rebuiltTogether.ts"
 import * as ConnectorFilter from "./connectorFilter.ts"
 import { tableOf } from "./fillGeneration.ts"
 import * as GenerationTopics from "./generationTopics.ts"
+import * as HeldConnector from "./heldConnector.ts"
 import * as RebuildLayer from "./Rebuild.ts"
 import * as RebuildRun from "./RebuildRun.ts"
 import { namesOf } from "./rebuildConnector.ts"
@@ -59,9 +60,7 @@ const steps = Effect.fnUntraced(function* (rebuild: RunningRebuild, discard: Dis
   const isLeft = (stream: string) => others.has(namesOf(tableOf(stream, generation)).connector)
 
   yield* onProgress("stopping the connectors")
-  for (const stream of written.filter(isLeft)) {
-    yield* RebuildRun.stopAndWait(connectorOf(stream), [sinkGroupOf(stream), coordinatorOf(stream)])
-  }
+  for (const stream of written.filter(isLeft)) yield* HeldConnector.hold(stream, false, () => Effect.void)
   yield* streams.setGeneration(rebuild)
   const applied = yield* streams.processors
   for (const one of definitions) {
@@ -77,6 +76,7 @@ const steps = Effect.fnUntraced(function* (rebuild: RunningRebuild, discard: Dis
         yield* connector.resume(namesOf(table).connector)
         yield* promote(table, (step) => onProgress(`${stream}: ${step}`), { ...discard, missingRows: true }, stream)
       } else yield* requireReplaced(stream, ofStream(stream))
+      yield* HeldConnector.pauseAgain(stream)
       yield* removeTable(table)
     }
   }).pipe(Effect.provide(readersOf(streams)), Effect.scoped)

@@ -50,6 +50,7 @@ export class Beat {
 
   /** No processor is at work. */
   rests() {
+    this.#cells[slotAt] = none
     if (this.#noted === none) return
     this.#noted = none
     this.#note(undefined)

@@ -19,7 +19,9 @@ const freeze = (value: unknown): unknown => {
 interface Trap {
   readonly target: object
   readonly name: string
-  readonly replacement: unknown
+  readonly replacement?: unknown
+  /** Of an accessor, in place of `replacement`. */
+  readonly get?: () => unknown
 }
 
 const withoutClock = () => {
@@ -30,9 +32,37 @@ const withoutClock = () => {
   })
 }
 
+const formatter = Intl.DateTimeFormat.prototype
+const { formatToParts } = formatter
+const format = Object.getOwnPropertyDescriptor(formatter, "format")?.get
+
+/** Without a date, a formatter formats the current time. */
+const requireDate = (name: string, date: unknown) => {
+  if (date === undefined) forbidden(`${name}() of Intl.DateTimeFormat without a date`)()
+}
+
 const traps: ReadonlyArray<Trap> = [
   { target: globalThis, name: "Date", replacement: withoutClock() },
   { target: Date, name: "now", replacement: forbidden("Date.now()") },
+  {
+    target: formatter,
+    name: "format",
+    get(this: unknown) {
+      const bound: Intl.DateTimeFormat["format"] = format?.call(this)
+      return (date?: Date | number) => {
+        requireDate("format", date)
+        return bound(date)
+      }
+    }
+  },
+  {
+    target: formatter,
+    name: "formatToParts",
+    replacement(this: Intl.DateTimeFormat, date?: Date | number) {
+      requireDate("formatToParts", date)
+      return formatToParts.call(this, date)
+    }
+  },
   { target: Math, name: "random", replacement: forbidden("Math.random()") },
   { target: performance, name: "now", replacement: forbidden("performance.now()") },
   { target: crypto, name: "randomUUID", replacement: forbidden("crypto.randomUUID()") },
@@ -50,8 +80,9 @@ const trapped = <A>(call: () => A): A => {
     target,
     property: Object.getOwnPropertyDescriptor(target, name)
   }))
-  for (const { name, replacement, target } of traps) {
-    Object.defineProperty(target, name, { value: replacement, configurable: true, writable: true })
+  for (const { get, name, replacement, target } of traps) {
+    const property = get === undefined ? { value: replacement, writable: true } : { get }
+    Object.defineProperty(target, name, { ...property, configurable: true })
   }
   try {
     return call()

@@ -17,6 +17,7 @@ const thread = import.meta.filename.endsWith(".ts")
 export const watch = (folder: string, definitions: ReadonlyArray<ProcessorDefinition>) => {
   const inputs = definitions.map(({ from, name }) => ({ processor: name, from }))
   const beat = new Beat(undefined, noteIn(folder, inputs))
+  beat.rests()
   const files = { path: join(folder, hungFile), memoryPath: join(folder, memoryFile) }
   const worker = new Worker(thread, { workerData: { shared: beat.shared, ...files, inputs } })
   worker.unref()

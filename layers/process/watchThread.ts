@@ -1,5 +1,5 @@
 /** A thread that ends its process when a function of a processor does not return, or fills the memory: nothing else could. */
-import { writeFileSync } from "node:fs"
+import { writeFileSync, writeSync } from "node:fs"
 import { workerData } from "node:worker_threads"
 import { Schema } from "effect"
 import { Beat, longestCall } from "./Beat.ts"
@@ -42,10 +42,17 @@ setInterval(() => {
   const memory = process.memoryUsage.rss()
   if (memory <= mostMemory) return
   const { offset, partition, slot } = beat.read()
-  const { from = "", processor = "" } = inputs[slot] ?? {}
-  writeFileSync(
-    memoryPath,
-    Schema.encodeSync(WorkingReport)({ processor, at: positionOf(from, partition, offset), memory })
-  )
+  const working = inputs[slot]
+  if (working === undefined) {
+    const [used, most] = [memory, mostMemory].map((bytes) => Math.round(bytes / 1024 / 1024))
+    writeSync(
+      2,
+      `The processors used ${used} MiB of memory while none of them was at work; at most ${most} are allowed.\n`
+    )
+  } else {
+    const { from, processor } = working
+    const at = positionOf(from, partition, offset)
+    writeFileSync(memoryPath, Schema.encodeSync(WorkingReport)({ processor, at, memory }))
+  }
   process.kill(process.pid, "SIGKILL")
 }, memoryMillis)

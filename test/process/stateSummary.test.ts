@@ -15,7 +15,7 @@ import { consumersOf } from "../log/kafka/partition.ts"
 const [definition] = builtIn.processors ?? []
 if (definition === undefined) throw new Error("there is no built-in processor")
 
-const heartbeat = { key: heartbeatKey, value: heartbeatValue("a", 1) }
+const heartbeat = { key: heartbeatKey, value: heartbeatValue({ id: "a", count: 1, rate: 7 }) }
 const progress = (next: number) => {
   const record = { next, watermark: 1_000 * next, input: "id", definition }
   return { record, message: { key: progressKey, value: progressValue(record) } }
@@ -33,10 +33,22 @@ it.effect("open windows are those without a tombstone, and the last progress cou
     const all = [...offsets, progress(5).message, marker, heartbeat, marker]
     const bounds = { partition: 0, start: 0, end: all.length }
     const { consumers } = consumersOf(all)
-    assert.deepStrictEqual(yield* stateSummary(consumers, bounds, true), { progress: progress(5).record, open: 2 })
-    assert.deepStrictEqual(yield* stateSummary(consumers, bounds, false), { progress: progress(5).record, open: null })
+    assert.deepStrictEqual(yield* stateSummary(consumers, bounds, true), {
+      progress: progress(5).record,
+      rate: 7,
+      stopped: undefined,
+      open: 2
+    })
+    assert.deepStrictEqual(yield* stateSummary(consumers, bounds, false), {
+      progress: progress(5).record,
+      rate: 7,
+      stopped: undefined,
+      open: null
+    })
     assert.deepStrictEqual(yield* stateSummary(consumers, { ...bounds, end: 0 }, true), {
       progress: undefined,
+      rate: undefined,
+      stopped: undefined,
       open: 0
     })
   })
@@ -58,6 +70,8 @@ it.effect("a processor that has processed nothing has no progress", () =>
     const { consumers } = consumersOf([heartbeat, marker])
     assert.deepStrictEqual(yield* stateSummary(consumers, { partition: 0, start: 0, end: 2 }, false), {
       progress: undefined,
+      rate: 7,
+      stopped: undefined,
       open: null
     })
   })

@@ -176,6 +176,13 @@ describe("given", () => {
     expect(add(() => ({ n: 1, sum: Date.now() }))).toThrow(/^add calls Date.now\(\), but/)
     expect(add(() => ({ n: 1, sum: new Date().getHours() }))).toThrow(/^add calls new Date\(\), but/)
     expect(add(() => ({ n: 1, sum: Math.random() }))).toThrow(/^add calls Math.random\(\), but/)
+    const date = new Intl.DateTimeFormat("en", { timeZone: "UTC" })
+    expect(add(() => ({ n: date.format().length, sum: 0 }))).toThrow(
+      /^add calls format\(\) of Intl.DateTimeFormat without/
+    )
+    expect(add(() => ({ n: date.formatToParts().length, sum: 0 }))).toThrow(/^add calls formatToParts\(\) of Intl/)
+    const formatted = () => `${[0].map(date.format)} ${date.formatToParts(0).length}`
+    expect(failing({ key: () => (formatted() === "1/1/1970 5" ? "a" : {}) })).not.toThrow()
     expect(add((s) => Object.assign(s, { n: s.n + 1 }))).toThrow(/^add changes what it is given;/)
     const changing = (e: object) => Object.assign(e, { celsius: 1 }) && 0
     expect(failing({ add: (_: object, e: object) => ({ n: changing(e), sum: 0 }) })).toThrow(

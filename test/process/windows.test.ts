@@ -12,6 +12,7 @@ import { processorFolder } from "../../layers/log/sqlite/processorFolder.ts"
 import * as Memory from "../../layers/process/memory/Store.ts"
 import * as Sqlite from "../../layers/process/sqlite/Store.ts"
 import { placesIn } from "../../layers/runtime/DataFolder.ts"
+import { manyWindows } from "./manyWindows.ts"
 import { type Place, randomRun } from "./randomRun.ts"
 
 const logId = "018f4e1c-5a57-7d9a-b0a1-3c2d4e5f6a7b"
@@ -124,5 +125,12 @@ describe.each(Object.entries(stores))("over %s", (name, { place, seeds }) => {
       expect(windows).toBeGreaterThan(5 * last)
       expect(late).toBeGreaterThan(last)
     }
+  })
+
+  it("closes 100,000 windows that were open when it died", { timeout: 60_000 }, async () => {
+    const at = place()
+    const { actual, expected } = await manyWindows(at)
+    at.close()
+    expect(actual).toEqual(expected)
   })
 })

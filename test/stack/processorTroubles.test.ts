@@ -6,6 +6,7 @@ import { Cluster } from "../../layers/log/kafka/Cluster.ts"
 import type { StreamDefinition } from "../../services/StreamDefinition.ts"
 import { deadLettersOf, stateTopicOf } from "../../services/Topics.ts"
 import { nightly } from "../support/nightly.ts"
+import { floe } from "../support/program.ts"
 import * as Broker from "./kafkaBroker.ts"
 import { committed } from "./kafkaPlace.ts"
 import * as KafkaProject from "./kafkaProject.ts"
@@ -34,7 +35,7 @@ export const Copies = Stream.make("${name}_copies", { schema, key: "id" })
 export const First = Processor.map("${name}_first", { from: Notes, to: Changed, map: ${map} })
 export const Second = Processor.map("${name}_second", { from: Notes, to: Copies, map: (one) => one })
 `
-  const { append, start, write } = yield* KafkaProject.kafkaProject({
+  const { append, cwd, start, write } = yield* KafkaProject.kafkaProject({
     module: module("(one) => one"),
     streams,
     topics: [...streams.map((one) => one.name), ...streams.slice(1).map((one) => deadLettersOf(one.name))].map(
@@ -44,6 +45,7 @@ export const Second = Processor.map("${name}_second", { from: Notes, to: Copies,
   })
   return {
     name,
+    cwd,
     append: (ids: ReadonlyArray<string>) => append(ids.map((id) => JSON.stringify({ id, text: "" }))),
     startWith: (map: string) =>
       Effect.andThen(
@@ -101,7 +103,7 @@ it.live(
       yield* Effect.promise(() =>
         program.printed(
           new RegExp(
-            `WARN The processor ${name}_first, partition 0, cannot go on: Kafka cannot be used: a record is larger than the topic ${name}_changed takes; kafka-configs .* --alter --topic ${name}_changed --add-config max\\.message\\.bytes=3145728 allows it\\. Retrying until it works\\.`
+            `WARN The processor ${name}_first, partition 0, cannot go on: Kafka cannot be used: records are larger than the topic ${name}_changed takes; kafka-configs .* --alter --topic ${name}_changed --add-config max\\.message\\.bytes=3145728 allows it\\. Retrying until it works\\.`
           )
         )
       )
@@ -110,4 +112,40 @@ it.live(
       yield* has("copies", ["a", "large", "b"])
     }).pipe(Effect.provide(Cluster.layer)),
   120_000
+)
+
+it.live(
+  "status shows why a processor has stopped, and the events per second of the other one",
+  () =>
+    Effect.gen(function* () {
+      const { append, cwd, has, name, startWith } = yield* project
+      yield* KafkaProject.recorded(cwd)
+      yield* startWith(`(one) => { if (one.id === "bad") throw new Error("no " + one.id); return one }`)
+      yield* append(["a", "bad", "b"])
+      yield* has("copies", ["a", "bad", "b"])
+      const { out } = yield* floe(["processor", "status"], KafkaProject.environment, { cwd }).pipe(
+        Effect.repeat({ schedule: Schedule.spaced("200 millis"), until: ({ out }) => out.includes("stopped at") }),
+        Effect.timeout("60 seconds")
+      )
+      assert.include(out, `The processor ${name}_first stopped at ${name}_notes/0/1: map throws no bad. Correct it`)
+      assert.match(out, new RegExp(`${name}_first +\\| stopped \\| +\\d+ \\| +NULL `))
+      assert.match(out, new RegExp(`${name}_second +\\| running \\| +0 \\| +\\d+ `))
+    }).pipe(Effect.provide(Cluster.layer)),
+  120_000
+)
+
+it.live.runIf(nightly)(
+  "rows ten thousand times as large as their events do not fill the memory",
+  () =>
+    Effect.gen(function* () {
+      const { append, has, name, startWith } = yield* project
+      yield* Broker.limited(`${name}_changed`, 3 * 1024 * 1024)
+      const ids = Array.from({ length: 1_200 }, (_, i) => String(i))
+      yield* append(ids)
+      const program = yield* startWith(`(one) => ({ id: one.id, text: "x".repeat(1_000_000) })`)
+      yield* has("copies", ids)
+      yield* has("changed", ids)
+      assert.notInclude(program.output(), "WARN")
+    }).pipe(Effect.provide(Cluster.layer)),
+  180_000
 )

@@ -7,6 +7,7 @@ import { Cluster } from "../../layers/log/kafka/Cluster.ts"
 import * as DeadLettersLayer from "../../layers/log/kafka/DeadLetters.ts"
 import * as MemoryStreams from "../../layers/log/memory/Streams.ts"
 import { DeadLetters } from "../../services/DeadLetters.ts"
+import { manyWindows } from "../process/manyWindows.ts"
 import { randomRun } from "../process/randomRun.ts"
 import type { Program } from "../support/program.ts"
 import * as Broker from "./kafkaBroker.ts"
@@ -35,6 +36,17 @@ it.live(
       assert.isAbove(sum(runs.map(({ rows }) => rows)), 5 * seeds.length)
     }).pipe(Effect.provide(Cluster.layer)),
   60_000 + 30_000 * seeds.length
+)
+
+it.live(
+  "closes 100,000 windows that were open when it died",
+  () =>
+    Effect.gen(function* () {
+      const place = yield* kafkaPlace
+      const { actual, expected } = yield* Effect.promise(() => manyWindows(place))
+      assert.deepStrictEqual(actual, expected)
+    }).pipe(Effect.scoped, Effect.provide(Cluster.layer)),
+  120_000
 )
 
 type Outputs = ReturnType<typeof expectedOf>

@@ -72,9 +72,12 @@ const dying = (open: Open, random: Random, hangs: Deferred.Deferred<void>) => {
       }),
       (work) => ({
         ...work,
-        next: Effect.suspend(() =>
-          fate === "hangs" && isOver() ? Effect.andThen(Deferred.succeed(hangs, undefined), Effect.never) : work.next
-        )
+        next: (wait) =>
+          Effect.suspend(() =>
+            fate === "hangs" && isOver()
+              ? Effect.andThen(Deferred.succeed(hangs, undefined), Effect.never)
+              : work.next(wait)
+          )
       })
     )
   const onCommit = () => {

@@ -9,7 +9,7 @@ import type { KafkaFailure } from "./failures.ts"
 /** Messages per batch: about 5 ms of work. */
 const batchSize = 2_000
 const prefetchKilobytes = 16_384
-/** Milliseconds after which a consumer that has as much looks again whether it may fetch; the default is a second. */
+/** Milliseconds that a consumer with a full queue waits before it fetches again; the client's default is a second. */
 const fetchBackoff = 10
 /** Milliseconds that a broker holds an empty fetch; a consumer that seeks waits for the fetch before. */
 const seekingFetchWait = 50

@@ -15,7 +15,7 @@ import { type InputEvent, ProcessorStopped } from "../Runner.ts"
 
 /** Milliseconds that the broker holds an empty fetch; a new event ends it. */
 const fetchWait = 500
-/** KiB that a partition has ready: a process reads as many partitions as it has work for. */
+/** KiB that are read ahead of each partition. */
 const prefetch = 2_048
 
 interface Place {

@@ -51,8 +51,8 @@ const make = Effect.fnUntraced(function* (countsOpen: boolean) {
     const topic = stateTopicOf(byKeyTopic)
     const [one] = yield* boundsOf(topic)
     if (one === undefined) return undefined
-    const { rekeyed } = yield* stateSummary(yield* Consumer.make(topic, "read_committed"), one, false)
-    return { next: rekeyed?.next, ...(yield* stateOf(topic, 1)) }
+    const { rekeyed, stopped } = yield* stateSummary(yield* Consumer.make(topic, "read_committed"), one, false)
+    return { next: rekeyed?.next, stopped, ...(yield* stateOf(topic, 1)) }
   })
 
   const reportOf = Effect.fnUntraced(
@@ -76,14 +76,17 @@ const make = Effect.fnUntraced(function* (countsOpen: boolean) {
         partitions.reduce((sum, { end, partition }) => sum + Math.max(0, end - (from[partition] ?? 0)), 0)
       const watermarks = summaries.flatMap(({ progress }) => progress?.watermark ?? [])
       const written = (stream: string) => Effect.map(logs.of(stream).bounds, ({ partitions }) => offsetsIn(partitions))
+      const stopped = first?.stopped ?? summaries.find((one) => one.stopped !== undefined)?.stopped
       const isPaused = (yield* streams.paused).has(name)
       const { reason, state } = isPaused
         ? { state: "paused" as const, reason: null }
         : states.length === 0
           ? { state: "waiting" as const, reason: `There is no topic ${topic}; floe streams apply creates it.` }
-          : first?.state === "not running"
-            ? { state: first.state, reason: null }
-            : yield* stateOf(topic, states.length)
+          : stopped !== undefined
+            ? { state: "stopped" as const, reason: stopped }
+            : first?.state === "not running"
+              ? { state: first.state, reason: null }
+              : yield* stateOf(topic, states.length)
       return {
         definition,
         state,
@@ -99,7 +102,7 @@ const make = Effect.fnUntraced(function* (countsOpen: boolean) {
         late: late === null ? 0 : yield* written(late),
         deadLetters: offsetsIn(yield* boundsOf(deadLettersOf(ofStream(to)))),
         isAtMost: true,
-        rate: null
+        rate: state === "running" ? summaries.reduce((sum, { rate = 0 }) => sum + rate, 0) : null
       } satisfies ProcessorReport
     },
     Effect.scoped,

@@ -50,7 +50,7 @@ export const connect = Effect.fnUntraced(function* (transactionalId: string, top
   let tooSmall: string | undefined
   const failed = (cause: unknown) => {
     if (tooSmall === undefined) return failure(cause, topic, seen)
-    const reason = `a record is larger than the topic ${tooSmall} takes; kafka-configs --bootstrap-server ${brokers} --alter --topic ${tooSmall} --add-config max.message.bytes=${largestRecord} allows it`
+    const reason = `records are larger than the topic ${tooSmall} takes; kafka-configs --bootstrap-server ${brokers} --alter --topic ${tooSmall} --add-config max.message.bytes=${largestRecord} allows it`
     return new KafkaFailure({ reason: because(reason), code: codes.recordTooLarge, cause })
   }
   const client = yield* Effect.try({
@@ -102,7 +102,12 @@ export const connect = Effect.fnUntraced(function* (transactionalId: string, top
     ),
     produce: (topic, partition, value, key, timestamp, headers) => {
       bytes += value?.length ?? 0
-      client.produce(topic, partition, value, key, timestamp, undefined, headers)
+      try {
+        client.produce(topic, partition, value, key, timestamp, undefined, headers)
+      } catch (cause) {
+        if (codeOf(cause) === codes.recordTooLarge) tooSmall = topic
+        throw cause
+      }
     },
     bytes: () => bytes,
     within: (run) =>

@@ -47,7 +47,7 @@ const headOf = (lane: Lane, now: number) => {
   return lane.events[lane.at]
 }
 
-/** `inputs` are the partitions 0, 1, …; each is read ahead by a batch or two. The effect gives no events after half a second without any. */
+/** `inputs` are the partitions 0, 1, …; each is read ahead by a batch or two. With `wait`, the effect waits half a second for events. */
 export const make = Effect.fnUntraced(function* (inputs: ReadonlyArray<Source>) {
   const clock = yield* Clock.Clock
   const arrived = yield* Queue.sliding<void>(1)
@@ -111,15 +111,16 @@ export const make = Effect.fnUntraced(function* (inputs: ReadonlyArray<Source>) 
     return taken
   }
 
-  return Effect.gen(function* () {
+  return Effect.fnUntraced(function* (wait: boolean) {
     const since = monotonicMillisUnsafe(clock)
+    const longest = wait ? longestWait : 0
     for (;;) {
       if (failure !== undefined) return yield* Effect.failCause(failure)
       const taken = take()
       const waited = monotonicMillisUnsafe(clock) - since
-      if (taken.length > 0 || waited >= longestWait) return taken
+      if (taken.length > 0 || waited >= longest) return taken
       const isHeld = lanes.some(({ at, events }) => at < events.length)
-      yield* Effect.timeoutOption(Queue.take(arrived), isHeld ? heldWait : longestWait - waited)
+      yield* Effect.timeoutOption(Queue.take(arrived), isHeld ? heldWait : longest - waited)
     }
   })
 })

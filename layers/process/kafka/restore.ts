@@ -20,9 +20,10 @@ export interface Restored {
 
 /** Bytes of the copies of all partitions that stay in memory. */
 const cache = 32 * 1024 * 1024
-/** Keys whose latest record is kept until it is written, and bytes of those of all partitions: most of what is not compacted yet is never decoded. */
-const maxLatest = 100_000
-const maxLatestBytes = 32 * 1024 * 1024
+/** Bytes of the latest records of keys, of all partitions, that are kept until they are written: most of what is not compacted yet is never decoded. */
+const maxLatest = 128 * 1024 * 1024
+/** Bytes that a message takes beside its value. */
+const messageBytes = 1_200
 /** KiB that the client reads ahead. */
 const prefetch = 4_096
 
@@ -83,17 +84,18 @@ export const restore = Effect.fnUntraced(function* <E>(
     const cursor = yield* consumers.open([{ partition, offset: start }])
     let next = start
     const latest = new Map<string, Message>()
-    const most = maxLatestBytes / partitions.length
     let bytes = 0
     while (next < end) {
       const messages = yield* cursor.next
       for (const message of messages) {
         const key = message.key?.toString("latin1") ?? ""
-        bytes += (message.value?.length ?? 0) - (latest.get(key)?.value?.length ?? 0)
+        const before = latest.get(key)
+        bytes += before === undefined ? messageBytes : -(before.value?.length ?? 0)
+        bytes += message.value?.length ?? 0
         latest.set(key, message)
       }
       next = Consumer.nextOffset(cursor, partition, next, messages)
-      if (latest.size >= maxLatest || bytes >= most || next >= end) {
+      if (bytes >= maxLatest / partitions.length || next >= end) {
         yield* Effect.try({ try: () => write(latest.values()), catch: (cause) => cause })
         latest.clear()
         bytes = 0

@@ -3,17 +3,19 @@ import { Clock, Effect } from "effect"
 import { stateTopicOf } from "../../../services/Topics.ts"
 import { monotonicMillisUnsafe } from "../../runtime/elapsed.ts"
 import type { Beat } from "../Beat.ts"
+import { ProcessorStopped } from "../Runner.ts"
 import { restore } from "./restore.ts"
 import { heartbeatKey, heartbeatValue } from "./stateRecords.ts"
 import * as TransactionalProducer from "./TransactionalProducer.ts"
 import type { Open, Processing } from "./work.ts"
 
-/** Events of a transaction, and bytes that it writes. */
-const maxBatch = 10_000
+/** A transaction ends after so many events, bytes that it writes, and milliseconds: so that rows are seen soon. */
+const maxEvents = 10_000
 const maxBytes = 4 * 1024 * 1024
-/** Milliseconds, so that rows are seen soon. */
-const maxBatchMillis = 250
+const maxMillis = 250
 const heartbeatInterval = 1_000
+/** Characters. */
+const longestReason = 4_096
 
 export interface Assignment {
   /** Of its state topic and its `transactional.id`: the processor's, or of its topic by key. */
@@ -54,65 +56,72 @@ export const serve = Effect.fnUntraced(function* (
 
   let beatAt = Number.NEGATIVE_INFINITY
   let beats = 0
+  let sinceBeat = 0
   const isBeatDue = () => now() - beatAt >= heartbeatInterval
   // In the transaction, so that a copy that was fenced has no heartbeat.
-  const heartbeat = () => {
-    producer.produce(stateTopic, partition, heartbeatValue(id, beats++), heartbeatKey, clock.currentTimeMillisUnsafe())
+  const heartbeat = (stopped?: string) => {
+    const rate = Math.round((sinceBeat * 1_000) / Math.max(1, now() - beatAt))
+    const value = heartbeatValue({ id, count: beats++, rate, ...(stopped === undefined ? {} : { stopped }) })
+    producer.produce(stateTopic, partition, value, heartbeatKey, clock.currentTimeMillisUnsafe())
     beatAt = now()
+    sinceBeat = 0
   }
   const { within } = producer
   const transaction = (run: () => void) => Effect.andThen(producer.begin, Effect.andThen(within(run), producer.commit))
-  const pulse = Effect.suspend(() => (isBeatDue() ? transaction(heartbeat) : Effect.void))
+  const pulse = Effect.suspend(() => (isBeatDue() ? transaction(() => heartbeat()) : Effect.void))
 
-  yield* pulse
-  const restored = yield* restore(stateTopic, partition, pulse)
-  const work = yield* open({ restored, produce: producer.produce, beat })
-  yield* onReady
+  const run = Effect.gen(function* () {
+    yield* pulse
+    const restored = yield* restore(stateTopic, partition, pulse)
+    const work = yield* open({ restored, produce: producer.produce, beat })
+    yield* onReady
 
-  const adding = (add: () => void) => () => {
-    if (isBeatDue()) heartbeat()
-    beat.during(index, add, partition)
-  }
-
-  const committing = () => {
-    beat.works(index, partition)
-    work.commit()
-    beat.rests()
-  }
-
-  /** More of what the client has fetched already. */
-  const addMore = Effect.fnUntraced(function* (first: number) {
-    const started = now()
-    let count = first
-    while (count < maxBatch && producer.bytes() < maxBytes && now() - started < maxBatchMillis) {
-      const { add, events } = yield* Effect.onError(work.next, () => producer.abort)
-      if (events === 0) break
-      yield* within(adding(add))
-      count += events
+    const committing = () => {
+      beat.works(index, partition)
+      work.commit()
+      beat.rests()
     }
-    return count
-  })
 
-  let lastEventAt = now()
-  while (!isDraining()) {
-    const { add, events } = yield* work.next
-    if (events > 0) {
+    /** Processes events in a transaction until it is full, or until none are left for now; returns how many. */
+    const batch = Effect.gen(function* () {
+      const started = now()
+      let count = 0
+      const isFull = () => count >= maxEvents || producer.bytes() >= maxBytes || now() - started >= maxMillis
+      const add = () => {
+        if (isBeatDue()) heartbeat()
+        beat.during(index, () => (count += work.add(isFull)), partition)
+      }
       yield* producer.begin
-      yield* within(adding(add))
-      const count = yield* addMore(events)
+      do yield* within(add)
+      while (!isFull() && (yield* Effect.onError(work.next(false), () => producer.abort)))
       yield* within(committing)
       yield* producer.commit
-      lastEventAt = now()
-      onCommit(count)
-      continue
+      return count
+    })
+
+    let lastEventAt = now()
+    while (!isDraining()) {
+      if (yield* work.next(true)) {
+        const count = yield* Effect.onError(batch, () => Effect.sync(() => beat.rests()))
+        lastEventAt = now()
+        sinceBeat += count
+        onCommit(count)
+        continue
+      }
+      const at = clock.currentTimeMillisUnsafe()
+      const isIdle = closeWhenIdle !== undefined && now() - lastEventAt >= closeWhenIdle
+      if (isIdle && work.isDue(at) && (yield* work.isQuiet)) {
+        yield* transaction(() => {
+          beat.during(index, () => work.tick(at), partition)
+          committing()
+        })
+      } else yield* pulse
     }
-    const at = clock.currentTimeMillisUnsafe()
-    const isIdle = closeWhenIdle !== undefined && now() - lastEventAt >= closeWhenIdle
-    if (isIdle && work.isDue(at) && (yield* work.isQuiet)) {
-      yield* transaction(() => {
-        beat.during(index, () => work.tick(at), partition)
-        committing()
-      })
-    } else yield* pulse
-  }
+  })
+  /** For `floe processor status`. */
+  const tell = (cause: unknown) =>
+    cause instanceof ProcessorStopped
+      ? Effect.ignore(transaction(() => heartbeat(cause.message.slice(0, longestReason))))
+      : Effect.void
+  yield* Effect.tapError(run, tell)
 })

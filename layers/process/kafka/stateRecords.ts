@@ -34,12 +34,26 @@ export type RekeyedRecord = typeof RekeyedRecord.Type
 
 const TickRecord = Schema.Struct({ next: Schema.Int, at: Schema.Int })
 
+const Heartbeat = Schema.Struct({
+  /** Of the copy that works. */
+  id: Schema.String,
+  count: Schema.Int,
+  /** Events per second since the one before. */
+  rate: Schema.optionalKey(Schema.Finite),
+  /** Why it works no more: a sentence. */
+  stopped: Schema.optionalKey(Schema.String)
+})
+type Heartbeat = typeof Heartbeat.Type
+
 const progressText = Schema.fromJsonString(ProgressRecord)
 const decodeProgress = Schema.decodeUnknownOption(progressText)
 const encodeProgress = Schema.encodeSync(progressText)
 const rekeyedText = Schema.fromJsonString(RekeyedRecord)
 const decodeRekeyed = Schema.decodeUnknownOption(rekeyedText)
 const encodeRekeyed = Schema.encodeSync(rekeyedText)
+const heartbeatText = Schema.fromJsonString(Heartbeat)
+const decodeHeartbeat = Schema.decodeUnknownOption(heartbeatText)
+const encodeHeartbeat = Schema.encodeSync(heartbeatText)
 const decodeTick = Schema.decodeUnknownOption(Schema.fromJsonString(TickRecord))
 
 export const windowKey = (key: string, start: number) => Buffer.from(`window/${start}/${key}`)
@@ -51,7 +65,7 @@ export const rekeyedValue = (record: RekeyedRecord) => Buffer.from(encodeRekeyed
 export const tickKey = (n: number) => Buffer.from(`tick/${n}`)
 export const tickValue = (tick: typeof TickRecord.Type) => Buffer.from(JSON.stringify(tick))
 export const heartbeatKey = Buffer.from("heartbeat")
-export const heartbeatValue = (id: string, count: number) => Buffer.from(JSON.stringify({ id, count }))
+export const heartbeatValue = (heartbeat: Heartbeat) => Buffer.from(encodeHeartbeat(heartbeat))
 
 export type StateRecord =
   | { readonly _tag: "Window"; readonly row: StateRow }
@@ -59,7 +73,7 @@ export type StateRecord =
   | { readonly _tag: "Progress"; readonly progress: ProgressRecord }
   | { readonly _tag: "Rekeyed"; readonly rekeyed: RekeyedRecord }
   | { readonly _tag: "Tick"; readonly n: number; readonly tick: typeof TickRecord.Type }
-  | { readonly _tag: "Heartbeat" }
+  | { readonly _tag: "Heartbeat"; readonly heartbeat: Heartbeat | undefined }
 
 const windowOf = (start: number, key: string, value: string | undefined): StateRecord | undefined => {
   if (value === undefined) return { _tag: "Closed", key, start }
@@ -73,7 +87,8 @@ export const stateRecordOf = ({ key, value }: Message): StateRecord | undefined 
   const text = value?.toString()
   const [, start, windowKey] = /^window\/(-?\d{1,17})\/(.*)$/s.exec(name) ?? []
   if (windowKey !== undefined) return windowOf(Number(start), windowKey, text)
-  if (name === "heartbeat") return { _tag: "Heartbeat" }
+  // One that cannot be read is a sign of life too.
+  if (name === "heartbeat") return { _tag: "Heartbeat", heartbeat: Option.getOrUndefined(decodeHeartbeat(text)) }
   if (name === "progress") {
     const progress = Option.getOrUndefined(decodeProgress(text))
     return progress === undefined ? undefined : { _tag: "Progress", progress }

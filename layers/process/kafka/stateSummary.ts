@@ -13,6 +13,9 @@ interface StateSummary {
   readonly progress: ProgressRecord | undefined
   /** Of the topic of what brings an input into another key's order. */
   readonly rekeyed?: RekeyedRecord
+  /** Events per second, and why the copy that worked stopped; undefined without a heartbeat that says so. */
+  readonly rate: number | undefined
+  readonly stopped: string | undefined
   /** Open windows, or keys of a fold; null if they were not asked for. */
   readonly open: number | null
 }
@@ -49,9 +52,12 @@ export const stateSummary = Effect.fnUntraced(function* (
   const open = new Set<string>()
   let progress: ProgressRecord | undefined
   let rekeyed: RekeyedRecord | undefined
+  let rate: number | undefined
+  let stopped: string | undefined
   const take = (key: string, record: StateRecord) => {
     if (record._tag === "Progress") progress = record.progress
     else if (record._tag === "Rekeyed") rekeyed = record.rekeyed
+    else if (record._tag === "Heartbeat") ({ rate, stopped } = record.heartbeat ?? {})
     else if (record._tag === "Window") open.add(key)
     else if (record._tag === "Closed") open.delete(key)
   }
@@ -62,6 +68,8 @@ export const stateSummary = Effect.fnUntraced(function* (
   }
   return {
     progress,
+    rate,
+    stopped,
     ...(rekeyed === undefined ? {} : { rekeyed }),
     open: countsOpen ? open.size : null
   } satisfies StateSummary

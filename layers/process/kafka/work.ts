@@ -11,6 +11,7 @@ import * as CopyProgress from "./copyProgress.ts"
 import * as EarlierTicks from "./earlierTicks.ts"
 import * as InputTopic from "./InputTopic.ts"
 import * as MergePartitions from "./mergePartitions.ts"
+import * as Pending from "./pending.ts"
 import * as Rekey from "./rekey.ts"
 import type { Restored } from "./restore.ts"
 import * as Store from "./Store.ts"
@@ -22,15 +23,11 @@ interface Given {
   readonly beat: Beat
 }
 
-interface Batch {
-  readonly events: number
-  /** Adds them to the open transaction. */
-  readonly add: () => void
-}
-
 interface Work {
-  /** Waits for events: none after half a second without any. */
-  readonly next: Effect.Effect<Batch, unknown>
+  /** Whether there is something to add; with `wait`, waits half a second for it. */
+  readonly next: (wait: boolean) => Effect.Effect<boolean, unknown>
+  /** Adds to the open transaction what is there, until that `isFull`; returns the number of events. */
+  readonly add: (isFull: () => boolean) => number
   /** Puts the progress into the open transaction. */
   readonly commit: () => void
   /** Closes windows by the clock, in the open transaction; milliseconds since 1970. */
@@ -90,20 +87,23 @@ export const processing =
       const copy = copied === undefined ? undefined : yield* CopyProgress.make(copied)
       const requireVersions = versionsOf(bound)
       const ticks = earlier === undefined ? undefined : yield* EarlierTicks.make(earlier, partition, restored.ticks)
-      const add = (events: ReadonlyArray<Runner.InputEvent>) => () => {
-        requireVersions(events)
-        if (ticks === undefined) runner.add(events)
-        else ticks.add(runner, events)
-        copy?.reset()
-      }
-      const next = Effect.gen(function* () {
-        const events = yield* input.next
+      const pending = Pending.make(
+        () => input.next,
+        (events: ReadonlyArray<Runner.InputEvent>) => {
+          requireVersions(events)
+          if (ticks === undefined) runner.add(events)
+          else ticks.add(runner, events)
+          copy?.reset()
+        }
+      )
+      const next = Effect.fnUntraced(function* (wait: boolean) {
+        const hasEvents = yield* pending.next(wait)
         if (ticks !== undefined) yield* ticks.look
-        const isDue = ticks?.isDue(runner.next()) === true
-        return { events: isDue ? Math.max(1, events.length) : events.length, add: add(events) }
+        return hasEvents || ticks?.isDue(runner.next()) === true
       })
       return {
         next,
+        add: pending.add,
         commit: runner.commit,
         tick: runner.tick,
         isDue: runner.isDue,
@@ -132,14 +132,17 @@ export const rekeying =
       const inputs = yield* Effect.forEach(rekey.next, (from, partition) =>
         InputTopic.open({ stream: bound.definition.from, topic, partition, from })
       )
-      const next = yield* MergePartitions.make(inputs)
       const requireVersions = versionsOf(bound)
-      const add = (events: ReadonlyArray<MergePartitions.PlacedEvent>) => () => {
-        requireVersions(events)
-        rekey.add(events)
-      }
+      const pending = Pending.make(
+        yield* MergePartitions.make(inputs),
+        (events: ReadonlyArray<MergePartitions.PlacedEvent>) => {
+          requireVersions(events)
+          rekey.add(events)
+        }
+      )
       return {
-        next: Effect.map(next, (events) => ({ events: events.length, add: add(events) })),
+        next: pending.next,
+        add: pending.add,
         commit: rekey.commit,
         tick: () => {},
         isDue: () => false,

@@ -4,7 +4,7 @@ import type { ConnectorConfig } from "../../../services/Connector.ts"
 import { commitInterval, replication, topic } from "../../../services/Settings.ts"
 import type { AppliedStream } from "../../../services/StreamDefinition.ts"
 import { weather } from "../../../services/TableReader.ts"
-import { controlTopicOf, deadLettersOf } from "../../../services/Topics.ts"
+import { controlTopicOf, deadLettersOf, largestRecord } from "../../../services/Topics.ts"
 import type { TopicNames } from "../../log/kafka/topicNames.ts"
 import { recordColumns } from "./recordColumns.ts"
 
@@ -39,6 +39,8 @@ const connectorOf = (
   "errors.deadletterqueue.topic.name": deadLettersOf(topic),
   "errors.deadletterqueue.topic.replication.factor": String(replication),
   "errors.deadletterqueue.context.headers.enable": "true",
+  // As large as the topics' records may be.
+  "producer.override.max.request.size": String(largestRecord),
   "errors.log.enable": "true",
   "errors.log.include.messages": "false",
 

@@ -34,7 +34,7 @@ it.effect("gives the events of all partitions in the order of acceptance, and ea
           const next = yield* make(logs.map((times) => inputOf(eventsAt(times), batch)))
           const count = logs.flat().length
           const found: Array<PlacedEvent> = []
-          while (found.length < count) found.push(...(yield* next))
+          while (found.length < count) found.push(...(yield* next(true)))
           const times = found.map(({ acceptedAt }) => acceptedAt)
           assert.deepStrictEqual(
             times,
@@ -66,7 +66,7 @@ it.effect("an event that was just accepted waits for earlier ones of a partition
       isAtEnd: () => true
     }
     const next = yield* make([inputOf(eventsAt([now, now + 1]), 10), quiet])
-    const taken = yield* Effect.forkChild(next)
+    const taken = yield* Effect.forkChild(next(true))
     yield* TestClock.adjust("200 millis")
     given = early
     yield* TestClock.adjust("1 second")
@@ -82,7 +82,7 @@ it.effect("fails as the reading of a partition does", () =>
   Effect.gen(function* () {
     const broken: Source = { next: Effect.die("broken"), isAtEnd: () => false }
     const next = yield* make([inputOf(eventsAt([1]), 1), broken])
-    const exit = yield* Effect.exit(next)
+    const exit = yield* Effect.exit(next(true))
     assert.strictEqual(exit._tag, "Failure")
   })
 )

@@ -93,9 +93,13 @@ const logs = "docker compose logs processor says why; docker compose up --wait p
 
 const ofState = ({ definition: { from, name, to }, lag, reason, state }: ProcessorReport): ReadonlyArray<Finding> => {
   const consequence = `${to} gets no new rows, or not all of them, and ${plural(lag, "event")} of ${from} wait.`
-  if (state === "running" || (lag === 0 && state !== "waiting")) return []
+  if (state === "running" || (lag === 0 && state !== "waiting" && state !== "stopped")) return []
   if (state === "paused") {
     return [{ finding: `The processor ${name} is paused.`, consequence, fix: `floe processor resume ${name}` }]
+  }
+  if (state === "stopped") {
+    const fix = `Correct the module, compare it with the log (floe processor test ${name} --from-log), and start the program again (docker compose restart processor).`
+    return [{ finding: reason ?? `The processor ${name} is stopped.`, consequence, fix }]
   }
   return [
     { finding: `The processor ${name} does not run${reason === null ? "." : `: ${reason}`}`, consequence, fix: logs }

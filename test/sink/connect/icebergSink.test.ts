@@ -15,6 +15,8 @@ it("messages that are not records go to the dead-letter topic, with their contex
   assert.strictEqual(sink["errors.deadletterqueue.context.headers.enable"], "true")
   assert.strictEqual(sink["transforms.weather.type"], "floe.connect.RequireWeather")
   assert.strictEqual(sink["errors.log.include.messages"], "false")
+  // As much as the topics of streams take.
+  assert.strictEqual(sink["producer.override.max.request.size"], "3145728")
 })
 
 it("no message creates or alters a table", () => {

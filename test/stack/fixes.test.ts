@@ -1,15 +1,15 @@
 /**
  * What `floe doctor` advises, given to a shell word for word: afterwards it finds nothing, and `floe audit` finds each
- * event in the table once. Damage that takes long to fix, or is fixed as another
- * one is, is left to `npm run test:nightly:stack` (FLOE_NIGHTLY=1).
+ * event in the table once. Damage that takes long to fix, or that other tests cause as well, is left to
+ * `npm run test:nightly:stack` (FLOE_NIGHTLY=1).
  */
 import { randomUUID } from "node:crypto"
 import { afterAll, assert, beforeAll, test } from "vitest"
+import { nightly } from "../support/nightly.ts"
 import { docker } from "./docker.ts"
 import { done, failures, floe, lockTable, psql, repaired } from "./doctor.ts"
 import { load, log, trino, until } from "./weather.ts"
 
-const nightly = process.env.FLOE_NIGHTLY === "1"
 const timeout = 900_000
 
 const broker = "--bootstrap-server localhost:9092"
@@ -63,7 +63,8 @@ const cases: ReadonlyArray<Case> = [
         `kafka-configs ${broker} --alter --entity-type topics --entity-name weather --add-config retention.ms=604800000`
       ),
     check: "retention",
-    finding: /^The topic weather keeps .* 7 days/
+    finding: /^The topic weather keeps .* 7 days/,
+    slow: true
   },
   {
     damage: "the metastore puts tables elsewhere",
@@ -82,7 +83,8 @@ const cases: ReadonlyArray<Case> = [
     damage: "the connector is paused",
     cause: () => connector("/pause", "PUT"),
     check: "connector",
-    finding: /is PAUSED/
+    finding: /is PAUSED/,
+    slow: true
   },
   {
     damage: "the connector is stopped",
@@ -131,7 +133,8 @@ const cases: ReadonlyArray<Case> = [
       await connector("/resume", "PUT")
     },
     check: "origin",
-    finding: /does not record the topic/
+    finding: /does not record the topic/,
+    slow: true
   },
   {
     damage: "another program wrote a row and deleted some",

@@ -1,2 +1,2 @@
-/** `npm run test:nightly` repeats the kills that `npm test` makes once; each hits another moment. */
+/** The nightly scripts run what takes long, and repeat the kills that the tests make once: each hits another moment. */
 export const nightly = process.env.FLOE_NIGHTLY === "1"

@@ -156,7 +156,7 @@ const sees = (what: string, path: string, wanted: RegExp) => () =>
     { every: 50 }
   )
 const isStopped = sees("a stopped connector", `/iceberg-sink-${sums}/status`, /"connector":\{"state":"STOPPED"/)
-const isPaused = sees("a paused connector", `/iceberg-sink-${late}/status`, /"connector":\{"state":"PAUSED"/)
+const isPaused = sees("the pause", `/iceberg-sink-${late}/status`, /"connector":\{"state":"PAUSED"/)
 const isFilling = sees("the connector of a new table", "", new RegExp(`replay-${late}_rebuild`))
 const isReplaced = async () => {
   const moves = metadataMoves(sums)
@@ -185,7 +185,6 @@ it.live(
       yield* Effect.promise(() => post(0, 3_000))
       yield* Effect.promise(() => landed(3_000, 1))
 
-      // It stays paused.
       yield* succeeds("connector", "pause", `iceberg-sink-${late}`)
 
       let factor = 1

@@ -57,7 +57,7 @@ export interface ProcessorReport {
   readonly rows: number
   readonly late: number
   readonly deadLetters: number
-  /** Whether rows, late events and dead letters are counted by offsets, of which transactions take some too. */
+  /** Whether rows, late events and dead letters are upper bounds: counts of offsets, and transactions take offsets too. */
   readonly isAtMost?: boolean
   /** Events per second, in the last second that was reported; null if it is not known. */
   readonly rate: number | null

@@ -12,6 +12,7 @@ import { processorFolder } from "../../layers/log/sqlite/processorFolder.ts"
 import * as Memory from "../../layers/process/memory/Store.ts"
 import * as Sqlite from "../../layers/process/sqlite/Store.ts"
 import { placesIn } from "../../layers/runtime/DataFolder.ts"
+import { isMany, seedsOf } from "../support/seeds.ts"
 import { manyWindows } from "./manyWindows.ts"
 import { type Place, randomRun } from "./randomRun.ts"
 
@@ -95,17 +96,13 @@ const sqlite = (): Place & { close: () => void } => {
 
 const stores = { memory: { place: memory, seeds: 1_000 }, SQLite: { place: sqlite, seeds: 100 } }
 
-const given = process.env.FLOE_SEED
-const wanted = Number(process.env.FLOE_SEEDS)
-
 describe.each(Object.entries(stores))("over %s", (name, { place, seeds }) => {
   it("gives the windows that the rule demands, whatever the batches and crashes", { timeout: 600_000 }, async () => {
-    const first = given === undefined ? 1 : Number(given)
-    const last = given === undefined ? (wanted > 0 ? wanted : seeds) : first
+    const all = seedsOf(seeds)
     let crashes = 0
     let windows = 0
     let late = 0
-    for (let seed = first; seed <= last; seed++) {
+    for (const seed of all) {
       const at = place()
       try {
         const { actual, crashed, expected } = await randomRun(seed, at)
@@ -120,10 +117,10 @@ describe.each(Object.entries(stores))("over %s", (name, { place, seeds }) => {
       }
     }
     // The logs must have what the rule is about.
-    if (given === undefined) {
-      expect(crashes).toBeGreaterThan(last)
-      expect(windows).toBeGreaterThan(5 * last)
-      expect(late).toBeGreaterThan(last)
+    if (isMany) {
+      expect(crashes).toBeGreaterThan(all.length)
+      expect(windows).toBeGreaterThan(5 * all.length)
+      expect(late).toBeGreaterThan(all.length)
     }
   })
 

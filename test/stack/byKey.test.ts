@@ -5,12 +5,13 @@ import { Cluster } from "../../layers/log/kafka/Cluster.ts"
 import * as DeadLettersLayer from "../../layers/log/kafka/DeadLetters.ts"
 import * as MemoryStreams from "../../layers/log/memory/Streams.ts"
 import { DeadLetters } from "../../services/DeadLetters.ts"
+import { isMany, seedsOf } from "../support/seeds.ts"
 import { count, during, poll, printed, requireCopy, working } from "./byKeyCopy.ts"
 import { byKeyProject } from "./kafkaByKey.ts"
 import { clicksFrom, record } from "./kafkaProcessors.ts"
 import { childOf, kill } from "./kafkaProject.ts"
 import { randomByKey } from "./randomByKey.ts"
-import { forEachSeed, isMany, seedsOf, sum } from "./seeds.ts"
+import { forEachSeed, sum } from "./seeds.ts"
 
 const seeds = seedsOf(4)
 

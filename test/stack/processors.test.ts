@@ -10,11 +10,12 @@ import { DeadLetters } from "../../services/DeadLetters.ts"
 import { manyWindows } from "../process/manyWindows.ts"
 import { randomRun } from "../process/randomRun.ts"
 import type { Program } from "../support/program.ts"
+import { isMany, seedsOf } from "../support/seeds.ts"
 import * as Broker from "./kafkaBroker.ts"
 import { kafkaPlace } from "./kafkaPlace.ts"
 import { clicksFrom, expectedOf, kafkaProject } from "./kafkaProcessors.ts"
 import { childOf, kill } from "./kafkaProject.ts"
-import { forEachSeed, isMany, seedsOf, sum } from "./seeds.ts"
+import { forEachSeed, sum } from "./seeds.ts"
 
 const seeds = seedsOf(20)
 

@@ -5,6 +5,7 @@ import { Cluster } from "../../layers/log/kafka/Cluster.ts"
 import * as Consumer from "../../layers/log/kafka/Consumer.ts"
 import * as DeadLettersLayer from "../../layers/log/kafka/DeadLetters.ts"
 import * as MemoryStreams from "../../layers/log/memory/Streams.ts"
+import * as TransactionalProducer from "../../layers/process/kafka/TransactionalProducer.ts"
 import { DeadLetters } from "../../services/DeadLetters.ts"
 import { EventLog, EventLogReader, type Rejected } from "../../services/EventLog.ts"
 import type { AppliedStream } from "../../services/StreamDefinition.ts"
@@ -181,6 +182,28 @@ describe("A stream on Kafka", () => {
       const { letters } = yield* lettersOf(stream)
       assert.deepStrictEqual(letters, [letter, [...letter.slice(0, 2), [`${stream}/0/9`]]])
     })
+  )
+
+  it.live("is found by time where its transactions were committed later than its next events were accepted", () =>
+    Effect.gen(function* () {
+      const { stream, topic } = yield* temporaryStream()
+      const producer = yield* TransactionalProducer.connect(`x-${stream}`, stream)
+      for (const acceptedAt of [1_000, 2_000, 3_000]) {
+        yield* producer.begin
+        yield* producer.within(() => producer.produce(stream, 0, Buffer.from(oslo), null, acceptedAt))
+        yield* producer.commit
+      }
+      const { definition: read, ...applied } = definition(stream)
+      const derived = { ...applied, definition: { ...read, writer: "a_processor" } }
+      yield* Effect.gen(function* () {
+        const log = (yield* EventLogReader).of(stream)
+        const { partitions } = yield* log.bounds
+        const [bounds = { partition: 0, start: 0, end: 0 }] = partitions
+        // An event and a marker of each transaction; the end is after the last event.
+        const found = yield* Effect.forEach([0, 1_000, 1_001, 2_500, 3_001], (time) => log.firstAt(bounds, time))
+        assert.deepStrictEqual(found, [0, 0, 2, 4, 5])
+      }).pipe(Effect.provide(logOn(topic, {}, streamsOf(derived))))
+    }).pipe(Effect.provide(Cluster.layer))
   )
 
   it.live("that is recorded while the server runs works at once, and so does a new version", () =>

@@ -4,10 +4,11 @@ import { join } from "node:path"
 import { assert, it } from "@effect/vitest"
 import { Effect, Fiber, Schedule } from "effect"
 import { Cluster } from "../../layers/log/kafka/Cluster.ts"
+import * as TransactionalProducer from "../../layers/process/kafka/TransactionalProducer.ts"
 import { expectedWindows } from "../process/expectedWindows.ts"
 import { floe } from "../support/program.ts"
 import { docker } from "./docker.ts"
-import { clicksFrom, expectedOf, kafkaProject } from "./kafkaProcessors.ts"
+import { clicksFrom, expectedOf, kafkaProject, record } from "./kafkaProcessors.ts"
 import { environment, recorded } from "./kafkaProject.ts"
 import { written } from "./kafkaTopic.ts"
 
@@ -116,6 +117,41 @@ it.live(
       )
     }).pipe(Effect.provide(Cluster.layer)),
   180_000
+)
+
+it.live(
+  "shows the state at a time in a stream whose events were committed long after they were accepted",
+  () =>
+    Effect.gen(function* () {
+      const { cwd, name, outputs, start } = yield* kafkaProject()
+      yield* recorded(cwd)
+      const sales = clicksFrom(1, 30).filter(({ page }) => page === "sale")
+      const closing = clicksFrom(9_999, 1)
+      const producer = yield* TransactionalProducer.connect(`x-${name}`, `${name}_sales`)
+      // Each in a transaction of its own, whose marker has the time of today.
+      for (const [index, sale] of [...sales, ...closing].entries()) {
+        yield* producer.begin
+        const value = Buffer.from(record(sale))
+        yield* producer.within(() =>
+          producer.produce(`${name}_sales`, 0, value, Buffer.from(sale.visitor), Date.UTC(2026, 10, 27, 12, index))
+        )
+        yield* producer.commit
+      }
+      yield* start
+      yield* Effect.repeat(outputs, {
+        schedule: Schedule.spaced("50 millis"),
+        until: ({ rows }) => rows.length > 0
+      }).pipe(Effect.timeout("60 seconds"))
+      const at = floe(["processor", "at", `${name}_minute`, "--time", "2026-11-27T12:04", "--json"], environment, {
+        cwd
+      })
+      const { err, out } = yield* at
+      assert.strictEqual(err, "")
+      const ids = JSON.parse(out).flatMap(({ ids }: { readonly ids: string }) => ids.split(" "))
+      const earlier = sales.slice(0, 4).map(({ id }) => id)
+      assert.sameMembers(ids, earlier)
+    }).pipe(Effect.provide(Cluster.layer)),
+  120_000
 )
 
 it.live(

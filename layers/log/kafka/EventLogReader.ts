@@ -1,6 +1,6 @@
 /** Reads the topic; each running read has a consumer of its own. */
 import type { Message } from "@confluentinc/kafka-javascript"
-import { Array as Arr, Cause, Effect, Layer, type Scope, Stream } from "effect"
+import { Array as Arr, Cause, Effect, Layer, Option, type Scope, Stream } from "effect"
 import {
   EventLogReader,
   LogCorrupt,
@@ -119,13 +119,29 @@ const readerOf = Effect.fnUntraced(function* <R extends LogRecord>(
     )
   })
 
-  const firstAt = Effect.fn("EventLogReader.firstAt")(
-    function* ({ partition, start, end }: PartitionBounds, millis: number) {
-      const offset = (yield* cluster.offsets(topic, partition + 1, millis))[partition] ?? -1
-      return offset < 0 ? end : Math.min(Math.max(offset, start), end)
-    },
-    Effect.mapError(unavailable("firstAt"))
-  )
+  const read: LogReader<R>["read"] = (from, options) =>
+    Stream.unwrap(
+      events(from, options?.until === "end").pipe(
+        Effect.mapError((error) => (error._tag === "LogCorrupt" ? error : unavailable("read")(error)))
+      )
+    )
+
+  const firstAt = Effect.fn("EventLogReader.firstAt")(function* (
+    { partition, start, end }: PartitionBounds,
+    millis: number
+  ) {
+    const offsets = yield* Effect.mapError(cluster.offsets(topic, partition + 1, millis), unavailable("firstAt"))
+    const found = offsets[partition] ?? -1
+    if (found < 0) return end
+    const offset = Math.min(Math.max(found, start), end)
+    if (!hasMarkers || offset === end) return offset
+    // The broker may have found a marker: it has a time of its own, and events after it can have been accepted before that.
+    const first = yield* read({ partition, offset }, { until: "end" }).pipe(
+      Stream.filter(({ acceptedAt }) => acceptedAt >= millis),
+      Stream.runHead
+    )
+    return Option.match(first, { onNone: () => end, onSome: ({ position }) => Math.min(position.offset, end) })
+  })
 
   return {
     firstAt,
@@ -134,12 +150,7 @@ const readerOf = Effect.fnUntraced(function* <R extends LogRecord>(
       Effect.mapError(unavailable("bounds")),
       Effect.withSpan("EventLogReader.bounds")
     ),
-    read: (from, options) =>
-      Stream.unwrap(
-        events(from, options?.until === "end").pipe(
-          Effect.mapError((error) => (error._tag === "LogCorrupt" ? error : unavailable("read")(error)))
-        )
-      )
+    read
   } satisfies LogReader<R>
 })
 

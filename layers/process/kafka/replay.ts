@@ -42,7 +42,8 @@ interface Options {
   /** Offset at which the processor has begun. */
   readonly first: number
   readonly stages: NonNullable<ReplayRequest["partitions"]>[number]["stages"]
-  readonly before: number | undefined
+  /** Ends before the first event that was accepted then or later; milliseconds since 1970. */
+  readonly before: number
   readonly folder: string
   readonly beat: Beat
   readonly onProgress: (events: number) => void
@@ -53,11 +54,9 @@ const ofPartition = Effect.fnUntraced(function* (
   { beat, before, first, folder, onProgress, partition, stages }: Options
 ) {
   const { definition } = bound
-  const cluster = yield* Cluster
   const ticks = yield* ticksOf(stateTopic, partition, stages.at(-1)?.ticks ?? 0)
-  const firstAfter =
-    before === undefined ? -1 : ((yield* cluster.offsets(topic, partition + 1, before))[partition] ?? -1)
-  const last = firstAfter < 0 ? Number.POSITIVE_INFINITY : firstAfter
+  // The broker's search by time finds the markers of transactions as well, so that the events themselves say where it ends.
+  let last = Number.POSITIVE_INFINITY
   const path = replayFile(folder, partition)
   const store = yield* Effect.acquireRelease(
     Effect.try({
@@ -83,7 +82,8 @@ const ofPartition = Effect.fnUntraced(function* (
       if (runner.next() < end && fetched.length === 0 && !isOver) {
         fetched = yield* input.next
         isOver = fetched.length === 0 && input.isAtEnd()
-        if (!isOver && fetched.length === 0) continue
+        last = Math.min(last, fetched.find(({ acceptedAt }) => acceptedAt >= before)?.offset ?? last)
+        if (!isOver) continue
       }
       const cut = fetched.findIndex(({ offset }) => offset >= end)
       const events = cut < 0 ? fetched : fetched.slice(0, cut)
@@ -114,7 +114,7 @@ const ofPartition = Effect.fnUntraced(function* (
 
 const run = Effect.fnUntraced(function* (
   declared: ReadonlyArray<DeclaredProcessor>,
-  { before, into, names, partitions = [] }: ReplayRequest,
+  { before = Number.POSITIVE_INFINITY, into, names, partitions = [] }: ReplayRequest,
   tell: (message: ReplayMessage) => void
 ) {
   const [name = ""] = names

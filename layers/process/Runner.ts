@@ -19,6 +19,8 @@ export interface InputEvent {
   readonly acceptedAt: number
   /** Of the input's definition. */
   readonly schemaVersion: number
+  /** What another program wrote, and is no event: it is only passed, so that the end of the input is reached. */
+  readonly isForeign?: true
 }
 
 /** That a function failed; `where` is a clause. */
@@ -133,7 +135,7 @@ export const make = (
       begin()
       for (const event of events) {
         beat.event(event.offset)
-        step(event)
+        if (event.isForeign !== true) step(event)
         next = event.offset + 1
         if (heap.isTight()) encoding(() => task.flush())
       }

@@ -1,4 +1,4 @@
-/** A processor rebuilt on Kafka with a processor that reads what it writes, and killed on the way; the rows judged by Trino. */
+/** A processor that reads two partitions by another key, rebuilt on Kafka with one that reads what it writes, and killed on the way; the rows judged by Trino. */
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, it } from "@effect/vitest"
@@ -15,7 +15,12 @@ import { server, trino, until } from "./weather.ts"
 
 const name = `regen_${process.pid}`
 const [input, sums, late, large] = [`${name}_in`, `${name}_sums`, `${name}_sum_late`, `${name}_large`] as const
-const env = { FLOE_PROFILE: "distributed", FLOE_COMMIT_INTERVAL: "1 second", FLOE_WEATHER_HOURLY: "false" }
+const env = {
+  FLOE_PROFILE: "distributed",
+  FLOE_COMMIT_INTERVAL: "1 second",
+  FLOE_WEATHER_HOURLY: "false",
+  FLOE_PARTITIONS: "2"
+}
 
 const declare = (folder: string, factor: number) =>
   writeFileSync(
@@ -23,14 +28,14 @@ const declare = (folder: string, factor: number) =>
     `import { Schema } from "effect"
 import { Column, Processor, Stream, Window } from "floe"
 export const In = Stream.make("${input}", {
-  schema: Schema.Struct({ device: Schema.String, at: Column.timestamptz, n: Column.int }), key: "device"
+  schema: Schema.Struct({ device: Schema.String, at: Column.timestamptz, n: Column.int })
 })
 export const Sums = Stream.make("${sums}", {
   schema: Schema.Struct({ device: Schema.String, minute: Column.timestamptz, n: Column.int }), key: "device"
 })
 export const Large = Stream.make("${large}", { schema: Sums.schema, key: "device" })
 export const Sum = Processor.window("${name}_sum", {
-  from: In, to: Sums, time: (event) => event.at, window: Window.tumbling("1 minute"),
+  from: In, to: Sums, key: (event) => event.device, time: (event) => event.at, window: Window.tumbling("1 minute"),
   state: Schema.Struct({ n: Column.int }), zero: { n: 0 },
   add: (s, event) => ({ n: s.n + event.n }), emit: (device, w, s) => ({ device, minute: w.start, n: ${factor} * s.n })
 })
@@ -209,7 +214,7 @@ it.live(
         if (index < moments.length - 1) continue
         yield* succeeds("audit", "--stream", sums)
         yield* succeeds("audit", "--stream", large)
-        const left = (yield* Effect.promise(topics)).filter((topic) => !/-\d+(-state|-dlq)?$/.test(topic))
+        const left = (yield* Effect.promise(topics)).filter((topic) => !/-\d+(_by_key)?(-state|-dlq)?$/.test(topic))
         const controls = [input, sums, late, large].map((stream) => `control-iceberg-${stream}`)
         assert.sameMembers(left, [...controls, input, `${input}-dlq`])
         assert.notInclude(yield* Effect.promise(async () => (await fetch(connectors)).text()), `replay-${name}`)

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect } from "effect"
 import { afterAll, assert, beforeAll, test } from "vitest"
+import { nightly } from "../support/nightly.ts"
 import { floe } from "../support/program.ts"
 import { killHard, stateOf } from "./docker.ts"
 import { removeStreams } from "./removedStreams.ts"
@@ -48,7 +49,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true })
 }, 120_000)
 
-const killed = ["kafka-connect", "kafka", "logging-server", "hive-metastore"]
+const killed = ["kafka-connect", "kafka", ...(nightly ? ["logging-server", "hive-metastore"] : [])]
 
 test("a component killed in the middle of an apply", { timeout: 900_000 }, async () => {
   const load = loadStreams(names)

@@ -42,6 +42,14 @@ const inputEventOf = ({ acceptedAt, position, record, schemaVersion = 1 }: Logge
   schemaVersion
 })
 
+const foreign = ({ offset, timestamp = 0 }: Message): InputEvent => ({
+  offset,
+  record: "",
+  acceptedAt: timestamp,
+  schemaVersion: 1,
+  isForeign: true
+})
+
 const weatherEventsOf = (message: Message) => {
   const event = eventOf(message)
   if (event === undefined) return []
@@ -90,13 +98,13 @@ export const open = Effect.fnUntraced(function* ({ from, partition, stream, topi
     const messages = yield* cursor.next
     if (messages.length === 0) return []
     const events = yield* eventsOf(messages)
-    if (events.length < messages.length) {
-      yield* Effect.logWarning(
-        `Left out ${plural(messages.length - events.length, "message")} of the topic ${topic} that are not events of the stream ${stream} (another program wrote them).`
-      )
-    }
     read = (messages.at(-1)?.offset ?? -1) + 1
-    return events
+    if (events.length === messages.length) return events
+    yield* Effect.logWarning(
+      `Left out ${plural(messages.length - events.length, "message")} of the topic ${topic} that are not events of the stream ${stream} (another program wrote them).`
+    )
+    const byOffset = new Map(events.map((event) => [event.offset, event]))
+    return messages.map((message) => byOffset.get(message.offset) ?? foreign(message))
   })
   return {
     next,

@@ -73,7 +73,7 @@ export const make = (
     add: (events: ReadonlyArray<PlacedEvent>) => {
       for (const event of events) {
         beat.event(event.offset, event.partition)
-        step(event)
+        if (event.isForeign !== true) step(event)
         next[event.partition] = event.offset + 1
       }
     },

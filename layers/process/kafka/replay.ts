@@ -57,6 +57,7 @@ const ofPartition = Effect.fnUntraced(function* (
   const ticks = yield* ticksOf(stateTopic, partition, stages.at(-1)?.ticks ?? 0)
   // The broker's search by time finds the markers of transactions as well, so that the events themselves say where it ends.
   let last = Number.POSITIVE_INFINITY
+  const isAfter = ({ acceptedAt, isForeign }: Runner.InputEvent) => isForeign !== true && acceptedAt >= before
   const path = replayFile(folder, partition)
   const store = yield* Effect.acquireRelease(
     Effect.try({
@@ -82,7 +83,7 @@ const ofPartition = Effect.fnUntraced(function* (
       if (runner.next() < end && fetched.length === 0 && !isOver) {
         fetched = yield* input.next
         isOver = fetched.length === 0 && input.isAtEnd()
-        last = Math.min(last, fetched.find(({ acceptedAt }) => acceptedAt >= before)?.offset ?? last)
+        last = Math.min(last, fetched.find(isAfter)?.offset ?? last)
         if (!isOver) continue
       }
       const cut = fetched.findIndex(({ offset }) => offset >= end)

@@ -4,8 +4,8 @@ import { stateTopicOf } from "../../../services/Topics.ts"
 import { monotonicMillisUnsafe } from "../../runtime/elapsed.ts"
 import type { Beat } from "../Beat.ts"
 import { ProcessorStopped } from "../Runner.ts"
+import * as Heartbeats from "./heartbeats.ts"
 import { restore } from "./restore.ts"
-import { heartbeatKey, heartbeatValue } from "./stateRecords.ts"
 import * as TransactionalProducer from "./TransactionalProducer.ts"
 import type { Open, Processing } from "./work.ts"
 
@@ -13,9 +13,6 @@ import type { Open, Processing } from "./work.ts"
 const maxEvents = 10_000
 const maxBytes = 4 * 1024 * 1024
 const maxMillis = 250
-const heartbeatInterval = 1_000
-/** Characters. */
-const longestReason = 4_096
 
 export interface Assignment {
   /** Of its state topic and its `transactional.id`: the processor's, or of its topic by key. */
@@ -54,21 +51,10 @@ export const serve = Effect.fnUntraced(function* (
   const stateTopic = stateTopicOf(name)
   const producer = yield* TransactionalProducer.connect(`floe-${name}-${partition}`, stateTopic)
 
-  let beatAt = Number.NEGATIVE_INFINITY
-  let beats = 0
-  let sinceBeat = 0
-  const isBeatDue = () => now() - beatAt >= heartbeatInterval
-  // In the transaction, so that a copy that was fenced has no heartbeat.
-  const heartbeat = (stopped?: string) => {
-    const rate = Math.round((sinceBeat * 1_000) / Math.max(1, now() - beatAt))
-    const value = heartbeatValue({ id, count: beats++, rate, ...(stopped === undefined ? {} : { stopped }) })
-    producer.produce(stateTopic, partition, value, heartbeatKey, clock.currentTimeMillisUnsafe())
-    beatAt = now()
-    sinceBeat = 0
-  }
+  const heartbeats = Heartbeats.make(clock, producer.produce, { id, stateTopic, partition })
   const { within } = producer
   const transaction = (run: () => void) => Effect.andThen(producer.begin, Effect.andThen(within(run), producer.commit))
-  const pulse = Effect.suspend(() => (isBeatDue() ? transaction(() => heartbeat()) : Effect.void))
+  const pulse = Effect.suspend(() => (heartbeats.isDue() ? transaction(() => heartbeats.beat()) : Effect.void))
 
   const run = Effect.gen(function* () {
     yield* pulse
@@ -88,7 +74,7 @@ export const serve = Effect.fnUntraced(function* (
       let count = 0
       const isFull = () => count >= maxEvents || producer.bytes() >= maxBytes || now() - started >= maxMillis
       const add = () => {
-        if (isBeatDue()) heartbeat()
+        if (heartbeats.isDue()) heartbeats.beat()
         beat.during(index, () => (count += work.add(isFull)), partition)
       }
       yield* producer.begin
@@ -104,7 +90,7 @@ export const serve = Effect.fnUntraced(function* (
       if (yield* work.next(true)) {
         const count = yield* Effect.onError(batch, () => Effect.sync(() => beat.rests()))
         lastEventAt = now()
-        sinceBeat += count
+        heartbeats.processed(count)
         onCommit(count)
         continue
       }
@@ -120,8 +106,6 @@ export const serve = Effect.fnUntraced(function* (
   })
   /** For `floe processor status`. */
   const tell = (cause: unknown) =>
-    cause instanceof ProcessorStopped
-      ? Effect.ignore(transaction(() => heartbeat(cause.message.slice(0, longestReason))))
-      : Effect.void
+    cause instanceof ProcessorStopped ? Effect.ignore(transaction(() => heartbeats.beat(cause.message))) : Effect.void
   yield* Effect.tapError(run, tell)
 })

@@ -70,7 +70,6 @@ const measure = Effect.fnUntraced(function* (devices: number, step: number) {
       partition: 0,
       partitions: 1,
       topic,
-      topicId: "",
       stateTopic: state,
       output: { stream: output, topic: output.definition.name, partitions: 1 },
       late: { stream: late, topic: late.definition.name, partitions: 1 }

@@ -62,7 +62,9 @@ export const toMillis = (value: string): number => {
   const millis = canonical.test(value)
     ? Date.parse(value.length > 10 && !value.endsWith("Z") ? `${value}Z` : value)
     : NaN
-  if (Number.isNaN(millis)) throw new RangeError(`${JSON.stringify(value)} is no timestamptz, timestamp or date`)
+  // Date.parse takes February 30 for March 2.
+  const isDay = !Number.isNaN(millis) && new Date(millis).toISOString().startsWith(value.slice(0, 10))
+  if (!isDay) throw new RangeError(`${JSON.stringify(value)} is no timestamptz, timestamp or date`)
   return millis
 }
 

@@ -159,7 +159,11 @@ export const bind = (
   const keyOf =
     keyOption !== undefined
       ? (event: Incoming) => keyText(keyOption(event.value))
-      : (event: Incoming) => keyText(column === null ? undefined : fieldOf(event.value, column))
+      : (event: Incoming) => {
+          const key = column === null ? undefined : fieldOf(event.value, column)
+          if (key === undefined || key === null) throw new Unprocessable(`it has no value in the key column ${column}`)
+          return keyText(key)
+        }
 
   const { ahead, kind, lateness, outOfOrder, window } = definition
 

@@ -32,6 +32,26 @@ describe("limits", () => {
     ]).then([{ id: "k".repeat(1_024), hour: "2026-11-27T10:00:00Z", notes: 1 }])
   })
 
+  it("an event without the column that is the stream's key is a dead letter", () => {
+    const Visits = Stream.make("visits", {
+      schema: Schema.Struct({ visitor: Schema.optionalKey(Schema.String), at: Column.timestamptz }),
+      key: "visitor"
+    })
+    const Total = Stream.make("totals", { schema: Schema.Struct({ visitor: Schema.String, n: Column.int }) })
+    const Totals = Processor.fold("totals", {
+      from: Visits,
+      state: Schema.Struct({ n: Column.int }),
+      zero: { n: 0 },
+      add: (s) => ({ n: s.n + 1 }),
+      to: Total,
+      emit: (visitor, s) => ({ visitor, n: s?.n ?? 0 })
+    })
+    const at = "2026-11-27T10:00:00Z"
+    const { dead, rows } = given(Totals, [{ at }, { visitor: "a", at }])
+    expect(dead.map(({ reason }) => reason)).toEqual(["it has no value in the key column visitor"])
+    expect(rows).toEqual([{ visitor: "a", n: 1 }])
+  })
+
   it("event times of 1900 and of 9999 count, up to where a window would leave the calendar", () => {
     given(NoteHours, [
       { id: "a", at: "1900-01-01T00:59:59.999Z" },

@@ -183,7 +183,7 @@ it.live(
   "repeats the moments at which windows were closed by the clock",
   () =>
     Effect.gen(function* () {
-      const { append, cwd, name, outputs, start } = yield* kafkaProject('closeWhenIdle: "1 second",')
+      const { append, cwd, messages, name, outputs, start } = yield* kafkaProject('closeWhenIdle: "1 second",')
       yield* recorded(cwd)
       const clicks = clicksFrom(0, 200)
       yield* append(clicks)
@@ -200,6 +200,10 @@ it.live(
       const [rows] = (yield* floeJson("test", `${name}_minute`, "--from-log")).streams
       assert.deepInclude(rows, { same: expected.length, added: 0, removed: 0, firstAt: null })
       assert.deepStrictEqual(yield* floeJson("at", `${name}_minute`, "--offset", "1000000"), [])
+      const accepted = (yield* messages("sales")).map(({ timestamp = 0 }) => timestamp)
+      const beforeTheClock = new Date(Math.max(...accepted) + 1).toISOString()
+      const open = yield* floeJson("at", `${name}_minute`, "--time", beforeTheClock)
+      assert.strictEqual(open.length, expected.length - expectedOf(clicks).rows.length)
     }).pipe(Effect.provide(Cluster.layer)),
   120_000
 )

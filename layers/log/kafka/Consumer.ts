@@ -28,6 +28,8 @@ export interface Cursor {
   readonly seek: (places: ReadonlyArray<Place>) => void
   /** Waits for messages; empty at the end of a partition or after the poll interval. */
   readonly next: Effect.Effect<ReadonlyArray<Message>, KafkaFailure>
+  /** Whether `next` may have messages without waiting. */
+  readonly isReady: () => boolean
   /** The end offset of each partition that was read to its end, control records included. */
   readonly ended: ReadonlyMap<number, number>
 }
@@ -131,6 +133,7 @@ export const make = Effect.fnUntraced(function* (
 
   const cursorOf = (one: Idle): Cursor => ({
     ended: one.ended,
+    isReady: () => one.hasMessages,
     seek: (places) => {
       one.ended.clear()
       one.hasMessages = true

@@ -136,6 +136,8 @@ const make = Effect.fnUntraced(function* (topic: string) {
       before: RunningRebuild | undefined
     ) {
       yield* Effect.mapError(create, unavailable("streams"))
+      // A call that is repeated because its answer was lost has ended it already.
+      if (rebuild === undefined && (yield* whole(follower.upToDate)).rebuild === undefined) return
       yield* assertRebuild(before)
       yield* write([[rebuildKey, rebuild === undefined ? null : rebuildValue(rebuild)]])
     }),

@@ -19,6 +19,8 @@ const retentionOf = ({ isCompacted = false }: WantedTopic) =>
 /** The settings of a topic that is created. */
 export const configOf = (wanted: WantedTopic): Record<string, string> => ({
   ...retentionOf(wanted),
+  // The time of acceptance, which copies and rows keep.
+  "message.timestamp.type": "CreateTime",
   ...(wanted.isCompacted ? compaction : {}),
   ...(wanted.maxRecord === undefined ? {} : { "max.message.bytes": String(wanted.maxRecord) })
 })

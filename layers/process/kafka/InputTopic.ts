@@ -29,6 +29,8 @@ interface Place {
 export interface Input {
   /** Waits for events: none after half a second without any. */
   readonly next: Effect.Effect<ReadonlyArray<InputEvent>, KafkaFailure | LogUnavailable | LogCorrupt>
+  /** Whether `next` may have some without waiting. */
+  readonly isReady: () => boolean
   /** Whether nothing more was there when the partition was read last. */
   readonly isAtEnd: () => boolean
   /** Everything before this offset was read, also what is no event. */
@@ -42,10 +44,11 @@ const inputEventOf = ({ acceptedAt, position, record, schemaVersion = 1 }: Logge
   schemaVersion
 })
 
-const foreign = ({ offset, timestamp = 0 }: Message): InputEvent => ({
+/** Its time is another program's, which decides nothing. */
+const foreign = ({ offset }: Message): InputEvent => ({
   offset,
   record: "",
-  acceptedAt: timestamp,
+  acceptedAt: 0,
   schemaVersion: 1,
   isForeign: true
 })
@@ -108,6 +111,7 @@ export const open = Effect.fnUntraced(function* ({ from, partition, stream, topi
   })
   return {
     next,
+    isReady: cursor.isReady,
     isAtEnd: () => (cursor.ended.get(partition) ?? -1) >= read,
     readUpTo: () => Math.max(read, cursor.ended.get(partition) ?? 0)
   } satisfies Input

@@ -84,7 +84,6 @@ export const assignments = Effect.fnUntraced(function* (
     )
   }
   const bound = bind(processor, definition, history, output.definition)
-  const idOf = (one: string) => found.get(one)?.id ?? ""
   const read = isByKey ? byKey : topic
   const closeWhenIdle = inUse === undefined ? definition.closeWhenIdle : undefined
   const earlier =
@@ -97,7 +96,6 @@ export const assignments = Effect.fnUntraced(function* (
       partition,
       partitions: count,
       topic: read,
-      topicId: idOf(read),
       stateTopic,
       output: outputTopic(output),
       late: late === undefined ? undefined : outputTopic(late),
@@ -121,9 +119,7 @@ export const assignments = Effect.fnUntraced(function* (
     closeWhenIdle: undefined,
     open: rekeying(bound, {
       topic,
-      topicId: idOf(topic),
       byKey,
-      byKeyId: idOf(byKey),
       deadLetters,
       partitions: count
     }),

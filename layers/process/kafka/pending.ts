@@ -7,7 +7,8 @@ const piece = 10
 /** `read` is told whether to wait for events. */
 export const make = <A, E, R>(
   read: (wait: boolean) => Effect.Effect<ReadonlyArray<A>, E, R>,
-  process: (events: ReadonlyArray<A>) => void
+  /** Returns how many of them count. */
+  process: (events: ReadonlyArray<A>) => number
 ) => {
   let events: ReadonlyArray<A> = []
   let at = 0
@@ -21,14 +22,14 @@ export const make = <A, E, R>(
             at = 0
             return found.length > 0
           }),
-    /** Processes them until `isFull`, the first ones in any case; returns how many. */
+    /** Processes them until `isFull`, the first ones in any case; returns how many counted. */
     add: (isFull: () => boolean) => {
-      const before = at
+      let count = 0
       do {
-        process(events.slice(at, at + piece))
+        count += process(events.slice(at, at + piece))
         at = Math.min(events.length, at + piece)
       } while (at < events.length && !isFull())
-      return at - before
+      return count
     }
   }
 }

@@ -5,7 +5,7 @@ import { Cluster } from "../../log/kafka/Cluster.ts"
 import * as Consumer from "../../log/kafka/Consumer.ts"
 import * as StreamsLayer from "../../log/kafka/Streams.ts"
 import type { Beat } from "../Beat.ts"
-import { requireKnownVersion } from "../inputVersion.ts"
+import { newestOf, requireKnownVersion } from "../inputVersion.ts"
 import type { DeclaredProcessor } from "../openProcessor.ts"
 import * as Runner from "../Runner.ts"
 import { NotDeclared } from "../replay.ts"
@@ -54,10 +54,9 @@ const ofPartition = Effect.fnUntraced(function* (
   { beat, before, first, folder, onProgress, partition, stages }: Options
 ) {
   const { definition } = bound
-  const ticks = yield* ticksOf(stateTopic, partition, stages.at(-1)?.ticks ?? 0)
+  const ticks = (yield* ticksOf(stateTopic, partition, stages.at(-1)?.ticks ?? 0)).filter(({ at }) => at < before)
   // The broker's search by time finds the markers of transactions as well, so that the events themselves say where it ends.
   let last = Number.POSITIVE_INFINITY
-  const isAfter = ({ acceptedAt, isForeign }: Runner.InputEvent) => isForeign !== true && acceptedAt >= before
   const path = replayFile(folder, partition)
   const store = yield* Effect.acquireRelease(
     Effect.try({
@@ -83,7 +82,7 @@ const ofPartition = Effect.fnUntraced(function* (
       if (runner.next() < end && fetched.length === 0 && !isOver) {
         fetched = yield* input.next
         isOver = fetched.length === 0 && input.isAtEnd()
-        last = Math.min(last, fetched.find(isAfter)?.offset ?? last)
+        last = Math.min(last, fetched.find(({ acceptedAt }) => acceptedAt >= before)?.offset ?? last)
         if (!isOver) continue
       }
       const cut = fetched.findIndex(({ offset }) => offset >= end)
@@ -91,7 +90,7 @@ const ofPartition = Effect.fnUntraced(function* (
       fetched = cut < 0 ? [] : fetched.slice(cut)
       if (events.length > 0) {
         yield* attempt(() => {
-          requireKnownVersion(definition, version, events.at(-1)?.schemaVersion ?? 0)
+          requireKnownVersion(definition, version, newestOf(events))
           beat.during(0, () => runner.add(events), partition)
           pending += events.length
           if (pending < maxBatch) return

@@ -89,7 +89,7 @@ export const serve = Effect.fnUntraced(function* (
     while (!isDraining()) {
       if (yield* work.next(true)) {
         const count = yield* Effect.onError(batch, () => Effect.sync(() => beat.rests()))
-        lastEventAt = now()
+        if (count > 0) lastEventAt = now()
         heartbeats.processed(count)
         onCommit(count)
         continue

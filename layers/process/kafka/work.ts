@@ -1,11 +1,11 @@
 /** What a worker does, over one partition of a state topic: it runs the processor, or brings its input into another key's order. */
 import { Effect, type Scope } from "effect"
 import type { Streams } from "../../../services/Streams.ts"
-import type { Cluster } from "../../log/kafka/Cluster.ts"
+import { Cluster } from "../../log/kafka/Cluster.ts"
 import type { Beat } from "../Beat.ts"
 import type { Bound } from "../bind.ts"
 import { roomOf } from "../core/Task.ts"
-import { requireKnownVersion } from "../inputVersion.ts"
+import { newestOf, requireKnownVersion } from "../inputVersion.ts"
 import * as Runner from "../Runner.ts"
 import * as CopyProgress from "./copyProgress.ts"
 import * as EarlierTicks from "./earlierTicks.ts"
@@ -45,22 +45,23 @@ const attempt = <A>(run: () => A) => Effect.try({ try: run, catch: (cause) => ca
 
 const versionsOf = ({ definition, history }: Bound) => {
   const known = history.at(-1)?.version ?? 1
-  return (events: ReadonlyArray<Runner.InputEvent>) =>
-    requireKnownVersion(
-      definition,
-      known,
-      events.reduce((newest, { schemaVersion }) => Math.max(newest, schemaVersion), 0)
-    )
+  return (events: ReadonlyArray<Runner.InputEvent>) => requireKnownVersion(definition, known, newestOf(events))
 }
+
+const countOf = (events: ReadonlyArray<Runner.InputEvent>) =>
+  events.reduce((count, { isForeign }) => (isForeign === true ? count : count + 1), 0)
+
+const idOf = Effect.fnUntraced(function* (topic: string) {
+  return (yield* (yield* Cluster).describe(topic)).id
+})
 
 export interface Processing {
   /** Of the topic that is read: all of them share the memory of the processor. */
   readonly partitions: number
   readonly bound: Bound
   readonly partition: number
-  /** The topic that is read, and its id. */
+  /** The topic that is read. */
   readonly topic: string
-  readonly topicId: string
   readonly stateTopic: string
   readonly output: Store.OutputTopic
   readonly late: Store.OutputTopic | undefined
@@ -72,14 +73,15 @@ export interface Processing {
 
 /** Runs the processor over one partition. */
 export const processing =
-  ({ bound, copied, earlier, late, output, partition, partitions, stateTopic, topic, topicId }: Processing): Open =>
+  ({ bound, copied, earlier, late, output, partition, partitions, stateTopic, topic }: Processing): Open =>
   ({ beat, produce, restored }) =>
     Effect.gen(function* () {
       const { definition } = bound
       const starts = restored.progress === undefined ? yield* InputTopic.startsOf(topic, partition + 1) : []
       const start = starts[partition] ?? 0
+      const id = yield* idOf(topic)
       const runner = yield* attempt(() => {
-        const topics = { topic, input: topicId, stateTopic, output, late }
+        const topics = { topic, input: id, stateTopic, output, late }
         const store = Store.make({ definition, partition, ...topics, start, restored, produce })
         return Runner.make(bound, store, { beat, partition, room: roomOf(partitions) })
       })
@@ -88,12 +90,14 @@ export const processing =
       const requireVersions = versionsOf(bound)
       const ticks = earlier === undefined ? undefined : yield* EarlierTicks.make(earlier, partition, restored.ticks)
       const pending = Pending.make(
-        () => input.next,
+        (wait) => (wait || input.isReady() ? input.next : Effect.succeed([])),
         (events: ReadonlyArray<Runner.InputEvent>) => {
           requireVersions(events)
           if (ticks === undefined) runner.add(events)
           else ticks.add(runner, events)
-          copy?.reset()
+          const count = countOf(events)
+          if (count > 0) copy?.reset()
+          return count
         }
       )
       const next = Effect.fnUntraced(function* (wait: boolean) {
@@ -112,22 +116,20 @@ export const processing =
     })
 
 interface RekeyingOptions {
-  /** The topic that is read, and its id. */
+  /** The topic that is read. */
   readonly topic: string
-  readonly topicId: string
   readonly byKey: string
-  readonly byKeyId: string
   readonly deadLetters: string
   readonly partitions: number
 }
 
 /** Copies all partitions of the input into the topic by key. */
 export const rekeying =
-  (bound: Bound, { byKey, byKeyId, deadLetters, partitions, topic, topicId }: RekeyingOptions): Open =>
+  (bound: Bound, { byKey, deadLetters, partitions, topic }: RekeyingOptions): Open =>
   ({ beat, produce, restored }) =>
     Effect.gen(function* () {
       const starts = restored.rekeyed === undefined ? yield* InputTopic.startsOf(topic, partitions) : []
-      const topics = { topic, input: topicId, byKey, output: byKeyId, deadLetters }
+      const topics = { topic, input: yield* idOf(topic), byKey, output: yield* idOf(byKey), deadLetters }
       const rekey = yield* attempt(() => Rekey.make(bound, { ...topics, starts, partitions, restored, produce, beat }))
       const inputs = yield* Effect.forEach(rekey.next, (from, partition) =>
         InputTopic.open({ stream: bound.definition.from, topic, partition, from })
@@ -138,6 +140,7 @@ export const rekeying =
         (events: ReadonlyArray<MergePartitions.PlacedEvent>) => {
           requireVersions(events)
           rekey.add(events)
+          return countOf(events)
         }
       )
       return {

@@ -103,7 +103,7 @@ const topicOf = (pieces: ReadonlyArray<Deferred.Deferred<ReadonlyArray<number>>>
       ).pipe(
         Effect.map((offsets) => offsets.map((offset): Message => ({ partition: 0, offset, value: null, key: null })))
       )
-      return Effect.succeed({ seek: () => {}, next, ended: new Map() })
+      return Effect.succeed({ seek: () => {}, isReady: () => true, next, ended: new Map() })
     }
   }
   return { consumers, opened, cluster: clusterOf({ offsets: () => Effect.succeed([end]) }) }

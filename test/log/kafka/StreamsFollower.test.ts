@@ -47,6 +47,7 @@ const played = (isSilent: (consumer: number) => boolean) => {
         let next = place?.offset ?? 0
         return {
           seek: () => {},
+          isReady: () => true,
           ended: new Map(),
           next: Effect.gen(function* () {
             yield* pollOfConsumer

@@ -15,6 +15,7 @@ export const consumersOf = (offsets: ReadonlyArray<Content>) => {
         const ended = new Map<number, number>()
         return {
           seek: () => {},
+          isReady: () => true,
           ended,
           next: Effect.sync(() => {
             const messages: Array<Message> = []

@@ -8,7 +8,10 @@ it.effect("a full transaction leaves the rest of a read to the next one, which n
     const processed: Array<number> = []
     const pending = make(
       (wait) => Effect.sync(() => (reads.push(wait) === 1 ? Array.from({ length: 35 }, (_, i) => i) : [])),
-      (events) => void processed.push(...events)
+      (events) => {
+        processed.push(...events)
+        return events.length
+      }
     )
     assert.isTrue(yield* pending.next(true))
     assert.strictEqual(

@@ -142,7 +142,10 @@ export class ProcessorReplays extends Context.Service<
           const until = yield* offsetOf(definition.from, where)
           const place = yield* Effect.provide(temporaryPlace, services)
           yield* Effect.provide(
-            replayInProcess({ names: [name], into: place.processors, until }, progressOf(until, onProgress)),
+            replayInProcess(
+              { names: [name], into: place.processors, until, ...("time" in where ? { before: where.time } : {}) },
+              progressOf(until, onProgress)
+            ),
             services
           )
           const lines = join(place.processors, "state.ndjson")

@@ -12,6 +12,7 @@ import { keepTicks } from "./sqlite/ticksToCome.ts"
 
 /** `pausing`: the files are complete, and the sink is told to wait. `ready`: they are to be put in place. `swapped`: they are in place, and their tables follow. */
 const RebuildState = Schema.Struct({
+  /** One processor, and those that read what it writes, directly or through others. */
   names: Schema.Array(Schema.String),
   phase: Schema.Literals(["pausing", "ready", "swapped"]),
   /** The streams whose sink waits for that. */
@@ -71,11 +72,12 @@ export const swapIsDue = (folder: Folder) => readState(folder)?.phase === "ready
 export const putInPlace = (folder: Folder) => {
   const state = readState(folder)
   if (state?.phase !== "ready") return
-  for (const name of state.names) {
+  for (const [index, name] of state.names.entries()) {
     const from = processorFolder(rebuiltIn(folder), name)
     const to = processorFolder(folder, name)
     if (existsSync(from.log)) {
-      keepTicks(folder, rebuiltIn(folder), name)
+      // The others read what was rebuilt, so that the offsets of their ticks are of another input.
+      if (index === 0) keepTicks(folder, rebuiltIn(folder), name)
       // Each file without a mark can be read; beside the mark of the other one it would seem to have lost rows.
       rmSync(to.logHighWaterMark, { force: true })
       // SQLite would apply the WAL of the former file to the new one.

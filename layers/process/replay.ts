@@ -3,6 +3,7 @@ import { Effect, Schema } from "effect"
 import { DataFolder } from "../../services/DataFolder.ts"
 import type { DeclaredProcessor } from "./openProcessor.ts"
 import { openProcessor } from "./openProcessor.ts"
+import type { InputEvent, Runner } from "./Runner.ts"
 import { maxBatch } from "./Slot.ts"
 import type { Tick } from "./Store.ts"
 import { processorState, ticksOf } from "./sqlite/stateLines.ts"
@@ -24,11 +25,26 @@ class NotApplied extends Schema.TaggedError<NotApplied>()("NotApplied", { name: 
   }
 }
 
+/** Adds the events, and removes the ticks that it adds between them, each before the first event that was accepted after it. */
+const addWithTicks = (runner: Runner, events: ReadonlyArray<InputEvent>, ticks: Array<Tick>) => {
+  let rest = events
+  for (let [tick] = ticks; tick !== undefined; [tick] = ticks) {
+    const { at } = tick
+    const cut = rest.findIndex(({ acceptedAt }) => acceptedAt >= at)
+    if (cut < 0) break
+    runner.add(rest.slice(0, cut))
+    rest = rest.slice(cut)
+    runner.tick(at)
+    ticks.shift()
+  }
+  runner.add(rest)
+}
+
 /** Fails with what the processor's functions or its files throw. */
 export const replay = Effect.fnUntraced(function* (
   folder: DataFolder["Service"],
   declared: ReadonlyArray<DeclaredProcessor>,
-  { into, names, ticks: maxTicks, until }: ReplayRequest,
+  { before = Number.POSITIVE_INFINITY, into, names, ticks: maxTicks, until }: ReplayRequest,
   tell: (message: ReplayMessage) => void
 ) {
   const place = DataFolder.of({ ...folder, processors: into })
@@ -47,21 +63,30 @@ export const replay = Effect.fnUntraced(function* (
   for (const [index, one] of chosen.entries()) {
     const { from, late, name, to } = one.definition
     // What it reads may have just been written again.
-    const input = written.has(from) ? place : folder
+    const isSameInput = !written.has(from)
+    const input = isSameInput ? folder : place
     const opened = yield* openProcessor(one, { log: folder, input, output: place }, beat)
     if (opened === undefined) return yield* new NotApplied({ name })
     const { input: events, runner, store } = opened
     yield* Effect.try({
       try: () => {
+        const earlierTicks = () =>
+          ticksOf(folder, name)
+            .slice(0, maxTicks)
+            .filter(({ at }) => at < before)
         // While it runs, the processor may log more ticks, each at the place where it is then.
-        let readAgainAt = maxTicks === undefined ? (processorState(folder, name)?.next ?? 0) : Number.POSITIVE_INFINITY
-        let ticks: ReadonlyArray<Tick> = ticksOf(folder, name).slice(0, maxTicks)
+        let readAgainAt =
+          isSameInput && maxTicks === undefined ? (processorState(folder, name)?.next ?? 0) : Number.POSITIVE_INFINITY
+        let ticks: ReadonlyArray<Tick> = isSameInput ? earlierTicks() : []
         let ticked = 0
+        // Their offsets are those of the former input, so each comes before the first event that was accepted after it. One without
+        // such an event does not count, as the clock closes its windows again once the new file is in use.
+        const byTime = isSameInput ? [] : earlierTicks()
         let pending = 0
         let reported = performance.now()
         for (;;) {
           if (runner.next() >= readAgainAt) {
-            ticks = ticksOf(folder, name)
+            ticks = earlierTicks()
             readAgainAt = runner.next() + maxBatch
           }
           for (let tick = ticks[ticked]; tick !== undefined && tick.next <= runner.next(); tick = ticks[++ticked]) {
@@ -71,7 +96,7 @@ export const replay = Effect.fnUntraced(function* (
           const end = Math.min(until ?? Number.POSITIVE_INFINITY, ticks[ticked]?.next ?? readAgainAt, readAgainAt)
           const room = Math.min(chunk, end - runner.next())
           const next = room <= 0 ? [] : events.events(runner.next(), room)
-          beat.during(index, () => runner.add(next))
+          beat.during(index, () => addWithTicks(runner, next, byTime))
           pending += next.length
           if (pending >= maxBatch || next.length === 0) {
             runner.commit()

@@ -32,7 +32,7 @@ export const ReplayRequest = Schema.Struct({
       })
     )
   ),
-  /** On Kafka: it ends before the first event that was accepted then; milliseconds since 1970. */
+  /** Windows that were closed by the clock then or later stay open; on Kafka, it also ends before the first event that was accepted then. Milliseconds since 1970. */
   before: Schema.optionalKey(Schema.Int)
 })
 export type ReplayRequest = typeof ReplayRequest.Type

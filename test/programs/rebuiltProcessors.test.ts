@@ -179,8 +179,15 @@ it.live(
       write(module({ more: 'closeWhenIdle: "1 second",' }))
       const program = yield* start("standalone")
       yield* Effect.promise(() => program.printed(/Floe runs at/))
-      assert.strictEqual((yield* post("/streams/clicks/events", clicks.slice(0, 3))).status, 200)
+      assert.strictEqual((yield* post("/streams/clicks/events", clicks.slice(0, 4))).status, 200)
+      const accepted = new Date(Date.now() + 1).toISOString()
       assert.deepStrictEqual(yield* poll(query(rows), (rows) => rows.length === 2), once.slice(0, 2))
+      const openAt = (time: string) =>
+        Effect.map(floe("processor", "at", "per_minute", "--time", time, "--json"), ({ out }) =>
+          JSON.parse(out).map(({ key }: { key: string }) => key)
+        )
+      assert.deepStrictEqual(yield* openAt(accepted), ["a", "b"])
+      assert.deepStrictEqual(yield* openAt(new Date().toISOString()), [])
       // By now the watermark is that of the clock.
       assert.strictEqual((yield* post("/streams/clicks/events", [click("c", 65)])).status, 200)
       const late = "SELECT visitor FROM per_minute_late"
@@ -193,6 +200,15 @@ it.live(
       assert.deepStrictEqual(yield* query(late), [{ visitor: "c" }])
       const again = yield* floe("audit", "--stream", "per_minute_late")
       assert.strictEqual(again.code, 0, again.out + again.err)
+      // Now it reads one more row from before that.
+      write(module({ more: 'closeWhenIdle: "1 second",' }).replace('c.page === "sale"', "true"))
+      const both = yield* floe("processor", "rebuild", "only_sales")
+      assert.strictEqual(both.code, 0, both.err)
+      assert.deepStrictEqual(yield* query(rows), [
+        ...once.slice(0, 2),
+        { visitor: "x", minute: "2026-11-27 10:00:00+00", sales: 1 }
+      ])
+      assert.deepStrictEqual(yield* query(late), [{ visitor: "c" }])
     }),
   120_000
 )

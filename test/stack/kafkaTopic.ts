@@ -66,6 +66,14 @@ export const addPartitions = (name: string, total: number) =>
     cluster.admin<void>(name, (admin, answer) => admin.createPartitions(name, total, 5_000, answer))
   ).pipe(Effect.provide(Cluster.layer))
 
+/** Deletes the records before an offset, as the retention of the topic does. */
+export const deletedBefore = (topic: string, offset: number, partition = 0) =>
+  Effect.flatMap(Cluster, (cluster) =>
+    cluster.admin<unknown>(topic, (admin, answer) =>
+      admin.deleteRecords([{ topic, partition, offset }], { timeout: 5_000 }, answer)
+    )
+  ).pipe(Effect.provide(Cluster.layer))
+
 const settings = (values: Readonly<Record<string, string>>) =>
   ConfigProvider.layerAdd(ConfigProvider.fromUnknown(values), { asPrimary: true })
 

@@ -7,17 +7,9 @@ import { Cluster } from "../../layers/log/kafka/Cluster.ts"
 import * as TransactionalProducer from "../../layers/process/kafka/TransactionalProducer.ts"
 import { expectedWindows } from "../process/expectedWindows.ts"
 import { floe } from "../support/program.ts"
-import { docker } from "./docker.ts"
 import { clicksFrom, expectedOf, kafkaProject, record } from "./kafkaProcessors.ts"
 import { environment, recorded } from "./kafkaProject.ts"
-import { written } from "./kafkaTopic.ts"
-
-/** As the retention of the topic does. */
-const deletedBefore = (topic: string, offset: number) => {
-  const cut = JSON.stringify({ partitions: [{ topic, partition: 0, offset }], version: 1 })
-  const command = `echo '${cut}' > /tmp/${topic} && kafka-delete-records --bootstrap-server localhost:9092 --offset-json-file /tmp/${topic} && rm /tmp/${topic}`
-  return docker("exec", "kafka", "bash", "-c", command)
-}
+import { deletedBefore, written } from "./kafkaTopic.ts"
 
 it.live(
   "gives the same rows while the processor works, names exactly what differs, and shows the state of the past",
@@ -162,7 +154,7 @@ it.live(
       yield* recorded(cwd)
       const all = clicksFrom(0, 3_000)
       yield* append(all)
-      yield* Effect.promise(() => deletedBefore(`${name}_clicks`, 1_000))
+      yield* deletedBefore(`${name}_clicks`, 1_000)
       yield* start
       const expected = expectedOf(all.slice(1_000))
       yield* Effect.repeat(outputs, {
@@ -173,7 +165,7 @@ it.live(
       const test = floe(["processor", "test", `${name}_only`, "--from-log", "--json"], environment, { cwd })
       const [sales] = JSON.parse((yield* test).out).streams
       assert.deepInclude(sales, { same: expected.sales.length, added: 0, removed: 0, firstAt: null })
-      yield* Effect.promise(() => deletedBefore(`${name}_clicks`, 1_500))
+      yield* deletedBefore(`${name}_clicks`, 1_500)
       assert.include((yield* test).err, "begins at offset 1500: earlier events have expired or were deleted")
     }).pipe(Effect.provide(Cluster.layer)),
   120_000

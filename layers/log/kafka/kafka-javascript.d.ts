@@ -114,6 +114,11 @@ declare module "@confluentinc/kafka-javascript" {
     createTopic(topic: NewTopic, millis: number, answer: Answer<void>): void
     deleteTopic(topic: string, millis: number, answer: Answer<void>): void
     createPartitions(topic: string, total: number, millis: number, answer: Answer<void>): void
+    deleteRecords(
+      before: ReadonlyArray<{ readonly topic: string; readonly partition: number; readonly offset: number }>,
+      options: { readonly timeout: number },
+      answer: Answer<unknown>
+    ): void
     describeTopics(
       topics: ReadonlyArray<string>,
       options: { readonly timeout: number },

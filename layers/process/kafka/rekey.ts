@@ -49,6 +49,7 @@ export const make = (
       )
     }
   }
+  const first = rekeyed === undefined ? starts : (rekeyed.first ?? [])
   const next = Array.from({ length: partitions }, (_, partition) => (rekeyed?.next ?? starts)[partition] ?? 0)
 
   const step = ({ acceptedAt, offset, partition, record, schemaVersion }: PlacedEvent) => {
@@ -78,6 +79,6 @@ export const make = (
       }
     },
     commit: () =>
-      produce(stateTopicOf(byKey), 0, rekeyedValue({ next, input, output, definition }), rekeyedKey, Date.now())
+      produce(stateTopicOf(byKey), 0, rekeyedValue({ next, first, input, output, definition }), rekeyedKey, Date.now())
   }
 }

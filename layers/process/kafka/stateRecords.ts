@@ -25,6 +25,8 @@ export type ProgressRecord = typeof ProgressRecord.Type
 const RekeyedRecord = Schema.Struct({
   /** Offset of the next event of each partition of the input. */
   next: Schema.Array(Schema.Int),
+  /** Offset of the first event of each partition that it has read; 0 without it. */
+  first: Schema.optionalKey(Schema.Array(Schema.Int)),
   /** The ids of the input's topic, and of the one by key. */
   input: Schema.String,
   output: Schema.String,

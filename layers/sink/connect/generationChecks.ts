@@ -1,7 +1,7 @@
 /** What a processor's state topics say that a rebuild must know. */
 import { Effect } from "effect"
 import type { ProcessorDefinition } from "../../../services/ProcessorDefinition.ts"
-import { stateTopicOf } from "../../../services/Topics.ts"
+import { byKeyTopicOf, stateTopicOf } from "../../../services/Topics.ts"
 import { readsByKey } from "../../declaration/keyRule.ts"
 import { Cluster } from "../../log/kafka/Cluster.ts"
 import * as Consumer from "../../log/kafka/Consumer.ts"
@@ -11,18 +11,31 @@ import { isSame } from "../../process/planProcessors.ts"
 import { plural } from "../../runtime/plural.ts"
 import { Refused, streamsOf } from "../rebuiltTogether.ts"
 
-/** Of each partition. */
-const progressOf = Effect.fnUntraced(function* (name: string) {
+/** Of each partition of a state topic. */
+const summariesOf = Effect.fnUntraced(function* (topic: string) {
   const cluster = yield* Cluster
-  const topic = stateTopicOf((yield* topicNames).ofProcessor(name))
   const described = yield* cluster.find(topic)
   if (described === undefined) return []
   const consumers = yield* Consumer.make(topic, "read_committed")
   const bounds = yield* cluster.bounds(topic, described.partitions.length, "read_committed")
-  return yield* Effect.forEach(bounds, (one) =>
-    Effect.map(stateSummary(consumers, one, false), ({ progress }) => progress)
-  )
+  return yield* Effect.forEach(bounds, (one) => stateSummary(consumers, one, false))
 }, Effect.scoped)
+
+const progressOf = Effect.fnUntraced(function* (name: string) {
+  const summaries = yield* summariesOf(stateTopicOf((yield* topicNames).ofProcessor(name)))
+  return summaries.map(({ progress }) => progress)
+})
+
+/** Offset of the first event that was copied from each partition of the input, undefined where none was; undefined for a processor that copies nothing. */
+const copiedFrom = Effect.fnUntraced(function* (name: string) {
+  const [copying] = yield* summariesOf(stateTopicOf(byKeyTopicOf((yield* topicNames).ofProcessor(name))))
+  if (copying?.rekeyed === undefined) return undefined
+  const { first = [], next } = copying.rekeyed
+  return next.map((end, partition) => {
+    const start = first[partition] ?? 0
+    return start < end ? start : undefined
+  })
+})
 
 /** The service may have loaded another module than this command. */
 export const requireSameDefinition = Effect.fnUntraced(function* (definition: ProcessorDefinition) {
@@ -43,20 +56,22 @@ export const requireSameInputs = Effect.fnUntraced(function* (definitions: Reado
     if (rebuilt.includes(from)) continue
     const topic = ofStream(from)
     const { partitions } = yield* cluster.describe(topic)
-    if (readsByKey(definition, partitions.length)) continue
     const read = yield* progressOf(name)
     const isKeyed = definition.kind === "window" || definition.kind === "fold"
-    if (isKeyed && read.length > 0 && read.length !== partitions.length) {
+    const isByKey = readsByKey(definition, partitions.length)
+    if (isKeyed && !isByKey && read.length > 0 && read.length !== partitions.length) {
       return yield* new Refused({
         message: `The topic ${topic} has ${plural(partitions.length, "partition")}, and had ${read.length} when ${name} was applied: events of one key are in several of them. Declare a new stream in place of ${from}, and give the processor another name and another output stream.`
       })
     }
+    // What the topic by key still has does not help: a rebuild copies the input again.
+    const firsts = (yield* copiedFrom(name)) ?? read.map((one) => one && (one.first ?? 0))
     const starts = yield* cluster.offsets(topic, partitions.length, "start")
     for (const [partition, start] of starts.entries()) {
-      const progress = read[partition]
-      if (progress === undefined || start <= (progress.first ?? 0)) continue
+      const first = firsts[partition]
+      if (first === undefined || start <= first) continue
       return yield* new Refused({
-        message: `The topic ${topic} begins at offset ${start} of partition ${partition}, and ${name} has read it from offset ${progress.first ?? 0}: earlier events have expired or were deleted. Only ${to} still has their rows, and a rebuild would lose them. Give the changed processor another name and another output stream.`
+        message: `The topic ${topic} begins at offset ${start} of partition ${partition}, and ${name} has read it from offset ${first}: earlier events have expired or were deleted. Only ${to} still has their rows, and a rebuild would lose them. Give the changed processor another name and another output stream.`
       })
     }
   }

@@ -56,7 +56,7 @@ it.live(
 )
 
 it.live(
-  "shows the state of the past",
+  "runs again over all of its topic by key, and shows the state of the past",
   () =>
     Effect.gen(function* () {
       const project = yield* byKeyProject()
@@ -71,6 +71,9 @@ it.live(
         assert.strictEqual(code, 0, `${args.join(" ")}: ${out}${err}`)
         return JSON.parse(out)
       })
+      const tested = yield* succeeds("test", project.processor, "--from-log")
+      assert.strictEqual(tested.waiting, 0)
+      for (const { added, removed } of tested.streams) assert.deepStrictEqual([added, removed], [0, 0])
       const logs = yield* project.byKey
       const statesBefore = (isBefore: (event: Logged) => boolean, of = logs) =>
         of.flatMap((log) => {

@@ -1,13 +1,14 @@
 /** What a processor has on Kafka, and what readers make of topics that are written in transactions; a broker is all it needs. */
 import { randomUUID } from "node:crypto"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Option, Schedule, Stream } from "effect"
+import { ConfigProvider, Effect, Layer, Option, Schedule, Stream } from "effect"
 import { recognizing } from "../../layers/ingest/checker/LoggedEvents.ts"
 import { Cluster } from "../../layers/log/kafka/Cluster.ts"
 import * as EventLogReaderLayer from "../../layers/log/kafka/EventLogReader.ts"
 import * as StreamsLayer from "../../layers/log/kafka/Streams.ts"
 import * as TopicsLayer from "../../layers/log/kafka/Topics.ts"
 import * as ProcessorReportsLayer from "../../layers/process/kafka/ProcessorReports.ts"
+import * as TransactionalProducer from "../../layers/process/kafka/TransactionalProducer.ts"
 import { ProcessorReports } from "../../layers/process/ProcessorReports.ts"
 import * as ProcessorEvolutionLayer from "../../layers/sink/connect/ProcessorEvolution.ts"
 import { EventLogReader } from "../../services/EventLog.ts"
@@ -17,7 +18,7 @@ import { Streams } from "../../services/Streams.ts"
 import { byKeyTopicOf, stateTopicOf, Topics } from "../../services/Topics.ts"
 import { clicksFrom, expectedOf, kafkaProject } from "./kafkaProcessors.ts"
 import { kill } from "./kafkaProject.ts"
-import { create, remove } from "./kafkaTopic.ts"
+import { create, openTransaction, remove, temporaryStream, temporaryTopic } from "./kafkaTopic.ts"
 
 const definitionOf = (name: string, from: string, to: string): ProcessorDefinition => ({
   name,
@@ -176,6 +177,35 @@ describe("a processor on Kafka", () => {
         }).pipe(Effect.provide(readers(only, minute)))
       }).pipe(Effect.provide(Cluster.layer)),
     { timeout: 120_000 }
+  )
+
+  it.live("has no lag by what follows the last event of a transaction, whichever program wrote it", () =>
+    Effect.gen(function* () {
+      const { stream, topic: weather } = yield* temporaryStream()
+      const output = yield* temporaryTopic()
+      const reading = (from: string) => ({ ...definitionOf(`${stream}_of_${from}`, from, output), late: null })
+      const all = [reading(stream), reading("weather")] as const
+      const producer = yield* TransactionalProducer.connect(`x-${stream}`, stream)
+      for (const topic of [stream, weather]) {
+        yield* producer.begin
+        yield* producer.within(() => {
+          for (const id of ["a", "b"]) producer.produce(topic, 0, Buffer.from(id), null, Date.now())
+        })
+        yield* producer.commit
+      }
+      yield* openTransaction(weather, Buffer.from("c"))
+      const committed = yield* Effect.forEach([stream, weather], (topic) =>
+        Effect.flatMap(Cluster, ({ bounds }) => bounds(topic, 1, "read_committed"))
+      )
+      assert.deepStrictEqual(committed, [[{ partition: 0, start: 0, end: 3 }], [{ partition: 0, start: 0, end: 3 }]])
+      const settings = ConfigProvider.layerAdd(ConfigProvider.fromUnknown({ FLOE_TOPIC: weather }), { asPrimary: true })
+      yield* Effect.gen(function* () {
+        const reports = yield* ProcessorReports
+        for (const { name } of all) {
+          assert.deepInclude(yield* reports.find(name), { next: 0, lag: 2 })
+        }
+      }).pipe(Effect.provide(readers(...all).pipe(Layer.provide(settings))), Effect.provide(settings))
+    }).pipe(Effect.provide(Cluster.layer))
   )
 })
 

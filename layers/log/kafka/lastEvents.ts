@@ -4,7 +4,8 @@
  */
 import { Effect } from "effect"
 import type { LogBounds, PartitionBounds } from "../../../services/EventLog.ts"
-import { type Consumers, nextOffset } from "./Consumer.ts"
+import { Cluster } from "./Cluster.ts"
+import * as Consumer from "./Consumer.ts"
 
 /** Offsets that are read first: the marker, and the event before it. */
 const firstReach = 2
@@ -13,7 +14,7 @@ const growth = 32
 
 const concurrency = 4
 
-export const make = (consumers: Consumers) => {
+export const make = (consumers: Consumer.Consumers) => {
   const known = new Map<number, { readonly end: number; readonly last: number }>()
 
   /** The offset after the last record in [from, end); undefined if there is none. */
@@ -25,7 +26,7 @@ export const make = (consumers: Consumers) => {
       const messages = yield* cursor.next
       const before = messages.findLast(({ offset }) => offset < end)
       if (before !== undefined) last = before.offset + 1
-      next = nextOffset(cursor, partition, next, messages)
+      next = Consumer.nextOffset(cursor, partition, next, messages)
     }
     return last
   }, Effect.scoped)
@@ -55,3 +56,12 @@ export const make = (consumers: Consumers) => {
       )
     }).pipe(Effect.map((partitions): LogBounds => ({ ...bounds, partitions })))
 }
+
+/** Of what is committed to a topic, whoever writes it. */
+export const boundsOf = Effect.fnUntraced(function* (topic: string) {
+  const cluster = yield* Cluster
+  const { id, partitions } = yield* cluster.describe(topic)
+  const toLastEvents = make(yield* Consumer.make(topic, "read_committed"))
+  const bounds = yield* cluster.bounds(topic, partitions.length, "read_committed")
+  return (yield* toLastEvents({ logId: id, partitions: bounds })).partitions
+}, Effect.scoped)

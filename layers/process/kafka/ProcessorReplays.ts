@@ -5,13 +5,14 @@ import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { Context, Effect, Layer, Schedule } from "effect"
 import { DataFolder } from "../../../services/DataFolder.ts"
-import { EventLogReader, LogUnavailable } from "../../../services/EventLog.ts"
+import { LogUnavailable } from "../../../services/EventLog.ts"
 import { Streams } from "../../../services/Streams.ts"
 import { byKeyTopicOf, stateTopicOf } from "../../../services/Topics.ts"
 import { readsByKey } from "../../declaration/keyRule.ts"
 import { Cluster } from "../../log/kafka/Cluster.ts"
 import * as Consumer from "../../log/kafka/Consumer.ts"
 import { unavailable } from "../../log/kafka/failures.ts"
+import * as LastEvents from "../../log/kafka/lastEvents.ts"
 import { topicNames } from "../../log/kafka/topicNames.ts"
 import { placesIn } from "../../runtime/DataFolder.ts"
 import { NotBegun, ProcessorReplays, type RerunOptions } from "../ProcessorReplays.ts"
@@ -57,7 +58,6 @@ const temporaryRoot = Effect.acquireRelease(
 const make = Effect.gen(function* () {
   const cluster = yield* Cluster
   const streams = yield* Streams
-  const logs = yield* EventLogReader
   const services = Effect.provide(Context.make(Cluster, cluster).pipe(Context.add(Streams, streams)))
 
   const partitionsOf = (topic: string) => Effect.map(cluster.describe(topic), ({ partitions }) => partitions.length)
@@ -213,11 +213,11 @@ const make = Effect.gen(function* () {
         const upTo = yield* reading(() =>
           databases.map((one, partition) => ({ partition, offset: reachedIn(one, required) }))
         )
-        const input = (yield* logs.of(definition.from).bounds).partitions
-        const isByKey = readsByKey(definition, input.length)
+        const inputTopic = names.ofStream(definition.from)
+        const isByKey = readsByKey(definition, yield* partitionsOf(inputTopic))
         const byKey = byKeyTopicOf(names.ofProcessor(name))
         const reads = isByKey ? byKey : definition.from
-        const partitions = isByKey ? yield* cluster.bounds(byKey, input.length, "read_committed") : input
+        const partitions = yield* LastEvents.boundsOf(isByKey ? byKey : inputTopic)
         const waiting = partitions.map(({ end, partition }) => Math.max(0, end - (now[partition]?.next ?? end)))
         const until = sum(upTo.map(({ offset }) => offset))
         return { definition, until, reads, upTo, waiting: sum(waiting), streams: compared }

@@ -30,11 +30,6 @@ const make = Effect.fnUntraced(function* (countsOpen: boolean) {
     return described === undefined ? [] : yield* cluster.bounds(topic, described.partitions.length, "read_committed")
   })
 
-  const toLastEvents = Effect.fnUntraced(function* (topic: string, partitions: ReadonlyArray<PartitionBounds>) {
-    const ends = LastEvents.make(yield* Consumer.make(topic, "read_committed"))
-    return (yield* ends({ logId: "", partitions })).partitions
-  })
-
   /** How many partitions have had a sign of life, and whether all of them. Clocks of the machines must agree to seconds. */
   const stateOf = Effect.fnUntraced(function* (topic: string, partitions: number) {
     const since = (yield* Clock.currentTimeMillis) - silenceMillis
@@ -55,6 +50,10 @@ const make = Effect.fnUntraced(function* (countsOpen: boolean) {
     return { next: rekeyed?.next, stopped, ...(yield* stateOf(topic, 1)) }
   })
 
+  const copiedTo = Effect.fnUntraced(function* (byKeyTopic: string) {
+    return (yield* cluster.find(byKeyTopic)) === undefined ? [] : yield* LastEvents.boundsOf(byKeyTopic)
+  })
+
   const reportOf = Effect.fnUntraced(
     function* (definition: ProcessorDefinition) {
       const { from, late, name, to } = definition
@@ -62,16 +61,18 @@ const make = Effect.fnUntraced(function* (countsOpen: boolean) {
       const own = ofProcessor(name)
       const topic = stateTopicOf(own)
       const byKey = byKeyTopicOf(own)
-      const [states, input] = yield* Effect.all([boundsOf(topic), logs.of(from).bounds], { concurrency: 2 })
-      const isByKey = readsByKey(definition, input.partitions.length)
+      const [states, input] = yield* Effect.all([boundsOf(topic), LastEvents.boundsOf(ofStream(from))], {
+        concurrency: 2
+      })
+      const isByKey = readsByKey(definition, input.length)
       const first = isByKey ? yield* rekeyedOf(byKey) : undefined
-      const read = isByKey ? yield* toLastEvents(byKey, yield* boundsOf(byKey)) : input.partitions
+      const read = isByKey ? yield* copiedTo(byKey) : input
       const consumers = yield* Consumer.make(topic, "read_committed")
       const summaries = yield* Effect.forEach(states, (one) => stateSummary(consumers, one, countsOpen), {
         concurrency
       })
       const next = read.map(({ partition, start }) => summaries[partition]?.progress?.next ?? start)
-      const copied = input.partitions.map(({ partition, start }) => first?.next?.[partition] ?? start)
+      const copied = input.map(({ partition, start }) => first?.next?.[partition] ?? start)
       const ahead = (partitions: ReadonlyArray<PartitionBounds>, from: ReadonlyArray<number>) =>
         partitions.reduce((sum, { end, partition }) => sum + Math.max(0, end - (from[partition] ?? 0)), 0)
       const watermarks = summaries.flatMap(({ progress }) => progress?.watermark ?? [])
@@ -92,7 +93,7 @@ const make = Effect.fnUntraced(function* (countsOpen: boolean) {
         state,
         reason,
         next: (isByKey ? copied : next).reduce((sum, offset) => sum + offset, 0),
-        lag: ahead(read, next) + (isByKey ? ahead(input.partitions, copied) : 0),
+        lag: ahead(read, next) + (isByKey ? ahead(input, copied) : 0),
         // Each partition has its own; the windows of the slowest one are open for longest.
         watermark: watermarks.length === 0 ? null : Math.min(...watermarks),
         open: summaries.some(({ open }) => open === null)

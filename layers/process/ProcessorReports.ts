@@ -47,8 +47,9 @@ export interface ProcessorReport {
   readonly state: "waiting" | "running" | "paused" | "stopped" | "not running"
   /** Why it waits or is stopped. */
   readonly reason: string | null
-  /** The offset of the next event of its input, and how many events are left to process; summed over its partitions. */
+  /** Offsets of the next event of its input and after the last one, and how many events are left to process; summed over its partitions. */
   readonly next: number
+  readonly end: number
   readonly lag: number
   /** Milliseconds since 1970, of several partitions the earliest; null before the first event, and without windows. */
   readonly watermark: number | null
@@ -147,12 +148,14 @@ export class ProcessorReports extends Context.Service<
         const definition = (isAlive ? running?.definition : kept?.definition) ?? kept?.definition ?? running?.definition
         if (definition === undefined) return undefined
         const next = kept?.next ?? 0
+        const end = yield* endOf(definition.from)
         return {
           definition,
           state: isAlive && running !== undefined ? running.state : stillState(name),
           reason: (isAlive ? running?.reason : undefined) ?? null,
           next,
-          lag: Math.max(0, (yield* endOf(definition.from)) - next),
+          end,
+          lag: Math.max(0, end - next),
           watermark: kept?.watermark ?? null,
           open: kept?.windows ?? 0,
           rows: yield* endOf(definition.to),

@@ -202,7 +202,7 @@ describe("a processor on Kafka", () => {
       yield* Effect.gen(function* () {
         const reports = yield* ProcessorReports
         for (const { name } of all) {
-          assert.deepInclude(yield* reports.find(name), { next: 0, lag: 2 })
+          assert.deepInclude(yield* reports.find(name), { next: 0, end: 2, lag: 2 })
         }
       }).pipe(Effect.provide(readers(...all).pipe(Layer.provide(settings))), Effect.provide(settings))
     }).pipe(Effect.provide(Cluster.layer))

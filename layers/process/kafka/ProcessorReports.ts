@@ -93,6 +93,7 @@ const make = Effect.fnUntraced(function* (countsOpen: boolean) {
         state,
         reason,
         next: (isByKey ? copied : next).reduce((sum, offset) => sum + offset, 0),
+        end: input.reduce((sum, { end }) => sum + end, 0),
         lag: ahead(read, next) + (isByKey ? ahead(input, copied) : 0),
         // Each partition has its own; the windows of the slowest one are open for longest.
         watermark: watermarks.length === 0 ? null : Math.min(...watermarks),

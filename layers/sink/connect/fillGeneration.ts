@@ -20,22 +20,22 @@ export const tableOf = (stream: string, generation: number) => `${stream}_rebuil
 const isUnavailable = ({ _tag }: { readonly _tag: string }) => _tag === "LogUnavailable"
 
 /** Until a processor has processed what was in its input a moment ago. */
-const processed = Effect.fnUntraced(function* ({ name }: ProcessorDefinition, onProgress: OnProgress) {
+export const processed = Effect.fnUntraced(function* ({ name }: ProcessorDefinition, onProgress: OnProgress) {
   const { find } = yield* ProcessorReports
-  let known = { next: 0, end: Number.POSITIVE_INFINITY }
+  let known = { next: 0, end: Number.POSITIVE_INFINITY, lag: Number.POSITIVE_INFINITY }
   let since = yield* monotonicMillis
   for (;;) {
-    const { lag, next } = yield* Effect.retry(find(name), { schedule: brokerRestart, while: isUnavailable })
-    const end = next + lag
+    const { end, lag, next } = yield* Effect.retry(find(name), { schedule: brokerRestart, while: isUnavailable })
     if (lag === 0 || lag <= end - known.end) return
     const now = yield* monotonicMillis
-    if (next > known.next) since = now
+    // By key, `next` is how far the input is copied: the end of that is not the end of the work.
+    if (next > known.next || lag < known.lag) since = now
     if (now - since > Duration.toMillis(longestStandstill)) {
       return yield* new Refused({
         message: `The service processor has processed nothing for ${Duration.toMinutes(longestStandstill)} minutes, with ${lag} events of ${name} to come; docker compose logs processor says why. Nothing was changed.`
       })
     }
-    known = { next, end }
+    known = { next, end, lag }
     yield* onProgress(`${name}: ${next} events are processed, ${lag} to come`)
     yield* Effect.sleep(lookInterval)
   }

@@ -178,7 +178,7 @@ export const bind = (
       const millis = millisFrom(text)
       if (millis > acceptedAt + ahead) {
         throw new Unprocessable(
-          `its time ${text} is more than ${ahead / 3_600_000} hours ahead of its acceptance at ${timeText(acceptedAt)}`
+          `its time ${text} is ahead of its acceptance at ${timeText(acceptedAt)} by more than ${(ahead / 1_000).toLocaleString("en-US")} seconds`
         )
       }
       if (millis < firstTime + reach || millis > lastTime - reach) {

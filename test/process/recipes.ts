@@ -40,7 +40,7 @@ export const Top = Processor.window("top_products", {
       .map(([product, amount], index) => ({ hour: start, place: index + 1, product, amount }))
 })
 
-// Alert: once when a device gets hot, and once when it is not any more.
+// Alert: once when a device gets hot, and once when it has cooled down.
 export const Readings = Stream.make("readings", {
   schema: Schema.Struct({ device: Schema.String, at: Column.timestamptz, celsius: Schema.Finite }),
   key: "device"
@@ -57,7 +57,8 @@ export const Alert = Processor.fold("alerts", {
   emit: (device, s, { at }) => (s?.changed ? { device, at, hot: s.hot } : undefined)
 })
 
-// Visits: the pages of a visitor, until half an hour passes without one.
+// Visits: the last 100 pages of a visitor, until half an hour passes without one. Unbounded, one visitor could outgrow the
+// largest state.
 export const Clicks = Stream.make("clicks", {
   schema: Schema.Struct({ visitor: Schema.String, at: Column.timestamptz, page: Schema.String }),
   key: "visitor"
@@ -72,8 +73,8 @@ export const Visit = Processor.window("visits", {
   closeWhenIdle: "1 hour",
   state: Schema.Struct({ pages: Schema.Array(Schema.String) }),
   zero: { pages: [] },
-  add: ({ pages }, { page }) => ({ pages: [...pages, page] }),
-  merge: (a, b) => ({ pages: [...a.pages, ...b.pages] }),
+  add: ({ pages }, { page }) => ({ pages: [...pages, page].slice(-100) }),
+  merge: (a, b) => ({ pages: [...a.pages, ...b.pages].slice(-100) }),
   to: Visits,
   emit: (visitor, { start }, { pages }) => ({ visitor, began: start, pages })
 })

@@ -25,7 +25,7 @@ export const rebuild = Command.make(
     const { run } = yield* ProcessorRebuild
     const { names, tables } = yield* Effect.scoped(
       withWorkProgress((onProgress) => run(name, { otherWriters: discardOtherWriters }, onProgress), {
-        hint: "Ctrl-C stops it, and the same command goes on",
+        hint: "Ctrl-C stops it; the same command completes it, or begins again",
         left: "Stopped. Run the same command to complete it."
       })
     )

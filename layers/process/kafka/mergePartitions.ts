@@ -32,6 +32,10 @@ interface Lane {
   isAtEnd: boolean
   /** When `events` were read, by the monotonic clock. */
   receivedAt: number
+  /** Of the events that were accepted at `togetherAt`: how many were taken, and how many are known. */
+  togetherAt: number
+  taken: number
+  known: number
   readonly freed: Queue.Queue<void>
 }
 
@@ -47,6 +51,26 @@ const headOf = (lane: Lane, now: number) => {
   return lane.events[lane.at]
 }
 
+/** How many of the next events were accepted at that time, as far as they were read. */
+const countAt = ({ at, events, following = [] }: Lane, time: number) => {
+  let count = 0
+  while (events[at + count]?.acceptedAt === time) count++
+  if (at + count < events.length) return count
+  const rest = following.findIndex(({ acceptedAt }) => acceptedAt !== time)
+  return count + (rest < 0 ? following.length : rest)
+}
+
+/** Which share of what was accepted at that time was taken. */
+const shareOf = (lane: Lane, time: number) => {
+  if (lane.togetherAt !== time) {
+    lane.togetherAt = time
+    lane.taken = 0
+    lane.known = 0
+  }
+  if (lane.taken >= lane.known) lane.known = lane.taken + countAt(lane, time)
+  return (lane.taken + 0.5) / lane.known
+}
+
 /** `inputs` are the partitions 0, 1, …; each is read ahead by a batch or two. With `wait`, the effect waits half a second for events. */
 export const make = Effect.fnUntraced(function* (inputs: ReadonlyArray<Source>) {
   const clock = yield* Clock.Clock
@@ -57,7 +81,17 @@ export const make = Effect.fnUntraced(function* (inputs: ReadonlyArray<Source>) 
     inputs,
     Effect.fnUntraced(function* (input) {
       const freed = yield* Queue.sliding<void>(1)
-      const lane: Lane = { events: [], at: 0, following: undefined, isAtEnd: false, receivedAt: 0, freed }
+      const lane: Lane = {
+        events: [],
+        at: 0,
+        following: undefined,
+        isAtEnd: false,
+        receivedAt: 0,
+        togetherAt: -1,
+        taken: 0,
+        known: 0,
+        freed
+      }
       const read = Effect.gen(function* () {
         const events = yield* input.next
         lane.isAtEnd = input.isAtEnd()
@@ -75,6 +109,10 @@ export const make = Effect.fnUntraced(function* (inputs: ReadonlyArray<Source>) 
     })
   )
 
+  /** The events of a request were accepted at once: taken evenly from their partitions, they have about its order again. */
+  const isBefore = (lane: Lane, other: Lane | undefined, time: number) =>
+    other !== undefined && shareOf(lane, time) < shareOf(other, time)
+
   /** The partition with the earliest event; undefined if an earlier one may still come. */
   const earliest = () => {
     const now = monotonicMillisUnsafe(clock)
@@ -87,7 +125,7 @@ export const make = Effect.fnUntraced(function* (inputs: ReadonlyArray<Source>) 
       if (event === undefined) {
         isWhole = false
         isRead &&= lane.isAtEnd
-      } else if (event.acceptedAt < time) {
+      } else if (event.acceptedAt < time || (event.acceptedAt === time && isBefore(lane, lanes[found ?? -1], time))) {
         time = event.acceptedAt
         found = partition
       }
@@ -106,6 +144,7 @@ export const make = Effect.fnUntraced(function* (inputs: ReadonlyArray<Source>) 
       const event = lane?.events[lane.at]
       if (partition === undefined || lane === undefined || event === undefined) break
       lane.at++
+      if (event.acceptedAt === lane.togetherAt) lane.taken++
       taken.push({ ...event, partition })
     }
     return taken

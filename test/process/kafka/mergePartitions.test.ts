@@ -51,6 +51,19 @@ it.effect("gives the events of all partitions in the order of acceptance, and ea
   )
 )
 
+it.live("the events of one request, spread over partitions of unlike size, have nearly its order again", () =>
+  Effect.gen(function* () {
+    const places = Array.from({ length: 3_000 }, (_, i) => (i % 10 === 0 ? 2 : i % 3 === 0 ? 1 : 0))
+    const own = [0, 1, 2].map((partition) => places.flatMap((place, i) => (place === partition ? [i] : [])))
+    const next = yield* make(own.map((indexes) => inputOf(eventsAt(indexes.map(() => 7)), 2_000)))
+    const found: Array<PlacedEvent> = []
+    while (found.length < places.length) found.push(...(yield* next(true)))
+    for (const [position, { offset, partition }] of found.entries()) {
+      assert.closeTo(position, own[partition]?.[offset] ?? -1, 12)
+    }
+  }).pipe(Effect.scoped)
+)
+
 it.effect("an event that was just accepted waits for earlier ones of a partition that is read to its end", () =>
   Effect.gen(function* () {
     yield* TestClock.adjust("1 hour")

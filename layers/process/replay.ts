@@ -15,7 +15,7 @@ const reportMillis = 200
 
 export class NotDeclared extends Schema.TaggedError<NotDeclared>()("NotDeclared", { name: Schema.String }) {
   override get message() {
-    return `The module does not declare the processor ${this.name}. Set FLOE_STREAMS to the module that does; with compose.yaml, run the command in the service that has it: docker compose exec processor floe ...`
+    return `The module does not declare the processor ${this.name}. Set FLOE_STREAMS to the module that does; with compose.yaml, run the command in the service that has it: docker compose run --rm processor floe ...`
   }
 }
 

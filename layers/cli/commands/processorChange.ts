@@ -26,7 +26,7 @@ export const rebuild = Command.make(
     const { names, tables } = yield* Effect.scoped(
       withWorkProgress((onProgress) => run(name, { otherWriters: discardOtherWriters }, onProgress), {
         hint: "Ctrl-C stops it; the same command completes it, or begins again",
-        left: "Stopped. Run the same command to complete it."
+        left: "Stopped. Run the same command again: it completes the rebuild, or begins again."
       })
     )
     if (json) return yield* printJson({ processors: names, tables })

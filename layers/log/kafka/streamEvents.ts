@@ -16,8 +16,8 @@ export type Recognizing = (
   version: number | undefined
 ) => { readonly record: string; readonly schemaVersion: number } | undefined
 
-/** An event of a new version may be read before the version is: by seconds, if a broker has just started. */
-const versionWait = Schedule.spaced("50 millis").pipe(Schedule.upTo({ duration: "10 seconds" }), monotonic)
+/** An event of a new version may be read before the version is. */
+const versionWait = Schedule.spaced("50 millis").pipe(Schedule.upTo({ duration: "3 seconds" }), monotonic)
 
 /** A function from messages to those of them that are events of the stream. */
 export const make = (stream: string, streams: Streams["Service"], recognizing: Recognizing) => {

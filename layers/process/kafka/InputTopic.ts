@@ -7,6 +7,7 @@ import { weatherStream } from "../../../services/Weather.ts"
 import { recognizing } from "../../ingest/checker/LoggedEvents.ts"
 import { Cluster } from "../../log/kafka/Cluster.ts"
 import * as Consumer from "../../log/kafka/Consumer.ts"
+import { versionOf } from "../../log/kafka/eventRecords.ts"
 import type { KafkaFailure } from "../../log/kafka/failures.ts"
 import { eventOf } from "../../log/kafka/records.ts"
 import * as StreamEvents from "../../log/kafka/streamEvents.ts"
@@ -44,12 +45,12 @@ const inputEventOf = ({ acceptedAt, position, record, schemaVersion = 1 }: Logge
   schemaVersion
 })
 
-/** Its time is another program's, which decides nothing. */
-const foreign = ({ offset }: Message): InputEvent => ({
-  offset,
+/** Its time decides nothing. An event of a version that is not known here stops the processor, which must not pass it. */
+const foreign = (message: Message): InputEvent => ({
+  offset: message.offset,
   record: "",
   acceptedAt: 0,
-  schemaVersion: 1,
+  schemaVersion: versionOf(message) ?? 1,
   isForeign: true
 })
 

@@ -200,8 +200,7 @@ const make = Effect.gen(function* () {
             partition,
             first: (later[partition] ?? one).first,
             stages: [one, later[partition] ?? one].map(({ next, ticks }) => ({ until: next, ticks }))
-          })),
-          ...(Number.isFinite(before) ? { before } : {})
+          }))
         }
         yield* replayInProcess(request, (_, events) => options.onProgress?.(events, of) ?? Effect.void).pipe(
           Effect.provideService(DataFolder, folder)

@@ -95,7 +95,10 @@ export const make = Effect.fnUntraced(function* (inputs: ReadonlyArray<Source>) 
       const read = Effect.gen(function* () {
         const events = yield* input.next
         lane.isAtEnd = input.isAtEnd()
-        if (events.length > 0) lane.following = events
+        if (events.length > 0) {
+          lane.following = events
+          lane.known = 0
+        }
         Queue.offerUnsafe(arrived, undefined)
         while (lane.following !== undefined) yield* Queue.take(freed)
       })

@@ -13,6 +13,8 @@ import type { Open, Processing } from "./work.ts"
 const maxEvents = 10_000
 const maxBytes = 4 * 1024 * 1024
 const maxMillis = 250
+/** A transaction is not shorter, so that a few events at a time do not make many. */
+const minMillis = 100
 
 export interface Assignment {
   /** Of its state topic and its `transactional.id`: the processor's, or of its topic by key. */
@@ -77,9 +79,14 @@ export const serve = Effect.fnUntraced(function* (
         if (heartbeats.isDue()) heartbeats.beat()
         beat.during(index, () => (count += work.add(isFull)), partition)
       }
+      const hasMore = Effect.gen(function* () {
+        if (yield* work.next(false)) return true
+        yield* Effect.sleep(Math.max(0, minMillis - (now() - started)))
+        return yield* work.next(false)
+      })
       yield* producer.begin
       do yield* within(add)
-      while (!isFull() && (yield* Effect.onError(work.next(false), () => producer.abort)))
+      while (!isFull() && (yield* Effect.onError(hasMore, () => producer.abort)))
       yield* within(committing)
       yield* producer.commit
       return count
@@ -89,10 +96,10 @@ export const serve = Effect.fnUntraced(function* (
     while (!isDraining()) {
       if (yield* work.next(true)) {
         const count = yield* Effect.onError(batch, () => Effect.sync(() => beat.rests()))
-        if (count > 0) lastEventAt = now()
         heartbeats.processed(count)
         onCommit(count)
-        continue
+        if (count > 0) lastEventAt = now()
+        if (count > 0 || (yield* work.next(false))) continue
       }
       const at = clock.currentTimeMillisUnsafe()
       const isIdle = closeWhenIdle !== undefined && now() - lastEventAt >= closeWhenIdle

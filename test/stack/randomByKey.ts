@@ -43,17 +43,34 @@ interface Entry {
   readonly partition: number
 }
 
-/** The rule of docs/processing.md: the partitions, each in its order, in the order of acceptance. */
-const inOrderOfAcceptance = (entries: ReadonlyArray<Entry>) => {
-  const left = partitions.map((partition) => entries.filter((one) => one.partition === partition))
-  return entries.map(() => {
-    const heads = left.flatMap(([head]) => head ?? [])
+/**
+ * The rule of docs/processing.md: the partitions, each in its order, in the order of acceptance. Of events that were accepted at
+ * once any may be next, so the copy decides; undefined if it has none of these orders.
+ */
+const inOrderOfAcceptance = (
+  entries: ReadonlyArray<Entry>,
+  isNext: (taken: ReadonlyArray<Entry>, entry: Entry) => boolean
+) => {
+  const lanes = partitions.map((partition) => entries.filter((one) => one.partition === partition))
+  const impossible = new Set<string>()
+  const ordered = (places: ReadonlyArray<number>, taken: ReadonlyArray<Entry>): ReadonlyArray<Entry> | undefined => {
+    if (taken.length === entries.length) return taken
+    if (impossible.has(places.join())) return undefined
+    const heads = lanes.flatMap((lane, partition) => lane[places[partition] ?? 0] ?? [])
     const earliest = Math.min(...heads.map(({ acceptedAt }) => acceptedAt))
-    const [next] = heads.filter(({ acceptedAt }) => acceptedAt === earliest)
-    if (next === undefined) throw new Error("no event is left")
-    left[next.partition]?.shift()
-    return next
-  })
+    for (const head of heads) {
+      if (head.acceptedAt !== earliest || !isNext(taken, head)) continue
+      const after = places.map((place, partition) => (partition === head.partition ? place + 1 : place))
+      const found = ordered(after, [...taken, head])
+      if (found !== undefined) return found
+    }
+    impossible.add(places.join())
+    return undefined
+  }
+  return ordered(
+    partitions.map(() => 0),
+    []
+  )
 }
 
 /** A worker that dies at a random place; it says so if it only hangs. */
@@ -182,19 +199,30 @@ export const randomByKey = Effect.fnUntraced(
     )
     const parts = 1 + below(random, 3)
     const size = Math.max(1, Math.ceil(log.length / parts))
-    const copied: Array<Entry> = []
+    const appended: Array<ReadonlyArray<Entry>> = []
     let deaths = 0
     for (let at = 0; at < log.length; at += size) {
       const part = log.slice(at, at + size)
       yield* append(from, part)
       deaths += yield* survived(copying, part.length, randoms[0] ?? random, 2)
-      copied.push(...inOrderOfAcceptance(part))
+      appended.push(part)
     }
     for (const died of yield* Fiber.join(processed)) deaths += died
 
+    const copies = yield* Effect.forEach(partitions, (partition) => committed(byKey, partition))
+    const copied: Array<Entry> = []
+    for (const part of appended) {
+      const isNext = (taken: ReadonlyArray<Entry>, entry: Entry) => {
+        const place = placeOf(entry)
+        const count = [...copied, ...taken].filter((one) => placeOf(one) === place).length
+        return String(copies[place]?.[count]?.value) === entry.record
+      }
+      copied.push(...(inOrderOfAcceptance(part, isNext) ?? part))
+    }
+
     const pairs = yield* Effect.forEach(partitions, (partition) =>
       Effect.gen(function* () {
-        const messages = yield* committed(byKey, partition)
+        const messages = copies[partition] ?? []
         const events = copied.filter((entry) => placeOf(entry) === partition)
         const { closed, late: lateIds, open, watermark } = expectedWindows(rule, events)
         const { progress, states } = yield* stateOf(stateTopicOf(name), partition)

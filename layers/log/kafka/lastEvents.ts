@@ -57,7 +57,7 @@ export const make = (consumers: Consumer.Consumers) => {
     }).pipe(Effect.map((partitions): LogBounds => ({ ...bounds, partitions })))
 }
 
-/** Of what is committed to a topic, whoever writes it. */
+/** The bounds of the committed events of a topic, whichever program wrote them. */
 export const boundsOf = Effect.fnUntraced(function* (topic: string) {
   const cluster = yield* Cluster
   const { id, partitions } = yield* cluster.describe(topic)
